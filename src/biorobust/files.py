@@ -1,0 +1,117 @@
+"""Reading and writing files so that an interrupted program never leaves half of one behind.
+
+Every writer goes through `atomic`: the bytes are written to `<name>.part` beside the target and renamed over it, which
+POSIX makes a single step. Writers are byte-stable: equal content gives equal bytes, so DVC can skip what follows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from biorobust.errors import BiorobustError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+Json = Any
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path; on a clean exit rename it to `path`, on an error remove it."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    try:
+        yield part
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sha256(path: str | Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def _plain(value: Json) -> Json:
+    """NumPy scalars and arrays to plain Python; NaN and infinity to None, which JSON can say."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return round(value, 10) if math.isfinite(value) else None
+    return value
+
+
+def write_json(path: str | Path, value: Json) -> None:
+    """Indented, key order kept, floats to ten decimals; not-a-number becomes null."""
+    write_text(path, json.dumps(_plain(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Json:
+    """Raises BiorobustError naming the file when it is missing or not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BiorobustError(f"{path} is missing: run `dvc repro` to make it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BiorobustError(f"{path} is not valid JSON ({error}): delete it and run `dvc repro`") from None
+
+
+def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Compressed; NumPy stamps members with 1980-01-01, so equal arrays give equal bytes."""
+    with atomic(path) as part, open(part, "wb") as stream:
+        np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    with atomic(path) as part:
+        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def write_parquet(path: str | Path, table: pd.DataFrame) -> None:
+    with atomic(path) as part:
+        table.to_parquet(part, index=False, compression="zstd")
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """safetensors: no pickle, and the same tensors always give the same bytes."""
+    from safetensors.torch import save_file
+
+    with atomic(path) as part:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part)
+
+
+def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
+    """Raises BiorobustError naming the file when it is missing, truncated or not safetensors."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise BiorobustError(f"{path} is missing: run `dvc repro` to make it") from None
+    except (SafetensorError, OSError) as error:
+        raise BiorobustError(f"{path} is damaged ({error}): delete it and run `dvc repro`") from None
