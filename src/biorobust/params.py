@@ -35,9 +35,9 @@ class Data:
 
 @dataclass(frozen=True)
 class Top:
+    datasets: tuple[str, ...]
     scale: str = one_of(*SCALES)
     seed: int = count(0)
-    datasets: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,158 @@
+"""MNIST: 60,000 + 10,000 handwritten digits, 28x28 (LeCun, Cortes & Burges 1998).
+
+Whether images are the official ones is decided by the official files themselves: the idx files are rebuilt from the
+decoded pixels and labels and their MD5 is compared. So any mirror with the same images will do, however it packs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biorobust.datasets import mirror, official
+from biorobust.datasets.order import stratified
+from biorobust.datasets.spec import DatasetSpec, Source, Split
+from biorobust.errors import DataError
+from biorobust.files import sha256
+
+SIDE = 28
+N_CLASSES = 10
+URLS = (  # the ones torchvision takes the files from
+    "https://ossci-datasets.s3.amazonaws.com/mnist/train-images-idx3-ubyte.gz",
+    "http://yann.lecun.com/exdb/mnist/train-images-idx3-ubyte.gz",
+)
+# MD5 of the official files, uncompressed.
+MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+PREFIX = {"train": "train", "test": "t10k"}
+SIZES = {"train": 60_000, "test": 10_000}
+
+BUNDLED_BOX = 20
+BUNDLED_SPLIT_SEED = 1998
+
+
+def idx(array: np.ndarray) -> bytes:
+    """The array as the bytes of an idx file: a big-endian header (magic number, sizes), then unsigned bytes."""
+    header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+def _official() -> tuple[Split, Split]:
+    return official.fetch("mnist", urls=URLS, read=_through_torchvision)
+
+
+def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
+    """Raises RuntimeError when the files are not there, DataError when one has not the official checksum."""
+    from torchvision.datasets import MNIST
+
+    # torchvision checks what it downloads, but not what it unpacked; so before it reads, and after a download.
+    raw = folder / "MNIST" / "raw"
+    _check_files(raw)
+    sets = {split: MNIST(str(folder), train=split == "train", download=download) for split in PREFIX}
+    _check_files(raw)
+    train, test = (
+        Split(
+            data.data.numpy(),
+            data.targets.numpy(),
+            {name: sha256(raw / name) for name in MD5 if name.startswith(PREFIX[split])},
+        )
+        for split, data in sets.items()
+    )
+    return train, test
+
+
+def _check_files(raw: Path) -> None:
+    for name, expected in MD5.items():
+        if (path := raw / name).is_file() and (found := hashlib.md5(path.read_bytes()).hexdigest()) != expected:
+            raise DataError(f"{path}: MD5 {found}, not the official {expected}: delete it and run again")
+
+
+def _mirror() -> tuple[Split, Split]:
+    train, test = mirror.fetch(
+        "mnist", image_shape=(SIDE, SIDE), n_classes=N_CLASSES, n_train=SIZES["train"], n_test=SIZES["test"]
+    )
+    for split, data in (("train", train), ("test", test)):
+        for name, array in (("images-idx3", data.images), ("labels-idx1", data.labels)):
+            official_name = f"{PREFIX[split]}-{name}-ubyte"
+            found = hashlib.md5(idx(array)).hexdigest()
+            if found != MD5[official_name]:
+                raise DataError(
+                    f"{', '.join(data.files)} in {mirror.VARIABLE}: {official_name} rebuilt from it has MD5 {found}, "
+                    f"not the official {MD5[official_name]}: get the file again"
+                )
+    return train, test
+
+
+def _bundled() -> tuple[Split, Split]:
+    """scikit-learn's 1,797 digits; a fixed, stratified fifth of them is the test split."""
+    from importlib.resources import as_file, files
+
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.stack([enlarge(image) for image in digits.images])
+    labels = digits.target.astype(np.int64)
+    with as_file(files("sklearn.datasets.data") / "digits.csv.gz") as path:
+        origin = {"scikit-learn digits.csv.gz": sha256(path)}
+    order = stratified(labels, seed=BUNDLED_SPLIT_SEED)
+    n_test = len(labels) // 5
+    test, train = np.sort(order[:n_test]), np.sort(order[n_test:])
+    return Split(images[train], labels[train], origin), Split(images[test], labels[test], origin)
+
+
+def enlarge(digit: np.ndarray) -> NDArray[np.uint8]:
+    """An 8x8 digit with values 0..16, framed as MNIST frames its own; uint8 (28,28).
+
+    Scaled to 20x20 (bicubic) and put into the 28x28 field with its centre of mass at (14, 14), to whole pixels.
+    """
+    from PIL import Image
+
+    # Rounded to bytes first: Pillow resizes bytes in integer arithmetic, which repeats bit for bit everywhere.
+    small = Image.fromarray(np.rint(digit * (255 / 16)).astype(np.uint8))
+    large = np.asarray(small.resize((BUNDLED_BOX, BUNDLED_BOX), Image.Resampling.BICUBIC))
+    field = np.zeros((SIDE, SIDE), dtype=np.uint8)
+    slices = []
+    for axis in (0, 1):
+        mass = large.sum(axis=1 - axis, dtype=np.int64)
+        middle = float(mass @ np.arange(BUNDLED_BOX) / mass.sum())
+        start = int(np.clip(round(SIDE / 2 - middle), 0, SIDE - BUNDLED_BOX))
+        slices.append(slice(start, start + BUNDLED_BOX))
+    field[tuple(slices)] = large
+    return field
+
+
+SPEC = DatasetSpec(
+    name="mnist",
+    title="MNIST handwritten digits",
+    image_shape=(SIDE, SIDE),
+    n_classes=N_CLASSES,
+    sources={
+        "official": Source(
+            fidelity="official",
+            note="The official files, downloaded through torchvision; their checksums fit.",
+            licence="CC BY-SA 3.0 (Y. LeCun and C. Cortes)",
+            fetch=_official,
+        ),
+        "mirror": Source(
+            fidelity="official",
+            note="From a local mirror; the official files rebuilt from it have the official checksums.",
+            licence="CC BY-SA 3.0 (Y. LeCun and C. Cortes)",
+            fetch=_mirror,
+        ),
+        "bundled": Source(
+            fidelity="stand-in",
+            note="A stand-in, not MNIST: the 1,797 real handwritten 8x8 digits that come with scikit-learn, enlarged "
+            "to 28x28 and centred as MNIST is; its numbers cannot be compared with numbers from MNIST.",
+            licence="CC BY 4.0 (E. Alpaydin and C. Kaynak, UCI Machine Learning Repository)",
+            fetch=_bundled,
+        ),
+    },
+)

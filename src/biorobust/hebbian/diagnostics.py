@@ -1,0 +1,59 @@
+"""What learned units look like: how many reached the unit sphere, how many are negative, how smooth they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SPHERE_TOLERANCE = 0.1  # a unit counts as converged when sum |W|^p lies within this of 1
+
+
+def lengths(weights: Tensor, *, p: float) -> Tensor:
+    """(H,) values of sum_i |W_mu,i|^p, which the rule drives to 1."""
+    return weights.abs().pow(p).sum(dim=1)
+
+
+def converged(weights: Tensor, *, p: float) -> Tensor:
+    """(H,) bool: units on the unit sphere. Two-sided, so a unit that shrank to nothing does not count."""
+    return (lengths(weights, p=p) - 1).abs() <= SPHERE_TOLERANCE
+
+
+def autocorrelation(units: Tensor) -> Tensor:
+    """(H,) Moran's I of every unit's weights as a picture, over vertical and horizontal neighbours.
+
+    units: (H, h, w). About 0 for noise, towards 1 for smooth strokes; NaN for a constant unit. Moran (1950):
+    I = (n / number of pairs) * sum over pairs z_i z_j / sum z_i^2 with z the deviation from the unit's mean.
+    """
+    z = units.double() - units.double().mean(dim=(1, 2), keepdim=True)
+    vertical, horizontal = z[:, 1:] * z[:, :-1], z[:, :, 1:] * z[:, :, :-1]
+    pairs = vertical[0].numel() + horizontal[0].numel()
+    together = vertical.sum(dim=(1, 2)) + horizontal.sum(dim=(1, 2))
+    return (z[0].numel() / pairs) * together / z.square().sum(dim=(1, 2))
+
+
+def smoothness(units: Tensor) -> dict[str, Any]:
+    """Mean and quartiles of `autocorrelation` over the units that are not constant."""
+    values = autocorrelation(units)
+    values = values[values.isfinite()]
+    if not len(values):
+        return {"autocorrelation": None, "autocorrelation_quartiles": None}
+    quartiles = torch.quantile(values, torch.tensor([0.25, 0.5, 0.75], dtype=values.dtype))
+    return {"autocorrelation": values.mean().item(), "autocorrelation_quartiles": quartiles.tolist()}
+
+
+def describe(weights: Tensor, *, p: float, shape: tuple[int, int]) -> dict[str, Any]:
+    """The numbers logged for learned weights (H, N): shares in [0, 1], quantiles (0, 10, 50, 90, 100 %) of sum |W|^p.
+
+    A negative unit has a negative mean weight: on non-negative images it can hardly ever win.
+    """
+    size = lengths(weights, p=p)
+    levels = torch.tensor([0.0, 0.1, 0.5, 0.9, 1.0])
+    return {
+        "converged_share": converged(weights, p=p).double().mean().item(),
+        "negative_share": (weights.mean(dim=1) < 0).double().mean().item(),
+        "norm_quantiles": torch.quantile(size.cpu(), levels).tolist(),
+        "diverged": not bool(weights.isfinite().all()),
+        **smoothness(weights.reshape(-1, *shape)),
+    }

@@ -1,0 +1,104 @@
+"""A claim as data: what is said, by whom, under which readings, and the checks that decide it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SOURCES = ("report text", "notebook", "original paper", "ours")
+RULES = ("number", "order", "no difference", "figure")
+PAIRED = ("order", "no difference")
+# What a quantity may be, and the keys it has besides.
+QUANTITIES = {
+    "accuracy": {"attack"},  # of a run; on clean test images where no attack is named
+    "zero_gradient_correct": {"attack"},  # share of images that are right and have an exactly zero gradient
+    "curve_distance": {"attack", "published"},  # largest gap, over epsilon, between mean and published accuracy
+    "value": {"of"},  # a number logged per seed in a metrics file such as pretrain/normal
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to understand a claim: the run and the weights that stand for its {run} and {weights}."""
+
+    name: str
+    words: str
+    run: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """Accuracies a report prints, as proportions of `n` images, by epsilon."""
+
+    n: int
+    accuracy: tuple[tuple[float, float], ...]
+
+    def at(self, eps: float) -> float | None:
+        return dict(self.accuracy).get(eps)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something measured. `of`: a run, or for a logged value the metrics file it stands in; `key`: which value."""
+
+    kind: str
+    of: str
+    attack: str | None = None
+    key: str | None = None
+    published: Published | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of a claim: a quantity at one epsilon and the rule for it. `eps` is None where nothing is attacked.
+
+    `requires`: metrics file -> the settings it must have been made with. `counts`: takes part in the claim's verdict.
+    """
+
+    label: str
+    rule: str
+    quantity: Quantity
+    against: Quantity | None
+    eps: float | None
+    reported: float | None
+    reported_against: float | None
+    reported_n: int | None
+    at_least: float | None
+    at_most: float | None
+    min_seeds: int
+    requires: tuple[tuple[str, Mapping[str, Any]], ...]
+    counts: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement in our own words. The first reading is counted; without readings it is understood in one way."""
+
+    id: str
+    study: str
+    source: tuple[str, ...]
+    where: str
+    statement: str
+    note: str
+    readings: tuple[Reading, ...]
+    checks: tuple[Check, ...]
+
+    def under(self, reading: Reading | None) -> tuple[Check, ...]:
+        """The checks with the runs of a reading filled in."""
+        names = {"run": reading.run, "weights": reading.weights} if reading else {}
+        return tuple(_filled(check, names) for check in self.checks)
+
+
+def _filled(check: Check, names: Mapping[str, str]) -> Check:
+    def quantity(value: Quantity) -> Quantity:
+        return dataclasses.replace(value, of=value.of.format(**names))
+
+    return dataclasses.replace(
+        check,
+        quantity=quantity(check.quantity),
+        against=quantity(check.against) if check.against else None,
+        requires=tuple((file.format(**names), settings) for file, settings in check.requires),
+    )

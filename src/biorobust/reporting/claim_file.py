@@ -1,0 +1,247 @@
+"""claims.yaml, read and checked strictly: what is claimed, by whom, and the rule that will decide it.
+
+The file is fixed before any recorded run, so a slip in it must stop everything at once: unknown keys, a rule without
+its thresholds, a published curve without the asked epsilon, and names that nothing defines are all errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from biorobust.errors import BiorobustError
+from biorobust.reporting.claim import PAIRED, QUANTITIES, RULES, SOURCES, Check, Claim, Published, Quantity, Reading
+
+CLAIMS_FILE = Path("reports/claims.yaml")
+
+
+class ClaimsError(BiorobustError):
+    """claims.yaml holds something that cannot be judged."""
+
+
+def load(path: str | Path = CLAIMS_FILE) -> list[Claim]:
+    """Read and check a claims file. Raises ClaimsError with one line naming the claim, the key and what is allowed."""
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ClaimsError(f"{path} is missing: run from the top of the repository") from None
+    except yaml.YAMLError as error:
+        raise ClaimsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return _claims(raw)
+    except ClaimsError as error:
+        raise ClaimsError(f"{path}: {error}") from None
+
+
+def _claims(raw: object) -> list[Claim]:
+    top = _block(raw, "top", needed={"recipes": dict, "readings": dict, "published": dict, "claims": list})
+    published = {name: _published(entry, f"published.{name}") for name, entry in top["published"].items()}
+    recipes = {name: _block(entry, f"recipes.{name}") for name, entry in top["recipes"].items()}
+    readings = {}
+    for name, entry in top["readings"].items():
+        fields = _block(entry, f"readings.{name}", needed={"words": str, "run": str, "weights": str})
+        readings[name] = Reading(name=name, **fields)
+    claims = [_claim(entry, i, readings, recipes, published) for i, entry in enumerate(top["claims"])]
+    for i, claim in enumerate(claims):
+        if claim.id in {other.id for other in claims[:i]}:
+            raise ClaimsError(f"{claim.id}: stands there twice")
+        for reading in claim.readings or (None,):
+            try:
+                claim.under(reading)
+            except (KeyError, IndexError, ValueError):
+                raise ClaimsError(
+                    f"{claim.id}: only {{run}} and {{weights}} can be filled in, and need readings"
+                ) from None
+    return claims
+
+
+def _claim(
+    raw: object,
+    position: int,
+    readings: Mapping[str, Reading],
+    recipes: Mapping[str, Mapping[str, Any]],
+    published: Mapping[str, Published],
+) -> Claim:
+    where = str(raw.get("id", f"claim {position + 1}")) if isinstance(raw, Mapping) else f"claim {position + 1}"
+    needed = {"id": str, "study": str, "source": list, "where": str, "statement": str, "requires": dict, "parts": list}
+    fields = _block(raw, where, needed=needed, optional={"note": str, "readings": list, "min_seeds": int})
+    for source in fields["source"]:
+        _known(source, SOURCES, f"{where}.source")
+    for name in fields.get("readings", ()):
+        _known(name, readings, f"{where}.readings")
+    requires = _requires(fields["requires"], f"{where}.requires", recipes)
+    checks: list[Check] = []
+    for i, part in enumerate(fields["parts"]):
+        checks += _checks(part, f"{where}, part {i + 1}", requires, fields.get("min_seeds", 1), recipes, published)
+    if not any(check.counts for check in checks):
+        raise ClaimsError(f"{where}.parts: need at least one part that counts")
+    return Claim(
+        id=fields["id"],
+        study=fields["study"],
+        source=tuple(fields["source"]),
+        where=fields["where"],
+        statement=" ".join(fields["statement"].split()),
+        note=" ".join(fields.get("note", "").split()),
+        readings=tuple(readings[name] for name in fields.get("readings", ())),
+        checks=tuple(checks),
+    )
+
+
+def _checks(
+    raw: object,
+    where: str,
+    requires: Mapping[str, Mapping[str, Any]],
+    min_seeds: int,
+    recipes: Mapping[str, Mapping[str, Any]],
+    published: Mapping[str, Published],
+) -> list[Check]:
+    """One check per epsilon of the part's `at`, or a single one."""
+    number = (int, float)
+    fields = _block(
+        raw,
+        where,
+        needed={"label": str, "rule": str, "quantity": dict},
+        optional={
+            "at": list,
+            "against": dict,
+            "reported": (*number, str),
+            "reported_against": str,
+            "at_least": number,
+            "at_most": number,
+            "requires": dict,
+            "counts": bool,
+        },
+    )
+    rule = _known(fields["rule"], RULES, f"{where}.rule")
+    quantity = _quantity(fields["quantity"], f"{where}.quantity", published)
+    against = _quantity(fields["against"], f"{where}.against", published) if "against" in fields else None
+    _fitting(rule, quantity, against, fields, where)
+    own_requires = _requires(fields.get("requires", {}), f"{where}.requires", recipes)
+    checks = []
+    for eps in fields.get("at", [None]):
+        if eps is not None and (isinstance(eps, bool) or not isinstance(eps, number) or not 0 <= eps <= 1):
+            raise ClaimsError(f"{where}.at: {eps!r} is no epsilon in [0, 1]")
+        reported, n = _reported(fields.get("reported"), eps, f"{where}.reported", published)
+        reported_against, _ = _reported(fields.get("reported_against"), eps, f"{where}.reported_against", published)
+        checks.append(
+            Check(
+                label=fields["label"].replace("{eps}", "" if eps is None else f"{eps:g}"),
+                rule=rule,
+                quantity=quantity,
+                against=against,
+                eps=eps,
+                reported=reported,
+                reported_against=reported_against,
+                reported_n=n,
+                at_least=fields.get("at_least"),
+                at_most=fields.get("at_most"),
+                min_seeds=min_seeds,
+                requires=tuple((requires | own_requires).items()),  # type: ignore[operator]
+                counts=fields.get("counts", True),
+            )
+        )
+    return checks
+
+
+def _fitting(rule: str, quantity: Quantity, against: Quantity | None, fields: Mapping[str, Any], where: str) -> None:
+    """Raise unless a part has exactly the keys its rule can use."""
+    attacked = any(q is not None and q.attack and q.kind == "accuracy" for q in (quantity, against))
+    problems = {
+        "a number needs a reported value": rule == "number" and "reported" not in fields,
+        "a number has nothing to stand against": rule == "number" and against is not None,
+        f"{rule} needs the accuracy of two runs under the same attack": rule in PAIRED
+        and (against is None or {quantity.kind, against.kind} != {"accuracy"} or quantity.attack != against.attack),
+        f"{rule} needs both published curves or none": rule in PAIRED
+        and (
+            ("reported" in fields) != ("reported_against" in fields) or not isinstance(fields.get("reported", ""), str)
+        ),
+        "reported_against is for order and no difference": rule not in PAIRED and "reported_against" in fields,
+        "a figure needs at_least, at_most or both": rule == "figure" and not {"at_least", "at_most"} & set(fields),
+        "at_least and at_most are for figures": rule != "figure" and bool({"at_least", "at_most"} & set(fields)),
+        "the distance of a curve stands alone": against is not None
+        and "curve_distance" in (quantity.kind, against.kind),
+        "accuracy under attack needs `at`, a list of epsilons": attacked and not fields.get("at"),
+        "`at` is for accuracy under attack": not attacked and "at" in fields,
+    }
+    for problem, found in problems.items():
+        if found:
+            raise ClaimsError(f"{where}: {problem}")
+
+
+def _quantity(raw: Mapping[str, Any], where: str, published: Mapping[str, Published]) -> Quantity:
+    kinds = [kind for kind in QUANTITIES if kind in raw]
+    if len(kinds) != 1:
+        raise ClaimsError(f"{where}: need exactly one of {', '.join(QUANTITIES)}")
+    kind = kinds[0]
+    optional = {"attack"} if kind == "accuracy" else set()
+    fields = _block(
+        raw,
+        where,
+        needed=dict.fromkeys({kind, *QUANTITIES[kind]} - optional, str),
+        optional=dict.fromkeys(optional, str),
+    )
+    if kind == "value":
+        return Quantity(kind=kind, of=fields["of"], key=fields["value"])
+    curve = None
+    if kind == "curve_distance":
+        curve = published[_known(fields["published"], published, f"{where}.published")]
+    return Quantity(kind=kind, of=fields[kind], attack=fields.get("attack"), published=curve)
+
+
+def _reported(
+    value: float | str | None, eps: float | None, where: str, published: Mapping[str, Published]
+) -> tuple[float | None, int | None]:
+    """A reported proportion and of how many images it is; a name means a published curve at the check's epsilon."""
+    if not isinstance(value, str):
+        return value, None
+    curve = published[_known(value, published, where)]
+    found = curve.at(eps or 0.0)
+    if found is None:
+        raise ClaimsError(f"{where}: the published curve {value!r} has no value at eps {eps:g}")
+    return found, curve.n
+
+
+def _published(raw: object, where: str) -> Published:
+    fields = _block(raw, where, needed={"n": int, "accuracy": dict})
+    for eps, accuracy in fields["accuracy"].items():
+        if not all(isinstance(x, (int, float)) and 0 <= x <= 1 for x in (eps, accuracy)):
+            raise ClaimsError(f"{where}.accuracy: {eps}: {accuracy} must be two numbers in [0, 1]")
+    return Published(n=fields["n"], accuracy=tuple((float(eps), float(a)) for eps, a in fields["accuracy"].items()))
+
+
+def _requires(
+    raw: Mapping[str, Any], where: str, recipes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    return {file: recipes[_known(name, recipes, f"{where}.{file}")] for file, name in raw.items()}
+
+
+def _known(value: object, options: Iterable[str], where: str) -> str:
+    if value not in (allowed := list(options)):
+        raise ClaimsError(f"{where}: {value!r} is not one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _block(
+    raw: object,
+    where: str,
+    *,
+    needed: Mapping[str, Any] | None = None,
+    optional: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """`raw` as a mapping with the needed keys, no unknown ones and values of the given types (no `needed`: any)."""
+    if not isinstance(raw, Mapping):
+        raise ClaimsError(f"{where}: must be a block of keys, not {raw!r}")
+    if needed is None:
+        return dict(raw)
+    kinds = {**needed, **(optional or {})}
+    for key, value in raw.items():
+        _known(key, kinds, f"{where}: key")
+        if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool) or value == "":
+            raise ClaimsError(f"{where}.{key}: {value!r} has the wrong type")
+    for key in needed:
+        if key not in raw:
+            raise ClaimsError(f"{where}.{key}: missing key")
+    return dict(raw)

@@ -1,0 +1,89 @@
+"""What a run's metrics say, as estimates with their 95 % interval: the one place figures and tables take values from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from biorobust.analysis.intervals import mean_interval, wilson
+
+if TYPE_CHECKING:
+    from biorobust.reporting.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A proportion with a 95 % interval: t over seeds where there are several, else Wilson over the images of one."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    n_seeds: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy of a run under one attack, `points[i]` at `eps[i]` (L-infinity, pixel intensity in [0,1])."""
+
+    eps: tuple[float, ...]
+    points: tuple[Estimate, ...]
+
+    def at(self, eps: float) -> Estimate | None:
+        """The point at one epsilon, None where it was not attacked."""
+        return next(
+            (point for value, point in zip(self.eps, self.points, strict=True) if abs(value - eps) < 1e-9), None
+        )
+
+
+def combine(counts: Sequence[tuple[int, int]]) -> Estimate:
+    """One estimate from (correct, n) of every seed."""
+    shares = [correct / n for correct, n in counts]
+    if len(counts) == 1:
+        low, high = wilson(*counts[0])
+        return Estimate(value=shares[0], low=low, high=high, n=counts[0][1], n_seeds=1)
+    return spread(shares, n=counts[0][1])
+
+
+def spread(values: Sequence[float], *, n: int) -> Estimate:
+    """One estimate from a value per seed; with a single seed the interval is the value itself."""
+    summary = mean_interval(values)
+    reach = summary.half_width or 0.0
+    return Estimate(value=summary.mean, low=summary.mean - reach, high=summary.mean + reach, n=n, n_seeds=len(values))
+
+
+def ran(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The metrics of a run that has results; None where it is missing or `unavailable`."""
+    return found if found is not None and found["status"] == "ok" else None
+
+
+def clean_accuracy(metrics: Metrics, run: str) -> Estimate | None:
+    """Test accuracy of a run, None where it was not run."""
+    found = ran(metrics.train(run))
+    return combine([(seed["correct"], seed["n"]) for seed in found["per_seed"]]) if found else None
+
+
+def attack_curve(metrics: Metrics, run: str, attack: str) -> Curve | None:
+    """Accuracy against epsilon of a run under an attack, None where it was not run."""
+    found = ran(metrics.attack(run))
+    if not found or attack not in found["attacks"]:
+        return None
+    per_seed = found["attacks"][attack]["per_seed"]
+    points = [combine([(seed["correct"][i], seed["n"]) for seed in per_seed]) for i in range(len(found["eps"]))]
+    return Curve(eps=tuple(found["eps"]), points=tuple(points))
+
+
+def zero_gradient_floor(metrics: Metrics, run: str, attack: str) -> Estimate | None:
+    """Share of images classified correctly whose gradient is exactly zero: no gradient attack can move them."""
+    found = ran(metrics.attack(run))
+    if not found or attack not in found["attacks"]:
+        return None
+    return combine([(seed["zero_gradient_correct"], seed["n"]) for seed in found["attacks"][attack]["per_seed"]])
+
+
+def per_seed(found: Mapping[str, Any] | None, key: str) -> Estimate | None:
+    """A number that training or pretraining metrics hold for each seed; None where there is none."""
+    found = ran(found)
+    values = [seed[key] for seed in found["per_seed"] if seed.get(key) is not None] if found else []
+    return spread(values, n=0) if values else None

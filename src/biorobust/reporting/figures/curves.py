@@ -1,0 +1,251 @@
+"""Accuracy against epsilon, over training, and clean; what the report printed stands beside it as hollow markers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+
+from biorobust.reporting.estimates import Curve, Estimate, attack_curve, clean_accuracy, zero_gradient_floor
+from biorobust.reporting.figures.figure import Figure
+from biorobust.reporting.numbers import count, listed, percent
+from biorobust.reporting.reported import Reported
+from biorobust.reporting.style import FAINT, INK, WIDTH, Look, drawing_style, look
+
+if TYPE_CHECKING:
+    from biorobust.reporting.metrics import Metrics
+    from biorobust.reporting.study import Study
+
+REPORT_LOSS = "fgsm-report"
+WORST_CASE = "worst-case"
+HOLLOW = {"ls": "", "marker": "o", "mfc": "none", "ms": 8}  # what the report printed
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How the attack's loss is called in text, and its line."""
+
+    label: str
+    dashes: str
+    width: float
+
+
+LOSSES = {
+    REPORT_LOSS: Loss("the report's loss", "--", 1.2),
+    "fgsm-cross-entropy": Loss("cross-entropy before tanh", ":", 1.2),
+    "fgsm-margin": Loss("margin", "-.", 1.2),
+    WORST_CASE: Loss("worst case, image by image", "-", 2.0),
+}
+
+
+def left_out(wanted: Sequence[str], drawn: Sequence[str]) -> str:
+    """A sentence naming the runs without metrics; empty when there are none."""
+    labels = [look(run).label for run in wanted if run not in drawn]
+    return f" Not run, so not drawn: {listed(labels)}." if labels else ""
+
+
+def bars(estimates: Sequence[Estimate]) -> str:
+    """A sentence saying which interval is drawn, from what was measured."""
+    images = listed(count(n) for n in sorted({item.n for item in estimates}))
+    seeds = sorted({item.n_seeds for item in estimates})
+    if seeds == [1]:
+        return f" Bars: 95 % Wilson interval over {images} test images, one seed."
+    return f" Bars: 95 % t interval over {listed(map(str, seeds))} seeds, {images} test images each."
+
+
+def percent_axis(axes: Axes, *, label: str) -> None:
+    """0 to 100 with a little room, the same in every panel that is compared."""
+    axes.set_ylim(-3, 103)
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_ylabel(label)
+    axes.grid(axis="y")
+
+
+def _draw_curve(axes: Axes, curve: Curve, run_look: Look) -> None:
+    values = [100 * point.value for point in curve.points]
+    below = [max(0.0, 100 * (point.value - point.low)) for point in curve.points]
+    above = [max(0.0, 100 * (point.high - point.value)) for point in curve.points]
+    axes.errorbar(
+        curve.eps,
+        values,
+        yerr=[below, above],
+        color=run_look.colour,
+        marker=run_look.marker,
+        ls=run_look.dashes,
+        elinewidth=1,
+        label=run_look.label,
+    )
+
+
+def _curve_rows(run: str, attack: str, curve: Curve) -> list[dict]:
+    return [
+        {"run": run, "attack": attack, "eps": eps, "accuracy": p.value, "low": p.low, "high": p.high, "seeds": p.n_seeds}
+        for eps, p in zip(curve.eps, curve.points, strict=True)
+    ]
+
+
+def _plateau_answer(metrics: Metrics, run: str, attack: str, curve: Curve) -> str:
+    """Whether the curve ends on the share of images no gradient can move, in a sentence."""
+    floor = zero_gradient_floor(metrics, run, attack)
+    last = curve.points[-1]
+    if floor is None:
+        return ""
+    name = f"{look(run).label} ends at {percent(last.value, digits=1)} % (ε = {curve.eps[-1]:g})"
+    share = f"{percent(floor.value, digits=1)} % of the images are right with a gradient of exactly zero"
+    return f" {name}; {share}, so the attack cannot move them." if floor.value > 0 else f" {name}; no gradient is zero."
+
+
+def accuracy_against_epsilon(
+    metrics: Metrics, study: Study, *, runs: Sequence[str], reported: Reported
+) -> Figure | None:
+    """Accuracy under the report's own loss. `reported`: run -> {eps: accuracy}, drawn hollow in the run's colour."""
+    curves = {run: curve for run in runs if (curve := attack_curve(metrics, run, REPORT_LOSS))}
+    if not curves:
+        return None
+    rows: list[dict] = []
+    with drawing_style():
+        drawing = Drawing(figsize=(WIDTH, 3.7))
+        axes = drawing.add_subplot()
+        for run, curve in curves.items():
+            _draw_curve(axes, curve, look(run))
+            rows += _curve_rows(run, REPORT_LOSS, curve)
+            floor = zero_gradient_floor(metrics, run, REPORT_LOSS)
+            if floor is not None and floor.value > 0:
+                axes.axhline(100 * floor.value, color=look(run).colour, lw=0.8, ls=(0, (1, 3)))
+                rows.append({"run": run, "attack": "zero gradient and right", "accuracy": floor.value})
+        for run, values in reported.items():
+            axes.plot(list(values), [100 * value for value in values.values()], mec=look(run).colour, **HOLLOW)
+            rows += [{"run": run, "attack": "reported", "eps": eps, "accuracy": v} for eps, v in values.items()]
+        handles, labels = axes.get_legend_handles_labels()
+        if reported:
+            handles.append(Line2D([], [], mec=INK, **HOLLOW))
+            labels.append("hollow: as reported")
+        if any(row["attack"].startswith("zero") for row in rows):
+            handles.append(Line2D([], [], color=INK, lw=0.8, ls=(0, (1, 3))))
+            labels.append("right, with a zero gradient")
+        axes.legend(handles, labels, loc="upper right")
+        percent_axis(axes, label="accuracy, %")
+        axes.set_xlabel("ε, largest change of a pixel (L∞, intensity 0 to 1)")
+    answers = "".join(_plateau_answer(metrics, run, REPORT_LOSS, curve) for run, curve in curves.items())
+    points = [point for curve in curves.values() for point in curve.points]
+    return Figure(
+        id="accuracy-epsilon",
+        title="Accuracy under the report's attack",
+        alt=f"Line chart of accuracy against epsilon for {listed(look(run).label for run in curves)}, "
+        f"falling from {_ends(curves, 0)} to {_ends(curves, -1)} percent.",
+        caption="How does accuracy fall as the report's attack (FGSM on its own loss) grows?"
+        + answers
+        + bars(points)
+        + left_out(runs, list(curves)),
+        drawing=drawing,
+        data=pd.DataFrame(rows),
+        provenance=tuple(study.attack_stage(run) for run in curves),
+    )
+
+
+def _ends(curves: Mapping[str, Curve], index: int) -> str:
+    return listed(percent(curve.points[index].value, digits=1) for curve in curves.values())
+
+
+def losses_compared(metrics: Metrics, study: Study) -> Figure | None:
+    """One panel per run: the same images under every loss, and the worst of them for each image."""
+    runs = study.networks
+    curves = {
+        run: found
+        for run in runs
+        if (found := {loss: curve for loss in LOSSES if (curve := attack_curve(metrics, run, loss))})
+    }
+    if not curves:
+        return None
+    columns = min(3, len(curves))
+    lines = -(-len(curves) // columns)
+    with drawing_style():
+        drawing = Drawing(figsize=(WIDTH, 0.5 + 2.1 * lines))
+        panels = drawing.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
+        for axes, (run, found) in zip(panels, curves.items(), strict=False):
+            for loss, curve in found.items():
+                colour = look(run).colour if loss == WORST_CASE else INK
+                values = [100 * point.value for point in curve.points]
+                axes.plot(curve.eps, values, color=colour, ls=LOSSES[loss].dashes, lw=LOSSES[loss].width)
+            axes.set_title(look(run).label, wrap=True)
+            percent_axis(axes, label="")
+        for axes in list(panels):
+            axes.set_axis_off()
+        drawing.supylabel("accuracy, %", size=9)
+        drawing.supxlabel("ε (L∞)", size=9)
+        shown = [loss for loss in LOSSES if any(loss in found for found in curves.values())]
+        handles = [Line2D([], [], color=INK, ls=LOSSES[loss].dashes, lw=LOSSES[loss].width) for loss in shown]
+        labels = [LOSSES[loss].label for loss in shown]
+        drawing.legend(handles, labels, loc="outside upper center", ncols=4)
+    return Figure(
+        id="losses",
+        title="The same images under other losses",
+        alt=f"Small line charts, one for each of {len(curves)} runs, of accuracy against epsilon under "
+        f"{listed(labels)}.",
+        caption="Does the plateau survive when the attack follows another loss?"
+        + "".join(_survival(run, found) for run, found in curves.items() if {REPORT_LOSS, WORST_CASE} <= found.keys())
+        + left_out(runs, list(curves)),
+        drawing=drawing,
+        data=pd.DataFrame([row for run in curves for loss in curves[run] for row in _curve_rows(run, loss, curves[run][loss])]),
+        provenance=tuple(study.attack_stage(run) for run in curves),
+    )
+
+
+def _survival(run: str, found: Mapping[str, Curve]) -> str:
+    """What is left of the last point of the report's curve when every image meets its worst loss."""
+    before, after = found[REPORT_LOSS].points[-1].value, found[WORST_CASE].points[-1].value
+    return (
+        f" {look(run).label}: {percent(before, digits=1)} % under the report's loss at ε = "
+        f"{found[REPORT_LOSS].eps[-1]:g}, {percent(after, digits=1)} % in the worst case."
+    )
+
+
+def clean_accuracies(metrics: Metrics, study: Study, *, reported: Mapping[str, float]) -> Figure | None:
+    """A dot for every run with its interval; what the report printed is hollow."""
+    found = {run: value for run in study.networks if (value := clean_accuracy(metrics, run))}
+    if not found:
+        return None
+    with drawing_style():
+        drawing = Drawing(figsize=(WIDTH, 0.8 + 0.33 * len(found)))
+        axes = drawing.add_subplot()
+        for row, (run, value) in enumerate(found.items()):
+            reach = [[100 * (value.value - value.low)], [100 * (value.high - value.value)]]
+            colour, marker = look(run).colour, look(run).marker
+            axes.errorbar(100 * value.value, row, xerr=reach, color=colour, marker=marker, elinewidth=1)
+            if run in reported:
+                axes.plot(100 * reported[run], row, mec=colour, **HOLLOW)
+        axes.set_yticks(range(len(found)), [look(run).label for run in found])
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_xlabel("test accuracy, %")
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    best, worst = max(found, key=lambda run: found[run].value), min(found, key=lambda run: found[run].value)
+    rows = [
+        {"run": run, "accuracy": v.value, "low": v.low, "high": v.high, "n": v.n, "seeds": v.n_seeds}
+        | {"reported": reported.get(run)}
+        for run, v in found.items()
+    ]
+    return Figure(
+        id="clean-accuracy",
+        title="Accuracy without an attack",
+        alt=f"Dot plot of the test accuracy of {len(found)} runs, from {percent(found[worst].value, digits=1)} to "
+        f"{percent(found[best].value, digits=1)} percent.",
+        caption="How well does each network classify clean test images?"
+        f" {look(best).label} is highest with {percent(found[best].value)} %, {look(worst).label} lowest with "
+        f"{percent(found[worst].value)} %." + hollow(reported, found) + bars(list(found.values()))
+        + left_out(study.networks, list(found)),
+        drawing=drawing,
+        data=pd.DataFrame(rows),
+        provenance=tuple(study.train_stage(run) for run in found),
+    )
+
+
+def hollow(reported: Mapping[str, object], found: Mapping[str, object]) -> str:
+    """A sentence on the hollow markers, if there are any."""
+    return " Hollow: as reported." if set(reported) & set(found) else ""

@@ -1,0 +1,31 @@
+"""What the report printed, by run and epsilon, taken from the number rows of claims.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from biorobust.reporting.claim import Check, Claim
+
+Reported = Mapping[str, Mapping[float, float]]  # run -> eps -> accuracy, a proportion
+
+
+def _accuracies(claims: Iterable[Claim]) -> Iterator[Check]:
+    """The counted rows that print an accuracy, with the runs of each claim's first reading filled in."""
+    for claim in claims:
+        for check in claim.under(claim.readings[0] if claim.readings else None):
+            if check.rule == "number" and check.quantity.kind == "accuracy" and check.counts:
+                yield check
+
+
+def curves(claims: Iterable[Claim]) -> Reported:
+    """Accuracies under attack."""
+    found: dict[str, dict[float, float]] = {}
+    for check in _accuracies(claims):
+        if check.eps is not None and check.reported is not None:
+            found.setdefault(check.quantity.of, {})[check.eps] = check.reported
+    return found
+
+
+def clean(claims: Iterable[Claim]) -> Mapping[str, float]:
+    """Accuracies without an attack; where a report prints one twice, the later claim's, at eps 0, is the exact one."""
+    return {check.quantity.of: check.reported for check in _accuracies(claims) if not check.eps and check.reported}

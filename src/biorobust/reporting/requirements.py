@@ -1,0 +1,83 @@
+"""May a check be judged on these metrics at all? Files present, data real, settings as the claim needs them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from biorobust.reporting.claim import Check, Quantity
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
+
+STAND_IN = "stand-in"
+
+
+def files(check: Check) -> list[str]:
+    """Names of the metrics files a check rests on, such as "train/report-uniform", each once."""
+    names = [file for file, _ in check.requires]
+    for quantity in (check.quantity, check.against):
+        names += _files_of(quantity) if quantity else []
+    return list(dict.fromkeys(names))
+
+
+def obstacle(check: Check, metrics: Metrics) -> Decision | None:
+    """Why the check cannot be judged, or None: a missing file, stand-in data, other settings, a broken training."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in files(check):
+        content = metrics.get(name)
+        if content is None:
+            return Decision(NOT_RUN, f"{name}.json is missing")
+        if content.get("status") != "ok":
+            return Decision(NOT_RUN, f"{name}: {content.get('reason', 'unavailable')}")
+        found[name] = content
+    for content in found.values():
+        if content["dataset"]["fidelity"] == STAND_IN:
+            return Decision(NOT_TESTABLE, "stand-in data")
+    # A run repeats the settings of the weights it stands on: the same difference counts once.
+    reasons = {
+        (
+            key,
+            str(wanted),
+        ): f"{key} is {_shown(found[name]['settings'].get(key))}, the claim needs {_shown(wanted)} ({name})"
+        for name, settings in check.requires
+        for key, wanted in settings.items()
+        if not _same(found[name]["settings"].get(key), wanted)
+    }
+    if reasons:
+        first, *others = reasons.values()
+        return Decision(NOT_RUN, first + (f"; {len(others)} more differ" if others else ""))
+    for name, content in found.items():
+        for entry in content.get("per_seed", ()):
+            for flag in ("collapsed", "diverged"):
+                if entry.get(flag):
+                    return Decision(INCONCLUSIVE, f"seed {entry['seed']} of {name} {flag}")
+    return None
+
+
+def limits(checks: Iterable[Check], metrics: Metrics) -> str:
+    """Data sets that are not in their official encoding or not complete, in words; "" if all are official."""
+    limited = {}
+    for check in checks:
+        for content in filter(None, map(metrics.get, files(check))):
+            dataset = content.get("dataset", {"fidelity": "official"})
+            if dataset["fidelity"] != "official":
+                limited[dataset["name"]] = dataset["fidelity"]
+    return ", ".join(f"{name}: {fidelity} data" for name, fidelity in limited.items())
+
+
+def _files_of(quantity: Quantity) -> list[str]:
+    if quantity.kind == "value":
+        return [quantity.of]
+    return [f"train/{quantity.of}", *([f"attack/{quantity.of}"] if quantity.attack else [])]
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    numbers = (int, float)
+    if isinstance(value, numbers) and isinstance(wanted, numbers):
+        return math.isclose(value, wanted, rel_tol=1e-9)
+    return bool(value == wanted)
+
+
+def _shown(value: Any) -> str:
+    return "not recorded" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,230 @@
+"""Snapshots of larger runs: `reports/recorded/<name>/`, outside every DVC out, with a hash of every file.
+
+A snapshot is the evidence behind the report's verdicts, so it is written once, in one step, and never changed: one
+whose files do not fit its manifest is rejected by name, and the report says so instead of using it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from biorobust.errors import BiorobustError
+from biorobust.files import atomic, read_json, sha256, write_json
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.study import STUDIES, Study
+
+RECORDED = Path("reports/recorded")
+RUN_INFO = Path("reports/run_info")
+MANIFEST = "manifest.json"
+NAME = re.compile(r"[a-z0-9-]+")
+FIELDS = {
+    "name": str,
+    "studies": list,
+    "scale": str,
+    "commit": str,
+    "claims_sha256": str,
+    "recorded_at": str,
+    "device": str,
+    "files": dict,
+}
+# Path in the checkout -> path in the snapshot.
+COPIED = {
+    "params.yaml": "params.yaml",
+    "dvc.lock": "dvc.lock",
+    "reports/claims.yaml": "claims.yaml",
+    "reports/metrics": "metrics",
+}
+
+
+class SnapshotError(BiorobustError):
+    """A snapshot that cannot be made, or whose files do not fit its manifest."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot whose every hash was found to fit. `recorded_at` is UTC in ISO format."""
+
+    path: Path
+    name: str
+    studies: tuple[str, ...]
+    scale: str
+    commit: str
+    claims_sha256: str
+    recorded_at: str
+    device: str
+
+    @property
+    def metrics(self) -> Metrics:
+        return Metrics(self.path / "metrics")
+
+    @property
+    def params(self) -> Path:
+        return self.path / "params.yaml"
+
+    @property
+    def run_info(self) -> Path:
+        return self.path / "run_info"
+
+    def claims_changed(self, claims: Path) -> bool:
+        """Whether the claims file was edited since the snapshot was made; the report has to show it."""
+        return sha256(claims) != self.claims_sha256
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A snapshot that is not used, and why."""
+
+    name: str
+    reason: str
+
+
+def check_name(name: str) -> None:
+    """Raises SnapshotError for a name that is not made of a-z, 0-9 and -."""
+    if not NAME.fullmatch(name):
+        raise SnapshotError(f"snapshot name {name!r}: may hold only a-z, 0-9 and -")
+
+
+def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commit: str) -> Snapshot:
+    """Copy the results of the finished checkout `source` into `reports/recorded/<name>` of the checkout `root`.
+
+    Raises SnapshotError when the name is taken, or when a result of a study is missing or was made at another scale.
+    """
+    check_name(name)
+    target = root / RECORDED / name
+    if target.exists():
+        raise SnapshotError(f"{target} exists: choose another name, or delete it first")
+    scale, stages = _check_finished(source, studies)
+    part = target.with_name(f"{name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        for origin, copy in COPIED.items():
+            _copy(source / origin, part / copy)
+        for stage in stages:
+            _copy(source / RUN_INFO / f"{stage}.json", part / "run_info" / f"{stage}.json")
+        manifest = {
+            "name": name,
+            "studies": list(studies),
+            "scale": scale,
+            "commit": commit,
+            "claims_sha256": sha256(part / "claims.yaml"),
+            "recorded_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": _devices(part / "run_info"),
+            "files": {path: sha256(part / path) for path in _files(part)},
+        }
+        write_json(part / MANIFEST, manifest)
+        os.replace(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return load(target)
+
+
+def load(path: Path) -> Snapshot:
+    """Read a snapshot and compare every hash. Raises SnapshotError naming the first file that does not fit."""
+    path = Path(path)
+    if not (path / MANIFEST).exists():
+        raise SnapshotError(f"{path.name}: {MANIFEST} is missing")
+    try:
+        manifest = read_json(path / MANIFEST)
+    except BiorobustError:
+        raise SnapshotError(f"{path.name}: {MANIFEST} is not valid JSON") from None
+    _check_manifest(manifest, path)
+    there, listed = set(_files(path)), manifest["files"]
+    for name in sorted(there | set(listed)):
+        if name not in there:
+            raise SnapshotError(f"{path.name}: {name} is missing")
+        if name not in listed:
+            raise SnapshotError(f"{path.name}: {name} is not in {MANIFEST}")
+        if sha256(path / name) != listed[name]:
+            raise SnapshotError(f"{path.name}: {name} was changed after recording (its SHA-256 does not fit)")
+    if manifest["claims_sha256"] != listed.get("claims.yaml"):
+        raise SnapshotError(f"{path.name}: claims_sha256 is not that of claims.yaml")
+    return Snapshot(
+        path=path,
+        studies=tuple(manifest["studies"]),
+        **{key: manifest[key] for key in ("name", "scale", "commit", "claims_sha256", "recorded_at", "device")},
+    )
+
+
+def snapshots(recorded: Path) -> list[Snapshot | Rejected]:
+    """Every snapshot below `recorded`, by name; those that do not fit as `Rejected`. A missing folder has none."""
+    found: list[Snapshot | Rejected] = []
+    folders = sorted(path for path in Path(recorded).glob("*") if path.is_dir() and path.suffix != ".part")
+    for path in folders:
+        try:
+            found.append(load(path))
+        except SnapshotError as error:
+            found.append(Rejected(path.name, str(error).removeprefix(f"{path.name}: ")))
+    return found
+
+
+def _check_manifest(manifest: Any, path: Path) -> None:
+    if not isinstance(manifest, Mapping):
+        raise SnapshotError(f"{path.name}: {MANIFEST} must be a block of keys")
+    for key, kind in FIELDS.items():
+        if not isinstance(manifest.get(key), kind):
+            raise SnapshotError(f"{path.name}: {MANIFEST} has no valid {key}")
+    if manifest["name"] != path.name:
+        raise SnapshotError(f"{path.name}: {MANIFEST} is that of {manifest['name']}")
+
+
+def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str]]:
+    """The scale and the stages of a checkout that has every result of the studies, made at that scale."""
+    for name in ("params.yaml", "dvc.lock", "reports/claims.yaml"):
+        if not (source / name).exists():
+            raise SnapshotError(f"{source / name} is missing: not a finished checkout")
+    raw = yaml.safe_load((source / "params.yaml").read_text(encoding="utf-8"))
+    metrics = Metrics(source / "reports" / "metrics")
+    stages: list[str] = []
+    for study in studies:
+        runs = STUDIES[study](raw)
+        stages += runs.stages()
+        for name in _results(runs):
+            content = metrics.get(name)
+            if content is None:
+                raise SnapshotError(f"{metrics.path(name)} is missing: run `dvc repro compare@{study}` there first")
+            if content["scale"] != raw["scale"]:
+                raise SnapshotError(
+                    f"{metrics.path(name)} is of scale {content['scale']}, params.yaml says {raw['scale']}: "
+                    f"run `dvc repro compare@{study}` there first"
+                )
+        if metrics.pairs(study) is None:
+            raise SnapshotError(f"{source} has no paired counts: run `dvc repro compare@{study}` there first")
+    for stage in stages:
+        if not (source / RUN_INFO / f"{stage}.json").exists():
+            raise SnapshotError(f"{source / RUN_INFO / stage}.json is missing: run `dvc repro` there first")
+    return str(raw["scale"]), stages
+
+
+def _results(study: Study) -> list[str]:
+    """The metrics files that a finished study has."""
+    per_run = [f"{kind}/{run}" for kind in ("train", "attack") for run in study.networks]
+    return [f"pretrain/{weights}" for weights in study.weights] + per_run
+
+
+def _files(folder: Path) -> list[str]:
+    """Paths of all files below a folder but the manifest, relative to it, with forward slashes."""
+    paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in paths if path != MANIFEST)
+
+
+def _copy(origin: Path, copy: Path) -> None:
+    for path in [origin] if origin.is_file() else sorted(origin.rglob("*")):
+        # DVC keeps its own .gitignore files beside the outs.
+        if path.is_file() and path.name != ".gitignore":
+            with atomic(copy / path.relative_to(origin) if path != origin else copy) as part:
+                shutil.copyfile(path, part)
+
+
+def _devices(run_info: Path) -> str:
+    """The devices the stages ran on; accelerators first, and alone where there are any."""
+    devices = {read_json(path).get("device", "unknown") for path in run_info.glob("*.json")}
+    return ", ".join(sorted(devices - {"cpu"})) or ("cpu" if devices else "unknown")

@@ -1,0 +1,1 @@
+"""Tables of the report: rows of plain numbers for CSV, with the columns that print them."""

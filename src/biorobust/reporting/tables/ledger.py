@@ -1,0 +1,93 @@
+"""The ledger: a row for every part of every claim under every reading, with its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from biorobust.reporting.claim import Check
+from biorobust.reporting.claims import Judged, Part
+from biorobust.reporting.numbers import MISSING, interval, percent, points
+from biorobust.reporting.tables.table import Column, Table, Value
+
+UNITLESS = ("autocorrelation",)  # logged values that are no proportion and are printed as they are
+
+
+def ledger(judged: Sequence[Judged]) -> Table:
+    """One row per part. A claim's own verdict stands in every row of it."""
+    rows: list[dict[str, Value]] = []
+    for item in judged:
+        for part in item.parts:
+            rows.append(
+                {
+                    "claim": item.claim.id,
+                    "reading": item.reading.name if item.reading else "",
+                    "counted": "yes" if item.counted else "no",
+                    "claim_verdict": item.verdict,
+                    "part": part.label,
+                    "rule": part.rule,
+                    "reported": part.reported,
+                    "reported_against": part.reported_against,
+                    "ours": part.measured,
+                    "against": part.against,
+                    "low": part.low,
+                    "high": part.high,
+                    "interval": part.interval,
+                    "images": part.n_images,
+                    "seeds": part.n_seeds,
+                    "difference": part.difference,
+                    "verdict": part.verdict,
+                    "reason": part.reason,
+                    "own_numbers": part.own_numbers,
+                    "metrics": part.path,
+                    "note": item.note,
+                }
+            )
+    return Table(
+        id="ledger",
+        title="Every claim, part by part",
+        caption="Proportions. low and high: 95 % interval of ours (rules number and figure) or of the difference.",
+        columns=(
+            Column("claim", "claim"),
+            Column("part", "part"),
+            Column("reported", "reported", "percent"),
+            Column("ours", "ours", "percent"),
+            Column("difference", "difference", "points"),
+            Column("verdict", "verdict"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def cells(part: Part, check: Check) -> dict[str, str]:
+    """How a part is printed: reported, ours with its interval, difference. `check` knows thresholds and units."""
+    plain = check.quantity.key in UNITLESS
+
+    def value(number: float | None) -> str:
+        if number is None:
+            return MISSING
+        return f"{number:.2f}" if plain else percent(number)
+
+    reported = value(part.reported)
+    if part.reported_against is not None:
+        reported = f"{reported} / {value(part.reported_against)}"
+    ours = value(part.measured)
+    if part.against is not None:
+        ours = f"{ours} / {value(part.against)}"
+    gap, reach = part.difference, ""
+    if part.low is not None and part.high is not None:
+        reach = f"[{part.low:.2f}, {part.high:.2f}]" if plain else interval(part.low, part.high)
+    written = f"{gap:+.2f}".replace("-", "−") if plain and gap is not None else points(gap)
+    of_difference = part.against is not None
+    return {
+        "wanted": _wanted(check, plain=plain),
+        "reported": reported,
+        "ours": ours if of_difference else f"{ours} {reach}".strip(),
+        "difference": f"{written} {reach}".strip() if of_difference else written,
+    }
+
+
+def _wanted(check: Check, *, plain: bool) -> str:
+    """A figure's thresholds in words; empty for the other rules."""
+    ends = (("at least", check.at_least), ("at most", check.at_most))
+    said = [f"{word} {end:g}" if plain else f"{word} {percent(end, digits=1)}" for word, end in ends if end is not None]
+    return " and ".join(said)

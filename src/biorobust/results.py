@@ -1,0 +1,71 @@
+"""The metrics file of a run: what was run, one entry per seed, and the summary over seeds (docs/contracts.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from biorobust.analysis.intervals import mean_interval, wilson
+from biorobust.files import read_json, write_csv, write_json
+
+METRICS = Path("reports/metrics")
+
+
+def dataset_entry(name: str, *, metrics: Path = METRICS) -> dict[str, Any]:
+    """The part of a data set's provenance that every metrics file repeats."""
+    provenance = read_json(metrics / "data" / f"{name}.json")
+    return {key: provenance[key] for key in ("name", "source", "fidelity", "sha256")}
+
+
+def seed_entry(
+    seed: int, predictions: Tensor, labels: Tensor, *, diverged: bool, trained_above: float
+) -> dict[str, Any]:
+    """One seed's result on the whole test split.
+
+    collapsed: all predictions are one class. under_trained: accuracy not above `trained_above`, what the study expects
+    of a network that was trained long enough to be compared.
+    """
+    correct, n = int((predictions == labels).sum()), len(labels)
+    return {
+        "seed": seed,
+        "correct": correct,
+        "n": n,
+        "accuracy": correct / n,
+        "wilson": list(wilson(correct, n)),
+        "collapsed": len(torch.unique(predictions)) == 1,
+        "under_trained": correct / n <= trained_above,
+        "diverged": diverged,
+    }
+
+
+def over_seeds(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean, standard deviation and 95 % t half-width of accuracy; no mean when a seed collapsed or diverged."""
+    broken = [entry["seed"] for entry in entries if entry["collapsed"] or entry["diverged"]]
+    if broken:
+        return {"mean": None, "sd": None, "half_width": None, "n_seeds": len(entries), "broken_seeds": broken}
+    mean, sd, half_width = mean_interval([entry["accuracy"] for entry in entries])
+    return {"mean": mean, "sd": sd, "half_width": half_width, "n_seeds": len(entries)}
+
+
+def write_run(
+    kind: str, run: str, *, study: str, scale: str, dataset: str, settings: Mapping[str, Any], **more: Any
+) -> None:
+    """Write `reports/metrics/<kind>/<run>.json`: what every metrics file says, then `more` in the order given."""
+    head = {"run": run, "study": study, "scale": scale, "status": "ok"}
+    body = {"dataset": dataset_entry(dataset), "settings": dict(settings), **more}
+    write_json(METRICS / kind / f"{run}.json", head | body)
+
+
+def per_seed(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The two keys under which a metrics file lists its seeds."""
+    return {"seeds": [entry["seed"] for entry in entries], "per_seed": list(entries)}
+
+
+def write_curves(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write `reports/metrics/curves/<name>.csv`, one row per seed and epoch (or attack and epsilon)."""
+    write_csv(METRICS / "curves" / f"{name}.csv", pd.DataFrame(list(rows)))

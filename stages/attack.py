@@ -1,0 +1,107 @@
+"""Run every attack of a study on one run: `python -m stages.attack report-uniform`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from biorobust import params
+from biorobust.devices import pick
+from biorobust.files import write_npz, write_parquet
+from biorobust.hebbian.params import Attack, AttackSize
+from stages.common import run_info, stage_main
+
+RECORDS = Path("data/attacks")
+N_PICTURES = 10  # adversarial images shown per epsilon
+# Study -> (run lists whose runs are attacked, attack block, data set).
+STUDIES = {"hebbian": (("hebbian_runs", "hebbian_controls"), "hebbian_attack", "mnist")}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", help="a run of params.yaml that has a checkpoint")
+    name = parser.parse_args(argv).run
+    settings = params.load()
+    study = study_of(name, settings=settings)
+    groups, block, dataset = STUDIES[study]
+    group = next(group for group in groups if name in settings.runs[group])
+    stage = "attack_controls" if group.endswith("_controls") else f"attack_{study}"
+    with run_info(f"{stage}@{name}"):
+        attack(
+            name,
+            study=study,
+            dataset_name=dataset,
+            settings=settings,
+            plan=settings.block(block, Attack),
+            size=settings.size(block, AttackSize),
+        )
+
+
+def study_of(name: str, *, settings: params.Params) -> str:
+    """The study a run belongs to. Raises ParamsError naming the runs there are."""
+    for study, (groups, _, _) in STUDIES.items():
+        if any(name in settings.runs[group] for group in groups):
+            return study
+    known = [run for groups, _, _ in STUDIES.values() for group in groups for run in settings.runs[group]]
+    raise params.ParamsError(f"run {name!r}: unknown; known are {', '.join(known)}")
+
+
+def attack(
+    name: str, *, study: str, dataset_name: str, settings: params.Params, plan: Attack, size: AttackSize
+) -> None:
+    """Attack every seed on the same evaluation images; write records, metrics, curves and a few adversarial images."""
+    import pandas as pd
+    import torch
+    from tqdm import tqdm
+
+    from biorobust import attacks, datasets, results, runs
+    from biorobust.attacks import records as record
+    from biorobust.tensors import as_tensors
+    from biorobust.training import as_float
+
+    for attack_name in plan.attacks:
+        attacks.get(attack_name)
+    device = pick()
+    dataset = datasets.load(f"data/datasets/{dataset_name}.npz")
+    data = as_tensors(dataset, n_train=1, device=device)
+    chosen = torch.from_numpy(dataset.evaluation[: size.n_images].copy()).to(device)
+    images, labels = as_float(data.test_images[chosen]), data.test_labels[chosen]
+    tables, summaries, curves = [], {}, []
+    for seed in tqdm(runs.seeds(name), desc=f"attacks on {name}", unit="seed", disable=None):
+        model = runs.load(name, seed=seed, device=device)
+        views = runs.attack_views(name, model)
+        table = attacks.run(model, images, labels, plan.attacks, eps=plan.eps, seed=seed, views=views)
+        table["index"] = chosen.cpu().numpy()[table["index"].to_numpy()]
+        tables.append(table.assign(seed=seed))
+        summaries[seed] = record.counts(table, eps=plan.eps)
+        curves += [
+            {"attack": key, "seed": seed, "eps": size, "accuracy": correct / found["n"]}
+            for key, found in summaries[seed].items()
+            for size, correct in zip(plan.eps, found["correct"], strict=True)
+        ]
+        if len(tables) == 1:
+            few = images[:N_PICTURES], labels[:N_PICTURES]
+            pictures = attacks.pictures(model, *few, plan.attacks[0], eps=plan.eps, views=views)
+            write_npz(results.METRICS / f"pictures/adversarial-{name}.npz", pictures)
+    write_parquet(RECORDS / study / f"{name}.parquet", pd.concat(tables, ignore_index=True))
+    results.write_curves(f"attack-{name}", curves)
+    per_attack = {
+        key: {"about": attacks.about(key), "per_seed": [{"seed": seed, **summaries[seed][key]} for seed in summaries]}
+        for key in [*plan.attacks, record.WORST_CASE]
+    }
+    results.write_run(
+        "attack",
+        name,
+        study=study,
+        scale=settings.scale,
+        dataset=dataset_name,
+        settings={"n_images": len(images), "attacks": list(plan.attacks)},
+        eps=list(plan.eps),
+        n_images=len(images),
+        attacks=per_attack,
+        seeds=list(summaries),
+    )
+
+
+if __name__ == "__main__":
+    stage_main(main)

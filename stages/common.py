@@ -1,0 +1,109 @@
+"""What every stage does the same way: turn user errors into one line, and note wall time and hardware."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from biorobust.errors import BiorobustError
+from biorobust.files import write_json
+
+RUN_INFO = Path("reports/run_info")
+PACKAGES = ("torch", "torchvision", "foolbox", "numpy", "pandas", "dvc")
+
+
+def stage_main(main: Callable[[], Any]) -> None:
+    """Run a stage's `main`; a BiorobustError becomes one line on stderr and exit status 2, SIGTERM a clean exit."""
+    # Without a handler SIGTERM would end the process before `atomic` removes its temporary file.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main()
+    except BiorobustError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+@contextlib.contextmanager
+def run_info(stage: str) -> Iterator[None]:
+    """Write `reports/run_info/<stage>.json` after the block: wall seconds, device, threads, versions, memory, commit.
+
+    Times and hardware stand nowhere else, so that the bytes of everything DVC tracks can repeat.
+    """
+    started = time.perf_counter()
+    yield
+    wall = time.perf_counter() - started
+    write_json(
+        RUN_INFO / f"{stage}.json",
+        {
+            "stage": stage,
+            "wall_seconds": round(wall, 2),
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "device": _device(),
+            "cpu": _cpu(),
+            "threads": _threads(),
+            "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+            "platform": f"{platform.system()} {platform.machine()}",
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            **_commit(),
+        },
+    )
+
+
+def _torch() -> Any:
+    """torch if the stage loaded it; a stage that did without is not made to load it for its notes."""
+    return sys.modules.get("torch")
+
+
+def _device() -> str:
+    from biorobust.devices import pick
+
+    torch = _torch()
+    if torch is None or pick() == "cpu":
+        return "cpu"
+    return str(torch.cuda.get_device_name())
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _threads() -> int:
+    torch = _torch()
+    return int(torch.get_num_threads()) if torch else os.cpu_count() or 1
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> dict[str, Any]:
+    """The commit that ran, and whether code or parameters differed from it (results and locks always do)."""
+    try:
+        git = ["git", "--no-optional-locks"]
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        status = [*git, "status", "--porcelain", "--", ".", ":!reports", ":!dvc.lock", ":!data"]
+        changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "modified": None}
+    return {"commit": commit, "modified": bool(changed)}

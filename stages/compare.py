@@ -1,0 +1,137 @@
+"""Count, image by image, what two runs of a study both get right: `python -m stages.compare hebbian`.
+
+The per-image records stay out of git; these counts are all that paired intervals and tests need of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from biorobust import params
+from biorobust.errors import BiorobustError
+from biorobust.files import write_csv
+from stages.common import run_info, stage_main
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RECORDS = Path("data/attacks")
+COMPARE = Path("reports/metrics/compare")
+# Study -> the run lists whose runs are compared with each other.
+STUDIES = {"hebbian": ("hebbian_runs", "hebbian_controls")}
+CLEAN = "none"
+COLUMNS = ["seed", "attack", "eps", "index", "label", "clean_prediction", "broken"]
+
+
+@dataclass(frozen=True)
+class Correct:
+    """What a run gets right: (attack, eps, seed) -> bool (n,), aligned with `index` (n,), the images' test indices."""
+
+    index: np.ndarray
+    right: dict[tuple[str, float, int], np.ndarray]
+
+    @property
+    def cells(self) -> list[tuple[str, float]]:
+        """Every (attack, eps), in the order of the records."""
+        return list(dict.fromkeys((attack, eps) for attack, eps, _ in self.right))
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({seed for _, _, seed in self.right})
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", choices=sorted(STUDIES))
+    study = parser.parse_args(argv).study
+    settings = params.load()
+    runs = [run for group in STUDIES[study] for run in settings.runs[group]]
+    with run_info(f"compare@{study}"):
+        compare(study, runs=runs)
+
+
+def compare(study: str, *, runs: list[str]) -> None:
+    """Write the paired counts of every two of `runs`, the earlier one as a; records of other runs are left unread."""
+    import pandas as pd
+
+    from biorobust.analysis.paired import paired_counts
+
+    correct = {run: read_correct(RECORDS / study / f"{run}.parquet") for run in runs}
+    rows = []
+    for a, b in combinations(runs, 2):
+        _same_images(a, correct[a], b, correct[b])
+        shared = [seed for seed in correct[a].seeds if seed in correct[b].seeds]
+        for attack, eps in correct[a].cells:
+            for seed in shared:
+                counts = paired_counts(correct[a].right[attack, eps, seed], correct[b].right[attack, eps, seed])
+                rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
+    columns = ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
+    write_csv(COMPARE / f"{study}.csv", pd.DataFrame(rows, columns=columns))
+
+
+def read_correct(path: Path) -> Correct:
+    """Clean predictions, every attack and the worst case over them, from a run's attack record.
+
+    Raises BiorobustError when the file is missing or damaged, or when its cells do not hold the same images.
+    """
+    import numpy as np
+    import pandas as pd
+    import pyarrow
+
+    from biorobust.attacks.records import WORST_CASE, worst_case
+
+    again = "delete it and run `dvc repro`"
+    if not path.exists():
+        raise BiorobustError(f"{path} is missing: run `dvc repro` to make it")
+    try:
+        records = pd.read_parquet(path, columns=COLUMNS)
+    except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
+        raise BiorobustError(f"{path} is no attack record ({' '.join(str(error).split())[:120]}): {again}") from None
+    if records.empty:
+        raise BiorobustError(f"{path} holds no images: {again}")
+    cells = [(str(attack), float(eps)) for attack, eps in records[["attack", "eps"]].drop_duplicates().to_numpy()]
+    records = records.sort_values("index", kind="stable")
+    index = np.unique(records["index"].to_numpy())
+    right: dict[tuple[str, float, int], np.ndarray] = {}
+
+    def keep(attack: str, eps: float, seed: int, images: np.ndarray, correct: np.ndarray) -> None:
+        if not np.array_equal(images, index):
+            raise BiorobustError(
+                f"{path}: {attack} at eps {eps:g}, seed {seed} has other images than the rest: {again}"
+            )
+        right[attack, eps, seed] = correct
+
+    for seed, of_seed in records.groupby("seed"):
+        parts = {(str(key[0]), float(key[1])): part for key, part in of_seed.groupby(["attack", "eps"])}
+        if set(parts) != set(cells):
+            raise BiorobustError(f"{path}: seed {seed} lacks an attack or an epsilon that others have: {again}")
+        clean = parts[cells[0]]
+        unbroken = (clean["clean_prediction"] == clean["label"]).to_numpy()
+        keep(CLEAN, 0.0, int(seed), clean["index"].to_numpy(), unbroken)
+        for attack, eps in cells:
+            part = parts[attack, eps]
+            keep(attack, eps, int(seed), part["index"].to_numpy(), ~part["broken"].to_numpy(dtype=bool))
+        for eps, part in worst_case(of_seed).sort_values("index", kind="stable").groupby("eps"):
+            keep(WORST_CASE, float(eps), int(seed), part["index"].to_numpy(), ~part["broken"].to_numpy(dtype=bool))
+    return Correct(index=index, right=right)
+
+
+def _same_images(a: str, correct_a: Correct, b: str, correct_b: Correct) -> None:
+    """Raise BiorobustError unless two runs were attacked in the same way on the same images, seed for seed."""
+    import numpy as np
+
+    again = "run `dvc repro` to attack both anew"
+    if not np.array_equal(correct_a.index, correct_b.index):
+        raise BiorobustError(f"{a} and {b} were attacked on different images: {again}")
+    if correct_a.cells != correct_b.cells:
+        raise BiorobustError(f"{a} and {b} were attacked with different attacks or epsilons: {again}")
+    if not set(correct_a.seeds) & set(correct_b.seeds):
+        raise BiorobustError(f"{a} and {b} have no seed in common: {again}")
+
+
+if __name__ == "__main__":
+    stage_main(main)

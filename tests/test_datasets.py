@@ -1,0 +1,325 @@
+"""Every registered data set: its stored form, its provenance, its lists of images, and what `load` refuses."""
+
+import ast
+import hashlib
+import json
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biorobust import datasets
+from biorobust.datasets import DATASETS, mirror, mnist, store
+from biorobust.datasets.order import stratified
+from biorobust.datasets.spec import DatasetSpec, Source, Split, fault
+from biorobust.errors import DataError
+
+ROOT = Path(__file__).resolve().parent.parent
+ARRAYS = {"train_images", "train_labels", "test_images", "test_labels", "evaluation", "tuning"}
+
+
+def get(name: str, folder: Path, *, source: str = "bundled") -> tuple[Path, dict]:
+    npz = folder / f"{name}.npz"
+    return npz, datasets.get(name, source=source, npz=npz, provenance=folder / f"{name}.json")
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory):
+    return get("mnist", tmp_path_factory.mktemp("bundled"))
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def prefix_counts(labels: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """How many of each class stand among the first 1, 2, ... of the order; (N, K)."""
+    return np.cumsum(labels[order][:, None] == np.unique(labels)[None, :], axis=0)
+
+
+# --- every data set of the registry ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_bundled_source_gives_what_the_contract_says_without_a_network(name, tmp_path, no_network, monkeypatch):
+    monkeypatch.delenv(mirror.VARIABLE, raising=False)
+    spec = DATASETS[name]
+    npz, provenance = get(name, tmp_path)
+    assert spec.name == name
+
+    with np.load(npz) as stored:
+        assert set(stored) == ARRAYS
+        assert {stored[key].dtype for key in ARRAYS if not key.endswith("images")} == {np.dtype(np.int64)}
+        assert {stored[f"{split}_images"].dtype for split in ("train", "test")} == {np.dtype(np.uint8)}
+        for split in ("train", "test"):
+            images, labels = stored[f"{split}_images"], stored[f"{split}_labels"]
+            assert images.shape == (len(labels), *spec.image_shape)
+            assert images.std() > 0
+            counts = [int((labels == label).sum()) for label in range(spec.n_classes)]
+            assert provenance[split] == {"n": sum(counts), "per_class": counts}
+            assert sum(counts) == len(labels) > 0
+
+    assert json.loads((tmp_path / f"{name}.json").read_text()) == provenance
+    assert provenance["sha256"] == hashlib.sha256(npz.read_bytes()).hexdigest()
+    assert provenance["source"] == "bundled"
+    assert provenance["image_shape"] == list(spec.image_shape)
+    keys = "name title source fidelity note licence sha256 files image_shape n_classes train test"
+    assert list(provenance) == keys.split()
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_stored_data_set_repeats_byte_for_byte_and_loads(name, tmp_path):
+    (first, _), (second, _) = get(name, tmp_path / "a"), get(name, tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+    data = datasets.load(first)
+    assert (data.name, data.n_classes) == (name, DATASETS[name].n_classes)
+    assert sorted(data.evaluation.tolist()) == list(range(len(data.test_labels)))
+    assert len(set(data.tuning.tolist())) == len(data.tuning) == len(data.train_labels) // 6
+    with np.load(first) as stored:
+        assert all(np.array_equal(stored[key], getattr(data, key)) for key in ARRAYS)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_source_says_what_it_is(name):
+    sources = DATASETS[name].sources
+    assert "bundled" in sources
+    assert set(sources) <= {"official", "mirror", "bundled"}
+    for source in sources.values():
+        assert source.fidelity in ("official", "re-encoded", "partial", "stand-in")
+        assert source.licence
+        assert source.note.endswith(".")
+        assert (source.fidelity == "stand-in") == ("stand-in" in source.note)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = {"torch", "torchvision", "pandas", "sklearn", "pyarrow", "PIL"}
+    code = "import sys, stages.download, biorobust.datasets; print(sorted(set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert heavy.isdisjoint(ast.literal_eval(done.stdout))
+
+
+# --- the lists of images --------------------------------------------------------------------------------------------
+
+
+def test_every_prefix_of_a_stratified_order_has_the_classes_in_proportion():
+    labels = np.random.default_rng(0).choice(7, size=900, p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05])
+    share = np.bincount(labels) / len(labels)
+    order = stratified(labels, seed=1)
+    counts = prefix_counts(labels, order)
+    expected = np.arange(1, 901)[:, None] * share[None, :]
+    assert np.all(np.abs(counts - expected) <= 0.5 + share * 7 / 2 + 1e-9)
+    assert sorted(order.tolist()) == list(range(900))
+
+
+def test_equal_classes_come_once_each_in_every_round():
+    labels = np.repeat(np.arange(10), 30)
+    rounds = labels[stratified(labels, seed=3)].reshape(30, 10)
+    assert np.array_equal(np.sort(rounds, axis=1), np.tile(np.arange(10), (30, 1)))
+    assert len({tuple(one) for one in rounds.tolist()}) > 1
+
+
+def test_a_stratified_order_depends_on_its_seed_only():
+    labels = np.arange(200) % 4
+    assert np.array_equal(stratified(labels, seed=5), stratified(labels, seed=5))
+    assert not np.array_equal(stratified(labels, seed=5), stratified(labels, seed=6))
+
+
+def test_the_lists_stay_what_they_are():
+    # Recorded runs were evaluated on these images: a change here, or in NumPy's generator, makes them incomparable.
+    labels = np.arange(1000) % 10
+    evaluation, tuning = (stratified(labels, seed=seed)[:10] for seed in (store.EVALUATION_SEED, store.TUNING_SEED))
+    assert evaluation.tolist() == [690, 857, 14, 256, 171, 418, 845, 119, 713, 942]
+    assert tuning.tolist() == [489, 725, 867, 563, 532, 728, 264, 846, 870, 371]
+
+
+def test_the_stored_lists_come_from_their_own_seeds(bundled):
+    data = datasets.load(bundled[0])
+    assert np.array_equal(data.evaluation, stratified(data.test_labels, seed=store.EVALUATION_SEED))
+    assert np.array_equal(data.tuning, stratified(data.train_labels, seed=store.TUNING_SEED)[:239])
+
+
+def test_the_lists_are_stratified(bundled):
+    data = datasets.load(bundled[0])
+    share = np.bincount(data.test_labels) / len(data.test_labels)
+    counts = prefix_counts(data.test_labels, data.evaluation)
+    assert np.all(np.abs(counts - np.arange(1, len(counts) + 1)[:, None] * share) <= 1.1)
+    tuned = np.bincount(data.train_labels[data.tuning]) / np.bincount(data.train_labels)
+    assert np.all(np.abs(tuned - 1 / 6) < 0.01)
+
+
+# --- the bundled digits ---------------------------------------------------------------------------------------------
+
+
+def test_the_bundled_digits_are_those_of_scikit_learn_each_in_one_split(bundled):
+    from sklearn.datasets import load_digits
+
+    data, digits = datasets.load(bundled[0]), load_digits()
+    stored = {image.tobytes(): label for image, label in zip(data.train_images, data.train_labels, strict=True)}
+    tested = {image.tobytes(): label for image, label in zip(data.test_images, data.test_labels, strict=True)}
+    assert len(digits.images) == len(stored) + len(tested) == 1797
+    assert stored.keys().isdisjoint(tested)
+    for image, label in zip(digits.images[::50], digits.target[::50], strict=True):
+        assert (stored | tested)[mnist.enlarge(image).tobytes()] == label
+
+
+def test_an_enlarged_digit_is_framed_as_mnist_frames_its_own():
+    from sklearn.datasets import load_digits
+
+    for digit in load_digits().images[::25]:
+        large = mnist.enlarge(digit).astype(float)
+        mass = large.sum()
+        centre = [large.sum(1) @ np.arange(28) / mass, large.sum(0) @ np.arange(28) / mass]
+        assert np.allclose(centre, 14, atol=0.501)
+        assert abs(mass / (digit.sum() * 255 / 16) / (20 / 8) ** 2 - 1) < 0.1
+
+    block = mnist.enlarge(np.full((8, 8), 16.0))
+    assert np.argwhere(block == 255).min(axis=0).tolist() == [4, 4]
+    assert np.argwhere(block == 255).max(axis=0).tolist() == [23, 23]
+    assert (block > 0).sum() == 20 * 20
+
+
+def test_a_digit_at_the_edge_moves_as_far_as_the_field_allows_and_is_not_cut():
+    edge = np.zeros((8, 8))
+    edge[0:2, 6:8] = 16  # top right: the 20x20 box goes to the bottom left
+    inked = np.argwhere(mnist.enlarge(edge))
+    assert inked[:, 0].min() == 8
+    assert inked[:, 1].max() == 19
+
+
+# --- what load and write refuse -------------------------------------------------------------------------------------
+
+
+def altered(path: Path, target: Path, **changes) -> Path:
+    with np.load(path) as stored:
+        arrays = {key: stored[key] for key in stored} | changes
+    np.savez(target, **{key: value for key, value in arrays.items() if value is not None})
+    return target
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("test_labels", lambda a: a.astype(np.int32), "test labels are int32"),
+        ("test_labels", lambda a: a[:-1], r"test labels are int64 \(358,\), not int64 \(359,\)"),
+        ("train_labels", lambda a: a + 1, r"train labels run from 1 to 10, not within 0\.\.9"),
+        ("train_images", lambda a: a / 255, "train images are float64"),
+        ("train_images", lambda a: a[:, :27], r"train images are uint8 \(1438, 27, 28\), not uint8 \(N, 28, 28\)"),
+        ("evaluation", lambda a: np.zeros_like(a), "evaluation is not an order of the 359 test images"),
+        ("evaluation", lambda a: a[:-1], "evaluation is not an order of the 359 test images"),
+        ("tuning", lambda a: a + 1438, "tuning is not a list of different ones of the 1438 training images"),
+        ("tuning", lambda a: a.astype(float), "tuning is not a list"),
+        ("tuning", lambda _: None, "tuning is not a file in the archive"),
+        ("tuning", lambda a: a.astype(object), "not a readable npz file"),
+    ],
+)
+def test_load_refuses_a_file_that_is_not_the_data_set(bundled, tmp_path, key, change, message):
+    with np.load(bundled[0]) as stored:
+        changed = change(stored[key])
+    path = altered(bundled[0], tmp_path / "mnist.npz", **{key: changed})
+    with pytest.raises(DataError, match=message) as error:
+        datasets.load(path)
+    assert str(error.value).startswith(str(path))
+    assert "dvc repro download@mnist" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_load_refuses_a_truncated_file(bundled, tmp_path, share):
+    whole = bundled[0].read_bytes()
+    path = tmp_path / "mnist.npz"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(DataError, match=r"mnist\.npz: not a readable npz file .*: delete it and run `dvc repro"):
+        datasets.load(path)
+
+
+def test_load_refuses_flipped_bytes_or_reads_the_same(bundled, tmp_path):
+    whole, same = bundled[0].read_bytes(), datasets.load(bundled[0])
+    path = tmp_path / "mnist.npz"
+    refused = 0
+    for position in np.random.default_rng(0).integers(0, len(whole), size=60):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x55
+        path.write_bytes(damaged)
+        try:
+            data = datasets.load(path)
+        except DataError:
+            refused += 1
+        else:
+            assert all(np.array_equal(getattr(data, key), getattr(same, key)) for key in ARRAYS)
+    assert refused > 50
+
+
+def test_load_says_how_to_make_a_missing_file(tmp_path):
+    with pytest.raises(DataError, match=r"mnist\.npz is missing: run `dvc repro download@mnist` to make it"):
+        datasets.load(tmp_path / "mnist.npz")
+
+
+def test_unknown_names_are_refused_with_the_known_ones(tmp_path):
+    with pytest.raises(DataError, match="data set 'mnits': unknown; known are mnist"):
+        datasets.load(tmp_path / "mnits.npz")
+    with pytest.raises(DataError, match=r"mnist has no source 'moon': set data.source to one of auto, official"):
+        get("mnist", tmp_path, source="moon")
+
+
+def test_a_source_that_breaks_the_contract_leaves_nothing_behind(tmp_path, monkeypatch):
+    good = Split(np.zeros((4, 2, 2), np.uint8), np.arange(4) % 2, {})
+    bad = Split(np.zeros((4, 2, 2), np.uint8), np.arange(4), {})
+    spec = DatasetSpec(
+        name="toy",
+        title="Toy",
+        image_shape=(2, 2),
+        n_classes=2,
+        sources={"bundled": Source(fidelity="stand-in", note="", licence="", fetch=lambda: (good, bad))},
+    )
+    monkeypatch.setitem(DATASETS, "toy", spec)
+    with pytest.raises(DataError, match=r"toy from bundled, test split: labels run from 0 to 3, not within 0\.\.1"):
+        get("toy", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_write_keeps_the_old_file_whole(bundled, tmp_path, monkeypatch):
+    npz, _ = get("mnist", tmp_path)
+    before = npz.read_bytes()
+
+    def full_disk(stream, **_):
+        stream.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        get("mnist", tmp_path)
+    assert npz.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mnist.json", "mnist.npz"]
+
+
+def test_fault_accepts_an_empty_split_and_colour_images():
+    colour = np.zeros((3, 4, 5, 3), np.uint8)
+    assert fault(colour, np.zeros(3, np.int64), image_shape=(4, 5, 3), n_classes=1) is None
+    assert fault(colour[:0], np.zeros(0, np.int64), image_shape=(4, 5, 3), n_classes=1) is None
+
+
+# --- the documentation ----------------------------------------------------------------------------------------------
+
+
+def test_the_example_in_the_documentation_is_a_working_data_set(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "add-a-dataset.md").read_text(encoding="utf-8")
+    module = re.search(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    names: dict = {}
+    exec(module.group(1), names)
+    spec = names["SPEC"]
+    monkeypatch.setitem(DATASETS, spec.name, spec)
+    npz, provenance = get(spec.name, tmp_path)
+    data = datasets.load(npz)
+    assert provenance["fidelity"] == "stand-in"
+    assert data.train_images.shape[1:] == spec.image_shape
+    assert set(data.train_labels) == set(data.test_labels) == set(range(spec.n_classes))
