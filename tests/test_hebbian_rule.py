@@ -156,7 +156,8 @@ def test_impossible_settings_are_refused(changes):
 def test_initial_weights_have_their_distributions(generator):
     uniform = initial_weights("uniform", n_hidden=100, n_inputs=100, generator=generator)
     normal = initial_weights("normal", n_hidden=100, n_inputs=100, generator=generator)
-    assert uniform.min() >= 0 and uniform.max() < 1
+    assert uniform.min() >= 0
+    assert uniform.max() < 1
     assert uniform.mean().item() == pytest.approx(0.5, abs=0.02)
     assert normal.mean().item() == pytest.approx(0, abs=0.04)
     assert normal.std().item() == pytest.approx(1, abs=0.04)

@@ -96,8 +96,8 @@ def _plateau(metrics: Metrics, printed: Reported) -> str:
     if end is None or worst is None or conv is None or floor is None:
         return ""
     return (
-        f"At ε = {eps:g} the report's attack leaves {percent(end.value, digits=1)} %, and {percent(floor.value, digits=1)} % of "
-        f"the images are right with a gradient of exactly zero, which no such attack can move. With the worst of the "
-        f"losses for each image {percent(worst.value, digits=1)} % are left, and {percent(conv.value, digits=1)} % of the "
-        "convolutional network's."
+        f"At ε = {eps:g} the report's attack leaves {percent(end.value, digits=1)} %; {percent(floor.value, digits=1)} % of the "
+        "images are right with a gradient of exactly zero, which such an attack cannot move. With the worst loss for each "
+        f"image {percent(worst.value, digits=1)} % are left, against {percent(conv.value, digits=1)} % for the convolutional "
+        "network."
     )

@@ -20,7 +20,8 @@ from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Claim, Judged, Part, judge, verdict_counts
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.study import Study
+from biorobust.reporting.snapshot import Rejected, Snapshot
+from biorobust.reporting.study import Study, read_params
 from biorobust.reporting.tables.ledger import cells
 from biorobust.reporting.tables.table import Table, read
 
@@ -59,11 +60,12 @@ class FigureView:
 
 @dataclass(frozen=True)
 class View:
-    """One run of the project. `key` is "current" or "recorded"; `manifest` is that of the snapshot, else empty."""
+    """One run of the project. `key` is "current" or "recorded"; `snapshot` is None for the current run."""
 
     key: str
     title: str
     scale: str
+    judged: tuple[Judged, ...]
     claims: Mapping[str, ClaimView]
     counts: Mapping[str, int]
     metrics: Metrics
@@ -74,8 +76,13 @@ class View:
     params_text: str
     locked: tuple[Mapping[str, str], ...]
     run_info: tuple[Mapping[str, Any], ...]
-    manifest: Mapping[str, Any]
+    snapshot: Snapshot | None
     claims_changed: bool
+
+    @property
+    def name(self) -> str:
+        """The title inside a sentence."""
+        return self.title[0].lower() + self.title[1:]
 
     @property
     def decided(self) -> int:
@@ -86,37 +93,55 @@ class View:
     def wall_seconds(self) -> float:
         return float(sum(entry["wall_seconds"] for entry in self.run_info))
 
+    @property
+    def commits(self) -> tuple[tuple[str | None, bool], ...]:
+        """The commits the stages ran at, and whether code or parameters differed from them."""
+        return tuple(dict.fromkeys((entry.get("commit"), bool(entry.get("modified"))) for entry in self.run_info))
+
     def distinct(self, *keys: str) -> tuple[str, ...]:
         """The different values the stages noted under `keys`, in order of appearance."""
-        found = (entry for entry in self.run_info)
-        return tuple(dict.fromkeys(", ".join(str(entry.get(key)) for key in keys) for entry in found))
+        return tuple(dict.fromkeys(", ".join(str(entry.get(key)) for key in keys) for entry in self.run_info))
 
 
-def view(
-    *,
+def current(root: Path, study: Study, claims: Sequence[Claim]) -> View:
+    """The run of the checkout `root`. Raises BiorobustError naming a damaged file."""
+    reports = root / "reports"
+    return _view("current", study, claims, base=root, results=reports, outputs=reports, snapshot=None, changed=False)
+
+
+def recorded(root: Path, study: Study, claims: Sequence[Claim], snapshot: Snapshot) -> View:
+    """A recorded run, judged by the claims of the checkout `root`."""
+    changed = snapshot.claims_changed(root / "reports" / "claims.yaml")
+    base, outputs = snapshot.path, root / "reports"
+    return _view("recorded", study, claims, base=base, results=base, outputs=outputs, snapshot=snapshot, changed=changed)
+
+
+def newest(found: Iterable[Snapshot | Rejected], study: str) -> Snapshot | None:
+    """The snapshot of a study that was recorded last."""
+    valid = [item for item in found if isinstance(item, Snapshot) and study in item.studies]
+    return max(valid, key=lambda item: (item.recorded_at, item.name), default=None)
+
+
+def _view(
     key: str,
-    title: str,
-    base: Path,
-    outputs: Path,
     study: Study,
     claims: Sequence[Claim],
-    manifest: Mapping[str, Any],
-    claims_changed: bool,
+    *,
+    base: Path,
+    results: Path,
+    outputs: Path,
+    snapshot: Snapshot | None,
+    changed: bool,
 ) -> View:
-    """The view of a run.
-
-    base: the folder with its `params.yaml`, `dvc.lock`, `metrics/` and `run_info/`; of a checkout, whose metrics lie below
-    `reports/`, its top. outputs: the folder with `tables/<key>` and `figures/<study>/<key>`. Raises BiorobustError.
-    """
-    reports = base / "reports" if (base / "reports").is_dir() else base
-    metrics = Metrics(reports / "metrics")
+    """base: has params.yaml and dvc.lock; results: metrics/ and run_info/; outputs: tables/<key>, figures/<study>/<key>."""
+    metrics = Metrics(results / "metrics")
     judged = judge(claims, metrics)
-    params_text = (base / "params.yaml").read_text(encoding="utf-8")
-    params = yaml.safe_load(params_text)
+    params = read_params(base / "params.yaml")
     return View(
         key=key,
-        title=title,
+        title=f"Recorded run {snapshot.name}" if snapshot else "This run",
         scale=str(params["scale"]),
+        judged=tuple(judged),
         claims=_claim_views(judged),
         counts=verdict_counts(judged),
         metrics=metrics,
@@ -124,11 +149,11 @@ def view(
         figures=tuple(_figures(outputs / "figures" / study.name / key, prefix=key)),
         tables=read(outputs / "tables" / key),
         params=params,
-        params_text=params_text,
+        params_text=(base / "params.yaml").read_text(encoding="utf-8"),
         locked=tuple(_locked(base / "dvc.lock", study)),
-        run_info=tuple(_run_info(reports / "run_info", study)),
-        manifest=manifest,
-        claims_changed=claims_changed,
+        run_info=tuple(_run_info(results / "run_info", study)),
+        snapshot=snapshot,
+        claims_changed=changed,
     )
 
 

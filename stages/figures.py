@@ -1,0 +1,62 @@
+"""Run a study's notebook, which draws its figures, for this run and for the newest recorded one."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from biorobust.errors import BiorobustError
+from biorobust.reporting.snapshot import RECORDED, snapshots
+from biorobust.reporting.study import STUDIES
+from biorobust.reporting.view import newest
+from stages import ROOT
+from stages.common import run_info, stage_main
+
+# Executed copies hold times and cell outputs; they are for reading and outside everything whose bytes repeat.
+EXECUTED = Path("data/work/notebooks")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.figures", description=__doc__)
+    parser.add_argument("study", choices=STUDIES)
+    study = parser.parse_args(argv).study
+    out = Path("reports/figures") / study
+    with run_info(f"figures@{study}"):
+        shutil.rmtree(out, ignore_errors=True)
+        execute(study, label="current run", metrics=Path("reports/metrics"), params=Path("params.yaml"), out=out / "current")
+        snapshot = newest(snapshots(RECORDED), study)
+        if snapshot:
+            label, metrics = f"recorded run {snapshot.name}", snapshot.path / "metrics"
+            execute(study, label=label, metrics=metrics, params=snapshot.params, out=out / "recorded")
+
+
+def execute(study: str, *, label: str, metrics: Path, params: Path, out: Path) -> None:
+    """Run the notebook in a kernel of its own. Raises BiorobustError with the kernel's message for a user's error."""
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.WARNING)
+    # The kernel starts elsewhere and has to find the library of this checkout, installed or not.
+    path = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path)
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    parameters = {"metrics": metrics, "params": params, "claims": Path("reports/claims.yaml"), "out": out}
+    try:
+        papermill.execute_notebook(
+            f"reports/notebooks/{study}.ipynb",
+            EXECUTED / f"{study}-{out.name}.ipynb",
+            parameters={name: str(value) for name, value in parameters.items()} | {"label": label},
+            kernel_name="python3",
+            cwd=Path.cwd(),
+            progress_bar=False,
+        )
+    except papermill.PapermillExecutionError as error:
+        if error.ename in {kind.__name__ for kind in (BiorobustError, *BiorobustError.__subclasses__())}:
+            raise BiorobustError(error.evalue) from None
+        raise
+
+
+if __name__ == "__main__":
+    stage_main(main)

@@ -1,0 +1,143 @@
+"""Attacks: the registry walked, FGSM against its formula, records against a count by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from biorobust import attacks
+from biorobust.attacks import fgsm, losses, records
+from biorobust.errors import BiorobustError
+
+EPS = (0.0, 0.1, 0.3)
+
+
+@pytest.fixture(scope="module")
+def victim():
+    """A linear classifier of 5x5 images that is right on most of them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(25, 4))
+    images = torch.rand(40, 1, 5, 5)
+    labels = model(images).argmax(dim=1)
+    labels[:5] = (labels[:5] + 1) % 4  # the first five are wrong from the start
+    return model.eval().requires_grad_(False), images, labels
+
+
+def test_losses_equal_naive_formulas():
+    z = torch.randn(6, 4, dtype=torch.float64)
+    y = torch.tensor([0, 1, 2, 3, 0, 1])
+    rows = range(6)
+    assert losses.negative_output(z, y).item() == pytest.approx(-sum(z[i, y[i]].item() for i in rows))
+    naive = sum(-(z[i, y[i]] - z[i].exp().sum().log()).item() for i in rows)
+    assert losses.cross_entropy(z, y).item() == pytest.approx(naive)
+    others = [max(z[i, j].item() for j in range(4) if j != y[i]) for i in rows]
+    assert losses.margin(z, y).item() == pytest.approx(sum(others[i] - z[i, y[i]].item() for i in rows))
+
+
+@pytest.mark.parametrize("name", attacks.ATTACKS)
+def test_every_registered_attack_keeps_its_promises(name, victim):
+    model, images, labels = victim
+    table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, batch_size=16)
+    assert tuple(table.columns) == records.COLUMNS
+    assert len(table) == len(EPS) * len(images)
+    assert (table["distance"] <= table["eps"] + 1e-6).all()
+    assert table["verified"].all()
+    clean = table[table["eps"] == 0]
+    assert (clean["broken"] == (clean["clean_prediction"] != clean["label"])).all()
+    accuracy = 1 - table.groupby("eps")["broken"].mean()
+    assert accuracy[0.0] == pytest.approx(35 / 40)
+    assert accuracy[0.3] < accuracy[0.0]
+    assert table[table["index"] < 5]["broken"].all()  # wrong before the attack counts as broken
+    assert attacks.about(name)
+
+
+def test_fgsm_is_the_sign_of_the_gradient_and_takes_one_gradient_for_the_grid(victim):
+    model, images, labels = victim
+    calls = 0
+
+    def counted(outputs, y):
+        nonlocal calls
+        calls += 1
+        return losses.margin(outputs, y)
+
+    adversarial, flat = fgsm.craft(model, images, labels, loss=counted, eps=EPS)
+    assert calls == 1
+    assert not flat.any()
+    x = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(losses.margin(model(x), labels), x)
+    for eps, changed in zip(EPS, adversarial, strict=True):
+        torch.testing.assert_close(changed, (images + eps * gradient.sign()).clamp(0, 1), rtol=0, atol=1e-6)
+
+
+def test_zero_gradients_are_seen_per_image_and_move_nothing(victim):
+    model, images, labels = victim
+
+    class Halfblind(nn.Module):
+        def forward(self, x):
+            bright = (x.flatten(1).mean(dim=1) > x.flatten(1).mean(dim=1).median()).float()
+            return model(x) * bright[:, None]
+
+    adversarial, flat = fgsm.craft(Halfblind().eval(), images, labels, loss=losses.negative_output, eps=(0.2,))
+    moved = (adversarial[0] - images).abs().flatten(1).amax(dim=1) > 0
+    assert 0 < flat.sum() < len(images)
+    assert torch.equal(moved, ~flat)
+
+
+def test_gradient_comes_from_the_view_and_success_from_the_model(victim):
+    model, images, labels = victim
+
+    class Dead(nn.Module):
+        def forward(self, x):
+            return model(x) * 0
+
+    table = attacks.run(model, images, labels, ["fgsm-report"], eps=EPS, seed=0, views={"report": Dead().eval()})
+    assert table["zero_gradient"].all()
+    assert 1 - table[table["eps"] == 0.3]["broken"].mean() == pytest.approx(35 / 40)
+
+
+def test_unknown_attacks_and_bad_images_are_refused(victim):
+    model, images, labels = victim
+    with pytest.raises(BiorobustError, match="known are fgsm-report"):
+        attacks.run(model, images, labels, ["fgsn"], eps=EPS, seed=0)
+    with pytest.raises(ValueError, match="0, 1"):
+        attacks.run(model, images * 255, labels, ["fgsm-report"], eps=EPS, seed=0)
+
+
+def made_up(broken):
+    """Records of two attacks on three images at two epsilons from broken[attack][eps][image]."""
+    rows = [
+        {"attack": a, "eps": e, "index": i, "label": 0, "clean_prediction": 0, "broken": b, "zero_gradient": i == 2}
+        | {"verified": not (a == "y" and i == 0)}
+        for a, per_eps in broken.items()
+        for e, per_image in per_eps.items()
+        for i, b in enumerate(per_image)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_worst_case_is_per_image_over_attacks_and_smaller_epsilons():
+    table = made_up(
+        {
+            "x": {0.1: [True, False, False], 0.2: [False, False, False]},
+            "y": {0.1: [False, False, False], 0.2: [False, True, False]},
+        }
+    )
+    worst = records.worst_case(table)
+    assert worst[worst["eps"] == 0.1].sort_values("index")["broken"].tolist() == [True, False, False]
+    assert worst[worst["eps"] == 0.2].sort_values("index")["broken"].tolist() == [True, True, False]
+    counted = records.counts(table, eps=(0.1, 0.2))
+    assert counted["x"]["correct"] == [2, 3]
+    assert counted["y"]["correct"] == [3, 2]
+    assert counted["worst-case"]["correct"] == [2, 1]  # below the smaller of the two, 2: not the minimum of means
+    assert counted["x"]["zero_gradient"] == counted["x"]["zero_gradient_correct"] == 1
+    assert counted["y"]["unverified"] == [1, 1]
+
+
+def test_pictures_are_bytes_with_predictions(victim):
+    model, images, labels = victim
+    seen = attacks.pictures(model, images[:3], labels[:3], "fgsm-margin", eps=EPS)
+    assert seen["images"].dtype == np.uint8
+    assert seen["images"].shape == (3, 3, 5, 5)
+    assert seen["predictions"].shape == (3, 3)
+    assert np.array_equal(seen["images"][0], (images[:3, 0] * 255).round().byte().numpy())

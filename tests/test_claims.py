@@ -1,0 +1,347 @@
+"""claims.yaml as it stands, its strict reading, and verdicts on metrics whose answer is known."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fake_metrics import ROOT, write_metrics
+
+from biorobust import params
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.claim_file import ClaimsError, load
+from biorobust.reporting.claims import Judged, judge, verdict_counts
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.requirements import files
+
+CLAIMS = ROOT / "reports" / "claims.yaml"
+
+
+@pytest.fixture(scope="module")
+def claims() -> list[Claim]:
+    return load(CLAIMS)
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("paper")
+    write_metrics(root)
+    return root
+
+
+def verdicts(claims: list[Claim], root: Path) -> dict[tuple[str, str | None], Judged]:
+    judged = judge(claims, Metrics(root))
+    return {(entry.claim.id, entry.reading.name if entry.reading else None): entry for entry in judged}
+
+
+def edit(path: Path, change: Callable[[Any], None]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+# --- the file itself ---------------------------------------------------------------------------------------------
+
+
+def test_every_claim_of_the_study_is_there(claims: list[Claim]) -> None:
+    assert [claim.id for claim in claims] == [f"H{i}" for i in range(1, 9)]
+
+
+def test_every_run_weights_and_attack_exists(claims: list[Claim]) -> None:
+    settings = params.load(ROOT / "params.yaml")
+    runs = {*settings.runs["hebbian_runs"], *settings.runs["hebbian_controls"]}
+    known = {f"{kind}/{run}" for kind in ("train", "attack") for run in runs}
+    known |= {f"pretrain/{weights}" for weights in settings.runs["hebbian_weights"]}
+    attacks = {*settings.blocks["hebbian_attack"].attacks, "worst-case", None}  # type: ignore[attr-defined]
+    grid = {*settings.blocks["hebbian_attack"].eps, None}  # type: ignore[attr-defined]
+    for claim in claims:
+        for reading in claim.readings or (None,):
+            for check in claim.under(reading):
+                assert set(files(check)) <= known
+                assert {check.quantity.attack, check.against.attack if check.against else None} <= attacks
+                assert check.eps in grid
+
+
+def test_the_required_recipes_are_what_the_paper_scale_runs(claims: list[Claim], paper: Path) -> None:
+    metrics = Metrics(paper)
+    for claim in claims:
+        for reading in claim.readings or (None,):
+            for check in claim.under(reading):
+                for name, settings in check.requires:
+                    found = metrics.get(name)
+                    assert found is not None
+                    assert {key: found["settings"][key] for key in settings} == settings, name
+
+
+def test_every_network_measured_is_also_required_at_its_size(claims: list[Claim]) -> None:
+    for claim in claims:
+        for reading in claim.readings or (None,):
+            for check in claim.under(reading):
+                required = {name for name, _ in check.requires}
+                assert {name for name in files(check) if not name.startswith("pretrain/")} <= required, check.label
+
+
+# --- reading it strictly -----------------------------------------------------------------------------------------
+
+
+def minimal() -> dict[str, Any]:
+    part = {"label": "eps {eps}", "rule": "number", "at": [0.1], "reported": "curve"}
+    part |= {"quantity": {"accuracy": "{run}", "attack": "fgsm"}}
+    claim = {"id": "T1", "study": "hebbian", "source": ["ours"], "where": "here", "statement": "It is so."}
+    claim |= {"readings": ["one"], "requires": {"train/{run}": "size"}, "parts": [part]}
+    return {
+        "recipes": {"size": {"epochs": 3}},
+        "readings": {"one": {"words": "the one", "run": "a-run", "weights": "a-weights"}},
+        "published": {"curve": {"n": 100, "accuracy": {0.0: 0.9, 0.1: 0.5}}},
+        "claims": [claim],
+    }
+
+
+def loaded(tmp_path: Path, raw: dict[str, Any]) -> list[Claim]:
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return load(path)
+
+
+def test_a_minimal_file_is_read(tmp_path: Path) -> None:
+    (claim,) = loaded(tmp_path, minimal())
+    (check,) = claim.under(claim.readings[0])
+    assert (check.label, check.reported, check.reported_n) == ("eps 0.1", 0.5, 100)
+    assert check.quantity.of == "a-run"
+    assert check.requires == (("train/a-run", {"epochs": 3}),)
+
+
+def in_claim(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda raw: raw["claims"][0].update(changes)
+
+
+def in_part(*without: str, **changes: Any) -> Callable[[dict[str, Any]], None]:
+    def change(raw: dict[str, Any]) -> None:
+        part = raw["claims"][0]["parts"][0]
+        part.update(changes)
+        for key in without:
+            del part[key]
+
+    return change
+
+
+CLEAN = {"accuracy": "{run}"}
+ATTACKED = {"accuracy": "{run}", "attack": "fgsm"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw.update(claim=[]), "top: key: 'claim' is not one of"),
+        (lambda raw: raw.pop("recipes"), "top.recipes: missing key"),
+        (lambda raw: raw["claims"].append(raw["claims"][0]), "T1: stands there twice"),
+        (lambda raw: raw["published"]["curve"]["accuracy"].update({0.2: 50}), "published.curve.accuracy: 0.2: 50"),
+        (in_claim(verdict="reproduced"), "T1: key: 'verdict' is not one of"),
+        (in_claim(source=["a friend"]), "T1.source: 'a friend' is not one of report text"),
+        (in_claim(readings=["two"]), "T1.readings: 'two' is not one of one"),
+        (in_claim(requires={"train/{run}": "sise"}), "'sise' is not one of size"),
+        (in_claim(statement=""), "T1.statement: '' has the wrong type"),
+        (in_claim(parts=[]), "T1.parts: need at least one part that counts"),
+        (in_claim(readings=[]), "T1: only {run} and {weights} can be filled in"),
+        (in_part(counts=False), "T1.parts: need at least one part that counts"),
+        (in_part(rule="guess"), "T1, part 1.rule: 'guess' is not one of number, order"),
+        (in_part("reported"), "T1, part 1: a number needs a reported value"),
+        (in_part(reported="other"), "'other' is not one of curve"),
+        (in_part(reported=True), "T1, part 1.reported: True has the wrong type"),
+        (in_part(at=[0.2]), "the published curve 'curve' has no value at eps 0.2"),
+        (in_part(at=["strong"]), "'strong' is no epsilon"),
+        (in_part("at"), "accuracy under attack needs `at`"),
+        (in_part(quantity=CLEAN), "`at` is for accuracy under attack"),
+        (in_part(quantity={"accuracy": "{net}", "attack": "fgsm"}), "only {run} and {weights} can be filled in"),
+        (in_part(quantity={"accuracy": "a", "attack": "b", "eps": 1}), "quantity: key: 'eps' is not one of"),
+        (in_part(quantity={"value": "share"}), "quantity.of: missing key"),
+        (in_part(quantity={"attack": "fgsm"}), "quantity: need exactly one of accuracy"),
+        (in_part(at_least=0.1), "at_least and at_most are for figures"),
+        (in_part("reported", rule="figure"), "a figure needs at_least, at_most or both"),
+        (in_part("reported", rule="order"), "order needs the accuracy of two runs"),
+        (in_part("reported", rule="order", against=CLEAN), "order needs the accuracy of two runs under the same attack"),
+        (in_part(rule="order", against=ATTACKED), "order needs both published curves or none"),
+        (in_part(against=ATTACKED), "a number has nothing to stand against"),
+    ],
+)
+def test_what_cannot_be_judged_is_one_clear_line(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    raw = minimal()
+    change(raw)
+    with pytest.raises(ClaimsError) as error:
+        loaded(tmp_path, raw)
+    assert message in str(error.value)
+    assert str(tmp_path / "claims.yaml") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_or_broken_file_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ClaimsError, match="is missing"):
+        load(tmp_path / "claims.yaml")
+    (tmp_path / "claims.yaml").write_text("claims: [")
+    with pytest.raises(ClaimsError, match="not valid YAML"):
+        load(tmp_path / "claims.yaml")
+
+
+# --- verdicts ----------------------------------------------------------------------------------------------------
+
+
+def test_metrics_near_the_expected_ones(claims: list[Claim], paper: Path) -> None:
+    found = verdicts(claims, paper)
+    assert found["H1", "published-code"].verdict == "reproduced"
+    assert found["H4", None].verdict == "reproduced"
+    assert found["H5", "published-code"].verdict == "partly"
+    assert found["H8", None].verdict == "reproduced"
+    assert [key for key, entry in found.items() if not entry.counted] == [
+        (f"H{i}", "published-curve") for i in (1, 2, 3, 5, 6, 7)
+    ]
+    assert sum(verdict_counts(found.values()).values()) == len(claims)
+
+
+def test_parts_carry_what_a_table_needs(claims: list[Claim], paper: Path) -> None:
+    found = verdicts(claims, paper)
+    number = found["H5", "published-curve"].parts[1]
+    assert (number.label, number.eps, number.reported) == ("eps 0.05", 0.05, 0.7178)
+    assert number.measured == pytest.approx(0.698)
+    assert number.difference == pytest.approx(0.698 - 0.7178)
+    assert (number.n_images, number.n_seeds, number.interval) == (10_000, 3, "seeds")
+    assert number.low == pytest.approx(number.measured - number.half_width)
+    assert number.path == "attack/report-normal.json"
+    order = found["H7", "published-code"].parts[1]
+    assert order.difference == pytest.approx(order.measured - order.against)
+    assert order.low < order.difference < order.high
+    assert (order.own_numbers, order.interval, order.path) == (
+        "supports itself",
+        "images and seeds",
+        "compare/hebbian.csv",
+    )
+
+
+def test_paired_counts_asked_for_in_the_other_order_are_turned_round(claims: list[Claim], paper: Path) -> None:
+    # H6 asks for simple-conv above report-uniform; params.yaml lists report-uniform first.
+    order = verdicts(claims, paper)["H6", "published-code"].parts[2]
+    assert order.measured == pytest.approx(0.612)
+    assert order.against == pytest.approx(0.5332)
+    assert order.verdict == "reproduced"
+
+
+def test_a_weaker_network_loses_its_verdicts(claims: list[Claim], tmp_path: Path) -> None:
+    write_metrics(tmp_path, shift=-0.2)
+    found = verdicts(claims, tmp_path)
+    assert found["H1", "published-code"].verdict == "not reproduced"
+    assert found["H2", "published-code"].verdict == "not reproduced"
+    assert found["H4", None].verdict == "reproduced"  # the convolutional network is as before
+    assert found["H5", "published-curve"].verdict == "not reproduced"
+
+
+def test_a_run_of_another_size_is_not_run_but_shown(claims: list[Claim], tmp_path: Path) -> None:
+    write_metrics(tmp_path, scale="laptop", seeds=(0,))
+    found = verdicts(claims, tmp_path)
+    assert {entry.verdict for entry in found.values()} == {"not run"}
+    entry = found["H1", "published-code"]
+    assert "n_hidden is 400, the claim needs 2000 (pretrain/uniform)" in entry.reason
+    assert entry.words.startswith("not run (n_hidden is 400")
+    assert entry.parts[0].measured == pytest.approx(0.9647)
+    assert (entry.parts[0].interval, entry.parts[0].half_width) == ("images", None)
+
+
+def test_one_seed_is_inconclusive(claims: list[Claim], tmp_path: Path) -> None:
+    write_metrics(tmp_path, seeds=(0,))
+    found = verdicts(claims, tmp_path)
+    assert found["H4", None].verdict == "inconclusive"
+    assert {part.verdict for part in found["H8", None].parts} == {"inconclusive"}
+    assert found["H6", "published-curve"].verdict == "reproduced"  # an order needs no seeds
+
+
+def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims: list[Claim], tmp_path: Path) -> None:
+    write_metrics(tmp_path / "bundled", scale="tiny", fidelity="stand-in", seeds=(0,))
+    found = verdicts(claims, tmp_path / "bundled")
+    assert {entry.words for entry in found.values()} >= {"not testable (stand-in data)"}
+    assert {entry.verdict for entry in found.values()} == {"not testable"}
+    write_metrics(tmp_path / "mirror", fidelity="re-encoded")
+    found = verdicts(claims, tmp_path / "mirror")
+    assert found["H1", "published-code"].verdict == "reproduced"
+    assert {entry.note for entry in found.values()} == {"mnist: re-encoded data"}
+
+
+def test_without_metrics_every_claim_is_not_run(claims: list[Claim], tmp_path: Path) -> None:
+    found = verdicts(claims, tmp_path)
+    assert {entry.verdict for entry in found.values()} == {"not run"}
+    assert found["H4", None].reason == "of 7 parts 7 not run" or "is missing" in found["H4", None].reason
+
+
+def test_leftovers_are_never_read(claims: list[Claim], paper: Path, tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    (tmp_path / "train" / "removed-run.json").write_text("not JSON")
+    assert judge(claims, Metrics(tmp_path)) == judge(claims, Metrics(paper))
+
+
+@pytest.fixture
+def editable(tmp_path: Path) -> Path:
+    write_metrics(tmp_path)
+    return tmp_path
+
+
+def test_an_unavailable_run_gives_its_reason(claims: list[Claim], editable: Path) -> None:
+    edit(editable / "train/simple-conv.json", lambda run: run.update(status="unavailable", reason="no weights"))
+    assert verdicts(claims, editable)["H4", None].words == "not run (train/simple-conv: no weights)"
+
+
+def test_a_collapsed_seed_decides_nothing(claims: list[Claim], editable: Path) -> None:
+    edit(editable / "train/simple-conv.json", lambda run: run["per_seed"][1].update(collapsed=True))
+    found = verdicts(claims, editable)["H4", None]
+    assert found.verdict == "inconclusive"
+    assert found.parts[0].reason == "seed 1 of train/simple-conv collapsed"
+
+
+def test_a_changed_knob_is_named(claims: list[Claim], editable: Path) -> None:
+    edit(editable / "pretrain/uniform.json", lambda run: run["settings"].update(delta=0.3))
+    assert verdicts(claims, editable)["H3", "published-code"].reason == (
+        "delta is 0.3, the claim needs 0.4 (pretrain/uniform)"
+    )
+
+
+def test_a_missing_epsilon_or_value_is_not_run(claims: list[Claim], editable: Path) -> None:
+    edit(editable / "attack/simple-conv.json", lambda run: run["eps"].__setitem__(1, 0.06))
+    edit(editable / "train/end-to-end.json", lambda run: run["per_seed"][0].update(autocorrelation=None))
+    found = verdicts(claims, editable)
+    assert found["H4", None].parts[1].words == "not run (attack/simple-conv.json has no eps 0.05)"
+    assert found["H4", None].verdict == "inconclusive"
+    assert "autocorrelation" in found["H3", "published-code"].reason
+
+
+def test_holm_counts_all_order_tests_of_the_study(claims: list[Claim], editable: Path) -> None:
+    path = editable / "compare/hebbian.csv"
+    with open(path, newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        if (row["a"], row["b"], row["attack"], row["eps"]) == ("report-uniform", "simple-conv", "fgsm-report", "0.2"):
+            # McNemar p of 0.012 in every seed: below 0.05 alone, above it among the study's 13 order tests.
+            row.update(both="5000", only_a="40", only_b="66", neither="4894")
+    with open(path, "w", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    alone = [claim for claim in claims if claim.id == "H4"]
+    assert judge(alone, Metrics(editable))[0].verdict == "reproduced"
+    part = verdicts(claims, editable)["H6", "published-code"].parts[3]
+    assert part.low > 0
+    assert part.verdict == "inconclusive"
+    assert "Holm p" in part.reason
+
+
+def test_damaged_metrics_are_one_clear_line(claims: list[Claim], editable: Path) -> None:
+    from biorobust.errors import BiorobustError
+
+    (editable / "compare/hebbian.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(BiorobustError, match="is not a table of paired counts"):
+        judge(claims, Metrics(editable))
+    (editable / "train/simple-conv.json").write_text("[]")
+    with pytest.raises(BiorobustError, match="holds no metrics"):
+        Metrics(editable).train("simple-conv")
