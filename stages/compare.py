@@ -36,7 +36,7 @@ class Correct:
 
     @property
     def cells(self) -> list[tuple[str, float]]:
-        """Every (attack, eps), in the order of the records."""
+        """Every (attack, eps): clean, the attacks by name, the worst case."""
         return list(dict.fromkeys((attack, eps) for attack, eps, _ in self.right))
 
     @property
@@ -93,7 +93,8 @@ def read_correct(path: Path) -> Correct:
         raise BiorobustError(f"{path} is no attack record ({' '.join(str(error).split())[:120]}): {again}") from None
     if records.empty:
         raise BiorobustError(f"{path} holds no images: {again}")
-    cells = [(str(attack), float(eps)) for attack, eps in records[["attack", "eps"]].drop_duplicates().to_numpy()]
+    # Sorted, so that the order of a record's rows carries nothing.
+    cells = sorted((str(attack), float(eps)) for attack, eps in records[["attack", "eps"]].drop_duplicates().to_numpy())
     records = records.sort_values("index", kind="stable")
     index = np.unique(records["index"].to_numpy())
     right: dict[tuple[str, float, int], np.ndarray] = {}

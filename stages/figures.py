@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from biorobust.errors import BiorobustError
+from biorobust.reporting.claim_file import ClaimsError
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.study import STUDIES
 from biorobust.reporting.view import newest
@@ -26,7 +27,9 @@ def main(argv: list[str] | None = None) -> None:
     out = Path("reports/figures") / study
     with run_info(f"figures@{study}"):
         shutil.rmtree(out, ignore_errors=True)
-        execute(study, label="current run", metrics=Path("reports/metrics"), params=Path("params.yaml"), out=out / "current")
+        execute(
+            study, label="current run", metrics=Path("reports/metrics"), params=Path("params.yaml"), out=out / "current"
+        )
         snapshot = newest(snapshots(RECORDED), study)
         if snapshot:
             label, metrics = f"recorded run {snapshot.name}", snapshot.path / "metrics"
@@ -53,7 +56,7 @@ def execute(study: str, *, label: str, metrics: Path, params: Path, out: Path) -
             progress_bar=False,
         )
     except papermill.PapermillExecutionError as error:
-        if error.ename in {kind.__name__ for kind in (BiorobustError, *BiorobustError.__subclasses__())}:
+        if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
             raise BiorobustError(error.evalue) from None
         raise
 

@@ -61,7 +61,11 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("hebbian_attack/eps", [0.1, 0.2], "hebbian_attack.eps = .*starts with 0"),
         ("hebbian_attack/eps", [0, 0.2, 0.1], "hebbian_attack.eps"),
         ("hebbian_weights/uniform/init", "ones", "hebbian_weights.uniform.init = 'ones': must be one of"),
-        ("hebbian_weights/a.b", {"method": "hebbian", "init": "normal"}, "hebbian_weights.a.b: a run's name may hold only"),
+        (
+            "hebbian_weights/a.b",
+            {"method": "hebbian", "init": "normal"},
+            "hebbian_weights.a.b: a run's name may hold only",
+        ),
         ("hebbian_runs/report-uniform/weights", "unifrom", "must be one of uniform, normal, original"),
         ("hebbian_controls/original", {"method": "simple_conv"}, "run 'original': named in two run lists"),
         ("hebbian_runs", {}, "hebbian_runs: must be a block of named runs"),
@@ -108,7 +112,7 @@ def test_no_knob_stands_in_a_method_and_in_its_size(monkeypatch, raw):
     monkeypatch.setitem(study.SIZES, "simple_conv", Size)
     for scale in raw["scales"].values():
         scale["simple_conv"]["batch_size"] = 5
-    with pytest.raises(ParamsError, match="simple_conv.batch_size: stands in the method's block and in its size"):
+    with pytest.raises(ParamsError, match=r"simple_conv\.batch_size: stands in the method's block and in its size"):
         params.check(raw)
 
 
@@ -116,6 +120,7 @@ def test_loading_parameters_needs_no_torch():
     import subprocess
     import sys
 
-    code = "import sys; sys.path.insert(0, 'src'); from biorobust import params; params.load(); print('torch' in sys.modules)"
+    load = "from biorobust import params; params.load()"
+    code = f"import sys; sys.path.insert(0, 'src'); {load}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=FILE.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

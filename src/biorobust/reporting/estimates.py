@@ -1,9 +1,9 @@
-"""What a run's metrics say, as estimates with their 95 % interval: the one place figures and tables take values from."""
+"""What a run's metrics say, as estimates with a 95 % interval: figures and tables take their values from here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from biorobust.analysis.intervals import mean_interval, wilson
@@ -43,7 +43,9 @@ def combine(counts: Sequence[tuple[int, int]]) -> Estimate:
     if len(counts) == 1:
         low, high = wilson(*counts[0])
         return Estimate(value=shares[0], low=low, high=high, n=counts[0][1], n_seeds=1)
-    return spread(shares, n=counts[0][1])
+    found = spread(shares, n=counts[0][1])
+    # A t interval does not know that a share ends at 0 and 1.
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def spread(values: Sequence[float], *, n: int) -> Estimate:

@@ -9,7 +9,7 @@ from biorobust.reporting import rules
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import Curve, attack_curve, per_seed, zero_gradient_floor
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.numbers import percent
+from biorobust.reporting.numbers import epsilon, percent, share
 from biorobust.reporting.reported import Reported
 
 CLAIM = "H8"
@@ -80,8 +80,8 @@ def _units(metrics: Metrics) -> str:
     if normal is None or uniform is None:
         return ""
     return (
-        f"Of the units that start from N(0,1), {percent(normal.value, digits=1)} % reach the unit sphere; of those that "
-        f"start from U[0,1), {percent(uniform.value, digits=1)} %."
+        f"Of the units that start from N(0,1), {share(normal.value)} reach the unit sphere; of those that "
+        f"start from U[0,1), {share(uniform.value)}."
     )
 
 
@@ -96,8 +96,7 @@ def _plateau(metrics: Metrics, printed: Reported) -> str:
     if end is None or worst is None or conv is None or floor is None:
         return ""
     return (
-        f"At ε = {eps:g} the report's attack leaves {percent(end.value, digits=1)} %; {percent(floor.value, digits=1)} % of the "
-        "images are right with a gradient of exactly zero, which such an attack cannot move. With the worst loss for each "
-        f"image {percent(worst.value, digits=1)} % are left, against {percent(conv.value, digits=1)} % for the convolutional "
-        "network."
+        f"At {epsilon(eps)} the report's attack leaves {share(end.value)}; {share(floor.value)} of the "
+        "images are right with a gradient of exactly zero, which such an attack cannot move. With the worst loss for "
+        f"each image {share(worst.value)} are left, against {share(conv.value)} for the convolutional network."
     )

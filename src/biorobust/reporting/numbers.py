@@ -13,6 +13,16 @@ def percent(value: float | None, *, digits: int = 2) -> str:
     return MISSING if value is None else f"{100 * value:.{digits}f}".replace("-", MINUS)
 
 
+def share(value: float) -> str:
+    """A proportion inside a sentence: 0.2609 -> "26.1 %", which never breaks across lines."""
+    return f"{percent(value, digits=1)}\u00a0%"
+
+
+def epsilon(value: float) -> str:
+    """The size of a perturbation inside a sentence: "ε = 0.3", which never breaks across lines."""
+    return f"ε\u00a0=\u00a0{value:g}"
+
+
 def points(value: float | None, *, digits: int = 2) -> str:
     """A difference of proportions in percentage points, always signed: -0.012 -> "−1.20"."""
     return MISSING if value is None else f"{100 * value:+.{digits}f}".replace("-", MINUS)

@@ -94,6 +94,7 @@ def _environment(folder: Path) -> Environment:
         "unpiped": lambda text: str(text).replace("|", "\\|"),
         "safe_svg": Markup,
     }
+    page.tests["numeric"] = lambda text: bool(re.fullmatch(r"-?[\d.]+(e-?\d+)?", text))
     page.globals |= {
         "VERDICTS": rules.VERDICTS,
         "DECIDED": rules.DECIDED,

@@ -34,16 +34,14 @@ def obstacle(check: Check, metrics: Metrics) -> Decision | None:
     for content in found.values():
         if content["dataset"]["fidelity"] == STAND_IN:
             return Decision(NOT_TESTABLE, "stand-in data")
-    # A run repeats the settings of the weights it stands on: the same difference counts once.
-    reasons = {
-        (
-            key,
-            str(wanted),
-        ): f"{key} is {_shown(found[name]['settings'].get(key))}, the claim needs {_shown(wanted)} ({name})"
-        for name, settings in check.requires
-        for key, wanted in settings.items()
-        if not _same(found[name]["settings"].get(key), wanted)
-    }
+    # A run repeats the settings of the weights it stands on: the same difference counts once, where it comes first.
+    reasons: dict[tuple[str, str], str] = {}
+    for name, settings in check.requires:
+        for key, wanted in settings.items():
+            value = found[name]["settings"].get(key)
+            if not _same(value, wanted):
+                text = f"{key} is {_shown(value)}, the claim needs {_shown(wanted)} ({name})"
+                reasons.setdefault((key, str(wanted)), text)
     if reasons:
         first, *others = reasons.values()
         return Decision(NOT_RUN, first + (f"; {len(others)} more differ" if others else ""))

@@ -54,7 +54,10 @@ class Study:
 
 
 def read_params(path: str | Path) -> Mapping[str, Any]:
-    """The values of a params.yaml, unchecked: that of a snapshot may be older than the checks. Raises BiorobustError."""
+    """The values of a params.yaml, unchecked: that of a snapshot may be older than the checks.
+
+    Raises BiorobustError when the file is missing or no block of keys.
+    """
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

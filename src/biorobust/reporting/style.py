@@ -1,8 +1,8 @@
-"""The look of every figure: one colour per model, one font, and SVG whose bytes repeat and which reads on light and dark.
+"""The look of every figure: one colour per model, one font, SVG whose bytes repeat and which reads on light and dark.
 
-Ink (text, axes, black curves) is drawn in a marker colour that `to_svg` replaces by `currentColor`, so a page's own text
-colour decides; model colours become CSS variables with the light value as fallback. Colours: Okabe & Ito (2008), with a
-darker and a browner vermillion for the variants of one model; variants also differ in line style and marker.
+Ink (text, axes, black curves) is drawn in a marker colour that `to_svg` replaces by `currentColor`, so the page's own
+text colour decides; model colours become CSS variables with the light value as fallback. Colours: Okabe & Ito (2008),
+with a darker and a browner vermillion for the variants of one model; variants also differ in line style and marker.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure as Drawing
@@ -34,12 +35,12 @@ class Look:
 
 
 LOOKS = {
-    "report-uniform": Look("Hebbian, uniform start", "#d55e00", "#ff8b3d", "o", "-"),
-    "report-normal": Look("Hebbian, normal start", "#8c2d04", "#f4a582", "s", "--"),
-    "normal-converged": Look("Hebbian, normal start, converged units", "#8c2d04", "#f4a582", "D", ":"),
-    "original": Look("Hebbian, original recipe", "#a6761d", "#e0b050", "^", "-."),
-    "simple-conv": Look("Convolutional network", INK, INK, "P", "-"),
-    "end-to-end": Look("End-to-end network", "#5f6062", "#a9aaac", "X", "--"),
+    "report-uniform": Look("Hebbian (uniform start)", "#d55e00", "#ff8b3d", "o", "-"),
+    "report-normal": Look("Hebbian (normal start)", "#8c2d04", "#f4a582", "s", "--"),
+    "normal-converged": Look("Hebbian (normal start, converged units)", "#8c2d04", "#f4a582", "D", ":"),
+    "original": Look("Hebbian (original recipe)", "#a6761d", "#e0b050", "^", "-."),
+    "simple-conv": Look("convolutional network", INK, INK, "P", "-"),
+    "end-to-end": Look("end-to-end network", "#5f6062", "#a9aaac", "X", "--"),
 }
 EXTRA = (Look("", "#0072b2", "#6cb6e8", "v", "-"), Look("", "#009e73", "#3cc9a0", "<", "--"))
 
@@ -69,7 +70,7 @@ def css_variables(*, dark: bool) -> str:
 @contextmanager
 def drawing_style() -> Iterator[None]:
     """Matplotlib settings for everything drawn inside the block."""
-    settings = {
+    settings: Any = {
         "figure.facecolor": "none",
         "axes.facecolor": "none",
         "savefig.facecolor": "none",

@@ -26,7 +26,7 @@ from biorobust.reporting.tables.ledger import cells
 from biorobust.reporting.tables.table import Table, read
 
 SYMBOLS = dict(zip(rules.VERDICTS, "+~×?○·", strict=True))
-LONGEST_TABLE = 250  # rows of a figure's data that are printed; a longer file is only named
+LONGEST_TABLE = 100  # rows of a figure's data that are printed; a longer file is only named
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PartRow:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """A claim under its counted reading, and the further readings. `shown`: the part that stands for it in the ledger."""
+    """A claim under its counted reading, and further readings. `shown`: the part that stands for it in the ledger."""
 
     judged: Judged
     rows: tuple[PartRow, ...]
@@ -113,7 +113,9 @@ def recorded(root: Path, study: Study, claims: Sequence[Claim], snapshot: Snapsh
     """A recorded run, judged by the claims of the checkout `root`."""
     changed = snapshot.claims_changed(root / "reports" / "claims.yaml")
     base, outputs = snapshot.path, root / "reports"
-    return _view("recorded", study, claims, base=base, results=base, outputs=outputs, snapshot=snapshot, changed=changed)
+    return _view(
+        "recorded", study, claims, base=base, results=base, outputs=outputs, snapshot=snapshot, changed=changed
+    )
 
 
 def newest(found: Iterable[Snapshot | Rejected], study: str) -> Snapshot | None:
@@ -133,7 +135,7 @@ def _view(
     snapshot: Snapshot | None,
     changed: bool,
 ) -> View:
-    """base: has params.yaml and dvc.lock; results: metrics/ and run_info/; outputs: tables/<key>, figures/<study>/<key>."""
+    """base has params.yaml, dvc.lock; results: metrics/, run_info/; outputs: tables/<key>, figures/<study>/<key>."""
     metrics = Metrics(results / "metrics")
     judged = judge(claims, metrics)
     params = read_params(base / "params.yaml")
@@ -200,9 +202,17 @@ def _figures(folder: Path, *, prefix: str) -> Iterable[FigureView]:
                 (folder / entry["file"]).read_text(encoding="utf-8"), prefix=f"{prefix}-{entry['id']}", alt=entry["alt"]
             ),
             columns=tuple(columns),
-            rows=tuple(map(tuple, rows)) if len(rows) <= LONGEST_TABLE else (),
+            rows=tuple(tuple(map(_rounded, row)) for row in rows) if len(rows) <= LONGEST_TABLE else (),
             file="/".join((*folder.parts[-3:], entry["data"])),
         )
+
+
+def _rounded(value: str) -> str:
+    """A number of a data file to four digits, anything else as it is."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _run_info(folder: Path, study: Study) -> Iterable[Mapping[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 
 from biorobust.reporting.estimates import Curve, Estimate, attack_curve, clean_accuracy, zero_gradient_floor
 from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.numbers import count, listed, percent
+from biorobust.reporting.numbers import count, epsilon, listed, percent, share
 from biorobust.reporting.reported import Reported
-from biorobust.reporting.style import FAINT, INK, WIDTH, Look, drawing_style, look
+from biorobust.reporting.style import INK, WIDTH, Look, drawing_style, look
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 REPORT_LOSS = "fgsm-report"
 WORST_CASE = "worst-case"
-HOLLOW = {"ls": "", "marker": "o", "mfc": "none", "ms": 8}  # what the report printed
+HOLLOW: dict[str, Any] = {"ls": "", "marker": "o", "mfc": "none", "ms": 8}  # what the report printed
+FLOOR: dict[str, Any] = {"lw": 0.8, "ls": (0, (1, 3))}  # right, with a gradient of exactly zero
 
 
 @dataclass(frozen=True)
@@ -82,22 +83,40 @@ def _draw_curve(axes: Axes, curve: Curve, run_look: Look) -> None:
     )
 
 
-def _curve_rows(run: str, attack: str, curve: Curve) -> list[dict]:
+def _curve_rows(run: str, attack: str, curve: Curve) -> list[dict[str, Any]]:
     return [
-        {"run": run, "attack": attack, "eps": eps, "accuracy": p.value, "low": p.low, "high": p.high, "seeds": p.n_seeds}
+        {
+            "run": run,
+            "attack": attack,
+            "eps": eps,
+            "accuracy": p.value,
+            "low": p.low,
+            "high": p.high,
+            "seeds": p.n_seeds,
+        }
         for eps, p in zip(curve.eps, curve.points, strict=True)
     ]
 
 
-def _plateau_answer(metrics: Metrics, run: str, attack: str, curve: Curve) -> str:
-    """Whether the curve ends on the share of images no gradient can move, in a sentence."""
-    floor = zero_gradient_floor(metrics, run, attack)
-    last = curve.points[-1]
-    if floor is None:
-        return ""
-    name = f"{look(run).label} ends at {percent(last.value, digits=1)} % (ε = {curve.eps[-1]:g})"
-    share = f"{percent(floor.value, digits=1)} % of the images are right with a gradient of exactly zero"
-    return f" {name}; {share}, so the attack cannot move them." if floor.value > 0 else f" {name}; no gradient is zero."
+def _floors(metrics: Metrics, runs: Sequence[str]) -> dict[str, Estimate]:
+    """Share of images that are right and have no gradient under the report's loss, where there are any."""
+    found = {run: zero_gradient_floor(metrics, run, REPORT_LOSS) for run in runs}
+    return {run: floor for run, floor in found.items() if floor is not None and floor.value > 0}
+
+
+def _named(shares: Mapping[str, Estimate]) -> str:
+    """ "27.9 % for Hebbian (uniform start) and 0.4 % for Convolutional network" """
+    return listed(f"{share(value.value)} for {look(run).label}" for run, value in shares.items())
+
+
+def _plateau_answer(curves: Mapping[str, Curve], floors: Mapping[str, Estimate]) -> str:
+    """Where the curves end, and which share of the images no gradient can move."""
+    ends = {run: curve.points[-1] for run, curve in curves.items()}
+    largest = max(curve.eps[-1] for curve in curves.values())
+    answer = f" At {epsilon(largest)} it is {_named(ends)}."
+    if not floors:
+        return f"{answer} No image that is classified correctly has a gradient of exactly zero."
+    return f"{answer} Right with a gradient of exactly zero, which the attack cannot move: {_named(floors)}."
 
 
 def accuracy_against_epsilon(
@@ -107,17 +126,17 @@ def accuracy_against_epsilon(
     curves = {run: curve for run in runs if (curve := attack_curve(metrics, run, REPORT_LOSS))}
     if not curves:
         return None
-    rows: list[dict] = []
+    floors = _floors(metrics, list(curves))
+    rows: list[dict[str, Any]] = []
     with drawing_style():
         drawing = Drawing(figsize=(WIDTH, 3.7))
         axes = drawing.add_subplot()
         for run, curve in curves.items():
             _draw_curve(axes, curve, look(run))
             rows += _curve_rows(run, REPORT_LOSS, curve)
-            floor = zero_gradient_floor(metrics, run, REPORT_LOSS)
-            if floor is not None and floor.value > 0:
-                axes.axhline(100 * floor.value, color=look(run).colour, lw=0.8, ls=(0, (1, 3)))
-                rows.append({"run": run, "attack": "zero gradient and right", "accuracy": floor.value})
+        for run, floor in floors.items():
+            axes.axhline(100 * floor.value, color=look(run).colour, **FLOOR)
+            rows.append({"run": run, "attack": "zero gradient and right", "accuracy": floor.value})
         for run, values in reported.items():
             axes.plot(list(values), [100 * value for value in values.values()], mec=look(run).colour, **HOLLOW)
             rows += [{"run": run, "attack": "reported", "eps": eps, "accuracy": v} for eps, v in values.items()]
@@ -125,21 +144,20 @@ def accuracy_against_epsilon(
         if reported:
             handles.append(Line2D([], [], mec=INK, **HOLLOW))
             labels.append("hollow: as reported")
-        if any(row["attack"].startswith("zero") for row in rows):
-            handles.append(Line2D([], [], color=INK, lw=0.8, ls=(0, (1, 3))))
+        if floors:
+            handles.append(Line2D([], [], color=INK, **FLOOR))
             labels.append("right, with a zero gradient")
         axes.legend(handles, labels, loc="upper right")
         percent_axis(axes, label="accuracy, %")
         axes.set_xlabel("ε, largest change of a pixel (L∞, intensity 0 to 1)")
-    answers = "".join(_plateau_answer(metrics, run, REPORT_LOSS, curve) for run, curve in curves.items())
     points = [point for curve in curves.values() for point in curve.points]
     return Figure(
         id="accuracy-epsilon",
         title="Accuracy under the report's attack",
         alt=f"Line chart of accuracy against epsilon for {listed(look(run).label for run in curves)}, "
-        f"falling from {_ends(curves, 0)} to {_ends(curves, -1)} percent.",
+        f"from {_ends(curves, 0)} percent without an attack to {_ends(curves, -1)} percent at the end.",
         caption="How does accuracy fall as the report's attack (FGSM on its own loss) grows?"
-        + answers
+        + _plateau_answer(curves, floors)
         + bars(points)
         + left_out(runs, list(curves)),
         drawing=drawing,
@@ -188,21 +206,25 @@ def losses_compared(metrics: Metrics, study: Study) -> Figure | None:
         alt=f"Small line charts, one for each of {len(curves)} runs, of accuracy against epsilon under "
         f"{listed(labels)}.",
         caption="Does the plateau survive when the attack follows another loss?"
-        + "".join(_survival(run, found) for run, found in curves.items() if {REPORT_LOSS, WORST_CASE} <= found.keys())
+        + _survival({run: found for run, found in curves.items() if {REPORT_LOSS, WORST_CASE} <= found.keys()})
         + left_out(runs, list(curves)),
         drawing=drawing,
-        data=pd.DataFrame([row for run in curves for loss in curves[run] for row in _curve_rows(run, loss, curves[run][loss])]),
+        data=pd.DataFrame(
+            [row for run in curves for loss in curves[run] for row in _curve_rows(run, loss, curves[run][loss])]
+        ),
         provenance=tuple(study.attack_stage(run) for run in curves),
     )
 
 
-def _survival(run: str, found: Mapping[str, Curve]) -> str:
-    """What is left of the last point of the report's curve when every image meets its worst loss."""
-    before, after = found[REPORT_LOSS].points[-1].value, found[WORST_CASE].points[-1].value
-    return (
-        f" {look(run).label}: {percent(before, digits=1)} % under the report's loss at ε = "
-        f"{found[REPORT_LOSS].eps[-1]:g}, {percent(after, digits=1)} % in the worst case."
-    )
+def _survival(curves: Mapping[str, Mapping[str, Curve]]) -> str:
+    """What is left of each curve's last point when every image meets its worst loss."""
+    if not curves:
+        return ""
+    before = [share(found[REPORT_LOSS].points[-1].value) for found in curves.values()]
+    after = [share(found[WORST_CASE].points[-1].value) for found in curves.values()]
+    largest = max(found[REPORT_LOSS].eps[-1] for found in curves.values())
+    changes = (f"{old} to {new} for {look(run).label}" for run, old, new in zip(curves, before, after, strict=True))
+    return f" At {epsilon(largest)} accuracy goes from the report's loss to the worst case from {listed(changes)}."
 
 
 def clean_accuracies(metrics: Metrics, study: Study, *, reported: Mapping[str, float]) -> Figure | None:
@@ -237,8 +259,10 @@ def clean_accuracies(metrics: Metrics, study: Study, *, reported: Mapping[str, f
         alt=f"Dot plot of the test accuracy of {len(found)} runs, from {percent(found[worst].value, digits=1)} to "
         f"{percent(found[best].value, digits=1)} percent.",
         caption="How well does each network classify clean test images?"
-        f" {look(best).label} is highest with {percent(found[best].value)} %, {look(worst).label} lowest with "
-        f"{percent(found[worst].value)} %." + hollow(reported, found) + bars(list(found.values()))
+        f" From {share(found[worst].value)} for {look(worst).label} to {share(found[best].value)} for "
+        f"{look(best).label}."
+        + hollow(reported, found)
+        + bars(list(found.values()))
         + left_out(study.networks, list(found)),
         drawing=drawing,
         data=pd.DataFrame(rows),

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from biorobust.reporting.figures.curves import left_out, percent_axis
 from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.numbers import percent
+from biorobust.reporting.numbers import listed, share
 from biorobust.reporting.style import WIDTH, drawing_style, look
 
 if TYPE_CHECKING:
@@ -61,10 +61,15 @@ def learning_curves(metrics: Metrics, study: Study) -> Figure | None:
         right.set_ylabel("test accuracy, %")
         right.grid(axis="y")
         right.set_title("Learning with labels")
-        handles = {label: handle for axes in (left, right) for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        handles = {
+            label: handle
+            for axes in (left, right)
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
         drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
     ends = {name: _last(table, "converged_share") for name, table in weights.items()}
-    answer = "".join(f" {look(study.first_run(n)).label}: {percent(v, digits=1)} % at the end." for n, v in ends.items())
+    said = [f"{share(end)} for {look(study.first_run(name)).label}" for name, end in ends.items()]
+    answer = f" Converged at the end: {listed(said)}." if said else ""
     tables = [t.melt(["seed", "epoch"], var_name="quantity").assign(name=n) for n, t in (weights | networks).items()]
     return Figure(
         id="learning",

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from biorobust.reporting.estimates import Estimate, per_seed
+from biorobust.reporting.figures.curves import LOSSES
 from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.numbers import listed
+from biorobust.reporting.numbers import epsilon, listed
 from biorobust.reporting.style import WIDTH, drawing_style, look
 
 if TYPE_CHECKING:
@@ -71,17 +72,22 @@ def prototypes(metrics: Metrics, study: Study) -> Figure | None:
             shown = mosaic(_relative(pictures[: side * side]), columns=side)
             image = axes.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none")
             axes.set_title(_title(look(sources[name]).label, smooth[name]))
-        drawing.colorbar(image, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label="weight / its unit's largest")
+        drawing.colorbar(
+            image, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label="weight / its unit's largest"
+        )
     measured = {name: value for name, value in smooth.items() if value is not None}
     return Figure(
         id="prototypes",
         title="What the units have learned",
         alt=f"Grids of up to {SIDE * SIDE} weight pictures each for "
         f"{listed(look(sources[name]).label for name in units)}.",
-        caption="Do the weights look like digits? " + _smoothest(measured, sources)
+        caption="Do the weights look like digits? "
+        + _smoothest(measured, sources)
         + " Each unit is scaled by its own largest weight.",
         drawing=drawing,
-        data=pd.DataFrame([{"name": n, "autocorrelation": v.value, "low": v.low, "high": v.high} for n, v in measured.items()]),
+        data=pd.DataFrame(
+            [{"name": n, "autocorrelation": v.value, "low": v.low, "high": v.high} for n, v in measured.items()]
+        ),
         provenance=tuple(
             study.weights_stage(name) if name in study.weights else study.train_stage(name) for name in units
         ),
@@ -108,7 +114,9 @@ def adversarial_images(metrics: Metrics, study: Study, *, runs: tuple[str, ...])
     with drawing_style():
         rows = max(len(pictures["eps"]) for pictures in found.values())
         drawing = Drawing(figsize=(WIDTH, 0.4 + 0.72 * rows))
-        for axes, (run, pictures) in zip(drawing.subplots(1, len(found), squeeze=False).flat, found.items(), strict=True):
+        for axes, (run, pictures) in zip(
+            drawing.subplots(1, len(found), squeeze=False).flat, found.items(), strict=True
+        ):
             _draw_images(axes, pictures)
             axes.set_title(look(run).label)
     return Figure(
@@ -118,7 +126,7 @@ def adversarial_images(metrics: Metrics, study: Study, *, runs: tuple[str, ...])
         "each image its class and the prediction.",
         caption="What do attacked images look like, and when is the answer lost?"
         + "".join(_kept(run, pictures) for run, pictures in found.items())
-        + f" Attack: {listed(sorted({str(pictures['attack']) for pictures in found.values()}))}; below each image: class → prediction.",
+        + f" Attack: {_attacks(found)}. Below each image: class → prediction, bold where wrong.",
         drawing=drawing,
         data=pd.DataFrame([row for run, pictures in found.items() for row in _prediction_rows(run, pictures)]),
         provenance=tuple(study.attack_stage(run) for run in found),
@@ -136,18 +144,35 @@ def _draw_images(axes: Axes, pictures: Mapping[str, Any]) -> None:
             canvas[top : top + height, left : left + width] = images[row, column]
             label, said = int(pictures["labels"][column]), int(pictures["predictions"][row, column])
             weight = "normal" if label == said else "bold"
-            axes.text(left + width / 2, top + height + gap / 2, f"{label} → {said}", ha="center", va="center", size=7, weight=weight)
+            axes.text(
+                left + width / 2,
+                top + height + gap / 2,
+                f"{label} → {said}",
+                ha="center",
+                va="center",
+                size=7,
+                weight=weight,
+            )
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="none")
-    axes.set_yticks([row * (height + gap) + height / 2 for row in range(n_eps)], [f"ε {eps:g}" for eps in pictures["eps"]])
+    axes.set_yticks(
+        [row * (height + gap) + height / 2 for row in range(n_eps)], [f"ε {eps:g}" for eps in pictures["eps"]]
+    )
     axes.set_xticks([])
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
+def _attacks(found: Mapping[str, Mapping[str, Any]]) -> str:
+    names = dict.fromkeys(str(pictures["attack"]) for pictures in found.values())
+    return listed(f"FGSM on {LOSSES[name].label}" if name in LOSSES else name for name in names)
+
+
 def _kept(run: str, pictures: Mapping[str, Any]) -> str:
     right = pictures["predictions"][-1, :SHOWN] == pictures["labels"][:SHOWN]
-    return f" {look(run).label} still names {int(right.sum())} of the {len(right)} shown at ε = {pictures['eps'][-1]:g}."
+    return (
+        f" {look(run).label} still names {int(right.sum())} of the {len(right)} shown at {epsilon(pictures['eps'][-1])}."
+    )
 
 
 def _prediction_rows(run: str, pictures: Mapping[str, Any]) -> list[dict]:

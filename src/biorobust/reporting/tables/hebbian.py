@@ -157,8 +157,8 @@ def _convergence(metrics: Metrics, study: Study) -> Table:
     return Table(
         id="hebbian-learning",
         title="Units that converged",
-        caption="Hidden units after learning without labels. Converged: on the unit sphere; negative: mean weight below "
-        "zero, both in percent of the units with the 95 % t interval over seeds. Autocorrelation: of neighbouring weights.",
+        caption="Hidden units after learning without labels, in percent. Converged: on the unit sphere; negative: mean "
+        "weight below zero. Brackets: 95 % t interval over seeds. Autocorrelation: of neighbouring weights, 0 to 1.",
         columns=(
             Column("weights", "weights"),
             Column("init", "start"),

@@ -59,7 +59,7 @@ def ledger(judged: Sequence[Judged]) -> Table:
 
 
 def cells(part: Part, check: Check) -> dict[str, str]:
-    """How a part is printed: reported, ours with its interval, difference. `check` knows thresholds and units."""
+    """How a part is printed: reported, ours with its interval, difference. `check` knows the unit."""
     plain = check.quantity.key in UNITLESS
 
     def value(number: float | None) -> str:
@@ -79,15 +79,7 @@ def cells(part: Part, check: Check) -> dict[str, str]:
     written = f"{gap:+.2f}".replace("-", "−") if plain and gap is not None else points(gap)
     of_difference = part.against is not None
     return {
-        "wanted": _wanted(check, plain=plain),
         "reported": reported,
         "ours": ours if of_difference else f"{ours} {reach}".strip(),
         "difference": f"{written} {reach}".strip() if of_difference else written,
     }
-
-
-def _wanted(check: Check, *, plain: bool) -> str:
-    """A figure's thresholds in words; empty for the other rules."""
-    ends = (("at least", check.at_least), ("at most", check.at_most))
-    said = [f"{word} {end:g}" if plain else f"{word} {percent(end, digits=1)}" for word, end in ends if end is not None]
-    return " and ".join(said)

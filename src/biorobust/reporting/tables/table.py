@@ -100,7 +100,8 @@ def _read_rows(path: Path, columns: Sequence[Column]) -> list[Mapping[str, Value
         raise BiorobustError(f"{path} is missing: run `dvc repro tables`")
     with open(path, encoding="utf-8", newline="") as stream:
         return [
-            {key: value if key in text else _number(value) for key, value in row.items()} for row in csv.DictReader(stream)
+            {key: value if key in text else _number(value) for key, value in row.items()}
+            for row in csv.DictReader(stream)
         ]
 
 

@@ -1,0 +1,8 @@
+"""What the library promises about its cost, measured: `python -m benchmarks [name ...]` or `make bench`.
+
+A benchmark is one module here and one name in BENCHMARKS. It has `LIMITS`, the largest allowed ratio ours / reference
+per measurement, and `measure()`, which returns one `timing.Measurement` per entry of LIMITS or raises `timing.Skipped`.
+Every ratio is taken against a reference measured in the same run; docs/speed.md says how to read them.
+"""
+
+BENCHMARKS = ("hebbian_rule", "hebbian_readout", "fgsm_grid", "memory", "repro_noop")

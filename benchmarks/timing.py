@@ -1,0 +1,81 @@
+"""Measuring on a machine that others use too: interleaved repeats, ratios of neighbours, medians.
+
+Two programs are run in turn, A B A B. Whatever slows the machine for a while slows both halves of a pair, so the ratio
+within a pair is far steadier than either time; the median over pairs forgets the pair that was interrupted.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class Skipped(Exception):
+    """A benchmark that cannot be taken here; the message says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One row of the table. `ratio` is ours / reference, so smaller is better, and is what the limit is on.
+
+    ours, reference: medians over repeats, in `unit`; ours_least, reference_least: their minima.
+    """
+
+    what: str
+    unit: str
+    ours: float
+    reference: float
+    ours_least: float
+    reference_least: float
+    ratio: float
+
+
+def single(what: str, *, unit: str, ours: float, reference: float) -> Measurement:
+    """A measurement without repeats: a count, or a size against its budget."""
+    return Measurement(
+        what=what,
+        unit=unit,
+        ours=ours,
+        reference=reference,
+        ours_least=ours,
+        reference_least=reference,
+        ratio=ours / reference,
+    )
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def paired(
+    what: str,
+    ours: Callable[[], object],
+    reference: Callable[[], object],
+    *,
+    repeats: int,
+    scale: float = 1.0,
+    clock: Callable[[Callable[[], object]], float] = seconds,
+) -> Measurement:
+    """Time both in turn, `repeats` times, after one call each to warm up; `ratio` is the median of the pairs' ratios.
+
+    scale: what the sampled part has to be multiplied by to give the whole (it cancels in the ratio).
+    clock: seconds that one call takes.
+    """
+    ours()
+    reference()
+    pairs = [(scale * clock(ours), scale * clock(reference)) for _ in range(repeats)]
+    mine, theirs = zip(*pairs, strict=True)
+    return Measurement(
+        what=what,
+        unit="s",
+        ours=statistics.median(mine),
+        reference=statistics.median(theirs),
+        ours_least=min(mine),
+        reference_least=min(theirs),
+        ratio=statistics.median(a / b for a, b in pairs),
+    )

@@ -1,0 +1,123 @@
+"""The paired counts of stages.compare against counting image by image, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_metrics import ROOT
+
+from biorobust.errors import BiorobustError
+from biorobust.files import write_parquet
+from stages import compare
+
+ATTACKS = ("one", "two")
+EPS = (0.0, 0.1, 0.2)
+INDEX = np.array([7, 3, 11, 5, 0, 2, 9, 4])
+
+
+def records(run: int, *, seeds: Sequence[int] = (0, 1), index: np.ndarray = INDEX) -> pd.DataFrame:
+    """A record in which each image breaks at an epsilon of its own per attack; some are wrong to begin with."""
+    rng = np.random.default_rng(run)
+    rows = []
+    for seed in seeds:
+        label = index % 10
+        clean = np.where(rng.random(len(index)) < 0.2, (label + 1) % 10, label)
+        for attack in ATTACKS:
+            breaks_at = rng.choice([0.05, 0.15, 0.25], len(index))
+            for eps in EPS:
+                broken = (clean != label) | (breaks_at <= eps)
+                part = {"seed": seed, "attack": attack, "eps": eps, "index": index, "label": label}
+                rows.append(pd.DataFrame(part | {"clean_prediction": clean, "broken": broken}))
+    table = pd.concat(rows, ignore_index=True)
+    return table.sample(frac=1, random_state=run)  # the order of rows carries nothing
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data/attacks/hebbian"
+    write_parquet(folder / "a.parquet", records(0))
+    write_parquet(folder / "b.parquet", records(1))
+    write_parquet(folder / "c.parquet", records(2, seeds=(1, 2)))
+    (folder / "removed.parquet").write_text("a leftover that is not even Parquet")
+    return folder
+
+
+def right(table: pd.DataFrame, seed: int, attack: str, eps: float, index: int) -> bool:
+    """Whether one image is still right, from the definitions and one image at a time."""
+    image = table[(table["seed"] == seed) & (table["index"] == index)]
+    if attack == "none":
+        return bool((image["clean_prediction"] == image["label"]).all())
+    tried = image if attack == "worst-case" else image[image["attack"] == attack]
+    tried = tried[tried["eps"] <= eps] if attack == "worst-case" else tried[tried["eps"] == eps]
+    return not tried["broken"].any()
+
+
+def test_counts_are_those_of_looking_at_every_image(study: Path) -> None:
+    compare.compare("hebbian", runs=["b", "a", "c"])
+    table = pd.read_csv("reports/metrics/compare/hebbian.csv", keep_default_na=False)
+    assert list(table.columns) == ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
+    pairs = table[["a", "b"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["b", "a"], ["b", "c"], ["a", "c"]]
+    cells = 1 + len(EPS) * (len(ATTACKS) + 1)
+    assert len(table) == cells * 2 + cells + cells  # c shares one seed with the others
+    found = {run: pd.read_parquet(study / f"{run}.parquet") for run in "abc"}
+    for row in table.itertuples():
+        of_a = [right(found[row.a], row.seed, row.attack, row.eps, index) for index in INDEX]
+        of_b = [right(found[row.b], row.seed, row.attack, row.eps, index) for index in INDEX]
+        images = list(zip(of_a, of_b, strict=True))
+        expected = [images.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))]
+        assert [row.both, row.only_a, row.only_b, row.neither] == expected, row
+
+
+def test_equal_records_give_equal_bytes(study: Path) -> None:
+    out = Path("reports/metrics/compare/hebbian.csv")
+    compare.compare("hebbian", runs=["a", "b"])
+    first = out.read_bytes()
+    write_parquet(study / "a.parquet", records(0).sample(frac=1, random_state=9))
+    compare.compare("hebbian", runs=["a", "b"])
+    assert out.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda table: table.assign(index=table["index"] + 1), "a and b were attacked on different images"),
+        (lambda table: table.assign(eps=table["eps"] * 2), "a and b were attacked with different attacks or epsilons"),
+        (lambda table: table.assign(seed=table["seed"] + 5), "a and b have no seed in common"),
+        (lambda table: table.iloc[:-1], "has other images than the rest"),
+        (lambda table: table[(table["seed"] == 0) | (table["attack"] == "one")], "seed 1 lacks an attack"),
+        (lambda table: table.iloc[:0], "holds no images"),
+        (lambda table: table.drop(columns="broken"), "is no attack record"),
+    ],
+)
+def test_records_that_do_not_fit_stop_with_one_line(study: Path, spoil, message: str) -> None:  # type: ignore[no-untyped-def]
+    write_parquet(study / "b.parquet", spoil(records(1)))
+    with pytest.raises(BiorobustError) as error:
+        compare.compare("hebbian", runs=["a", "b"])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not Path("reports").exists()
+
+
+def test_a_missing_or_damaged_record_stops_with_one_line(study: Path) -> None:
+    with pytest.raises(BiorobustError, match=r"d\.parquet is missing"):
+        compare.compare("hebbian", runs=["a", "d"])
+    with pytest.raises(BiorobustError, match=r"removed\.parquet is no attack record"):
+        compare.compare("hebbian", runs=["a", "removed"])
+    assert not Path("reports").exists()
+
+
+def test_the_stage_takes_its_runs_from_params(study: Path) -> None:
+    Path("params.yaml").write_text((ROOT / "params.yaml").read_text())
+    names = ["report-uniform", "report-normal", "normal-converged", "original", "simple-conv", "end-to-end"]
+    for i, name in enumerate(names):
+        write_parquet(study / f"{name}.parquet", records(i))
+    compare.main(["hebbian"])
+    table = pd.read_csv("reports/metrics/compare/hebbian.csv")
+    assert list(dict.fromkeys([*table["a"], *table["b"]])) == names
+    assert Path("reports/run_info/compare@hebbian.json").exists()

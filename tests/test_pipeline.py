@@ -1,0 +1,122 @@
+"""The whole graph once, at scale tiny on bundled data, in a fresh repository: what a new user would do."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.pipeline
+HEBBIAN = {
+    "hebbian_pretrain@uniform",
+    "hebbian_pretrain@normal",
+    "train_supervised@report-uniform",
+    "train_supervised@report-normal",
+    "train_supervised@normal-converged",
+    "attack_hebbian@report-uniform",
+    "attack_hebbian@report-normal",
+    "attack_hebbian@normal-converged",
+}
+AFTER = {"compare@hebbian", "tables", "figures@hebbian", "report"}
+
+
+def run(*command, folder):
+    """A command in a checkout, without the variables that choose data; fails the test with its output."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("BIOROBUST_")}
+    environment |= {"OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment |= {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c"}
+    environment |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.c"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def ran(output):
+    """Names of the stages an output of DVC says it ran."""
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A repository of its own holding the project's files, after `dvc repro` and a commit of what it made."""
+    folder = tmp_path_factory.mktemp("pipeline") / "project"
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", folder=ROOT)
+    for name in filter(None, listed.splitlines()):
+        source = ROOT / name
+        # Results of the developer's own runs stay out: a new user has none in the cache to fall back on.
+        if source.is_file() and not name.startswith(("reports/metrics/", "reports/run_info/", "dvc.lock")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / name)
+    params = (folder / "params.yaml").read_text()
+    params = params.replace("scale: laptop", "scale: tiny").replace("source: auto", "source: bundled")
+    (folder / "params.yaml").write_text(params)
+    run("git", "init", "-q", folder=folder)
+    run("git", "add", "-A", folder=folder)
+    run("git", "commit", "-qm", "start", folder=folder)
+    output = run("dvc", "repro", folder=folder)
+    (folder / "data/first-output.txt").write_text(output)
+    run("git", "add", "-A", folder=folder)
+    run("git", "commit", "-qm", "results", folder=folder)
+    return folder
+
+
+def test_every_stage_runs_once_and_then_nothing_is_left_to_do(checkout):
+    graph = {line.split()[0] for line in run("dvc", "stage", "list", folder=checkout).splitlines()}
+    assert ran((checkout / "data/first-output.txt").read_text()) == graph
+    assert ran(run("dvc", "repro", folder=checkout)) == set()
+    assert "up to date" in run("dvc", "status", folder=checkout)
+
+
+def test_the_report_says_what_it_is_made_of(checkout):
+    report = (checkout / "reports/report.html").read_text()
+    assert "scikit-learn" in report
+    assert "stand-in" in report
+    for run_name in yaml.safe_load((checkout / "params.yaml").read_text())["hebbian_runs"]:
+        assert run_name in report
+    assert (checkout / "reports/summary.md").read_text().count("| H") >= 8
+
+
+def test_every_run_learned_and_every_attack_saw_enough(checkout):
+    import json
+
+    import pandas as pd
+
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    for name in [*params["hebbian_runs"], *params["hebbian_controls"]]:
+        curve = pd.read_csv(checkout / f"reports/metrics/curves/{name}.csv")
+        assert curve["loss"].iloc[-1] < curve["loss"].iloc[0]
+        metrics = json.loads((checkout / f"reports/metrics/train/{name}.json").read_text())
+        assert not metrics["per_seed"][0]["collapsed"]
+        assert metrics["per_seed"][0]["accuracy"] > 0.3
+        attack = json.loads((checkout / f"reports/metrics/attack/{name}.json").read_text())
+        assert attack["n_images"] >= 8
+        assert sum(attack["attacks"]["fgsm-report"]["per_seed"][0]["unverified"]) == 0
+
+
+def test_metrics_parameters_and_plots_are_useful_to_dvc(checkout):
+    shown = run("dvc", "metrics", "show", "--md", folder=checkout)
+    assert "reports/metrics/train/report-uniform.json" in shown
+    assert "accuracy.mean" in shown
+    assert "hebbian.delta" in run("dvc", "params", "diff", "--all", "HEAD~1", folder=checkout)
+    plots = run("dvc", "plots", "show", folder=checkout)
+    assert "index.html" in plots
+
+
+def test_the_report_renders_again_from_git_alone(checkout, tmp_path):
+    run("git", "clone", "-q", str(checkout), str(tmp_path / "clone"), folder=tmp_path)
+    clone = tmp_path / "clone"
+    before = (clone / "reports/report.html").read_bytes()
+    (clone / "reports/report.html").unlink()
+    assert ran(run("dvc", "repro", "--force", "--single-item", "report", folder=clone)) == {"report"}
+    assert (clone / "reports/report.html").read_bytes() == before
+    assert not (clone / "data/checkpoints").exists()
+
+
+def test_one_override_runs_only_what_depends_on_it(checkout):
+    output = run("dvc", "exp", "run", "-S", "hebbian.delta=0.3", folder=checkout)
+    assert ran(output) == HEBBIAN | AFTER
+    assert '"delta": 0.3' in (checkout / "reports/metrics/pretrain/uniform.json").read_text()

@@ -1,0 +1,271 @@
+"""Snapshots: what goes in, what is rejected, and recording from a clean clone with a real git and a real DVC."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_metrics import ROOT, write_metrics
+
+from biorobust.errors import BiorobustError
+from biorobust.files import sha256, write_json
+from biorobust.reporting import snapshot
+from biorobust.reporting.snapshot import Rejected, Snapshot, SnapshotError
+from biorobust.reporting.study import STUDIES, read_params
+from stages import record
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def finished(root: Path, *, scale: str = "paper", device: str = "cpu") -> Path:
+    """A checkout in which everything was run."""
+    root.mkdir(parents=True, exist_ok=True)
+    text = (ROOT / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text)
+    record.set_scale(root / "params.yaml", scale)
+    (root / "dvc.lock").write_text("schema: '2.0'\n")
+    write_metrics(root / "reports/metrics", scale=scale)
+    (root / "reports/claims.yaml").write_text((ROOT / "reports/claims.yaml").read_text())
+    (root / "reports/metrics/.gitignore").write_text("/x\n")
+    for stage in STUDIES["hebbian"](read_params(root / "params.yaml")).stages():
+        write_json(root / f"reports/run_info/{stage}.json", {"stage": stage, "device": device})
+    write_json(root / "reports/run_info/report.json", {"stage": "report", "device": "another machine"})
+    return root
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished(tmp_path_factory.mktemp("checkout"))
+
+
+def make(tmp_path: Path, source: Path, name: str = "a-name") -> Snapshot:
+    return snapshot.create(name, root=tmp_path, source=source, studies=["hebbian"], commit=COMMIT)
+
+
+def test_a_snapshot_holds_the_results_as_they_were(tmp_path: Path, checkout: Path) -> None:
+    made = make(tmp_path, checkout)
+    assert made.path == tmp_path / "reports/recorded/a-name"
+    assert (made.name, made.scale, made.studies, made.commit) == ("a-name", "paper", ("hebbian",), COMMIT)
+    assert made.device == "cpu"
+    assert made.claims_sha256 == sha256(checkout / "reports/claims.yaml")
+    assert not made.claims_changed(checkout / "reports/claims.yaml")
+    assert made.metrics.train("simple-conv") == json.loads(
+        (checkout / "reports/metrics/train/simple-conv.json").read_text()
+    )
+    listed = json.loads((made.path / "manifest.json").read_text())["files"]
+    there = {path.relative_to(made.path).as_posix() for path in made.path.rglob("*") if path.is_file()}
+    assert set(listed) == there - {"manifest.json"}
+    assert {"params.yaml", "dvc.lock", "claims.yaml", "metrics/compare/hebbian.csv"} <= set(listed)
+    assert "run_info/compare@hebbian.json" in listed
+    assert "run_info/report.json" not in listed  # not a stage of the study
+    assert snapshot.snapshots(tmp_path / "reports/recorded") == [made]
+
+
+def test_an_accelerator_is_named(tmp_path: Path, checkout: Path) -> None:
+    source = finished(tmp_path / "gpu")
+    write_json(source / "reports/run_info/train_controls@simple-conv.json", {"device": "A Fast Card"})
+    assert make(tmp_path, source).device == "A Fast Card"
+
+
+def test_an_edit_of_the_claims_is_seen(tmp_path: Path, checkout: Path) -> None:
+    made = make(tmp_path, checkout)
+    edited = tmp_path / "claims.yaml"
+    edited.write_text((checkout / "reports/claims.yaml").read_text() + "# a second thought\n")
+    assert made.claims_changed(edited)
+
+
+@pytest.mark.parametrize("name", ["", "Paper", "a b", "../up", "a_b", "a/b"])
+def test_names_are_checked(tmp_path: Path, checkout: Path, name: str) -> None:
+    with pytest.raises(SnapshotError, match="may hold only a-z, 0-9 and -"):
+        make(tmp_path, checkout, name)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_snapshot_is_never_overwritten(tmp_path: Path, checkout: Path) -> None:
+    made = make(tmp_path, checkout)
+    before = sha256(made.path / "manifest.json")
+    with pytest.raises(SnapshotError, match="choose another name"):
+        make(tmp_path, checkout)
+    assert sha256(made.path / "manifest.json") == before
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ("dvc.lock", "not a finished checkout"),
+        ("reports/metrics/attack/original.json", "run `dvc repro compare@hebbian` there first"),
+        ("reports/metrics/compare/hebbian.csv", "no paired counts"),
+        ("reports/run_info/compare@hebbian.json", "is missing"),
+    ],
+)
+def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path: Path, lost: str, message: str) -> None:
+    source = finished(tmp_path / "source")
+    (source / lost).unlink()
+    with pytest.raises(SnapshotError, match=message):
+        make(tmp_path / "main", source)
+    assert not (tmp_path / "main").exists()
+
+
+def test_results_of_another_scale_are_refused(tmp_path: Path) -> None:
+    source = finished(tmp_path / "source", scale="tiny")
+    record.set_scale(source / "params.yaml", "paper")
+    with pytest.raises(SnapshotError, match=r"is of scale tiny, params\.yaml says paper"):
+        make(tmp_path / "main", source)
+
+
+def spoil_number(folder: Path) -> None:
+    path = folder / "metrics/train/simple-conv.json"
+    path.write_text(path.read_text().replace('"correct": 9', '"correct": 8', 1))
+
+
+def spoil_manifest(folder: Path, **changes: object) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    write_json(folder / "manifest.json", manifest | changes)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (spoil_number, "metrics/train/simple-conv.json was changed after recording (its SHA-256 does not fit)"),
+        (lambda folder: (folder / "params.yaml").unlink(), "params.yaml is missing"),
+        (lambda folder: (folder / "metrics/extra.json").write_text("{}"), "metrics/extra.json is not in manifest.json"),
+        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not valid JSON"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json must be a block of keys"),
+        (lambda folder: spoil_manifest(folder, commit=None), "manifest.json has no valid commit"),
+        (lambda folder: spoil_manifest(folder, name="other"), "manifest.json is that of other"),
+        (lambda folder: spoil_manifest(folder, claims_sha256="0" * 64), "claims_sha256 is not that of claims.yaml"),
+    ],
+)
+def test_a_snapshot_that_does_not_fit_is_rejected_by_name(tmp_path: Path, checkout: Path, spoil, reason: str) -> None:  # type: ignore[no-untyped-def]
+    good, bad = make(tmp_path, checkout, "good"), make(tmp_path, checkout, "bad")
+    spoil(bad.path)
+    with pytest.raises(SnapshotError) as error:
+        snapshot.load(bad.path)
+    assert str(error.value) == f"bad: {reason}"
+    assert snapshot.snapshots(tmp_path / "reports/recorded") == [Rejected("bad", reason), good]
+
+
+def test_no_folder_means_no_snapshots(tmp_path: Path) -> None:
+    assert snapshot.snapshots(tmp_path / "reports/recorded") == []
+
+
+# --- stages.record -----------------------------------------------------------------------------------------------
+
+RUN = """
+import os, pathlib, shutil, sys, yaml
+sys.path[:0] = [{root!r}, {root!r} + "/src", {root!r} + "/tests"]
+from test_snapshot import finished
+scale = yaml.safe_load(open("params.yaml"))["scale"]
+if pathlib.Path({fail!r}).exists():
+    sys.exit(1)
+lock = pathlib.Path("dvc.lock")
+kept = lock.read_text() if lock.exists() else None
+finished(pathlib.Path("."), scale=scale)
+lock.unlink() if kept is None else lock.write_text(kept)
+pathlib.Path("reports/metrics/.gitignore").unlink()
+pathlib.Path({seen!r}).write_text(os.environ["BIOROBUST_WORK"])
+"""
+DVC_YAML = """
+stages:
+  compare:
+    foreach: [hebbian]
+    do:
+      cmd: python run.py
+      deps: [run.py]
+      params: [scale]
+      outs:
+        - reports/metrics/compare/${item}.csv:
+            cache: false
+"""
+
+
+def shell(*command: str, cwd: Path) -> str:
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git and DVC repository whose one stage writes a whole set of metrics, or fails while `fail` exists."""
+    for key, value in {
+        "AUTHOR_NAME": "T",
+        "AUTHOR_EMAIL": "t@t",
+        "COMMITTER_NAME": "T",
+        "COMMITTER_EMAIL": "t@t",
+    }.items():
+        monkeypatch.setenv(f"GIT_{key}", value)
+    root = tmp_path / "project"
+    (root / "reports").mkdir(parents=True)
+    for name in ("params.yaml", "reports/claims.yaml"):
+        (root / name).write_text((ROOT / name).read_text())
+    record.set_scale(root / "params.yaml", "laptop")
+    places = {"fail": str(tmp_path / "fail"), "seen": str(tmp_path / "seen")}
+    (root / "run.py").write_text(RUN.format(root=str(ROOT), **places))
+    (root / "dvc.yaml").write_text(DVC_YAML)
+    (root / ".gitignore").write_text("/.record/\n/data/\n__pycache__/\n")
+    shell("git", "init", "--quiet", "--initial-branch", "main", cwd=root)
+    shell(sys.executable, "-m", "dvc", "init", "--quiet", cwd=root)
+    shell("git", "add", "--all", cwd=root)
+    shell("git", "commit", "--quiet", "--message", "start", cwd=root)
+    return root
+
+
+def take(project: Path, name: str = "a-run", **changes: object) -> None:
+    options: dict[str, object] = {"scale": "tiny", "studies": ["hebbian"], "restart": False, "root": project}
+    record.record(name, **(options | changes))  # type: ignore[arg-type]
+
+
+def test_recording_runs_in_a_clone_and_goes_on_after_a_failure(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "fail").touch()
+    with pytest.raises(BiorobustError, match="the same command goes on from there"):
+        take(project)
+    assert not (project / "reports/recorded").exists()
+    (tmp_path / "fail").unlink()
+    take(project)
+    (found,) = snapshot.snapshots(project / "reports/recorded")
+    assert isinstance(found, Snapshot)
+    assert (found.name, found.scale, found.commit) == ("a-run", "tiny", shell("git", "rev-parse", "HEAD", cwd=project))
+    assert (tmp_path / "seen").read_text() == str(project / "data/work")
+    assert shell("git", "status", "--porcelain", cwd=project) == "?? reports/recorded/"
+    assert "scale: laptop" in (project / "params.yaml").read_text()
+
+    shell("git", "add", "--all", cwd=project)
+    shell("git", "commit", "--quiet", "--message", "recorded", cwd=project)
+    (project / ".record/again").parent.mkdir(exist_ok=True)
+    (project / ".record/a-run").rename(project / ".record/again")
+    with pytest.raises(BiorobustError, match="add --restart"):
+        take(project, "again")
+
+
+def test_a_dirty_tree_is_refused(project: Path) -> None:
+    (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# edited\n")
+    with pytest.raises(BiorobustError) as error:
+        take(project)
+    assert str(error.value) == "uncommitted changes (params.yaml first): commit or stash them, then record"
+    assert not (project / ".record").exists()
+
+
+def test_a_finished_checkout_whose_code_or_claims_were_edited_is_refused(project: Path, tmp_path: Path) -> None:
+    finished(project)
+    for name in ("run.py", "reports/claims.yaml"):
+        text = (project / name).read_text()
+        (project / name).write_text(text + "# edited\n")
+        with pytest.raises(BiorobustError, match=f"{name} differs from commit"):
+            record.take("a-run", source=project, studies=["hebbian"], root=tmp_path)
+        (project / name).write_text(text)
+    record.take("a-run", source=project, studies=["hebbian"], root=tmp_path)
+    assert snapshot.load(tmp_path / "reports/recorded/a-run").scale == "paper"
+
+
+def test_what_is_no_checkout_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BiorobustError, match="git rev-parse failed"):
+        record.take("a-run", source=tmp_path, studies=["hebbian"], root=tmp_path)
+
+
+def test_the_command_refuses_an_unknown_scale(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        record.main(["a-run", "--scale", "huge"])
+    assert "invalid choice: 'huge'" in capsys.readouterr().err

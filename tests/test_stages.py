@@ -1,0 +1,175 @@
+"""Stages as programs: help without heavy imports, bad input in one line with a non-zero exit, nothing left behind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "common"))
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what a stage needs, at scale tiny on bundled data, with nothing made yet."""
+    for name in ("stages", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(
+        text.replace("scale: laptop", "scale: tiny").replace("source: auto", "source: bundled")
+    )
+    (tmp_path / "reports").mkdir()
+    shutil.copy(ROOT / "reports/claims.yaml", tmp_path / "reports/claims.yaml")
+    return tmp_path
+
+
+def environment():
+    """This process's variables without those that choose data, device or work folder; one thread."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("BIOROBUST_")}
+    return kept | {"OMP_NUM_THREADS": "1"}
+
+
+def stage(name, *arguments, folder):
+    command = [sys.executable, "-m", f"stages.{name}", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
+
+
+def one_line_error(done, *words):
+    """The stage failed with status 2 and its last line is the one error line, holding all the words."""
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in last
+
+
+def leftovers(folder):
+    return [str(path) for path in folder.rglob("*") if path.name.endswith(".part")]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_explains_itself(name):
+    done = stage(name, "--help", folder=ROOT)
+    assert done.returncode == 0
+    assert "usage:" in done.stdout
+
+
+def test_every_stage_of_the_graph_is_a_program():
+    import yaml
+
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    bodies = [body.get("do", body) for body in graph.values()]
+    assert all(body["desc"] for body in bodies)
+    assert {body["cmd"].split()[2].removeprefix("stages.") for body in bodies} <= set(STAGES)
+    for body in bodies:
+        for dependency in body["deps"]:
+            if "$" not in dependency and not dependency.startswith(("data/", "reports/metrics", "reports/tables")):
+                assert (ROOT / dependency).exists(), dependency
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "words"),
+    [
+        ("hebbian_pretrain", "unifrom", ("hebbian_weights has uniform, normal, original",)),
+        ("train_supervised", "report-unifrom", ("hebbian_runs has report-uniform",)),
+        ("train_controls", "conv", ("hebbian_controls has simple-conv, end-to-end",)),
+        ("attack", "conv", ("known are report-uniform",)),
+        ("hebbian_pretrain", "uniform", ("data/datasets/mnist.npz", "download")),
+    ],
+)
+def test_unknown_names_and_missing_data(checkout, name, argument, words):
+    one_line_error(stage(name, argument, folder=checkout), *words)
+    assert not (checkout / "data/checkpoints").exists()
+
+
+def test_impossible_parameters_stop_every_stage(checkout):
+    text = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(text.replace("  k: 2 ", "  k: 1 "))
+    one_line_error(stage("hebbian_pretrain", "uniform", folder=checkout), "hebbian.k = 1", "2 or more")
+    one_line_error(stage("download", "mnist", folder=checkout), "hebbian.k = 1")
+
+
+def test_rank_beyond_the_units_is_named(checkout):
+    text = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(text.replace("  k: 2 ", "  k: 65 "))
+    assert stage("download", "mnist", folder=checkout).returncode == 0
+    one_line_error(stage("hebbian_pretrain", "uniform", folder=checkout), "hebbian.k = 65", "n_hidden = 64")
+
+
+def test_damaged_files_are_named(checkout):
+    """Truncated data, truncated checkpoints and a checkpoint that does not fit: each by name, with what to do."""
+    assert stage("download", "mnist", folder=checkout).returncode == 0
+    data = checkout / "data/datasets/mnist.npz"
+    whole = data.read_bytes()
+    data.write_bytes(whole[: len(whole) // 2])
+    one_line_error(stage("train_controls", "end-to-end", folder=checkout), "mnist.npz")
+    data.write_bytes(whole)
+    assert stage("train_controls", "end-to-end", folder=checkout).returncode == 0
+    weights = checkout / "data/checkpoints/end-to-end/seed0.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-100])
+    one_line_error(stage("attack", "end-to-end", folder=checkout), "seed0.safetensors", "damaged", "dvc repro")
+    weights.write_bytes(good)
+    description = checkout / "data/checkpoints/end-to-end/model.json"
+    described = json.loads(description.read_text())
+    described["configs"]["0"]["n_hidden"] = 65
+    description.write_text(json.dumps(described))
+    one_line_error(stage("attack", "end-to-end", folder=checkout), "seed0.safetensors", "does not fit")
+    assert not (checkout / "data/attacks").exists()
+    assert leftovers(checkout) == []
+
+
+def test_unknown_attack_is_named_before_work_begins(checkout):
+    text = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(text.replace("- fgsm-margin", "- fgsm-margn"))
+    assert stage("download", "mnist", folder=checkout).returncode == 0
+    assert stage("train_controls", "end-to-end", folder=checkout).returncode == 0
+    one_line_error(stage("attack", "end-to-end", folder=checkout), "fgsm-margn", "fgsm-margin")
+
+
+def test_device_that_is_not_there(checkout, monkeypatch):
+    from biorobust import devices
+    from biorobust.errors import BiorobustError
+
+    monkeypatch.setenv("BIOROBUST_DEVICE", "tpu")
+    with pytest.raises(BiorobustError, match="BIOROBUST_DEVICE=tpu: must be auto, cpu or cuda"):
+        devices.pick()
+
+
+def test_kill_in_the_middle_loses_one_epoch_and_changes_nothing(checkout):
+    """SIGKILL during learning; the second start goes on, and its weights equal those of an undisturbed run."""
+    import signal
+    import time
+
+    assert stage("download", "mnist", folder=checkout).returncode == 0
+    assert stage("hebbian_pretrain", "uniform", folder=checkout).returncode == 0
+    weights = checkout / "data/checkpoints/hebbian/uniform/seed0.safetensors"
+    undisturbed = weights.read_bytes()
+    metrics = (checkout / "reports/metrics/pretrain/uniform.json").read_bytes()
+    shutil.rmtree(checkout / "data/checkpoints")
+    (checkout / "reports/metrics/pretrain/uniform.json").unlink()
+
+    running = subprocess.Popen(
+        [sys.executable, "-m", "stages.hebbian_pretrain", "uniform"],
+        cwd=checkout,
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not list((checkout / "data/work").glob("hebbian-uniform*.pt")):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert not weights.exists()
+    assert list((checkout / "data/work").glob("hebbian-uniform*.pt"))
+    assert stage("hebbian_pretrain", "uniform", folder=checkout).returncode == 0
+    assert weights.read_bytes() == undisturbed
+    assert (checkout / "reports/metrics/pretrain/uniform.json").read_bytes() == metrics
+    assert list((checkout / "data/work").glob("*.pt")) == []
