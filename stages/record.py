@@ -1,6 +1,7 @@
 """Run studies in a clean clone of this commit and keep the results: `python -m stages.record NAME --scale paper`.
 
-The clone lies at `.record/NAME` and is gone on with after an interruption; the snapshot goes to
+The clone lies at `.record/NAME` and is gone on with after an interruption. When this checkout has moved to another
+commit meanwhile, the clone follows and DVC runs again what the change affects. The snapshot goes to
 `reports/recorded/NAME` of this checkout. Nothing else here is touched.
 """
 
@@ -26,6 +27,8 @@ from stages.common import stage_main
 CLONES = ".record"
 # What a run changes in a checkout; an edit of anything else means that the commit is not what ran.
 RESULTS = ("params.yaml", "dvc.lock", "reports/")
+# What DVC and the stages write, and a clone keeps when it moves to another commit.
+MADE = ("dvc.lock", "reports/metrics", "reports/run_info", "reports/tables", "reports/figures", "reports/*.html")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
 def record(name: str, *, scale: str | None, studies: Sequence[str], restart: bool, root: Path) -> None:
     """Clone HEAD of the checkout `root`, run the studies there and take a snapshot.
 
-    Raises BiorobustError for a taken name, uncommitted changes, a clone of another commit, or a stage that failed.
+    Raises BiorobustError for a taken name, uncommitted changes, or a stage that failed.
     """
     snapshot.check_name(name)
     if (root / snapshot.RECORDED / name).exists():
@@ -58,15 +61,24 @@ def record(name: str, *, scale: str | None, studies: Sequence[str], restart: boo
     clone = root / CLONES / name
     if restart:
         shutil.rmtree(clone, ignore_errors=True)
-    fresh = not clone.exists()
-    if fresh:
+    if not clone.exists():
         git(root, "clone", "--quiet", "--local", ".", str(clone))
-    there, here = git(clone, "rev-parse", "HEAD"), git(root, "rev-parse", "HEAD")
-    if there != here:
-        raise BiorobustError(f"{clone} is of commit {there[:10]}, this checkout of {here[:10]}: add --restart")
+    bring(clone, git(root, "rev-parse", "HEAD"))
+    # A stage that this checkout has run before with the same code, data and parameters comes from its cache.
+    write_text(clone / ".dvc" / "config.local", f"[cache]\n    dir = {root.resolve() / '.dvc' / 'cache'}\n")
     set_scale(clone / "params.yaml", scale or params.load(root / "params.yaml").scale)
     repro(clone, studies, work=root / "data" / "work")
     take(name, source=clone, studies=studies, root=root)
+
+
+def bring(clone: Path, commit: str) -> None:
+    """Move a clone to another commit of its origin, keeping what its stages have made so far."""
+    if git(clone, "rev-parse", "HEAD") == commit:
+        return
+    git(clone, "fetch", "--quiet", "origin")
+    git(clone, "reset", "--quiet", commit)
+    git(clone, "checkout", "--quiet", "--", ".", *(f":(exclude){path}" for path in MADE))
+    git(clone, "clean", "--quiet", "--force", "-d", "--", ".", *(f":(exclude){path}" for path in MADE))
 
 
 def take(name: str, *, source: Path, studies: Sequence[str], root: Path) -> None:

@@ -236,8 +236,11 @@ def test_recording_runs_in_a_clone_and_goes_on_after_a_failure(project: Path, tm
     shell("git", "commit", "--quiet", "--message", "recorded", cwd=project)
     (project / ".record/again").parent.mkdir(exist_ok=True)
     (project / ".record/a-run").rename(project / ".record/again")
-    with pytest.raises(BiorobustError, match="add --restart"):
-        take(project, "again")
+    (project / ".record/again/left.py").write_text("a file that the new commit does not have")
+    take(project, "again")
+    found = snapshot.load(project / "reports/recorded/again")
+    assert found.commit == shell("git", "rev-parse", "HEAD", cwd=project)
+    assert found.scale == "tiny"
 
 
 def test_a_dirty_tree_is_refused(project: Path) -> None:

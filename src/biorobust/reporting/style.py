@@ -119,6 +119,9 @@ def to_svg(drawing: Drawing, *, salt: str) -> str:
     svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = svg.replace("<svg ", '<svg style="stroke-linejoin: round; stroke-linecap: butt" ', 1)
     svg = re.sub(r"font-family: [^;\"]*", f"font-family: {FONTS}", svg)
+    # Matplotlib names every element, and equal pictures alike; a page needs the names that something refers to.
+    used = set(re.findall(r"#([\w.-]+)[\")]", svg))
+    svg = re.sub(r' id="([\w.-]+)"', lambda match: match[0] if match[1] in used else "", svg)
     svg = svg.replace(INK, "currentColor")
     for colour in _colours():
         svg = svg.replace(colour, f"var({_variable(colour)}, {colour})")
