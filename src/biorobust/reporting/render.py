@@ -39,16 +39,22 @@ def render(root: str | Path, *, templates: str | Path | None = None) -> Rendered
 
     Raises BiorobustError naming a damaged file or a template that asks for something unknown.
     """
-    root = Path(root)
-    folder = Path(templates) if templates else root / "reports" / "templates"
-    page = _environment(folder)
-    given = context(root)
+    given = context(Path(root))
+    html, summary = (
+        render_template(root, name, templates=templates, given=given) for name in ("report.html.j2", "summary.md.j2")
+    )
+    return Rendered(html=html, summary=summary)
+
+
+def render_template(
+    root: str | Path, name: str, *, templates: str | Path | None = None, given: Mapping[str, Any] | None = None
+) -> str:
+    """One template of the checkout `root`, filled. Raises BiorobustError as `render` does."""
+    folder = Path(templates) if templates else Path(root) / "reports" / "templates"
     try:
-        html = page.get_template("report.html.j2").render(given)
-        summary = page.get_template("summary.md.j2").render(given)
+        return _tidy(_environment(folder).get_template(name).render(given or context(Path(root))))
     except TemplateError as error:
         raise BiorobustError(f"{folder}: {error.__class__.__name__}: {error}") from error
-    return Rendered(html=_tidy(html), summary=_tidy(summary))
 
 
 def context(root: Path) -> dict[str, Any]:

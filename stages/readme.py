@@ -1,0 +1,38 @@
+"""Write the recorded results into README.md: `python -m stages.readme` (`--check`: say whether they are up to date)."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from biorobust.errors import BiorobustError
+from biorobust.files import write_text
+from biorobust.reporting.render import render_template
+from stages.common import stage_main
+
+README = Path("README.md")
+BLOCK = re.compile(r"(?<=<!-- recorded results: begin -->\n).*?(?=<!-- recorded results: end -->)", re.DOTALL)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.readme", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if README.md is out of date")
+    check = parser.parse_args(argv).check
+    text = README.read_text(encoding="utf-8")
+    fresh = with_results(text, results=render_template(Path(), "readme.md.j2"))
+    if check and fresh != text:
+        raise BiorobustError("README.md does not show the newest recorded run: run `python -m stages.readme`")
+    if not check:
+        write_text(README, fresh)
+
+
+def with_results(text: str, *, results: str) -> str:
+    """`text` with its block of results replaced. Raises BiorobustError when the markers are gone."""
+    if not BLOCK.search(text):
+        raise BiorobustError("README.md has lost the markers of its block of results")
+    return BLOCK.sub(lambda _: results, text, count=1)
+
+
+if __name__ == "__main__":
+    stage_main(main)
