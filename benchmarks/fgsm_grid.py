@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EPS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 GRADIENTS = "FGSM grid, gradients per minibatch and loss, against stock Foolbox"
 TIME = "FGSM grid, time, against stock Foolbox"
-# Per epsilon both look at the result once. With a backward pass as dear as a forward pass, Foolbox does 3 passes for each
+# Both look at every result once. With a backward pass as dear as a forward pass, Foolbox does 3 passes for each
 # of the 9 epsilons and ours 1 for each and 2 more: 11 / 27 = 0.41 at best.
 LIMITS = {GRADIENTS: 1 / len(EPS), TIME: 0.6}
 BATCH_SIZE = 500

@@ -19,7 +19,7 @@ SEED = 0
 
 
 def measure() -> list[Measurement]:
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.testing import assert_close
 
     from biorobust.hebbian import readout

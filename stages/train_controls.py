@@ -8,10 +8,9 @@ from typing import Any
 from biorobust import params, work
 from biorobust.devices import pick
 from biorobust.files import write_npz
-from biorobust.hebbian.params import Control, ControlRun, ConvSize, MlpSize
+from biorobust.hebbian.params import TRAINED_ABOVE, Control, ControlRun, ConvSize, MlpSize
 from stages.common import run_info, stage_main
 from stages.hebbian_pretrain import N_PICTURES
-from stages.train_supervised import TRAINED_ABOVE
 
 
 def main(argv: list[str] | None = None) -> None:

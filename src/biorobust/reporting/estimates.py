@@ -43,9 +43,7 @@ def combine(counts: Sequence[tuple[int, int]]) -> Estimate:
     if len(counts) == 1:
         low, high = wilson(*counts[0])
         return Estimate(value=shares[0], low=low, high=high, n=counts[0][1], n_seeds=1)
-    found = spread(shares, n=counts[0][1])
-    # A t interval does not know that a share ends at 0 and 1.
-    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    return within_bounds(spread(shares, n=counts[0][1]))
 
 
 def spread(values: Sequence[float], *, n: int) -> Estimate:
@@ -53,6 +51,11 @@ def spread(values: Sequence[float], *, n: int) -> Estimate:
     summary = mean_interval(values)
     reach = summary.half_width or 0.0
     return Estimate(value=summary.mean, low=summary.mean - reach, high=summary.mean + reach, n=n, n_seeds=len(values))
+
+
+def within_bounds(share: Estimate) -> Estimate:
+    """A t interval does not know that a share ends at 0 and 1."""
+    return replace(share, low=max(0.0, share.low), high=min(1.0, share.high))
 
 
 def ran(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -88,4 +91,7 @@ def per_seed(found: Mapping[str, Any] | None, key: str) -> Estimate | None:
     """A number that training or pretraining metrics hold for each seed; None where there is none."""
     found = ran(found)
     values = [seed[key] for seed in found["per_seed"] if seed.get(key) is not None] if found else []
-    return spread(values, n=0) if values else None
+    if not values:
+        return None
+    estimate = spread(values, n=0)
+    return within_bounds(estimate) if key.endswith("_share") else estimate

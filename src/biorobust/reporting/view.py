@@ -20,6 +20,7 @@ from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Claim, Judged, Part, judge, verdict_counts
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.requirements import STAND_IN
 from biorobust.reporting.snapshot import Rejected, Snapshot
 from biorobust.reporting.study import Study, read_params
 from biorobust.reporting.tables.ledger import cells
@@ -88,6 +89,11 @@ class View:
     def decided(self) -> int:
         """How many claims could be judged at all."""
         return sum(self.counts[verdict] for verdict in (*rules.DECIDED, rules.INCONCLUSIVE))
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether the run used data that are not the real ones."""
+        return any(data["fidelity"] == STAND_IN for data in self.datasets)
 
     @property
     def wall_seconds(self) -> float:

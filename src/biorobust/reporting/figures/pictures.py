@@ -102,7 +102,7 @@ def _smoothest(measured: Mapping[str, Estimate], sources: Mapping[str, str]) -> 
     if not measured:
         return "Autocorrelation was not measured."
     values = sorted(measured, key=lambda name: -measured[name].value)
-    said = listed(f"{measured[name].value:.2f} ({look(sources[name]).label})" for name in values)
+    said = listed(f"{measured[name].value:.2f} for {look(sources[name]).label}" for name in values)
     return f"Spatial autocorrelation of neighbouring weights, 1 for smooth pictures and 0 for noise: {said}."
 
 
@@ -170,9 +170,7 @@ def _attacks(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _kept(run: str, pictures: Mapping[str, Any]) -> str:
     right = pictures["predictions"][-1, :SHOWN] == pictures["labels"][:SHOWN]
-    return (
-        f" {look(run).label} still names {int(right.sum())} of the {len(right)} shown at {epsilon(pictures['eps'][-1])}."
-    )
+    return f" {look(run).label} still names {int(right.sum())} of the {len(right)} shown at {epsilon(pictures['eps'][-1])}."
 
 
 def _prediction_rows(run: str, pictures: Mapping[str, Any]) -> list[dict]:
