@@ -19,29 +19,26 @@ from typing import Any
 from benchmarks import BENCHMARKS, ROOT
 from benchmarks.timing import Measurement, Skipped
 
-THREADS = 2
+THREADS = 1  # docs/speed.md says why
 HEADINGS = ("what", "ours", "reference", "ratio", "of minima", "limit", "")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what docs/speed.md promises.")
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(BENCHMARKS)}; all of them by default")
-    parser.add_argument("--threads", type=int, default=THREADS, help="threads of every computation (default: 2)")
     parser.add_argument("--output", type=Path, default=ROOT / "data/work/benchmarks.json", help="file for the results")
     options = parser.parse_args(argv)
     for name in options.names:
         if name not in BENCHMARKS:
             parser.error(f"benchmark {name!r}: unknown; known are {', '.join(BENCHMARKS)}")
-    if options.threads < 1:
-        parser.error(f"--threads {options.threads}: must be 1 or more")
 
     # torch sizes its pools from this variable when it is first imported; child processes inherit it.
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    os.environ["OMP_NUM_THREADS"] = str(THREADS)
     import torch
 
     from biorobust.files import write_json
 
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(THREADS)
     rows: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
     for name in options.names or BENCHMARKS:
@@ -53,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Skipped as reason:
             skipped[name] = str(reason)
         print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    machine = {"threads": options.threads, "torch": torch.__version__, "machine": platform.machine()}
-    print(table(rows, skipped, threads=options.threads))
+    machine = {"threads": THREADS, "torch": torch.__version__, "machine": platform.machine()}
+    print(table(rows, skipped))
     write_json(options.output, machine | {"measurements": rows, "skipped": skipped})
     return 0 if all(row["ok"] for row in rows) else 1
 
@@ -69,7 +66,7 @@ def judge(name: str, measured: Sequence[Measurement], limits: dict[str, float]) 
     ]
 
 
-def table(rows: Sequence[dict[str, Any]], skipped: dict[str, str], *, threads: int) -> str:
+def table(rows: Sequence[dict[str, Any]], skipped: dict[str, str]) -> str:
     """The results as aligned text, one line each."""
     cells = [HEADINGS] + [
         (
@@ -88,7 +85,7 @@ def table(rows: Sequence[dict[str, Any]], skipped: dict[str, str], *, threads: i
         "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(pairs))
         for pairs in (list(zip(line, widths, strict=True)) for line in cells)
     ]
-    title = f"ratio = ours / reference, smaller is better; {threads} threads"
+    title = f"ratio = ours / reference, smaller is better; threads: {THREADS}"
     return "\n".join([title, *lines, *(f"{name} skipped: {reason}" for name, reason in skipped.items())])
 
 

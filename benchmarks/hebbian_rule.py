@@ -55,14 +55,14 @@ CASES = (
 
 
 def published_step(weights: Tensor, batch: Tensor, *, learning_rate: float, p: float, k: int, delta: float) -> Tensor:
-    """(H, N) weights after one minibatch (B, N), by the published algorithm: every product dense, every row touched."""
-    currents = batch @ (weights.sign() * weights.abs() ** (p - 1)).T
-    ranking = currents.argsort(dim=1)
+    """(H, N) weights after one minibatch (B, N), by the published algorithm and in its layout, a row per unit."""
+    currents = (weights.sign() * weights.abs() ** (p - 1)) @ batch.T
+    ranking = currents.argsort(dim=0)
     g = currents.new_zeros(currents.shape)
-    g.scatter_(1, ranking[:, -1:], 1.0)
-    g.scatter_(1, ranking[:, -k].unsqueeze(1), -delta)
-    decay = (g * currents).sum(dim=0).unsqueeze(1).repeat(1, weights.shape[1])
-    change = g.T @ batch - decay * weights
+    g.scatter_(0, ranking[-1:], 1.0)
+    g.scatter_(0, ranking[-k].unsqueeze(0), -delta)
+    decay = (g * currents).sum(dim=1, keepdim=True).repeat(1, weights.shape[1])
+    change = g @ batch - decay * weights
     return weights + learning_rate * change / change.abs().max().clamp_min(SMALLEST_NORMALISER)
 
 
@@ -78,7 +78,7 @@ def published_epoch(
     delta: float,
 ) -> Tensor:
     """(H, N) weights after the full minibatches of float images (M, N) in this order, which is copied out first."""
-    for batch in images[order].split(batch_size):
+    for batch in images.index_select(0, order).split(batch_size):
         if len(batch) == batch_size:
             weights = published_step(weights, batch, learning_rate=learning_rate, p=p, k=k, delta=delta)
     return weights

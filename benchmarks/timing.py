@@ -1,7 +1,8 @@
-"""Measuring on a machine that others use too: interleaved repeats, ratios of neighbours, medians.
+"""Measuring on a machine that others use too: one thread, processor time, interleaved repeats, ratios of neighbours.
 
-Two programs are run in turn, A B A B. Whatever slows the machine for a while slows both halves of a pair, so the ratio
-within a pair is far steadier than either time; the median over pairs forgets the pair that was interrupted.
+Processor time of a single thread does not count the moments in which another program had the core. What else slows a
+machine (a lower clock, a shared cache) lasts a while: two programs run in turn, A B A B, feel it alike, so the ratio
+within a pair is far steadier than either time, and the median over pairs forgets a pair that was unlucky.
 """
 
 from __future__ import annotations
@@ -45,8 +46,15 @@ def single(what: str, *, unit: str, ours: float, reference: float) -> Measuremen
     )
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Wall time of one call."""
+def processor_seconds(run: Callable[[], object]) -> float:
+    """Time this process had a core during one call: with one thread, the wall time of an undisturbed machine."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def wall_seconds(run: Callable[[], object]) -> float:
+    """Time that passed during one call: for what runs in another process."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -59,7 +67,7 @@ def paired(
     *,
     repeats: int,
     scale: float = 1.0,
-    clock: Callable[[Callable[[], object]], float] = seconds,
+    clock: Callable[[Callable[[], object]], float] = processor_seconds,
 ) -> Measurement:
     """Time both in turn, `repeats` times, after one call each to warm up; `ratio` is the median of the pairs' ratios.
 

@@ -68,14 +68,12 @@ def context(root: Path) -> dict[str, Any]:
     leading: View = before or now
     return {
         "study": study,
-        "claims": claims,
         "current": now,
         "recorded": before,
         "leading": leading,
         "views": [before, now] if before else [now],
         "rejected": [item for item in found if isinstance(item, Rejected)],
         "headline": headline(leading.judged, leading.metrics, reported.curves(claims)),
-        "printed": reported.curves(claims),
         "claims_sha256": sha256(root / "reports" / "claims.yaml"),
     }
 
@@ -90,20 +88,17 @@ def _environment(folder: Path) -> Environment:
         keep_trailing_newline=True,
     )
     page.filters |= {
-        "percent": numbers.percent,
-        "points": numbers.points,
         "count": numbers.count,
         "duration": numbers.duration,
         "listed": numbers.listed,
         "slug": lambda verdict: verdict.replace(" ", "-"),
-        "cell": lambda row, column: cell(row, column),
+        "cell": cell,
         "unpiped": lambda text: str(text).replace("|", "\\|"),
         "safe_svg": Markup,
     }
     page.tests["numeric"] = lambda text: bool(re.fullmatch(r"-?[\d.]+(e-?\d+)?", text))
     page.globals |= {
         "VERDICTS": rules.VERDICTS,
-        "DECIDED": rules.DECIDED,
         "SYMBOLS": SYMBOLS,
         "label": lambda run: style.look(run).label,
         "styles": lambda: Markup(_styles(folder)),

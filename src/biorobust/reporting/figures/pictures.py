@@ -113,7 +113,7 @@ def adversarial_images(metrics: Metrics, study: Study, *, runs: tuple[str, ...])
         return None
     with drawing_style():
         rows = max(len(pictures["eps"]) for pictures in found.values())
-        drawing = Drawing(figsize=(WIDTH, 0.4 + 0.72 * rows))
+        drawing = Drawing(figsize=(WIDTH, 0.4 + 0.64 * rows))
         for axes, (run, pictures) in zip(
             drawing.subplots(1, len(found), squeeze=False).flat, found.items(), strict=True
         ):
@@ -125,7 +125,7 @@ def adversarial_images(metrics: Metrics, study: Study, *, runs: tuple[str, ...])
         alt=f"Grid of attacked digits, a row for each epsilon, for {listed(look(run).label for run in found)}; below "
         "each image its class and the prediction.",
         caption="What do attacked images look like, and when is the answer lost?"
-        + "".join(_kept(run, pictures) for run, pictures in found.items())
+        + _kept(found)
         + f" Attack: {_attacks(found)}. Below each image: class → prediction, bold where wrong.",
         drawing=drawing,
         data=pd.DataFrame([row for run, pictures in found.items() for row in _prediction_rows(run, pictures)]),
@@ -168,9 +168,12 @@ def _attacks(found: Mapping[str, Mapping[str, Any]]) -> str:
     return listed(f"FGSM on {LOSSES[name].label}" if name in LOSSES else name for name in names)
 
 
-def _kept(run: str, pictures: Mapping[str, Any]) -> str:
-    right = pictures["predictions"][-1, :SHOWN] == pictures["labels"][:SHOWN]
-    return f" {look(run).label} still names {int(right.sum())} of the {len(right)} shown at {epsilon(pictures['eps'][-1])}."
+def _kept(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """How many of the images shown every network still gets right at the largest epsilon."""
+    right = {run: (p["predictions"][-1, :SHOWN] == p["labels"][:SHOWN]) for run, p in found.items()}
+    largest = max(pictures["eps"][-1] for pictures in found.values())
+    said = listed(f"{int(kept.sum())} of the {len(kept)} shown for {look(run).label}" for run, kept in right.items())
+    return f" Still right at {epsilon(largest)}: {said}."
 
 
 def _prediction_rows(run: str, pictures: Mapping[str, Any]) -> list[dict]:

@@ -1,0 +1,191 @@
+"""Benchmarks without their timings: references equal the library, every benchmark is registered and has limits."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from benchmarks import BENCHMARKS, ROOT, __main__, fgsm_grid, hebbian_rule, memory, repro_noop, synthetic, timing
+from biorobust import attacks
+from biorobust.attacks import fgsm, losses
+from biorobust.hebbian import HebbianClassifier, learn
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run the command with made-up benchmarks; gives (exit status, what it printed, what it wrote)."""
+
+    def call(*argv, **modules):
+        monkeypatch.setattr(__main__, "BENCHMARKS", tuple(modules))
+        monkeypatch.setattr(__main__.importlib, "import_module", lambda name: modules[name.removeprefix("benchmarks.")])
+        threads, output = torch.get_num_threads(), tmp_path / "benchmarks.json"
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        try:
+            status = __main__.main([*argv, "--output", str(output)])
+        finally:
+            torch.set_num_threads(threads)
+        return status, capsys.readouterr().out, json.loads(output.read_text())
+
+    return call
+
+
+def made_up(ratio, *, limit):
+    row = timing.single("made up", unit="MB", ours=ratio * 200.0, reference=200.0)
+    return SimpleNamespace(LIMITS={"made up": limit}, measure=lambda: [row])
+
+
+def test_every_module_that_measures_is_registered():
+    files = {path.stem for path in Path(__main__.__file__).parent.glob("*.py") if "def measure(" in path.read_text()}
+    assert files == set(BENCHMARKS)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_says_what_it_measures_and_has_limits(name):
+    module = importlib.import_module(f"benchmarks.{name}")
+    assert module.LIMITS
+    assert all(limit > 0 for limit in module.LIMITS.values())
+    assert f"`{name}`" in (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("p", "k"), [(2, 2), (3, 2), (3, 5), (2.5, 3)])
+@pytest.mark.parametrize("delta", [0.0, 0.4])
+def test_published_algorithm_learns_what_the_library_learns(p, k, delta):
+    images = torch.rand(32, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    weights = torch.randn(7, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    settings = {"batch_size": 10, "learning_rate": 0.05, "p": p, "k": k, "delta": delta}
+    ours = learn(
+        images,
+        n_hidden=7,
+        n_epochs=1,
+        init="normal",
+        generator=torch.Generator().manual_seed(0),
+        start=(0, weights.clone()),
+        **settings,
+    )
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(0))
+    published = hebbian_rule.published_epoch(weights, images, order=order, **settings)
+    assert_close(ours, published, rtol=0, atol=1e-12)
+    assert (published - weights).abs().max() > 0.04
+
+
+def test_rule_cases_and_limits_name_each_other():
+    against = {f"{case.name}, against the published algorithm" for case in hebbian_rule.CASES}
+    alone = {f"{case.name}, against the product alone" for case in hebbian_rule.CASES}
+    assert against < set(hebbian_rule.LIMITS) <= against | alone
+    assert hebbian_rule.CASES[0].scale * hebbian_rule.CASES[0].sampled == 60_000 // 3584
+
+
+@pytest.fixture(scope="module")
+def victim():
+    """A Hebbian classifier of ten images, each of its own class."""
+    weights = synthetic.units(10, seed=1)
+    model = HebbianClassifier(weights, 10, n=2.0, beta=1.0, inputs="unit")
+    torch.nn.init.eye_(model.readout.weight)
+    images = (synthetic.images(10, seed=1).float() / 255).reshape(-1, 1, 28, 28)
+    return model.eval().requires_grad_(False), images, torch.arange(10)
+
+
+def test_stock_foolbox_finds_the_same_adversarial_images(victim):
+    ours, _ = fgsm.craft(*victim, loss=losses.cross_entropy, eps=fgsm_grid.EPS)
+    stock = fgsm_grid.stock(*victim, eps=fgsm_grid.EPS)
+    assert_close(ours, stock)
+    assert (stock[-1] - victim[1]).abs().max() == pytest.approx(fgsm_grid.EPS[-1])
+
+
+def test_gradients_are_counted_once_per_minibatch_and_loss(victim):
+    row = fgsm_grid.gradients_per_minibatch(*victim, n_minibatches=2)
+    assert row.ours == 1
+    assert row.reference == len(fgsm_grid.EPS)
+    watched, taken = fgsm_grid.counting(victim[0])
+    attacks.run(watched, *victim[1:], ("fgsm-margin",), eps=(0.0, 0.1), seed=0, batch_size=4)
+    assert taken == [4, 4, 2]
+
+
+def test_synthetic_images_are_as_sparse_as_mnist():
+    images = synthetic.images(500, seed=0)
+    assert images.shape == (500, 784)
+    assert images.dtype == torch.uint8
+    assert (images > 0).double().mean().item() == pytest.approx(0.19, abs=0.005)
+    assert not torch.equal(images, synthetic.images(500, seed=1))
+    assert_close(synthetic.units(20, seed=0).norm(dim=1), torch.ones(20))
+
+
+def test_memory_sees_what_a_process_held_and_gave_back():
+    if not memory.STATUS.exists():
+        pytest.skip("peak memory is read from /proc")
+    code = (
+        "from benchmarks.memory import peak_mb; before = peak_mb(); block = b'x' * 100_000_000;"
+        " del block; print(peak_mb() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(100, abs=5)
+
+
+def test_memory_computations_run():
+    memory.train_readout(n_train=60, n_test=20, n_hidden=5)
+    memory.learn_units(n_train=60, n_hidden=5, batch_size=20)
+
+
+def test_repro_is_not_timed_where_something_would_run():
+    def status(returncode, out="", err=""):
+        return subprocess.CompletedProcess([], returncode, out, err)
+
+    assert repro_noop.changed_stages(status(0, "{}")) == []
+    assert repro_noop.changed_stages(status(0, '{"b": [], "a": []}')) == ["a", "b"]
+    with pytest.raises(timing.Skipped, match=r"dvc status failed \(ERROR: locked\)"):
+        repro_noop.changed_stages(status(255, err="note\nERROR: locked\n"))
+
+
+def test_pairs_interleave_and_the_median_forgets_the_unlucky_one():
+    calls = []
+    clock = iter([2.0, 4.0, 90.0, 4.0, 3.0, 4.0]).__next__
+    row = timing.paired(
+        "x",
+        lambda: calls.append("a"),
+        lambda: calls.append("b"),
+        repeats=3,
+        scale=10.0,
+        clock=lambda run: (run(), clock())[1],
+    )
+    assert "".join(calls) == "ab" * 4
+    assert (row.ours, row.reference, row.ours_least, row.ratio) == (30.0, 40.0, 20.0, 0.75)
+
+
+@pytest.mark.parametrize(("ratio", "status", "verdict"), [(0.5, 0, "ok"), (0.51, 1, "OVER")])
+def test_exit_status_tells_whether_a_limit_is_missed(run, ratio, status, verdict):
+    got, printed, written = run(one=made_up(ratio, limit=0.5), two=made_up(0.1, limit=1.0))
+    assert got == status
+    assert [line.split()[-1] for line in printed.splitlines()[2:]] == [verdict, "ok"]
+    assert [row["ok"] for row in written["measurements"]] == [verdict == "ok", True]
+    assert written["measurements"][0]["limit"] == 0.5
+
+
+def test_only_the_named_benchmarks_run_and_a_skipped_one_says_why(run):
+    def skip():
+        raise timing.Skipped("no such thing here")
+
+    got, printed, written = run("two", one=made_up(9.0, limit=1.0), two=SimpleNamespace(LIMITS={}, measure=skip))
+    assert got == 0
+    assert "two skipped: no such thing here" in printed
+    assert written["skipped"] == {"two": "no such thing here"}
+    assert written["measurements"] == []
+
+
+def test_a_measurement_without_limit_is_refused():
+    with pytest.raises(ValueError, match="one: measured"):
+        __main__.judge("one", made_up(0.1, limit=1.0).measure(), {"other": 1.0})
+
+
+def test_an_unknown_name_is_refused_before_anything_runs(tmp_path, capsys):
+    output = tmp_path / "benchmarks.json"
+    with pytest.raises(SystemExit) as stopped:
+        __main__.main(["hebian_rule", "--output", str(output)])
+    assert stopped.value.code == 2
+    assert "'hebian_rule': unknown; known are hebbian_rule" in capsys.readouterr().err
+    assert not output.exists()
