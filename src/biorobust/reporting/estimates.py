@@ -64,9 +64,11 @@ def ran(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 def clean_accuracy(metrics: Metrics, run: str) -> Estimate | None:
-    """Test accuracy of a run, None where it was not run."""
+    """Test accuracy of a run, None where it was not run or where a seed is broken, which is not averaged away."""
     found = ran(metrics.train(run))
-    return combine([(seed["correct"], seed["n"]) for seed in found["per_seed"]]) if found else None
+    if not found or any(seed["collapsed"] or seed["diverged"] for seed in found["per_seed"]):
+        return None
+    return combine([(seed["correct"], seed["n"]) for seed in found["per_seed"]])
 
 
 def attack_curve(metrics: Metrics, run: str, attack: str) -> Curve | None:

@@ -105,6 +105,8 @@ def _single(found: _PerSeed) -> Measured:
     mean, _, half_width = mean_interval(list(found.values.values()))
     low, high = _ends(mean, half_width)
     interval = "" if half_width is None else "seeds"
+    if low is not None and high is not None and found.counts:
+        low, high = max(0.0, low), min(1.0, high)  # a t interval does not know that a share ends at 0 and 1
     if half_width is None and found.counts:
         (k, n), interval = next(iter(found.counts.values())), "images"
         low, high = wilson(k, n)

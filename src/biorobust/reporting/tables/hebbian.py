@@ -35,12 +35,20 @@ def tables(metrics: Metrics, study: Study, claims: Iterable[Claim]) -> list[Tabl
 def _state(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "not run"
-    return "ran" if found["status"] == "ok" else f"unavailable: {found['reason']}"
+    if found["status"] != "ok":
+        return f"unavailable: {found['reason']}"
+    flags = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "under-trained"}
+    raised = [
+        f"seed {seed['seed']} {words}" for seed in found["per_seed"] for key, words in flags.items() if seed.get(key)
+    ]
+    return ", ".join(raised) or "ran"
 
 
 def _estimate(key: str, value: Estimate | None) -> dict[str, Value]:
     if value is None:
         return {key: None}
+    if value.low == value.high:  # one seed of a number that has no images to count
+        return {key: value.value}
     return {key: value.value, f"{key}_low": value.low, f"{key}_high": value.high}
 
 
