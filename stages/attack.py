@@ -6,15 +6,13 @@ import argparse
 from pathlib import Path
 
 from biorobust import params
+from biorobust.attack_plan import AttackPlan, AttackSize
 from biorobust.devices import pick
 from biorobust.files import write_npz, write_parquet
-from biorobust.hebbian.params import Attack, AttackSize
 from stages.common import run_info, stage_main
 
 RECORDS = Path("data/attacks")
 N_PICTURES = 10  # adversarial images shown per epsilon
-# Study -> (run lists whose runs are attacked, attack block, data set).
-STUDIES = {"hebbian": (("hebbian_runs", "hebbian_controls"), "hebbian_attack", "mnist")}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -23,31 +21,32 @@ def main(argv: list[str] | None = None) -> None:
     name = parser.parse_args(argv).run
     settings = params.load()
     study = study_of(name, settings=settings)
-    groups, block, dataset = STUDIES[study]
-    group = next(group for group in groups if name in settings.runs[group])
+    module = params.STUDIES[study]
+    group = next(group for group in module.NETWORKS if name in settings.runs[group])
     stage = "attack_controls" if group.endswith("_controls") else f"attack_{study}"
     with run_info(f"{stage}@{name}"):
         attack(
             name,
             study=study,
-            dataset_name=dataset,
+            dataset_name=module.DATASET,
             settings=settings,
-            plan=settings.block(block, Attack),
-            size=settings.size(block, AttackSize),
+            plan=settings.block(module.ATTACK, AttackPlan),
+            size=settings.size(module.ATTACK, AttackSize),
         )
 
 
 def study_of(name: str, *, settings: params.Params) -> str:
     """The study a run belongs to. Raises ParamsError naming the runs there are."""
-    for study, (groups, _, _) in STUDIES.items():
-        if any(name in settings.runs[group] for group in groups):
+    for study, module in params.STUDIES.items():
+        if any(name in settings.runs[group] for group in module.NETWORKS):
             return study
-    known = [run for groups, _, _ in STUDIES.values() for group in groups for run in settings.runs[group]]
+    studies = params.STUDIES.values()
+    known = [run for module in studies for group in module.NETWORKS for run in settings.runs[group]]
     raise params.ParamsError(f"run {name!r}: unknown; known are {', '.join(known)}")
 
 
 def attack(
-    name: str, *, study: str, dataset_name: str, settings: params.Params, plan: Attack, size: AttackSize
+    name: str, *, study: str, dataset_name: str, settings: params.Params, plan: AttackPlan, size: AttackSize
 ) -> None:
     """Attack every seed on the same evaluation images; write records, metrics, curves and a few adversarial images."""
     import pandas as pd

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 RECORDS = Path("data/attacks")
 COMPARE = Path("reports/metrics/compare")
-# Study -> the run lists whose runs are compared with each other.
-STUDIES = {"hebbian": ("hebbian_runs", "hebbian_controls")}
 CLEAN = "none"
 COLUMNS = ["seed", "attack", "eps", "index", "label", "clean_prediction", "broken"]
 
@@ -46,10 +44,10 @@ class Correct:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", choices=sorted(STUDIES))
+    parser.add_argument("study", choices=sorted(params.STUDIES))
     study = parser.parse_args(argv).study
     settings = params.load()
-    runs = [run for group in STUDIES[study] for run in settings.runs[group]]
+    runs = [run for group in params.STUDIES[study].NETWORKS for run in settings.runs[group]]
     with run_info(f"compare@{study}"):
         compare(study, runs=runs)
 

@@ -1,7 +1,8 @@
 """params.yaml, read once and checked whole: unknown, missing and impossible values stop here, with one line.
 
-A study registers three tables in STUDIES: its blocks (science), its sizes (what `scales.<scale>` may hold) and its run
-lists. Stages get the checked result as `Params`; no dictionary of raw values goes any further.
+A study registers its params module in STUDIES. It holds three tables, BLOCKS (science), SIZES (what `scales.<scale>`
+may hold) and RUNS (run lists); what is attacked (NETWORKS, ATTACK, DATASET); and `check_runs` for what refers to what.
+Stages get the checked result as `Params`; no dictionary of raw values goes any further.
 """
 
 from __future__ import annotations
@@ -109,11 +110,8 @@ def check(raw: Mapping[str, Any]) -> Params:
     built_runs = {key: _runs(raw[key], key, cls) for key, cls in groups.items()}
     for study in STUDIES.values():
         _one_place_each(study)
-    for name, run in built_runs["hebbian_runs"].items():
-        if run.weights not in built_runs["hebbian_weights"]:  # type: ignore[attr-defined]
-            options = ", ".join(built_runs["hebbian_weights"])
-            raise ParamsError(f"hebbian_runs.{name}.weights = {run.weights!r}: must be one of {options} (params.yaml)")  # type: ignore[attr-defined]
-    names = [name for group, runs in built_runs.items() if group != "hebbian_weights" for name in runs]
+        study.check_runs(built_runs)
+    names = [name for study in STUDIES.values() for group in study.NETWORKS for name in built_runs[group]]
     for name in names:
         if names.count(name) > 1:
             raise ParamsError(f"run {name!r}: named in two run lists (params.yaml)")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from biorobust.attack_plan import AttackPlan, AttackSize
+from biorobust.errors import ParamsError
 from biorobust.schema import count, one_of, positive, setting
 
 # On MNIST a linear classifier on pixels reaches about 92 %: a network below 90 % has not been trained long enough.
@@ -75,20 +79,6 @@ class MlpSize:
 
 
 @dataclass(frozen=True)
-class Attack:
-    attacks: tuple[str, ...]
-    eps: tuple[float, ...] = setting(
-        "a rising list of numbers in [0, 1] that starts with 0",
-        lambda eps: list(eps) == sorted(set(eps)) and eps[0] == 0 and eps[-1] <= 1,
-    )
-
-
-@dataclass(frozen=True)
-class AttackSize:
-    n_images: int = count(8)
-
-
-@dataclass(frozen=True)
 class WeightsRun:
     method: str = one_of("hebbian", "hebbian_original")
     init: str = one_of("uniform", "normal")
@@ -113,7 +103,7 @@ BLOCKS = {
     "hebbian_original_readout": Readout,
     "simple_conv": Control,
     "end_to_end": Control,
-    "hebbian_attack": Attack,
+    "hebbian_attack": AttackPlan,
 }
 SIZES = {
     "hebbian": RuleSize,
@@ -125,3 +115,14 @@ SIZES = {
     "hebbian_attack": AttackSize,
 }
 RUNS = {"hebbian_weights": WeightsRun, "hebbian_runs": ReadoutRun, "hebbian_controls": ControlRun}
+NETWORKS = ("hebbian_runs", "hebbian_controls")  # run lists whose runs have checkpoints, are attacked and compared
+ATTACK = "hebbian_attack"
+DATASET = "mnist"
+
+
+def check_runs(runs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Every readout reads weights that exist; raises ParamsError naming them."""
+    for name, run in runs["hebbian_runs"].items():
+        if run.weights not in runs["hebbian_weights"]:
+            known = ", ".join(runs["hebbian_weights"])
+            raise ParamsError(f"hebbian_runs.{name}.weights = {run.weights!r}: must be one of {known} (params.yaml)")

@@ -1,0 +1,25 @@
+"""What a study attacks with: the block of params.yaml that every study's attack stage reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from biorobust.schema import count, setting
+
+
+@dataclass(frozen=True)
+class AttackPlan:
+    """Names in the registry of attacks, and the grid of L-infinity sizes in units of pixel intensity."""
+
+    attacks: tuple[str, ...]
+    eps: tuple[float, ...] = setting(
+        "a rising list of numbers in [0, 1] that starts with 0",
+        lambda eps: list(eps) == sorted(set(eps)) and eps[0] == 0 and eps[-1] <= 1,
+    )
+
+
+@dataclass(frozen=True)
+class AttackSize:
+    """How many of the fixed evaluation images are attacked."""
+
+    n_images: int = count(8)
