@@ -7,8 +7,8 @@ within a pair is far steadier than either time, and the median over pairs forget
 
 from __future__ import annotations
 
+import resource
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,17 +47,15 @@ def single(what: str, *, unit: str, ours: float, reference: float) -> Measuremen
 
 
 def processor_seconds(run: Callable[[], object]) -> float:
-    """Time this process had a core during one call: with one thread, the wall time of an undisturbed machine."""
-    start = time.process_time()
+    """Time for which this process and the children it waited for had a core during one call."""
+    start = _spent()
     run()
-    return time.process_time() - start
+    return _spent() - start
 
 
-def wall_seconds(run: Callable[[], object]) -> float:
-    """Time that passed during one call: for what runs in another process."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def _spent() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def paired(

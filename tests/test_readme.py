@@ -1,0 +1,68 @@
+"""README.md shows the newest recorded run, as rendered from its metrics, and nothing typed."""
+
+import re
+from pathlib import Path
+
+import pytest
+from fake_metrics import write_metrics
+from report_checkout import draw_and_tabulate, record, write_checkout
+
+from biorobust.errors import BiorobustError
+from biorobust.files import read_json, write_json
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.render import render_template
+from biorobust.reporting.study import hebbian, read_params
+from biorobust.reporting.tables.hebbian import tables
+from stages import readme
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_readme_is_up_to_date():
+    text = (ROOT / "README.md").read_text()
+    assert readme.with_results(text, results=render_template(ROOT, "readme.md.j2")) == text
+
+
+def test_results_come_from_the_recorded_run(tmp_path):
+    root = write_checkout(tmp_path / "here", scale="tiny", fidelity="stand-in", seeds=(0,))
+    assert "No recorded run yet" in render_template(root, "readme.md.j2")
+    record(root, write_checkout(tmp_path / "there"), "big-run")
+    draw_and_tabulate(root)
+    block = render_template(root, "readme.md.j2")
+    assert "`big-run`: scale paper" in block
+    assert [line.split("|")[1].strip() for line in block.splitlines() if line.startswith("| H")] == [
+        f"H{number}" for number in range(1, 9)
+    ]
+    assert "not testable" not in block  # that would be the current run's stand-in data
+
+
+def test_only_the_block_is_replaced():
+    text = "before\n<!-- recorded results: begin -->\nold\n<!-- recorded results: end -->\nafter\n"
+    replaced = readme.with_results(text, results="new \\1\n")
+    assert replaced == text.replace("old", "new \\1")
+    with pytest.raises(BiorobustError, match="lost the markers"):
+        readme.with_results("nothing here", results="new")
+
+
+def test_a_stale_readme_is_found(tmp_path, monkeypatch):
+    root = write_checkout(tmp_path / "here")
+    monkeypatch.chdir(root)
+    (root / "README.md").write_text("<!-- recorded results: begin -->\nold\n<!-- recorded results: end -->\n")
+    with pytest.raises(BiorobustError, match=re.escape("run `python -m stages.readme`")):
+        readme.main(["--check"])
+    readme.main([])
+    readme.main(["--check"])
+
+
+@pytest.mark.parametrize("flag", ["under_trained", "collapsed", "diverged"])
+def test_a_seed_that_went_wrong_is_named_and_not_averaged(tmp_path, flag):
+    write_metrics(tmp_path)
+    path = tmp_path / "train/report-uniform.json"
+    found = read_json(path)
+    found["per_seed"][1][flag] = True
+    write_json(path, found)
+    study = hebbian(read_params(ROOT / "params.yaml"))
+    accuracy = next(table for table in tables(Metrics(tmp_path), study, []) if table.id == "hebbian-accuracy")
+    row = next(row for row in accuracy.rows if row["run"] == "report-uniform")
+    assert row["state"] == f"seed 1 {flag.replace('_', '-')}"
+    assert (row["ours"] is None) == (flag != "under_trained")
