@@ -72,6 +72,7 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
             seed=seed,
             measure=measure,
             state=states[-1],
+            label=f"{name}, seed {seed}",
         )
         predictions = training.predict(model, data.test_images)
         entry = results.seed_entry(

@@ -76,6 +76,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
             seed=seed,
             test=(test_activities, data.test_labels),
             state=states[-1],
+            label=f"{name}, seed {seed}",
         )
         predictions = training.predict(model, data.test_images)
         entry = results.seed_entry(

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from biorobust import work
 
@@ -80,8 +81,9 @@ def fit(
     prepare: Callable[[Tensor], Tensor] = as_float,
     measure: Callable[[nn.Module], dict[str, float]] | None = None,
     state: Path | None = None,
+    label: str = "training",
 ) -> Fit:
-    """Train `model` in place.
+    """Train `model` in place, with a progress bar named `label` where stderr is a terminal.
 
     inputs: (N, ...) tensor on the model's device; `prepare` turns a minibatch of it into model inputs (scaling,
     augmentation). labels: (N,) int64. objective: (model, x, y) -> (loss summed over the minibatch, logits).
@@ -107,9 +109,8 @@ def fit(
         history, diverged = saved["history"], saved["diverged"]
 
     batches = -(-len(labels) // recipe.batch_size)
-    for epoch in range(len(history), recipe.epochs):
-        if diverged:
-            break
+    todo = range(len(history), 0 if diverged else recipe.epochs)
+    for epoch in tqdm(todo, desc=label, initial=todo.start, total=recipe.epochs, unit="epoch", disable=None):
         model.train()
         total, right = torch.zeros((), device=device), torch.zeros((), device=device, dtype=torch.int64)
         for index, chosen in enumerate(torch.randperm(len(labels), generator=shuffle).split(recipe.batch_size)):
@@ -146,6 +147,8 @@ def fit(
                     "diverged": diverged,
                 },
             )
+        if diverged:
+            break
     model.eval()
     return Fit(history=history, diverged=diverged)
 

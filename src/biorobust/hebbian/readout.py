@@ -61,6 +61,7 @@ def train(
     seed: int,
     test: tuple[Tensor, Tensor] | None = None,
     state: Path | None = None,
+    label: str = "readout",
 ) -> Fit:
     """Train S on activations (N, H); `test` (activations, labels) adds a column `test_accuracy` to the history."""
     head = _Readout(classifier)
@@ -87,6 +88,7 @@ def train(
         prepare=_as_is,
         measure=measure,
         state=state,
+        label=label,
     )
 
 
@@ -128,6 +130,7 @@ def choose_beta(weights: Tensor, data: Tensors, *, readout: Readout, batch_size:
             epochs=max(1, epochs // CHOICE_SHARE),
             seed=seed,
             test=unseen,
+            label=f"trying beta {beta:g}",
         )
         tried.append((beta, 0.0 if fitted.diverged else fitted.history[-1]["test_accuracy"]))
     return Choice(beta=max(tried, key=lambda item: item[1])[0], candidates=tuple(tried))
