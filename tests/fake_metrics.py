@@ -144,7 +144,8 @@ class _Writer:
             shared = {"inputs", "learning_rate", "schedule", "batch_size", "epochs", "n_train"}
             readout = {f"readout_{key}" if key in shared else key: value for key, value in settings.items()}
             weights = self.params.runs["hebbian_weights"][entry.weights]
-            settings = self.settings(weights.method) | readout | {"units": entry.units}  # type: ignore[attr-defined]
+            of_weights = self.settings(weights.method) | {"init": weights.init}  # type: ignore[attr-defined]
+            settings = of_weights | readout | {"units": entry.units}
             candidates = settings["beta"] if isinstance(settings["beta"], list) else []
             settings["beta"] = candidates[0] if candidates else settings["beta"]
         per_seed = []

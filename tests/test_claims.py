@@ -307,11 +307,36 @@ def test_an_unavailable_run_gives_its_reason(claims: list[Claim], editable: Path
     assert verdicts(claims, editable)["H4", None].words == "not run (train/simple-conv: no weights)"
 
 
-def test_a_collapsed_seed_decides_nothing(claims: list[Claim], editable: Path) -> None:
-    edit(editable / "train/simple-conv.json", lambda run: run["per_seed"][1].update(collapsed=True))
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [("collapsed", "collapsed"), ("diverged", "diverged"), ("under_trained", "is under-trained")],
+)
+def test_a_seed_that_went_wrong_decides_nothing(claims: list[Claim], editable: Path, flag: str, words: str) -> None:
+    edit(editable / "train/simple-conv.json", lambda run: run["per_seed"][1].update({flag: True}))
     found = verdicts(claims, editable)["H4", None]
     assert found.verdict == "inconclusive"
-    assert found.parts[0].reason == "seed 1 of train/simple-conv collapsed"
+    assert found.parts[0].reason == f"seed 1 of train/simple-conv {words}"
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "touched"),
+    [
+        ("pretrain/uniform", "init", "normal", {("H3", "published-code"), ("H5", "published-code"), ("H8", None)}),
+        ("pretrain/normal", "init", "uniform", {("H3", "published-curve"), ("H5", "published-curve"), ("H8", None)}),
+        ("train/report-normal", "units", "converged", {("H5", "published-curve"), ("H8", None)}),
+        ("train/normal-converged", "units", "all", {("H8", None)}),
+    ],
+)
+def test_another_start_or_other_units_are_another_run(
+    claims: list[Claim], editable: Path, file: str, key: str, value: str, touched: set[tuple[str, str | None]]
+) -> None:
+    before = verdicts(claims, editable)
+    edit(editable / f"{file}.json", lambda run: run["settings"].update({key: value}))
+    after = verdicts(claims, editable)
+    changed = {name for name in before if before[name].parts != after[name].parts}
+    assert touched <= changed
+    assert all(any(f"{key} is {value}" in part.reason for part in after[name].parts) for name in touched)
+    assert ("H4", None) not in changed
 
 
 def test_a_changed_knob_is_named(claims: list[Claim], editable: Path) -> None:

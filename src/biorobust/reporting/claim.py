@@ -96,9 +96,12 @@ def _filled(check: Check, names: Mapping[str, str]) -> Check:
     def quantity(value: Quantity) -> Quantity:
         return dataclasses.replace(value, of=value.of.format(**names))
 
+    def wanted(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {key: value.format(**names) if isinstance(value, str) else value for key, value in settings.items()}
+
     return dataclasses.replace(
         check,
         quantity=quantity(check.quantity),
         against=quantity(check.against) if check.against else None,
-        requires=tuple((file.format(**names), settings) for file, settings in check.requires),
+        requires=tuple((file.format(**names), wanted(settings)) for file, settings in check.requires),
     )

@@ -11,6 +11,8 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
 
 STAND_IN = "stand-in"
+# What a training says of a seed that decides nothing, in words.
+FLAGS = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "is under-trained"}
 
 
 def files(check: Check) -> list[str]:
@@ -47,9 +49,9 @@ def obstacle(check: Check, metrics: Metrics) -> Decision | None:
         return Decision(NOT_RUN, first + (f"; {len(others)} more differ" if others else ""))
     for name, content in found.items():
         for entry in content.get("per_seed", ()):
-            for flag in ("collapsed", "diverged"):
+            for flag, words in FLAGS.items():
                 if entry.get(flag):
-                    return Decision(INCONCLUSIVE, f"seed {entry['seed']} of {name} {flag}")
+                    return Decision(INCONCLUSIVE, f"seed {entry['seed']} of {name} {words}")
     return None
 
 
