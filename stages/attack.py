@@ -12,7 +12,7 @@ from biorobust.files import write_npz, write_parquet
 from stages.common import run_info, stage_main
 
 RECORDS = Path("data/attacks")
-N_PICTURES = 10  # adversarial images shown per epsilon
+N_PICTURES = 6  # adversarial images kept per epsilon: the first evaluation images, not chosen ones
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -58,8 +58,6 @@ def attack(
     from biorobust.tensors import as_tensors
     from biorobust.training import as_float
 
-    for attack_name in plan.attacks:
-        attacks.get(attack_name)
     device = pick()
     dataset = datasets.load(f"data/datasets/{dataset_name}.npz")
     data = as_tensors(dataset, n_train=1, device=device)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from biorobust import params
+from biorobust.devices import peak_memory_mb
 from biorobust.errors import BiorobustError
 from biorobust.files import write_json
 
@@ -43,6 +44,7 @@ def run_info(stage: str) -> Iterator[None]:
 
     Times and hardware stand nowhere else, so that the bytes of everything DVC tracks can repeat.
     """
+    scale = params.load().scale
     started = time.perf_counter()
     yield
     wall = time.perf_counter() - started
@@ -50,8 +52,9 @@ def run_info(stage: str) -> Iterator[None]:
         RUN_INFO / f"{stage}.json",
         {
             "stage": stage,
+            "scale": scale,
             "wall_seconds": round(wall, 2),
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "peak_memory_mb": peak_memory_mb(),
             "device": _device(),
             "cpu": _cpu(),
             "threads": _threads(),
@@ -98,12 +101,20 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> dict[str, Any]:
-    """The commit that ran, and whether code or parameters differed from it (results and locks always do)."""
+    """The commit that ran, and whether code or parameters differed from it; the line `scale:` is noted by itself."""
     try:
-        git = ["git", "--no-optional-locks"]
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        status = [*git, "status", "--porcelain", "--", ".", ":!reports", ":!dvc.lock", ":!data"]
-        changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout.strip()
+        commit = _git("rev-parse", "HEAD").strip()
+        changed = _git("status", "--porcelain", "--", "src", "stages", "dvc.yaml", "requirements.lock").splitlines()
+        changed += [
+            line
+            for line in _git("diff", "-U0", "HEAD", "--", "params.yaml").splitlines()
+            if line[:1] in ("+", "-") and not line.startswith(("+++", "---")) and not line[1:].startswith("scale:")
+        ]
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "modified": None}
     return {"commit": commit, "modified": bool(changed)}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "--no-optional-locks", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -15,8 +15,6 @@ from stages.common import run_info, stage_main
 if TYPE_CHECKING:
     from torch import Tensor
 
-N_PICTURES = 36
-
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -60,7 +58,7 @@ def pretrain(name: str, *, settings: params.Params, run: WeightsRun, rule: Rule,
         curves += [{"seed": seed, **row} for row in rows]
         states.append(state)
         if seed == settings.seed:
-            pictures = weights[:N_PICTURES].reshape(-1, *shape).cpu().numpy().astype("float16")
+            pictures = weights[: diagnostics.N_PICTURES].reshape(-1, *shape).cpu().numpy().astype("float16")
             write_npz(results.METRICS / f"pictures/weights-{name}.npz", {"units": pictures})
     results.write_curves(f"weights-{name}", curves)
     results.write_run(
@@ -75,7 +73,7 @@ def pretrain(name: str, *, settings: params.Params, run: WeightsRun, rule: Rule,
         **results.per_seed(entries),
     )
     for state in states:
-        state.unlink()
+        state.unlink(missing_ok=True)
 
 
 def learn_seed(

@@ -20,18 +20,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--check", action="store_true", help="change nothing; fail if README.md is out of date")
     check = parser.parse_args(argv).check
     text = README.read_text(encoding="utf-8")
-    fresh = with_results(text, results=render_template(Path(), "readme.md.j2"))
+    fresh = with_results(text, root=Path())
     if check and fresh != text:
-        raise BiorobustError("README.md does not show the newest recorded run: run `python -m stages.readme`")
+        raise BiorobustError("README.md does not show the newest results: run `python -m stages.readme`")
     if not check:
         write_text(README, fresh)
 
 
-def with_results(text: str, *, results: str) -> str:
-    """`text` with its block of results replaced. Raises BiorobustError when the markers are gone."""
+def with_results(text: str, *, root: Path) -> str:
+    """`text` with its block rendered from the checkout `root`. Raises BiorobustError when a marker is gone."""
     if not BLOCK.search(text):
         raise BiorobustError("README.md has lost the markers of its block of results")
-    return BLOCK.sub(lambda _: results, text, count=1)
+    return BLOCK.sub(lambda _: render_template(root, "readme.md.j2"), text, count=1)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from typing import Any
 from biorobust import params, work
 from biorobust.devices import pick
 from biorobust.files import write_npz
-from biorobust.hebbian.params import TRAINED_ABOVE, Control, ControlRun, ConvSize, MlpSize
+from biorobust.hebbian.params import Control, ControlRun, ConvSize, MlpSize
 from stages.common import run_info, stage_main
-from stages.hebbian_pretrain import N_PICTURES
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -76,14 +75,14 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
         )
         predictions = training.predict(model, data.test_images)
         entry = results.seed_entry(
-            seed, predictions, data.test_labels, diverged=fitted.diverged, trained_above=TRAINED_ABOVE
+            seed, predictions, data.test_labels, diverged=fitted.diverged, trained_above=diagnostics.TRAINED_ABOVE
         )
         first = first_layer(model, shape)
         entries.append(entry | (diagnostics.smoothness(first) if first.shape[-2:] == shape else {}))
         curves += [{"seed": seed, **row} for row in fitted.history]
         models[seed] = model
         if seed == settings.seed:
-            pictures = first[:N_PICTURES].cpu().numpy().astype("float16")
+            pictures = first[: diagnostics.N_PICTURES].cpu().numpy().astype("float16")
             write_npz(results.METRICS / f"pictures/weights-{name}.npz", {"units": pictures})
     runs.save(name, models, architecture=architecture, configs=dict.fromkeys(models, config))
     results.write_curves(name, curves)
@@ -99,7 +98,7 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
         **results.per_seed(entries),
     )
     for state in states:
-        state.unlink()
+        state.unlink(missing_ok=True)
 
 
 def first_layer(model: Any, shape: tuple[int, int]) -> Any:

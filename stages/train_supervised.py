@@ -7,8 +7,8 @@ from typing import Any
 
 from biorobust import params, work
 from biorobust.devices import pick
-from biorobust.files import read_json, read_tensors
-from biorobust.hebbian.params import TRAINED_ABOVE, Readout, ReadoutRun, ReadoutSize
+from biorobust.files import read_json, read_tensors, sha256
+from biorobust.hebbian.params import Readout, ReadoutRun, ReadoutSize
 from stages.common import run_info, stage_main
 
 
@@ -36,7 +36,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=device)
     batch_size = data.batch_size(readout.batch_size)
     pretrained = read_json(results.METRICS / "pretrain" / f"{run.weights}.json")
-    sha256 = results.dataset_entry("mnist")["sha256"]
+    data_sha256 = results.dataset_entry("mnist")["sha256"]
     recipe: dict[str, Any] = {
         "readout_inputs": readout.inputs,
         "power": readout.power,
@@ -51,7 +51,8 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
     choice = None
     models, entries, curves, states, configs = {}, [], [], [], {}
     for seed in pretrained["seeds"]:
-        weights = read_tensors(f"data/checkpoints/hebbian/{run.weights}/seed{seed}.safetensors")["weights"].to(device)
+        source = f"data/checkpoints/hebbian/{run.weights}/seed{seed}.safetensors"
+        weights = read_tensors(source)["weights"].to(device)
         if run.units == "converged":
             kept = diagnostics.converged(weights, p=pretrained["settings"]["p"])
             # A run too short for any unit to arrive keeps the one nearest to the sphere, and its count says so.
@@ -63,7 +64,8 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
             )
         model = readout_module.new_classifier(weights, data.n_classes, readout=readout, beta=choice.beta, seed=seed)
         test_activities = readout_module.activities(model, data.test_images)
-        key = recipe | pretrained["settings"] | {"seed": seed, "beta": choice.beta, "data": sha256, "device": device}
+        key = recipe | {"seed": seed, "beta": choice.beta, "data": data_sha256, "device": device}
+        key |= {"weights": sha256(source), "n_units": len(weights)}
         modules = (training, classifier_module, readout_module)
         states.append(work.state_path(f"{name}-seed{seed}", key, code=modules))
         fitted = readout_module.train(
@@ -80,7 +82,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
         )
         predictions = training.predict(model, data.test_images)
         entry = results.seed_entry(
-            seed, predictions, data.test_labels, diverged=fitted.diverged, trained_above=TRAINED_ABOVE
+            seed, predictions, data.test_labels, diverged=fitted.diverged, trained_above=diagnostics.TRAINED_ABOVE
         )
         entries.append(entry | {"n_units": len(weights), "saturated_share": saturated_share(model, test_activities)})
         curves += [{"seed": seed, **row} for row in fitted.history]
@@ -109,7 +111,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
         **results.per_seed(entries),
     )
     for state in states:
-        state.unlink()
+        state.unlink(missing_ok=True)
 
 
 def saturated_share(model: Any, activities: Any) -> float:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from biorobust import attacks
+from biorobust import attack_plan, attacks
 from biorobust.attacks import fgsm, losses, records
 from biorobust.errors import BiorobustError
 
@@ -33,6 +33,10 @@ def test_losses_equal_naive_formulas():
     assert losses.cross_entropy(z, y).item() == pytest.approx(naive)
     others = [max(z[i, j].item() for j in range(4) if j != y[i]) for i in rows]
     assert losses.margin(z, y).item() == pytest.approx(sum(others[i] - z[i, y[i]].item() for i in rows))
+
+
+def test_the_names_checked_without_torch_are_those_of_the_registry():
+    assert tuple(attacks.ATTACKS) == attack_plan.NAMES
 
 
 @pytest.mark.parametrize("name", attacks.ATTACKS)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_the_readme_is_up_to_date():
     text = (ROOT / "README.md").read_text()
-    assert readme.with_results(text, results=render_template(ROOT, "readme.md.j2")) == text
+    assert readme.with_results(text, root=ROOT) == text
 
 
 def test_results_come_from_the_recorded_run(tmp_path):
@@ -36,18 +36,23 @@ def test_results_come_from_the_recorded_run(tmp_path):
     assert "not testable" not in block  # that would be the current run's stand-in data
 
 
-def test_only_the_block_is_replaced():
-    text = "before\n<!-- recorded results: begin -->\nold\n<!-- recorded results: end -->\nafter\n"
-    replaced = readme.with_results(text, results="new \\1\n")
-    assert replaced == text.replace("old", "new \\1")
+def block(content):
+    return f"before\n<!-- recorded results: begin -->\n{content}<!-- recorded results: end -->\nafter\n"
+
+
+def test_only_the_block_is_replaced(tmp_path):
+    root = write_checkout(tmp_path / "here")
+    filled = readme.with_results(block("old\n"), root=root)
+    assert filled == block("No recorded run yet.\n")
+    assert readme.with_results(filled, root=root) == filled
     with pytest.raises(BiorobustError, match="lost the markers"):
-        readme.with_results("nothing here", results="new")
+        readme.with_results("nothing here", root=root)
 
 
 def test_a_stale_readme_is_found(tmp_path, monkeypatch):
     root = write_checkout(tmp_path / "here")
     monkeypatch.chdir(root)
-    (root / "README.md").write_text("<!-- recorded results: begin -->\nold\n<!-- recorded results: end -->\n")
+    (root / "README.md").write_text(block("old\n"))
     with pytest.raises(BiorobustError, match=re.escape("run `python -m stages.readme`")):
         readme.main(["--check"])
     readme.main([])

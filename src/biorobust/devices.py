@@ -1,8 +1,10 @@
-"""Which device to compute on: `BIOROBUST_DEVICE` is auto (default), cpu or cuda."""
+"""The machine: which device to compute on (`BIOROBUST_DEVICE` is auto, cpu or cuda), and the memory it took."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from biorobust.errors import BiorobustError
 
@@ -17,3 +19,15 @@ def pick() -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise BiorobustError("BIOROBUST_DEVICE=cuda, but torch finds no CUDA device: unset it or set it to cpu")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def peak_memory_mb() -> int:
+    """Largest resident memory of this process so far, in MB of 1,048,576 bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent had before it started this program
+        peak = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) // 1024
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 1024**2

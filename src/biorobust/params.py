@@ -27,6 +27,8 @@ SCALES = ("tiny", "laptop", "gpu", "paper")
 SOURCES = ("auto", "official", "mirror", "bundled")
 STUDIES = {"hebbian": hebbian}
 RUN_NAME = re.compile(r"[a-z0-9-]+")
+# A run's name is also the name of files: these would overlap with those of other stages.
+RESERVED = re.compile(r"(attack|weights|adversarial)-.*")
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ def _runs(raw: object, group: str, kind: type) -> dict[str, object]:
         # A dot or a slash in a name would break DVC's parameter paths and the names of files.
         if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
             raise ParamsError(f"{group}.{name}: a run's name may hold only a-z, 0-9 and - (params.yaml)")
+        if RESERVED.fullmatch(name) or name in STUDIES:
+            raise ParamsError(f"{group}.{name}: a run may not be called so, files of other stages are (params.yaml)")
     return {name: build(kind, values, where=f"{group}.{name}") for name, values in raw.items()}
 
 

@@ -119,7 +119,7 @@ def fit(
                 group["lr"] = recipe.learning_rate * factor
             chosen = chosen.to(device)
             y = labels[chosen]
-            loss, logits = objective(model, prepare(inputs[chosen]), y)
+            loss, logits = objective(model, prepare(inputs.index_select(0, chosen)), y)
             optimiser.zero_grad(set_to_none=True)
             (loss / len(chosen) if mean_loss else loss).backward()
             if recipe.clip_norm is not None:

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 SPHERE_TOLERANCE = 0.1  # a unit counts as converged when sum |W|^p lies within this of 1
+# On MNIST a linear classifier on pixels reaches about 92 %: a network below 90 % has not been trained long enough.
+TRAINED_ABOVE = 0.9
+N_PICTURES = 25  # how many units are kept as pictures: the first ones, not chosen ones
 
 
 def lengths(weights: Tensor, *, p: float) -> Tensor:
@@ -35,7 +38,7 @@ def autocorrelation(units: Tensor) -> Tensor:
 
 def smoothness(units: Tensor) -> dict[str, Any]:
     """Mean and quartiles of `autocorrelation` over the units that are not constant."""
-    values = autocorrelation(units)
+    values = autocorrelation(units).cpu()
     values = values[values.isfinite()]
     if not len(values):
         return {"autocorrelation": None, "autocorrelation_quartiles": None}

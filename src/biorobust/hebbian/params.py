@@ -10,9 +10,6 @@ from biorobust.attack_plan import AttackPlan, AttackSize
 from biorobust.errors import ParamsError
 from biorobust.schema import count, one_of, positive, setting
 
-# On MNIST a linear classifier on pixels reaches about 92 %: a network below 90 % has not been trained long enough.
-TRAINED_ABOVE = 0.9
-
 
 @dataclass(frozen=True)
 class Rule:

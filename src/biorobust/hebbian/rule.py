@@ -66,9 +66,10 @@ def step(
     pull = functional.embedding_bag(order % size, batch, starts, mode="sum", per_sample_weights=gain[order])
     decay = torch.zeros(len(weights), dtype=batch.dtype, device=batch.device).index_add_(0, rows, drive)
 
-    old = weights[changed]
+    old = weights.index_select(0, changed)
     change = pull.addcmul_(decay[changed].unsqueeze(1), old, value=-1)
-    largest = torch.maximum(change.max(), -change.min()).clamp_min(SMALLEST_NORMALISER)
+    lowest, highest = torch.aminmax(change)
+    largest = torch.maximum(highest, -lowest).clamp_min(SMALLEST_NORMALISER)
     new = old.add_(change.mul_(learning_rate / largest))
     weights[changed] = new
     if powered is not weights:
@@ -96,7 +97,7 @@ def learn(
     learning_rate: largest weight change of a step in the first epoch; it falls linearly, (1 - e/E) in epoch e of E.
     generator: a CPU generator; draws the weights, then one permutation per epoch. The incomplete last minibatch is
     dropped. `start`: (epochs done, weights) to go on from, with the generator in the state it had then.
-    `on_epoch(epochs_done, weights)` is called after every epoch.
+    `on_epoch(epochs_done, weights)` is called after every epoch, with the weights that learning goes on changing.
 
     Raises ValueError when p < 2, k is outside 2..H, delta < 0, or a minibatch would not fit into the images.
     """
@@ -110,14 +111,14 @@ def learn(
         weights = initial_weights(init, n_hidden=n_hidden, n_inputs=images.shape[1], generator=generator)
     else:
         first, weights = start
-    weights = weights.to(images.device, dtype)
+    weights = weights.to(images.device, dtype, copy=True)
     powered = bracket(weights, p=p)
     for epoch in range(first, n_epochs):
         rate = learning_rate * (1 - epoch / n_epochs)
         shuffled = torch.randperm(len(images), generator=generator).to(images.device)
         for chosen in shuffled.split(batch_size):
             if len(chosen) == batch_size:
-                batch = images[chosen].to(dtype)
+                batch = images.index_select(0, chosen).to(dtype)
                 if images.dtype == torch.uint8:
                     batch /= 255
                 step(weights, powered, batch, learning_rate=rate, p=p, k=k, delta=delta)

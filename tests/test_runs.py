@@ -1,0 +1,152 @@
+"""Every architecture that a checkpoint may name, saving and loading, and the choice of beta on held-out images."""
+
+import importlib
+from dataclasses import replace
+
+import pytest
+import torch
+
+from biorobust import runs
+from biorobust.errors import BiorobustError
+from biorobust.files import read_json, write_json
+from biorobust.hebbian import readout as readout_module
+from biorobust.hebbian.params import Readout
+from biorobust.tensors import Tensors, as_tensors
+
+CONFIGS = {
+    "hebbian-classifier": {"n_hidden": 12, "n_inputs": 784, "n_classes": 10, "n": 2.0, "beta": 0.5, "inputs": "unit"},
+    "simple-conv": {"n_classes": 10},
+    "end-to-end": {"n_inputs": 784, "n_hidden": 12, "n_classes": 10},
+}
+
+
+@pytest.fixture
+def images():
+    return torch.rand(7, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+
+def fresh(architecture):
+    torch.manual_seed(1)
+    model = runs.new(architecture, CONFIGS[architecture])
+    if architecture == "hebbian-classifier":
+        model.weights.copy_(torch.rand(model.weights.shape))
+    return model
+
+
+def test_every_architecture_is_tested_here():
+    assert set(CONFIGS) == set(runs.ARCHITECTURES)
+
+
+@pytest.mark.parametrize("architecture", runs.ARCHITECTURES)
+def test_forward_gives_logits_and_a_gradient_reaches_every_parameter(architecture, images):
+    model = fresh(architecture)
+    logits = model(images)
+    assert logits.shape == (7, 10)
+    assert logits.isfinite().all()
+    logits.square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("architecture", runs.ARCHITECTURES)
+def test_saved_models_come_back_the_same_frozen_and_in_eval_mode(architecture, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = fresh(architecture).eval()
+    runs.save(
+        "a-run", {0: model, 3: model}, architecture=architecture, configs=dict.fromkeys((0, 3), CONFIGS[architecture])
+    )
+    assert runs.seeds("a-run") == [0, 3]
+    loaded = runs.load("a-run", seed=3)
+    assert torch.equal(loaded(images), model(images))
+    assert not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    views = runs.attack_views("a-run", loaded)
+    module = importlib.import_module(runs.ARCHITECTURES[architecture][0])
+    assert set(views) == set(module.attack_views(loaded))
+    for view in views.values():
+        assert view(images).shape == (7, 10)
+    with pytest.raises(BiorobustError, match="has no seed 1; it has 0, 3"):
+        runs.load("a-run", seed=1)
+
+
+def test_missing_and_ill_fitting_checkpoints_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BiorobustError, match=r"nothing/model\.json is missing: run `dvc repro`"):
+        runs.load("nothing")
+    runs.save("a-run", {0: fresh("end-to-end")}, architecture="end-to-end", configs={0: CONFIGS["end-to-end"]})
+    path = runs.CHECKPOINTS / "a-run/model.json"
+    description = read_json(path)
+    description["configs"]["0"]["n_hidden"] = 13
+    write_json(path, description)
+    with pytest.raises(BiorobustError, match=r"seed0\.safetensors does not fit its model\.json"):
+        runs.load("a-run")
+
+
+READOUT = Readout(
+    inputs="raw", power=1.0, beta=(1e-6, 0.5), m=2.0, learning_rate=0.05, schedule="constant", batch_size=16
+)
+
+
+def separable(n=240):
+    """Two classes of 4-pixel images told apart by which half is bright; a sixth is held out."""
+    generator = torch.Generator().manual_seed(2)
+    labels = torch.randint(0, 2, (n,), generator=generator)
+    pixels = torch.randint(0, 60, (n, 1, 2, 2), generator=generator, dtype=torch.uint8)
+    pixels[torch.arange(n), 0, labels] += 150
+    held_out = torch.arange(n) % 6 == 0
+    return Tensors(pixels, labels, held_out, torch.zeros(0, 1, 2, 2, dtype=torch.uint8), labels[:0], 2)
+
+
+def choose(data, readout=READOUT):
+    return readout_module.choose_beta(torch.eye(4), data, readout=readout, batch_size=16, epochs=25, seed=0)
+
+
+def test_beta_is_chosen_by_accuracy_on_the_held_out_images_alone():
+    data = separable()
+    choice = choose(data)
+    accuracies = dict(choice.candidates)
+    assert choice.beta == max(accuracies, key=accuracies.get)
+    assert accuracies[0.5] > 0.95
+    # Spoilt labels of held-out images change what is measured; there are no test images to look at.
+    spoilt = replace(data, train_labels=torch.where(data.held_out, 1 - data.train_labels, data.train_labels))
+    assert dict(choose(spoilt).candidates)[0.5] == pytest.approx(1 - accuracies[0.5])
+    assert choice.as_json()["chosen"] == choice.beta
+
+
+def test_a_single_beta_is_no_choice():
+    choice = choose(separable(), replace(READOUT, beta=0.3))
+    assert (choice.beta, choice.candidates) == (0.3, ())
+
+
+def test_the_first_of_equal_candidates_is_taken():
+    choice = choose(separable(), replace(READOUT, beta=(0.5, 0.5)))
+    assert choice.candidates[0] == choice.candidates[1]
+    assert choice.beta == 0.5
+
+
+def test_a_subset_of_the_training_images_is_fixed_and_small_sets_get_small_minibatches():
+    import numpy as np
+
+    from biorobust.datasets import Dataset
+
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (100, 3, 3), dtype=np.uint8)
+    dataset = Dataset(
+        name="mnist",
+        n_classes=10,
+        train_images=pixels,
+        train_labels=np.arange(100) % 10,
+        test_images=pixels[:5],
+        test_labels=np.arange(5),
+        evaluation=np.arange(5),
+        tuning=np.arange(0, 100, 7),
+    )
+    part, again, whole = (as_tensors(dataset, n_train=n, device="cpu") for n in (40, 40, 60_000))
+    assert torch.equal(part.train_images, again.train_images)
+    assert len(part.train_images) == 40
+    assert len(whole.train_images) == 100
+    assert whole.held_out.nonzero().flatten().tolist() == list(range(0, 100, 7))
+    assert whole.train_images.shape == (100, 1, 3, 3)
+    assert whole.batch_size(3584) == 6  # 16 minibatches an epoch
+    assert whole.batch_size(4) == 4
