@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from benchmarks import BENCHMARKS, ROOT
-from benchmarks.timing import Measurement, Skipped
+from benchmarks.timing import Measurement, Skipped, fresh
+from biorobust.files import write_json
 
 THREADS = 1  # docs/speed.md says why
 HEADINGS = ("what", "ours", "reference", "ratio", "of minima", "limit", "")
@@ -32,28 +34,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name not in BENCHMARKS:
             parser.error(f"benchmark {name!r}: unknown; known are {', '.join(BENCHMARKS)}")
 
-    # torch sizes its pools from this variable when it is first imported; child processes inherit it.
-    os.environ["OMP_NUM_THREADS"] = str(THREADS)
-    import torch
-
-    from biorobust.files import write_json
-
-    torch.set_num_threads(THREADS)
+    # Every benchmark runs in a process of its own, where torch sizes its pools from these.
+    os.environ |= {"OMP_NUM_THREADS": str(THREADS), "MKL_NUM_THREADS": str(THREADS)}
     rows: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
     for name in options.names or BENCHMARKS:
         started = time.perf_counter()
         print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
-        module = importlib.import_module(f"benchmarks.{name}")
+        module = load(name)
         try:
-            rows += judge(name, module.measure(), module.LIMITS)
+            rows += judge(name, fresh(module.measure), module.LIMITS)
         except Skipped as reason:
             skipped[name] = str(reason)
         print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    machine = {"threads": THREADS, "torch": torch.__version__, "machine": platform.machine()}
+    machine = {"threads": THREADS, "torch": metadata.version("torch"), "machine": platform.machine()}
     print(table(rows, skipped))
     write_json(options.output, machine | {"measurements": rows, "skipped": skipped})
     return 0 if all(row["ok"] for row in rows) else 1
+
+
+def load(name: str) -> Any:
+    return importlib.import_module(f"benchmarks.{name}")
 
 
 def judge(name: str, measured: Sequence[Measurement], limits: dict[str, float]) -> list[dict[str, Any]]:

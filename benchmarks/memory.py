@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import synthetic
-from benchmarks.timing import Measurement, Skipped, single
+from benchmarks.timing import Measurement, Skipped, fresh, single
 
 BUDGET_MB = 1500
 READOUT = "memory, choice of beta and one epoch of the readout, against 1.5 GB"
@@ -88,17 +86,15 @@ def learn_units(
 COMPUTATIONS: dict[str, Callable[[], None]] = {READOUT: train_readout, RULE: learn_units}
 
 
+def peak_of(computation: Callable[[], None]) -> float:
+    computation()
+    return peak_mb()
+
+
 def measure() -> list[Measurement]:
     if not STATUS.exists():
         raise Skipped(f"{STATUS} is missing: peak memory is read from it, on Linux")
-    rows = []
-    for what, computation in COMPUTATIONS.items():
-        child = [sys.executable, "-m", "benchmarks.memory", computation.__name__]
-        done = subprocess.run(child, stdout=subprocess.PIPE, text=True, check=True)
-        rows.append(single(what, unit="MB", ours=float(done.stdout), reference=BUDGET_MB))
-    return rows
-
-
-if __name__ == "__main__":
-    {computation.__name__: computation for computation in COMPUTATIONS.values()}[sys.argv[1]]()
-    print(peak_mb())
+    return [
+        single(what, unit="MB", ours=fresh(peak_of, computation), reference=BUDGET_MB)
+        for what, computation in COMPUTATIONS.items()
+    ]

@@ -7,10 +7,16 @@ within a pair is far steadier than either time, and the median over pairs forget
 
 from __future__ import annotations
 
+import multiprocessing
 import resource
 import statistics
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Skipped(Exception):
@@ -44,6 +50,12 @@ def single(what: str, *, unit: str, ours: float, reference: float) -> Measuremen
         reference_least=reference,
         ratio=ours / reference,
     )
+
+
+def fresh(run: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a module's function in a new process: what ran before changes how memory is handed out, and so times."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(run, *args, **kwargs).result()
 
 
 def processor_seconds(run: Callable[[], object]) -> float:

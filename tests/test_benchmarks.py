@@ -2,8 +2,9 @@
 
 import importlib
 import json
+import os
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,10 +12,21 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from benchmarks import BENCHMARKS, ROOT, __main__, fgsm_grid, hebbian_rule, memory, repro_noop, synthetic, timing
+from benchmarks import (
+    BENCHMARKS,
+    ROOT,
+    __main__,
+    fgsm_grid,
+    hebbian_readout,
+    hebbian_rule,
+    memory,
+    repro_noop,
+    synthetic,
+    timing,
+)
 from biorobust import attacks
 from biorobust.attacks import fgsm, losses
-from biorobust.hebbian import HebbianClassifier, learn
+from biorobust.hebbian import HebbianClassifier, learn, readout
 
 
 @pytest.fixture
@@ -23,13 +35,11 @@ def run(monkeypatch, tmp_path, capsys):
 
     def call(*argv, **modules):
         monkeypatch.setattr(__main__, "BENCHMARKS", tuple(modules))
-        monkeypatch.setattr(__main__.importlib, "import_module", lambda name: modules[name.removeprefix("benchmarks.")])
-        threads, output = torch.get_num_threads(), tmp_path / "benchmarks.json"
-        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
-        try:
-            status = __main__.main([*argv, "--output", str(output)])
-        finally:
-            torch.set_num_threads(threads)
+        monkeypatch.setattr(__main__, "load", modules.__getitem__)
+        monkeypatch.setattr(__main__, "fresh", lambda run, *args: run(*args))
+        monkeypatch.setattr(__main__.os, "environ", {})
+        output = tmp_path / "benchmarks.json"
+        status = __main__.main([*argv, "--output", str(output)])
         return status, capsys.readouterr().out, json.loads(output.read_text())
 
     return call
@@ -81,6 +91,20 @@ def test_rule_cases_and_limits_name_each_other():
     assert hebbian_rule.CASES[0].scale * hebbian_rule.CASES[0].sampled == 60_000 // 3584
 
 
+def test_recomputing_the_activities_gives_the_same_readout():
+    images = synthetic.images(64, seed=0).reshape(-1, 1, 28, 28)
+    labels = synthetic.labels(64, seed=0)
+    weights = synthetic.units(6, seed=1)
+    untrained = readout.new_classifier(
+        weights, 10, readout=hebbian_readout.RECIPE, beta=hebbian_readout.BETA, seed=hebbian_readout.SEED
+    )
+    activities = readout.activities(untrained, images)
+    stored = hebbian_readout.from_activities(weights, activities, labels, batch_size=20)
+    assert_close(stored, hebbian_readout.from_images(weights, images, labels, batch_size=20), rtol=0, atol=1e-6)
+    moved = (stored - untrained.readout.weight).abs().max().item()
+    assert moved == pytest.approx(4 * hebbian_readout.RECIPE.learning_rate, rel=0.2)  # Adam, four minibatches
+
+
 @pytest.fixture(scope="module")
 def victim():
     """A Hebbian classifier of ten images, each of its own class."""
@@ -119,12 +143,15 @@ def test_synthetic_images_are_as_sparse_as_mnist():
 def test_memory_sees_what_a_process_held_and_gave_back():
     if not memory.STATUS.exists():
         pytest.skip("peak memory is read from /proc")
-    code = (
-        "from benchmarks.memory import peak_mb; before = peak_mb(); block = b'x' * 100_000_000;"
-        " del block; print(peak_mb() - before)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert float(done.stdout) == pytest.approx(100, abs=5)
+    less = timing.fresh(memory.peak_of, partial(bytes, 0))
+    more = timing.fresh(memory.peak_of, partial(bytes.ljust, b"", 100_000_000, b"x"))
+    assert more - less == pytest.approx(100, abs=5)
+
+
+def test_a_fresh_process_hands_back_results_and_reasons():
+    assert timing.fresh(os.getpid) != os.getpid()
+    with pytest.raises(timing.Skipped, match="dvc status failed"):
+        timing.fresh(repro_noop.changed_stages, subprocess.CompletedProcess([], 1, "", ""))
 
 
 def test_memory_computations_run():
