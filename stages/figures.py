@@ -1,4 +1,4 @@
-"""Run a study's notebook, which draws its figures, for this run and for the newest recorded one."""
+"""Run a study's notebook, which draws its figures, for this run and for its newest recorded one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from biorobust.errors import BiorobustError
 from biorobust.reporting.claim_file import ClaimsError
 from biorobust.reporting.snapshot import RECORDED, snapshots
+from biorobust.reporting.source import Source, sources
 from biorobust.reporting.study import STUDIES
-from biorobust.reporting.view import newest
 from stages import ROOT
 from stages.common import run_info, stage_main
 
@@ -27,16 +27,11 @@ def main(argv: list[str] | None = None) -> None:
     out = Path("reports/figures") / study
     with run_info(f"figures@{study}"):
         shutil.rmtree(out, ignore_errors=True)
-        execute(
-            study, label="current run", metrics=Path("reports/metrics"), params=Path("params.yaml"), out=out / "current"
-        )
-        snapshot = newest(snapshots(RECORDED), study)
-        if snapshot:
-            label, metrics = f"recorded run {snapshot.name}", snapshot.path / "metrics"
-            execute(study, label=label, metrics=metrics, params=snapshot.params, out=out / "recorded")
+        for source in sources(Path(), study, found=snapshots(RECORDED)):
+            execute(source, out=out / source.key)
 
 
-def execute(study: str, *, label: str, metrics: Path, params: Path, out: Path) -> None:
+def execute(source: Source, *, out: Path) -> None:
     """Run the notebook in a kernel of its own. Raises BiorobustError with the kernel's message for a user's error."""
     import papermill
 
@@ -45,7 +40,9 @@ def execute(study: str, *, label: str, metrics: Path, params: Path, out: Path) -
     path = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(path)
     EXECUTED.mkdir(parents=True, exist_ok=True)
-    parameters = {"metrics": metrics, "params": params, "claims": Path("reports/claims.yaml"), "out": out}
+    study = source.study.name
+    label = f"recorded run {source.snapshot.name}" if source.snapshot else "current run"
+    parameters = {"metrics": source.metrics, "params": source.params, "claims": "reports/claims.yaml", "out": out}
     try:
         papermill.execute_notebook(
             f"reports/notebooks/{study}.ipynb",

@@ -1,4 +1,4 @@
-"""Write the ledger and the tables of the report, for this run and for the newest recorded one."""
+"""Write the ledger and the tables of every study, for this run and for the newest recorded ones."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import shutil
 from pathlib import Path
 
 from biorobust.reporting import claim_file
-from biorobust.reporting.claims import judge
+from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.snapshot import RECORDED, snapshots
-from biorobust.reporting.study import hebbian, read_params
-from biorobust.reporting.tables.hebbian import tables
+from biorobust.reporting.source import Source, sources
+from biorobust.reporting.study import STUDIES
 from biorobust.reporting.tables.ledger import ledger
-from biorobust.reporting.tables.table import save
-from biorobust.reporting.view import newest
+from biorobust.reporting.tables.table import Table, save
 from stages.common import run_info, stage_main
 
 
@@ -25,17 +24,23 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def write(root: Path) -> None:
-    """Write `reports/tables/current` and, where there is a valid snapshot, `reports/tables/recorded`."""
+    """Write `reports/tables/current` and, for the studies that have a valid snapshot, `reports/tables/recorded`."""
     out = root / "reports" / "tables"
     claims = claim_file.load(root / "reports" / "claims.yaml")
-    sources = {"current": (root / "reports" / "metrics", root / "params.yaml")}
-    snapshot = newest(snapshots(root / RECORDED), "hebbian")
-    if snapshot:
-        sources["recorded"] = (snapshot.path / "metrics", snapshot.params)
+    found = snapshots(root / RECORDED)
+    by_key: dict[str, list[Source]] = {}
+    for study in STUDIES:
+        for source in sources(root, study, found=found):
+            by_key.setdefault(source.key, []).append(source)
     shutil.rmtree(out, ignore_errors=True)
-    for key, (folder, params) in sources.items():
-        metrics, study = Metrics(folder), hebbian(read_params(params))
-        save([ledger(judge(claims, metrics)), *tables(metrics, study, claims)], out / key)
+    for key, of_key in by_key.items():
+        judged: list[Judged] = []
+        tables: list[Table] = []
+        for source in of_key:
+            metrics, own = Metrics(source.metrics), [claim for claim in claims if claim.study == source.study.name]
+            judged += judge(own, metrics)
+            tables += source.study.tables(metrics, own)
+        save([ledger(judged), *tables], out / key)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 from fake_metrics import write_metrics
 
 from biorobust.files import write_json
-from biorobust.reporting import snapshot
-from biorobust.reporting.figures import figure, hebbian
-from biorobust.reporting.study import hebbian as hebbian_study
-from biorobust.reporting.study import read_params
+from biorobust.reporting import claim_file, snapshot
+from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.figures import figure
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.source import sources
+from biorobust.reporting.study import STUDIES, hebbian, read_params
 from stages import tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +28,7 @@ def write_checkout(
     scale: str = "paper",
     fidelity: str = "official",
     seeds: tuple[int, ...] = (0, 1, 2),
+    fewer: Mapping[str, int] | None = None,
     change: Callable[[Path], None] = lambda metrics: None,
 ) -> Path:
     """Templates, claims and params of this repository with the metrics of `write_metrics`, then `change`d."""
@@ -35,9 +39,9 @@ def write_checkout(
     (root / "dvc.lock").write_text(
         "stages:\n  download@mnist:\n    outs:\n    - {path: data/datasets/mnist.npz, md5: 0a1b}\n"
     )
-    write_metrics(root / "reports/metrics", scale=scale, fidelity=fidelity, seeds=seeds)
+    write_metrics(root / "reports/metrics", scale=scale, fidelity=fidelity, seeds=seeds, fewer=fewer)
     change(root / "reports/metrics")
-    for position, stage in enumerate(hebbian_study(read_params(root / "params.yaml")).stages()):
+    for position, stage in enumerate(hebbian(read_params(root / "params.yaml")).stages()):
         write_json(root / f"reports/run_info/{stage}.json", run_info(stage, seconds=90.0 + position))
     return root
 
@@ -56,12 +60,37 @@ def record(root: Path, source: Path, name: str) -> Path:
 
 def draw_and_tabulate(root: Path) -> None:
     """What the stages before the report do, without a notebook's kernel."""
-    _draw(root, root / "reports/metrics", root / "params.yaml", "current")
-    for path in sorted((root / "reports/recorded").glob("*")):
-        _draw(root, path / "metrics", path / "params.yaml", "recorded")
+    for name in STUDIES:
+        drawings = import_module(f"biorobust.reporting.figures.{name}")
+        for source in sources(root, name, found=snapshot.snapshots(root / snapshot.RECORDED)):
+            given = drawings.inputs(metrics=source.metrics, params=source.params, claims=root / "reports/claims.yaml")
+            figure.save(drawings.draw(given), root / "reports/figures" / name / source.key)
     tables.write(root)
 
 
-def _draw(root: Path, metrics: Path, params: Path, key: str) -> None:
-    given = hebbian.inputs(metrics=metrics, params=params, claims=root / "reports/claims.yaml")
-    figure.save(hebbian.draw(given), root / "reports/figures/hebbian" / key)
+def ready(root: Path, **given: object) -> Path:
+    """A checkout that is drawn and tabulated; `given` are the options of `write_checkout`."""
+    write_checkout(root, **given)  # type: ignore[arg-type]
+    draw_and_tabulate(root)
+    return root
+
+
+def text(html: str) -> str:
+    """The page as it is read: no drawings, no styles, no tags."""
+    plain = re.sub(r"<svg.*?</svg>|<style>.*?</style>", " ", html, flags=re.DOTALL)
+    return re.sub(r"[ \n]+", " ", re.sub(r"<[^>]+>", " ", plain))
+
+
+def ledger_verdicts(summary: str) -> dict[str, str]:
+    """Claim -> verdict word as the ledgers of summary.md print it."""
+    return dict(re.findall(r"^\| ([A-Z]\d) \|.*\| [+~×?○·] ([a-z ]+): ", summary, flags=re.MULTILINE))
+
+
+def judged(root: Path) -> list[Judged]:
+    """The counted claims, judged by the checkout's own metrics."""
+    found = judge(claim_file.load(root / "reports/claims.yaml"), Metrics(root / "reports/metrics"))
+    return [item for item in found if item.counted]
+
+
+def verdicts(root: Path) -> dict[str, str]:
+    return {item.claim.id: item.verdict for item in judged(root)}

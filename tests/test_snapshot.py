@@ -98,7 +98,6 @@ def test_a_snapshot_is_never_overwritten(tmp_path: Path, checkout: Path) -> None
         ("dvc.lock", "not a finished checkout"),
         ("reports/metrics/attack/original.json", "run `dvc repro compare@hebbian` there first"),
         ("reports/metrics/compare/hebbian.csv", "no paired counts"),
-        ("reports/run_info/compare@hebbian.json", "is missing"),
     ],
 )
 def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path: Path, lost: str, message: str) -> None:
@@ -107,6 +106,19 @@ def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path: Path, lost: str,
     with pytest.raises(SnapshotError, match=message):
         make(tmp_path / "main", source)
     assert not (tmp_path / "main").exists()
+
+
+def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path: Path) -> None:
+    source = finished(tmp_path / "source")
+    notes = source / "reports/run_info"
+    (notes / "compare@hebbian.json").unlink()
+    write_json(notes / "train_controls@simple-conv.json", {"device": "A Fast Card", "scale": "tiny"})
+    write_json(notes / "train_controls@end-to-end.json", {"device": "cpu", "scale": "paper"})
+    made = make(tmp_path / "main", source)
+    kept = {path.name for path in (made.path / "run_info").iterdir()}
+    assert not kept & {"compare@hebbian.json", "train_controls@simple-conv.json"}
+    assert "train_controls@end-to-end.json" in kept
+    assert made.device == "cpu"
 
 
 def test_results_of_another_scale_are_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from biorobust.errors import BiorobustError
 from biorobust.reporting.claim import PAIRED, QUANTITIES, RULES, SOURCES, Check, Claim, Published, Quantity, Reading
+from biorobust.reporting.study import STUDIES
 
 CLAIMS_FILE = Path("reports/claims.yaml")
 
@@ -68,6 +69,7 @@ def _claim(
     where = str(raw.get("id", f"claim {position + 1}")) if isinstance(raw, Mapping) else f"claim {position + 1}"
     needed = {"id": str, "study": str, "source": list, "where": str, "statement": str, "requires": dict, "parts": list}
     fields = _block(raw, where, needed=needed, optional={"note": str, "readings": list, "min_seeds": int})
+    _known(fields["study"], STUDIES, f"{where}.study")
     for source in fields["source"]:
         _known(source, SOURCES, f"{where}.source")
     for name in fields.get("readings", ()):

@@ -1,33 +1,16 @@
-"""The answer at the top of the report: a lead chosen by the computed verdict, and sentences filled from metrics."""
+"""The answer at the top of the report, as a study gives it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from biorobust.reporting import rules
-from biorobust.reporting.claims import Judged
-from biorobust.reporting.estimates import Curve, attack_curve, per_seed, zero_gradient_floor
-from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.numbers import epsilon, percent, share
-from biorobust.reporting.reported import Reported
-
-CLAIM = "H8"
-PUBLISHED = "report-uniform"  # the run whose reported curve is the Hebbian network's
-LEADS = {
-    rules.REPRODUCED: "Our explanation of the published curve holds.",
-    rules.PARTLY: "Our explanation of the published curve holds in part.",
-    rules.NOT_REPRODUCED: "Our explanation of the published curve does not hold.",
-    rules.INCONCLUSIVE: "Whether our explanation of the published curve holds is left open.",
-    rules.NOT_TESTABLE: "Our explanation of the published curve cannot be tested on these data.",
-    rules.NOT_RUN: "Our explanation of the published curve has not been run at the size it needs.",
-}
-JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 
 
 @dataclass(frozen=True)
 class Headline:
-    """`facts` are empty where nothing may be concluded; `reason` then says why."""
+    """`lead` is chosen by the claim's verdict, `facts` are filled from metrics.
+
+    `facts` are empty where nothing may be concluded; `reason` then says why.
+    """
 
     claim: str
     statement: str
@@ -35,68 +18,3 @@ class Headline:
     lead: str
     reason: str
     facts: tuple[str, ...]
-
-
-def headline(judged: Sequence[Judged], metrics: Metrics, printed: Reported) -> Headline | None:
-    """The headline of the Hebbian study, None if claims.yaml has no such claim."""
-    found = next((item for item in judged if item.claim.id == CLAIM and item.counted), None)
-    if found is None:
-        return None
-    facts: tuple[str, ...] = ()
-    if found.verdict in JUDGED:
-        sentences = (_curves(metrics, printed), _units(metrics), _plateau(metrics, printed))
-        facts = tuple(sentence for sentence in sentences if sentence)
-    return Headline(
-        claim=found.claim.id,
-        statement=found.claim.statement,
-        verdict=found.verdict,
-        lead=LEADS[found.verdict],
-        reason=found.reason,
-        facts=facts,
-    )
-
-
-def _gap(curve: Curve, printed: dict[float, float]) -> float:
-    """Largest distance between a measured curve and the printed one, at the epsilons both have."""
-    return max(
-        abs(point.value - printed[eps]) for eps, point in zip(curve.eps, curve.points, strict=True) if eps in printed
-    )
-
-
-def _curves(metrics: Metrics, printed: Reported) -> str:
-    normal, uniform = (attack_curve(metrics, run, "fgsm-report") for run in ("report-normal", PUBLISHED))
-    curve = dict(printed.get(PUBLISHED, {}))
-    if normal is None or uniform is None or not set(curve) & set(normal.eps) & set(uniform.eps):
-        return ""
-    return (
-        f"Weights that start from N(0,1) give an accuracy under attack within {percent(_gap(normal, curve), digits=1)} "
-        f"points of the published curve; the published code's start from U[0,1) is up to "
-        f"{percent(_gap(uniform, curve), digits=1)} points away from it."
-    )
-
-
-def _units(metrics: Metrics) -> str:
-    normal, uniform = (per_seed(metrics.pretrain(name), "converged_share") for name in ("normal", "uniform"))
-    if normal is None or uniform is None:
-        return ""
-    return (
-        f"Of the units that start from N(0,1), {share(normal.value)} reach the unit sphere; of those that "
-        f"start from U[0,1), {share(uniform.value)}."
-    )
-
-
-def _plateau(metrics: Metrics, printed: Reported) -> str:
-    run = "report-normal"
-    eps = max(printed.get(PUBLISHED, {0.0: 0.0}))
-    end, worst, conv = (
-        curve.at(eps) if (curve := attack_curve(metrics, name, attack)) else None
-        for name, attack in ((run, "fgsm-report"), (run, "worst-case"), ("simple-conv", "worst-case"))
-    )
-    floor = zero_gradient_floor(metrics, run, "fgsm-report")
-    if end is None or worst is None or conv is None or floor is None:
-        return ""
-    return (
-        f"At {epsilon(eps)} the report's attack leaves {share(end.value)}; {share(floor.value)} of the "
-        "images are right with a gradient of exactly zero, which such an attack cannot move. With the worst loss for "
-        f"each image {share(worst.value)} are left, against {share(conv.value)} for the convolutional network."
-    )

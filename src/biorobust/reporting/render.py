@@ -1,4 +1,4 @@
-"""report.html and summary.md from tracked files: this run, the newest valid snapshot, and templates without any result.
+"""report.html and summary.md from tracked files: this run, the newest snapshots, and templates without any result.
 
 The templates refuse undefined names, so a missing value is an error here and never an empty cell there.
 """
@@ -6,7 +6,7 @@ The templates refuse undefined names, so a missing value is an error here and ne
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,17 @@ from markupsafe import Markup
 
 from biorobust.errors import BiorobustError
 from biorobust.files import sha256
-from biorobust.reporting import claim_file, numbers, reported, rules, style
-from biorobust.reporting.headline import headline
-from biorobust.reporting.snapshot import Rejected, snapshots
-from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting import claim_file, numbers, rules, style
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.headline import Headline
+from biorobust.reporting.overview import Overview
+from biorobust.reporting.provenance import provenance
+from biorobust.reporting.snapshot import RECORDED, Rejected, snapshots
+from biorobust.reporting.source import Source, current, recorded
+from biorobust.reporting.studies.base import Study
+from biorobust.reporting.study import STUDIES
 from biorobust.reporting.tables.table import cell
-from biorobust.reporting.view import SYMBOLS, View, current, newest, recorded
-
-STUDY = "hebbian"
+from biorobust.reporting.view import SHOWN, SYMBOLS, View, view
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,21 @@ class Rendered:
 
     html: str
     summary: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A study's part of the page. Its verdicts are those of `leading`, the recorded run if there is one."""
+
+    study: Study
+    current: View
+    recorded: View | None
+    headline: Headline | None
+    facts: Mapping[str, Any]  # what only this study's template prints
+
+    @property
+    def leading(self) -> View:
+        return self.recorded or self.current
 
 
 def render(root: str | Path, *, templates: str | Path | None = None) -> Rendered:
@@ -59,23 +77,43 @@ def render_template(
 
 def context(root: Path) -> dict[str, Any]:
     """What the templates see."""
-    claims = claim_file.load(root / "reports" / "claims.yaml")
-    study = STUDIES[STUDY](read_params(root / "params.yaml"))
-    found = snapshots(root / "reports" / "recorded")
-    now = current(root, study, claims)
-    newest_snapshot = newest(found, STUDY)
-    before = recorded(root, study, claims, newest_snapshot) if newest_snapshot else None
-    leading: View = before or now
+    path = root / "reports" / "claims.yaml"
+    claims = claim_file.load(path)
+    found = snapshots(root / RECORDED)
+
+    now = _views([current(root, name) for name in STUDIES], claims, root=root)
+    before = _views([source for name in STUDIES if (source := recorded(found, name))], claims, root=root)
     return {
-        "study": study,
-        "current": now,
-        "recorded": before,
-        "leading": leading,
-        "views": [before, now] if before else [now],
+        "chapters": [_chapter(now[name], before.get(name)) for name in STUDIES],
+        "current": Overview(tuple(now.values())),
+        "recorded": Overview(tuple(before.values())) if before else None,
         "rejected": [item for item in found if isinstance(item, Rejected)],
-        "headline": headline(leading.judged, leading.metrics, reported.curves(claims)),
-        "claims_sha256": sha256(root / "reports" / "claims.yaml"),
+        "claims_sha256": sha256(path),
     }
+
+
+def _views(sources: Sequence[Source], claims: Sequence[Claim], *, root: Path) -> dict[str, View]:
+    """By study. Studies that were run together share the provenance of that run."""
+    path = root / "reports" / "claims.yaml"
+    together: dict[Path, list[Source]] = {}
+    for source in sources:
+        together.setdefault(source.base, []).append(source)
+    runs = {base: provenance(of_run, claims=path) for base, of_run in together.items()}
+    return {
+        source.study.name: view(source, claims, outputs=root / "reports", provenance=runs[source.base])
+        for source in sources
+    }
+
+
+def _chapter(now: View, before: View | None) -> Chapter:
+    leading = before or now
+    return Chapter(
+        study=leading.study,
+        current=now,
+        recorded=before,
+        headline=leading.study.headline(leading.judged, leading.metrics),
+        facts=leading.study.facts(leading.metrics, leading.provenance.params),
+    )
 
 
 def _environment(folder: Path) -> Environment:
@@ -100,6 +138,7 @@ def _environment(folder: Path) -> Environment:
     page.globals |= {
         "VERDICTS": rules.VERDICTS,
         "SYMBOLS": SYMBOLS,
+        "SHOWN": SHOWN,
         "label": lambda run: style.look(run).label,
         "styles": lambda: Markup(_styles(folder)),
     }

@@ -20,7 +20,8 @@ import yaml
 from biorobust.errors import BiorobustError
 from biorobust.files import atomic, read_json, sha256, write_json
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.study import STUDIES, Study
+from biorobust.reporting.notes import read_note
+from biorobust.reporting.study import STUDIES
 
 RECORDED = Path("reports/recorded")
 RUN_INFO = Path("reports/run_info")
@@ -70,10 +71,6 @@ class Snapshot:
     def params(self) -> Path:
         return self.path / "params.yaml"
 
-    @property
-    def run_info(self) -> Path:
-        return self.path / "run_info"
-
     def claims_changed(self, claims: Path) -> bool:
         """Whether the claims file was edited since the snapshot was made; the report has to show it."""
         return sha256(claims) != self.claims_sha256
@@ -96,7 +93,8 @@ def check_name(name: str) -> None:
 def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commit: str) -> Snapshot:
     """Copy the results of the finished checkout `source` into `reports/recorded/<name>` of the checkout `root`.
 
-    Raises SnapshotError when the name is taken, or when a result of a study is missing or was made at another scale.
+    A stage's note about its run is left out where there is none of this scale. Raises SnapshotError when the name is
+    taken, or when a result of a study is missing or was made at another scale.
     """
     check_name(name)
     target = root / RECORDED / name
@@ -109,7 +107,8 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
         for origin, copy in COPIED.items():
             _copy(source / origin, part / copy)
         for stage in stages:
-            _copy(source / RUN_INFO / f"{stage}.json", part / "run_info" / f"{stage}.json")
+            if read_note(source / RUN_INFO, stage, scale=scale) is not None:
+                _copy(source / RUN_INFO / f"{stage}.json", part / "run_info" / f"{stage}.json")
         manifest = {
             "name": name,
             "studies": list(studies),
@@ -187,7 +186,7 @@ def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str
     for study in studies:
         runs = STUDIES[study](raw)
         stages += runs.stages()
-        for name in _results(runs):
+        for name in runs.results():
             content = metrics.get(name)
             if content is None:
                 raise SnapshotError(f"{metrics.path(name)} is missing: run `dvc repro compare@{study}` there first")
@@ -198,16 +197,7 @@ def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str
                 )
         if metrics.pairs(study) is None:
             raise SnapshotError(f"{source} has no paired counts: run `dvc repro compare@{study}` there first")
-    for stage in stages:
-        if not (source / RUN_INFO / f"{stage}.json").exists():
-            raise SnapshotError(f"{source / RUN_INFO / stage}.json is missing: run `dvc repro` there first")
     return str(raw["scale"]), stages
-
-
-def _results(study: Study) -> list[str]:
-    """The metrics files that a finished study has."""
-    per_run = [f"{kind}/{run}" for kind in ("train", "attack") for run in study.networks]
-    return [f"pretrain/{weights}" for weights in study.weights] + per_run
 
 
 def _files(folder: Path) -> list[str]:

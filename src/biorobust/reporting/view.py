@@ -1,4 +1,4 @@
-"""Everything a template needs to know about one run, current or recorded: judged claims, pictures, tables, provenance.
+"""One study in one run, as a template prints it: judged claims, figures, tables.
 
 A view is made from files only, so the report can be rendered where nothing was ever run.
 """
@@ -12,21 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from biorobust.files import read_json
 from biorobust.reporting import rules
 from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Claim, Judged, Part, judge, verdict_counts
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.requirements import STAND_IN
-from biorobust.reporting.snapshot import Rejected, Snapshot
-from biorobust.reporting.study import Study, read_params
+from biorobust.reporting.provenance import Provenance
+from biorobust.reporting.source import Source
+from biorobust.reporting.studies.base import Study
 from biorobust.reporting.tables.ledger import cells
 from biorobust.reporting.tables.table import Table, read
 
 SYMBOLS = dict(zip(rules.VERDICTS, "+~×?○·", strict=True))
+# Which part stands for a claim in the ledger, as the page says it.
+SHOWN = (
+    "the number furthest from what its source prints; for a claim without such a number the first part that fails, "
+    "else the first that is left open, else its first part"
+)
 LONGEST_TABLE = 100  # rows of a figure's data that are printed; a longer file is only named
 
 
@@ -61,107 +63,47 @@ class FigureView:
 
 @dataclass(frozen=True)
 class View:
-    """One run of the project. `key` is "current" or "recorded"; `snapshot` is None for the current run."""
+    """One study in one run. `key` is "current" or "recorded"; views of one run share its `provenance`."""
 
     key: str
-    title: str
-    scale: str
+    study: Study
+    provenance: Provenance
     judged: tuple[Judged, ...]
     claims: Mapping[str, ClaimView]
     counts: Mapping[str, int]
     metrics: Metrics
-    datasets: tuple[Mapping[str, Any], ...]
     figures: tuple[FigureView, ...]
-    tables: Mapping[str, Table]
-    params: Mapping[str, Any]
-    params_text: str
-    locked: tuple[Mapping[str, str], ...]
-    run_info: tuple[Mapping[str, Any], ...]
-    snapshot: Snapshot | None
-    claims_changed: bool
-
-    @property
-    def name(self) -> str:
-        """The title inside a sentence."""
-        return self.title[0].lower() + self.title[1:]
+    tables: tuple[Table, ...]
 
     @property
     def decided(self) -> int:
         """How many claims could be judged at all."""
-        return sum(self.counts[verdict] for verdict in (*rules.DECIDED, rules.INCONCLUSIVE))
-
-    @property
-    def stand_in(self) -> bool:
-        """Whether the run used data that are not the real ones."""
-        return any(data["fidelity"] == STAND_IN for data in self.datasets)
-
-    @property
-    def wall_seconds(self) -> float:
-        return float(sum(entry["wall_seconds"] for entry in self.run_info))
-
-    @property
-    def commits(self) -> tuple[tuple[str | None, bool], ...]:
-        """The commits the stages ran at, and whether code or parameters differed from them."""
-        return tuple(dict.fromkeys((entry.get("commit"), bool(entry.get("modified"))) for entry in self.run_info))
-
-    def distinct(self, *keys: str) -> tuple[str, ...]:
-        """The different values the stages noted under `keys`, in order of appearance."""
-        return tuple(dict.fromkeys(", ".join(str(entry.get(key)) for key in keys) for entry in self.run_info))
+        return decided(self.counts)
 
 
-def current(root: Path, study: Study, claims: Sequence[Claim]) -> View:
-    """The run of the checkout `root`. Raises BiorobustError naming a damaged file."""
-    reports = root / "reports"
-    return _view("current", study, claims, base=root, results=reports, outputs=reports, snapshot=None, changed=False)
+def decided(counts: Mapping[str, int]) -> int:
+    """How many of the claims that are counted by verdict could be judged at all."""
+    return sum(counts[verdict] for verdict in (*rules.DECIDED, rules.INCONCLUSIVE))
 
 
-def recorded(root: Path, study: Study, claims: Sequence[Claim], snapshot: Snapshot) -> View:
-    """A recorded run, judged by the claims of the checkout `root`."""
-    changed = snapshot.claims_changed(root / "reports" / "claims.yaml")
-    base, outputs = snapshot.path, root / "reports"
-    return _view(
-        "recorded", study, claims, base=base, results=base, outputs=outputs, snapshot=snapshot, changed=changed
-    )
+def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: Provenance) -> View:
+    """Judge a study by its claims among `claims`. `outputs` is the folder of figures/ and tables/.
 
-
-def newest(found: Iterable[Snapshot | Rejected], study: str) -> Snapshot | None:
-    """The snapshot of a study that was recorded last."""
-    valid = [item for item in found if isinstance(item, Snapshot) and study in item.studies]
-    return max(valid, key=lambda item: (item.recorded_at, item.name), default=None)
-
-
-def _view(
-    key: str,
-    study: Study,
-    claims: Sequence[Claim],
-    *,
-    base: Path,
-    results: Path,
-    outputs: Path,
-    snapshot: Snapshot | None,
-    changed: bool,
-) -> View:
-    """base has params.yaml, dvc.lock; results: metrics/, run_info/; outputs: tables/<key>, figures/<study>/<key>."""
-    metrics = Metrics(results / "metrics")
-    judged = judge(claims, metrics)
-    params = read_params(base / "params.yaml")
+    Raises BiorobustError naming a damaged file.
+    """
+    key, study, metrics = source.key, source.study, Metrics(source.metrics)
+    judged = judge([claim for claim in claims if claim.study == study.name], metrics)
+    tables = read(outputs / "tables" / key).values()
     return View(
         key=key,
-        title=f"Recorded run {snapshot.name}" if snapshot else "This run",
-        scale=str(params["scale"]),
+        study=study,
+        provenance=provenance,
         judged=tuple(judged),
         claims=_claim_views(judged),
         counts=verdict_counts(judged),
         metrics=metrics,
-        datasets=tuple(found for name in study.datasets if (found := metrics.data(name)) is not None),
-        figures=tuple(_figures(outputs / "figures" / study.name / key, prefix=key)),
-        tables=read(outputs / "tables" / key),
-        params=params,
-        params_text=(base / "params.yaml").read_text(encoding="utf-8"),
-        locked=tuple(_locked(base / "dvc.lock", study)),
-        run_info=tuple(_run_info(results / "run_info", study)),
-        snapshot=snapshot,
-        claims_changed=changed,
+        figures=tuple(_figures(outputs / "figures" / study.name / key, prefix=f"{study.name}-{key}")),
+        tables=tuple(table for table in tables if table.id.startswith(f"{study.name}-")),
     )
 
 
@@ -170,11 +112,21 @@ def _rows(item: Judged) -> tuple[PartRow, ...]:
     return tuple(PartRow(part, cells(part, check)) for part, check in zip(item.parts, checks, strict=True))
 
 
-def _shown(rows: Sequence[PartRow]) -> PartRow:
-    """The counted number furthest from what the report prints; without one, the first counted part."""
+def shown(rows: Sequence[PartRow]) -> PartRow:
+    """The row that stands for its claim, as SHOWN says: one that fails or is open decides more than one that holds."""
     counted = [row for row in rows if row.part.counts]
     numbers = [row for row in counted if row.part.rule == "number" and row.part.difference is not None]
-    return max(numbers, key=lambda row: abs(row.part.difference or 0.0)) if numbers else counted[0]
+    if numbers:
+        return max(numbers, key=lambda row: abs(row.part.difference or 0.0))
+    return next(
+        (
+            row
+            for verdict in (rules.NOT_REPRODUCED, rules.INCONCLUSIVE)
+            for row in counted
+            if row.part.verdict == verdict
+        ),
+        counted[0],
+    )
 
 
 def _claim_views(judged: Sequence[Judged]) -> dict[str, ClaimView]:
@@ -185,7 +137,7 @@ def _claim_views(judged: Sequence[Judged]) -> dict[str, ClaimView]:
             others = tuple(
                 (other, _rows(other)) for other in judged if other.claim.id == item.claim.id and not other.counted
             )
-            views[item.claim.id] = ClaimView(judged=item, rows=rows, shown=_shown(rows), others=others)
+            views[item.claim.id] = ClaimView(judged=item, rows=rows, shown=shown(rows), others=others)
     return views
 
 
@@ -219,20 +171,3 @@ def _rounded(value: str) -> str:
         return f"{float(value):.4g}"
     except ValueError:
         return value
-
-
-def _run_info(folder: Path, study: Study) -> Iterable[Mapping[str, Any]]:
-    """Of the study's own stages: what tables, figures and report took would change the page at every rendering."""
-    for stage in study.stages():
-        if (folder / f"{stage}.json").exists():
-            yield read_json(folder / f"{stage}.json")
-
-
-def _locked(path: Path, study: Study) -> Iterable[Mapping[str, str]]:
-    """What dvc.lock says about the outs of the study's stages."""
-    if not path.exists():
-        return
-    stages = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
-    for stage in study.stages():
-        for out in stages.get(stage, {}).get("outs", ()):
-            yield {"stage": stage, "path": out["path"], "md5": out.get("md5", "")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
+from biorobust.reporting.attacks import ATTACKS, REPORT_LOSS, WORST_CASE
 from biorobust.reporting.estimates import Curve, Estimate, attack_curve, clean_accuracy, zero_gradient_floor
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.numbers import count, epsilon, listed, percent, share
@@ -19,29 +19,10 @@ from biorobust.reporting.style import INK, WIDTH, Look, drawing_style, look
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.study import Study
+    from biorobust.reporting.studies.base import Study
 
-REPORT_LOSS = "fgsm-report"
-WORST_CASE = "worst-case"
 HOLLOW: dict[str, Any] = {"ls": "", "marker": "o", "mfc": "none", "ms": 8}  # what the report printed
 FLOOR: dict[str, Any] = {"lw": 0.8, "ls": (0, (1, 3))}  # right, with a gradient of exactly zero
-
-
-@dataclass(frozen=True)
-class Loss:
-    """How the attack's loss is called in text, and its line."""
-
-    label: str
-    dashes: str
-    width: float
-
-
-LOSSES = {
-    REPORT_LOSS: Loss("the report's loss", "--", 1.2),
-    "fgsm-cross-entropy": Loss("cross-entropy before tanh", ":", 1.2),
-    "fgsm-margin": Loss("margin", "-.", 1.2),
-    WORST_CASE: Loss("worst case, image by image", "-", 2.0),
-}
 
 
 def left_out(wanted: Sequence[str], drawn: Sequence[str]) -> str:
@@ -51,12 +32,21 @@ def left_out(wanted: Sequence[str], drawn: Sequence[str]) -> str:
 
 
 def bars(estimates: Sequence[Estimate]) -> str:
-    """A sentence saying which interval is drawn, from what was measured."""
-    images = listed(count(n) for n in sorted({item.n for item in estimates}))
-    seeds = sorted({item.n_seeds for item in estimates})
-    if seeds == [1]:
-        return f" Bars: 95 % Wilson interval over {images} test images, one seed."
-    return f" Bars: 95 % t interval over {listed(map(str, seeds))} seeds, {images} test images each."
+    """A sentence saying which interval is drawn, from what was measured; runs may differ in their number of seeds."""
+    single, several = ([item for item in estimates if (item.n_seeds == 1) == one] for one in (True, False))
+    seeds = listed(map(str, sorted({item.n_seeds for item in several}))) if several else ""
+    if not several:
+        return f" Bars: 95 % Wilson interval over {_images(single)}, one seed."
+    if not single:
+        return f" Bars: 95 % t interval over {seeds} seeds, {_images(several)} each."
+    return (
+        f" Bars: 95 % interval, t over {seeds} seeds with {_images(several)} each; where there is one seed, Wilson "
+        f"over {_images(single)}."
+    )
+
+
+def _images(estimates: Sequence[Estimate]) -> str:
+    return f"{listed(count(n) for n in sorted({item.n for item in estimates}))} test images"
 
 
 def percent_axis(axes: Axes, *, label: str) -> None:
@@ -176,7 +166,7 @@ def losses_compared(metrics: Metrics, study: Study) -> Figure | None:
     curves = {
         run: found
         for run in runs
-        if (found := {loss: curve for loss in LOSSES if (curve := attack_curve(metrics, run, loss))})
+        if (found := {loss: curve for loss in ATTACKS if (curve := attack_curve(metrics, run, loss))})
     }
     if not curves:
         return None
@@ -189,16 +179,16 @@ def losses_compared(metrics: Metrics, study: Study) -> Figure | None:
             for loss, curve in found.items():
                 colour = look(run).colour if loss == WORST_CASE else INK
                 values = [100 * point.value for point in curve.points]
-                axes.plot(curve.eps, values, color=colour, ls=LOSSES[loss].dashes, lw=LOSSES[loss].width)
+                axes.plot(curve.eps, values, color=colour, ls=ATTACKS[loss].dashes, lw=ATTACKS[loss].width)
             axes.set_title(look(run).label, wrap=True)
             percent_axis(axes, label="")
         for axes in list(panels):
             axes.set_axis_off()
         drawing.supylabel("accuracy, %", size=9)
         drawing.supxlabel("ε (L∞)", size=9)
-        shown = [loss for loss in LOSSES if any(loss in found for found in curves.values())]
-        handles = [Line2D([], [], color=INK, ls=LOSSES[loss].dashes, lw=LOSSES[loss].width) for loss in shown]
-        labels = [LOSSES[loss].label for loss in shown]
+        shown = [loss for loss in ATTACKS if any(loss in found for found in curves.values())]
+        handles = [Line2D([], [], color=INK, ls=ATTACKS[loss].dashes, lw=ATTACKS[loss].width) for loss in shown]
+        labels = [ATTACKS[loss].label for loss in shown]
         drawing.legend(handles, labels, loc="outside upper center", ncols=4)
     return Figure(
         id="losses",

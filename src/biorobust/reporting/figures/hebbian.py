@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from biorobust.reporting import claim_file, reported, study
+from biorobust.reporting import claim_file, reported
 from biorobust.reporting.figures.curves import accuracy_against_epsilon, clean_accuracies, losses_compared
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.figures.learning import learning_curves
 from biorobust.reporting.figures.pictures import adversarial_images, prototypes
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.reported import Reported
-from biorobust.reporting.study import Study
+from biorobust.reporting.studies.hebbian import Hebbian, hebbian
+from biorobust.reporting.study import read_params
 
 # The three curves the report's argument is about.
 HEADLINE = ("report-uniform", "report-normal", "simple-conv")
@@ -25,7 +26,7 @@ class Inputs:
     """What the figures are drawn from: metrics, the runs of params.yaml, and the reported values of claims.yaml."""
 
     metrics: Metrics
-    study: Study
+    study: Hebbian
     reported_curves: Reported
     reported_clean: Mapping[str, float]
 
@@ -36,10 +37,11 @@ class Inputs:
 
 def inputs(*, metrics: str | Path, params: str | Path, claims: str | Path) -> Inputs:
     """Read what the figures need. Raises BiorobustError naming a damaged file."""
-    loaded = claim_file.load(claims)
+    study = hebbian(read_params(params))
+    loaded = [claim for claim in claim_file.load(claims) if claim.study == study.name]
     return Inputs(
         metrics=Metrics(Path(metrics)),
-        study=study.hebbian(study.read_params(params)),
+        study=study,
         reported_curves=reported.curves(loaded),
         reported_clean=reported.clean(loaded),
     )

@@ -18,7 +18,7 @@ from biorobust.reporting.style import WIDTH, drawing_style, look
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.study import Study
+    from biorobust.reporting.studies.hebbian import Hebbian
 
 
 def _curve(path: Path, column: str) -> pd.DataFrame | None:
@@ -44,7 +44,7 @@ def _draw(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str, looks: Ma
     axes.set_xlabel("epoch")
 
 
-def learning_curves(metrics: Metrics, study: Study) -> Figure | None:
+def learning_curves(metrics: Metrics, study: Hebbian) -> Figure | None:
     """Two panels: converged share of the units per epoch, test accuracy per epoch; thin lines are seeds."""
     folder = metrics.root / "curves"
     weights = {w: t for w in study.weights if (t := _curve(folder / f"weights-{w}.csv", "converged_share")) is not None}

@@ -10,15 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
+from biorobust.reporting.attacks import ATTACKS
 from biorobust.reporting.estimates import Estimate, per_seed
-from biorobust.reporting.figures.curves import LOSSES
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.numbers import epsilon, listed
 from biorobust.reporting.style import WIDTH, drawing_style, look
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.study import Study
+    from biorobust.reporting.studies.base import Study
+    from biorobust.reporting.studies.hebbian import Hebbian
 
 SIDE = 5  # at most so many units per row and column of a panel
 SHOWN = 6  # images per network
@@ -50,7 +51,7 @@ def _relative(units: np.ndarray) -> np.ndarray:
     return units / np.where(largest > 0, largest, 1.0)
 
 
-def prototypes(metrics: Metrics, study: Study) -> Figure | None:
+def prototypes(metrics: Metrics, study: Hebbian) -> Figure | None:
     """A grid of units for each set of weights and each control, titled with its spatial autocorrelation."""
     sources = {name: study.first_run(name) for name in study.weights} | {name: name for name in study.controls}
     units = {name: found["units"] for name in sources if (found := _arrays(metrics, f"weights-{name}")) is not None}
@@ -165,7 +166,7 @@ def _draw_images(axes: Axes, pictures: Mapping[str, Any]) -> None:
 
 def _attacks(found: Mapping[str, Mapping[str, Any]]) -> str:
     names = dict.fromkeys(str(pictures["attack"]) for pictures in found.values())
-    return listed(f"FGSM on {LOSSES[name].label}" if name in LOSSES else name for name in names)
+    return listed(f"FGSM on {ATTACKS[name].label}" if name in ATTACKS else name for name in names)
 
 
 def _kept(found: Mapping[str, Mapping[str, Any]]) -> str:

@@ -6,22 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from biorobust.reporting import reported
+from biorobust.reporting.attacks import ATTACKS, WORST_CASE
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import Estimate, attack_curve, clean_accuracy, per_seed, ran
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.study import Study
+from biorobust.reporting.studies.hebbian import Hebbian
 from biorobust.reporting.style import look
 from biorobust.reporting.tables.table import Column, Table, Value
 
-ATTACKS = {
-    "fgsm-report": "the report's loss",
-    "fgsm-cross-entropy": "cross-entropy before tanh",
-    "fgsm-margin": "margin",
-    "worst-case": "worst case",
-}
 
-
-def tables(metrics: Metrics, study: Study, claims: Iterable[Claim]) -> list[Table]:
+def tables(metrics: Metrics, study: Hebbian, claims: Iterable[Claim]) -> list[Table]:
     """Every table of the study; runs without metrics are listed with what kept them."""
     claims = list(claims)
     return [
@@ -52,7 +46,7 @@ def _estimate(key: str, value: Estimate | None) -> dict[str, Value]:
     return {key: value.value, f"{key}_low": value.low, f"{key}_high": value.high}
 
 
-def _accuracy(metrics: Metrics, study: Study, printed: Mapping[str, float]) -> Table:
+def _accuracy(metrics: Metrics, study: Hebbian, printed: Mapping[str, float]) -> Table:
     rows = []
     for run in study.networks:
         found, value = metrics.train(run), clean_accuracy(metrics, run)
@@ -83,7 +77,7 @@ def _accuracy(metrics: Metrics, study: Study, printed: Mapping[str, float]) -> T
     )
 
 
-def _under_attack(metrics: Metrics, study: Study, printed: reported.Reported) -> Table:
+def _under_attack(metrics: Metrics, study: Hebbian, printed: reported.Reported) -> Table:
     rows: list[dict[str, Value]] = []
     grid: dict[float, None] = {}
     for run in study.networks:
@@ -91,13 +85,13 @@ def _under_attack(metrics: Metrics, study: Study, printed: reported.Reported) ->
         if run in printed:
             rows.append({"network": label, "loss": "as reported"} | {_eps(e): v for e, v in printed[run].items()})
             grid |= dict.fromkeys(printed[run])
-        for attack, words in ATTACKS.items():
+        for attack, called in ATTACKS.items():
             curve = attack_curve(metrics, run, attack)
             if curve is None:
                 continue
             grid |= dict.fromkeys(curve.eps)
             points = zip(curve.eps, curve.points, strict=True)
-            rows.append({"network": label, "loss": words} | {_eps(eps): point.value for eps, point in points})
+            rows.append({"network": label, "loss": called.label} | {_eps(eps): point.value for eps, point in points})
     return Table(
         id="hebbian-fgsm",
         title="Accuracy under attack",
@@ -116,20 +110,20 @@ def _eps(eps: float) -> str:
     return f"{eps:g}"
 
 
-def _gradients(metrics: Metrics, study: Study) -> Table:
+def _gradients(metrics: Metrics, study: Hebbian) -> Table:
     rows: list[dict[str, Value]] = []
     for run in study.networks:
         found = ran(metrics.attack(run))
-        for attack, words in ATTACKS.items():
+        for attack, called in ATTACKS.items():
             entry = found["attacks"].get(attack) if found else None
-            if entry is None or attack == "worst-case":
+            if entry is None or attack == WORST_CASE:
                 continue
             seeds = entry["per_seed"]
             n = sum(seed["n"] for seed in seeds)
             rows.append(
                 {
                     "network": look(run).label,
-                    "loss": words,
+                    "loss": called.label,
                     "zero": sum(seed["zero_gradient"] for seed in seeds) / n,
                     "zero_correct": sum(seed["zero_gradient_correct"] for seed in seeds) / n,
                     "unverified": sum(sum(seed["unverified"]) for seed in seeds),
@@ -151,7 +145,7 @@ def _gradients(metrics: Metrics, study: Study) -> Table:
     )
 
 
-def _convergence(metrics: Metrics, study: Study) -> Table:
+def _convergence(metrics: Metrics, study: Hebbian) -> Table:
     rows = []
     for weights in study.weights:
         found = metrics.pretrain(weights)

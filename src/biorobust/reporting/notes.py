@@ -1,0 +1,27 @@
+"""What a stage noted about its own run: wall time, device, versions, commit. Nothing but the report reads it.
+
+A stage that DVC restored from its cache did not run, so it has no note, or still the note of a run at another scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from biorobust.files import read_json
+
+DOWNLOAD = "download@"  # what no scale changes
+
+
+def read_note(folder: Path, stage: str, *, scale: str) -> Mapping[str, Any] | None:
+    """The note of a stage in a folder run_info, None where it has none that belongs to `scale`.
+
+    A note without a scale is taken to belong to the run it lies with. Raises BiorobustError for a damaged file.
+    """
+    path = folder / f"{stage}.json"
+    if not path.exists():
+        return None
+    note: Mapping[str, Any] = read_json(path)
+    fits = stage.startswith(DOWNLOAD) or note.get("scale", scale) == scale
+    return note if fits else None

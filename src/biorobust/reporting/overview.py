@@ -1,0 +1,55 @@
+"""All studies at a glance: their views of one kind, recorded or current, and the verdicts they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from biorobust.reporting import rules
+from biorobust.reporting.numbers import listed
+from biorobust.reporting.provenance import Provenance
+from biorobust.reporting.view import View, decided
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`views`: one per study, at least one. Recorded ones may be of several runs."""
+
+    views: tuple[View, ...]
+
+    @property
+    def runs(self) -> tuple[Provenance, ...]:
+        """The runs behind the views, each once."""
+        return tuple({id(view.provenance): view.provenance for view in self.views}.values())
+
+    @property
+    def title(self) -> str:
+        """Every run with its scale: "Recorded run a, scale paper"."""
+        return listed(
+            f"{run.title if position == 0 else run.name}, scale {run.scale}" for position, run in enumerate(self.runs)
+        )
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many claims of all studies have each verdict, in the order of `rules.VERDICTS`."""
+        return {verdict: sum(view.counts[verdict] for view in self.views) for verdict in rules.VERDICTS}
+
+    @property
+    def decided(self) -> int:
+        """How many claims could be judged at all."""
+        return decided(self.counts)
+
+    @property
+    def n_claims(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def datasets(self) -> tuple[Mapping[str, Any], ...]:
+        """What the runs were made with, each once."""
+        return tuple({data["sha256"]: data for run in self.runs for data in run.datasets}.values())
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether any of the runs used data that are not the real ones."""
+        return any(run.stand_in for run in self.runs)

@@ -1,0 +1,115 @@
+"""Where the numbers of one run come from: parameters, commits, hardware, wall times and hashes, for all its studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.notes import read_note
+from biorobust.reporting.requirements import STAND_IN
+from biorobust.reporting.snapshot import Snapshot
+from biorobust.reporting.source import Source
+from biorobust.reporting.study import read_params
+
+Commit = tuple[str | None, bool]  # hash, and whether code or parameters differed from it
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """One run, that of this checkout or a recorded one. `studies`: the titles of those it is shown for.
+
+    `notes`: stage -> what it noted about itself, None for one that DVC restored from its cache. `locked`: stage, path
+    and md5 of every output.
+    """
+
+    title: str
+    scale: str
+    studies: tuple[str, ...]
+    params: Mapping[str, Any]
+    params_text: str
+    datasets: tuple[Mapping[str, Any], ...]
+    notes: Mapping[str, Mapping[str, Any] | None]
+    locked: tuple[Mapping[str, str], ...]
+    snapshot: Snapshot | None
+    claims_changed: bool
+
+    @property
+    def name(self) -> str:
+        """The title inside a sentence."""
+        return self.title[0].lower() + self.title[1:]
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether the run used data that are not the real ones."""
+        return any(data["fidelity"] == STAND_IN for data in self.datasets)
+
+    @property
+    def noted(self) -> tuple[Mapping[str, Any], ...]:
+        """The notes there are, in the order of the stages."""
+        return tuple(note for note in self.notes.values() if note is not None)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Of the stages that noted it."""
+        return float(sum(note["wall_seconds"] for note in self.noted))
+
+    @property
+    def commits(self) -> tuple[Commit, ...]:
+        """What the stages ran at."""
+        return tuple(dict.fromkeys((note.get("commit"), bool(note.get("modified"))) for note in self.noted))
+
+    @property
+    def other_commits(self) -> tuple[Commit, ...]:
+        """For a recorded run: what its stages ran at, where that is not the commit it was recorded at."""
+        if self.snapshot is None:
+            return ()
+        return tuple(commit for commit in self.commits if commit[0] != self.snapshot.commit)
+
+    def distinct(self, *keys: str) -> tuple[str, ...]:
+        """The different values the stages noted under `keys`, in order of appearance."""
+        return tuple(dict.fromkeys(", ".join(str(note.get(key)) for key in keys) for note in self.noted))
+
+
+def provenance(sources: Sequence[Source], *, claims: Path) -> Provenance:
+    """Of sources that belong to one run; `claims` is the claims file by which it is judged now.
+
+    Raises BiorobustError naming a damaged file.
+    """
+    first = sources[0]
+    params = read_params(first.params)
+    scale, snapshot = str(params["scale"]), first.snapshot
+    stages = tuple(dict.fromkeys(stage for source in sources for stage in source.study.stages()))
+    locked = _locked(first.base / "dvc.lock", stages)
+    done = {out["stage"] for out in locked}
+    notes = {stage: read_note(first.results / "run_info", stage, scale=scale) for stage in stages}
+    metrics = Metrics(first.metrics)
+    datasets = dict.fromkeys(name for source in sources for name in source.study.datasets)
+    return Provenance(
+        title=f"Recorded run {snapshot.name}" if snapshot else "This run",
+        scale=scale,
+        studies=tuple(source.study.title for source in sources),
+        params=params,
+        params_text=first.params.read_text(encoding="utf-8"),
+        datasets=tuple(found for name in datasets if (found := metrics.data(name)) is not None),
+        notes={stage: note for stage, note in notes.items() if note is not None or stage in done},
+        locked=locked,
+        snapshot=snapshot,
+        claims_changed=snapshot.claims_changed(claims) if snapshot else False,
+    )
+
+
+def _locked(path: Path, stages: Sequence[str]) -> tuple[Mapping[str, str], ...]:
+    """What dvc.lock says about the outputs of the stages; without the file nothing is known."""
+    if not path.exists():
+        return ()
+    found = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+    return tuple(
+        {"stage": stage, "path": out["path"], "md5": out.get("md5", "")}
+        for stage in stages
+        for out in found.get(stage, {}).get("outs", ())
+    )

@@ -1,0 +1,56 @@
+"""Which files stand behind a study's part of the report: this checkout's, and those of its newest valid snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from biorobust.reporting.snapshot import Rejected, Snapshot
+from biorobust.reporting.studies.base import Study
+from biorobust.reporting.study import STUDIES, read_params
+
+
+@dataclass(frozen=True)
+class Source:
+    """One study in one run. `key`, "current" or "recorded", names its folders in reports/tables and reports/figures.
+
+    `base` holds params.yaml and dvc.lock, `results` the folders metrics and run_info. `study` lists the runs that this
+    params.yaml has. `snapshot` is None for the current run.
+    """
+
+    key: str
+    study: Study
+    base: Path
+    results: Path
+    snapshot: Snapshot | None
+
+    @property
+    def metrics(self) -> Path:
+        return self.results / "metrics"
+
+    @property
+    def params(self) -> Path:
+        return self.base / "params.yaml"
+
+
+def current(root: Path, study: str) -> Source:
+    """The run of the checkout `root`. Raises BiorobustError when its params.yaml cannot be read."""
+    made = STUDIES[study](read_params(root / "params.yaml"))
+    return Source(key="current", study=made, base=root, results=root / "reports", snapshot=None)
+
+
+def recorded(found: Iterable[Snapshot | Rejected], study: str) -> Source | None:
+    """The snapshot of the study that was recorded last, None where there is none."""
+    valid = [item for item in found if isinstance(item, Snapshot) and study in item.studies]
+    if not valid:
+        return None
+    snapshot = max(valid, key=lambda item: (item.recorded_at, item.name))
+    made = STUDIES[study](read_params(snapshot.params))
+    return Source(key="recorded", study=made, base=snapshot.path, results=snapshot.path, snapshot=snapshot)
+
+
+def sources(root: Path, study: str, *, found: Iterable[Snapshot | Rejected]) -> list[Source]:
+    """What the report shows of a study in the checkout `root`: this run, then the recorded one if there is any."""
+    before = recorded(found, study)
+    return [current(root, study), *([before] if before else [])]

@@ -1,0 +1,100 @@
+"""Provenance tells what ran from what DVC restored, and at which commit."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from fake_metrics import ROOT
+
+from biorobust.errors import BiorobustError
+from biorobust.files import write_json
+from biorobust.reporting.provenance import Provenance, provenance
+from biorobust.reporting.snapshot import Snapshot
+from biorobust.reporting.source import current
+
+STAGES = ("download@mnist", "hebbian_pretrain@normal", "train_controls@simple-conv", "compare@hebbian")
+COMMIT = "a" * 40
+
+
+def note(root: Path, stage: str, **more: object) -> None:
+    entry = {"stage": stage, "wall_seconds": 10.0, "device": "cpu", "commit": COMMIT, "modified": False}
+    write_json(root / f"reports/run_info/{stage}.json", entry | more)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout of scale laptop whose lock lists four stages, each with a note."""
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    assert yaml.safe_load(text)["scale"] == "laptop"
+    locked = {stage: {"outs": [{"path": f"{stage}.out", "md5": "0a1b"}]} for stage in STAGES}
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": locked}))
+    (tmp_path / "reports").mkdir()
+    shutil.copy(ROOT / "reports/claims.yaml", tmp_path / "reports")
+    for stage in STAGES:
+        note(tmp_path, stage, scale="laptop")
+    return tmp_path
+
+
+def of(root: Path, *, recorded_at: str | None = None) -> Provenance:
+    """Of the checkout; with a commit, as if it were a snapshot recorded there."""
+    source = current(root, "hebbian")
+    if recorded_at:
+        made = Snapshot(
+            path=root,
+            name="a-run",
+            studies=("hebbian",),
+            scale="laptop",
+            commit=recorded_at,
+            claims_sha256="0" * 64,
+            recorded_at="2026-01-01T00:00:00+00:00",
+            device="cpu",
+        )
+        source = dataclasses.replace(source, key="recorded", snapshot=made)
+    return provenance([source], claims=root / "reports/claims.yaml")
+
+
+def test_times_of_stages_that_ran_add_up(root: Path) -> None:
+    found = of(root)
+    assert list(found.notes) == list(STAGES)
+    assert found.wall_seconds == 40.0
+    assert found.commits == ((COMMIT, False),)
+    assert found.studies == ("Competing hidden units",)
+
+
+def test_a_stage_without_a_note_was_restored_from_cache(root: Path) -> None:
+    (root / "reports/run_info/compare@hebbian.json").unlink()
+    note(root, "train_controls@simple-conv", scale="paper", commit="b" * 40)
+    found = of(root)
+    assert [stage for stage, entry in found.notes.items() if entry is None] == list(STAGES[2:])
+    assert found.wall_seconds == 20.0
+    assert found.commits == ((COMMIT, False),)
+
+
+def test_no_scale_changes_a_download_and_an_old_note_has_none(root: Path) -> None:
+    note(root, "download@mnist", scale="tiny")
+    note(root, "hebbian_pretrain@normal")
+    assert None not in of(root).notes.values()
+
+
+def test_a_stage_that_never_ran_is_not_listed(root: Path) -> None:
+    (root / "dvc.lock").unlink()
+    shutil.rmtree(root / "reports/run_info")
+    assert of(root).notes == {}
+
+
+def test_commits_of_a_recorded_run_are_told_where_they_differ(root: Path) -> None:
+    assert of(root).other_commits == ()
+    assert of(root, recorded_at=COMMIT).other_commits == ()
+    note(root, "compare@hebbian", scale="laptop", commit="b" * 40, modified=True)
+    assert of(root, recorded_at=COMMIT).other_commits == (("b" * 40, True),)
+
+
+def test_a_damaged_note_is_named(root: Path) -> None:
+    (root / "reports/run_info/compare@hebbian.json").write_text("{")
+    with pytest.raises(BiorobustError, match=r"compare@hebbian\.json is not valid JSON"):
+        of(root)

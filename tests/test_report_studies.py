@@ -1,0 +1,163 @@
+"""A further study is one registry line, one file per concern and one template: the frame shows it beside the others."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from report_checkout import ROOT, ledger_verdicts, record, run_info, text, write_checkout
+
+from biorobust.errors import BiorobustError
+from biorobust.files import read_json, write_json
+from biorobust.reporting import claim_file, rules, snapshot
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.headline import Headline
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.render import render
+from biorobust.reporting.studies.base import Study
+from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting.tables.table import Column, Table
+from stages import tables
+
+SECTION = """
+{% from "macros.html.j2" import results with context %}
+<section id="toy"><h2><a href="#toy">{{ chapter.study.title }}</a></h2>
+<p>It knows {{ chapter.facts.answer }}.</p>
+{{ results(chapter) }}
+</section>
+"""
+
+
+@dataclass(frozen=True)
+class Toy(Study):
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return ("toy-net",)
+
+    def train_stage(self, run: str) -> str:
+        return f"train_toy@{run}"
+
+    def attack_stage(self, run: str) -> str:
+        return f"attack_toy@{run}"
+
+    def stages(self) -> tuple[str, ...]:
+        return ("download@mnist", "train_toy@toy-net", "attack_toy@toy-net", "compare@toy")
+
+    def results(self) -> tuple[str, ...]:
+        return ("train/toy-net",)
+
+    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
+        assert {claim.study for claim in claims} == {"toy"}
+        row = {"network": "toy network", "accuracy": (metrics.train("toy-net") or {})["accuracy"]["mean"]}
+        columns = (Column("network", "network"), Column("accuracy", "accuracy", "percent"))
+        return [Table("toy-accuracy", "Toy accuracy", "In percent.", columns, (row,))]
+
+    def headline(self, judged: Sequence[Any], metrics: Metrics) -> Headline:
+        claim = judged[0].claim
+        return Headline(claim.id, claim.statement, judged[0].verdict, "The toy leads.", judged[0].reason, ())
+
+    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"answer": "forty-two"}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small run of both studies beside a recorded run of the Hebbian one alone."""
+    there = write_checkout(tmp_path / "there")
+    root = write_checkout(tmp_path / "here", scale="laptop", seeds=(0,))
+    record(root, there, "big-run")
+    monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",)))
+    add_toy(root)
+    tables.write(root)
+    return root
+
+
+def add_toy(root: Path) -> None:
+    """Claims, template, metrics and notes of the toy study."""
+    part = {"label": "accuracy", "rule": "figure", "quantity": {"accuracy": "toy-net"}, "at_least": 0.9}
+    claim = {"id": "T1", "study": "toy", "source": ["ours"], "where": "here", "statement": "A toy works."}
+    path = root / "reports/claims.yaml"
+    claims = yaml.safe_load(path.read_text())
+    claims["claims"].append(claim | {"requires": {}, "parts": [part]})
+    path.write_text(yaml.safe_dump(claims, sort_keys=False))
+    (root / "reports/templates/studies/toy.html.j2").write_text(SECTION)
+    metrics = read_json(root / "reports/metrics/train/simple-conv.json")
+    write_json(root / "reports/metrics/train/toy-net.json", metrics | {"run": "toy-net", "study": "toy"})
+    (root / "reports/metrics/compare/toy.csv").write_text("a,b,attack,eps,seed,both,only_a,only_b,neither\n")
+    for stage in ("train_toy@toy-net", "attack_toy@toy-net", "compare@toy"):
+        write_json(root / f"reports/run_info/{stage}.json", run_info(stage, seconds=1000.0))
+
+
+def test_every_study_has_its_files_and_its_names() -> None:
+    params = read_params(ROOT / "params.yaml")
+    for name, make in STUDIES.items():
+        assert make(params).name == name
+        assert (ROOT / f"reports/templates/studies/{name}.html.j2").exists()
+        assert (ROOT / f"reports/notebooks/{name}.ipynb").exists()
+        assert len(set(make(params).stages())) == len(make(params).stages()) > 0
+        made = make(params).tables(Metrics(ROOT / "no-such-folder"), [])
+        assert made
+        assert [table.id for table in made if not table.id.startswith(f"{name}-")] == []
+
+
+def test_studies_stand_side_by_side_each_with_its_own_newest_run(root: Path) -> None:
+    rendered = render(root)
+    page = text(rendered.html)
+    assert set(ledger_verdicts(rendered.summary)) == {*(f"H{number}" for number in range(1, 9)), "T1"}
+    assert ledger_verdicts(rendered.summary)["T1"] == rules.REPRODUCED
+    assert "Recorded run big-run, scale paper: 8 of 8 claims judged" in page
+    assert "This run, scale laptop: 1 of 9 claims judged" in page
+    assert "A toy study: no recorded run is part of the repository" in page
+    assert "Competing hidden units: no recorded run" not in page
+    assert re.search(r"A toy study ?: numbers of this run, scale laptop", page)
+    assert re.search(r"Competing hidden units ?: numbers of recorded run big-run, scale paper", page)
+    assert "It knows forty-two." in page
+    assert "dvc repro attack_toy@toy-net" in page
+    assert "The toy leads." in page
+    assert page.count("Our explanation of the published curve") == 1
+    accuracy = read_json(root / "reports/metrics/train/toy-net.json")["accuracy"]["mean"]
+    assert page.count(f"toy network {100 * accuracy:.2f}") == 1
+    ids = re.findall(r'\bid="([^"]+)"', rendered.html)
+    assert len(ids) == len(set(ids))
+
+
+def test_banner_counts_add_up(root: Path) -> None:
+    page = text(render(root).html)
+    banner = page[page.index("This run, scale laptop") : page.index("The ledger")]
+    total, hebbian, toy = (
+        {word: int(number) for number, word in re.findall(r"(\d+) (not reproduced|reproduced|not run)", part)}
+        for part in re.split("Competing hidden units ?:|A toy study ?:", banner)[:3]
+    )
+    assert total["reproduced"] == hebbian.get("reproduced", 0) + toy["reproduced"] == 1
+    assert total["not run"] == hebbian["not run"] == 8
+
+
+def test_a_snapshot_of_one_study_has_its_results_and_stages_only(root: Path, tmp_path: Path) -> None:
+    made = snapshot.create("toy-run", root=tmp_path / "new", source=root, studies=["toy"], commit="e" * 40)
+    assert {path.name for path in (made.path / "run_info").iterdir()} == {
+        f"{stage}.json" for stage in STUDIES["toy"]({}).stages()
+    }
+    assert made.studies == ("toy",)
+
+
+def test_studies_recorded_together_share_their_provenance(root: Path) -> None:
+    snapshot.create("together", root=root, source=root, studies=["hebbian", "toy"], commit="e" * 40)
+    tables.write(root)
+    page = text(render(root).html)
+    assert "Recorded run together, scale laptop: 1 of 9 claims judged" in page
+    provenance = page[page.rindex("The claims file has SHA-256") :]
+    assert provenance.count("studies Competing hidden units and A toy study") == 2  # the recorded run and this one
+    assert "big-run" not in page
+
+
+def test_a_claim_of_an_unknown_study_is_refused(tmp_path: Path) -> None:
+    path = shutil.copy(ROOT / "reports/claims.yaml", tmp_path)
+    Path(path).write_text(Path(path).read_text().replace("study: hebbian", "study: hebian", 1))
+    with pytest.raises(BiorobustError, match=r"H1\.study: 'hebian' is not one of hebbian"):
+        claim_file.load(path)
