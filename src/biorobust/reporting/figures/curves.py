@@ -175,7 +175,8 @@ def losses_compared(metrics: Metrics, study: Study) -> Figure | None:
     with drawing_style():
         drawing = Drawing(figsize=(WIDTH, 0.5 + 2.1 * lines))
         panels = drawing.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
-        for axes, (run, found) in zip(panels, curves.items(), strict=False):
+        # The panels stand second: zip takes from the first before it sees that the other has ended.
+        for (run, found), axes in zip(curves.items(), panels, strict=False):
             for loss, curve in found.items():
                 colour = look(run).colour if loss == WORST_CASE else INK
                 values = [100 * point.value for point in curve.points]
