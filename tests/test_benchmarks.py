@@ -154,9 +154,14 @@ def test_a_fresh_process_hands_back_results_and_reasons():
         timing.fresh(repro_noop.changed_stages, subprocess.CompletedProcess([], 1, "", ""))
 
 
-def test_memory_computations_run():
-    memory.train_readout(n_train=60, n_test=20, n_hidden=5)
-    memory.learn_units(n_train=60, n_hidden=5, batch_size=20)
+@pytest.mark.skipif(not memory.STATUS.exists(), reason="peak memory is read from /proc, on Linux")
+def test_memory_computations_run_and_their_peak_is_read():
+    def small():
+        memory.train_readout(n_train=60, n_test=20, n_hidden=5)
+        memory.learn_units(n_train=60, n_hidden=5, batch_size=20)
+
+    before = memory.peak_of(lambda: None)
+    assert 20 < before <= memory.peak_of(small) < before + 1000
 
 
 def test_repro_is_not_timed_where_something_would_run():
