@@ -72,8 +72,7 @@ def pretrain(name: str, *, settings: params.Params, run: WeightsRun, rule: Rule,
         n_parameters=size.n_hidden * images.shape[1],
         **results.per_seed(entries),
     )
-    for state in states:
-        state.unlink(missing_ok=True)
+    work.finish(states)
 
 
 def learn_seed(

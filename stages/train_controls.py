@@ -97,8 +97,7 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         **results.per_seed(entries),
     )
-    for state in states:
-        state.unlink(missing_ok=True)
+    work.finish(states)
 
 
 def first_layer(model: Any, shape: tuple[int, int]) -> Any:

@@ -110,8 +110,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
         **({"choice": choice.as_json()} if choice.candidates else {}),
         **results.per_seed(entries),
     )
-    for state in states:
-        state.unlink(missing_ok=True)
+    work.finish(states)
 
 
 def saturated_share(model: Any, activities: Any) -> float:

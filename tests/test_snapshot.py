@@ -70,11 +70,25 @@ def test_an_accelerator_is_named(tmp_path: Path, checkout: Path) -> None:
     assert make(tmp_path, source).device == "A Fast Card"
 
 
-def test_an_edit_of_the_claims_is_seen(tmp_path: Path, checkout: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("at_least: 0.2", "at_least: 0.3", True),  # a threshold
+        ("epochs: 1000", "epochs: 999", True),  # a recipe that claims of the study name
+        ("# What is claimed", "# What was claimed", True),  # the head, which words the rules
+        ("\nclaims:\n", "\n# a remark\nclaims:\n", False),
+        ("\nrecipes:\n", "\nrecipes:\n  of-another-study: {epochs: 3}\n", False),
+    ],
+)
+def test_an_edit_of_the_studys_claims_is_seen(
+    tmp_path: Path, checkout: Path, old: str, new: str, changed: bool
+) -> None:
     made = make(tmp_path, checkout)
+    text = (checkout / "reports/claims.yaml").read_text()
+    assert text.count(old) >= 1
     edited = tmp_path / "claims.yaml"
-    edited.write_text((checkout / "reports/claims.yaml").read_text() + "# a second thought\n")
-    assert made.claims_changed(edited)
+    edited.write_text(text.replace(old, new, 1))
+    assert made.claims_changed(edited) is changed
 
 
 @pytest.mark.parametrize("name", ["", "Paper", "a b", "../up", "a_b", "a/b"])

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from biorobust import work
 from biorobust.errors import BiorobustError
-from biorobust.training import SCHEDULES, Recipe, fit, objective, predict
+from biorobust.training import SCHEDULES, Recipe, fit, objective, polynomial, predict, steps
 
 
 def data():
@@ -72,9 +72,50 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path, optimiser):
 
 def test_schedule_is_applied_per_step():
     history = train(network(), schedule=SCHEDULES["linear"]).history
-    steps = 7
-    expected = [0.02 * (1 - (epoch * steps + steps - 1) / (4 * steps)) for epoch in range(4)]
+    batches = 7
+    expected = [0.02 * (1 - (epoch * batches + batches - 1) / (4 * batches)) for epoch in range(4)]
     assert [row["learning_rate"] for row in history] == pytest.approx(expected)
+
+
+def test_schedules():
+    assert [SCHEDULES["cosine"](at) for at in (0.0, 0.5)] == pytest.approx([1.0, 0.5])
+    assert polynomial(0.9)(0.5) == pytest.approx(0.5**0.9)
+    factor = steps({0.5: 0.1, 0.75: 0.01})
+    assert [factor(at) for at in (0.0, 0.49, 0.5, 0.74, 0.75, 0.99)] == [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
+
+
+def test_parts_of_the_loss_and_every_step_are_logged():
+    def two_terms(model, x, y):
+        logits = model(x)
+        loss, penalty = cross_entropy(logits, y), logits.square().sum()
+        return loss + penalty, logits, {"cross_entropy": loss, "penalty": penalty}
+
+    settings = Recipe(epochs=2, batch_size=64, learning_rate=0.02)
+    result = fit(network(), *data(), recipe=settings, objective=two_terms, seed=1)
+    assert len(result.steps) == 2 * 4
+    sizes = torch.tensor([64, 64, 64, 8])
+    for epoch, row in enumerate(result.history):
+        assert row["cross_entropy"] + row["penalty"] == pytest.approx(row["loss"], rel=1e-5)
+        of_epoch = torch.tensor(result.steps[4 * epoch : 4 * epoch + 4])
+        assert (of_epoch * sizes).sum().item() / 200 == pytest.approx(row["loss"], rel=1e-5)
+
+
+def test_weight_decay_shrinks_a_weight_without_gradient():
+    model = nn.Linear(6, 2, bias=False)
+    before = model.weight.detach().clone()
+    settings = Recipe(epochs=1, batch_size=200, learning_rate=0.5, optimiser="sgd", weight_decay=0.1)
+    fit(model, *data(), recipe=settings, objective=lambda m, x, y: (0 * m(x).sum(), m(x)), seed=1)
+    torch.testing.assert_close(model.weight.detach(), before * (1 - 0.5 * 0.1))
+
+
+def test_before_epoch_is_called_with_every_epoch_that_is_trained(tmp_path):
+    seen = []
+    settings = {"seed": 1, "objective": objective(cross_entropy), "state": tmp_path / "state.pt"}
+    recipe = Recipe(epochs=3, batch_size=64, learning_rate=0.02)
+    fit(network(), *data(), recipe=recipe, before_epoch=lambda model, epoch: seen.append(epoch), **settings)
+    assert seen == [0, 1, 2]
+    fit(network(), *data(), recipe=recipe, before_epoch=lambda model, epoch: seen.append(epoch), **settings)
+    assert seen == [0, 1, 2]
 
 
 def test_a_loss_that_is_no_number_ends_the_training():
@@ -122,3 +163,14 @@ def test_state_file_depends_on_settings_and_code_and_damage_is_named(tmp_path, m
     one.write_bytes(one.read_bytes()[:40])
     with pytest.raises(BiorobustError, match=r"run-.*damaged.*delete it"):
         work.load_state(one)
+
+
+def test_finished_states_are_deleted_unless_they_are_to_be_kept(tmp_path, monkeypatch):
+    state = tmp_path / "state.pt"
+    state.write_bytes(b"x")
+    monkeypatch.setenv("BIOROBUST_KEEP_STATES", "1")
+    work.finish([state])
+    assert state.exists()
+    monkeypatch.delenv("BIOROBUST_KEEP_STATES")
+    work.finish([state, tmp_path / "never-made.pt"])
+    assert not state.exists()

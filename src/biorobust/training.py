@@ -6,7 +6,8 @@ loop keeps its state after every epoch; started again with the same state file i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,24 @@ from tqdm import tqdm
 
 from biorobust import work
 
-Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
-SCHEDULES: dict[str, Callable[[float], float]] = {
+# (model, x, y) -> (loss, logits), or (loss, logits, parts): the loss and its named parts are summed over the minibatch.
+Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Mapping[str, Tensor]]]
+Schedule = Callable[[float], float]
+SCHEDULES: dict[str, Schedule] = {
     "constant": lambda _: 1.0,
     "linear": lambda progress: 1.0 - progress,
+    "cosine": lambda progress: 0.5 * (1.0 + math.cos(math.pi * progress)),
 }
+
+
+def polynomial(power: float) -> Schedule:
+    """(1 - progress)^power."""
+    return lambda progress: float((1.0 - progress) ** power)
+
+
+def steps(factors: Mapping[float, float]) -> Schedule:
+    """Piecewise constant: 1 at first, and from each share of the training on, the factor it maps to."""
+    return lambda progress: [1.0, *(factors[at] for at in sorted(factors) if at <= progress)][-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +47,18 @@ class Recipe:
     learning_rate: float
     optimiser: str = "adam"
     momentum: float = 0.9
+    weight_decay: float = 0.0
     clip_norm: float | None = None
-    schedule: Callable[[float], float] = SCHEDULES["constant"]
+    schedule: Schedule = SCHEDULES["constant"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """What a training gave: one row per epoch, and whether the loss stopped being a number."""
+    """What a training gave: a row per epoch, the mean loss of every step, and whether it stopped being a number."""
 
     history: list[dict[str, float]]
     diverged: bool
+    steps: list[float]
 
 
 def objective(loss: Callable[[Tensor, Tensor], Tensor]) -> Objective:
@@ -63,9 +79,11 @@ def as_float(images: Tensor) -> Tensor:
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if recipe.optimiser == "adam":
-        return torch.optim.Adam(parameters, lr=recipe.learning_rate)
+        return torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     if recipe.optimiser == "sgd":
-        return torch.optim.SGD(parameters, lr=recipe.learning_rate, momentum=recipe.momentum)
+        return torch.optim.SGD(
+            parameters, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
     raise ValueError(f"optimiser = {recipe.optimiser!r}: must be adam or sgd")
 
 
@@ -79,6 +97,7 @@ def fit(
     seed: int,
     mean_loss: bool = True,
     prepare: Callable[[Tensor], Tensor] = as_float,
+    before_epoch: Callable[[nn.Module, int], None] | None = None,
     measure: Callable[[nn.Module], dict[str, float]] | None = None,
     state: Path | None = None,
     label: str = "training",
@@ -86,9 +105,11 @@ def fit(
     """Train `model` in place, with a progress bar named `label` where stderr is a terminal.
 
     inputs: (N, ...) tensor on the model's device; `prepare` turns a minibatch of it into model inputs (scaling,
-    augmentation). labels: (N,) int64. objective: (model, x, y) -> (loss summed over the minibatch, logits).
-    mean_loss: descend the mean over the minibatch instead of the sum. measure: extra columns of the history, called in
-    eval mode after every epoch. state: file to keep the state in; finished trainings return at once from it.
+    augmentation). labels: (N,) int64. objective: (model, x, y) -> (loss summed over the minibatch, logits) and, if it
+    likes, named parts of the loss, which become columns of the history (means over the images).
+    mean_loss: descend the mean over the minibatch instead of the sum. before_epoch: called with the model and the epoch
+    (from 0) before it starts. measure: extra columns of the history, called in eval mode after every epoch. state: file
+    to keep the state in; finished trainings return at once from it.
 
     A loss that is not finite ends the training and is reported as `diverged`; nothing is averaged over it.
     """
@@ -98,6 +119,7 @@ def fit(
     optimiser = _optimiser(model, recipe)
     history: list[dict[str, float]] = []
     diverged = False
+    losses: list[float] = []
     saved = work.load_state(state) if state else None
     if saved:
         model.load_state_dict(saved["model"])
@@ -106,29 +128,38 @@ def fit(
         torch.set_rng_state(saved["rng"])
         if saved["cuda_rng"] is not None:
             torch.cuda.set_rng_state(saved["cuda_rng"])
-        history, diverged = saved["history"], saved["diverged"]
+        history, diverged, losses = saved["history"], saved["diverged"], saved["steps"]
 
     batches = -(-len(labels) // recipe.batch_size)
     todo = range(len(history), 0 if diverged else recipe.epochs)
     for epoch in tqdm(todo, desc=label, initial=todo.start, total=recipe.epochs, unit="epoch", disable=None):
+        if before_epoch:
+            before_epoch(model, epoch)
         model.train()
+        per_step = torch.zeros(batches, device=device)
         total, right = torch.zeros((), device=device), torch.zeros((), device=device, dtype=torch.int64)
+        sums: dict[str, Tensor] = {}
         for index, chosen in enumerate(torch.randperm(len(labels), generator=shuffle).split(recipe.batch_size)):
             factor = recipe.schedule((epoch * batches + index) / (recipe.epochs * batches))
             for group in optimiser.param_groups:
                 group["lr"] = recipe.learning_rate * factor
             chosen = chosen.to(device)
             y = labels[chosen]
-            loss, logits = objective(model, prepare(inputs.index_select(0, chosen)), y)
+            loss, logits, *extra = objective(model, prepare(inputs.index_select(0, chosen)), y)
             optimiser.zero_grad(set_to_none=True)
             (loss / len(chosen) if mean_loss else loss).backward()
             if recipe.clip_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimiser.step()
+            per_step[index] = loss.detach() / len(chosen)
+            for name, part in extra[0].items() if extra else ():
+                sums[name] = sums.get(name, 0) + part.detach()
             total += loss.detach()
             right += (logits.detach().argmax(dim=1) == y).sum()
         diverged = not bool(total.isfinite())
+        losses += per_step.tolist()
         row: dict[str, Any] = {"epoch": epoch + 1, "loss": total.item() / len(labels)}
+        row |= {name: value.item() / len(labels) for name, value in sums.items()}
         row |= {"accuracy": right.item() / len(labels), "learning_rate": optimiser.param_groups[0]["lr"]}
         model.eval()
         if measure:
@@ -144,13 +175,14 @@ def fit(
                     "rng": torch.get_rng_state(),
                     "cuda_rng": torch.cuda.get_rng_state() if device.type == "cuda" else None,
                     "history": history,
+                    "steps": losses,
                     "diverged": diverged,
                 },
             )
         if diverged:
             break
     model.eval()
-    return Fit(history=history, diverged=diverged)
+    return Fit(history=history, diverged=diverged, steps=losses)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,3 +45,13 @@ def load_state(path: Path) -> dict[str, Any] | None:
     except Exception as error:
         raise BiorobustError(f"{path} is damaged ({type(error).__name__}): delete it and run again") from None
     return state
+
+
+def finish(states: Iterable[Path]) -> None:
+    """Delete the states of a stage whose results are written, unless $BIOROBUST_KEEP_STATES is set.
+
+    With states kept, a stage whose evaluation was edited runs again without training again.
+    """
+    if not os.environ.get("BIOROBUST_KEEP_STATES"):
+        for state in states:
+            state.unlink(missing_ok=True)

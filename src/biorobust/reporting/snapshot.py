@@ -19,6 +19,8 @@ import yaml
 
 from biorobust.errors import BiorobustError
 from biorobust.files import atomic, read_json, sha256, write_json
+from biorobust.reporting import claim_file
+from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.notes import read_note
 from biorobust.reporting.study import STUDIES
@@ -72,8 +74,12 @@ class Snapshot:
         return self.path / "params.yaml"
 
     def claims_changed(self, claims: Path) -> bool:
-        """Whether the claims file was edited since the snapshot was made; the report has to show it."""
-        return sha256(claims) != self.claims_sha256
+        """Whether the rules or this snapshot's claims were edited since it was made; the report has to show it.
+
+        Claims of other studies may come and go: what counts is the head of the file and, as they are read, the claims
+        of the snapshot's own studies with the recipes, readings and published values they name.
+        """
+        return any(_said(claims, study) != _said(self.path / "claims.yaml", study) for study in self.studies)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,12 @@ class Rejected:
 
     name: str
     reason: str
+
+
+def _said(claims: Path, study: str) -> tuple[str, list[Claim]]:
+    """The head of a claims file, which words the rules, and its claims of one study."""
+    head = claims.read_text(encoding="utf-8").split("\nrecipes:")[0]
+    return head, [claim for claim in claim_file.load(claims) if claim.study == study]
 
 
 def check_name(name: str) -> None:
