@@ -1,5 +1,5 @@
 # Two commands: `make repro` and `make test`. Needed beforehand: git, make and Python 3.11 or newer.
-#   make repro SCALE=tiny         another scale (tiny, laptop, gpu, paper); it is written into params.yaml
+#   make repro SCALE=tiny         another scale (tiny, laptop, cpu, gpu, paper); it is written into params.yaml
 #   make repro VENV=/some/env     share one environment between checkouts
 #   make repro PYTHON=python3.12  the interpreter the environment is made with
 SHELL := /bin/bash
@@ -16,8 +16,8 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 repro: $(LOCKED)
 	@git rev-parse --git-dir > /dev/null 2>&1 || \
 	  { echo "error: no git repository (a downloaded archive?): clone it, or run: git init && git add -A && git commit -m start" >&2; exit 2; }
-	@case "$(SCALE)" in ""|tiny|laptop|gpu|paper) ;; \
-	  *) echo "error: SCALE=$(SCALE): must be tiny, laptop, gpu or paper" >&2; exit 2 ;; esac
+	@case "$(SCALE)" in ""|tiny|laptop|cpu|gpu|paper) ;; \
+	  *) echo "error: SCALE=$(SCALE): must be tiny, laptop, cpu, gpu or paper" >&2; exit 2 ;; esac
 	@if [ -n "$(SCALE)" ]; then sed -i.bak 's/^scale: [a-z]*/scale: $(SCALE)/' params.yaml && rm params.yaml.bak; fi
 	@stale=$$(python -m stages.download --stale) || exit $$?; \
 	  for stage in $$stale; do dvc repro --force --single-item $$stage || exit $$?; done

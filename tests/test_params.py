@@ -41,7 +41,7 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("scale", "huge", "scale = 'huge': must be one of tiny, laptop, gpu, paper"),
+        ("scale", "huge", "scale = 'huge': must be one of tiny, laptop, cpu, gpu, paper"),
         ("seed", -1, "seed = -1: must be an integer of 0 or more"),
         ("seed", True, "seed = True"),
         ("data/source", "internet", "data.source = 'internet': must be one of auto, official, mirror, bundled"),

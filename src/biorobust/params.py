@@ -23,7 +23,7 @@ from biorobust.schema import build, count, one_of, unknown
 T = TypeVar("T")
 
 PARAMS_FILE = Path("params.yaml")
-SCALES = ("tiny", "laptop", "gpu", "paper")
+SCALES = ("tiny", "laptop", "cpu", "gpu", "paper")
 SOURCES = ("auto", "official", "mirror", "bundled")
 STUDIES = {"hebbian": hebbian}
 RUN_NAME = re.compile(r"[a-z0-9-]+")
