@@ -10,13 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from biorobust.datasets import mirror, mnist, store
+from biorobust.datasets import emnist_letters, mirror, mnist, store
 from biorobust.datasets.spec import DatasetSpec, Split, Unreachable
 from biorobust.datasets.store import Dataset
 from biorobust.errors import DataError
 
 DATASETS: dict[str, DatasetSpec] = {
     "mnist": mnist.SPEC,
+    "emnist_letters": emnist_letters.SPEC,
 }
 
 __all__ = ["DATASETS", "Dataset", "find", "get", "load"]

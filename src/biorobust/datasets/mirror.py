@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from biorobust.datasets.spec import Split, fault
+from biorobust.datasets.spec import Split, fault, no_images
 from biorobust.errors import DataError
 from biorobust.files import sha256
 
@@ -27,22 +28,28 @@ def is_set() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def fetch(name: str, *, image_shape: tuple[int, ...], n_classes: int, n_train: int, n_test: int) -> tuple[Split, Split]:
-    """Read and decode both splits of `<mirror>/<name>`.
+def fetch(
+    name: str, *, image_shape: tuple[int, ...], n_classes: int, sizes: Mapping[str, int]
+) -> tuple[Split, Split]:
+    """Read and decode both splits of `<mirror>/<name>`; sizes: how many images `train` and `test` must have.
 
+    A split of size 0 has no file and comes back empty.
     Raises DataError naming the variable, the folder or the file, and for a row also its number, when anything is
-    missing, damaged, of another size or shape, or fewer or more than `n_train` and `n_test`.
+    missing, damaged, of another size or shape, or fewer or more than `sizes`.
     """
+    first = next(split for split, n in sizes.items() if n)
     if not is_set():
-        raise DataError(f"{VARIABLE} is not set: set it to a folder with {name}/train.parquet, or change data.source")
+        raise DataError(f"{VARIABLE} is not set: set it to a folder with {name}/{first}.parquet, or change data.source")
     root = Path(os.environ[VARIABLE]).expanduser()
     if not root.is_dir():
-        raise DataError(f"{VARIABLE}={root} is not a folder: set it to one with {name}/train.parquet, or unset it")
+        raise DataError(f"{VARIABLE}={root} is not a folder: set it to one with {name}/{first}.parquet, or unset it")
     # Both are looked for before either is read, which takes a while.
-    parts = {split: find(root, name, split) for split in ("train", "test")}
+    parts = {split: find(root, name, split) if n else [] for split, n in sizes.items()}
     train, test = (
-        read(parts[split], root=root, image_shape=image_shape, n_classes=n_classes, n=n)
-        for split, n in (("train", n_train), ("test", n_test))
+        read(parts[split], root=root, image_shape=image_shape, n_classes=n_classes, n=sizes[split])
+        if parts[split]
+        else no_images(image_shape)
+        for split in ("train", "test")
     )
     return train, test
 

@@ -1,48 +1,37 @@
-"""MNIST: 60,000 + 10,000 handwritten digits, 28x28 (LeCun, Cortes & Burges 1998).
-
-Whether images are the official ones is decided by the official files themselves: the idx files are rebuilt from the
-decoded pixels and labels and their MD5 is compared. So any mirror with the same images will do, however it packs them.
-"""
+"""MNIST: 60,000 + 10,000 handwritten digits, 28x28 (LeCun, Cortes & Burges 1998)."""
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.datasets import mirror, official
+from biorobust.datasets import idx, mirror, official
 from biorobust.datasets.order import stratified
 from biorobust.datasets.spec import DatasetSpec, Source, Split
-from biorobust.errors import DataError
 from biorobust.files import sha256
 
 SIDE = 28
 N_CLASSES = 10
+SIZES = {"train": 60_000, "test": 10_000}
 URLS = (  # the ones torchvision takes the files from
     "https://ossci-datasets.s3.amazonaws.com/mnist/train-images-idx3-ubyte.gz",
     "http://yann.lecun.com/exdb/mnist/train-images-idx3-ubyte.gz",
 )
-# MD5 of the official files, uncompressed.
-MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+MD5 = {  # of the official files, uncompressed
+    "train": {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    },
+    "test": {
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
 }
-PREFIX = {"train": "train", "test": "t10k"}
-SIZES = {"train": 60_000, "test": 10_000}
 
 BUNDLED_BOX = 20
 BUNDLED_SPLIT_SEED = 1998
-
-
-def idx(array: np.ndarray) -> bytes:
-    """The array as the bytes of an idx file: a big-endian header (magic number, sizes), then unsigned bytes."""
-    header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
-    return header + array.astype(np.uint8).tobytes()
 
 
 def _official() -> tuple[Split, Split]:
@@ -50,44 +39,18 @@ def _official() -> tuple[Split, Split]:
 
 
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
-    """Raises RuntimeError when the files are not there, DataError when one has not the official checksum."""
     from torchvision.datasets import MNIST
 
-    # torchvision checks what it downloads, but not what it unpacked; so before it reads, and after a download.
-    raw = folder / "MNIST" / "raw"
-    _check_files(raw)
-    sets = {split: MNIST(str(folder), train=split == "train", download=download) for split in PREFIX}
-    _check_files(raw)
-    train, test = (
-        Split(
-            data.data.numpy(),
-            data.targets.numpy(),
-            {name: sha256(raw / name) for name in MD5 if name.startswith(PREFIX[split])},
-        )
-        for split, data in sets.items()
+    splits = idx.read(
+        folder / "MNIST" / "raw", MD5, lambda split: MNIST(str(folder), train=split == "train", download=download)
     )
-    return train, test
-
-
-def _check_files(raw: Path) -> None:
-    for name, expected in MD5.items():
-        if (path := raw / name).is_file() and (found := hashlib.md5(path.read_bytes()).hexdigest()) != expected:
-            raise DataError(f"{path}: MD5 {found}, not the official {expected}: delete it and run again")
+    return splits["train"], splits["test"]
 
 
 def _mirror() -> tuple[Split, Split]:
-    train, test = mirror.fetch(
-        "mnist", image_shape=(SIDE, SIDE), n_classes=N_CLASSES, n_train=SIZES["train"], n_test=SIZES["test"]
-    )
-    for split, data in (("train", train), ("test", test)):
-        for name, array in (("images-idx3", data.images), ("labels-idx1", data.labels)):
-            official_name = f"{PREFIX[split]}-{name}-ubyte"
-            found = hashlib.md5(idx(array)).hexdigest()
-            if found != MD5[official_name]:
-                raise DataError(
-                    f"{', '.join(data.files)} in {mirror.VARIABLE}: {official_name} rebuilt from it has MD5 {found}, "
-                    f"not the official {MD5[official_name]}: get the file again"
-                )
+    train, test = mirror.fetch("mnist", image_shape=(SIDE, SIDE), n_classes=N_CLASSES, sizes=SIZES)
+    idx.check_rebuilt(train, MD5["train"])
+    idx.check_rebuilt(test, MD5["test"])
     return train, test
 
 

@@ -35,6 +35,11 @@ class Split:
     files: Mapping[str, str]
 
 
+def no_images(image_shape: tuple[int, ...]) -> Split:
+    """The split of a data set that has none of this kind."""
+    return Split(np.empty((0, *image_shape), dtype=np.uint8), np.empty(0, dtype=np.int64), {})
+
+
 @dataclass(frozen=True)
 class Source:
     """One place to have the data set from, and how near that comes to the official one.

@@ -52,9 +52,9 @@ def write(spec: DatasetSpec, source: str, train: Split, test: Split, *, npz: Pat
     write_npz(
         npz,
         {
-            "train_images": train.images,
+            "train_images": np.ascontiguousarray(train.images),
             "train_labels": train.labels,
-            "test_images": test.images,
+            "test_images": np.ascontiguousarray(test.images),
             "test_labels": test.labels,
             "evaluation": stratified(test.labels, seed=EVALUATION_SEED),
             "tuning": stratified(train.labels, seed=TUNING_SEED)[: len(train.labels) // TUNING_SHARE],

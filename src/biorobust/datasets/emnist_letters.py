@@ -1,0 +1,80 @@
+"""EMNIST Letters: 124,800 + 20,800 handwritten letters, 28x28, capitals and small letters in one class.
+
+Cohen, Afshar, Tapson & van Schaik 2017, arXiv:1702.05373. The official files hold every image transposed and labels
+1..26; here images stand upright and labels are 0..25 for A..Z, whichever source they come from. The official test
+split is sorted by class.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from biorobust.datasets import idx, mirror, official
+from biorobust.datasets.spec import DatasetSpec, Source, Split
+
+SIDE = 28
+N_CLASSES = 26
+SIZES = {"train": 124_800, "test": 20_800}
+URLS = ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",)  # the one torchvision takes the files from
+MD5 = {  # of the official files, uncompressed
+    "train": {
+        "emnist-letters-train-images-idx3-ubyte": "6b7a6cdb4e8ae8838780bb5aeda8ab2a",
+        "emnist-letters-train-labels-idx1-ubyte": "49ecae16ee4c7ab14dcf3e8d8c39090b",
+    },
+    "test": {
+        "emnist-letters-test-images-idx3-ubyte": "811ee95d607652077616dbaaea581e1d",
+        "emnist-letters-test-labels-idx1-ubyte": "dd1687ca8200da91c0dfd6321518806d",
+    },
+}
+LICENCE = "none stated; derived from NIST Special Database 19, a work of the US government"
+
+
+def _official() -> tuple[Split, Split]:
+    return official.fetch("emnist_letters", urls=URLS, read=_through_torchvision)
+
+
+def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
+    from torchvision.datasets import EMNIST
+
+    splits = idx.read(
+        folder / "EMNIST" / "raw",
+        MD5,
+        lambda split: EMNIST(str(folder), split="letters", train=split == "train", download=download),
+    )
+    return _shifted(splits["train"], -1), _shifted(splits["test"], -1)
+
+
+def _mirror() -> tuple[Split, Split]:
+    train, test = mirror.fetch("emnist_letters", image_shape=(SIDE, SIDE), n_classes=N_CLASSES, sizes=SIZES)
+    idx.check_rebuilt(_shifted(train, 1), MD5["train"])
+    idx.check_rebuilt(_shifted(test, 1), MD5["test"])
+    return train, test
+
+
+def _shifted(data: Split, by: int) -> Split:
+    """Images transposed and labels shifted: between the official files and ours, in either direction."""
+    return Split(np.ascontiguousarray(data.images.transpose(0, 2, 1)), data.labels + by, data.files)
+
+
+SPEC = DatasetSpec(
+    name="emnist_letters",
+    title="EMNIST handwritten letters",
+    image_shape=(SIDE, SIDE),
+    n_classes=N_CLASSES,
+    sources={
+        "official": Source(
+            fidelity="official",
+            note="The official files, downloaded through torchvision; their checksums fit. Images were turned upright.",
+            licence=LICENCE,
+            fetch=_official,
+        ),
+        "mirror": Source(
+            fidelity="official",
+            note="From a local mirror; the official files rebuilt from it have the official checksums.",
+            licence=LICENCE,
+            fetch=_mirror,
+        ),
+    },
+)
