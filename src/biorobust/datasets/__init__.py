@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from biorobust.datasets import emnist_letters, mirror, mnist, store
+from biorobust.datasets import cifar10, emnist_letters, mirror, mnist, store
 from biorobust.datasets.spec import DatasetSpec, Split, Unreachable
 from biorobust.datasets.store import Dataset
 from biorobust.errors import DataError
@@ -18,6 +18,7 @@ from biorobust.errors import DataError
 DATASETS: dict[str, DatasetSpec] = {
     "mnist": mnist.SPEC,
     "emnist_letters": emnist_letters.SPEC,
+    "cifar10": cifar10.SPEC,
 }
 
 __all__ = ["DATASETS", "Dataset", "find", "get", "load"]

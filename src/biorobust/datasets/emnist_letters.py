@@ -17,7 +17,6 @@ from biorobust.datasets.spec import DatasetSpec, Source, Split
 SIDE = 28
 N_CLASSES = 26
 SIZES = {"train": 124_800, "test": 20_800}
-URLS = ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",)  # the one torchvision takes the files from
 MD5 = {  # of the official files, uncompressed
     "train": {
         "emnist-letters-train-images-idx3-ubyte": "6b7a6cdb4e8ae8838780bb5aeda8ab2a",
@@ -32,7 +31,9 @@ LICENCE = "none stated; derived from NIST Special Database 19, a work of the US 
 
 
 def _official() -> tuple[Split, Split]:
-    return official.fetch("emnist_letters", urls=URLS, read=_through_torchvision)
+    from torchvision.datasets import EMNIST
+
+    return official.fetch("emnist_letters", urls=(EMNIST.url,), read=_through_torchvision)
 
 
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:

@@ -41,9 +41,7 @@ def read(raw: Path, checksums: Checksums, torchvision_set: Callable[[str], Any])
     sets = {split: torchvision_set(split) for split in checksums}
     official.check_files(raw, md5)
     return {
-        split: Split(
-            data.data.numpy(), data.targets.numpy(), {name: sha256(raw / name) for name in checksums[split]}
-        )
+        split: Split(data.data.numpy(), data.targets.numpy(), {name: sha256(raw / name) for name in checksums[split]})
         for split, data in sets.items()
     }
 

@@ -28,9 +28,7 @@ def is_set() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def fetch(
-    name: str, *, image_shape: tuple[int, ...], n_classes: int, sizes: Mapping[str, int]
-) -> tuple[Split, Split]:
+def fetch(name: str, *, image_shape: tuple[int, ...], n_classes: int, sizes: Mapping[str, int]) -> tuple[Split, Split]:
     """Read and decode both splits of `<mirror>/<name>`; sizes: how many images `train` and `test` must have.
 
     A split of size 0 has no file and comes back empty.
