@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from biorobust.datasets import cifar10, emnist_letters, mirror, mnist, store
+from biorobust.datasets import cifar10, emnist_letters, imagenet_samples, mirror, mnist, store, svhn
 from biorobust.datasets.spec import DatasetSpec, Split, Unreachable
 from biorobust.datasets.store import Dataset
 from biorobust.errors import DataError
@@ -19,6 +19,8 @@ DATASETS: dict[str, DatasetSpec] = {
     "mnist": mnist.SPEC,
     "emnist_letters": emnist_letters.SPEC,
     "cifar10": cifar10.SPEC,
+    "svhn": svhn.SPEC,
+    "imagenet_samples": imagenet_samples.SPEC,
 }
 
 __all__ = ["DATASETS", "Dataset", "find", "get", "load"]

@@ -48,7 +48,8 @@ def read(raw: Path, checksums: Checksums, torchvision_set: Callable[[str], Any])
 
 def check_rebuilt(data: Split, expected: Mapping[str, str]) -> None:
     """Raise DataError unless the idx files made of this split, images and labels as in them, have these MD5."""
-    for (name, md5), array in zip(expected.items(), (data.images, data.labels), strict=True):
+    arrays: tuple[np.ndarray, np.ndarray] = (data.images, data.labels)
+    for (name, md5), array in zip(expected.items(), arrays, strict=True):
         if (found := hashlib.md5(encode(array)).hexdigest()) != md5:
             raise DataError(
                 f"{', '.join(data.files)} in {mirror.VARIABLE}: {name} rebuilt from it has MD5 {found}, "

@@ -1,0 +1,86 @@
+"""SVHN, cropped house-number digits: 73,257 + 26,032 photographs, 32x32 RGB (Netzer et al. 2011).
+
+The `extra` images of the official set are not used. The mirror is not the whole set: it is a part of the official
+training file, pixel for pixel, with a split of its own, told from any other part by a checksum of its pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from biorobust.datasets import mirror, official
+from biorobust.datasets.spec import DatasetSpec, Source, Split
+from biorobust.errors import DataError
+from biorobust.files import sha256
+
+SHAPE = (32, 32, 3)
+N_CLASSES = 10
+LICENCE = "for non-commercial use only (Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu and A. Ng)"
+
+MIRROR_SIZES = {"train": 16_902, "test": 3_756}
+MIRROR_SHA256 = {  # of the pixels and then the labels, a byte each
+    "train": "a92c6162a6fe38c2115b22aecca19e8c6b4bc5262bcd658b27ac418818afbb70",
+    "test": "c98df582dd0418a2be9512d9afc3a2437f64080dbd03e1510cf93be450ee79bc",
+}
+
+
+def _official() -> tuple[Split, Split]:
+    from torchvision.datasets import SVHN
+
+    urls = tuple(SVHN.split_list[split][0] for split in ("train", "test"))
+    return official.fetch("svhn", urls=urls, read=_through_torchvision)
+
+
+def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
+    """torchvision reads the official .mat files and calls the digit 0, there 10, by its name."""
+    from torchvision.datasets import SVHN
+
+    files = {split: SVHN.split_list[split][1] for split in ("train", "test")}
+    official.check_files(folder, {files[split]: SVHN.split_list[split][2] for split in files})
+    train, test = (
+        Split(data.data.transpose(0, 2, 3, 1), data.labels, {name: sha256(folder / name)})
+        for split, name in files.items()
+        for data in [SVHN(str(folder), split=split, download=download)]
+    )
+    return train, test
+
+
+def _mirror() -> tuple[Split, Split]:
+    train, test = mirror.fetch("svhn", image_shape=SHAPE, n_classes=N_CLASSES, sizes=MIRROR_SIZES)
+    for split, data in (("train", train), ("test", test)):
+        if (found := digest(data)) != MIRROR_SHA256[split]:
+            raise DataError(
+                f"{', '.join(data.files)} in {mirror.VARIABLE}: pixels and labels have SHA-256 {found}, not "
+                f"{MIRROR_SHA256[split]} of the known part of the official training file: get the file again"
+            )
+    return train, test
+
+
+def digest(data: Split) -> str:
+    """SHA-256 of the pixels and then the labels, a byte each: the same however a lossless file packs them."""
+    return hashlib.sha256(data.images.tobytes() + data.labels.astype("uint8").tobytes()).hexdigest()
+
+
+SPEC = DatasetSpec(
+    name="svhn",
+    title="SVHN house-number digits",
+    image_shape=SHAPE,
+    n_classes=N_CLASSES,
+    sources={
+        "official": Source(
+            fidelity="official",
+            note="The official training and test files, downloaded through torchvision; their checksums fit.",
+            licence=LICENCE,
+            fetch=_official,
+        ),
+        "mirror": Source(
+            fidelity="partial",
+            note="From a local mirror: 20,658 images of the official training file, pixel for pixel, split into "
+            "training and test by photograph; the official test images are not among them, so accuracies cannot be "
+            "compared with published test accuracies.",
+            licence=LICENCE,
+            fetch=_mirror,
+        ),
+    },
+)
