@@ -6,14 +6,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from biorobust.datasets import mirror, official
+from biorobust.datasets import mirror, official, shapes, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split
 from biorobust.files import sha256
 
 SHAPE = (32, 32, 3)
 N_CLASSES = 10
 SIZES = {"train": 50_000, "test": 10_000}
+BUNDLED_SIZES = {"train": 2_000, "test": 500}
+BUNDLED_SEED = 2009
+BUNDLED_NOISE = 8.0  # standard deviation, of 255
+HUE_SCATTER = 0.2  # standard deviation, of a full turn; the kinds' own hues lie 0.1 apart
 LICENCE = "none stated (A. Krizhevsky, V. Nair and G. Hinton)"
 
 
@@ -38,6 +43,28 @@ def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
     return train, test
 
 
+def _bundled() -> tuple[Split, Split]:
+    """Shapes and patterns on clouds. Every kind has its hue, scattered so widely that colour alone tells little."""
+    rng = np.random.default_rng(BUNDLED_SEED)
+
+    def split(n: int) -> Split:
+        labels = np.arange(n) % N_CLASSES
+        return Split(np.stack([_shape(label, rng) for label in labels.tolist()]), labels, {})
+
+    return split(BUNDLED_SIZES["train"]), split(BUNDLED_SIZES["test"])
+
+
+def _shape(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    mask = shapes.draw(shapes.KINDS[label], rng, side=SHAPE[0])[:, :, None] / 255.0
+    hue = label / N_CLASSES + rng.normal(0, HUE_SCATTER)
+    ground = textures.colour(rng.uniform(), rng.uniform(70, 185)) + rng.uniform(8, 25) * textures.clouds(rng, SHAPE[0])
+    # Lighter or darker than the ground, never equal to it.
+    lightness = ground.mean() + rng.choice([-1, 1]) * rng.uniform(30, 70)
+    figure = textures.colour(hue, lightness) + rng.uniform(4, 15) * textures.clouds(rng, SHAPE[0])
+    noise = rng.normal(0, BUNDLED_NOISE, size=SHAPE)
+    return textures.to_bytes(ground * (1 - mask) + figure * mask + noise)
+
+
 SPEC = DatasetSpec(
     name="cifar10",
     title="CIFAR-10 photographs",
@@ -56,6 +83,13 @@ SPEC = DatasetSpec(
             "numbers can differ from those of the official images.",
             licence=LICENCE,
             fetch=partial(mirror.fetch, "cifar10", image_shape=SHAPE, n_classes=N_CLASSES, sizes=SIZES),
+        ),
+        "bundled": Source(
+            fidelity="stand-in",
+            note="A generated stand-in, not CIFAR-10: ten kinds of coloured shapes and patterns on clouds; its numbers "
+            "cannot be compared with numbers from CIFAR-10.",
+            licence="MIT",
+            fetch=_bundled,
         ),
     },
 )

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from biorobust.datasets import idx, mirror, official
+from biorobust.datasets import glyphs, idx, mirror, official
 from biorobust.datasets.spec import DatasetSpec, Source, Split
 
 SIDE = 28
@@ -27,6 +28,8 @@ MD5 = {  # of the official files, uncompressed
         "emnist-letters-test-labels-idx1-ubyte": "dd1687ca8200da91c0dfd6321518806d",
     },
 }
+BUNDLED_SIZES = {"train": 2_600, "test": 520}
+BUNDLED_SEED = 2017
 LICENCE = "none stated; derived from NIST Special Database 19, a work of the US government"
 
 
@@ -59,6 +62,22 @@ def _shifted(data: Split, by: int) -> Split:
     return Split(np.ascontiguousarray(data.images.transpose(0, 2, 1)), data.labels + by, data.files)
 
 
+def _bundled() -> tuple[Split, Split]:
+    """Printed letters, half of them capitals, in sixteen fonts, turned, slanted, moved and blurred."""
+    rng = np.random.default_rng(BUNDLED_SEED)
+
+    def split(n: int) -> Split:
+        labels = np.arange(n) % N_CLASSES
+        return Split(np.stack([_letter(label, rng) for label in labels.tolist()]), labels, glyphs.files())
+
+    return split(BUNDLED_SIZES["train"]), split(BUNDLED_SIZES["test"])
+
+
+def _letter(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    letter = chr(ord("A" if rng.integers(2) else "a") + label)
+    return glyphs.draw(letter, rng, side=SIDE, size=rng.uniform(16, 22), max_shift=2)
+
+
 SPEC = DatasetSpec(
     name="emnist_letters",
     title="EMNIST handwritten letters",
@@ -76,6 +95,13 @@ SPEC = DatasetSpec(
             note="From a local mirror; the official files rebuilt from it have the official checksums.",
             licence=LICENCE,
             fetch=_mirror,
+        ),
+        "bundled": Source(
+            fidelity="stand-in",
+            note="A generated stand-in, not EMNIST: printed letters in the fonts that come with matplotlib, turned, "
+            "slanted, moved and blurred; its numbers cannot be compared with numbers from EMNIST.",
+            licence="MIT; fonts: Bitstream Vera licence (DejaVu) and SIL Open Font Licence (STIX)",
+            fetch=_bundled,
         ),
     },
 )

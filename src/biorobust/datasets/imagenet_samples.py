@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.datasets import mirror
+from biorobust.datasets import mirror, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split, Unreachable, no_images
 from biorobust.errors import DataError
 from biorobust.files import sha256
@@ -25,6 +25,8 @@ SHAPE = (SIDE, SIDE, 3)
 N_CLASSES = 1000
 LABELS = np.arange(0, N_CLASSES, 4)
 WORDNET_ID = re.compile(r"n\d{8}")
+BUNDLED_SIZE = 32
+BUNDLED_SEED = 2015
 LICENCE = "for non-commercial research and education only (ImageNet terms of access)"
 
 
@@ -86,6 +88,13 @@ def _mirror() -> tuple[Split, Split]:
     return train, test
 
 
+def _bundled() -> tuple[Split, Split]:
+    """Dead leaves; their labels are those of the first real samples and mean nothing."""
+    rng = np.random.default_rng(BUNDLED_SEED)
+    images = np.stack([textures.dead_leaves(rng, SIDE) for _ in range(BUNDLED_SIZE)])
+    return no_images(SHAPE), Split(images, LABELS[:BUNDLED_SIZE], {})
+
+
 SPEC = DatasetSpec(
     name="imagenet_samples",
     title="ImageNet-1k samples",
@@ -105,6 +114,13 @@ SPEC = DatasetSpec(
             "re-encoded as JPEG: for activations and pictures, not for accuracies.",
             licence=LICENCE,
             fetch=_mirror,
+        ),
+        "bundled": Source(
+            fidelity="stand-in",
+            note="A generated stand-in, not photographs: 32 pictures of overlapping discs and polygons with the "
+            "spectrum of natural images; their labels mean nothing.",
+            licence="MIT",
+            fetch=_bundled,
         ),
     },
 )

@@ -9,13 +9,19 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from biorobust.datasets import mirror, official
+import numpy as np
+from numpy.typing import NDArray
+
+from biorobust.datasets import glyphs, mirror, official, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split
 from biorobust.errors import DataError
 from biorobust.files import sha256
 
 SHAPE = (32, 32, 3)
 N_CLASSES = 10
+BUNDLED_SIZES = {"train": 2_000, "test": 500}
+BUNDLED_SEED = 2011
+BUNDLED_NOISE = 6.0  # standard deviation, of 255
 LICENCE = "for non-commercial use only (Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu and A. Ng)"
 
 MIRROR_SIZES = {"train": 16_902, "test": 3_756}
@@ -62,6 +68,31 @@ def digest(data: Split) -> str:
     return hashlib.sha256(data.images.tobytes() + data.labels.astype("uint8").tobytes()).hexdigest()
 
 
+def _bundled() -> tuple[Split, Split]:
+    """Printed digits on coloured clouds, most with neighbours at the edges, as house numbers have them."""
+    rng = np.random.default_rng(BUNDLED_SEED)
+
+    def split(n: int) -> Split:
+        labels = np.arange(n) % N_CLASSES
+        return Split(np.stack([_digit(label, rng) for label in labels.tolist()]), labels, glyphs.files())
+
+    return split(BUNDLED_SIZES["train"]), split(BUNDLED_SIZES["test"])
+
+
+def _digit(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    side = SHAPE[0]
+    before, after = (str(rng.integers(10)) if rng.uniform() < 0.5 else "" for _ in range(2))
+    ink = glyphs.draw(
+        f"{before}{label}{after}", rng, side=side, size=rng.uniform(20, 27), max_shift=2, index=len(before)
+    )
+    mask = ink[:, :, None] / 255.0
+    ground = textures.colour(rng.uniform(), rng.uniform(60, 195)) + rng.uniform(3, 15) * textures.clouds(rng, side)
+    # Lighter or darker than the ground, never equal to it.
+    figure = textures.colour(rng.uniform(), ground.mean() + rng.choice([-1, 1]) * rng.uniform(40, 110))
+    noise = rng.normal(0, BUNDLED_NOISE, size=SHAPE)
+    return textures.to_bytes(ground * (1 - mask) + figure * mask + noise)
+
+
 SPEC = DatasetSpec(
     name="svhn",
     title="SVHN house-number digits",
@@ -81,6 +112,13 @@ SPEC = DatasetSpec(
             "compared with published test accuracies.",
             licence=LICENCE,
             fetch=_mirror,
+        ),
+        "bundled": Source(
+            fidelity="stand-in",
+            note="A generated stand-in, not SVHN: printed digits in the fonts that come with matplotlib on coloured "
+            "clouds; its numbers cannot be compared with numbers from SVHN.",
+            licence="MIT; fonts: Bitstream Vera licence (DejaVu) and SIL Open Font Licence (STIX)",
+            fetch=_bundled,
         ),
     },
 )
