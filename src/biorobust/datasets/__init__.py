@@ -6,6 +6,7 @@ docs/add-a-dataset.md shows how. Importing this package loads neither torch nor 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ DATASETS: dict[str, DatasetSpec] = {
     "imagenet_samples": imagenet_samples.SPEC,
 }
 
-__all__ = ["DATASETS", "Dataset", "find", "get", "load"]
+__all__ = ["DATASETS", "Dataset", "find", "get", "load", "local_folder"]
 
 
 def find(name: str) -> DatasetSpec:
@@ -45,9 +46,9 @@ def load(path: str | Path) -> Dataset:
 def get(name: str, *, source: str, npz: Path, provenance: Path) -> dict[str, Any]:
     """Take a data set from `source` (auto | official | mirror | bundled) and write its two files.
 
-    `auto` is the mirror if its variable is set, else official, else bundled, and says on stderr which one and why; a
-    mirror that is set but bad is an error, not passed over. Returns the provenance (docs/contracts.md).
-    Raises DataError with one line that says what is wrong and what to do.
+    `auto` is the mirror if its variable is set, else official, else bundled, and says on stderr which one and why. A
+    mirror that is set but bad is an error, not passed over; one that has only other data sets is passed over.
+    Returns the provenance (docs/contracts.md). Raises DataError with one line that says what is wrong and what to do.
     """
     spec = find(name)
     if source == "auto":
@@ -57,13 +58,23 @@ def get(name: str, *, source: str, npz: Path, provenance: Path) -> dict[str, Any
     return store.write(spec, source, train, test, npz=npz, provenance=provenance)
 
 
+def local_folder(name: str) -> str | None:
+    """The variable that now names a folder from which `auto` would take the data set; None when there is none."""
+    spec = find(name)
+    if "mirror" in spec.sources and mirror.is_set() and not mirror.lacks(name, DATASETS):
+        return mirror.VARIABLE
+    variable = spec.sources["official"].variable if "official" in spec.sources else None
+    return variable if variable and os.environ.get(variable) else None
+
+
 def _auto(spec: DatasetSpec) -> tuple[str, tuple[Split, Split]]:
-    if mirror.is_set() and "mirror" in spec.sources:
-        _say(f"{spec.name}: taking the mirror, because {mirror.VARIABLE} is set")
+    folder = local_folder(spec.name)
+    if folder == mirror.VARIABLE:
+        _say(f"{spec.name}: taking the mirror, because {folder} is set")
         return "mirror", spec.sources["mirror"].fetch()
-    why = f"{mirror.VARIABLE} is not set"
+    why = f"{mirror.VARIABLE} is not set" if not mirror.is_set() else f"{mirror.VARIABLE} has no folder {spec.name}"
     if "official" in spec.sources:
-        _say(f"{spec.name}: trying the official addresses, because {why}")
+        _say(f"{spec.name}: trying {folder or 'the official addresses'}, because {why}")
         try:
             return "official", spec.sources["official"].fetch()
         except Unreachable as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.datasets import mirror, official, shapes, textures
+from biorobust.datasets import generated, mirror, official, shapes, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split
 from biorobust.files import sha256
 
@@ -29,29 +29,26 @@ def _official() -> tuple[Split, Split]:
 
 
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
-    """torchvision reads the official pickles, and only those with the official MD5: a pickle can run anything."""
+    """torchvision reads the pickles with the official MD5 and no others, which could run anything.
+
+    Raises RuntimeError when one is missing or damaged.
+    """
     from torchvision.datasets import CIFAR10
 
-    batches = {"train": dict(CIFAR10.train_list), "test": dict(CIFAR10.test_list)}
+    batches = {"train": CIFAR10.train_list, "test": CIFAR10.test_list}
     raw = folder / CIFAR10.base_folder
-    official.check_files(raw, batches["train"] | batches["test"])
-    train, test = (
-        Split(data.data, np.array(data.targets, dtype=np.int64), {name: sha256(raw / name) for name in batches[split]})
-        for split in ("train", "test")
-        for data in [CIFAR10(str(folder), train=split == "train", download=download)]
-    )
-    return train, test
+
+    def split(name: str) -> Split:
+        data = CIFAR10(str(folder), train=name == "train", download=download)
+        files = {batch: sha256(raw / batch) for batch, _ in batches[name]}
+        return Split(data.data, np.array(data.targets, dtype=np.int64), files)
+
+    return split("train"), split("test")
 
 
 def _bundled() -> tuple[Split, Split]:
     """Shapes and patterns on clouds. Every kind has its hue, scattered so widely that colour alone tells little."""
-    rng = np.random.default_rng(BUNDLED_SEED)
-
-    def split(n: int) -> Split:
-        labels = np.arange(n) % N_CLASSES
-        return Split(np.stack([_shape(label, rng) for label in labels.tolist()]), labels, {})
-
-    return split(BUNDLED_SIZES["train"]), split(BUNDLED_SIZES["test"])
+    return generated.splits(_shape, sizes=BUNDLED_SIZES, n_classes=N_CLASSES, seed=BUNDLED_SEED, files={})
 
 
 def _shape(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:

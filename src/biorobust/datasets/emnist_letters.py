@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.datasets import glyphs, idx, mirror, official
+from biorobust.datasets import generated, glyphs, idx, mirror, official
 from biorobust.datasets.spec import DatasetSpec, Source, Split
 
 SIDE = 28
@@ -64,13 +64,7 @@ def _shifted(data: Split, by: int) -> Split:
 
 def _bundled() -> tuple[Split, Split]:
     """Printed letters, half of them capitals, in sixteen fonts, turned, slanted, moved and blurred."""
-    rng = np.random.default_rng(BUNDLED_SEED)
-
-    def split(n: int) -> Split:
-        labels = np.arange(n) % N_CLASSES
-        return Split(np.stack([_letter(label, rng) for label in labels.tolist()]), labels, glyphs.files())
-
-    return split(BUNDLED_SIZES["train"]), split(BUNDLED_SIZES["test"])
+    return generated.splits(_letter, sizes=BUNDLED_SIZES, n_classes=N_CLASSES, seed=BUNDLED_SEED, files=glyphs.files())
 
 
 def _letter(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:

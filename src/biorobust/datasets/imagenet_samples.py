@@ -107,6 +107,7 @@ SPEC = DatasetSpec(
             "for activations and pictures, not for accuracies.",
             licence=LICENCE,
             fetch=_official,
+            variable=VARIABLE,
         ),
         "mirror": Source(
             fidelity="partial",

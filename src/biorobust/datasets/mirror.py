@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,15 @@ VARIABLE = "BIOROBUST_DATA_MIRROR"
 def is_set() -> bool:
     """Whether the user names a mirror (an empty variable counts as none)."""
     return bool(os.environ.get(VARIABLE))
+
+
+def lacks(name: str, known: Iterable[str]) -> bool:
+    """Whether the folder is a mirror of others of the `known` data sets, but not of this one.
+
+    A folder without any of them is rather a wrong path, for `fetch` to complain about.
+    """
+    root = Path(os.environ[VARIABLE]).expanduser()
+    return not (root / name).is_dir() and any((root / other).is_dir() for other in known)
 
 
 def fetch(name: str, *, image_shape: tuple[int, ...], n_classes: int, sizes: Mapping[str, int]) -> tuple[Split, Split]:

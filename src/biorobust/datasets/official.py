@@ -7,18 +7,16 @@ probe of all addresses at once comes first: with no network the source gives up 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import queue
 import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from biorobust.datasets.spec import Split, Unreachable
-from biorobust.errors import DataError
 
 DOWNLOADS = Path("data/work/downloads")
 PROBE_SECONDS = 6.0
@@ -46,18 +44,6 @@ def fetch(name: str, *, urls: tuple[str, ...], read: Reader) -> tuple[Split, Spl
             return read(folder, True)
     except (RuntimeError, OSError) as error:
         raise Unreachable(f"{name}: the download into {folder} failed ({_short(error)}): run it again") from None
-
-
-def check_files(folder: Path, md5: Mapping[str, str]) -> None:
-    """Raise DataError naming the first of these files in `folder` that is there with another MD5."""
-    for name, expected in md5.items():
-        if (path := folder / name).is_file() and (found := _md5(path)) != expected:
-            raise DataError(f"{path}: MD5 {found}, not the official {expected}: delete it and run again")
-
-
-def _md5(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
 
 
 def probe(name: str, urls: tuple[str, ...], *, seconds: float = PROBE_SECONDS) -> None:

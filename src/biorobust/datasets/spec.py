@@ -19,7 +19,7 @@ Fidelity = Literal["official", "re-encoded", "partial", "stand-in"]
 
 
 class Unreachable(DataError):
-    """No official address answers; `auto` then takes the bundled data instead."""
+    """No official address answers, or none is named; `auto` then takes the bundled data instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +47,14 @@ class Source:
     fidelity: `official` (equal, pixel for pixel), `re-encoded` (the same images after lossy compression), `partial`
     (a part of the official images) or `stand-in` (other images). note: one sentence that the report prints.
     fetch: gives (train, test); raises DataError, or Unreachable when only the network is to blame.
+    variable: the environment variable that names the folder this source reads, when it cannot download.
     """
 
     fidelity: Fidelity
     note: str
     licence: str
     fetch: Callable[[], tuple[Split, Split]]
+    variable: str | None = None
 
 
 @dataclass(frozen=True)

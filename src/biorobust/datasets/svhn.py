@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.datasets import glyphs, mirror, official, textures
+from biorobust.datasets import generated, glyphs, mirror, official, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split
 from biorobust.errors import DataError
 from biorobust.files import sha256
@@ -39,17 +39,18 @@ def _official() -> tuple[Split, Split]:
 
 
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
-    """torchvision reads the official .mat files and calls the digit 0, there 10, by its name."""
+    """torchvision reads the .mat files with the official MD5 and gives the digit 0, there 10, the label 0.
+
+    Raises RuntimeError when one is missing or damaged.
+    """
     from torchvision.datasets import SVHN
 
-    files = {split: SVHN.split_list[split][1] for split in ("train", "test")}
-    official.check_files(folder, {files[split]: SVHN.split_list[split][2] for split in files})
-    train, test = (
-        Split(data.data.transpose(0, 2, 3, 1), data.labels, {name: sha256(folder / name)})
-        for split, name in files.items()
-        for data in [SVHN(str(folder), split=split, download=download)]
-    )
-    return train, test
+    def split(name: str) -> Split:
+        data = SVHN(str(folder), split=name, download=download)
+        file = SVHN.split_list[name][1]
+        return Split(data.data.transpose(0, 2, 3, 1), data.labels, {file: sha256(folder / file)})
+
+    return split("train"), split("test")
 
 
 def _mirror() -> tuple[Split, Split]:
@@ -70,13 +71,7 @@ def digest(data: Split) -> str:
 
 def _bundled() -> tuple[Split, Split]:
     """Printed digits on coloured clouds, most with neighbours at the edges, as house numbers have them."""
-    rng = np.random.default_rng(BUNDLED_SEED)
-
-    def split(n: int) -> Split:
-        labels = np.arange(n) % N_CLASSES
-        return Split(np.stack([_digit(label, rng) for label in labels.tolist()]), labels, glyphs.files())
-
-    return split(BUNDLED_SIZES["train"]), split(BUNDLED_SIZES["test"])
+    return generated.splits(_digit, sizes=BUNDLED_SIZES, n_classes=N_CLASSES, seed=BUNDLED_SEED, files=glyphs.files())
 
 
 def _digit(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
