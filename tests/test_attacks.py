@@ -8,6 +8,7 @@ from torch import nn
 
 from biorobust import attack_plan, attacks
 from biorobust.attacks import fgsm, losses, records
+from biorobust.attacks.crafting import Batch
 from biorobust.errors import BiorobustError
 
 EPS = (0.0, 0.1, 0.3)
@@ -22,6 +23,10 @@ def victim():
     labels = model(images).argmax(dim=1)
     labels[:5] = (labels[:5] + 1) % 4  # the first five are wrong from the start
     return model.eval().requires_grad_(False), images, labels
+
+
+def as_batch(images, labels):
+    return Batch(images=images, labels=labels, generator=torch.Generator())
 
 
 def test_losses_equal_naive_formulas():
@@ -43,7 +48,8 @@ def test_the_names_checked_without_torch_are_those_of_the_registry():
 def test_every_registered_attack_keeps_its_promises(name, victim):
     model, images, labels = victim
     table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, batch_size=16)
-    assert tuple(table.columns) == records.COLUMNS
+    assert tuple(table.columns)[: len(records.COLUMNS)] == records.COLUMNS
+    assert set(table.columns) <= set(records.COLUMNS) | set(records.EXTRA_COLUMNS)
     assert len(table) == len(EPS) * len(images)
     assert (table["distance"] <= table["eps"] + 1e-6).all()
     assert table["verified"].all()
@@ -65,12 +71,12 @@ def test_fgsm_is_the_sign_of_the_gradient_and_takes_one_gradient_for_the_grid(vi
         calls += 1
         return losses.margin(outputs, y)
 
-    adversarial, flat = fgsm.craft(model, images, labels, loss=counted, eps=EPS)
+    crafted = fgsm.craft(model, as_batch(images, labels), loss=counted, eps=EPS)
     assert calls == 1
-    assert not flat.any()
+    assert not crafted.zero_gradient[0].any()
     x = images.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(losses.margin(model(x), labels), x)
-    for eps, changed in zip(EPS, adversarial, strict=True):
+    for eps, changed in zip(EPS, crafted.images, strict=True):
         torch.testing.assert_close(changed, (images + eps * gradient.sign()).clamp(0, 1), rtol=0, atol=1e-6)
 
 
@@ -82,8 +88,9 @@ def test_zero_gradients_are_seen_per_image_and_move_nothing(victim):
             bright = (x.flatten(1).mean(dim=1) > x.flatten(1).mean(dim=1).median()).float()
             return model(x) * bright[:, None]
 
-    adversarial, flat = fgsm.craft(Halfblind().eval(), images, labels, loss=losses.negative_output, eps=(0.2,))
-    moved = (adversarial[0] - images).abs().flatten(1).amax(dim=1) > 0
+    crafted = fgsm.craft(Halfblind().eval(), as_batch(images, labels), loss=losses.negative_output, eps=(0.2,))
+    (flat,) = crafted.zero_gradient
+    moved = (crafted.images[0] - images).abs().flatten(1).amax(dim=1) > 0
     assert 0 < flat.sum() < len(images)
     assert torch.equal(moved, ~flat)
 
@@ -111,8 +118,8 @@ def test_unknown_attacks_and_bad_images_are_refused(victim):
 def made_up(broken):
     """Records of two attacks on three images at two epsilons from broken[attack][eps][image]."""
     rows = [
-        {"attack": a, "eps": e, "index": i, "label": 0, "clean_prediction": 0, "broken": b, "zero_gradient": i == 2}
-        | {"verified": not (a == "y" and i == 0)}
+        {"attack": a, "eps": e, "index": i, "label": 0, "clean_prediction": 0, "adversarial_prediction": int(b)}
+        | {"broken": b, "zero_gradient": i == 2, "verified": not (a == "y" and i == 0)}
         for a, per_eps in broken.items()
         for e, per_image in per_eps.items()
         for i, b in enumerate(per_image)

@@ -1,27 +1,78 @@
-"""What a study attacks with: the block of params.yaml that every study's attack stage reads."""
+"""What a study attacks with: the block of params.yaml that every study's attack stage reads.
+
+A study with more to say (views of its model, an epsilon per data set, a noisy model) has a dataclass of its own that
+inherits from AttackList or AttackPlan; the stage and the runner see only what is declared here.
+"""
 
 from __future__ import annotations
 
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from biorobust.schema import count, setting
 
 # The names in the registry `biorobust.attacks.ATTACKS`, spelled here so that params.yaml is checked without torch.
-NAMES = ("fgsm-report", "fgsm-cross-entropy", "fgsm-margin")
+NAMES = (
+    "fgsm-report",
+    "fgsm-cross-entropy",
+    "fgsm-margin",
+    "pgd-report",
+    "pgd-corrected",
+    "pgd-cross-entropy",
+    "pgd-margin",
+    "pgd-report-best",
+    "pgd-corrected-best",
+    "pgd-cross-entropy-best",
+    "pgd-margin-best",
+    "pgd-targeted",
+    "deepfool-report",
+)
 
 
-@dataclass(frozen=True)
-class AttackPlan:
-    """Names in the registry of attacks, and the grid of L-infinity sizes in units of pixel intensity."""
-
-    attacks: tuple[str, ...] = setting(
-        f"a list without repeats, of {', '.join(NAMES)}",
-        lambda attacks: set(attacks) <= set(NAMES) and len(set(attacks)) == len(attacks),
+def attack_names(*views: str) -> Any:
+    """A field for names of the registry, each alone or followed by @ and one of the study's `views`."""
+    known = re.compile(f"({'|'.join(NAMES)})" + (f"(@({'|'.join(map(re.escape, views))}))?" if views else ""))
+    at = f"; each may end in {', '.join(f'@{view}' for view in views)}" if views else ""
+    return setting(
+        f"a list without repeats, of {', '.join(NAMES)}{at}",
+        lambda attacks: all(map(known.fullmatch, attacks)) and len(set(attacks)) == len(attacks),
     )
-    eps: tuple[float, ...] = setting(
+
+
+def eps_grid() -> Any:
+    """A field for L-infinity sizes in units of pixel intensity."""
+    return setting(
         "a rising list of numbers in [0, 1] that starts with 0",
         lambda eps: list(eps) == sorted(set(eps)) and eps[0] == 0 and eps[-1] <= 1,
     )
+
+
+@dataclass(frozen=True)
+class AttackList(ABC):
+    """Names in the registry of attacks; a subclass says at which sizes, and may name its views."""
+
+    attacks: tuple[str, ...] = attack_names()
+
+    @abstractmethod
+    def grid(self, dataset: str) -> tuple[float, ...]:
+        """The L-infinity sizes for images of a data set, in units of pixel intensity."""
+
+    def options(self) -> Mapping[str, Any]:
+        """Arguments of `attacks.run` beside these, such as `repeats`; they are noted in the metrics' settings."""
+        return {}
+
+
+@dataclass(frozen=True)
+class AttackPlan(AttackList):
+    """One grid of sizes for every data set."""
+
+    eps: tuple[float, ...] = eps_grid()
+
+    def grid(self, dataset: str) -> tuple[float, ...]:
+        return self.eps
 
 
 @dataclass(frozen=True)
@@ -29,3 +80,7 @@ class AttackSize:
     """How many of the fixed evaluation images are attacked."""
 
     n_images: int = count(8)
+
+    def options(self) -> Mapping[str, Any]:
+        """Arguments of `attacks.run` that say how to run it, such as `batch_size`; nothing a result may depend on."""
+        return {}

@@ -12,12 +12,14 @@ from typing import Any
 import eagerpy as ep
 import foolbox as fb
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from biorobust.attacks.crafting import Batch, Crafted
+from biorobust.attacks.gradient import OwnLoss, all_zero
 from biorobust.attacks.losses import Loss
 
 
-class OneGradientFGSM(fb.attacks.LinfFastGradientAttack):
+class OneGradientFGSM(OwnLoss, fb.attacks.LinfFastGradientAttack):
     """FGSM without random start on any loss of the outputs; `zero_gradient` tells, after a call, where it failed."""
 
     def __init__(self, loss: Loss) -> None:
@@ -25,12 +27,6 @@ class OneGradientFGSM(fb.attacks.LinfFastGradientAttack):
         self.loss = loss
         self._images: Tensor | None = None
         self._gradients: Any = None
-
-    def get_loss_fn(self, model: fb.Model, labels: ep.Tensor) -> Callable[[ep.Tensor], ep.Tensor]:
-        def summed(inputs: ep.Tensor) -> ep.Tensor:
-            return ep.astensor(self.loss(model(inputs).raw, labels.raw))
-
-        return summed
 
     def value_and_grad(self, loss_fn: Callable[[ep.Tensor], ep.Tensor], x: ep.Tensor) -> tuple[Any, ep.Tensor]:
         if self._images is not x.raw:
@@ -41,15 +37,13 @@ class OneGradientFGSM(fb.attacks.LinfFastGradientAttack):
     @property
     def zero_gradient(self) -> Tensor:
         """(B,) bool for the minibatch last attacked: images whose loss gradient is exactly zero in every pixel."""
-        return (self._gradients[1].raw == 0).flatten(1).all(dim=1)
+        return all_zero(self._gradients[1].raw)
 
 
-def craft(view: torch.nn.Module, images: Tensor, labels: Tensor, *, loss: Loss, eps: tuple[float, ...]) -> Any:
-    """Adversarial images of one minibatch for every epsilon, and where the gradient was zero.
-
-    images: (B, C, H, W) in [0, 1]. Returns ([(B, C, H, W) per eps], (B,) bool).
-    """
+def craft(view: nn.Module, batch: Batch, *, eps: tuple[float, ...], loss: Loss) -> Crafted:
+    """One step of size epsilon along the sign of the gradient of `loss`, for every epsilon."""
     attack = OneGradientFGSM(loss)
-    wrapped = fb.PyTorchModel(view, bounds=(0, 1), device=images.device)
-    _, clipped, _ = attack(wrapped, images, labels, epsilons=list(eps))
-    return clipped, attack.zero_gradient
+    wrapped = fb.PyTorchModel(view, bounds=(0, 1), device=batch.images.device)
+    _, clipped, _ = attack(wrapped, batch.images, batch.labels, epsilons=list(eps))
+    one = torch.ones_like(batch.labels)
+    return Crafted(images=clipped, zero_gradient=[attack.zero_gradient] * len(eps), step=[one] * len(eps))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from biorobust.attacks.scoring import NO_CLASS
 
 WORST_CASE = "worst-case"
 COLUMNS = (
@@ -21,15 +24,24 @@ COLUMNS = (
     "zero_gradient",
     "verified",
 )
+# Columns that only some attacks need, present when one of a run's does, and what stands there for the others.
+EXTRA_COLUMNS = {
+    "target": -1,  # class a targeted attack aims at
+    "raw_distance": np.float32("nan"),  # L-infinity size of a minimising attack's perturbation before clipping
+    "raw_fools": False,  # whether that one is misclassified
+    "fooled_share": float("nan"),  # share of the forward passes in which a noisy model misclassifies
+}
 
 
 def worst_case(records: pd.DataFrame) -> pd.DataFrame:
     """Rows `eps, index, broken`, an image being broken if any attack broke it at this epsilon or a smaller one.
 
     A perturbation of a smaller size lies within the larger ball too, so accuracy can only fall with epsilon here.
-    records: of one run and one seed.
+    records: of one run and one seed. Attacks may have epsilons of their own; they need the same images.
     """
     table = records.pivot_table(index="index", columns="eps", values="broken", aggfunc="max", sort=True)
+    if table.isna().any(axis=None):
+        raise ValueError("some images were attacked at fewer epsilons than others")
     broken = np.maximum.accumulate(table.to_numpy(dtype=bool), axis=1)
     n, eps = len(table), table.columns.to_numpy()
     return pd.DataFrame(
@@ -37,26 +49,53 @@ def worst_case(records: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def counts(records: pd.DataFrame, *, eps: tuple[float, ...]) -> dict[str, dict[str, Any]]:
+def counts(records: pd.DataFrame, *, eps: Sequence[float]) -> dict[str, dict[str, Any]]:
     """Per attack (and for the worst case) the counts that go into the metrics, for one run and one seed.
 
-    `correct` and `unverified` have one count per epsilon; `zero_gradient` counts images, whatever the epsilon.
+    `correct` and `unverified` have one count per epsilon, None where the attack was not run; `zero_gradient` counts
+    images at the attack's first epsilon. Only where there is something to count: `reached` (images that a targeted
+    attack brought to its target), `no_prediction` (outputs that are not numbers), and for a minimising attack
+    `correct_raw` (images whose perturbation before clipping is too large or does not fool), `raw_fooled` and
+    `raw_distance_median` (over images that were right and that it fools; None without any).
     """
     summary: dict[str, dict[str, Any]] = {}
     for attack, rows in records.groupby("attack", sort=False):
         at = [rows[rows["eps"] == value] for value in eps]
-        flat = at[0]["zero_gradient"]
-        right = at[0]["clean_prediction"] == at[0]["label"]
+        first = next(part for part in at if len(part))
+        flat = first["zero_gradient"]
+        right = first["clean_prediction"] == first["label"]
         summary[str(attack)] = {
-            "n": len(at[0]),
-            "correct": [int((~part["broken"]).sum()) for part in at],
+            "n": len(first),
+            "correct": _per_eps(at, ~rows["broken"]),
             "zero_gradient": int(flat.sum()),
             "zero_gradient_correct": int((flat & right).sum()),
-            "unverified": [int((~part["verified"]).sum()) for part in at],
+            "unverified": _per_eps(at, ~rows["verified"]),
+            **_only_some(rows, first, at, right),
         }
     worst = worst_case(records)
-    summary[WORST_CASE] = {
-        "n": int(records["index"].nunique()),
-        "correct": [int((~worst.loc[worst["eps"] == value, "broken"]).sum()) for value in eps],
-    }
+    at = [worst[worst["eps"] == value] for value in eps]
+    summary[WORST_CASE] = {"n": int(records["index"].nunique()), "correct": _per_eps(at, ~worst["broken"])}
     return summary
+
+
+def _per_eps(at: Sequence[pd.DataFrame], holds: pd.Series) -> list[int | None]:
+    """How many rows of each part satisfy `holds`, a column of the frame the parts were taken from."""
+    return [int(holds[part.index].sum()) if len(part) else None for part in at]
+
+
+def _only_some(rows: pd.DataFrame, first: pd.DataFrame, at: Sequence[pd.DataFrame], right: pd.Series) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    silent = rows["adversarial_prediction"] == NO_CLASS
+    if silent.any():
+        found["no_prediction"] = _per_eps(at, silent)
+    if "target" in rows and (rows["target"] >= 0).any():
+        found["reached"] = _per_eps(at, rows["adversarial_prediction"] == rows["target"])
+    if "raw_distance" in rows and rows["raw_distance"].notna().any():
+        within = rows["raw_fools"] & (rows["raw_distance"] <= rows["eps"])
+        wrong = rows["clean_prediction"] != rows["label"]
+        fooled = first[first["raw_fools"]]
+        moved = fooled.loc[right[fooled.index], "raw_distance"]
+        found["correct_raw"] = _per_eps(at, ~(within | wrong))
+        found["raw_fooled"] = len(fooled)
+        found["raw_distance_median"] = float(moved.median()) if len(moved) else None
+    return found

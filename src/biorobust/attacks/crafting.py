@@ -1,0 +1,51 @@
+"""What passes between the runner and an attack: the minibatch to attack, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One minibatch to attack.
+
+    images: float (B, C, H, W) in [0, 1]; labels: int64 (B,); targets: int64 (B,), the classes a targeted attack is to
+    reach. generator: on the CPU, for random starts; it goes on from minibatch to minibatch. judge: the model that is
+    scored, given when the best iterate is asked for.
+    """
+
+    images: Tensor
+    labels: Tensor
+    generator: torch.Generator
+    targets: Tensor | None = None
+    judge: nn.Module | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crafted:
+    """Adversarial images of one minibatch; the lists have one entry per epsilon.
+
+    images: (B, C, H, W). zero_gradient: (B,) bool, the gradient was exactly zero in every pixel where the attack began.
+    step: (B,) int64, the step the image was taken from. best: the same, from the first iterate that fooled the judge.
+    raw: (B, C, H, W), the perturbation of a minimising attack before it was clipped to any epsilon.
+    """
+
+    images: list[Tensor]
+    zero_gradient: list[Tensor]
+    step: list[Tensor]
+    best: Crafted | None = None
+    raw: Tensor | None = None
+
+
+def unless_broken(changed: Tensor, images: Tensor) -> Tensor:
+    """`changed`, but the original image (of the same (B, C, H, W)) where a pixel is not a finite number."""
+    usable = changed.isfinite().flatten(1).all(dim=1)
+    return torch.where(usable.view(-1, *[1] * (images.ndim - 1)), changed, images)
+
+
+def linf(changed: Tensor, images: Tensor) -> Tensor:
+    """L-infinity distances (B,) between two sets of images (B, C, H, W)."""
+    return (changed - images).abs().flatten(1).amax(dim=1)

@@ -1,0 +1,79 @@
+"""DeepFool in L-infinity (Moosavi-Dezfooli et al. 2016), through Foolbox: small perturbations that just fool.
+
+It runs once, whatever the epsilons; for each of them the perturbation is then clipped. On a network with jumps the
+clipped image may stop fooling, and the raw one may not fool at all, so both are handed on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import eagerpy as ep
+import foolbox as fb
+import torch
+from torch import Tensor, nn
+
+from biorobust.attacks.crafting import Batch, Crafted, linf, unless_broken
+from biorobust.attacks.gradient import all_zero
+from biorobust.attacks.scoring import predict
+
+
+class TracedDeepFool(fb.attacks.LinfDeepFoolAttack):
+    """LinfDeepFool that notes, per image, where the gradients of all candidates vanish at the clean image: (B,) bool.
+
+    It is None when every image was misclassified from the start, so that no gradient was taken.
+    """
+
+    zero_gradient: Tensor | None = None
+
+    def get_distances(self, losses: ep.Tensor, grads: ep.Tensor) -> ep.Tensor:
+        if self.zero_gradient is None:
+            self.zero_gradient = all_zero(grads.raw)
+        return super().get_distances(losses, grads)
+
+
+class _Watched(fb.criteria.Misclassification):
+    """Misclassification that notes at which of DeepFool's checks (before every step) an image was first seen fooled."""
+
+    def __init__(self, labels: Tensor, *, steps: int) -> None:
+        super().__init__(labels)
+        self.step = torch.full_like(labels, steps)
+        self._checks, self._steps = 0, steps
+
+    def __call__(self, perturbed: Any, outputs: Any) -> Any:
+        fooled = super().__call__(perturbed, outputs)
+        new = fooled.raw & (self.step == self._steps)
+        self.step[new] = min(self._checks, self._steps)
+        self._checks += 1
+        return fooled
+
+
+def craft(
+    view: nn.Module, batch: Batch, *, eps: tuple[float, ...], steps: int, candidates: int, overshoot: float
+) -> Crafted:
+    """One run of DeepFool, its perturbation clipped to every epsilon; `step` is that of the raw perturbation.
+
+    steps, candidates (classes looked at, the predicted one among them) and overshoot as in Foolbox.
+    """
+    attack = TracedDeepFool(steps=steps, candidates=candidates, overshoot=overshoot)
+    wrapped = fb.PyTorchModel(view, bounds=(0, 1), device=batch.images.device)
+    watched = _Watched(batch.labels, steps=steps)
+    raw, clipped, _ = attack(wrapped, batch.images, watched, epsilons=[None, *eps])
+    flat = torch.zeros_like(batch.labels, dtype=torch.bool) if attack.zero_gradient is None else attack.zero_gradient
+    return Crafted(images=clipped[1:], zero_gradient=[flat] * len(eps), step=[watched.step] * len(eps), raw=raw[0])
+
+
+def minimal(
+    view: nn.Module, images: Tensor, labels: Tensor, *, steps: int = 50, candidates: int = 10, overshoot: float = 0.02
+) -> tuple[Tensor, Tensor, Tensor]:
+    """DeepFool's own perturbed images, bounded by [0, 1] alone.
+
+    images: (B, C, H, W) in [0, 1]; labels: (B,) int64. Returns (adversarial images (B, C, H, W), L-infinity distances
+    (B,), success (B,) bool: the view misclassifies them). An image that is misclassified from the start comes back
+    unmoved, at distance 0 and as a success; leave those out beforehand where only broken right answers count.
+    """
+    batch = Batch(images=images, labels=labels, generator=torch.Generator())
+    crafted = craft(view, batch, eps=(), steps=steps, candidates=candidates, overshoot=overshoot)
+    assert crafted.raw is not None
+    adversarial = unless_broken(crafted.raw, images)
+    return adversarial, linf(adversarial, images), predict(view, adversarial) != labels

@@ -1,0 +1,38 @@
+"""What every gradient attack here adds to Foolbox's: a loss of one's own, and gradients that are always numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import eagerpy as ep
+import foolbox as fb
+import torch
+from torch import Tensor
+
+from biorobust.attacks.losses import Loss
+
+
+class OwnLoss:
+    """Mixin that stands before one of Foolbox's gradient attacks. `outputs`: those of the last gradient, (B, K)."""
+
+    loss: Loss
+    outputs: Tensor
+
+    def get_loss_fn(self, model: fb.Model, labels: ep.Tensor) -> Callable[[ep.Tensor], ep.Tensor]:
+        def summed(inputs: ep.Tensor) -> ep.Tensor:
+            outputs = model(inputs).raw
+            self.outputs = outputs.detach()
+            return ep.astensor(self.loss(outputs, labels.raw))
+
+        return summed
+
+    def value_and_grad(self, loss_fn: Callable[[ep.Tensor], ep.Tensor], x: ep.Tensor) -> tuple[Any, ep.Tensor]:
+        value, gradient = super().value_and_grad(loss_fn, x)  # type: ignore[misc]
+        # The sign of NaN is NaN: one such pixel would leave the ball, and with it the image.
+        return value, ep.astensor(torch.nan_to_num(gradient.raw, nan=0.0))
+
+
+def all_zero(gradient: Tensor) -> Tensor:
+    """(B,) bool: gradients (B, ...) that are exactly zero everywhere."""
+    return (gradient == 0).flatten(1).all(dim=1)

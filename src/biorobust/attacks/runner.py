@@ -1,0 +1,203 @@
+"""The one runner: it applies attacks, scores them on the model, and writes down what happened to every image.
+
+Random numbers come from the run's seed and the attack's name alone, so no result depends on which other attacks are
+asked for, and starting points do not depend on the size of the minibatches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from biorobust.attacks import records, registry
+from biorobust.attacks.crafting import Batch, Crafted, linf, unless_broken
+from biorobust.attacks.registry import Attack
+from biorobust.attacks.scoring import Score, predict, score
+from biorobust.errors import BiorobustError
+
+Views = Mapping[str, nn.Module] | None
+
+
+def run(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attacks: Sequence[str],
+    *,
+    eps: Sequence[float],
+    seed: int,
+    views: Views = None,
+    batch_size: int = 500,
+    repeats: int = 1,
+    targets: Tensor | None = None,
+) -> pd.DataFrame:
+    """Attack every image with every attack at every epsilon; rows as `records.COLUMNS`, `index` the place in `images`.
+
+    model: in eval mode with frozen parameters. images: float (N, C, H, W) in [0, 1]; labels: (N,) int64; eps:
+    L-infinity, in pixel units. attacks: names of the registry, or `name@view`. An image counts as broken when it is
+    misclassified before or after the attack. repeats: forward passes that decide this for a model with noise of its
+    own, by more than half of them (column `fooled_share`). targets: (N,) int64, what targeted attacks aim at, by
+    default the class after the label. Raises BiorobustError for an unknown attack or a view the model does not have.
+    """
+    chosen = {name: registry.get(name) for name in attacks}
+    goals = _goals(model, images, labels, targets) if any(attack.targeted for attack in chosen.values()) else None
+    _check(images, labels, goals)
+    # Where the model draws noise, an attack that judges its iterates draws more of it than one that does not.
+    source = {name: registry.iterates(name) if repeats == 1 else name for name in chosen}
+    judged = {source[name] for name, attack in chosen.items() if attack.best}
+    generators = {name: _generator(seed, name) for name in source.values()}
+    parts: list[dict[str, np.ndarray]] = []
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        for first in range(0, len(images), batch_size):
+            rows = slice(first, first + batch_size)
+            torch.manual_seed(_number(seed, "clean", first))
+            clean = score(model, images[rows], labels[rows], repeats=repeats)
+            made: dict[str, Crafted] = {}
+            for name, attack in chosen.items():
+                batch = Batch(
+                    images=images[rows],
+                    labels=labels[rows],
+                    targets=None if goals is None else goals[rows],
+                    generator=generators[source[name]],
+                    judge=model if source[name] in judged else None,
+                )
+                if source[name] not in made:
+                    torch.manual_seed(_number(seed, source[name], first))
+                    made[source[name]] = craft(attack, name, model, views, batch, eps=eps)
+                crafted = made[source[name]].best if attack.best else made[source[name]]
+                assert crafted is not None
+                torch.manual_seed(_number(seed, name, first, "score"))
+                n = len(batch.labels)
+                head = {"attack": np.full(n, name, dtype=object), "index": np.arange(first, first + n)}
+                found = _rows(model, attack, batch, crafted, clean, eps=eps, repeats=repeats)
+                parts += [head | part for part in found]
+    return _table(parts)
+
+
+def pictures(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: str,
+    *,
+    eps: Sequence[float],
+    seed: int = 0,
+    views: Views = None,
+) -> dict[str, np.ndarray]:
+    """One minibatch attacked for looking at: `images` uint8 (n_eps, n, H, W[, C]), `labels`, `predictions`, `eps`.
+
+    A targeted attack adds `targets`. Starting points are those of the first images of a `run` with the same seed.
+    """
+    chosen = registry.get(attack)
+    goals = _goals(model, images, labels, None) if chosen.targeted else None
+    batch = Batch(
+        images=images,
+        labels=labels,
+        targets=goals,
+        generator=_generator(seed, registry.iterates(attack)),
+        judge=model if chosen.best else None,
+    )
+    crafted = craft(chosen, attack, model, views, batch, eps=eps)
+    adversarial = [unless_broken(changed, images) for changed in (crafted.best or crafted).images]
+    seen = torch.stack(adversarial).mul(255).round().to(torch.uint8).cpu().numpy()
+    found = {
+        "images": seen[:, :, 0] if seen.shape[2] == 1 else seen.transpose(0, 1, 3, 4, 2),
+        "labels": labels.cpu().numpy(),
+        "predictions": torch.stack([predict(model, changed) for changed in adversarial]).cpu().numpy(),
+        "eps": np.asarray(eps),
+        "attack": np.asarray(attack),
+    }
+    return found if goals is None else found | {"targets": goals.cpu().numpy()}
+
+
+def craft(attack: Attack, name: str, model: nn.Module, views: Views, batch: Batch, *, eps: Sequence[float]) -> Crafted:
+    """One minibatch through an attack, with the gradient from its view of the model."""
+    view = model
+    if attack.view != registry.MODEL and views:
+        if attack.view not in views:
+            raise BiorobustError(f"attack {name!r}: the model has no view {attack.view!r}; it has {', '.join(views)}")
+        view = views[attack.view]
+    return attack.craft(view, batch, eps=tuple(eps))
+
+
+def _goals(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    if targets is not None:
+        return targets
+    with torch.no_grad():
+        n_classes = model(images[:1]).shape[1]
+    return (labels + 1) % n_classes
+
+
+def _check(images: Tensor, labels: Tensor, goals: Tensor | None) -> None:
+    if images.numel() and not (float(images.min()) >= 0 and float(images.max()) <= 1):
+        raise ValueError("images must lie in [0, 1]")
+    if goals is not None and (goals.shape != labels.shape or bool((goals == labels).any())):
+        raise ValueError("targets: one class per image, and never its own")
+
+
+def _number(*parts: object) -> int:
+    """A seed that depends on all of `parts`, the same in every process."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+
+
+def _generator(seed: int, name: str) -> torch.Generator:
+    # Without the view: an attack starts from the same points whatever it takes its gradient from.
+    return torch.Generator().manual_seed(_number(seed, name.partition("@")[0]))
+
+
+def _rows(
+    model: nn.Module,
+    attack: Attack,
+    batch: Batch,
+    crafted: Crafted,
+    clean: Score,
+    *,
+    eps: Sequence[float],
+    repeats: int,
+) -> list[dict[str, Any]]:
+    """The columns of a record for one minibatch, per epsilon, all but attack and index."""
+    x, y = batch.images, batch.labels
+    extra: dict[str, Tensor] = {}
+    if attack.targeted and batch.targets is not None:
+        extra["target"] = batch.targets
+    if crafted.raw is not None:
+        raw = unless_broken(crafted.raw, x)
+        extra["raw_distance"] = linf(raw, x)
+        extra["raw_fools"] = score(model, raw, y, repeats=repeats).predicted != y
+    rows = []
+    for i, size in enumerate(eps):
+        changed = unless_broken(crafted.images[i], x)
+        found = score(model, changed, y, repeats=repeats)
+        again = score(model, changed, y, repeats=repeats, batch_size=max(1, len(y) // 3))
+        broken = (clean.predicted != y) | (found.predicted != y)
+        columns = {
+            "label": y,
+            "clean_prediction": clean.predicted,
+            "adversarial_prediction": found.predicted,
+            "broken": broken,
+            "distance": linf(changed, x),
+            "step": torch.where(broken, crafted.step[i], -1),
+            "zero_gradient": crafted.zero_gradient[i],
+            "verified": again.agrees(found, repeats=repeats),
+            **extra,
+            **({"fooled_share": found.fooled_share} if repeats > 1 else {}),
+        }
+        rows.append({"eps": np.full(len(y), size)} | {key: value.cpu().numpy() for key, value in columns.items()})
+    return rows
+
+
+def _table(parts: Sequence[Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """All parts below each other; a column that only some attacks have is filled up for the others."""
+    extra = [key for key in records.EXTRA_COLUMNS if any(key in part for part in parts)]
+
+    def column(key: str) -> np.ndarray:
+        none = records.EXTRA_COLUMNS.get(key)
+        return np.concatenate([part[key] if key in part else np.full(len(part["index"]), none) for part in parts])
+
+    return pd.DataFrame({key: column(key) for key in (*records.COLUMNS, *extra)})

@@ -1,0 +1,50 @@
+"""What a model says of images, and whether it is fooled: in one forward pass, or in several where it is noisy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+NO_CLASS = -1  # the prediction of a model whose outputs are not numbers; no label equals it
+
+
+@dataclass(frozen=True)
+class Score:
+    """predicted: (B,) int64; fooled_share: (B,) float, the share of forward passes that gave another class."""
+
+    predicted: Tensor
+    fooled_share: Tensor
+
+    def agrees(self, other: Score, *, repeats: int) -> Tensor:
+        """(B,) bool: the same prediction; for several forward passes the same side of one half."""
+        if repeats == 1:
+            return self.predicted == other.predicted
+        return (self.fooled_share > 0.5) == (other.fooled_share > 0.5)
+
+
+def classes(outputs: Tensor) -> Tensor:
+    """The class with the largest output, (B,) int64; NO_CLASS where one of the outputs (B, K) is NaN."""
+    return torch.where(outputs.isnan().any(dim=1), NO_CLASS, outputs.argmax(dim=1))
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor, *, batch_size: int | None = None) -> Tensor:
+    """Classes (B,) of images (B, C, H, W) in minibatches of `batch_size`, by default in one."""
+    return torch.cat([classes(model(part)) for part in images.split(batch_size or len(images))])
+
+
+def score(
+    model: nn.Module, images: Tensor, labels: Tensor, *, repeats: int = 1, batch_size: int | None = None
+) -> Score:
+    """Whether images are misclassified: in more than half of `repeats` forward passes, each with noise of its own.
+
+    The prediction is the label where that is not so, and else the other class that was given most often.
+    """
+    said = torch.stack([predict(model, images, batch_size=batch_size) for _ in range(repeats)])
+    share = (said != labels).double().mean(dim=0)
+    votes = torch.zeros(len(labels), int(torch.max(said.max(), labels.max())) + 2, device=labels.device)
+    votes.scatter_add_(1, (said - NO_CLASS).T, torch.ones_like(votes[:, :1]).expand(-1, repeats))
+    votes.scatter_(1, (labels - NO_CLASS).unsqueeze(1), -1)
+    return Score(torch.where(share > 0.5, votes.argmax(dim=1) + NO_CLASS, labels), share)

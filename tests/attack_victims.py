@@ -1,0 +1,50 @@
+"""Small networks to attack, and images that they classify right."""
+
+import torch
+from torch import nn
+
+
+def linear(*, n_classes=4, size=5, dtype=torch.float32):
+    """A linear classifier of (N, 1, size, size) images, its images and the labels it gives them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(size * size, n_classes)).to(dtype)
+    images = torch.rand(40, 1, size, size, dtype=dtype)
+    return frozen(model), images, model(images).argmax(dim=1)
+
+
+def conv(*, n=24, dtype=torch.float32):
+    """A small convolutional network of (N, 3, 8, 8) images, its images and the labels it gives them."""
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3), nn.ReLU(), nn.Flatten()
+    ).append(nn.Linear(32, 5))
+    model = model.to(dtype)
+    images = torch.rand(n, 3, 8, 8, dtype=dtype)
+    return frozen(model), images, model(images).argmax(dim=1)
+
+
+def frozen(model):
+    return model.eval().requires_grad_(False)
+
+
+class Constant(nn.Module):
+    """The outputs of another model times 0: it has no gradient at all."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x) * 0
+
+
+class Noisy(nn.Module):
+    """A model that adds Gaussian noise of standard deviation `level` to its logits, anew in every forward pass."""
+
+    def __init__(self, model, level):
+        super().__init__()
+        self.model, self.level = model, level
+
+    def forward(self, x):
+        logits = self.model(x)
+        return logits + self.level * torch.randn(logits.shape, dtype=logits.dtype, device=logits.device)

@@ -1,0 +1,323 @@
+"""PGD: against a loop written out in float64, its steps and starts, the best iterate, targets, views."""
+
+import attack_victims as victims
+import pandas as pd
+import pytest
+import torch
+from torch.nn import functional
+
+from biorobust import attacks
+from biorobust.attacks import losses, pgd, records, registry, runner
+from biorobust.attacks.crafting import Batch
+from biorobust.errors import BiorobustError
+
+EPS = 0.05
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return victims.linear()
+
+
+@pytest.fixture(scope="module")
+def conv():
+    return victims.conv()
+
+
+def batch(images, labels, *, seed=3, judge=None, targets=None):
+    generator = torch.Generator().manual_seed(seed)
+    return Batch(images=images, labels=labels, generator=generator, judge=judge, targets=targets)
+
+
+def start_of(images, eps, *, seed=3):
+    unit = torch.rand(images.shape, generator=torch.Generator().manual_seed(seed), dtype=images.dtype)
+    return (images + eps * (2 * unit - 1)).clamp(0, 1)
+
+
+def naive_cross_entropy(z, y):
+    return sum(z[i].exp().sum().log() - z[i, y[i]] for i in range(len(y)))
+
+
+def naive_margin(z, y):
+    return sum(max(z[i, k] for k in range(z.shape[1]) if k != y[i]) - z[i, y[i]] for i in range(len(y)))
+
+
+def naive_pgd(model, images, labels, *, loss, eps, steps, step, direction=1):
+    """All iterates, the start first."""
+    iterates = [start_of(images, eps)]
+    for _ in range(steps):
+        x = iterates[-1].clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(model(x), labels), x)
+        moved = iterates[-1] + direction * step * gradient.sign()
+        iterates.append(torch.min(torch.max(moved, images - eps), images + eps).clamp(0, 1))
+    return iterates
+
+
+@pytest.mark.parametrize(
+    ("ours", "naive"), [(losses.cross_entropy, naive_cross_entropy), (losses.margin, naive_margin)]
+)
+@pytest.mark.parametrize("step", [{"rel_stepsize": 0.1}, {"abs_stepsize": 0.004}])
+def test_pgd_equals_a_loop_written_out_in_float64(ours, naive, step):
+    model, images, labels = victims.conv(n=6, dtype=torch.float64)
+    crafted = pgd.craft(model, batch(images, labels), eps=(0.02, EPS), loss=ours, steps=7, **step)
+    for eps, found in zip((0.02, EPS), crafted.images, strict=True):
+        size = step.get("abs_stepsize") or eps * step["rel_stepsize"]
+        expected = naive_pgd(model, images, labels, loss=naive, eps=eps, steps=7, step=size)[-1]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+        assert (found - images).abs().max() > eps / 2
+
+
+def test_targeted_pgd_equals_the_loop_down_the_targets_loss():
+    model, images, labels = victims.conv(n=6, dtype=torch.float64)
+    goals = (labels + 2) % 5
+    crafted = pgd.craft(
+        model,
+        batch(images, labels, targets=goals),
+        eps=(EPS,),
+        loss=losses.cross_entropy,
+        steps=7,
+        rel_stepsize=0.2,
+        targeted=True,
+    )
+    expected = naive_pgd(
+        model, images, goals, loss=naive_cross_entropy, eps=EPS, steps=7, step=0.2 * EPS, direction=-1
+    )[-1]
+    torch.testing.assert_close(crafted.images[0], expected, rtol=0, atol=1e-12)
+
+
+def test_on_a_linear_model_pgd_ends_in_the_corner_of_the_ball(linear):
+    model, images, _ = linear
+    two = victims.frozen(torch.nn.Sequential(model, torch.nn.Linear(4, 2)))  # of two classes the margin is linear
+    labels = two(images).argmax(dim=1)
+    middle = 0.3 + 0.4 * images
+    crafted = pgd.craft(two, batch(middle, labels), eps=(EPS,), loss=losses.margin, steps=40, rel_stepsize=2.5 / 40)
+    slope = two[1].weight @ model[1].weight
+    away = (slope[1] - slope[0]).sign().reshape(1, 1, 5, 5) * torch.where(labels == 0, 1, -1).reshape(-1, 1, 1, 1)
+    torch.testing.assert_close(crafted.images[0], middle + EPS * away, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", [name for name in attacks.ATTACKS if name.startswith("pgd")])
+def test_adversarial_images_stay_in_the_ball_and_in_range(name, conv):
+    model, images, labels = conv
+    found = runner.craft(
+        attacks.get(name), name, model, None, batch(images, labels, targets=(labels + 1) % 5), eps=(0.0, EPS, 0.5)
+    )
+    assert torch.equal(found.images[0], images)
+    for eps, changed in zip((0.0, EPS, 0.5), found.images, strict=True):
+        assert (changed - images).abs().max() <= eps + 1e-6
+        assert changed.min() >= 0
+        assert changed.max() <= 1
+
+
+def test_a_larger_epsilon_never_breaks_less_where_the_problem_is_convex(linear):
+    model, images, labels = linear
+    grid = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2]
+    table = attacks.run(model, images, labels, ["pgd-margin"], eps=grid, seed=0)
+    broken = table.pivot_table(index="index", columns="eps", values="broken", aggfunc="max").to_numpy(dtype=bool)
+    assert (broken[:, 1:] >= broken[:, :-1]).all()
+    assert broken[:, 0].sum() == 0
+    assert 0 < broken[:, 2].sum() < broken[:, 5].sum()
+
+
+def moved_from_start(name, images, labels, model):
+    crafted = attacks.get(name).craft(model, batch(images, labels), eps=(0.031,))
+    return (crafted.images[0] - start_of(images, 0.031)).abs().max().item()
+
+
+def test_the_reports_step_is_a_share_of_epsilon_and_the_papers_is_not(conv):
+    model, images, labels = conv
+    assert moved_from_start("pgd-report", images, labels, model) == pytest.approx(40 * 0.003 * 0.031, rel=1e-3)
+    assert moved_from_start("pgd-corrected", images, labels, model) > 1.5 * 0.031  # right across the ball
+    one = {"eps": (0.5,), "loss": losses.cross_entropy, "steps": 5}
+    for step, reach in (({"rel_stepsize": 0.01}, 5 * 0.005), ({"abs_stepsize": 0.01}, 5 * 0.01)):
+        crafted = pgd.craft(model, batch(images, labels), **one, **step)
+        assert (crafted.images[0] - start_of(images, 0.5)).abs().max().item() == pytest.approx(reach, rel=1e-3)
+    with pytest.raises(ValueError, match="relative to epsilon or absolute"):
+        pgd.craft(model, batch(images, labels), **one, rel_stepsize=0.01, abs_stepsize=0.01)
+
+
+def test_the_best_iterate_is_the_first_that_fools_and_carries_its_number():
+    model, images, labels = victims.conv(dtype=torch.float64)
+    plan = {"loss": losses.cross_entropy, "steps": 20}
+    crafted = pgd.craft(model, batch(images, labels, judge=model), eps=(EPS,), abs_stepsize=0.01, **plan)
+    iterates = naive_pgd(model, images, labels, eps=EPS, step=0.01, **plan)
+    fooled = torch.stack([model(x).argmax(dim=1) != labels for x in iterates[:-1]])
+    first = torch.where(fooled.any(dim=0), fooled.int().argmax(dim=0), 20)
+    assert torch.equal(crafted.best.step[0], first)
+    assert len(first.unique()) > 3
+    expected = torch.stack([iterates[k][i] for i, k in enumerate(first)])
+    torch.testing.assert_close(crafted.best.images[0], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["pgd-report", "pgd-corrected", "pgd-margin"])
+def test_the_best_iterate_never_leaves_more_images_unbroken_than_the_last(name, conv):
+    _, images, labels = conv
+    model = victims.frozen(Jumpy())
+    labels = model(images).argmax(dim=1)
+    table = attacks.run(model, images, labels, [name, f"{name}-best"], eps=(0.0, 0.02, EPS), seed=0)
+    wide = table.pivot_table(index=["eps", "index"], columns="attack", values="broken", aggfunc="max")
+    assert (wide[f"{name}-best"] >= wide[name]).all()
+    assert wide[f"{name}-best"].sum() > wide[name].sum()  # on this network PGD walks past its successes
+    best = table[(table["attack"] == f"{name}-best") & table["broken"]]
+    assert best["step"].min() < 40
+    assert (table.loc[~table["broken"], "step"] == -1).all()
+    assert set(table.loc[(table["attack"] == name) & table["broken"], "step"]) == {40}
+    # One set of iterates serves both: alone they come out the same.
+    alone = attacks.run(model, images, labels, [f"{name}-best"], eps=(0.0, 0.02, EPS), seed=0)
+    pd.testing.assert_frame_equal(
+        alone, table[table["attack"] == f"{name}-best"].reset_index(drop=True), check_exact=True
+    )
+
+
+class Jumpy(torch.nn.Module):
+    """Logits that swing with the mean of the image, so that walking uphill passes in and out of a class."""
+
+    def forward(self, x):
+        phase = 900 * x.flatten(1).mean(dim=1)
+        return torch.stack([phase.sin(), phase.cos(), 0.9 - 0 * phase], dim=1)
+
+
+def test_targets_are_reached_and_counted(linear):
+    model, images, labels = linear
+    table = attacks.run(model, images, labels, ["pgd-targeted", "fgsm-margin"], eps=(0.0, 0.5), seed=0)
+    aimed = table[table["attack"] == "pgd-targeted"]
+    assert (aimed["target"] == (aimed["label"] + 1) % 4).all()
+    assert (table.loc[table["attack"] == "fgsm-margin", "target"] == -1).all()
+    counted = records.counts(table, eps=(0.0, 0.5))
+    reached = ((aimed["adversarial_prediction"] == aimed["target"]) & (aimed["eps"] == 0.5)).sum()
+    assert counted["pgd-targeted"]["reached"] == [0, reached]
+    assert reached > 0.8 * len(images)
+    assert "reached" not in counted["fgsm-margin"]
+
+    given = (labels + 2) % 4
+    table = attacks.run(model, images, labels, ["pgd-targeted"], eps=(0.5,), seed=0, targets=given, batch_size=15)
+    assert table["target"].tolist() == given.tolist()
+    assert (table["adversarial_prediction"] == table["target"]).mean() > 0.8
+    with pytest.raises(ValueError, match="never its own"):
+        attacks.run(model, images, labels, ["pgd-targeted"], eps=(0.5,), seed=0, targets=labels)
+    shown = attacks.pictures(model, images[:3], labels[:3], "pgd-targeted", eps=(0.0, 0.5))
+    assert shown["targets"].tolist() == ((labels[:3] + 1) % 4).tolist()
+
+
+ALL_PGD = [name for name in attacks.ATTACKS if name.startswith("pgd")]
+
+
+def test_starts_are_of_the_seed_and_the_attack_alone(conv):
+    model, images, labels = conv
+
+    def run(names, *, seed=0, batch_size=10):
+        return attacks.run(model, images, labels, names, eps=(0.0, EPS), seed=seed, batch_size=batch_size)
+
+    state = torch.get_rng_state()
+    together = run([*ALL_PGD, "fgsm-margin"])
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's random numbers are left alone
+    for name in ALL_PGD:
+        torch.rand(3)
+        alone = run([name])
+        of_it = together.loc[together["attack"] == name, alone.columns].reset_index(drop=True)
+        pd.testing.assert_frame_equal(alone, of_it, check_exact=True)
+    first, same, other = (
+        attacks.pictures(model, images, labels, "pgd-report", eps=(EPS,), seed=seed)["images"] for seed in (0, 0, 1)
+    )
+    assert (first == same).all()
+    assert not (first == other).all()
+
+
+def test_starts_do_not_depend_on_the_size_of_the_minibatches(conv):
+    _, images, labels = conv
+    dead = victims.frozen(victims.Constant(conv[0]))
+    generator = torch.Generator().manual_seed(3)
+
+    def craft(rows):
+        part = Batch(images=images[rows], labels=labels[rows], generator=generator)
+        return pgd.craft(dead, part, eps=(EPS,), loss=losses.margin, steps=1, rel_stepsize=0.1).images[0]
+
+    parts = torch.cat([craft(slice(0, 7)), craft(slice(7, 9)), craft(slice(9, 24))])
+    torch.testing.assert_close(parts, start_of(images, EPS), rtol=0, atol=1e-7)
+
+
+def test_one_start_serves_every_epsilon_and_view(conv):
+    model, images, labels = conv
+    views = {"dead": victims.frozen(victims.Constant(model))}
+    table = attacks.run(
+        model, images, labels, ["pgd-margin@dead", "pgd-report@dead"], eps=(EPS, 0.1), seed=0, views=views
+    )
+    assert table["zero_gradient"].all()
+    for name in ("pgd-margin", "pgd-report"):  # without a gradient an attack stays where it starts
+        unit = 2 * torch.rand(images.shape, generator=runner._generator(0, name)) - 1
+        for eps in (EPS, 0.1):
+            started = ((images + eps * unit).clamp(0, 1) - images).abs().flatten(1).amax(dim=1)
+            rows = table[(table["attack"] == f"{name}@dead") & (table["eps"] == eps)]
+            torch.testing.assert_close(torch.tensor(rows["distance"].to_numpy()), started, rtol=0, atol=1e-6)
+
+
+class Cycles(torch.nn.Module):
+    """Like a recurrent network: the class is decided by the mean of two passes, and the first can be had alone."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.first = model
+
+    def forward(self, x):
+        return (self.first(x) + self.first(x.flip(-1))) / 2
+
+
+def test_views_give_the_gradient_and_the_model_the_score(conv):
+    _, images, _ = conv
+    model = victims.frozen(Cycles(conv[0]))
+    labels = model(images).argmax(dim=1)
+    views = {"first": model.first}
+    names = ["fgsm-cross-entropy", "fgsm-cross-entropy@first", "pgd-margin-best", "pgd-margin-best@first"]
+    table = attacks.run(model, images, labels, names, eps=(0.0, EPS), seed=0, views=views)
+    assert table["attack"].unique().tolist() == names
+    assert not table.loc[table["eps"] == 0, "broken"].any()
+    broken = table[table["eps"] == EPS].groupby("attack")["broken"].mean()
+    assert broken["pgd-margin-best"] > broken["pgd-margin-best@first"] > 0  # the model's own gradient is the better one
+    for name in names:
+        view = model.first if name.endswith("@first") else model
+        made = attacks.get(name).craft(view, batch(images, labels, judge=model), eps=(EPS,))
+        if name.startswith("fgsm"):
+            said = model(made.images[0]).argmax(dim=1)
+            rows = table[(table["attack"] == name) & (table["eps"] == EPS)]
+            assert rows["adversarial_prediction"].tolist() == said.tolist()
+    with pytest.raises(BiorobustError, match="'pgd-margin@last': the model has no view 'last'; it has first"):
+        attacks.run(model, images, labels, ["pgd-margin@last"], eps=(EPS,), seed=0, views=views)
+    without = attacks.run(conv[0], images, labels, ["fgsm-margin@first"], eps=(EPS,), seed=0)  # a control has no views
+    plain = attacks.run(conv[0], images, labels, ["fgsm-margin"], eps=(EPS,), seed=0)
+    assert without["distance"].equals(plain["distance"])
+    assert "from the view 'first'" in attacks.about("fgsm-margin@first")
+
+
+def test_the_judge_of_the_best_iterate_is_the_model_not_the_view(conv):
+    model, images, labels = conv
+    view = victims.frozen(torch.nn.Sequential(model, torch.nn.Linear(5, 5)))
+    table = attacks.run(
+        model, images, labels, ["pgd-margin-best@other", "pgd-margin@other"], eps=(0.2,), seed=0, views={"other": view}
+    )
+    wide = table.pivot_table(index="index", columns="attack", values="broken", aggfunc="max")
+    assert (wide["pgd-margin-best@other"] >= wide["pgd-margin@other"]).all()
+    best = table[(table["attack"] == "pgd-margin-best@other") & table["broken"]]
+    assert (best["adversarial_prediction"] != best["label"]).all()
+
+
+def test_the_gradient_at_an_epsilon_of_zero_is_that_of_the_image(conv):
+    model, images, labels = conv
+
+    marked = images.clone()
+    marked[:, 0, 0, 0] = 0.5
+
+    class DeadWhereUntouched(torch.nn.Module):
+        def forward(self, x):
+            return model(x) * (x[:, :1, 0, 0] != 0.5).float()
+
+    table = attacks.run(DeadWhereUntouched().eval(), marked, labels, ["pgd-margin"], eps=(0.0, EPS), seed=0)
+    assert table.loc[table["eps"] == 0, "zero_gradient"].all()
+    assert not table.loc[table["eps"] == EPS, "zero_gradient"].any()
+
+
+def test_the_registry_says_which_iterates_an_attack_reads():
+    assert registry.iterates("pgd-margin-best@first") == "pgd-margin@first"
+    assert registry.iterates("fgsm-margin") == "fgsm-margin"
+    assert attacks.get("pgd-margin@first").view == "first"
+    naive = functional.cross_entropy(torch.eye(2), torch.tensor([0, 1]), reduction="sum")
+    assert attacks.get("pgd-corrected").craft.keywords["loss"](torch.eye(2), torch.tensor([0, 1])) == naive
