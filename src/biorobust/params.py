@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from biorobust.cnnf import params as cnnf
 from biorobust.errors import ParamsError
 from biorobust.hebbian import params as hebbian
 from biorobust.schema import build, count, one_of, unknown
@@ -25,10 +26,10 @@ T = TypeVar("T")
 PARAMS_FILE = Path("params.yaml")
 SCALES = ("tiny", "laptop", "cpu", "gpu", "paper")
 SOURCES = ("auto", "official", "mirror", "bundled")
-STUDIES = {"hebbian": hebbian}
+STUDIES = {"hebbian": hebbian, "cnnf": cnnf}
 RUN_NAME = re.compile(r"[a-z0-9-]+")
 # A run's name is also the name of files: these would overlap with those of other stages.
-RESERVED = re.compile(r"(attack|weights|adversarial)-.*")
+RESERVED = re.compile(r"(attack|weights|adversarial|steps|noise|reconstructions)-.*")
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,8 @@ def _runs(raw: object, group: str, kind: type) -> dict[str, object]:
 def _one_place_each(study: Any) -> None:
     """A knob that stood both in a method's block and in its size could be set twice, with one of them ignored."""
     for key, cls in study.SIZES.items():
+        if key not in study.BLOCKS:  # a size of a run list, whose runs hold the science themselves
+            continue
         both = {f.name for f in dataclasses.fields(cls)} & {f.name for f in dataclasses.fields(study.BLOCKS[key])}
         if both:
             raise ParamsError(f"{key}.{', '.join(sorted(both))}: stands in the method's block and in its size")

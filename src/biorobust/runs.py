@@ -23,6 +23,8 @@ ARCHITECTURES = {
     "hebbian-classifier": ("biorobust.hebbian.classifier", "build"),
     "simple-conv": ("biorobust.hebbian.controls", "build_simple_conv"),
     "end-to-end": ("biorobust.hebbian.controls", "build_end_to_end"),
+    "cnnf-two-block": ("biorobust.cnnf.network", "build_two_block"),
+    "cnnf-original": ("biorobust.cnnf.network", "build_original"),
 }
 
 

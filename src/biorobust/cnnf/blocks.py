@@ -6,6 +6,7 @@ weights. So InsNorm acts on the pooled map, and what leaves a block downwards is
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +30,19 @@ class BlockMemory(NamedTuple):
     reconstruction: Tensor | Unpooled | None
 
 
-class ConvBlock(nn.Module):
+class Block(nn.Module, ABC):
+    """Weights and all that follows them up to the next weights."""
+
+    @abstractmethod
+    def feedforward(self, x: Tensor, memory: BlockMemory | None = None) -> tuple[Tensor, BlockMemory]:
+        """Upwards; memory None: the first pass over these images."""
+
+    @abstractmethod
+    def feedback(self, y: Tensor, memory: BlockMemory) -> tuple[Tensor, BlockMemory]:
+        """Downwards, from what should have come out of the block to what should have gone in."""
+
+
+class ConvBlock(Block):
     """3x3 convolution, InsNorm, bias, AdaReLU and, with `pool`, 2x2 AdaPool: (B, C, H, W) -> (B, C', h, w).
 
     fuse: pool first (`biorobust.cnnf.pooled`), the same numbers for less work; False composes the layers.
@@ -63,8 +76,8 @@ class ConvBlock(nn.Module):
         y, _ = self.norm.feedback(y)
         if self.fuse:
             size = (memory.drive.shape[-2], memory.drive.shape[-1])
-            unpooled, gate = pooled.feedback(y, memory.gate, size=size)
-            return memory._replace(gate=gate, reconstruction=unpooled)
+            unpooled, choice = pooled.feedback(y, memory.gate, size=size)
+            return memory._replace(gate=choice, reconstruction=unpooled)
         pool = memory.pool
         if self.pool is not None:
             y, pool = self.pool.feedback(y, pool)
@@ -91,7 +104,7 @@ class ConvBlock(nn.Module):
         return self.bias.feedforward(self.norm.feedforward(memory.drive)[0])[0].relu()
 
 
-class DenseBlock(nn.Module):
+class DenseBlock(Block):
     """Linear layer, bias and, with `gate`, AdaReLU: (B, N) or (B, C, H, W) with N numbers each -> (B, N')."""
 
     def __init__(self, n_in: int, n_out: int, *, gate: bool, residual: float, subtract_bias: bool = True) -> None:
@@ -127,5 +140,3 @@ def rows(memory: Any, chosen: slice) -> Any:
         parts = [rows(part, chosen) for part in memory]
         return type(memory)(*parts) if hasattr(memory, "_fields") else tuple(parts)
     return memory
-
-

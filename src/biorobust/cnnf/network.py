@@ -6,13 +6,13 @@ goes forward from there. With T = 0 this is the plain CNN.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from biorobust.cnnf.blocks import BlockMemory, ConvBlock, DenseBlock, rows
+from biorobust.cnnf.blocks import Block, BlockMemory, ConvBlock, DenseBlock, rows
 from biorobust.cnnf.pooled import Unpooled
 
 READOUTS = ("average", "last")
@@ -46,7 +46,7 @@ class FeedbackNetwork(nn.Module):
 
     def __init__(
         self,
-        blocks: list[nn.Module],
+        blocks: Sequence[Block],
         *,
         cycles: int,
         residual: float,
@@ -67,15 +67,20 @@ class FeedbackNetwork(nn.Module):
         self.cycles, self.residual, self.ind, self.readout = cycles, residual, ind, readout
         self.image_shape = image_shape
 
+    @property
+    def stack(self) -> tuple[Block, ...]:
+        """The blocks from the pixels up."""
+        return cast(tuple[Block, ...], tuple(self.blocks))
+
     def first_pass(self, images: Tensor) -> State:
         """images: float (B, C, H, W) in [0, 1]. Raises ValueError for another shape, NaN and infinite values."""
         if images.ndim != 4 or tuple(images.shape[1:]) != tuple(self.image_shape):
             wanted = ", ".join(map(str, self.image_shape))
             raise ValueError(f"images are {tuple(images.shape)}: this network takes (B, {wanted})")
-        if not bool(images.sum().isfinite()):
+        if not bool(images.detach().sum().isfinite()):
             raise ValueError("images hold NaN or infinite values")
         x, feature, memories = images * 2 - 1, images, []
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(self.stack):
             feature = x if index == self.ind else feature
             x, memory = block.feedforward(x)
             memories.append(memory)
@@ -86,11 +91,11 @@ class FeedbackNetwork(nn.Module):
         memories = list(state.memories)
         y = state.logits
         for index in reversed(range(self.ind, len(self.blocks))):
-            y, memories[index] = self.blocks[index].feedback(y, memories[index])
+            y, memories[index] = self.stack[index].feedback(y, memories[index])
         feature = x = torch.lerp(state.feature, y, self.residual)
         for index in range(self.ind, len(self.blocks)):
             reconstruction = memories[index].reconstruction
-            x, memory = self.blocks[index].feedforward(x, memories[index])
+            x, memory = self.stack[index].feedforward(x, memories[index])
             memories[index] = memory._replace(reconstruction=reconstruction)
         return State(x, feature, y, tuple(memories))
 
@@ -98,19 +103,25 @@ class FeedbackNetwork(nn.Module):
         """What feedback made of the activation of any convolutional block; one below the inner feature is reached by
         taking feedback on downwards from h', through the gates of the first pass.
         """
-        assert state.reconstruction is not None
-        y = state.reconstruction
-        memory = state.memories[block]
+        found, y = state.memories[block].reconstruction, state.reconstruction
         for index in reversed(range(block, self.ind)):
-            memory = self.blocks[index].imagine(y, state.memories[index])
-            y = self.blocks[index].descend(memory) if index > block else y
-        return memory.reconstruction
+            lower = self.stack[index]
+            assert isinstance(lower, ConvBlock)
+            assert y is not None
+            memory = lower.imagine(y, state.memories[index])
+            found = memory.reconstruction
+            y = lower.descend(memory) if index > block else y
+        if found is None:
+            raise ValueError("no feedback has arrived yet: run a cycle first")
+        return found
 
     def pixels(self, state: State) -> Tensor:
         """Feedback taken on to the pixels, (B, C, H, W): unnormalised, so only the pattern means something."""
         y = state.reconstruction
+        if y is None:
+            raise ValueError("no feedback has arrived yet: run a cycle first")
         for index in reversed(range(self.ind)):
-            y, _ = self.blocks[index].feedback(y, state.memories[index])
+            y, _ = self.stack[index].feedback(y, state.memories[index])
         return y
 
     def states(self, images: Tensor) -> list[State]:
@@ -125,7 +136,7 @@ class FeedbackNetwork(nn.Module):
         return logits[-1] if self.readout == "last" or len(logits) == 1 else logits.mean(dim=0)
 
     def forward(self, images: Tensor, return_cycles: bool = False) -> Tensor:
-        """(B, K) logits of the readout, or with `return_cycles` (T + 1, B, K) those of the first pass and each cycle."""
+        """Logits (B, K) of the readout; with `return_cycles` (T + 1, B, K) of every cycle, first pass included."""
         state = self.first_pass(images)
         logits = [state.logits]
         for _ in range(self.cycles):
@@ -157,14 +168,12 @@ class TwoBlock(FeedbackNetwork):
     ) -> None:
         channels, height, wide = image_shape
         options = {"residual": residual, "subtract_bias": subtract_bias}
-        blocks: list[nn.Module] = [
+        blocks: list[Block] = [
             ConvBlock(channels, width, pool=True, fuse=fuse, **options),  # type: ignore[arg-type]
             ConvBlock(width, 2 * width, pool=True, fuse=fuse, **options),  # type: ignore[arg-type]
             DenseBlock(2 * width * (height // 4) * (wide // 4), n_classes, gate=False, **options),  # type: ignore[arg-type]
         ]
-        super().__init__(
-            blocks, cycles=cycles, residual=residual, ind=ind, readout=readout, image_shape=image_shape
-        )
+        super().__init__(blocks, cycles=cycles, residual=residual, ind=ind, readout=readout, image_shape=image_shape)
 
 
 class CNNF(FeedbackNetwork):
@@ -190,13 +199,11 @@ class CNNF(FeedbackNetwork):
         options = {"residual": residual, "subtract_bias": subtract_bias}
         convolutions = [(channels, 16, False), (16, 32, False), (32, 32, True), (32, 64, True)]
         dense = [(64 * (height // 4) * (wide // 4), 1000, True), (1000, 128, True), (128, n_classes, False)]
-        blocks: list[nn.Module] = [
+        blocks: list[Block] = [
             *(ConvBlock(a, b, pool=pool, fuse=fuse, **options) for a, b, pool in convolutions),  # type: ignore[arg-type]
             *(DenseBlock(a, b, gate=gate, **options) for a, b, gate in dense),  # type: ignore[arg-type]
         ]
-        super().__init__(
-            blocks, cycles=cycles, residual=residual, ind=ind, readout=readout, image_shape=image_shape
-        )
+        super().__init__(blocks, cycles=cycles, residual=residual, ind=ind, readout=readout, image_shape=image_shape)
 
 
 class FirstPass(nn.Module):
@@ -211,7 +218,7 @@ class FirstPass(nn.Module):
 
 
 def attack_views(model: nn.Module) -> dict[str, nn.Module]:
-    """"first": gradients through the first pass only, the original's weaker attack."""
+    """ "first": gradients through the first pass only, the original's weaker attack."""
     assert isinstance(model, FeedbackNetwork)
     return {"first": FirstPass(model).eval()}
 

@@ -6,7 +6,7 @@ image (inner feature, block 1, block 2) and what the first pass made of the clea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -107,13 +107,13 @@ def _reconstruction(
     feedback on downwards.
     """
     pooling = [
-        index
-        for index, block in enumerate(network.blocks)
+        (index, block)
+        for index, block in enumerate(network.stack)
         if isinstance(block, ConvBlock) and block.pool is not None
     ]
     targets = {
-        f"block{number}": (index, network.blocks[index].activation(clean.memories[index]))
-        for number, index in enumerate(pooling, start=1)
+        f"block{number}": (index, block.activation(clean.memories[index]))
+        for number, (index, block) in enumerate(pooling, start=1)
     }
     feature = clean.feature
     if detach:
@@ -146,9 +146,7 @@ def build(
         assert isinstance(model, FeedbackNetwork)
         clean = None if images == "perturbed" else x
         perturbed = None if images == "clean" else perturb(model, x, y)
-        parts, logits = terms(
-            model, clean, perturbed, y, weights=weights, cycle_clean=cycle_clean, detach=detach
-        )
+        parts, logits = terms(model, clean, perturbed, y, weights=weights, cycle_clean=cycle_clean, detach=detach)
         return sum(parts.values(), logits.new_zeros(())), logits, parts
 
     return compute

@@ -72,7 +72,7 @@ class _FirstPass(Function):
 
 
 class _LaterPass(Function):
-    """The same with gates by feedback: x, bias, feedback at `place` (0 where there is none), place -> y, place, open."""
+    """The same with gates by feedback (`hidden`, at `place`, 0 where there is none) -> y, place, open."""
 
     @staticmethod
     def forward(

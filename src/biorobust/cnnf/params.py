@@ -1,0 +1,200 @@
+"""Parameters of the CNN-F study: one frozen dataclass per block of params.yaml, and what they say about one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from biorobust.attack_plan import AttackPlan, AttackSize, attack_names
+from biorobust.errors import ParamsError
+from biorobust.schema import count, one_of, positive, setting
+
+if TYPE_CHECKING:
+    from biorobust.params import Params
+
+
+def _share() -> Any:
+    return setting("a number in [0, 1]", lambda value: 0 <= value <= 1)
+
+
+def _not_negative() -> Any:
+    return setting("a number of 0 or more", lambda value: value >= 0)
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """T cycles with residual step r (Huang et al. 2020, section 2); T = 0 is a plain CNN."""
+
+    cycles: int = count(0)
+    residual: float = _share()
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The plain CNN: a network without cycles has no knob."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Network, objective and optimiser that all runs of the study share."""
+
+    network: str = one_of("two-block", "original")
+    ind: int = count(0)
+    readout: str = one_of("average", "last")
+    bias_feedback: str = one_of("subtract", "identity")
+    weight_first: float = _not_negative()
+    weight_cycles: float = _not_negative()
+    weight_feature: float = _not_negative()
+    weight_block1: float = _not_negative()
+    weight_block2: float = _not_negative()
+    weight_clean: float = _not_negative()
+    detach: bool = setting("true or false", lambda _: True)
+    learning_rate: float = positive()
+    momentum: float = setting("a number in [0, 1)", lambda value: 0 <= value < 1)
+    weight_decay: float = _not_negative()
+    power: float = positive()
+    clip_norm: float = positive()
+    batch_size: int = count()
+    validate: bool = setting("true or false", lambda _: True)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise that is trained on, unless a run has a level of its own, and evaluated on."""
+
+    kind: str = one_of("gaussian", "uniform", "salt-and-pepper")
+    level: float = _share()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    levels: tuple[float, ...] = setting(
+        "a rising list of numbers in [0, 1] that starts with 0",
+        lambda levels: list(levels) == sorted(set(levels)) and levels[0] == 0 and levels[-1] <= 1,
+    )
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """PGD on the first pass, for runs that train on adversarial images (the original's protocol); pixel units."""
+
+    eps: float = _share()
+    step: float = positive()
+    steps: int = count()
+
+
+@dataclass(frozen=True)
+class Attack(AttackPlan):
+    attacks: tuple[str, ...] = attack_names("first", "model")
+
+
+@dataclass(frozen=True)
+class DataSize:
+    n_train: int = count(32)
+    width: int = count()
+
+
+@dataclass(frozen=True)
+class RunSize:
+    epochs: int = count()
+    seeds: int = count()
+
+
+@dataclass(frozen=True)
+class EvaluationSize:
+    n_test: int = count(32)
+    n_images: int = count(6)
+
+
+@dataclass(frozen=True)
+class NetworkRun:
+    method: str = one_of("cnnf", "cnn")
+    images: str = one_of("clean", "noisy", "both", "adversarial")
+
+
+@dataclass(frozen=True)
+class VariantRun:
+    method: str = one_of("cnnf_fixed", "cnnf_long")
+    images: str = one_of("clean", "noisy", "both", "adversarial")
+    cycle_clean: bool = setting("true or false", lambda _: True)
+    noise_level: float = _share()
+
+
+BLOCKS = {
+    "cnnf": Feedback,
+    "cnn": Plain,
+    "cnnf_fixed": Feedback,
+    "cnnf_long": Feedback,
+    "cnnf_training": Training,
+    "cnnf_noise": Noise,
+    "cnnf_evaluation": Evaluation,
+    "cnnf_adversarial": Adversarial,
+    "cnnf_attack": Attack,
+}
+SIZES = {
+    "cnnf_training": DataSize,
+    "cnnf": RunSize,
+    "cnn": RunSize,
+    "cnnf_fixed": RunSize,
+    "cnnf_long": RunSize,
+    "cnnf_grid": RunSize,
+    "cnnf_evaluation": EvaluationSize,
+    "cnnf_attack": AttackSize,
+}
+RUNS = {"cnnf_runs": NetworkRun, "cnnf_variants": VariantRun, "cnnf_grid": Feedback}
+NETWORKS = ("cnnf_runs",)  # run lists whose runs have checkpoints, are attacked and compared
+EVALUATED = ("cnnf_runs", "cnnf_variants", "cnnf_grid")  # those whose predictions are compared
+ATTACK = "cnnf_attack"
+DATASET = "emnist_letters"
+
+
+def check_runs(runs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Names are unique in the study, and a plain CNN's images make sense; raises ParamsError naming the run."""
+    names = [name for group in EVALUATED for name in runs[group]]
+    for name in names:
+        if names.count(name) > 1:
+            raise ParamsError(f"run {name!r}: named in two run lists (params.yaml)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one run is, with the lists of params.yaml resolved. images: which halves of a minibatch are trained on."""
+
+    cycles: int
+    residual: float
+    images: str
+    cycle_clean: bool
+    noise_level: float
+    epochs: int
+    seeds: int
+
+
+def plan(name: str, settings: Params) -> Plan:
+    """The run of that name in any list. Raises ParamsError naming the runs there are."""
+    level = settings.block("cnnf_noise", Noise).level
+    images, cycle_clean, method = "both", True, "cnnf_grid"
+    if name in settings.runs["cnnf_grid"]:
+        feedback = settings.run("cnnf_grid", name, Feedback)
+    elif name in settings.runs["cnnf_variants"]:
+        variant = settings.run("cnnf_variants", name, VariantRun)
+        images, cycle_clean, level = variant.images, variant.cycle_clean, variant.noise_level
+        method = variant.method
+        feedback = settings.block(method, Feedback)
+    elif name in settings.runs["cnnf_runs"]:
+        run = settings.run("cnnf_runs", name, NetworkRun)
+        images, method = run.images, run.method
+        feedback = Feedback(cycles=0, residual=0.0) if method == "cnn" else settings.block(method, Feedback)
+    else:
+        known = ", ".join(run for group in EVALUATED for run in settings.runs[group])
+        raise ParamsError(f"run {name!r}: unknown; known are {known}")
+    size = settings.size(method, RunSize)
+    return Plan(
+        cycles=feedback.cycles,
+        residual=feedback.residual,
+        images=images,
+        cycle_clean=cycle_clean,
+        noise_level=level,
+        epochs=size.epochs,
+        seeds=size.seeds,
+    )

@@ -1,0 +1,259 @@
+"""Train and evaluate one run of the CNN-F study: `python -m stages.train_cnnf cnn-feedback` (or a grid cell: t1-r3)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biorobust import params, work
+from biorobust.cnnf.params import (
+    Adversarial,
+    DataSize,
+    Evaluation,
+    EvaluationSize,
+    Noise,
+    Plan,
+    Training,
+    plan,
+)
+from biorobust.devices import pick
+from biorobust.files import write_csv, write_npz, write_parquet
+from stages.common import run_info, stage_main
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from biorobust.cnnf.network import FeedbackNetwork
+
+PREDICTIONS = Path("data/predictions/cnnf")
+DATASET = "emnist_letters"
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", help="an entry of cnnf_runs, cnnf_variants or cnnf_grid in params.yaml")
+    name = parser.parse_args(argv).run
+    settings = params.load()
+    chosen = plan(name, settings)
+    with run_info(f"train_cnnf@{name}"):
+        train(name, settings=settings, chosen=chosen)
+
+
+def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
+    """Train one network per seed and evaluate it; write checkpoints, metrics, curves, predictions and pictures."""
+    import pandas as pd
+    import torch
+
+    from biorobust import datasets, results, runs, training
+    from biorobust.cnnf import blocks, evaluation, layers, losses, network, noise, objective, pooled
+    from biorobust.cnnf import training as cnnf_training
+    from biorobust.tensors import as_tensors
+
+    device = pick()
+    shared = settings.block("cnnf_training", Training)
+    noise_ = settings.block("cnnf_noise", Noise)
+    adversarial = settings.block("cnnf_adversarial", Adversarial)
+    size = settings.size("cnnf_training", DataSize)
+    dataset = datasets.load(f"data/datasets/{DATASET}.npz")
+    data = as_tensors(dataset, n_train=size.n_train, device=device)
+    kept = ~data.held_out if shared.validate else torch.ones_like(data.held_out)
+    images, labels = data.train_images[kept], data.train_labels[kept]
+    batch_size = data.batch_size(shared.batch_size)
+    n_steps = chosen.epochs * -(-len(labels) // batch_size)
+    config = cnnf_training.new_config(
+        shared, chosen, n_classes=data.n_classes, width=size.width, image_size=data.image_size
+    )
+    architecture = f"cnnf-{shared.network}"
+    shown = cnnf_training.shown(
+        shared,
+        chosen,
+        noise_=noise_,
+        adversarial=adversarial,
+        config=config,
+        batch_size=batch_size,
+        n_train=len(labels),
+    )
+    tests = Tests(settings, data=data, order=torch.from_numpy(dataset.evaluation.copy()).to(device))
+    sha256 = results.dataset_entry(DATASET)["sha256"]
+    models, entries, states = {}, [], []
+    tables: dict[str, list[Any]] = {"epochs": [], "steps": [], "noise": [], "confusion": [], "predictions": []}
+    for seed in range(settings.seed, settings.seed + chosen.seeds):
+        torch.manual_seed(seed)
+        model = runs.new(architecture, config).to(device)
+        assert isinstance(model, network.FeedbackNetwork)
+        key = {**shown, **config, "seed": seed, "data": sha256, "device": device}
+        modules = (training, cnnf_training, objective, network, blocks, pooled, layers, noise)
+        # Not named by the run: the headline and the grid cell of the same settings are one training.
+        states.append(work.state_path(f"cnnf-seed{seed}", key, code=modules))
+        fitted = cnnf_training.fit(
+            model,
+            images,
+            labels,
+            settings=shared,
+            plan=chosen,
+            noise_=noise_,
+            adversarial=adversarial,
+            batch_size=batch_size,
+            seed=seed,
+            state=states[-1],
+            label=f"{name}, seed {seed}",
+        )
+        found = tests.of(model, seed=seed)
+        for table, rows in found.tables.items():
+            tables[table] += rows
+        schedule: dict[str, Any] = {"learning_rate": shared.learning_rate, "power": shared.power, "n_steps": n_steps}
+        tables["epochs"] += [{"seed": seed, **row} for row in fitted.history]
+        tables["steps"] += [{"seed": seed, **row} for row in losses.step_curve(fitted.steps, **schedule)]
+        entry = results.seed_entry(
+            seed, found.predictions, tests.labels, diverged=fitted.diverged, trained_above=evaluation.TRAINED_ABOVE
+        )
+        # A reading may lose the clean letters by design: a network that learned either half is trained.
+        best = max(entry["accuracy"], found.numbers["noisy_accuracy"])
+        entry["under_trained"] = best <= evaluation.TRAINED_ABOVE
+        fall = losses.loss_numbers(fitted, epochs=chosen.epochs, **schedule)
+        validation = tests.tuning(model, data.train_images[~kept], data.train_labels[~kept])
+        entries.append(entry | found.numbers | fall | validation)
+        models[seed] = model
+        if seed == settings.seed:
+            write_npz(results.METRICS / f"pictures/reconstructions-{name}.npz", tests.pictures(model))
+    runs.save(name, models, architecture=architecture, configs=dict.fromkeys(models, config))
+    results.write_curves(name, tables["epochs"])
+    results.write_curves(f"steps-{name}", tables["steps"])
+    results.write_curves(f"noise-{name}", tables["noise"])
+    write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(tables["confusion"]))
+    write_parquet(PREDICTIONS / f"{name}.parquet", pd.concat(tables["predictions"], ignore_index=True))
+    results.write_run(
+        "train",
+        name,
+        study="cnnf",
+        scale=settings.scale,
+        dataset=DATASET,
+        settings=shown | tests.shown,
+        accuracy=results.over_seeds(entries),
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        **results.per_seed(entries),
+    )
+    work.finish(states)
+
+
+class Found:
+    """What the tests say of one network: counted predictions (N,) on clean images, numbers and rows of tables."""
+
+    def __init__(self, predictions: Tensor, numbers: dict[str, Any], tables: Mapping[str, list[Any]]) -> None:
+        self.predictions, self.numbers, self.tables = predictions, numbers, tables
+
+
+class Tests:
+    """The test images, clean and under every level of noise, and what is measured on them."""
+
+    def __init__(self, settings: params.Params, *, data: Any, order: Tensor) -> None:
+        from biorobust.cnnf import evaluation
+        from biorobust.training import as_float
+
+        self.noise = settings.block("cnnf_noise", Noise)
+        self.levels = settings.block("cnnf_evaluation", Evaluation).levels
+        size = settings.size("cnnf_evaluation", EvaluationSize)
+        self.chosen = order[: size.n_test]
+        self.n_images = min(size.n_images, len(self.chosen))
+        self.n_classes = data.n_classes
+        self.labels = data.test_labels[self.chosen]
+        every = as_float(data.test_images)
+
+        def noisy(level: float) -> Tensor:
+            return evaluation.noisy(every, kind=self.noise.kind, level=level)[self.chosen]
+
+        self.halves = {"clean": every[self.chosen], "noisy": noisy(self.noise.level)}
+        self.by_level = {level: noisy(level)[: self.n_images] for level in self.levels}
+        self.shown = {
+            "evaluation_noise_kind": self.noise.kind,
+            "evaluation_noise_level": self.noise.level,
+            "n_test": len(self.chosen),
+            "n_images": self.n_images,
+        }
+
+    def of(self, model: FeedbackNetwork, *, seed: int) -> Found:
+        """Everything the contract lists for one network."""
+        import pandas as pd
+
+        from biorobust.cnnf import evaluation
+
+        logits = {half: evaluation.cycle_logits(model, images) for half, images in self.halves.items()}
+        counted = {half: model.read(each).argmax(dim=1) for half, each in logits.items()}
+        right = {half: predictions == self.labels for half, predictions in counted.items()}
+        numbers = evaluation.noisy_numbers(right["noisy"])
+        numbers["noisy_minus_clean"] = (right["noisy"].double().mean() - right["clean"].double().mean()).item()
+        for half in evaluation.HALVES:
+            numbers |= evaluation.accuracies(logits[half], self.labels, half=half)
+        few = {half: images[: self.n_images] for half, images in self.halves.items()}
+        numbers |= evaluation.feedback_entry(model, few)
+        sizes = {"clean": ("none", 0.0), "noisy": ("noise", self.noise.level)}
+        predictions = [
+            pd.DataFrame(
+                {
+                    "seed": seed,
+                    "attack": sizes[half][0],
+                    "eps": sizes[half][1],
+                    "index": self.chosen.cpu().numpy(),
+                    "label": self.labels.cpu().numpy(),
+                    "prediction": counted[half].cpu().numpy(),
+                }
+            )
+            for half in evaluation.HALVES
+        ]
+        tables = {
+            "noise": self._noise_rows(model, seed=seed),
+            "confusion": self._confusion_rows(counted, seed=seed),
+            "predictions": predictions,
+        }
+        return Found(counted["clean"], numbers, tables)
+
+    def _noise_rows(self, model: FeedbackNetwork, *, seed: int) -> list[dict[str, Any]]:
+        from biorobust.cnnf import evaluation
+
+        rows = []
+        for level, images in self.by_level.items():
+            said = evaluation.readouts(evaluation.cycle_logits(model, images))
+            labels = self.labels[: self.n_images]
+            counts = {name: int((each == labels).sum()) for name, each in said.items()}
+            rows.append({"seed": seed, "level": level, "n": len(labels), **counts})
+        return rows
+
+    def _confusion_rows(self, counted: Mapping[str, Tensor], *, seed: int) -> list[dict[str, Any]]:
+        from biorobust.cnnf import evaluation
+
+        rows = []
+        for half, predictions in counted.items():
+            table = evaluation.confusion(predictions, self.labels, n_classes=self.n_classes)
+            for label, predicted in table.nonzero().tolist():
+                count = int(table[label, predicted])
+                row = {"seed": seed, "images": half, "label": label, "predicted": predicted, "count": count}
+                rows.append(row)
+        return rows
+
+    def tuning(self, model: FeedbackNetwork, images: Tensor, labels: Tensor) -> dict[str, float]:
+        """Accuracies on training images that were held out; nothing where none were."""
+        from biorobust.cnnf import evaluation
+        from biorobust.training import as_float
+
+        if not len(images):
+            return {}
+        clean = as_float(images)
+        given = {"": clean, "noisy_": evaluation.noisy(clean, kind=self.noise.kind, level=self.noise.level)}
+        said = {half: model.read(evaluation.cycle_logits(model, each)) for half, each in given.items()}
+        right = {half: logits.argmax(dim=1) == labels for half, logits in said.items()}
+        return {f"{half}tuning_accuracy": each.double().mean().item() for half, each in right.items()}
+
+    def pictures(self, model: FeedbackNetwork) -> dict[str, Any]:
+        """The first letters of the evaluation list, clean and noisy, with their reconstructions."""
+        from biorobust.cnnf import evaluation
+
+        n = evaluation.N_PICTURES
+        versions = [images[:n] for images in self.halves.values()]
+        found = evaluation.pictures(model, versions, versions[0])
+        return found | {"labels": self.labels[:n].cpu().numpy(), "index": self.chosen[:n].cpu().numpy()}
+
+
+if __name__ == "__main__":
+    stage_main(main)
