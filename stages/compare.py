@@ -6,10 +6,11 @@ The per-image records stay out of git; these counts are all that paired interval
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from biorobust import params
 from biorobust.errors import BiorobustError
@@ -18,10 +19,13 @@ from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 RECORDS = Path("data/attacks")
 COMPARE = Path("reports/metrics/compare")
 CLEAN = "none"
+AGAIN = "delete it and run `dvc repro`"
+PREDICTED = ["seed", "attack", "eps", "index", "label", "prediction"]
 COLUMNS = ["seed", "attack", "eps", "index", "label", "clean_prediction", "broken"]
 
 
@@ -47,28 +51,75 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("study", choices=sorted(params.STUDIES))
     study = parser.parse_args(argv).study
     settings = params.load()
-    runs = [run for group in params.STUDIES[study].NETWORKS for run in settings.runs[group]]
+    module = params.STUDIES[study]
+    runs = [run for group in module.NETWORKS for run in settings.runs[group]]
+    predicted = [run for group in getattr(module, "EVALUATED", ()) for run in settings.runs[group]]
     with run_info(f"compare@{study}"):
-        compare(study, runs=runs)
+        compare(study, runs=runs, predicted=predicted)
 
 
-def compare(study: str, *, runs: list[str]) -> None:
-    """Write the paired counts of every two of `runs`, the earlier one as a; records of other runs are left unread."""
+def compare(study: str, *, runs: list[str], predicted: Sequence[str] = ()) -> None:
+    """Write the paired counts of every two of `runs`, the earlier one as a; records of other runs are left unread.
+
+    predicted: runs that keep their predictions on clean and noisy images beside their attack records. Every two of
+    them are compared on these, which are more images than are attacked.
+    """
     import pandas as pd
 
+    rows = _paired({run: read_predictions(RECORDS / study / "predictions" / f"{run}.parquet") for run in predicted})
+    attacked = _paired({run: read_correct(RECORDS / study / f"{run}.parquet") for run in runs})
+    rows += [row for row in attacked if not (predicted and row["attack"] == CLEAN)]
+    columns = ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
+    write_csv(COMPARE / f"{study}.csv", pd.DataFrame(rows, columns=columns))
+
+
+def _paired(correct: dict[str, Correct]) -> list[dict[str, Any]]:
+    """A row of counts per two runs, cell and seed they have in common."""
     from biorobust.analysis.paired import paired_counts
 
-    correct = {run: read_correct(RECORDS / study / f"{run}.parquet") for run in runs}
-    rows = []
-    for a, b in combinations(runs, 2):
+    rows: list[dict[str, Any]] = []
+    for a, b in combinations(correct, 2):
         _same_images(a, correct[a], b, correct[b])
         shared = [seed for seed in correct[a].seeds if seed in correct[b].seeds]
         for attack, eps in correct[a].cells:
             for seed in shared:
                 counts = paired_counts(correct[a].right[attack, eps, seed], correct[b].right[attack, eps, seed])
                 rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
-    columns = ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
-    write_csv(COMPARE / f"{study}.csv", pd.DataFrame(rows, columns=columns))
+    return rows
+
+
+def read_predictions(path: Path) -> Correct:
+    """What a run's predictions get right: attack `none` at eps 0, and `noise` at its level.
+
+    Raises BiorobustError when the file is missing or damaged, or when its cells do not hold the same images.
+    """
+    import numpy as np
+
+    table = _read(path, PREDICTED).sort_values("index", kind="stable")
+    index = np.unique(table["index"].to_numpy())
+    right: dict[tuple[str, float, int], np.ndarray] = {}
+    for (attack, eps, seed), part in table.groupby(["attack", "eps", "seed"], sort=True):
+        if not np.array_equal(part["index"].to_numpy(), index):
+            raise BiorobustError(
+                f"{path}: {attack} at eps {eps:g}, seed {seed} has other images than the rest: {AGAIN}"
+            )
+        right[str(attack), float(eps), int(seed)] = (part["prediction"] == part["label"]).to_numpy()
+    return Correct(index=index, right=right)
+
+
+def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow
+
+    if not path.exists():
+        raise BiorobustError(f"{path} is missing: run `dvc repro` to make it")
+    try:
+        table = pd.read_parquet(path, columns=columns)
+    except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
+        raise BiorobustError(f"{path} is no attack record ({' '.join(str(error).split())[:120]}): {AGAIN}") from None
+    if table.empty:
+        raise BiorobustError(f"{path} holds no images: {AGAIN}")
+    return table
 
 
 def read_correct(path: Path) -> Correct:
@@ -77,20 +128,10 @@ def read_correct(path: Path) -> Correct:
     Raises BiorobustError when the file is missing or damaged, or when its cells do not hold the same images.
     """
     import numpy as np
-    import pandas as pd
-    import pyarrow
 
     from biorobust.attacks.records import WORST_CASE, worst_case
 
-    again = "delete it and run `dvc repro`"
-    if not path.exists():
-        raise BiorobustError(f"{path} is missing: run `dvc repro` to make it")
-    try:
-        records = pd.read_parquet(path, columns=COLUMNS)
-    except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
-        raise BiorobustError(f"{path} is no attack record ({' '.join(str(error).split())[:120]}): {again}") from None
-    if records.empty:
-        raise BiorobustError(f"{path} holds no images: {again}")
+    records = _read(path, COLUMNS)
     # Sorted, so that the order of a record's rows carries nothing.
     cells = sorted((str(attack), float(eps)) for attack, eps in records[["attack", "eps"]].drop_duplicates().to_numpy())
     records = records.sort_values("index", kind="stable")
@@ -100,14 +141,14 @@ def read_correct(path: Path) -> Correct:
     def keep(attack: str, eps: float, seed: int, images: np.ndarray, correct: np.ndarray) -> None:
         if not np.array_equal(images, index):
             raise BiorobustError(
-                f"{path}: {attack} at eps {eps:g}, seed {seed} has other images than the rest: {again}"
+                f"{path}: {attack} at eps {eps:g}, seed {seed} has other images than the rest: {AGAIN}"
             )
         right[attack, eps, seed] = correct
 
     for seed, of_seed in records.groupby("seed"):
         parts = {(str(key[0]), float(key[1])): part for key, part in of_seed.groupby(["attack", "eps"])}
         if set(parts) != set(cells):
-            raise BiorobustError(f"{path}: seed {seed} lacks an attack or an epsilon that others have: {again}")
+            raise BiorobustError(f"{path}: seed {seed} lacks an attack or an epsilon that others have: {AGAIN}")
         clean = parts[cells[0]]
         unbroken = (clean["clean_prediction"] == clean["label"]).to_numpy()
         keep(CLEAN, 0.0, int(seed), clean["index"].to_numpy(), unbroken)

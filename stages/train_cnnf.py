@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from biorobust import params, work
 from biorobust.cnnf.params import (
+    EVALUATED,
     Adversarial,
     DataSize,
     Evaluation,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from biorobust.cnnf.network import FeedbackNetwork
 
-PREDICTIONS = Path("data/predictions/cnnf")
+PREDICTIONS = Path("data/attacks/cnnf/predictions")
 DATASET = "emnist_letters"
 
 
@@ -37,7 +38,8 @@ def main(argv: list[str] | None = None) -> None:
     name = parser.parse_args(argv).run
     settings = params.load()
     chosen = plan(name, settings)
-    with run_info(f"train_cnnf@{name}"):
+    group = next(group for group in EVALUATED if name in settings.runs[group])
+    with run_info(f"train_{group.removesuffix('_runs')}@{name}"):
         train(name, settings=settings, chosen=chosen)
 
 
