@@ -1,14 +1,20 @@
-"""A small checkout with made-up metrics, drawn and tabulated but not yet rendered: where the report's tests start."""
+"""A small checkout with made-up metrics, drawn and tabulated but not yet rendered: where the report's tests start.
+
+A checkout holds one study, so that its tests stay as they are when another study comes; `only` registers it alone.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import patch
 
-from fake_metrics import write_metrics
+import fake_metrics
+import yaml
 
 from biorobust.files import write_json
 from biorobust.reporting import claim_file, snapshot
@@ -16,34 +22,53 @@ from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.figures import figure
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.source import sources
-from biorobust.reporting.study import STUDIES, hebbian, read_params
+from biorobust.reporting.study import STUDIES, read_params
 from stages import tables
 
 ROOT = Path(__file__).resolve().parent.parent
+# Who makes up the metrics of a study.
+WRITERS: dict[str, Callable[..., None]] = {"hebbian": fake_metrics.write_metrics}
+
+
+@contextmanager
+def only(study: str) -> Iterator[None]:
+    """Inside the block the project has no other study."""
+    with patch.dict(STUDIES, {study: STUDIES[study]}, clear=True):
+        yield
 
 
 def write_checkout(
     root: Path,
     *,
+    study: str = "hebbian",
     scale: str = "paper",
-    fidelity: str = "official",
-    seeds: tuple[int, ...] = (0, 1, 2),
-    fewer: Mapping[str, int] | None = None,
     change: Callable[[Path], None] = lambda metrics: None,
+    **given: object,
 ) -> Path:
-    """Templates, claims and params of this repository with the metrics of `write_metrics`, then `change`d."""
+    """Templates, params and a study's claims of this repository with made-up metrics, then `change`d.
+
+    `given`: further options of the study's writer, such as its seeds.
+    """
     shutil.copytree(ROOT / "reports/templates", root / "reports/templates")
-    shutil.copy(ROOT / "reports/claims.yaml", root / "reports/claims.yaml")
+    (root / "reports/claims.yaml").write_text(claims_of(study))
     params = re.sub(r"(?m)^scale: \w+", f"scale: {scale}", (ROOT / "params.yaml").read_text())
     (root / "params.yaml").write_text(params)
     (root / "dvc.lock").write_text(
         "stages:\n  download@mnist:\n    outs:\n    - {path: data/datasets/mnist.npz, md5: 0a1b}\n"
     )
-    write_metrics(root / "reports/metrics", scale=scale, fidelity=fidelity, seeds=seeds, fewer=fewer)
+    WRITERS[study](root / "reports/metrics", scale=scale, **given)
     change(root / "reports/metrics")
-    for position, stage in enumerate(hebbian(read_params(root / "params.yaml")).stages()):
+    for position, stage in enumerate(STUDIES[study](read_params(root / "params.yaml")).stages()):
         write_json(root / f"reports/run_info/{stage}.json", run_info(stage, seconds=90.0 + position))
     return root
+
+
+def claims_of(study: str) -> str:
+    """This repository's claims.yaml with the claims of one study."""
+    text = (ROOT / "reports/claims.yaml").read_text()
+    content = yaml.safe_load(text)
+    content["claims"] = [claim for claim in content["claims"] if claim["study"] == study]
+    return text.split("\nrecipes:")[0] + "\n" + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def run_info(stage: str, *, seconds: float) -> dict[str, object]:
@@ -53,9 +78,9 @@ def run_info(stage: str, *, seconds: float) -> dict[str, object]:
     return noted | machine | {"commit": "c0ffee", "modified": True}
 
 
-def record(root: Path, source: Path, name: str) -> Path:
+def record(root: Path, source: Path, name: str, *, study: str = "hebbian") -> Path:
     """Make a snapshot of the checkout `source` in `root`."""
-    return snapshot.create(name, root=root, source=source, studies=["hebbian"], commit="d" * 40).path
+    return snapshot.create(name, root=root, source=source, studies=[study], commit="d" * 40).path
 
 
 def draw_and_tabulate(root: Path) -> None:
@@ -83,7 +108,7 @@ def text(html: str) -> str:
 
 def ledger_verdicts(summary: str) -> dict[str, str]:
     """Claim -> verdict word as the ledgers of summary.md print it."""
-    return dict(re.findall(r"^\| ([A-Z]\d) \|.*\| [+~×?○·] ([a-z ]+): ", summary, flags=re.MULTILINE))
+    return dict(re.findall(r"^\| ([A-Z]\d+[a-z]?) \|.*\| [+~×?○·] ([a-z ]+): ", summary, flags=re.MULTILINE))
 
 
 def judged(root: Path) -> list[Judged]:

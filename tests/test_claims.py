@@ -25,7 +25,7 @@ CLAIMS = ROOT / "reports" / "claims.yaml"
 
 @pytest.fixture(scope="module")
 def claims() -> list[Claim]:
-    return load(CLAIMS)
+    return [claim for claim in load(CLAIMS) if claim.study == "hebbian"]
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ ATTACKED = {"accuracy": "{run}", "attack": "fgsm"}
         (in_claim(requires={"train/{run}": "sise"}), "'sise' is not one of size"),
         (in_claim(statement=""), "T1.statement: '' has the wrong type"),
         (in_claim(parts=[]), "T1.parts: need at least one part that counts"),
-        (in_claim(readings=[]), "T1: only {run} and {weights} can be filled in"),
+        (in_claim(readings=[]), "T1: 'run' cannot be filled in: it is not among the names, and there are no readings"),
         (in_part(counts=False), "T1.parts: need at least one part that counts"),
         (in_part(rule="guess"), "T1, part 1.rule: 'guess' is not one of number, order"),
         (in_part("reported"), "T1, part 1: a number needs a reported value"),
@@ -168,7 +168,16 @@ ATTACKED = {"accuracy": "{run}", "attack": "fgsm"}
         (in_part(at=["strong"]), "'strong' is no epsilon"),
         (in_part("at"), "accuracy under attack needs `at`"),
         (in_part(quantity=CLEAN), "`at` is for accuracy under attack"),
-        (in_part(quantity={"accuracy": "{net}", "attack": "fgsm"}), "only {run} and {weights} can be filled in"),
+        (in_part(quantity={"accuracy": "{net}", "attack": "fgsm"}), "'net' cannot be filled in: it is not among the"),
+        (in_part(quantity=ATTACKED | {"on": "noisy"}), "attacked images are clean ones; give attack or on"),
+        (
+            in_part("at", quantity=CLEAN | {"on": "blurred"}, reported=0.5),
+            "on: 'blurred' is not one of clean",
+        ),
+        (
+            in_part("at", "reported", rule="order", quantity=CLEAN, against=CLEAN | {"on": "noisy"}),
+            "order needs the same images for both",
+        ),
         (in_part(quantity={"accuracy": "a", "attack": "b", "eps": 1}), "quantity: key: 'eps' is not one of"),
         (in_part(quantity={"value": "share"}), "quantity.of: missing key"),
         (in_part(quantity={"attack": "fgsm"}), "quantity: need exactly one of accuracy"),

@@ -8,6 +8,7 @@ nothing about another place; with its interval or the words around it, it must b
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from report_checkout import ROOT, judged, ledger_verdicts, ready, text, verdicts
+from report_checkout import ROOT, judged, ledger_verdicts, only, ready, text, verdicts
 
 from biorobust.files import read_json, write_csv, write_json, write_npz
 from biorobust.reporting.claims import verdict_counts
@@ -133,6 +134,12 @@ class Places(HTMLParser):
                 table.row.append(said)
         if tag == "table":
             self.tables.pop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    with only("hebbian"):
+        yield
 
 
 @pytest.fixture(scope="module")

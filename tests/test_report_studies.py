@@ -72,6 +72,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     there = write_checkout(tmp_path / "there")
     root = write_checkout(tmp_path / "here", scale="laptop", seeds=(0,))
     record(root, there, "big-run")
+    for name in [name for name in STUDIES if name != "hebbian"]:
+        monkeypatch.delitem(STUDIES, name)
     monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",)))
     add_toy(root)
     tables.write(root)

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 SOURCES = ("report text", "notebook", "original paper", "ours")
 RULES = ("number", "order", "no difference", "figure")
 PAIRED = ("order", "no difference")
+# Test images on which accuracy may be asked without an attack; "noisy" for studies whose stages measure it.
+IMAGES = ("clean", "noisy")
 # What a quantity may be, and the keys it has besides.
 QUANTITIES = {
-    "accuracy": {"attack"},  # of a run; on clean test images where no attack is named
+    "accuracy": {"attack", "on"},  # of a run; on clean test images where nothing else is named
     "zero_gradient_correct": {"attack"},  # share of images that are right and have an exactly zero gradient
     "curve_distance": {"attack", "published"},  # largest gap, over epsilon, between mean and published accuracy
     "value": {"of"},  # a number logged per seed in a metrics file such as pretrain/normal
@@ -21,12 +25,11 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to understand a claim: the run and the weights that stand for its {run} and {weights}."""
+    """One way to understand a claim. `names`: what stands for its {run} and other placeholders."""
 
     name: str
     words: str
-    run: str
-    weights: str
+    names: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,15 @@ class Published:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something measured. `of`: a run, or for a logged value the metrics file it stands in; `key`: which value."""
+    """Something measured. `of`: a run, or for a logged value the metrics file it stands in; `key`: which value.
+
+    `on`: the test images of an accuracy, one of IMAGES.
+    """
 
     kind: str
     of: str
     attack: str | None = None
+    on: str = "clean"
     key: str | None = None
     published: Published | None = None
 
@@ -87,17 +94,19 @@ class Claim:
     checks: tuple[Check, ...]
 
     def under(self, reading: Reading | None) -> tuple[Check, ...]:
-        """The checks with the runs of a reading filled in."""
-        names = {"run": reading.run, "weights": reading.weights} if reading else {}
+        """The checks with the names of a reading filled in. Raises KeyError for a placeholder that it does not name."""
+        names = reading.names if reading else {}
         return tuple(_filled(check, names) for check in self.checks)
 
 
 def _filled(check: Check, names: Mapping[str, str]) -> Check:
     def quantity(value: Quantity) -> Quantity:
-        return dataclasses.replace(value, of=value.of.format(**names))
+        fields = {field: getattr(value, field) for field in ("of", "attack", "on", "key")}
+        filled: dict[str, Any] = {field: text.format(**names) for field, text in fields.items() if text}
+        return dataclasses.replace(value, **filled)
 
     def wanted(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {key: value.format(**names) if isinstance(value, str) else value for key, value in settings.items()}
+        return {key: _setting(value, names) if isinstance(value, str) else value for key, value in settings.items()}
 
     return dataclasses.replace(
         check,
@@ -105,3 +114,9 @@ def _filled(check: Check, names: Mapping[str, str]) -> Check:
         against=quantity(check.against) if check.against else None,
         requires=tuple((file.format(**names), wanted(settings)) for file, settings in check.requires),
     )
+
+
+def _setting(value: str, names: Mapping[str, str]) -> Any:
+    """A setting of a recipe; what a reading fills in is read as YAML, so that "false" and "3" are no texts."""
+    filled = value.format(**names)
+    return filled if filled == value else yaml.safe_load(filled)

@@ -13,7 +13,18 @@ from typing import Any
 import yaml
 
 from biorobust.errors import BiorobustError
-from biorobust.reporting.claim import PAIRED, QUANTITIES, RULES, SOURCES, Check, Claim, Published, Quantity, Reading
+from biorobust.reporting.claim import (
+    IMAGES,
+    PAIRED,
+    QUANTITIES,
+    RULES,
+    SOURCES,
+    Check,
+    Claim,
+    Published,
+    Quantity,
+    Reading,
+)
 from biorobust.reporting.study import STUDIES
 
 CLAIMS_FILE = Path("reports/claims.yaml")
@@ -43,19 +54,24 @@ def _claims(raw: object) -> list[Claim]:
     recipes = {name: _block(entry, f"recipes.{name}") for name, entry in top["recipes"].items()}
     readings = {}
     for name, entry in top["readings"].items():
-        fields = _block(entry, f"readings.{name}", needed={"words": str, "run": str, "weights": str})
-        readings[name] = Reading(name=name, **fields)
+        words = _block(entry, f"readings.{name}")
+        others = dict.fromkeys(set(words) - {"words"}, str)
+        fields = _block(words, f"readings.{name}", needed={"words": str}, optional=others)
+        readings[name] = Reading(name=name, words=fields.pop("words"), names=fields)
     claims = [_claim(entry, i, readings, recipes, published) for i, entry in enumerate(top["claims"])]
     for i, claim in enumerate(claims):
         if claim.id in {other.id for other in claims[:i]}:
             raise ClaimsError(f"{claim.id}: stands there twice")
         for reading in claim.readings or (None,):
             try:
-                claim.under(reading)
-            except (KeyError, IndexError, ValueError):
+                filled = claim.under(reading)
+            except (KeyError, IndexError, ValueError) as error:
+                missing = f" of {reading.name}" if reading else ", and there are no readings"
                 raise ClaimsError(
-                    f"{claim.id}: only {{run}} and {{weights}} can be filled in, and need readings"
+                    f"{claim.id}: {error} cannot be filled in: it is not among the names{missing}"
                 ) from None
+            for quantity in (q for check in filled for q in (check.quantity, check.against) if q):
+                _known(quantity.on, IMAGES, f"{claim.id}: on")
     return claims
 
 
@@ -156,6 +172,7 @@ def _fitting(rule: str, quantity: Quantity, against: Quantity | None, fields: Ma
         "a number has nothing to stand against": rule == "number" and against is not None,
         f"{rule} needs the accuracy of two runs under the same attack": rule in PAIRED
         and (against is None or {quantity.kind, against.kind} != {"accuracy"} or quantity.attack != against.attack),
+        f"{rule} needs the same images for both": rule in PAIRED and against is not None and quantity.on != against.on,
         f"{rule} needs both published curves or none": rule in PAIRED
         and (
             ("reported" in fields) != ("reported_against" in fields) or not isinstance(fields.get("reported", ""), str)
@@ -178,7 +195,7 @@ def _quantity(raw: Mapping[str, Any], where: str, published: Mapping[str, Publis
     if len(kinds) != 1:
         raise ClaimsError(f"{where}: need exactly one of {', '.join(QUANTITIES)}")
     kind = kinds[0]
-    optional = {"attack"} if kind == "accuracy" else set()
+    optional = QUANTITIES[kind] if kind == "accuracy" else set()
     fields = _block(
         raw,
         where,
@@ -190,7 +207,11 @@ def _quantity(raw: Mapping[str, Any], where: str, published: Mapping[str, Publis
     curve = None
     if kind == "curve_distance":
         curve = published[_known(fields["published"], published, f"{where}.published")]
-    return Quantity(kind=kind, of=fields[kind], attack=fields.get("attack"), published=curve)
+    if {"attack", "on"} <= fields.keys():
+        raise ClaimsError(f"{where}: attacked images are clean ones; give attack or on")
+    return Quantity(
+        kind=kind, of=fields[kind], attack=fields.get("attack"), on=fields.get("on", "clean"), published=curve
+    )
 
 
 def _reported(

@@ -78,10 +78,14 @@ def measure(check: Check, metrics: Metrics, *, study: str) -> Measured:
 def _paired(check: Check, metrics: Metrics, *, study: str) -> Measured:
     assert check.against is not None
     a, b, path = check.quantity.of, check.against.of, f"compare/{study}.csv"
-    attack = check.quantity.attack or "none"
-    per_seed = metrics.pair(study, a, b, attack=attack, eps=check.eps or 0.0)
+    attack, eps = check.quantity.attack or "none", check.eps or 0.0
+    at = f" under {attack} at eps {eps:g}" if check.eps is not None else ""
+    if check.quantity.on == "noisy":
+        # Every run of a study is tested under one noise, and its settings say at which level.
+        settings = _file(f"train/{a}", metrics)["settings"]
+        attack, eps, at = "noise", settings["evaluation_noise_level"], " on noisy images"
+    per_seed = metrics.pair(study, a, b, attack=attack, eps=eps)
     if not per_seed:
-        at = f" under {attack} at eps {check.eps:g}" if check.eps is not None else ""
         raise NotMeasured(f"{path} has no pair {a}, {b}{at}")
     tables = list(per_seed.values())
     found = combine(tables)
@@ -159,7 +163,11 @@ def _per_seed(quantity: Quantity, eps: float | None, metrics: Metrics) -> _PerSe
         return _PerSeed(values, {}, f"{quantity.of}.json")
     if quantity.attack is None:
         name = f"train/{quantity.of}"
-        counts = {entry["seed"]: (entry["correct"], entry["n"]) for entry in _file(name, metrics)["per_seed"]}
+        key = "correct" if quantity.on == "clean" else f"{quantity.on}_correct"
+        entries = _file(name, metrics)["per_seed"]
+        if any(key not in entry for entry in entries):
+            raise NotMeasured(f"{name}.json has no {key}")
+        counts = {entry["seed"]: (entry[key], entry["n"]) for entry in entries}
     else:
         name = f"attack/{quantity.of}"
         counts = _attacked(quantity, eps, _file(name, metrics), name)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Judged, Part
-from biorobust.reporting.numbers import MISSING, interval, percent, points
+from biorobust.reporting.numbers import MINUS, MISSING, interval, percent, points
 from biorobust.reporting.tables.table import Column, Table, Value
 
-UNITLESS = ("autocorrelation",)  # logged values that are no proportion and are printed as they are
+# Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
+UNITS = {"autocorrelation": "", "psnr": "dB", "margin": ""}
 
 
 def ledger(judged: Sequence[Judged]) -> Table:
@@ -60,12 +61,13 @@ def ledger(judged: Sequence[Judged]) -> Table:
 
 def cells(part: Part, check: Check) -> dict[str, str]:
     """How a part is printed: reported, ours with its interval, difference. `check` knows the unit."""
-    plain = check.quantity.key in UNITLESS
+    unit = _unit(check.quantity.key)
+    plain = unit is not None
 
     def value(number: float | None) -> str:
         if number is None:
             return MISSING
-        return f"{number:.2f}" if plain else percent(number)
+        return f"{number:.2f} {unit}".strip().replace("-", MINUS) if plain else percent(number)
 
     reported = value(part.reported)
     if part.reported_against is not None:
@@ -75,11 +77,16 @@ def cells(part: Part, check: Check) -> dict[str, str]:
         ours = f"{ours} / {value(part.against)}"
     gap, reach = part.difference, ""
     if part.low is not None and part.high is not None:
-        reach = f"[{part.low:.2f}, {part.high:.2f}]" if plain else interval(part.low, part.high)
-    written = f"{gap:+.2f}".replace("-", "−") if plain and gap is not None else points(gap)
+        reach = f"[{part.low:.2f}, {part.high:.2f}]".replace("-", MINUS) if plain else interval(part.low, part.high)
+    written = f"{gap:+.2f}".replace("-", MINUS) if plain and gap is not None else points(gap)
     of_difference = part.against is not None
     return {
         "reported": reported,
         "ours": ours if of_difference else f"{ours} {reach}".strip(),
         "difference": f"{written} {reach}".strip() if of_difference else written,
     }
+
+
+def _unit(key: str | None) -> str | None:
+    """The unit of a logged value, "" for one without; None for a proportion."""
+    return next((UNITS[word] for word in (key or "").split("_") if word in UNITS), None)
