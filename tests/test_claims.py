@@ -152,6 +152,10 @@ ATTACKED = {"accuracy": "{run}", "attack": "fgsm"}
         (lambda raw: raw.pop("recipes"), "top.recipes: missing key"),
         (lambda raw: raw["claims"].append(raw["claims"][0]), "T1: stands there twice"),
         (lambda raw: raw["published"]["curve"]["accuracy"].update({0.2: 50}), "published.curve.accuracy: 0.2: 50"),
+        (
+            lambda raw: raw["recipes"]["size"].update(epochs={"at_most": 3}),
+            "recipes.size.epochs: key: 'at_most' is not",
+        ),
         (in_claim(verdict="reproduced"), "T1: key: 'verdict' is not one of"),
         (in_claim(source=["a friend"]), "T1.source: 'a friend' is not one of report text"),
         (in_claim(readings=["two"]), "T1.readings: 'two' is not one of one"),
@@ -169,13 +173,13 @@ ATTACKED = {"accuracy": "{run}", "attack": "fgsm"}
         (in_part("at"), "accuracy under attack needs `at`"),
         (in_part(quantity=CLEAN), "`at` is for accuracy under attack"),
         (in_part(quantity={"accuracy": "{net}", "attack": "fgsm"}), "'net' cannot be filled in: it is not among the"),
-        (in_part(quantity=ATTACKED | {"on": "noisy"}), "attacked images are clean ones; give attack or on"),
+        (in_part(quantity=ATTACKED | {"images": "noisy"}), "attacked images are clean ones; give attack or images"),
         (
-            in_part("at", quantity=CLEAN | {"on": "blurred"}, reported=0.5),
-            "on: 'blurred' is not one of clean",
+            in_part("at", quantity=CLEAN | {"images": "blurred"}, reported=0.5),
+            "images: 'blurred' is not one of clean",
         ),
         (
-            in_part("at", "reported", rule="order", quantity=CLEAN, against=CLEAN | {"on": "noisy"}),
+            in_part("at", "reported", rule="order", quantity=CLEAN, against=CLEAN | {"images": "noisy"}),
             "order needs the same images for both",
         ),
         (in_part(quantity={"accuracy": "a", "attack": "b", "eps": 1}), "quantity: key: 'eps' is not one of"),
@@ -353,6 +357,18 @@ def test_a_changed_knob_is_named(claims: list[Claim], editable: Path) -> None:
     assert verdicts(claims, editable)["H3", "published-code"].reason == (
         "delta is 0.3, the claim needs 0.4 (pretrain/uniform)"
     )
+
+
+def test_a_recipe_may_ask_for_a_size_or_more(claims: list[Claim], paper: Path) -> None:
+    h4 = next(claim for claim in claims if claim.id == "H4")
+
+    def asking(epochs: int) -> Judged:
+        wanted = (("train/simple-conv", {"epochs": {"at_least": epochs}}),)
+        checks = tuple(dataclasses.replace(check, requires=wanted) for check in h4.checks)
+        return judge([dataclasses.replace(h4, checks=checks)], Metrics(paper))[0]
+
+    assert [asking(epochs).verdict for epochs in (1, 100, 101)] == ["reproduced", "reproduced", "not run"]
+    assert asking(101).reason == "epochs is 100, the claim needs at least 101 (train/simple-conv)"
 
 
 def test_a_missing_epsilon_or_value_is_not_run(claims: list[Claim], editable: Path) -> None:

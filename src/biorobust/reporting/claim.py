@@ -16,7 +16,7 @@ PAIRED = ("order", "no difference")
 IMAGES = ("clean", "noisy")
 # What a quantity may be, and the keys it has besides.
 QUANTITIES = {
-    "accuracy": {"attack", "on"},  # of a run; on clean test images where nothing else is named
+    "accuracy": {"attack", "images"},  # of a run; on clean test images where nothing else is named
     "zero_gradient_correct": {"attack"},  # share of images that are right and have an exactly zero gradient
     "curve_distance": {"attack", "published"},  # largest gap, over epsilon, between mean and published accuracy
     "value": {"of"},  # a number logged per seed in a metrics file such as pretrain/normal
@@ -47,13 +47,13 @@ class Published:
 class Quantity:
     """Something measured. `of`: a run, or for a logged value the metrics file it stands in; `key`: which value.
 
-    `on`: the test images of an accuracy, one of IMAGES.
+    `images`: the test images of an accuracy, one of IMAGES.
     """
 
     kind: str
     of: str
     attack: str | None = None
-    on: str = "clean"
+    images: str = "clean"
     key: str | None = None
     published: Published | None = None
 
@@ -101,7 +101,7 @@ class Claim:
 
 def _filled(check: Check, names: Mapping[str, str]) -> Check:
     def quantity(value: Quantity) -> Quantity:
-        fields = {field: getattr(value, field) for field in ("of", "attack", "on", "key")}
+        fields = {field: getattr(value, field) for field in ("of", "attack", "images", "key")}
         filled: dict[str, Any] = {field: text.format(**names) for field, text in fields.items() if text}
         return dataclasses.replace(value, **filled)
 

@@ -25,6 +25,7 @@ from biorobust.reporting.claim import (
     Quantity,
     Reading,
 )
+from biorobust.reporting.requirements import AT_LEAST
 from biorobust.reporting.study import STUDIES
 
 CLAIMS_FILE = Path("reports/claims.yaml")
@@ -51,7 +52,7 @@ def load(path: str | Path = CLAIMS_FILE) -> list[Claim]:
 def _claims(raw: object) -> list[Claim]:
     top = _block(raw, "top", needed={"recipes": dict, "readings": dict, "published": dict, "claims": list})
     published = {name: _published(entry, f"published.{name}") for name, entry in top["published"].items()}
-    recipes = {name: _block(entry, f"recipes.{name}") for name, entry in top["recipes"].items()}
+    recipes = {name: _recipe(entry, f"recipes.{name}") for name, entry in top["recipes"].items()}
     readings = {}
     for name, entry in top["readings"].items():
         words = _block(entry, f"readings.{name}")
@@ -71,7 +72,7 @@ def _claims(raw: object) -> list[Claim]:
                     f"{claim.id}: {error} cannot be filled in: it is not among the names{missing}"
                 ) from None
             for quantity in (q for check in filled for q in (check.quantity, check.against) if q):
-                _known(quantity.on, IMAGES, f"{claim.id}: on")
+                _known(quantity.images, IMAGES, f"{claim.id}: images")
     return claims
 
 
@@ -172,7 +173,9 @@ def _fitting(rule: str, quantity: Quantity, against: Quantity | None, fields: Ma
         "a number has nothing to stand against": rule == "number" and against is not None,
         f"{rule} needs the accuracy of two runs under the same attack": rule in PAIRED
         and (against is None or {quantity.kind, against.kind} != {"accuracy"} or quantity.attack != against.attack),
-        f"{rule} needs the same images for both": rule in PAIRED and against is not None and quantity.on != against.on,
+        f"{rule} needs the same images for both": rule in PAIRED
+        and against is not None
+        and quantity.images != against.images,
         f"{rule} needs both published curves or none": rule in PAIRED
         and (
             ("reported" in fields) != ("reported_against" in fields) or not isinstance(fields.get("reported", ""), str)
@@ -207,10 +210,10 @@ def _quantity(raw: Mapping[str, Any], where: str, published: Mapping[str, Publis
     curve = None
     if kind == "curve_distance":
         curve = published[_known(fields["published"], published, f"{where}.published")]
-    if {"attack", "on"} <= fields.keys():
-        raise ClaimsError(f"{where}: attacked images are clean ones; give attack or on")
+    if {"attack", "images"} <= fields.keys():
+        raise ClaimsError(f"{where}: attacked images are clean ones; give attack or images")
     return Quantity(
-        kind=kind, of=fields[kind], attack=fields.get("attack"), on=fields.get("on", "clean"), published=curve
+        kind=kind, of=fields[kind], attack=fields.get("attack"), images=fields.get("images", "clean"), published=curve
     )
 
 
@@ -239,6 +242,15 @@ def _requires(
     raw: Mapping[str, Any], where: str, recipes: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
     return {file: recipes[_known(name, recipes, f"{where}.{file}")] for file, name in raw.items()}
+
+
+def _recipe(raw: object, where: str) -> Mapping[str, Any]:
+    """Settings by name: plain values, or {at_least: x}."""
+    settings = _block(raw, where)
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            _block(value, f"{where}.{key}", needed={AT_LEAST: (int, float)})
+    return settings
 
 
 def _known(value: object, options: Iterable[str], where: str) -> str:

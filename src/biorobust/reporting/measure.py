@@ -80,7 +80,7 @@ def _paired(check: Check, metrics: Metrics, *, study: str) -> Measured:
     a, b, path = check.quantity.of, check.against.of, f"compare/{study}.csv"
     attack, eps = check.quantity.attack or "none", check.eps or 0.0
     at = f" under {attack} at eps {eps:g}" if check.eps is not None else ""
-    if check.quantity.on == "noisy":
+    if check.quantity.images == "noisy":
         # Every run of a study is tested under one noise, and its settings say at which level.
         settings = _file(f"train/{a}", metrics)["settings"]
         attack, eps, at = "noise", settings["evaluation_noise_level"], " on noisy images"
@@ -163,7 +163,7 @@ def _per_seed(quantity: Quantity, eps: float | None, metrics: Metrics) -> _PerSe
         return _PerSeed(values, {}, f"{quantity.of}.json")
     if quantity.attack is None:
         name = f"train/{quantity.of}"
-        key = "correct" if quantity.on == "clean" else f"{quantity.on}_correct"
+        key = "correct" if quantity.images == "clean" else f"{quantity.images}_correct"
         entries = _file(name, metrics)["per_seed"]
         if any(key not in entry for entry in entries):
             raise NotMeasured(f"{name}.json has no {key}")

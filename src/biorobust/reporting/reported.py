@@ -26,10 +26,10 @@ def curves(claims: Iterable[Claim]) -> Reported:
     return found
 
 
-def clean(claims: Iterable[Claim], *, on: str = "clean") -> Mapping[str, float]:
+def clean(claims: Iterable[Claim], *, images: str = "clean") -> Mapping[str, float]:
     """Accuracies without an attack; where a report prints one twice, the later claim's, at eps 0, is the exact one."""
     return {
         check.quantity.of: check.reported
         for check in _accuracies(claims)
-        if not check.eps and check.reported and check.quantity.on == on
+        if not check.eps and check.reported and check.quantity.images == images
     }

@@ -11,6 +11,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
 
 STAND_IN = "stand-in"
+AT_LEAST = "at_least"  # a recipe may ask for a size or more
 # What a training says of a seed that decides nothing, in words.
 FLAGS = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "is under-trained"}
 
@@ -73,11 +74,16 @@ def _files_of(quantity: Quantity) -> list[str]:
 
 
 def _same(value: Any, wanted: Any) -> bool:
+    """Equal, or for a wanted {"at_least": x} a number that is not below x."""
     numbers = (int, float)
+    if isinstance(wanted, Mapping):
+        return isinstance(value, numbers) and value >= wanted[AT_LEAST]
     if isinstance(value, numbers) and isinstance(wanted, numbers):
         return math.isclose(value, wanted, rel_tol=1e-9)
     return bool(value == wanted)
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"at least {value[AT_LEAST]}"
     return "not recorded" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -32,13 +32,18 @@ class Study(ABC):
     def networks(self) -> tuple[str, ...]:
         """Every run that classifies images, in the order of params.yaml."""
 
+    @property
+    def attacked(self) -> tuple[str, ...]:
+        """Those of `networks` that an attack stage attacks."""
+        return self.networks
+
     @abstractmethod
     def train_stage(self, run: str) -> str:
         """The stage that trains a network, as dvc.yaml names it."""
 
     @abstractmethod
     def attack_stage(self, run: str) -> str:
-        """The stage that attacks a network."""
+        """The stage that attacks one of `attacked`."""
 
     @abstractmethod
     def stages(self) -> tuple[str, ...]:
