@@ -10,11 +10,13 @@ import yaml
 
 from biorobust.errors import BiorobustError
 from biorobust.reporting.studies.base import Study
+from biorobust.reporting.studies.cnnf import cnnf
 from biorobust.reporting.studies.hebbian import hebbian
 
 # In the order of the report. A study is made from the values of a params.yaml.
 STUDIES: dict[str, Callable[[Mapping[str, Any]], Study]] = {
     "hebbian": hebbian,
+    "cnnf": cnnf,
 }
 
 

@@ -1,0 +1,78 @@
+"""The study of recurrent generative feedback on EMNIST Letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from biorobust.reporting.studies.base import Study
+
+if TYPE_CHECKING:
+    from biorobust.reporting.claim import Claim
+    from biorobust.reporting.claims import Judged
+    from biorobust.reporting.headline import Headline
+    from biorobust.reporting.metrics import Metrics
+    from biorobust.reporting.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Cnnf(Study):
+    """The networks that are attacked, further trainings that test a reading or a choice, and the report's grid."""
+
+    runs: tuple[str, ...]
+    variants: tuple[str, ...]
+    grid: tuple[str, ...]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return self.runs + self.variants + self.grid
+
+    @property
+    def attacked(self) -> tuple[str, ...]:
+        return self.runs
+
+    def train_stage(self, run: str) -> str:
+        lists = {"train_cnnf": self.runs, "train_cnnf_variants": self.variants, "train_cnnf_grid": self.grid}
+        return next(f"{stage}@{run}" for stage, names in lists.items() if run in names)
+
+    def attack_stage(self, run: str) -> str:
+        return f"attack_cnnf@{run}"
+
+    def stages(self) -> tuple[str, ...]:
+        return (
+            *(f"download@{name}" for name in self.datasets),
+            *map(self.train_stage, self.networks),
+            *map(self.attack_stage, self.attacked),
+            f"compare@{self.name}",
+        )
+
+    def results(self) -> tuple[str, ...]:
+        return (*(f"train/{run}" for run in self.networks), *(f"attack/{run}" for run in self.attacked))
+
+    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
+        from biorobust.reporting.tables.cnnf import tables
+
+        return tables(metrics, self, claims)
+
+    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+        from biorobust.reporting.headlines.cnnf import headline
+
+        return headline(judged, metrics)
+
+    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        from biorobust.reporting.facts.cnnf import facts
+
+        return facts(metrics, self)
+
+
+def cnnf(params: Mapping[str, Any]) -> Cnnf:
+    """The study as a params.yaml lists it; one of before this study has no runs."""
+    return Cnnf(
+        name="cnnf",
+        title="Recurrent generative feedback",
+        datasets=("emnist_letters",),
+        runs=tuple(params.get("cnnf_runs", {})),
+        variants=tuple(params.get("cnnf_variants", {})),
+        grid=tuple(params.get("cnnf_grid", {})),
+    )
