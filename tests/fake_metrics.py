@@ -227,7 +227,7 @@ class _Writer:
                 for seed in [seed for seed in self.seeds_of(a) if seed in self.seeds_of(b)]:
                     right_a, right_b = self.correct(a, name, seed), self.correct(b, name, seed)
                     for i, eps in enumerate(self.attack_block["eps"][: 1 if attack == "none" else None]):
-                        counts = _overlap(right_a[i], right_b[i], self.n_images)
+                        counts = overlap(right_a[i], right_b[i], self.n_images)
                         rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
         write_csv(self.root / f"compare/{STUDY}.csv", pd.DataFrame(rows))
 
@@ -245,7 +245,7 @@ class _Writer:
         write_npz(self.root / f"pictures/weights-{name}.npz", {"units": units})
 
 
-def _overlap(right_a: int, right_b: int, n: int) -> Counts:
+def overlap(right_a: int, right_b: int, n: int) -> Counts:
     """Three quarters of the way from the least to the greatest number of images both can have right."""
     least, greatest = max(0, right_a + right_b - n), min(right_a, right_b)
     both = least + (greatest - least) * 3 // 4

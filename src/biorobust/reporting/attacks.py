@@ -10,10 +10,10 @@ WORST_CASE = "worst-case"
 
 @dataclass(frozen=True)
 class AttackLook:
-    """`label`: the loss that is attacked, in words; `dashes` and `width` (points): its line."""
+    """`label`: the attack, or the loss that is attacked, in words; `dashes` and `width` (points): its line."""
 
     label: str
-    dashes: str
+    dashes: str | tuple[int, tuple[int, ...]]
     width: float
 
 
@@ -22,4 +22,15 @@ ATTACKS = {
     "fgsm-cross-entropy": AttackLook("cross-entropy before tanh", ":", 1.2),
     "fgsm-margin": AttackLook("margin", "-.", 1.2),
     WORST_CASE: AttackLook("worst case, image by image", "-", 2.0),
+}
+# Of the CNN-F study, where attacks differ in where their gradient comes from. A plain CNN has one pass only.
+FGSM = "fgsm-cross-entropy"
+TARGETED = "pgd-targeted"
+FEEDBACK_ATTACKS = {
+    f"{FGSM}@first": AttackLook("FGSM, first pass", ":", 1.0),
+    FGSM: AttackLook("FGSM, all cycles", "--", 1.0),
+    "pgd-cross-entropy-best@first": AttackLook("PGD, first pass", (0, (1, 1)), 1.4),
+    "pgd-cross-entropy-best": AttackLook("PGD, all cycles", "-.", 1.4),
+    TARGETED: AttackLook("PGD to another letter", (0, (6, 2)), 1.0),
+    WORST_CASE: AttackLook("worst case, image by image", "-", 2.2),
 }

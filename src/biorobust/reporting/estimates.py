@@ -64,11 +64,20 @@ def ran(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 def clean_accuracy(metrics: Metrics, run: str) -> Estimate | None:
-    """Test accuracy of a run, None where it was not run or where a seed is broken, which is not averaged away."""
+    """Accuracy on the clean test images."""
+    return test_accuracy(metrics, run, "clean")
+
+
+def test_accuracy(metrics: Metrics, run: str, images: str) -> Estimate | None:
+    """Accuracy on "clean" or "noisy" test images.
+
+    None where it was not run or where a seed is broken, which is not averaged away.
+    """
     found = ran(metrics.train(run))
     if not found or any(seed["collapsed"] or seed["diverged"] for seed in found["per_seed"]):
         return None
-    return combine([(seed["correct"], seed["n"]) for seed in found["per_seed"]])
+    key = "correct" if images == "clean" else f"{images}_correct"
+    return combine([(seed[key], seed["n"]) for seed in found["per_seed"]])
 
 
 def attack_curve(metrics: Metrics, run: str, attack: str) -> Curve | None:
@@ -97,3 +106,12 @@ def per_seed(found: Mapping[str, Any] | None, key: str) -> Estimate | None:
         return None
     estimate = spread(values, n=0)
     return within_bounds(estimate) if key.endswith("_share") else estimate
+
+
+def per_cycle(found: Mapping[str, Any] | None, key: str) -> tuple[Estimate, ...]:
+    """A list that training metrics hold for each seed, entry by entry; empty where there is none or seeds differ."""
+    found = ran(found)
+    lists = [seed[key] for seed in found["per_seed"] if seed.get(key)] if found else []
+    if not lists or len({len(values) for values in lists}) > 1:
+        return ()
+    return tuple(spread(values, n=0) for values in zip(*lists, strict=True))

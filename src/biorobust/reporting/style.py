@@ -41,6 +41,11 @@ LOOKS = {
     "original": Look("Hebbian (original recipe)", "#a6761d", "#e0b050", "^", "-."),
     "simple-conv": Look("convolutional network", INK, INK, "P", "-"),
     "end-to-end": Look("end-to-end network", "#5f6062", "#a9aaac", "X", "--"),
+    "feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
+    "cnn": Look("CNN", INK, INK, "P", "-"),
+    "cnn-noisy": Look("CNN on the same noisy batches", "#5f6062", "#a9aaac", "X", "--"),
+    "feedback-cycled": Look("CNN-F, clean images cycled too", "#56348b", "#b79be6", "s", "--"),
+    "feedback-long": Look("CNN-F, trained longer", "#00785a", "#3cc9a0", "D", "-."),
 }
 EXTRA = (Look("", "#0072b2", "#6cb6e8", "v", "-"), Look("", "#009e73", "#3cc9a0", "<", "--"))
 

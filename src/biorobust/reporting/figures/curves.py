@@ -57,7 +57,8 @@ def percent_axis(axes: Axes, *, label: str) -> None:
     axes.grid(axis="y")
 
 
-def _draw_curve(axes: Axes, curve: Curve, run_look: Look) -> None:
+def draw_curve(axes: Axes, curve: Curve, run_look: Look) -> None:
+    """Accuracy in percent with its intervals, in the look of the run."""
     values = [100 * point.value for point in curve.points]
     below = [max(0.0, 100 * (point.value - point.low)) for point in curve.points]
     above = [max(0.0, 100 * (point.high - point.value)) for point in curve.points]
@@ -73,7 +74,8 @@ def _draw_curve(axes: Axes, curve: Curve, run_look: Look) -> None:
     )
 
 
-def _curve_rows(run: str, attack: str, curve: Curve) -> list[dict[str, Any]]:
+def curve_rows(run: str, attack: str, curve: Curve) -> list[dict[str, Any]]:
+    """The points of a curve as rows of a figure's data."""
     return [
         {
             "run": run,
@@ -122,8 +124,8 @@ def accuracy_against_epsilon(
         drawing = Drawing(figsize=(WIDTH, 3.7))
         axes = drawing.add_subplot()
         for run, curve in curves.items():
-            _draw_curve(axes, curve, look(run))
-            rows += _curve_rows(run, REPORT_LOSS, curve)
+            draw_curve(axes, curve, look(run))
+            rows += curve_rows(run, REPORT_LOSS, curve)
         for run, floor in floors.items():
             axes.axhline(100 * floor.value, color=look(run).colour, **FLOOR)
             rows.append({"run": run, "attack": "zero gradient and right", "accuracy": floor.value})
@@ -201,7 +203,7 @@ def losses_compared(metrics: Metrics, study: Study) -> Figure | None:
         + left_out(runs, list(curves)),
         drawing=drawing,
         data=pd.DataFrame(
-            [row for run in curves for loss in curves[run] for row in _curve_rows(run, loss, curves[run][loss])]
+            [row for run in curves for loss in curves[run] for row in curve_rows(run, loss, curves[run][loss])]
         ),
         provenance=tuple(study.attack_stage(run) for run in curves),
     )

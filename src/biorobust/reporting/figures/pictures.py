@@ -25,7 +25,8 @@ SIDE = 5  # at most so many units per row and column of a panel
 SHOWN = 6  # images per network
 
 
-def _arrays(metrics: Metrics, name: str) -> dict[str, Any] | None:
+def arrays(metrics: Metrics, name: str) -> dict[str, Any] | None:
+    """The arrays of a file below pictures, None where it is not there."""
     path = metrics.root / "pictures" / f"{name}.npz"
     if not path.exists():
         return None
@@ -54,7 +55,7 @@ def _relative(units: np.ndarray) -> np.ndarray:
 def prototypes(metrics: Metrics, study: Hebbian) -> Figure | None:
     """A grid of units for each set of weights and each control, titled with its spatial autocorrelation."""
     sources = {name: study.first_run(name) for name in study.weights} | {name: name for name in study.controls}
-    units = {name: found["units"] for name in sources if (found := _arrays(metrics, f"weights-{name}")) is not None}
+    units = {name: found["units"] for name in sources if (found := arrays(metrics, f"weights-{name}")) is not None}
     if not units:
         return None
     smooth = {
@@ -109,7 +110,7 @@ def _smoothest(measured: Mapping[str, Estimate], sources: Mapping[str, str]) -> 
 
 def adversarial_images(metrics: Metrics, study: Study, *, runs: tuple[str, ...]) -> Figure | None:
     """Attacked images, eps by row, networks side by side; below each the class and what the network says."""
-    found = {run: images for run in runs if (images := _arrays(metrics, f"adversarial-{run}")) is not None}
+    found = {run: images for run in runs if (images := arrays(metrics, f"adversarial-{run}")) is not None}
     if not found:
         return None
     with drawing_style():

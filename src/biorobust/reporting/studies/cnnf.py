@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
     from biorobust.reporting.tables.table import Table
 
+# The networks that the report's argument is about, as params.yaml names them.
+FEEDBACK = "feedback"
+CNN = "cnn"
+CNN_NOISY = "cnn-noisy"
+CYCLED = "feedback-cycled"
+LONGER = "feedback-long"
+
 
 @dataclass(frozen=True)
 class Cnnf(Study):
