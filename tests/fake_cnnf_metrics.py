@@ -6,7 +6,7 @@ point; `shift` moves every accuracy of the networks with feedback.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
@@ -18,39 +18,36 @@ import yaml
 from fake_metrics import ROOT, overlap
 from PIL import Image, ImageDraw
 
+from biorobust import params
 from biorobust.analysis import mean_interval, wilson
+from biorobust.attack_plan import AttackSize
+from biorobust.cnnf import params as study
 from biorobust.files import write_csv, write_json, write_npz
 
 STUDY = "cnnf"
-N_TEST, N_IMAGES, N_CLASSES = 20_800, 2_000, 26
-LEVEL = 0.3
-LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-EPS = (0.0, 0.05, 0.1, 0.2, 0.3)
-ATTACKS = (
-    *("fgsm-cross-entropy", "fgsm-cross-entropy@first"),
-    *("pgd-cross-entropy-best", "pgd-cross-entropy-best@first", "pgd-targeted"),
-)
+N_TEST, N_CLASSES = 20_800, 26
 # Accuracy on clean and on noisy images after the last cycle.
 ACCURACY = {
-    "feedback": (0.781, 0.887),
-    "cnn": (0.922, 0.838),
+    "cnn-clean": (0.922, 0.838),
     "cnn-noisy": (0.905, 0.884),
-    "feedback-cycled": (0.902, 0.889),
-    "feedback-long": (0.842, 0.901),
-    "r0-t1": (0.80, 0.842),
-    "r0-t2": (0.81, 0.873),
-    "r0-t3": (0.80, 0.840),
-    "r01-t1": (0.82, 0.877),
-    "r01-t2": (0.81, 0.880),
-    "r01-t3": (0.79, 0.823),
-    "r03-t1": (0.80, 0.871),
-    "r03-t2": (0.79, 0.880),
-    "r03-t3": (0.78, 0.894),
+    "cnn-feedback": (0.781, 0.887),
+    "clean-not-cycled": (0.902, 0.889),
+    "noisy-only": (0.741, 0.892),
+    "longer": (0.842, 0.901),
+    "t1-r0": (0.80, 0.842),
+    "t2-r0": (0.81, 0.873),
+    "t3-r0": (0.80, 0.840),
+    "t1-r1": (0.82, 0.877),
+    "t2-r1": (0.81, 0.880),
+    "t3-r1": (0.79, 0.823),
+    "t1-r3": (0.80, 0.871),
+    "t2-r3": (0.79, 0.880),
+    "t3-r3": (0.78, 0.894),
 }
 OTHER = (0.85, 0.86)
-# Largest epsilon that leaves anything, and how fast a network falls.
-STRENGTH = {"feedback": 1.0, "cnn": 0.72, "cnn-noisy": 0.98}
-LEFT = dict(zip(ATTACKS, (1.0, 0.9, 0.6, 0.5, 0.8), strict=True))
+# How fast a network falls with epsilon, and what an attack leaves of it.
+STRENGTH = {"cnn-clean": 0.72, "cnn-noisy": 0.98}
+LEFT = (0.9, 1.0, 0.5, 0.6, 0.8)
 TERMS = ("first", "cycles", "feature", "block1", "block2")
 
 
@@ -64,14 +61,14 @@ def write_metrics(
     shift: float = 0.0,
 ) -> None:
     """Write every file of docs/contracts.md below `root`, for every run of params.yaml."""
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale}
-    writer = _Writer(root, raw, fidelity, list(seeds), list(grid_seeds), shift)
+    checked = params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
+    writer = _Writer(root, checked, fidelity, list(seeds), list(grid_seeds), shift)
     writer.data()
     for run in writer.runs:
         writer.train(run)
         writer.curves(run)
         writer.pictures(run)
-    for run in raw["cnnf_runs"]:
+    for run in writer.attacked:
         writer.attack(run)
     writer.compare()
 
@@ -90,20 +87,23 @@ class _Writer:
     def __init__(
         self,
         root: Path,
-        raw: Mapping[str, Any],
+        checked: params.Params,
         fidelity: str,
         seeds: list[int],
         grid_seeds: list[int],
         shift: float,
     ) -> None:
-        self.root, self.raw, self.shift = root, raw, shift
+        self.root, self.params, self.shift = root, checked, shift
         self.seeds, self.grid_seeds = seeds, grid_seeds
-        self.attacked = list(raw["cnnf_runs"])
-        self.runs = [*raw["cnnf_runs"], *raw["cnnf_variants"], *raw["cnnf_grid"]]
+        self.attacked = list(checked.runs["cnnf_runs"])
+        self.runs = [*self.attacked, *checked.runs["cnnf_variants"], *checked.runs["cnnf_grid"]]
+        self.n_images = checked.size("cnnf_attack", AttackSize).n_images
+        self.attacks, self.eps = (getattr(checked.blocks["cnnf_attack"], key) for key in ("attacks", "eps"))
+        self._settings: dict[str, dict[str, Any]] = {}
         self.dataset = {"name": "emnist_letters", "source": "official", "fidelity": fidelity, "sha256": "2" * 64}
 
     def seeds_of(self, run: str) -> list[int]:
-        return self.grid_seeds if run in self.raw["cnnf_grid"] else self.seeds
+        return self.grid_seeds if run in self.params.runs["cnnf_grid"] else self.seeds
 
     def cycles(self, run: str) -> int:
         return int(self.settings(run)["cycles"])
@@ -113,14 +113,24 @@ class _Writer:
         return ((seed + len(run)) % 3 - 1) * 0.005
 
     def head(self, run: str) -> dict[str, Any]:
-        head = {"run": run, "study": STUDY, "scale": self.raw["scale"], "status": "ok", "dataset": self.dataset}
+        head = {"run": run, "study": STUDY, "scale": self.params.scale, "status": "ok", "dataset": self.dataset}
         return head | {"settings": self.settings(run), "seeds": self.seeds_of(run)}
 
     def settings(self, run: str) -> dict[str, Any]:
-        return fake_settings(self.raw, run)
+        """What was run, under the names of the contract."""
+        if run not in self._settings:
+            plan = asdict(study.plan(run, self.params))
+            training = asdict(self.params.block("cnnf_training", study.Training))
+            sizes = asdict(self.params.size("cnnf_training", study.DataSize))
+            sizes |= asdict(self.params.size("cnnf_evaluation", study.EvaluationSize))
+            noise = self.params.block("cnnf_noise", study.Noise)
+            kinds = {"noise_kind": noise.kind, "evaluation_noise_kind": noise.kind}
+            del plan["seeds"]
+            self._settings[run] = training | sizes | plan | kinds | {"evaluation_noise_level": noise.level}
+        return self._settings[run]
 
     def accuracy(self, run: str, images: str, seed: int, cycle: int | None = None) -> float:
-        """At the end of the cycles, or at an earlier one: the first pass is better on clean and worse on noisy images."""
+        """At the end of the cycles or at an earlier one: they cost clean images accuracy and bring noisy ones some."""
         clean, noisy = ACCURACY.get(run, OTHER)
         steps = self.cycles(run)
         back = 0 if cycle is None else steps - cycle
@@ -151,7 +161,7 @@ class _Writer:
 
     def seed_entry(self, run: str, seed: int) -> dict[str, Any]:
         steps, wiggle = self.cycles(run), self.scatter(run, seed)
-        entry: dict[str, Any] = {"seed": seed, "n": N_TEST, "n_images": N_IMAGES}
+        entry: dict[str, Any] = {"seed": seed, "n": N_TEST, "n_images": self.n_images}
         for images in ("clean", "noisy"):
             k = self.correct(run, images, seed)
             prefix = "" if images == "clean" else "noisy_"
@@ -193,6 +203,7 @@ class _Writer:
     def curves(self, run: str) -> None:
         settings = self.settings(run)
         base, power, epochs = settings["learning_rate"], settings["power"], settings["epochs"]
+        usual = settings["evaluation_noise_level"]
         steps = epochs * -(-settings["n_train"] // settings["batch_size"])
         by_epoch, by_step, by_level, confused = [], [], [], []
         for seed in self.seeds_of(run):
@@ -211,12 +222,14 @@ class _Writer:
                 smoothed = 0.9 * smoothed + 0.1 * raw
                 rate = base * (1 - step / steps) ** power
                 by_step.append({"seed": seed, "step": step, "loss": raw, "smoothed": smoothed, "learning_rate": rate})
-            for level in LEVELS:
+            for level in self.params.block("cnnf_evaluation", study.Evaluation).levels:
                 clean, noisy = (self.accuracy(run, images, seed) for images in ("clean", "noisy"))
-                value = clean + (noisy - clean) * level / LEVEL - 0.8 * max(0.0, level - LEVEL)
-                counts = {name: round((value - drop) * N_IMAGES) for name, drop in (("first", 0.02), ("last", 0.0))}
+                value = clean + (noisy - clean) * level / usual - 0.8 * max(0.0, level - usual)
+                counts = {
+                    name: round((value - drop) * self.n_images) for name, drop in (("first", 0.02), ("last", 0.0))
+                }
                 by_level.append(
-                    {"seed": seed, "level": level, "n": N_IMAGES} | counts | {"average": counts["last"] - 9}
+                    {"seed": seed, "level": level, "n": self.n_images} | counts | {"average": counts["last"] - 9}
                 )
             confused += self.confused(run, seed)
         for name, rows in (("", by_epoch), ("steps-", by_step), ("noise-", by_level)):
@@ -242,12 +255,14 @@ class _Writer:
             return
         rng = np.random.default_rng(0)
         clean = letters(n).astype(float)
-        noisy = np.clip(clean + 255 * LEVEL * rng.standard_normal(clean.shape), 0, 255)
+        noisy = np.clip(
+            clean + 255 * self.settings(run)["evaluation_noise_level"] * rng.standard_normal(clean.shape), 0, 255
+        )
         arrays = self.reconstructed(np.stack([clean, noisy]), clean, steps)
         write_npz(self.root / f"pictures/reconstructions-{run}.npz", arrays | {"index": np.arange(n)})
-        if run == self.attacked[0]:
-            eps = np.array(EPS)
-            moved = clean + 255 * eps[:, None, None, None] * np.sign(rng.standard_normal((len(EPS), *clean.shape)))
+        if run == "cnn-feedback":
+            eps = np.array(self.eps)
+            moved = clean + 255 * eps[:, None, None, None] * np.sign(rng.standard_normal((len(self.eps), *clean.shape)))
             more = self.reconstructed(np.clip(moved, 0, 255), clean, steps)
             write_npz(self.root / f"pictures/adversarial-reconstructions-{run}.npz", more | {"eps": eps})
 
@@ -266,65 +281,56 @@ class _Writer:
         }
 
     def left(self, run: str, attack: str, seed: int) -> list[int]:
-        names = ATTACKS if attack == "worst-case" else (attack,)
+        names = self.attacks if attack == "worst-case" else (attack,)
         clean = self.accuracy(run, "clean", seed)
+        left = dict(zip(self.attacks, LEFT, strict=True))
         reach = 0.35 * STRENGTH.get(run, 0.9)
-        falls = [min(LEFT[name] for name in names) * max(0.0, 1 - eps / reach) ** 1.5 if eps else 1.0 for eps in EPS]
+        falls = [
+            min(left[name] for name in names) * max(0.0, 1 - eps / reach) ** 1.5 if eps else 1.0 for eps in self.eps
+        ]
         return [
-            round(clean * fall * N_IMAGES * (0.97 if attack == "worst-case" and fall < 1 else 1.0)) for fall in falls
+            round(clean * fall * self.n_images * (0.97 if attack == "worst-case" and fall < 1 else 1.0))
+            for fall in falls
         ]
 
     def attack(self, run: str) -> None:
         attacks: dict[str, Any] = {}
         rows = []
-        for attack in (*ATTACKS, "worst-case"):
+        for attack in (*self.attacks, "worst-case"):
             per_seed = []
             for seed in self.seeds_of(run):
                 counts = self.left(run, attack, seed)
-                entry: dict[str, Any] = {"seed": seed, "n": N_IMAGES, "correct": counts}
+                entry: dict[str, Any] = {"seed": seed, "n": self.n_images, "correct": counts}
                 if attack != "worst-case":
-                    entry |= {"zero_gradient": 3, "zero_gradient_correct": 3, "unverified": [0] * len(EPS)}
+                    entry |= {"zero_gradient": 3, "zero_gradient_correct": 3, "unverified": [0] * len(self.eps)}
                 per_seed.append(entry)
                 rows += [
-                    {"attack": attack, "seed": seed, "eps": eps, "accuracy": k / N_IMAGES}
-                    for eps, k in zip(EPS, counts, strict=True)
+                    {"attack": attack, "seed": seed, "eps": eps, "accuracy": k / self.n_images}
+                    for eps, k in zip(self.eps, counts, strict=True)
                 ]
             attacks[attack] = {"about": f"what {attack} is", "per_seed": per_seed}
-        head = self.head(run) | {"settings": {"n_images": N_IMAGES, "attacks": list(ATTACKS)}}
-        more = {"eps": list(EPS), "n_images": N_IMAGES, "attacks": attacks}
+        head = self.head(run) | {"settings": {"n_images": self.n_images, "attacks": list(self.attacks)}}
+        more = {"eps": list(self.eps), "n_images": self.n_images, "attacks": attacks}
         write_json(self.root / f"attack/{run}.json", head | more)
         write_csv(self.root / f"curves/attack-{run}.csv", pd.DataFrame(rows))
-        images = np.clip(letters(8)[None] + 255.0 * np.array(EPS)[:, None, None, None], 0, 255).astype(np.uint8)
+        images = np.clip(letters(8)[None] + 255.0 * np.array(self.eps)[:, None, None, None], 0, 255).astype(np.uint8)
         labels = np.arange(8)
-        predictions = (labels + (np.array(EPS)[:, None] > 0.1)) % N_CLASSES
-        shared = {"images": images, "labels": labels, "predictions": predictions, "eps": np.array(EPS)}
-        write_npz(self.root / f"pictures/adversarial-{run}.npz", shared | {"attack": np.array(ATTACKS[0])})
+        predictions = (labels + (np.array(self.eps)[:, None] > 0.1)) % N_CLASSES
+        shared = {"images": images, "labels": labels, "predictions": predictions, "eps": np.array(self.eps)}
+        write_npz(self.root / f"pictures/adversarial-{run}.npz", shared | {"attack": np.array(self.attacks[0])})
 
     def compare(self) -> None:
         rows = []
+        usual = self.settings(self.runs[0])["evaluation_noise_level"]
         for a, b in combinations(self.runs, 2):
             for seed in [seed for seed in self.seeds_of(a) if seed in self.seeds_of(b)]:
-                for attack, eps, images in (("none", 0.0, "clean"), ("noise", LEVEL, "noisy")):
+                for attack, eps, images in (("none", 0.0, "clean"), ("noise", usual, "noisy")):
                     counts = overlap(self.correct(a, images, seed), self.correct(b, images, seed), N_TEST)
                     rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
-                for attack in (*ATTACKS, "worst-case") if {a, b} <= set(self.attacked) else ():
+                for attack in (*self.attacks, "worst-case") if {a, b} <= set(self.attacked) else ():
                     for eps, one, other in zip(
-                        EPS, self.left(a, attack, seed), self.left(b, attack, seed), strict=True
+                        self.eps, self.left(a, attack, seed), self.left(b, attack, seed), strict=True
                     ):
-                        counts = overlap(one, other, N_IMAGES)
+                        counts = overlap(one, other, self.n_images)
                         rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
         write_csv(self.root / f"compare/{STUDY}.csv", pd.DataFrame(rows))
-
-
-def fake_settings(raw: Mapping[str, Any], run: str) -> dict[str, Any]:
-    cnn = run.startswith("cnn")
-    s = {"network": "two-block", "width": 8, "ind": 1, "cycles": 0 if cnn else 3, "residual": 0.3, "readout": "last"}
-    if run in raw["cnnf_grid"]:
-        s |= {"cycles": int(run[-1]), "residual": {"r0": 0.0, "r01": 0.1, "r03": 0.3}[run.split("-")[0]]}
-    s |= {"images": "clean" if run == "cnn" else "both", "cycle_clean": run == "feedback-cycled", "detach": False}
-    s |= {"noise_kind": "gaussian", "noise_level": {"noise-low": 0.1, "noise-high": 0.5}.get(run, LEVEL)}
-    s |= {"evaluation_noise_kind": "gaussian", "evaluation_noise_level": LEVEL, "learning_rate": 0.05, "power": 0.9}
-    s |= {"momentum": 0.9, "weight_decay": 5e-4, "clip_norm": 0.5, "batch_size": 256, "weight_first": 1.0}
-    s |= {"weight_cycles": 1.0, "weight_clean": 0.1, "weight_reconstruction": 0.1, "bias_feedback": "subtract"}
-    s |= {"epochs": 15 if run == "feedback-long" else 5, "n_train": 124_800, "n_test": N_TEST, "n_images": N_IMAGES}
-    return s | {"validate": False}

@@ -29,8 +29,8 @@ TARGETED = "pgd-targeted"
 FEEDBACK_ATTACKS = {
     f"{FGSM}@first": AttackLook("FGSM, first pass", ":", 1.0),
     FGSM: AttackLook("FGSM, all cycles", "--", 1.0),
-    "pgd-cross-entropy-best@first": AttackLook("PGD, first pass", (0, (1, 1)), 1.4),
-    "pgd-cross-entropy-best": AttackLook("PGD, all cycles", "-.", 1.4),
+    "pgd-cross-entropy@first": AttackLook("PGD, first pass", (0, (1, 1)), 1.4),
+    "pgd-cross-entropy": AttackLook("PGD, all cycles", "-.", 1.4),
     TARGETED: AttackLook("PGD to another letter", (0, (6, 2)), 1.0),
     WORST_CASE: AttackLook("worst case, image by image", "-", 2.2),
 }

@@ -41,11 +41,14 @@ LOOKS = {
     "original": Look("Hebbian (original recipe)", "#a6761d", "#e0b050", "^", "-."),
     "simple-conv": Look("convolutional network", INK, INK, "P", "-"),
     "end-to-end": Look("end-to-end network", "#5f6062", "#a9aaac", "X", "--"),
-    "feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
-    "cnn": Look("CNN", INK, INK, "P", "-"),
+    "cnn-clean": Look("CNN", INK, INK, "P", "-"),
     "cnn-noisy": Look("CNN on the same noisy batches", "#5f6062", "#a9aaac", "X", "--"),
-    "feedback-cycled": Look("CNN-F, clean images cycled too", "#56348b", "#b79be6", "s", "--"),
-    "feedback-long": Look("CNN-F, trained longer", "#00785a", "#3cc9a0", "D", "-."),
+    "cnn-feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
+    "clean-not-cycled": Look("CNN-F, clean images not cycled", "#56348b", "#b79be6", "s", "--"),
+    "noisy-only": Look("CNN-F, noisy images only", "#8b3465", "#e69bc4", "v", "-."),
+    "weak-noise": Look("CNN-F, weaker noise", "#00785a", "#3cc9a0", "<", ":"),
+    "strong-noise": Look("CNN-F, stronger noise", "#a6611a", "#e0b050", ">", "-."),
+    "longer": Look("CNN-F, trained longer", "#2a4b9b", "#9db4f0", "D", "--"),
 }
 EXTRA = (Look("", "#0072b2", "#6cb6e8", "v", "-"), Look("", "#009e73", "#3cc9a0", "<", "--"))
 

@@ -13,7 +13,7 @@ from biorobust.reporting.figures.cnnf_cycles import over_the_cycles, reconstruct
 from biorobust.reporting.figures.cnnf_training import learning_rate, losses
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, CYCLED, FEEDBACK, Cnnf, cnnf
+from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK, NOT_CYCLED, Cnnf, cnnf
 from biorobust.reporting.study import read_params
 
 
@@ -47,7 +47,7 @@ FIGURES: Mapping[str, Callable[[Inputs], Figure | None]] = {
     "clean-noisy": lambda given: clean_and_noisy(given.metrics, given.study, reported=given.reported),
     "grid": lambda given: grid(given.metrics, given.study, reported=given.reported["noisy"]),
     "noise-levels": lambda given: by_noise_level(given.metrics, given.study),
-    "cycles": lambda given: over_the_cycles(given.metrics, given.study, runs=given.named(FEEDBACK, CYCLED)),
+    "cycles": lambda given: over_the_cycles(given.metrics, given.study, runs=given.named(FEEDBACK, NOT_CYCLED)),
     "confusion": lambda given: confusion(given.metrics, given.study, runs=given.named(CNN, FEEDBACK)),
     "attacked-letters": lambda given: attacked_letters(given.metrics, given.study, runs=given.named(CNN, FEEDBACK)),
     "losses": lambda given: losses(given.metrics, given.study, runs=given.named(CNN, CNN_NOISY, FEEDBACK)),

@@ -43,15 +43,16 @@ def clean_and_noisy(metrics: Metrics, study: Cnnf, *, reported: Mapping[str, Map
         axes = drawing.add_subplot()
         for row, (run, values) in enumerate(found.items()):
             colour = look(run).colour
-            axes.plot([100 * values[i].value for i in IMAGES], [row, row], color=colour, lw=0.8)
-            for images, marker in zip(IMAGES, ("o", "D"), strict=True):
-                _dot(axes, values[images], row, colour=colour, marker=marker)
+            for images, marker, at in zip(IMAGES, ("o", "D"), (row - 0.13, row + 0.13), strict=True):
+                _dot(axes, values[images], at, colour=colour, marker=marker)
                 if run in reported.get(images, {}):
-                    axes.plot(100 * reported[images][run], row, mec=colour, **HOLLOW | {"marker": marker})
+                    axes.plot(100 * reported[images][run], at, mec=colour, **HOLLOW | {"marker": marker})
         axes.set_yticks(range(len(found)), [look(run).label for run in found])
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlabel("test accuracy, %")
         axes.grid(axis="x")
+        for row in range(len(found) - 1):
+            axes.axhline(row + 0.5, color=FAINT, lw=0.3, alpha=0.5)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         handles = [Line2D([], [], color=INK, marker=marker, ls="") for marker in ("o", "D")]
@@ -143,8 +144,8 @@ def grid(metrics: Metrics, study: Cnnf, *, reported: Mapping[str, float]) -> Fig
     return Figure(
         id="grid",
         title="The grid of residual and cycles",
-        alt=f"Dots with intervals of test accuracy over the number of cycles, in {len(cells)} panels by residual, beside "
-        "the values of the report.",
+        alt="Dots with intervals of test accuracy over the number of cycles, beside the values of the report, in "
+        f"{len(cells)} panels by residual.",
         caption="Do more cycles and a larger residual help?"
         + "".join(_best(table[table["images"] == images], images) for images in ("noisy", "clean"))
         + _distance(table)
@@ -228,8 +229,8 @@ def by_noise_level(metrics: Metrics, study: Cnnf) -> Figure | None:
         alt=f"Line charts of accuracy against noise level for {listed(look(run).label for run in (*main, *other))}.",
         caption="How much depends on the noise level, which the report does not give? From level "
         f"{next(iter(ends.values()))[0]['level']:g} to {next(iter(ends.values()))[1]['level']:g} accuracy goes {said}."
-        " Dotted: the levels CNN-F was trained at. Bars: 95 % interval, t over seeds where there are several, else Wilson."
-        + left_out(study.runs, main),
+        " Dotted: the levels CNN-F was trained at. Bars: 95 % interval, t over seeds where there are several, else "
+        "Wilson." + left_out(study.runs, main),
         drawing=drawing,
         data=pd.concat([tables[run].assign(run=run) for run in (*main, *other)]),
         provenance=tuple(map(study.train_stage, (*main, *other))),
@@ -288,15 +289,16 @@ def confusion(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Figure |
             picture, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label="% of the letter's images"
         )
     worst = [f"{look(run).label} on {images} images {_confused(matrix)}" for (run, images), matrix in shares.items()]
+    diagonals = [
+        f"{share(_diagonal(matrix))} for {look(run).label} on {images} images"
+        for (run, images), matrix in shares.items()
+    ]
     return Figure(
         id="confusion",
         title="Which letter is read as which",
         alt=f"Confusion matrices of {listed(look(run).label for run in tables)} on clean and on noisy test images.",
         caption="Is the diagonal clearer with feedback? On the diagonal: "
-        + listed(
-            f"{share(_diagonal(matrix))} for {look(run).label} on {images} images"
-            for (run, images), matrix in shares.items()
-        )
+        + listed(diagonals)
         + f". Most frequent confusion: {listed(worst)}. All seeds together.",
         drawing=drawing,
         data=pd.DataFrame(

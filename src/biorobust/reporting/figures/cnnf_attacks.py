@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -29,7 +30,7 @@ Curves = Mapping[str, Curve]  # attack -> curve
 
 def accuracy_against_epsilon(metrics: Metrics, study: Cnnf) -> Figure | None:
     """The worst case of every network in one panel, then a panel per network with all its attacks."""
-    found: dict[str, Curves] = {}
+    found: dict[str, dict[str, Curve]] = {}
     for run in study.attacked:
         curves = {name: curve for name in FEEDBACK_ATTACKS if (curve := attack_curve(metrics, run, name))}
         if WORST_CASE in curves:
@@ -49,7 +50,7 @@ def accuracy_against_epsilon(metrics: Metrics, study: Cnnf) -> Figure | None:
         for position, (run, curves) in enumerate(found.items()):
             axes = drawing.add_subplot(grid[1, position])
             _draw_attacks(axes, curves, look(run).colour)
-            axes.set_title(look(run).label, wrap=True)
+            axes.set_title(fill(look(run).label, 22))
             percent_axis(axes, label="accuracy, %" if not position else "")
             axes.set_xlabel("ε")
         shown = [name for name in FEEDBACK_ATTACKS if any(name in curves for curves in found.values())]
@@ -63,8 +64,8 @@ def accuracy_against_epsilon(metrics: Metrics, study: Cnnf) -> Figure | None:
     return Figure(
         id="accuracy-epsilon",
         title="Accuracy under attacks that know the feedback",
-        alt=f"Line charts of accuracy against epsilon: one with the worst case of {listed(look(r).label for r in found)}, "
-        f"and one for each of them with {listed(labels)}.",
+        alt="Line charts of accuracy against epsilon: one with the worst case of "
+        f"{listed(look(run).label for run in found)}, and one for each of them with {listed(labels)}.",
         caption="Does feedback withstand attacks that differentiate through it, and more than a CNN that saw the same "
         f"noisy images? {_levels(worst)}{_gradients(found)}"
         + bars([point for curve in worst.values() for point in curve.points])
@@ -98,17 +99,17 @@ def _levels(worst: Curves) -> str:
 
 def _gradients(found: Mapping[str, Curves]) -> str:
     """Which gradient hurts a network with feedback more, at the smallest epsilon."""
-    last, first = "pgd-cross-entropy-best", "pgd-cross-entropy-best@first"
+    last, first = "pgd-cross-entropy", "pgd-cross-entropy@first"
     said = []
     for run, curves in found.items():
         if last in curves and first in curves:
             eps = next(value for value in curves[last].eps if value)
             one, other = curves[first].at(eps), curves[last].at(eps)
             if one and other and one.value != other.value:
-                said.append(
-                    f"{look(run).label} at {epsilon(eps)} keeps {share(one.value)} under PGD through the first pass and "
-                    f"{share(other.value)} through all cycles"
+                kept = (
+                    f"{share(one.value)} under PGD through the first pass and {share(other.value)} through all cycles"
                 )
+                said.append(f"{look(run).label} keeps {kept} at {epsilon(eps)}")
     return f" {'; '.join(said)}." if said else ""
 
 
@@ -141,10 +142,10 @@ def attacked_letters(metrics: Metrics, study: Cnnf, *, runs: tuple[str, ...]) ->
     return Figure(
         id="attacked-letters",
         title="Attacked letters",
-        alt=f"Grids of attacked letters, a row for each epsilon, for {listed(look(run).label for run, _ in found)}; below "
-        "each image the letter that the network reads.",
-        caption=f"What do attacked letters look like, and which letter does the network read?{_kept(found)} Below each "
-        "image: the letter that is read, bold where it is wrong.",
+        alt="Grids of attacked letters, a row for each epsilon and below each image the letter that is read, for "
+        f"{listed(look(run).label for run, _ in found)}.",
+        caption=f"What do attacked letters look like, and which letter does the network read?{_kept(found)}"
+        " Below each image: the letter that is read, bold where it is wrong.",
         drawing=drawing,
         data=pd.DataFrame([row for (run, _), pictures in found.items() for row in _rows(run, pictures)]),
         provenance=tuple(dict.fromkeys(study.attack_stage(run) for run, _ in found)),

@@ -68,11 +68,11 @@ def reconstructions(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Fi
     return Figure(
         id="reconstructions",
         title="What the network hands back to itself",
-        alt=f"Three blocks of letters, {listed(blocks)}: the image in the first row, and below it the reconstruction of "
-        f"each of {n_rows - 1} cycles.",
-        caption=f"Do the cycles sharpen an image?{_measured(metrics, run)} Below each picture: the letter {look(run).label} "
-        "reads in that cycle (in the first row: in its first pass), bold where it is wrong, and the PSNR to the clean image "
-        "in dB, both after brightness and contrast are fitted.",
+        alt=f"Blocks of letters, {listed(blocks)}: the image in the first row, below it the reconstruction of each of "
+        f"{n_rows - 1} cycles.",
+        caption=f"Do the cycles sharpen an image?{_measured(metrics, run)} Below each picture: the letter that "
+        f"{look(run).label} reads in that cycle (in the first row: in its first pass), bold where it is wrong, and the "
+        "PSNR to the clean image in dB, both after brightness and contrast are fitted.",
         drawing=drawing,
         data=pd.DataFrame([row for name, block in blocks.items() for row in _rows(name, block)]),
         provenance=(study.train_stage(run), *([study.attack_stage(run)] if attacked is not None else [])),
@@ -139,8 +139,8 @@ def over_the_cycles(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Fi
     return Figure(
         id="cycles",
         title="From cycle to cycle",
-        alt="Four line charts over the cycles, for clean and noisy images: accuracy, share of changed predictions, margin, "
-        f"and PSNR of the reconstruction, for {listed(look(run).label for run in found)}.",
+        alt="Four line charts over the cycles: accuracy, changed predictions, margin and PSNR of the reconstruction, "
+        f"on clean and noisy images, for {listed(look(run).label for run in found)}.",
         caption="Do predictions settle, and does anything get better while they do?"
         + "".join(_settled(run, content) for run, content in found.items())
         + " Bars: 95 % t interval over seeds where there are several."

@@ -51,15 +51,8 @@ def show_letters(
             words = [letter(said)] if said >= 0 else []
             words += [notes[row][column]] if notes else []
             weight = "bold" if said >= 0 and said != int(labels[column]) else "normal"
-            axes.text(
-                left + width / 2,
-                top + height + gap / 2,
-                " ".join(words),
-                ha="center",
-                va="center",
-                size=7,
-                weight=weight,
-            )
+            below = left + width / 2, top + height + gap / 2
+            axes.text(*below, " ".join(words), ha="center", va="center", size=7, weight=weight)
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="none")
     axes.set_yticks([row * (height + gap) + height / 2 for row in range(n_rows)], list(rows))
     axes.set_xticks([])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from biorobust.reporting.estimates import per_seed
 from biorobust.reporting.figures.curves import left_out
@@ -52,7 +53,7 @@ def losses(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Figure | No
             for _, of_seed in table.groupby("seed"):
                 axes.plot(of_seed["step"], of_seed["smoothed"], color=look(run).colour, lw=1.3)
             axes.set_ylim(0, 1.05 * top)
-            axes.set_title(look(run).label, wrap=True)
+            axes.set_title(fill(look(run).label, 22))
             axes.set_xlabel("optimiser step")
             axes.xaxis.set_major_locator(MaxNLocator(3))
             axes.grid(axis="y")
@@ -63,12 +64,15 @@ def losses(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Figure | No
             for term, (name, dashes) in TERMS.items():
                 axes.plot(by_epoch.index, by_epoch[term], color=look(run).colour, ls=dashes, marker=".", label=name)
             axes.set_yscale("log")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_title(f"{look(run).label}: the five terms of its loss, weighted")
             axes.set_xlabel("epoch")
             axes.set_ylabel("mean over the epoch")
             axes.grid(axis="y")
-            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.set_xlim(right=1.28 * by_epoch.index.max())
+            axes.set_xticks(by_epoch.index)
+            axes.legend(loc="center right")
     falls = {run: value for run in steps if (value := per_seed(metrics.train(run), "loss_ratio"))}
     said = listed(f"{share(value.value)} for {look(run).label}" for run, value in falls.items())
     data = [table.assign(run=run) for run, table in steps.items()]
@@ -127,8 +131,8 @@ def learning_rate(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Figu
     return Figure(
         id="learning-rate",
         title="Learning rate",
-        alt=f"Line charts of the learning rate over the optimiser steps for {listed(look(run).label for run in found)}: "
-        "a curve that falls to zero, on the line of the formula.",
+        alt="Line charts of the learning rate over the optimiser steps, a curve that falls to zero on the line of the "
+        f"formula, for {listed(look(run).label for run in found)}.",
         caption=f"Does the learning rate follow the report's polynomial? {'; '.join(said)}."
         + left_out(runs, list(found)),
         drawing=drawing,

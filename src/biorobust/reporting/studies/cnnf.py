@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from biorobust.reporting.tables.table import Table
 
 # The networks that the report's argument is about, as params.yaml names them.
-FEEDBACK = "feedback"
-CNN = "cnn"
+FEEDBACK = "cnn-feedback"
+CNN = "cnn-clean"
 CNN_NOISY = "cnn-noisy"
-CYCLED = "feedback-cycled"
-LONGER = "feedback-long"
+NOT_CYCLED = "clean-not-cycled"
+NOISY_ONLY = "noisy-only"
+LONGER = "longer"
 
 
 @dataclass(frozen=True)
