@@ -1,0 +1,241 @@
+"""The networks of CNN-F: against a straightforward implementation, by finite differences, and what they refuse."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+from benchmarks import cnnf as benchmark
+from biorobust import runs
+from biorobust.cnnf import CNNF, TwoBlock, objective
+from biorobust.cnnf.network import attack_views
+
+
+def network(kind=TwoBlock, *, seed=0, **options):
+    """A float64 network with biases that are not 0."""
+    torch.manual_seed(seed)
+    defaults = {"cycles": 2, "residual": 0.3}
+    model = kind(5, **(defaults | options)).double()
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def images(n=4, shape=(1, 28, 28), seed=1):
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def plain_cnn(model, x):
+    """The two-block network without feedback, from torch's own functions."""
+    x = x * 2 - 1
+    for block in model.blocks[:2]:
+        x = functional.conv2d(x, block.conv.weight, padding=1)
+        x = x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
+        x = functional.max_pool2d((x + block.bias.bias.view(1, -1, 1, 1)).relu(), 2)
+    return functional.linear(x.flatten(1), model.blocks[2].linear.weight) + model.blocks[2].bias.bias
+
+
+def test_parameter_count_of_the_originals_network():
+    assert sum(p.numel() for p in CNNF(10, cycles=1, residual=0.1).parameters()) == 3_298_962
+
+
+@pytest.mark.parametrize("kind", [TwoBlock, CNNF])
+def test_without_cycles_it_is_the_plain_cnn_bit_for_bit(kind):
+    x = images().float()
+    plain, cycling = (network(kind, cycles=cycles).float() for cycles in (0, 3))
+    assert torch.equal(plain(x), cycling(x, return_cycles=True)[0])
+    plain.readout = "last"
+    assert torch.equal(plain(x), cycling.first_pass(x).logits)
+    assert torch.equal(attack_views(cycling)["first"](x), plain(x))
+
+
+def test_the_first_pass_is_what_torch_computes():
+    model, x = network(), images()
+    assert_close(model.first_pass(x).logits, plain_cnn(model, x), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("cycles", [0, 1, 3])
+def test_loss_and_gradients_equal_the_straightforward_implementation(cycles):
+    torch.manual_seed(0)
+    reference = benchmark.Straightforward(cycles).double()
+    for block in (reference.block1, reference.block2, reference):
+        nn.init.normal_(block.bias, std=0.3)
+    model = benchmark.ours(cycles, like=reference)
+    clean, noisy, labels = images(6, seed=1), images(6, seed=2), torch.arange(6)
+    theirs, mine = reference.loss(clean, noisy, labels), benchmark.our_loss(model, clean, noisy, labels)
+    theirs.backward()
+    mine.backward()
+    assert_close(mine, theirs)
+    pairs = {
+        "blocks.0.conv.weight": reference.block1.conv.weight,
+        "blocks.0.bias.bias": reference.block1.bias,
+        "blocks.1.conv.weight": reference.block2.conv.weight,
+        "blocks.1.bias.bias": reference.block2.bias,
+        "blocks.2.linear.weight": reference.linear.weight,
+        "blocks.2.bias.bias": reference.bias,
+    }
+    for name, parameter in model.named_parameters():
+        assert_close(parameter.grad, pairs[name].grad.view_as(parameter), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("subtract_bias", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "ind"), [(TwoBlock, 0), (TwoBlock, 1), (TwoBlock, 2), (CNNF, 0), (CNNF, 1), (CNNF, 2), (CNNF, 4)]
+)
+def test_pooling_first_changes_nothing(kind, ind, subtract_bias):
+    """Logits of every cycle, pixels and gradients against layers run one after the other, on an odd image size."""
+    shape = (1, 13, 10)
+    options = {"ind": ind, "subtract_bias": subtract_bias, "image_shape": shape}
+    fused, composed = (network(kind, fuse=fuse, **options) for fuse in (True, False))
+    found = []
+    for model in (fused, composed):
+        x = images(3, shape).requires_grad_()
+        states = model.states(x)
+        logits, pixels = torch.stack([state.logits for state in states]), model.pixels(states[-1])
+        gradients = torch.autograd.grad(logits.square().sum() + pixels.square().sum(), [x, *model.parameters()])
+        found.append([logits, pixels, *gradients])
+    for mine, theirs in zip(*found, strict=True):
+        assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
+
+
+WEIGHTS = objective.Weights(first=1.0, cycles=0.7, feature=0.5, block1=0.4, block2=0.3, clean=0.2)
+
+
+@pytest.mark.parametrize("cycle_clean", [True, False])
+def test_gradient_of_the_whole_loss_is_that_of_finite_differences(cycle_clean):
+    model = network(width=2, image_shape=(1, 8, 8))
+    clean, noisy, labels = images(3, (1, 8, 8), seed=1), images(3, (1, 8, 8), seed=2), torch.tensor([0, 3, 1])
+
+    def loss():
+        parts, _ = objective.terms(model, clean, noisy, labels, weights=WEIGHTS, cycle_clean=cycle_clean, detach=False)
+        return torch.stack(list(parts.values())).sum()
+
+    loss().backward()
+    for parameter in model.parameters():
+        index = tuple(size // 2 for size in parameter.shape)
+        values = []
+        for step in (1e-6, -2e-6):
+            with torch.no_grad():
+                parameter[index] += step
+                values.append(float(loss()))
+        assert float(parameter.grad[index]) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-7)
+        with torch.no_grad():
+            parameter[index] += 1e-6
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_clean_features_are_targets_only_when_detached(detach):
+    model, labels = network(), torch.arange(4)
+    clean, noisy = images(4, seed=1).requires_grad_(), images(4, seed=2).requires_grad_()
+    parts, _ = objective.terms(model, clean, noisy, labels, weights=WEIGHTS, cycle_clean=False, detach=detach)
+    for name in ("feature", "block1", "block2"):
+        of_clean, of_noisy = torch.autograd.grad(parts[name], [clean, noisy], retain_graph=True)
+        assert of_noisy.any()
+        assert bool(of_clean.any()) != detach
+
+
+def test_readouts_and_cycles_come_from_one_pass():
+    model, x = network(cycles=3), images()
+    every = model(x, return_cycles=True)
+    assert every.shape == (4, 4, 5)
+    assert_close(model(x), every.mean(dim=0))
+    model.readout = "last"
+    assert torch.equal(model(x), every[-1])
+    shorter = network(cycles=2)
+    assert torch.equal(shorter(x, return_cycles=True), every[:3])
+    assert float((every[1:] - every[:-1]).detach().abs().max()) > 1e-3
+
+
+def test_the_residual_step_zero_is_no_plain_cnn():
+    every = network(residual=0.0)(images(), return_cycles=True)
+    assert float((every[1] - every[0]).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_calls_leave_nothing_behind(mode):
+    model = getattr(network(), mode)()
+    a, b = images(4, seed=1), images(3, seed=2)
+    alone = model(b)
+    model(a)
+    assert torch.equal(model(b), alone)
+
+
+def test_images_of_a_batch_do_not_touch_each_other():
+    model, x = network(), images(5)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    together = model(x, return_cycles=True)
+    assert_close(model(x[order], return_cycles=True), together[:, order])
+    assert_close(model(x[2:3], return_cycles=True), together[:, 2:3])
+
+
+def test_rows_of_a_state_are_the_state_of_those_images():
+    model, x = network(), images(5)
+    state = model.cycle(model.first_pass(x)).rows(slice(2, 4))
+    alone = model.cycle(model.first_pass(x[2:4]))
+    assert_close(state.logits, alone.logits)
+    assert_close(model.cycle(state).logits, model.cycle(alone).logits)
+    assert_close(model.pixels(state), model.pixels(alone))
+
+
+def test_reconstructions_stay_of_the_order_of_the_features():
+    states = network(cycles=5).states(images(20))
+    sizes = [float(state.reconstruction.square().mean().sqrt()) for state in states[1:]]
+    assert all(0.05 < size < 20 for size in sizes)
+
+
+def test_what_feedback_makes_of_blocks_on_both_sides_of_the_feature():
+    model = network(CNNF, ind=3)
+    state = model.cycle(model.first_pass(images()))
+    below, above = model.imagine(state, 1), model.imagine(state, 3).dense()
+    assert below.shape == model.blocks[1].activation(state.memories[1]).shape == (4, 32, 28, 28)
+    assert above.shape == model.blocks[3].activation(state.memories[3]).shape == (4, 64, 14, 14)
+    assert model.pixels(state).shape == (4, 1, 28, 28)
+    with pytest.raises(ValueError, match="run a cycle first"):
+        model.pixels(model.first_pass(images()))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cycles": -1}, "cycles = -1: must be an integer of 0 or more"),
+        ({"cycles": 1.5}, "cycles = 1.5"),
+        ({"cycles": True}, "cycles = True"),
+        ({"residual": -0.1}, "residual = -0.1: must be a number in"),
+        ({"residual": 1.01}, "residual = 1.01"),
+        ({"residual": float("nan")}, "residual = nan"),
+        ({"ind": 3}, "ind = 3: must be an integer from 0 .pixels. to 2"),
+        ({"ind": -1}, "ind = -1"),
+        ({"readout": "best"}, "readout = 'best': must be one of average, last"),
+    ],
+)
+def test_impossible_networks_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        network(**options)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_images_that_are_no_numbers_are_refused(bad):
+    x = images()
+    x[1, 0, 5, 5] = bad
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        network()(x)
+
+
+def test_images_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"this network takes \(B, 1, 28, 28\)"):
+        network()(images(2, (1, 27, 28)))
+
+
+@pytest.mark.parametrize("architecture", ["cnnf-two-block", "cnnf-original"])
+def test_a_stored_network_comes_back(architecture, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = {"n_classes": 5, "cycles": 2, "residual": 0.3, "image_shape": [1, 28, 28], "ind": 1}
+    model = runs.new(architecture, config)
+    runs.save("run", {0: model}, architecture=architecture, configs={0: config})
+    again, x = runs.load("run"), images().float()
+    assert torch.equal(again(x), model(x))
+    assert set(runs.attack_views("run", again)) == {"first"}
