@@ -163,11 +163,11 @@ class Tests:
         self.labels = data.test_labels[self.chosen]
         every = as_float(data.test_images)
 
-        def noisy(level: float) -> Tensor:
-            return evaluation.noisy(every, kind=self.noise.kind, level=level)[self.chosen]
+        def noisy(level: float, n: int) -> Tensor:
+            return evaluation.noisy(every, kind=self.noise.kind, level=level)[self.chosen[:n]]
 
-        self.halves = {"clean": every[self.chosen], "noisy": noisy(self.noise.level)}
-        self.by_level = {level: noisy(level)[: self.n_images] for level in self.levels}
+        self.halves = {"clean": every[self.chosen], "noisy": noisy(self.noise.level, size.n_test)}
+        self.by_level = {level: noisy(level, self.n_images) for level in self.levels}
         self.shown = {
             "evaluation_noise_kind": self.noise.kind,
             "evaluation_noise_level": self.noise.level,
