@@ -59,10 +59,10 @@ class _Block(nn.Module):
         """Feedback as far as the AdaReLU's output."""
         y = _normalise(y)
         if self.positive is None:
-            x = functional.max_unpool2d(y, self.maxima, 2)
+            x = functional.max_unpool2d(y, self.maxima, [2, 2])
         else:
-            x = functional.max_unpool2d(y * self.positive, self.maxima, 2)
-            x = x + functional.max_unpool2d(y * self.negative, self.minima, 2)
+            x = functional.max_unpool2d(y * self.positive, self.maxima, [2, 2])
+            x = x + functional.max_unpool2d(y * self.negative, self.minima, [2, 2])
         self.pool_hidden, self.relu_hidden = y, x
         return x * self.mask
 
