@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from biorobust import datasets
-from biorobust.datasets import mirror
+from biorobust.datasets import DATASETS, imagenet_samples, mirror
 from biorobust.errors import BiorobustError
+from biorobust.files import write_json
+from biorobust.params import load
 from stages import download
+from stages.common import stage_main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def checkout(tmp_path, monkeypatch):
     """An empty working folder with params.yaml; gives a function that sets data.source in it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(mirror.VARIABLE, raising=False)
+    for variable in (mirror.VARIABLE, imagenet_samples.VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
 
     def source(name: str) -> None:
         text = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -41,26 +46,57 @@ def test_the_stage_writes_the_two_files_and_says_what_it_took(checkout, capsys):
     assert capsys.readouterr().out == said
 
 
-def test_data_is_stale_only_when_auto_took_bundled_data_and_a_mirror_is_set_now(checkout, monkeypatch, capsys):
-    def stale() -> str:
-        download.main(["--stale"])
-        return capsys.readouterr().out
+def test_params_yaml_lists_every_data_set():
+    assert list(load(ROOT / "params.yaml").datasets) == list(DATASETS)
 
-    record = Path("reports/metrics/data/mnist.json")
+
+@pytest.fixture
+def stale(capsys):
+    """What `--stale` prints, line by line."""
+
+    def lines() -> list[str]:
+        download.main(["--stale"])
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+def took(source: str) -> None:
+    """Write records as if every data set had come from `source`."""
+    for name in DATASETS:
+        write_json(f"reports/metrics/data/{name}.json", {"source": source})
+
+
+def test_data_is_stale_only_when_auto_took_bundled_data_and_a_mirror_is_set_now(checkout, monkeypatch, stale):
     monkeypatch.setenv(mirror.VARIABLE, "/anywhere")
     checkout("auto")
-    assert stale() == ""  # never made: DVC will make it anyway
-    record.parent.mkdir(parents=True)
-    record.write_text('{"source": "bundled"}')
-    assert stale() == "download@mnist\n"
+    assert stale() == []  # never made: DVC will make it anyway
+    took("bundled")
+    assert stale() == [f"download@{name}" for name in DATASETS]
     checkout("bundled")
-    assert stale() == ""
+    assert stale() == []
     checkout("auto")
-    record.write_text('{"source": "mirror"}')
-    assert stale() == ""
-    record.write_text('{"source": "bundled"}')
+    took("mirror")
+    assert stale() == []
+    took("bundled")
     monkeypatch.delenv(mirror.VARIABLE)
-    assert stale() == ""
+    assert stale() == []
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_mirror_makes_only_those_stale_that_it_has(checkout, monkeypatch, stale, tmp_path, name):
+    monkeypatch.setenv(mirror.VARIABLE, str(tmp_path / "mirror"))
+    (tmp_path / "mirror" / name).mkdir(parents=True)
+    checkout("auto")
+    took("bundled")
+    assert stale() == [f"download@{name}"]
+
+
+def test_the_folder_of_imagenet_makes_its_samples_stale(checkout, monkeypatch, stale):
+    checkout("auto")
+    took("bundled")
+    monkeypatch.setenv(imagenet_samples.VARIABLE, "/anywhere")
+    assert stale() == ["download@imagenet_samples"]
 
 
 def test_a_damaged_record_is_named(checkout, monkeypatch):
@@ -95,3 +131,20 @@ def test_an_error_is_one_line_and_leaves_nothing_behind(tmp_path):
     assert done.stderr.splitlines()[-1].startswith("error: BIOROBUST_DATA_MIRROR=/no/such/folder is not a folder")
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_bad_file_of_any_data_set_is_one_line_and_leaves_nothing_behind(checkout, monkeypatch, capsys, name):
+    checkout("auto")
+    Path("mirror", name).mkdir(parents=True)
+    for split in ("train", "test"):
+        Path("mirror", name, f"{split}.parquet").write_bytes(b"PAR1 and then nothing")
+    monkeypatch.setenv(mirror.VARIABLE, "mirror")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as stop:
+        stage_main(lambda: download.main([name]))
+    assert stop.value.code == 2
+    *said, error = capsys.readouterr().err.splitlines()
+    assert said == [f"{name}: taking the mirror, because BIOROBUST_DATA_MIRROR is set"]
+    assert re.match(rf"error: mirror/{name}/(train|test)\.parquet: not a readable Parquet file \(.*\): get the", error)
+    assert sorted(path.name for path in Path().iterdir()) == ["mirror", "params.yaml"]

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from biorobust.datasets import DATASETS, cifar10, emnist_letters, imagenet_samples, mirror, mnist, svhn
+from biorobust.datasets import DATASETS, emnist_letters, imagenet_samples, mirror, mnist, svhn
 
 SIZES = {"train": 120, "test": 40}
 LABELS = np.arange(0, 40, 4)  # the few classes that play ImageNet's 250
@@ -48,6 +48,7 @@ def make(name: str) -> dict[str, Pair]:
 
 def shrink(name: str, toy: dict[str, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the library expect `toy` where it expects the real data set: its sizes and its checksums."""
+    fetch = DATASETS[name].sources["mirror"].fetch
     if name in IDX_NAMES:
         module = {"mnist": mnist, "emnist_letters": emnist_letters}[name]
         monkeypatch.setattr(module, "SIZES", SIZES)
@@ -55,14 +56,15 @@ def shrink(name: str, toy: dict[str, Pair], monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(
             module, "MD5", {split: {file: _md5(data) for file, data in part.items()} for split, part in files.items()}
         )
-    elif name == "cifar10":
-        for split, n in SIZES.items():
-            monkeypatch.setitem(cifar10.SIZES, split, n)
     elif name == "svhn":
         monkeypatch.setattr(svhn, "MIRROR_SIZES", SIZES)
         monkeypatch.setattr(svhn, "MIRROR_SHA256", {split: pixels_sha256(*pair) for split, pair in toy.items()})
-    else:
+    elif name == "imagenet_samples":
         monkeypatch.setattr(imagenet_samples, "LABELS", LABELS)
+    else:
+        assert isinstance(fetch, functools.partial), f"say here how to make {name} small"
+        for split, n in SIZES.items():
+            monkeypatch.setitem(fetch.keywords["sizes"], split, n)
 
 
 # --- the mirror -----------------------------------------------------------------------------------------------------
