@@ -11,7 +11,7 @@ import toy_datasets
 from PIL import Image
 
 from biorobust import datasets
-from biorobust.datasets import DATASETS, imagenet_samples, mirror, mnist, official
+from biorobust.datasets import DATASETS, cifar10, emnist_letters, imagenet_samples, mirror, mnist, official, svhn
 from biorobust.errors import DataError
 
 # Where torchvision keeps the last file it needs of each data set, below data/work/downloads/<name>/.
@@ -134,11 +134,14 @@ def test_a_server_with_other_files_is_refused(name, served):
     assert line.endswith("): run it again")
 
 
-def test_the_probed_addresses_of_mnist_are_those_torchvision_uses():
-    from torchvision.datasets import MNIST
+def test_the_probed_addresses_are_those_torchvision_uses():
+    from torchvision.datasets import CIFAR10, EMNIST, MNIST, SVHN
 
     assert [f"{address}{MNIST.resources[0][0]}" for address in MNIST.mirrors] == list(mnist.URLS)
     assert [f"{name}.gz" for split in mnist.MD5.values() for name in split] == [name for name, _ in MNIST.resources]
+    assert (EMNIST.url,) == emnist_letters.URLS
+    assert (CIFAR10.url,) == cifar10.URLS
+    assert (SVHN.split_list["train"][0],) == svhn.URLS
 
 
 # --- auto -----------------------------------------------------------------------------------------------------------

@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from biorobust.datasets import DATASETS, emnist_letters, imagenet_samples, mirror, mnist, svhn
+from biorobust.datasets import DATASETS, cifar10, emnist_letters, imagenet_samples, mirror, mnist, svhn
 
 SIZES = {"train": 120, "test": 40}
 LABELS = np.arange(0, 40, 4)  # the few classes that play ImageNet's 250
 IDX_NAMES = {"mnist": ("{}", "train", "t10k"), "emnist_letters": ("emnist-letters-{}", "train", "test")}
-DOWNLOADED = ("mnist", "emnist_letters", "cifar10", "svhn")  # those with an official address
+MODULES = {"mnist": mnist, "emnist_letters": emnist_letters, "cifar10": cifar10, "svhn": svhn}
+DOWNLOADED = tuple(MODULES)  # those with an official address
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -50,7 +51,7 @@ def shrink(name: str, toy: dict[str, Pair], monkeypatch: pytest.MonkeyPatch) -> 
     """Let the library expect `toy` where it expects the real data set: its sizes and its checksums."""
     fetch = DATASETS[name].sources["mirror"].fetch
     if name in IDX_NAMES:
-        module = {"mnist": mnist, "emnist_letters": emnist_letters}[name]
+        module = MODULES[name]
         monkeypatch.setattr(module, "SIZES", SIZES)
         files = {split: idx_files(name, {split: pair}) for split, pair in toy.items()}
         monkeypatch.setattr(
@@ -148,7 +149,7 @@ def serve(name: str, toy: dict[str, Pair], folder: Path, address: str, monkeypat
     """Put the official files into `folder`, which a web server offers at `address`, and send torchvision there."""
     from torchvision import datasets as tv
 
-    folder.mkdir(exist_ok=True)
+    monkeypatch.setattr(MODULES[name], "URLS", (address,))
     if name == "mnist":
         resources = []
         for file, data in idx_files(name, toy).items():
@@ -156,7 +157,6 @@ def serve(name: str, toy: dict[str, Pair], folder: Path, address: str, monkeypat
             resources.append((f"{file}.gz", _md5((folder / f"{file}.gz").read_bytes())))
         monkeypatch.setattr(tv.MNIST, "mirrors", [address])
         monkeypatch.setattr(tv.MNIST, "resources", resources)
-        monkeypatch.setattr(mnist, "URLS", (f"{address}train-images-idx3-ubyte.gz",))
     elif name == "emnist_letters":
         with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
             for file, data in idx_files(name, toy).items():

@@ -14,6 +14,7 @@ from biorobust.files import sha256
 
 SHAPE = (32, 32, 3)
 N_CLASSES = 10
+URLS = ("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",)  # where torchvision takes it from
 SIZES = {"train": 50_000, "test": 10_000}
 BUNDLED_SIZES = {"train": 2_000, "test": 500}
 BUNDLED_SEED = 2009
@@ -23,9 +24,7 @@ LICENCE = "none stated (A. Krizhevsky, V. Nair and G. Hinton)"
 
 
 def _official() -> tuple[Split, Split]:
-    from torchvision.datasets import CIFAR10
-
-    return official.fetch("cifar10", urls=(CIFAR10.url,), read=_through_torchvision)
+    return official.fetch("cifar10", urls=URLS, read=_through_torchvision)
 
 
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:

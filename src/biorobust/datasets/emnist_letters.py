@@ -17,8 +17,9 @@ from biorobust.datasets.spec import DatasetSpec, Source, Split
 
 SIDE = 28
 N_CLASSES = 26
+URLS = ("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",)  # where torchvision takes it from
 SIZES = {"train": 124_800, "test": 20_800}
-MD5 = {  # of the official files, uncompressed
+MD5 = {  # of the uncompressed files, as a public copy of the official archive has them (worldfracture/deeplearn)
     "train": {
         "emnist-letters-train-images-idx3-ubyte": "6b7a6cdb4e8ae8838780bb5aeda8ab2a",
         "emnist-letters-train-labels-idx1-ubyte": "49ecae16ee4c7ab14dcf3e8d8c39090b",
@@ -34,9 +35,7 @@ LICENCE = "none stated; derived from NIST Special Database 19, a work of the US 
 
 
 def _official() -> tuple[Split, Split]:
-    from torchvision.datasets import EMNIST
-
-    return official.fetch("emnist_letters", urls=(EMNIST.url,), read=_through_torchvision)
+    return official.fetch("emnist_letters", urls=URLS, read=_through_torchvision)
 
 
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
@@ -86,7 +85,7 @@ SPEC = DatasetSpec(
         ),
         "mirror": Source(
             fidelity="official",
-            note="From a local mirror; the official files rebuilt from it have the official checksums.",
+            note="From a local mirror; the official files rebuilt from it have the checksums of a public copy of them.",
             licence=LICENCE,
             fetch=_mirror,
         ),

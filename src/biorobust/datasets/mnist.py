@@ -15,7 +15,7 @@ from biorobust.files import sha256
 SIDE = 28
 N_CLASSES = 10
 SIZES = {"train": 60_000, "test": 10_000}
-URLS = (  # the ones torchvision takes the files from
+URLS = (  # where torchvision takes it from
     "https://ossci-datasets.s3.amazonaws.com/mnist/train-images-idx3-ubyte.gz",
     "http://yann.lecun.com/exdb/mnist/train-images-idx3-ubyte.gz",
 )

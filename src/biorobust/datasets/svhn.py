@@ -19,6 +19,7 @@ from biorobust.files import sha256
 
 SHAPE = (32, 32, 3)
 N_CLASSES = 10
+URLS = ("http://ufldl.stanford.edu/housenumbers/train_32x32.mat",)  # where torchvision takes it from
 BUNDLED_SIZES = {"train": 2_000, "test": 500}
 BUNDLED_SEED = 2011
 BUNDLED_NOISE = 6.0  # standard deviation, of 255
@@ -32,10 +33,7 @@ MIRROR_SHA256 = {  # of the pixels and then the labels, a byte each
 
 
 def _official() -> tuple[Split, Split]:
-    from torchvision.datasets import SVHN
-
-    urls = tuple(SVHN.split_list[split][0] for split in ("train", "test"))
-    return official.fetch("svhn", urls=urls, read=_through_torchvision)
+    return official.fetch("svhn", urls=URLS, read=_through_torchvision)
 
 
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
