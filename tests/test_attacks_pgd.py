@@ -300,6 +300,21 @@ def test_the_judge_of_the_best_iterate_is_the_model_not_the_view(conv):
     assert (best["adversarial_prediction"] != best["label"]).all()
 
 
+@pytest.mark.parametrize(("confirmed", "step"), [(True, 1), (False, 3)])
+def test_an_iterate_that_no_longer_fools_when_clipped_gives_way_to_the_last(conv, confirmed, step):
+    model, images, labels = conv
+    passes = iter([False, True, False, confirmed])  # of the start, of two iterates, and of the one that was kept
+
+    class Judge(torch.nn.Module):
+        def forward(self, x):
+            return functional.one_hot((labels + next(passes)) % 5, 5).float()
+
+    made = batch(images, labels, judge=Judge().eval())
+    crafted = pgd.craft(model, made, eps=(EPS,), loss=losses.margin, steps=3, rel_stepsize=0.5)
+    assert set(crafted.best.step[0].tolist()) == {step}
+    assert torch.equal(crafted.best.images[0], crafted.images[0]) != confirmed
+
+
 def test_the_gradient_at_an_epsilon_of_zero_is_that_of_the_image(conv):
     model, images, labels = conv
 

@@ -1,13 +1,11 @@
-"""What every gradient attack here adds to Foolbox's: a loss of one's own, and gradients that are always numbers."""
+"""What every gradient attack here adds to Foolbox's: a loss of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import eagerpy as ep
 import foolbox as fb
-import torch
 from torch import Tensor
 
 from biorobust.attacks.losses import Loss
@@ -26,11 +24,6 @@ class OwnLoss:
             return ep.astensor(self.loss(outputs, labels.raw))
 
         return summed
-
-    def value_and_grad(self, loss_fn: Callable[[ep.Tensor], ep.Tensor], x: ep.Tensor) -> tuple[Any, ep.Tensor]:
-        value, gradient = super().value_and_grad(loss_fn, x)  # type: ignore[misc]
-        # The sign of NaN is NaN: one such pixel would leave the ball, and with it the image.
-        return value, ep.astensor(torch.nan_to_num(gradient.raw, nan=0.0))
 
 
 def all_zero(gradient: Tensor) -> Tensor:

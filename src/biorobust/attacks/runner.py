@@ -72,7 +72,6 @@ def run(
                     made[source[name]] = craft(attack, name, model, views, batch, eps=eps)
                 crafted = made[source[name]].best if attack.best else made[source[name]]
                 assert crafted is not None
-                torch.manual_seed(_number(seed, name, first, "score"))
                 n = len(batch.labels)
                 head = {"attack": np.full(n, name, dtype=object), "index": np.arange(first, first + n)}
                 found = _rows(model, attack, batch, crafted, clean, eps=eps, repeats=repeats)

@@ -1,0 +1,223 @@
+"""Unusual models: noisy ones, ones whose outputs are not numbers, ones that resize; the rules of the record."""
+
+import attack_victims as victims
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from biorobust import attacks
+from biorobust.attacks import records, scoring
+from biorobust.errors import BiorobustError
+
+EPS = (0.0, 0.1)
+
+
+@pytest.fixture(scope="module")
+def conv():
+    return victims.conv()
+
+
+@pytest.mark.parametrize("name", attacks.ATTACKS)
+def test_every_attack_on_a_convolutional_network(name, conv):
+    model, images, labels = conv
+    labels = labels.clone()
+    labels[:4] = (labels[:4] + 1) % 5
+    table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, batch_size=10)
+    assert len(table) == 2 * len(images)
+    assert (table["distance"] <= table["eps"] + 1e-6).all()
+    assert table.loc[table["index"] < 4, "broken"].all()
+    assert (table.loc[table["broken"], "step"] >= 0).all()
+    assert (table.loc[~table["broken"], "step"] == -1).all()
+    assert table["verified"].all()
+    assert not table["zero_gradient"].any()
+    counted = records.counts(table, eps=EPS)[name]
+    assert counted["correct"][0] == 20
+    assert counted["correct"][1] < 20
+
+
+class Cycling(nn.Module):
+    """Logits whose winner is taken from a list, one entry for each forward pass."""
+
+    def __init__(self, winners, n_classes=3):
+        super().__init__()
+        self.winners, self.n_classes, self.passes = winners, n_classes, 0
+
+    def forward(self, x):
+        winner = self.winners[self.passes % len(self.winners)]
+        self.passes += 1
+        return functional.one_hot(torch.full((len(x),), winner), self.n_classes).float()
+
+
+@pytest.mark.parametrize(
+    ("winners", "label", "predicted", "share"),
+    [
+        ([0, 0, 1, 2], 0, 0, 0.5),  # half is not more than half
+        ([0, 0, 1, 2, 2], 0, 2, 0.6),  # fooled, though no other class is given as often as the right one
+        ([1, 1, 1, 1], 0, 1, 1.0),
+        ([2], 2, 2, 0.0),
+    ],
+)
+def test_a_noisy_model_is_fooled_in_more_than_half_of_its_passes(winners, label, predicted, share):
+    images, labels = torch.rand(5, 1, 2, 2), torch.full((5,), label)
+    found = scoring.score(Cycling(winners), images, labels, repeats=len(winners))
+    assert found.predicted.tolist() == [predicted] * 5
+    assert found.fooled_share.tolist() == pytest.approx([share] * 5)
+
+
+def test_a_noisy_model_is_scored_over_fresh_passes(conv):
+    model, images, labels = conv
+    noisy = victims.frozen(victims.Noisy(model, 0.05))
+    names = ["fgsm-margin", "pgd-margin", "pgd-margin-best"]
+    table = attacks.run(noisy, images, labels, names, eps=EPS, seed=0, repeats=20)
+    assert table["fooled_share"].between(0, 1).all()
+    assert ((table["fooled_share"] * 20) % 1 < 1e-9).all()
+    assert table["fooled_share"].nunique() > 5
+    clean = table["clean_prediction"] != table["label"]
+    assert (table["broken"] == (clean | (table["fooled_share"] > 0.5))).all()
+    assert ((table["adversarial_prediction"] != table["label"]) == (table["fooled_share"] > 0.5)).all()
+    # The share at an epsilon of 0 is that of the noise alone: with Gaussian noise it can be counted independently.
+    torch.manual_seed(5)
+    alone = torch.stack([noisy(images).argmax(dim=1) != labels for _ in range(400)]).double().mean(dim=0)
+    found = table.loc[(table["attack"] == "fgsm-margin") & (table["eps"] == 0), "fooled_share"].to_numpy()
+    assert abs(torch.tensor(found) - alone).max() < 0.5
+    assert found.mean() == pytest.approx(alone.mean().item(), abs=0.05)
+    for name in names:  # the same seed gives the same noise, whatever else is attacked
+        torch.rand(3)
+        again = attacks.run(noisy, images, labels, [name], eps=EPS, seed=0, repeats=20)
+        assert table[table["attack"] == name].reset_index(drop=True).equals(again)
+
+
+def test_a_deterministic_model_gives_the_same_record_however_often_it_is_asked(conv):
+    model, images, labels = conv
+    once = attacks.run(model, images, labels, ["fgsm-margin"], eps=EPS, seed=0)
+    often = attacks.run(model, images, labels, ["fgsm-margin"], eps=EPS, seed=0, repeats=3)
+    assert once.equals(often[list(once.columns)])
+    assert set(often["fooled_share"]) == {0.0, 1.0}
+
+
+def test_the_averaged_view_has_the_mean_of_the_logits_and_of_the_gradients(conv):
+    model, images, labels = conv
+    noisy = victims.frozen(victims.Noisy(nn.Sequential(model, nn.Tanh()), 1.0))
+    view = attacks.averaged(noisy, 4)
+
+    def gradient(module, weight):
+        torch.manual_seed(0)
+        x = images.clone().requires_grad_()
+        out = module(x)
+        return out, torch.autograd.grad((out.gather(1, labels[:, None]) * weight).sum(), x)[0]
+
+    out, slope = gradient(view, 1.0)
+    torch.manual_seed(0)
+    parts = [noisy(images) for _ in range(4)]
+    torch.testing.assert_close(out, sum(parts) / 4)
+    torch.testing.assert_close(slope, gradient(nn.Sequential(model, nn.Tanh()), 1.0)[1])  # the noise has no slope
+    assert not view.training
+    with pytest.raises(ValueError, match="n = 0"):
+        attacks.averaged(noisy, 0)
+    table = attacks.run(
+        noisy, images, labels, ["pgd-margin@averaged"], eps=EPS, seed=0, views={"averaged": view}, repeats=5
+    )
+    assert set(table["attack"]) == {"pgd-margin@averaged"}
+
+
+class SometimesNaN(nn.Module):
+    """NaN outputs for images whose first pixel is bright, and a gradient of NaN there for dim ones."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        first = x[:, :1, 0, 0]
+        slope = torch.sqrt((first - first.detach()).clamp_min(0))  # 0, with an infinite slope times 0
+        logits = self.model(x) + 0 * slope
+        return torch.where(first > 0.8, torch.full_like(logits, float("nan")), logits)
+
+
+@pytest.mark.parametrize("name", ["fgsm-margin", "pgd-margin", "pgd-margin-best", "pgd-targeted", "deepfool-report"])
+def test_outputs_that_are_not_numbers_count_as_broken_and_are_reported(name, conv):
+    model, images, _ = conv
+    images = images.clone()
+    images[:, 0, 0, 0] = torch.where(torch.arange(24) < 6, 0.9, 0.2)
+    labels = model(images).argmax(dim=1)
+    labels[:3] = 0  # the class that an arg max over NaN would give
+    bad = victims.frozen(SometimesNaN(model))
+    table = attacks.run(bad, images, labels, [name], eps=EPS, seed=0)
+    silent = table["index"] < 6
+    assert table.loc[silent, "broken"].all()
+    assert (table.loc[silent, "clean_prediction"] == scoring.NO_CLASS).all()
+    assert table["distance"].notna().all()  # no image became NaN with the gradient
+    assert (table["distance"] <= table["eps"] + 1e-6).all()
+    counted = records.counts(table, eps=EPS)[name]
+    assert counted["no_prediction"] == [6, int(((table["adversarial_prediction"] == -1) & (table["eps"] > 0)).sum())]
+    assert counted["correct"][0] == 18
+    if name != "deepfool-report":
+        assert table.loc[~silent & (table["eps"] > 0), "distance"].min() > 0  # the other pixels still moved
+
+
+class Resizing(nn.Module):
+    """Like the study networks that resize: bilinear to 96 x 96, then a body that normalises."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(2)
+        self.body = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, stride=8), nn.ReLU(), nn.Flatten())
+        self.body.append(nn.Linear(576, 4))
+
+    def resize(self, x):
+        return functional.interpolate(x, size=(96, 96), mode="bilinear", align_corners=False)
+
+    def forward(self, x):
+        return self.body(self.resize(x))
+
+
+def test_the_resized_tensor_can_be_attacked_instead_of_the_image():
+    model = victims.frozen(Resizing())
+    images = torch.rand(30, 3, 8, 8)
+    images[0] = 1.0
+    labels = model(images).argmax(dim=1)
+    body, resized = attacks.at_resized(model, images, batch_size=7)
+    assert resized.shape == (30, 3, 96, 96)
+    assert model.resize(images).max() > 1  # by one rounding, which a runner that checks its input would refuse
+    assert 0 <= resized.min() <= resized.max() <= 1
+    torch.testing.assert_close(body(resized), model(images))
+    of_image = attacks.run(model, images, labels, ["fgsm-margin"], eps=(0.0, 0.02), seed=0)
+    of_resized = attacks.run(body, resized, labels, ["fgsm-margin"], eps=(0.0, 0.02), seed=0)
+    assert of_image["clean_prediction"].equals(of_resized["clean_prediction"])
+    assert (of_resized["distance"] <= of_resized["eps"] + 1e-6).all()
+    # Interpolation is a convex combination: the ball around the resized image holds what the smaller one maps to.
+    assert of_resized["broken"].sum() >= of_image["broken"].sum()
+    with pytest.raises(BiorobustError, match="Sequential does not resize"):
+        attacks.at_resized(body, resized)
+
+
+def test_a_prediction_that_hangs_on_the_size_of_the_minibatch_is_not_verified():
+    class OfTheBatch(nn.Module):
+        def forward(self, x):
+            logits = torch.stack([x.flatten(1).sum(dim=1)] * 2, dim=1)
+            return logits + torch.tensor([0.0, len(x) - 6.5])
+
+    images, labels = torch.rand(12, 1, 3, 3), torch.ones(12, dtype=torch.int64)
+    table = attacks.run(OfTheBatch().eval(), images, labels, ["fgsm-margin"], eps=EPS, seed=0)
+    assert not table["broken"].any()
+    assert not table["verified"].any()
+    assert records.counts(table, eps=EPS)["fgsm-margin"]["unverified"] == [12, 12]
+
+
+def test_counts_know_which_epsilons_an_attack_was_run_at(conv):
+    import pandas as pd
+
+    model, images, labels = conv
+    wide = attacks.run(model, images, labels, ["fgsm-margin"], eps=(0.0, 0.05, 0.1), seed=0)
+    narrow = attacks.run(model, images, labels, ["pgd-margin"], eps=(0.0, 0.1), seed=0)
+    table = pd.concat([wide, narrow], ignore_index=True)
+    counted = records.counts(table, eps=(0.0, 0.05, 0.1))
+    assert counted["pgd-margin"]["correct"][1] is None
+    assert counted["pgd-margin"]["unverified"] == [0, None, 0]
+    assert None not in counted["fgsm-margin"]["correct"]
+    assert counted["worst-case"]["correct"][1] == counted["fgsm-margin"]["correct"][1]
+    at_end = table[table["eps"] == 0.1].groupby("index")["broken"].max()
+    assert counted["worst-case"]["correct"][2] <= int((~at_end).sum())
+    with pytest.raises(ValueError, match="fewer epsilons"):
+        records.worst_case(pd.concat([wide, narrow[narrow["index"] < 3].assign(eps=0.2)]))
