@@ -22,9 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load()
     study = study_of(name, settings=settings)
     module = params.STUDIES[study]
-    group = next(group for group in module.NETWORKS if name in settings.runs[group])
-    stage = "attack_controls" if group.endswith("_controls") else f"attack_{study}"
-    with run_info(f"{stage}@{name}"):
+    with run_info(f"{stage_of(name, study=study, settings=settings)}@{name}"):
         attack(
             name,
             study=study,
@@ -45,6 +43,13 @@ def study_of(name: str, *, settings: params.Params) -> str:
     raise params.ParamsError(f"run {name!r}: unknown; known are {', '.join(known)}")
 
 
+def stage_of(name: str, *, study: str, settings: params.Params) -> str:
+    """The stage of dvc.yaml that attacks a run: by the study's ATTACK_STAGES, else `attack_<run list, no _runs>`."""
+    module = params.STUDIES[study]
+    group = next(group for group in module.NETWORKS if name in settings.runs[group])
+    return str(getattr(module, "ATTACK_STAGES", {}).get(group, f"attack_{group.removesuffix('_runs')}"))
+
+
 def attack(
     name: str, *, study: str, dataset_name: str, settings: params.Params, plan: AttackPlan, size: AttackSize
 ) -> None:
@@ -63,23 +68,28 @@ def attack(
     data = as_tensors(dataset, n_train=1, device=device)
     chosen = torch.from_numpy(dataset.evaluation[: size.n_images].copy()).to(device)
     images, labels = as_float(data.test_images[chosen]), data.test_labels[chosen]
+    eps, options = plan.grid(dataset_name), plan.options()
     tables, summaries, curves = [], {}, []
     for seed in tqdm(runs.seeds(name), desc=f"attacks on {name}", unit="seed", disable=None):
         model = runs.load(name, seed=seed, device=device)
         views = runs.attack_views(name, model)
-        table = attacks.run(model, images, labels, plan.attacks, eps=plan.eps, seed=seed, views=views)
+        table = attacks.run(
+            model, images, labels, plan.attacks, eps=eps, seed=seed, views=views, **options, **size.options()
+        )
         table["index"] = chosen.cpu().numpy()[table["index"].to_numpy()]
         tables.append(table.assign(seed=seed))
-        summaries[seed] = record.counts(table, eps=plan.eps)
+        summaries[seed] = record.counts(table, eps=eps)
         curves += [
-            {"attack": key, "seed": seed, "eps": size, "accuracy": correct / found["n"]}
+            {"attack": key, "seed": seed, "eps": value, "accuracy": correct / found["n"]}
             for key, found in summaries[seed].items()
-            for size, correct in zip(plan.eps, found["correct"], strict=True)
+            for value, correct in zip(eps, found["correct"], strict=True)
         ]
         if len(tables) == 1:
-            few = images[:N_PICTURES], labels[:N_PICTURES]
-            pictures = attacks.pictures(model, *few, plan.attacks[0], eps=plan.eps, views=views)
-            write_npz(results.METRICS / f"pictures/adversarial-{name}.npz", pictures)
+            aimed = [key for key in plan.attacks if attacks.get(key).targeted]
+            for kind, key in [("adversarial", plan.attacks[0]), *(("targeted", key) for key in aimed[:1])]:
+                few = images[:N_PICTURES], labels[:N_PICTURES]
+                pictures = attacks.pictures(model, *few, key, eps=eps, seed=seed, views=views)
+                write_npz(results.METRICS / f"pictures/{kind}-{name}.npz", pictures)
     write_parquet(RECORDS / study / f"{name}.parquet", pd.concat(tables, ignore_index=True))
     results.write_curves(f"attack-{name}", curves)
     per_attack = {
@@ -92,8 +102,8 @@ def attack(
         study=study,
         scale=settings.scale,
         dataset=dataset_name,
-        settings={"n_images": len(images), "attacks": list(plan.attacks)},
-        eps=list(plan.eps),
+        settings={"n_images": len(images), "attacks": list(plan.attacks), **options},
+        eps=list(eps),
         n_images=len(images),
         attacks=per_attack,
         seeds=list(summaries),

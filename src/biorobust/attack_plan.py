@@ -1,13 +1,12 @@
 """What a study attacks with: the block of params.yaml that every study's attack stage reads.
 
-A study with more to say (views of its model, an epsilon per data set, a noisy model) has a dataclass of its own that
-inherits from AttackList or AttackPlan; the stage and the runner see only what is declared here.
+A study with more to say (views of its model, sizes per data set, a noisy model, smaller minibatches) has dataclasses of
+its own that inherit from these; the stage and the runner see only what is declared here.
 """
 
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,28 +50,19 @@ def eps_grid() -> Any:
 
 
 @dataclass(frozen=True)
-class AttackList(ABC):
-    """Names in the registry of attacks; a subclass says at which sizes, and may name its views."""
+class AttackPlan:
+    """Names in the registry of attacks, and the grid of L-infinity sizes in units of pixel intensity."""
 
     attacks: tuple[str, ...] = attack_names()
-
-    @abstractmethod
-    def grid(self, dataset: str) -> tuple[float, ...]:
-        """The L-infinity sizes for images of a data set, in units of pixel intensity."""
-
-    def options(self) -> Mapping[str, Any]:
-        """Arguments of `attacks.run` beside these, such as `repeats`; they are noted in the metrics' settings."""
-        return {}
-
-
-@dataclass(frozen=True)
-class AttackPlan(AttackList):
-    """One grid of sizes for every data set."""
-
     eps: tuple[float, ...] = eps_grid()
 
     def grid(self, dataset: str) -> tuple[float, ...]:
+        """The sizes for images of a data set."""
         return self.eps
+
+    def options(self) -> Mapping[str, Any]:
+        """Other arguments of `attacks.run` that a result depends on, such as `repeats`; the metrics repeat them."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -82,5 +72,5 @@ class AttackSize:
     n_images: int = count(8)
 
     def options(self) -> Mapping[str, Any]:
-        """Arguments of `attacks.run` that say how to run it, such as `batch_size`; nothing a result may depend on."""
+        """Other arguments of `attacks.run` that only say how it is run, such as `batch_size`."""
         return {}

@@ -114,6 +114,7 @@ SIZES = {
 RUNS = {"hebbian_weights": WeightsRun, "hebbian_runs": ReadoutRun, "hebbian_controls": ControlRun}
 NETWORKS = ("hebbian_runs", "hebbian_controls")  # run lists whose runs have checkpoints, are attacked and compared
 ATTACK = "hebbian_attack"
+ATTACK_STAGES = {"hebbian_controls": "attack_controls"}  # where a stage is not called after its run list
 DATASET = "mnist"
 
 

@@ -6,6 +6,32 @@ from dataclasses import dataclass
 
 REPORT_LOSS = "fgsm-report"
 WORST_CASE = "worst-case"
+RESIZED = "-resized"
+# Every attack of the registry in full words, for tables in which the attack itself is what differs.
+NAMES = {
+    "fgsm-report": "FGSM on the report's loss",
+    "fgsm-cross-entropy": "FGSM",
+    "fgsm-margin": "FGSM on the margin",
+    "pgd-report": "PGD as in the report",
+    "pgd-corrected": "PGD with the stated step",
+    "pgd-cross-entropy": "PGD",
+    "pgd-margin": "PGD on the margin",
+    "pgd-targeted": "PGD to another class",
+    "deepfool-report": "DeepFool",
+    WORST_CASE: "worst case, image by image",
+}
+
+
+def full_name(attack: str) -> str:
+    """An attack in words: `pgd-corrected-best@first` is PGD with the stated step, best iterate, gradient of "first".
+
+    Knows the suffixes -best (of the registry) and -resized (the resized tensor instead of the image), and @view.
+    """
+    name, _, view = attack.partition("@")
+    plain = name.removesuffix(RESIZED)
+    words = [NAMES[plain.removesuffix("-best")]]
+    words += ["best iterate"] * plain.endswith("-best") + ["on the resized image"] * name.endswith(RESIZED)
+    return ", ".join([*words, *([f"gradient of “{view}”"] if view else [])])
 
 
 @dataclass(frozen=True)
