@@ -45,6 +45,7 @@ class Chapter:
     current: View
     recorded: View | None
     headline: Headline | None
+    conclusions: tuple[str, ...]
     facts: Mapping[str, Any]  # what only this study's template prints
 
     @property
@@ -112,6 +113,7 @@ def _chapter(now: View, before: View | None) -> Chapter:
         current=now,
         recorded=before,
         headline=leading.study.headline(leading.judged, leading.metrics),
+        conclusions=leading.study.conclusions(leading.judged, leading.metrics),
         facts=leading.study.facts(leading.metrics, leading.provenance.params),
     )
 

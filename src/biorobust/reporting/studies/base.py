@@ -61,6 +61,10 @@ class Study(ABC):
         """The answer at the top of the page, for a study that has one."""
         return None
 
+    def conclusions(self, judged: Sequence[Judged], metrics: Metrics) -> tuple[str, ...]:
+        """What follows for the study, a paragraph each: sentences chosen by verdicts and filled from metrics."""
+        return ()
+
     def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """What else the study's template prints of a run, by name."""
         return {}

@@ -1,7 +1,7 @@
 """One table style for everything: a row is a dictionary of plain values (the CSV), a column says how they are printed.
 
-Proportions stay proportions in the CSV and are printed as percent. An estimate column `x` prints `x` with the interval
-`x_low`, `x_high` behind it.
+Proportions stay proportions in the CSV and are printed as percent. An estimate or difference column `x` prints `x` with
+the interval `x_low`, `x_high` behind it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Value = str | float | int | None
 
 @dataclass(frozen=True)
 class Column:
-    """`kind`: text, percent, points, estimate (percent with interval), count or plain (three digits)."""
+    """`kind`: text, percent, points, estimate (percent with interval), difference (points with interval), count or
+    plain (three digits)."""
 
     key: str
     title: str
@@ -52,9 +53,10 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
         return MISSING
     if column.kind == "text":
         return str(value)
-    if column.kind == "estimate":
+    if column.kind in ("estimate", "difference"):
         low, high = (row.get(f"{column.key}_{end}") for end in ("low", "high"))
-        return f"{percent(float(value))} {interval(low, high)}".strip()
+        written = percent(float(value)) if column.kind == "estimate" else points(float(value))
+        return f"{written} {interval(low, high)}".strip()
     if column.kind == "count":
         return count(int(value))
     return {"percent": percent, "points": points, "plain": _plain}[column.kind](float(value))

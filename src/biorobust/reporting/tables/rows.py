@@ -1,0 +1,112 @@
+"""Rows that tables of several studies have: estimates as cells, the state of a run, attacks by epsilon, gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from biorobust.reporting.attacks import WORST_CASE, AttackLook
+from biorobust.reporting.estimates import Estimate, attack_curve, ran
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.reported import Reported
+from biorobust.reporting.requirements import FLAGS
+from biorobust.reporting.style import look
+from biorobust.reporting.tables.table import Column, Table, Value
+
+
+def state(found: Mapping[str, Any] | None) -> str:
+    """Whether a run ran, or what kept it from it; seeds that decide nothing are named."""
+    if found is None:
+        return "not run"
+    if found["status"] != "ok":
+        return f"unavailable: {found['reason']}"
+    raised = [
+        f"seed {seed['seed']} {words.removeprefix('is ')}"
+        for seed in found["per_seed"]
+        for key, words in FLAGS.items()
+        if seed.get(key)
+    ]
+    return ", ".join(raised) or "ran"
+
+
+def estimate(key: str, value: Estimate | None) -> dict[str, Value]:
+    """The cells of an estimate column; without an interval where it has no width."""
+    if value is None:
+        return {key: None}
+    if value.low == value.high:  # one seed of a number that has no images to count
+        return {key: value.value}
+    return {key: value.value, f"{key}_low": value.low, f"{key}_high": value.high}
+
+
+def under_attack(
+    metrics: Metrics, runs: Sequence[str], attacks: Mapping[str, AttackLook], *, id: str, column: str, printed: Reported
+) -> Table:
+    """Accuracy of every run under every attack, epsilon by column, what the report printed above. `column`: a title."""
+    rows: list[dict[str, Value]] = []
+    grid: dict[float, None] = {}
+    for run in runs:
+        label = look(run).label
+        if run in printed:
+            rows.append({"network": label, "attack": "as reported"} | {_eps(e): v for e, v in printed[run].items()})
+            grid |= dict.fromkeys(printed[run])
+        for attack, called in attacks.items():
+            curve = attack_curve(metrics, run, attack)
+            if curve is None:
+                continue
+            grid |= dict.fromkeys(curve.eps)
+            points = zip(curve.eps, curve.points, strict=True)
+            rows.append({"network": label, "attack": called.label} | {_eps(eps): point.value for eps, point in points})
+    return Table(
+        id=id,
+        title="Accuracy under attack",
+        caption="Share of test images right before and after the attack, in percent, by ε (L-infinity, pixel intensity "
+        f"0 to 1); mean over seeds. Worst case: an image counts only if it survives every {column.split()[0]}.",
+        columns=(
+            Column("network", "network"),
+            Column("attack", column),
+            *(Column(_eps(eps), f"ε {eps:g}", "percent") for eps in sorted(grid)),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _eps(eps: float) -> str:
+    return f"{eps:g}"
+
+
+def gradients(
+    metrics: Metrics, runs: Sequence[str], attacks: Mapping[str, AttackLook], *, id: str, column: str
+) -> Table:
+    """For every run and attack: images whose gradient is exactly zero, and predictions that were not confirmed."""
+    rows: list[dict[str, Value]] = []
+    for run in runs:
+        found = ran(metrics.attack(run))
+        for attack, called in attacks.items():
+            entry = found["attacks"].get(attack) if found else None
+            if entry is None or attack == WORST_CASE:
+                continue
+            seeds = entry["per_seed"]
+            n = sum(seed["n"] for seed in seeds)
+            rows.append(
+                {
+                    "network": look(run).label,
+                    "attack": called.label,
+                    "zero": sum(seed["zero_gradient"] for seed in seeds) / n,
+                    "zero_correct": sum(seed["zero_gradient_correct"] for seed in seeds) / n,
+                    "unverified": sum(sum(seed["unverified"]) for seed in seeds),
+                }
+            )
+    return Table(
+        id=id,
+        title="Images without a gradient",
+        caption="Share of attacked images whose loss gradient is exactly zero, and of those also classified correctly, "
+        "in percent. Unverified: predictions that came out otherwise in a fresh forward pass.",
+        columns=(
+            Column("network", "network"),
+            Column("attack", column),
+            Column("zero", "gradient zero", "percent"),
+            Column("zero_correct", "zero and right", "percent"),
+            Column("unverified", "unverified", "count"),
+        ),
+        rows=tuple(rows),
+    )
