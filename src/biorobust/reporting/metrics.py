@@ -7,7 +7,7 @@ leftovers of a run that is no longer part of the project are never read.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from biorobust.analysis.paired import Counts
 from biorobust.errors import BiorobustError
 from biorobust.files import read_json
 
+Curve = Mapping[int, Sequence[Mapping[str, float]]]  # seed -> rows
 Pairs = Mapping[tuple[str, str, str, float], Mapping[int, Counts]]
 
 
@@ -30,6 +31,7 @@ class Metrics:
         self.root = Path(root)
         self._read: dict[str, Any] = {}
         self._pairs: dict[str, Pairs | None] = {}
+        self._curves: dict[str, Curve | None] = {}
 
     def path(self, name: str) -> Path:
         """File of a metrics name such as "train/report-uniform"."""
@@ -60,6 +62,13 @@ class Metrics:
         """Counts of images a run still gets right, per attack, seed and eps."""
         return self.get(f"attack/{run}")
 
+    def curve(self, name: str) -> Curve | None:
+        """The rows of curves/<name>.csv by seed, in the order of the file; empty cells are left out. None without it."""
+        if name not in self._curves:
+            path = self.root / "curves" / f"{name}.csv"
+            self._curves[name] = _read_curve(path) if path.exists() else None
+        return self._curves[name]
+
     def pairs(self, study: str) -> Pairs | None:
         """Paired counts of a study: (run a, run b, attack, eps) -> seed -> counts, or None without the file."""
         if study not in self._pairs:
@@ -76,6 +85,18 @@ class Metrics:
             return dict(pairs[a, b, attack, eps_key(eps)])
         other = pairs.get((b, a, attack, eps_key(eps)))
         return None if other is None else {seed: counts.swapped() for seed, counts in other.items()}
+
+
+def _read_curve(path: Path) -> Curve:
+    by_seed: dict[int, list[Mapping[str, float]]] = {}
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                numbers = {key: float(cell) for key, cell in row.items() if cell}
+                by_seed.setdefault(int(numbers["seed"]), []).append(numbers)
+    except (KeyError, TypeError, ValueError):
+        raise BiorobustError(f"{path} is not a table of numbers by seed: delete it and run `dvc repro`") from None
+    return by_seed
 
 
 def _read_pairs(path: Path) -> Pairs:

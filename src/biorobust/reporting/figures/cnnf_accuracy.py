@@ -12,19 +12,18 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from biorobust.reporting.estimates import Estimate, combine, test_accuracy
+from biorobust.reporting.estimates import Estimate, noise_levels, test_accuracy
 from biorobust.reporting.figures.cnnf_letters import letter
 from biorobust.reporting.figures.curves import HOLLOW, bars, hollow, left_out
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.numbers import listed, percent, share
-from biorobust.reporting.studies.cnnf import FEEDBACK
+from biorobust.reporting.studies.cnnf import FEEDBACK, IMAGES
 from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style, look
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
     from biorobust.reporting.studies.cnnf import Cnnf
 
-IMAGES = ("clean", "noisy")
 COLOUR = look(FEEDBACK).colour
 
 
@@ -238,18 +237,12 @@ def by_noise_level(metrics: Metrics, study: Cnnf) -> Figure | None:
 
 
 def _levels(metrics: Metrics, run: str) -> pd.DataFrame | None:
-    """Accuracy by noise level under the counted readout: level, accuracy, low, high, seeds."""
-    path = metrics.root / "curves" / f"noise-{run}.csv"
-    content = metrics.train(run)
-    if not path.exists() or not content:
-        return None
-    counts = pd.read_csv(path)
-    readout = content["settings"]["readout"]
-    rows = []
-    for level, of_level in counts.groupby("level"):
-        value = combine([(int(row[readout]), int(row["n"])) for _, row in of_level.iterrows()])
-        rows.append({"level": level, "accuracy": value.value, "low": value.low, "high": value.high, "n": value.n})
-    return pd.DataFrame(rows)
+    """Accuracy by noise level: level, accuracy, low, high, seeds."""
+    rows = [
+        {"level": level, "accuracy": v.value, "low": v.low, "high": v.high, "n": v.n, "seeds": v.n_seeds}
+        for level, v in noise_levels(metrics, run).items()
+    ]
+    return pd.DataFrame(rows) if rows else None
 
 
 def _setting(metrics: Metrics, run: str, key: str) -> Any:

@@ -18,6 +18,7 @@ from biorobust.reporting.figures.curves import left_out
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.figures.pictures import arrays
 from biorobust.reporting.numbers import epsilon, listed, share
+from biorobust.reporting.studies.cnnf import IMAGES
 from biorobust.reporting.style import INK, WIDTH, drawing_style, look
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 SHOWN = 4  # letters per block
 ATTACKED = 0.1  # the epsilon whose letters are shown, or the nearest to it that was attacked
-IMAGES = ("clean", "noisy")
 PANELS = {  # what is logged per cycle or per feedback -> title, whether it is a share, the first cycle it is logged for
     "cycle_accuracy": ("accuracy, %", True, 0),
     "changed": ("predictions changed, %", True, 1),

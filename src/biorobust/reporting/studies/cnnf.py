@@ -22,6 +22,7 @@ CNN_NOISY = "cnn-noisy"
 NOT_CYCLED = "clean-not-cycled"
 NOISY_ONLY = "noisy-only"
 LONGER = "longer"
+IMAGES = ("clean", "noisy")
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,17 @@ class Cnnf(Study):
 
         return headline(judged, metrics)
 
-    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        from biorobust.reporting.facts.cnnf import facts
+    def conclusions(self, judged: Sequence[Judged], metrics: Metrics) -> tuple[str, ...]:
+        from biorobust.reporting.headlines.cnnf_conclusions import conclusions
 
-        return facts(metrics, self)
+        return conclusions(judged, metrics, self)
+
+    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`capped`: runs whose minibatch was smaller than params.yaml says; None where nothing has run."""
+        found = {run: content["settings"] for run in self.networks if (content := metrics.train(run))}
+        wanted = params.get("cnnf_training", {}).get("batch_size", 0)
+        capped = tuple(run for run, settings in found.items() if settings.get("batch_size", wanted) < wanted)
+        return {"capped": capped if found else None}
 
 
 def cnnf(params: Mapping[str, Any]) -> Cnnf:

@@ -1,0 +1,68 @@
+"""The answer of the CNN-F study: is a network with feedback more robust to attacks that know the feedback?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from biorobust.reporting import rules
+from biorobust.reporting.attacks import WORST_CASE
+from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import attack_curve, test_accuracy
+from biorobust.reporting.headline import Headline
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import epsilon, share
+from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK
+
+CLAIM = "F16"
+LEADS = {
+    rules.REPRODUCED: "Feedback makes the network more robust to attacks that know it.",
+    rules.PARTLY: "That feedback makes the network more robust to attacks that know it holds in part.",
+    rules.NOT_REPRODUCED: "Feedback does not make the network more robust to attacks that know it.",
+    rules.INCONCLUSIVE: "Whether feedback makes the network more robust to attacks that know it is left open.",
+    rules.NOT_TESTABLE: "Whether feedback makes the network more robust cannot be tested on these data.",
+    rules.NOT_RUN: "Whether feedback makes the network more robust has not been run at the size it needs.",
+}
+JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
+
+
+def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+    """`judged` are the study's claims; None where the one that is asked is not among them."""
+    found = next((item for item in judged if item.claim.id == CLAIM and item.counted), None)
+    if found is None:
+        return None
+    facts: tuple[str, ...] = ()
+    if found.verdict in JUDGED:
+        asked = [part.eps for part in found.parts if part.eps is not None]
+        sentences = (_noisy(metrics), *(_attacked(metrics, eps) for eps in dict.fromkeys(asked)))
+        facts = tuple(sentence for sentence in sentences if sentence)
+    return Headline(
+        claim=found.claim.id,
+        statement=found.claim.statement,
+        verdict=found.verdict,
+        lead=LEADS[found.verdict],
+        reason=found.reason,
+        facts=facts,
+    )
+
+
+def _noisy(metrics: Metrics) -> str:
+    feedback, cnn, control = (test_accuracy(metrics, run, "noisy") for run in (FEEDBACK, CNN, CNN_NOISY))
+    if feedback is None or cnn is None or control is None:
+        return ""
+    return (
+        f"On noisy letters CNN-F is right for {share(feedback.value)} and the report's CNN for {share(cnn.value)}; a CNN "
+        f"that was trained on the same noisy batches, without feedback, for {share(control.value)}."
+    )
+
+
+def _attacked(metrics: Metrics, eps: float) -> str:
+    feedback, cnn, control = (
+        curve.at(eps) if (curve := attack_curve(metrics, run, WORST_CASE)) else None
+        for run in (FEEDBACK, CNN, CNN_NOISY)
+    )
+    if feedback is None or cnn is None or control is None:
+        return ""
+    return (
+        f"Under the worst attack for each image at {epsilon(eps)} there are left {share(feedback.value)}, "
+        f"{share(cnn.value)} and {share(control.value)}."
+    )
