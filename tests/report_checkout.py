@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
+import fake_cnnf_metrics
 import fake_metrics
 import yaml
 
@@ -27,7 +28,10 @@ from stages import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 # Who makes up the metrics of a study.
-WRITERS: dict[str, Callable[..., None]] = {"hebbian": fake_metrics.write_metrics}
+WRITERS: dict[str, Callable[..., None]] = {
+    "hebbian": fake_metrics.write_metrics,
+    "cnnf": fake_cnnf_metrics.write_metrics,
+}
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Metrics:
         return self.get(f"attack/{run}")
 
     def curve(self, name: str) -> Curve | None:
-        """The rows of curves/<name>.csv by seed, in the order of the file; empty cells are left out. None without it."""
+        """The rows of curves/<name>.csv by seed, in the order of the file; empty cells are left out."""
         if name not in self._curves:
             path = self.root / "curves" / f"{name}.csv"
             self._curves[name] = _read_curve(path) if path.exists() else None

@@ -67,7 +67,7 @@ def accuracy_against_epsilon(metrics: Metrics, study: Cnnf) -> Figure | None:
         alt="Line charts of accuracy against epsilon: one with the worst case of "
         f"{listed(look(run).label for run in found)}, and one for each of them with {listed(labels)}.",
         caption="Does feedback withstand attacks that differentiate through it, and more than a CNN that saw the same "
-        f"noisy images? {_levels(worst)}{_gradients(found)}"
+        f"noisy images? {_levels(worst)}{_gradients(metrics, found)}"
         + bars([point for curve in worst.values() for point in curve.points])
         + left_out(study.attacked, list(found)),
         drawing=drawing,
@@ -97,15 +97,15 @@ def _levels(worst: Curves) -> str:
     return f"Worst case at {'; at '.join(said)}."
 
 
-def _gradients(found: Mapping[str, Curves]) -> str:
-    """Which gradient hurts a network with feedback more, at the smallest epsilon."""
+def _gradients(metrics: Metrics, found: Mapping[str, Curves]) -> str:
+    """Which gradient hurts a network with feedback more, at the smallest epsilon; a CNN has one gradient only."""
     last, first = "pgd-cross-entropy", "pgd-cross-entropy@first"
     said = []
     for run, curves in found.items():
-        if last in curves and first in curves:
+        if last in curves and first in curves and (metrics.train(run) or {"settings": {}})["settings"].get("cycles"):
             eps = next(value for value in curves[last].eps if value)
             one, other = curves[first].at(eps), curves[last].at(eps)
-            if one and other and one.value != other.value:
+            if one and other:
                 kept = (
                     f"{share(one.value)} under PGD through the first pass and {share(other.value)} through all cycles"
                 )

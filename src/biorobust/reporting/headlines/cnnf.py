@@ -10,7 +10,7 @@ from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import attack_curve, test_accuracy
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.numbers import epsilon, share
+from biorobust.reporting.numbers import epsilon, listed, share
 from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK
 
 CLAIM = "F16"
@@ -33,7 +33,7 @@ def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
     facts: tuple[str, ...] = ()
     if found.verdict in JUDGED:
         asked = [part.eps for part in found.parts if part.eps is not None]
-        sentences = (_noisy(metrics), *(_attacked(metrics, eps) for eps in dict.fromkeys(asked)))
+        sentences = (_noisy(metrics), _attacked(metrics, list(dict.fromkeys(asked))))
         facts = tuple(sentence for sentence in sentences if sentence)
     return Headline(
         claim=found.claim.id,
@@ -50,19 +50,17 @@ def _noisy(metrics: Metrics) -> str:
     if feedback is None or cnn is None or control is None:
         return ""
     return (
-        f"On noisy letters CNN-F is right for {share(feedback.value)} and the report's CNN for {share(cnn.value)}; a CNN "
-        f"that was trained on the same noisy batches, without feedback, for {share(control.value)}."
+        f"Of the noisy letters CNN-F reads {share(feedback.value)} and the report's CNN {share(cnn.value)}; a CNN that "
+        f"was trained on the same noisy batches, without feedback, reads {share(control.value)}."
     )
 
 
-def _attacked(metrics: Metrics, eps: float) -> str:
-    feedback, cnn, control = (
-        curve.at(eps) if (curve := attack_curve(metrics, run, WORST_CASE)) else None
-        for run in (FEEDBACK, CNN, CNN_NOISY)
-    )
-    if feedback is None or cnn is None or control is None:
-        return ""
-    return (
-        f"Under the worst attack for each image at {epsilon(eps)} there are left {share(feedback.value)}, "
-        f"{share(cnn.value)} and {share(control.value)}."
-    )
+def _attacked(metrics: Metrics, grid: Sequence[float]) -> str:
+    curves = [attack_curve(metrics, run, WORST_CASE) for run in (FEEDBACK, CNN, CNN_NOISY)]
+    said = []
+    for eps in grid:
+        left = [curve.at(eps) if curve else None for curve in curves]
+        known = [share(point.value) for point in left if point]
+        if len(known) == len(curves):
+            said.append(f"{listed(known)} at {epsilon(eps)}")
+    return f"The worst attack for each image leaves the three of them {'; '.join(said)}." if said else ""

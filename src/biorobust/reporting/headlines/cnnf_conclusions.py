@@ -53,10 +53,10 @@ def _grid(counted: Mapping[str, Judged]) -> str:
     seeds = sorted({part.n_seeds or 0 for part in parts})
     ours, theirs = [part.measured or 0.0 for part in parts], [part.reported or 0.0 for part in parts]
     return (
-        f"The grid. Read as scored on noisy images, {near} of {len(parts)} cells lie within one point of the printed value; "
-        f"ours differ from it by {points(min(gaps), digits=1)} to {points(max(gaps), digits=1)} points, "
-        f"{points(fmean(gaps), digits=1)} on average. Our cells span {_span(ours)} points, the printed ones {_span(theirs)}, "
-        f"with {listed(map(str, seeds), last='or')} seed{'' if seeds == [1] else 's'} a cell"
+        f"The grid. Read as scored on noisy images, {near} of {len(parts)} cells lie within one point of the printed "
+        f"value; ours differ from it by {points(min(gaps), digits=1)} to {points(max(gaps), digits=1)} points, "
+        f"{points(fmean(gaps), digits=1)} on average. Our cells span {_span(ours)} points, the printed ones "
+        f"{_span(theirs)}, with {listed(map(str, seeds), last='or')} seed{'' if seeds == [1] else 's'} a cell"
         f"{', which is too few to read a trend from it or from the report' if max(seeds) < rules.MIN_SEEDS else ''}."
     )
 
@@ -94,9 +94,11 @@ def _confound(metrics: Metrics, study: Cnnf, counted: Mapping[str, Judged]) -> s
         return ""
     whole, images, feedback = (found for found in noisy if found is not None)
     return (
-        f"The confound. The report's orderings: {_verdict(counted['F12'])}. On noisy images CNN-F is {_points(whole)} from "
-        f"the report's CNN; noisy training images alone, without feedback, move a CNN by {_points(images)}; what is left "
-        f"for feedback, on the same noisy batches, is {_points(feedback)}. {_left(feedback)}"
+        f"The confound. That CNN-F wins on noisy images and the CNN on clean ones {_verdict(counted['F12'])}. On noisy "
+        f"images CNN-F differs from the report's CNN by {_points(whole)}; noisy training images alone, without "
+        f"feedback, move a CNN by {_points(images)}; what is left for feedback, on the same noisy batches, is "
+        f"{_points(feedback)}. "
+        f"{_left(feedback)}"
     )
 
 

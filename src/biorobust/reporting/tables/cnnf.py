@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from biorobust.reporting.studies.cnnf import Cnnf
 
 Reported = Mapping[str, Mapping[str, float]]  # "clean" or "noisy" -> run -> accuracy
+ONE_PASS = " A CNN has one pass: both gradients are the same there, and PGD differs by its random start alone."
 READOUTS = {"first": "first pass", "last": "last cycle", "average": "average over cycles"}
 # Which pairs take the comparison apart: (a, b, what differs between them).
 PAIRS = (
@@ -43,7 +44,9 @@ def tables(metrics: Metrics, study: Cnnf, claims: Iterable[Claim]) -> list[Table
         _readouts(metrics, study),
         _cycles(metrics, study),
         _noise(metrics, study),
-        under_attack(metrics, study.attacked, FEEDBACK_ATTACKS, id="cnnf-attacks", column="attack", printed={}),
+        under_attack(
+            metrics, study.attacked, FEEDBACK_ATTACKS, id="cnnf-attacks", column="attack", printed={}, note=ONE_PASS
+        ),
         gradients(metrics, study.attacked, FEEDBACK_ATTACKS, id="cnnf-gradients", column="attack"),
     ]
 
@@ -66,8 +69,8 @@ def _accuracy(metrics: Metrics, study: Cnnf, printed: Reported) -> Table:
         id="cnnf-accuracy",
         title="Clean and noisy test images",
         caption="Share of test images classified correctly under the counted readout, in percent; noisy images are the "
-        "same pixels for every network. Brackets: 95 % interval, t over seeds where there are several, else Wilson over "
-        "images.",
+        "same pixels for every network. Brackets: 95 % interval, t over seeds where there are several, else Wilson "
+        "over images.",
         columns=(
             Column("network", "network"),
             Column("run", "run"),
@@ -100,8 +103,8 @@ def _confounds(metrics: Metrics, study: Cnnf) -> Table:
     return Table(
         id="cnnf-confounds",
         title="What the noisy training images bring, and what feedback adds",
-        caption="Accuracy of the first network minus that of the second on the same test images, in points. Brackets: 95 % "
-        "interval over images, and over seeds from three on.",
+        caption="Accuracy of the first network minus that of the second on the same test images, in points. Brackets: "
+        "95 % interval over images, and over seeds from three on.",
         columns=(
             Column("first", "first"),
             Column("second", "second"),
@@ -132,9 +135,9 @@ def _grid(metrics: Metrics, study: Cnnf, printed: Mapping[str, float]) -> Table:
     return Table(
         id="cnnf-grid",
         title="The grid of residual and cycles",
-        caption="Test accuracy in percent, as reported and ours on noisy and on clean test images; the report does not say "
-        "which it scored. Brackets: 95 % interval, t over seeds where there are several, else Wilson over images. One seed "
-        "decides nothing about a number: seeds scatter more than the intervals over images say.",
+        caption="Test accuracy in percent, as reported and ours on noisy and on clean test images; the report does not "
+        "say which it scored. Brackets: 95 % interval, t over seeds where there are several, else Wilson over images. "
+        "One seed decides nothing about a number: the interval over images does not hold the scatter of seeds.",
         columns=(
             Column("run", "cell"),
             Column("residual", "residual", "plain"),
@@ -164,7 +167,10 @@ def _readouts(metrics: Metrics, study: Cnnf) -> Table:
         found = ran(metrics.train(run))
         if not found or not found["settings"]["cycles"]:
             continue
-        row: dict[str, Value] = {"network": look(run).label, "counted": READOUTS[found["settings"]["readout"]]}
+        settings = found["settings"]
+        cell = f"grid: T = {settings['cycles']}, r = {settings['residual']:g}"
+        row: dict[str, Value] = {"network": cell if run in study.grid else look(run).label}
+        row["counted"] = READOUTS[settings["readout"]]
         for images in IMAGES:
             for readout in READOUTS:
                 value = per_seed(found, f"{images}_{readout}_accuracy")
@@ -173,8 +179,8 @@ def _readouts(metrics: Metrics, study: Cnnf) -> Table:
     return Table(
         id="cnnf-readouts",
         title="Which logits are read",
-        caption="Test accuracy in percent, mean over seeds, of the logits of the first pass, of the last cycle, and of the "
-        "mean over all of them. The report does not say which it read.",
+        caption="Test accuracy in percent, mean over seeds, of the logits of the first pass, of the last cycle, and of "
+        "the mean over all of them. The report does not say which it read.",
         columns=(
             Column("network", "network"),
             *(
@@ -207,10 +213,10 @@ def _cycles(metrics: Metrics, study: Cnnf) -> Table:
     return Table(
         id="cnnf-cycles",
         title="From the first cycle to the last",
-        caption="Changed: predictions that differ from the cycle before, in percent [95 % t interval over seeds]. Margin: "
-        "probability of the true letter minus that of the best other one, in the first pass and in the last cycle. PSNR "
-        "against the clean image, in dB, of the image itself and of its reconstructions. R.m.s.: root mean square of the "
-        "feature that feedback reconstructs, and of the one it stands for.",
+        caption="Changed: predictions that differ from the cycle before, in percent [95 % t interval over seeds]. "
+        "Margin: probability of the true letter minus that of the best other one, in the first pass and in the last "
+        "cycle. PSNR against the clean image, in dB, of the image itself and of its reconstructions. R.m.s.: root mean "
+        "square of the feature that feedback reconstructs, and of the one it stands for.",
         columns=(
             Column("network", "network"),
             Column("images", "images"),
@@ -243,8 +249,8 @@ def _noise(metrics: Metrics, study: Cnnf) -> Table:
     return Table(
         id="cnnf-noise",
         title="Sensitivity to the level of the noise",
-        caption="Test accuracy in percent by the level of the noise on the test images, mean over seeds. The report gives "
-        "neither the kind of its noise nor its level.",
+        caption="Test accuracy in percent by the level of the noise on the test images, mean over seeds. The report "
+        "gives neither the kind of its noise nor its level.",
         columns=(
             Column("network", "network"),
             Column("trained", "trained at", "plain"),

@@ -39,9 +39,19 @@ def estimate(key: str, value: Estimate | None) -> dict[str, Value]:
 
 
 def under_attack(
-    metrics: Metrics, runs: Sequence[str], attacks: Mapping[str, AttackLook], *, id: str, column: str, printed: Reported
+    metrics: Metrics,
+    runs: Sequence[str],
+    attacks: Mapping[str, AttackLook],
+    *,
+    id: str,
+    column: str,
+    printed: Reported,
+    note: str = "",
 ) -> Table:
-    """Accuracy of every run under every attack, epsilon by column, what the report printed above. `column`: a title."""
+    """Accuracy of every run under every attack, epsilon by column, what the report printed above.
+
+    column: the title of the attacks' column, whose first word is what an image has to survive. note: ends the caption.
+    """
     rows: list[dict[str, Value]] = []
     grid: dict[float, None] = {}
     for run in runs:
@@ -60,7 +70,7 @@ def under_attack(
         id=id,
         title="Accuracy under attack",
         caption="Share of test images right before and after the attack, in percent, by ε (L-infinity, pixel intensity "
-        f"0 to 1); mean over seeds. Worst case: an image counts only if it survives every {column.split()[0]}.",
+        f"0 to 1); mean over seeds. Worst case: an image counts only if it survives every {column.split()[0]}.{note}",
         columns=(
             Column("network", "network"),
             Column("attack", column),
