@@ -217,7 +217,7 @@ class _Writer:
                 by_epoch.append(row | terms)
             rng = np.random.default_rng(seed)
             smoothed = 3.2
-            for step in range(0, steps, max(1, steps // 400)):
+            for step in range(0, steps, max(1, steps // 60)):
                 raw = 0.5 + 2.7 * np.exp(-6 * step / steps) + 0.12 * rng.standard_normal() + self.scatter(run, seed)
                 smoothed = 0.9 * smoothed + 0.1 * raw
                 rate = base * (1 - step / steps) ** power

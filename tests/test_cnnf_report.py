@@ -1,0 +1,347 @@
+"""The CNN-F study's part of the report: claims, tables, figures, prose and headline from made-up metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from cnnf_numbers import other_numbers
+from report_checkout import ROOT, draw_and_tabulate, ledger_verdicts, only, ready, text, verdicts, write_checkout
+from test_report_numbers import Places
+
+from biorobust import params
+from biorobust.analysis.paired import combine
+from biorobust.files import read_json, write_json
+from biorobust.reporting import claim_file, rules
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.figures.cnnf import FIGURES, inputs
+from biorobust.reporting.figures.cnnf_letters import psnr
+from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.render import render
+from biorobust.reporting.requirements import files
+from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting.tables import table
+from stages import tables
+
+SHARE = re.compile(r"[−+]?\d+\.\d+(?=\u00a0%| points| dB)")
+# Columns that hold what was reported, asked for or set, and not what was measured.
+GIVEN = {
+    *("choice", "the report", "here", "why"),
+    *("network", "run", "parameters", "clean, reported", "noisy, reported", "reported", "seeds", "images", "state"),
+    *("first", "second", "what differs", "cell", "residual", "cycles", "counted", "attack", "trained at"),
+    *("eps", "level", "image", "cycle", "label", "quantity", "n", "step", "epoch", "learning_rate"),
+}
+GRID = [f"F{number}" for number in range(1, 10)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    with only("cnnf"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ready(tmp_path_factory.mktemp("paper"), study="cnnf")
+
+
+@pytest.fixture(scope="module")
+def claims(paper: Path) -> list[Claim]:
+    return claim_file.load(paper / "reports/claims.yaml")
+
+
+def found(root: Path) -> dict[tuple[str, str | None], Judged]:
+    loaded = claim_file.load(root / "reports/claims.yaml")
+    judged = judge(loaded, Metrics(root / "reports/metrics"))
+    return {(item.claim.id, item.reading.name if item.reading else None): item for item in judged}
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with three seeds for every cell of the grid."""
+    root = write_checkout(tmp_path_factory.mktemp("several"), study="cnnf", grid_seeds=(0, 1, 2))
+    tables.write(root)
+    return root
+
+
+@pytest.fixture
+def copy(paper: Path, tmp_path: Path) -> Path:
+    """The same checkout, to be changed."""
+    return Path(shutil.copytree(paper, tmp_path / "copy"))
+
+
+def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
+    path = root / f"reports/metrics/{name}.json"
+    content = read_json(path)
+    change(content)
+    write_json(path, content)
+
+
+# --- claims ------------------------------------------------------------------------------------------------------
+
+
+def test_every_claim_of_the_study_is_there(claims: list[Claim]) -> None:
+    assert [claim.id for claim in claims] == [f"F{number}" for number in range(1, 22)]
+
+
+def test_every_run_attack_and_epsilon_exists(claims: list[Claim]) -> None:
+    settings = params.load(ROOT / "params.yaml")
+    attacked = set(settings.runs["cnnf_runs"])
+    trained = attacked | set(settings.runs["cnnf_variants"]) | set(settings.runs["cnnf_grid"])
+    known = {f"train/{run}" for run in trained} | {f"attack/{run}" for run in attacked}
+    plan: Any = settings.blocks["cnnf_attack"]
+    for claim in claims:
+        for reading in claim.readings or (None,):
+            for check in claim.under(reading):
+                assert set(files(check)) <= known, claim.id
+                assert {name for name, _ in check.requires} == set(files(check)), (claim.id, check.label)
+                assert check.quantity.attack in {*plan.attacks, "worst-case", None}
+                assert check.eps is None or (check.eps in plan.eps and check.eps > 0)
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_the_required_recipes_are_what_the_larger_scales_run(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="cnnf", scale=scale)
+    assert [
+        item.reason for item in judge(claims, Metrics(root / "reports/metrics")) if item.verdict == rules.NOT_RUN
+    ] == []
+
+
+def test_metrics_near_the_reports_reproduce_it(paper: Path) -> None:
+    said = verdicts(paper)
+    assert {said[name] for name in GRID} == {rules.INCONCLUSIVE}  # one seed
+    assert {name for name in said if said[name] == rules.REPRODUCED} == {
+        *("F10", "F11", "F12", "F13", "F14", "F15", "F17", "F18", "F19", "F20")
+    }
+    assert said["F21"] == rules.PARTLY
+
+
+def test_grid_cells_with_three_seeds_are_decided(several: Path) -> None:
+    items = found(several)
+    for name in GRID:
+        assert items[name, "scored-on-noisy"].verdict == rules.REPRODUCED
+        assert items[name, "scored-on-clean"].verdict in (rules.PARTLY, rules.NOT_REPRODUCED)
+    part = items["F9", "scored-on-noisy"].parts[0]
+    assert (part.reported, part.n_seeds, part.n_images) == (0.8939, 3, 20_800)
+    assert part.measured == pytest.approx(0.894, abs=1e-4)
+
+
+def test_readings_ask_other_networks_or_other_images(paper: Path) -> None:
+    items = found(paper)
+    as_printed, swapped = items["F11", "both-cycled"].parts, items["F11", "labels-swapped"].parts
+    assert [part.measured for part in as_printed] == [part.measured for part in reversed(swapped)]
+    assert items["F11", "clean-not-cycled"].parts[0].path == "train/clean-not-cycled.json"
+    gaps = {name: items["F18", name].parts[0].difference for name in ("both-cycled", "labels-swapped")}
+    assert gaps["both-cycled"] == pytest.approx(0.887 - 0.781, abs=1e-4)
+    assert gaps["labels-swapped"] == pytest.approx(-gaps["both-cycled"])
+
+
+def test_noisy_images_are_compared_image_by_image(paper: Path) -> None:
+    part = found(paper)["F12", "both-cycled"].parts[0]
+    rows = pd.read_csv(paper / "reports/metrics/compare/cnnf.csv")
+    rows = rows[(rows["a"] == "cnn-clean") & (rows["b"] == "cnn-feedback") & (rows["attack"] == "noise")]
+    n = rows[["both", "only_a", "only_b", "neither"]].sum(axis=1)
+    assert part.difference == pytest.approx(float(((rows["only_b"] - rows["only_a"]) / n).mean()))
+    assert (part.path, part.n_images, part.n_seeds) == ("compare/cnnf.csv", 20_800, 3)
+
+
+def test_the_reports_own_numbers_are_asked_too(paper: Path) -> None:
+    items = found(paper)
+    assert [part.own_numbers for part in items["F12", "both-cycled"].parts[:2]] == [rules.SUPPORTS, rules.SUPPORTS]
+    *_, noisy, clean = items["F18", "both-cycled"].parts
+    assert (noisy.own_numbers, clean.own_numbers) == (rules.SUPPORTS, rules.CONTRADICTS)
+    assert not noisy.counts
+    assert not clean.counts
+    assert {part.own_numbers for part in items["F18", "both-cycled"].parts[1:9]} == {rules.SUPPORTS}
+
+
+@pytest.mark.parametrize(
+    ("claim", "file", "values", "verdict"),
+    [
+        ("F13", "train/cnn-feedback", {"loss_ratio": 0.91}, rules.PARTLY),
+        ("F13", "train/cnn-feedback", {"loss_ratio": 0.9, "loss_fall": 0.25}, rules.REPRODUCED),
+        ("F15", "train/cnn-clean", {"learning_rate_error": 0.0011}, rules.PARTLY),
+        ("F19", "train/cnn-feedback", {"noisy_changed_last": 0.021}, rules.PARTLY),
+        ("F19", "train/cnn-feedback", {"noisy_changed_fall": 0.0009}, rules.PARTLY),
+        ("F20", "train/cnn-feedback", {"noisy_psnr_gain": 0.09}, rules.PARTLY),
+        ("F20", "train/cnn-feedback", {"noisy_margin_gain": -0.1, "noisy_psnr_change": 0.0}, rules.PARTLY),
+        ("F21", "train/longer", {"under_trained": True}, rules.INCONCLUSIVE),
+    ],
+)
+def test_a_proxy_on_the_other_side_of_its_threshold(
+    claim: str, file: str, values: dict[str, Any], verdict: str, copy: Path
+) -> None:
+    edit(copy, file, lambda content: [entry.update(values) for entry in content["per_seed"]])
+    assert verdicts(copy)[claim] == verdict
+
+
+def test_another_residual_is_another_network(copy: Path) -> None:
+    edit(copy, "train/cnn-feedback", lambda content: content["settings"].update(residual=0.1))
+    items = found(copy)
+    assert items["F11", "both-cycled"].reason == "residual is 0.1, the claim needs 0.3 (train/cnn-feedback)"
+    assert items["F11", "clean-not-cycled"].verdict != rules.NOT_RUN
+    assert items["F10", None].verdict == rules.REPRODUCED
+
+
+# --- tables, headline, conclusions -------------------------------------------------------------------------------
+
+
+def test_what_noise_and_feedback_bring_adds_up(paper: Path) -> None:
+    rows = {row["differs"]: row for row in table.read(paper / "reports/tables/current")["cnnf-confounds"].rows}
+    whole, noise, feedback = (
+        rows[name] for name in ("noisy training images and feedback", "noisy training images", "feedback")
+    )
+    for images in ("noisy", "clean"):
+        assert whole[images] == pytest.approx(noise[images] + feedback[images], abs=2e-6)
+    pairs = Metrics(paper / "reports/metrics").pair("cnnf", "cnn-feedback", "cnn-noisy", attack="noise", eps=0.3)
+    expected = combine(list((pairs or {}).values()))
+    assert [feedback["noisy"], feedback["noisy_low"], feedback["noisy_high"]] == pytest.approx(
+        [expected.difference, expected.low, expected.high], abs=1e-6
+    )
+
+
+def test_the_grid_prints_mean_and_spread_where_there_are_seeds(paper: Path, several: Path) -> None:
+    one, three = (table.read(root / "reports/tables/current")["cnnf-grid"].rows for root in (paper, several))
+    assert {row["noisy_sd"] for row in one} == {None}
+    assert [row["noisy_sd"] for row in three] == pytest.approx([0.005] * 9, abs=1e-4)
+    assert [row["reported"] for row in one] == [
+        *(0.8420, 0.8739, 0.8397),
+        *(0.8779, 0.8793, 0.8227),
+        *(0.8718, 0.8807, 0.8939),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"), [(0.0, "no advantage"), (0.05, "adds something"), (-0.05, "costs accuracy")]
+)
+def test_the_confound_is_told_from_the_metrics(shift: float, words: str, tmp_path: Path) -> None:
+    root = write_checkout(tmp_path, study="cnnf", shift=shift)
+    study = STUDIES["cnnf"](read_params(root / "params.yaml"))
+    metrics = Metrics(root / "reports/metrics")
+    said = study.conclusions(judge(claim_file.load(root / "reports/claims.yaml"), metrics), metrics)
+    (confound,) = [paragraph for paragraph in said if paragraph.startswith("The confound")]
+    assert words in confound
+    assert len([other for other in ("no advantage", "adds something", "costs accuracy") if other in confound]) == 1
+
+
+def test_nothing_is_concluded_without_verdicts(tmp_path: Path) -> None:
+    rendered = render(write_checkout(tmp_path, study="cnnf", scale="tiny", seeds=(0,)))
+    page = text(rendered.html)
+    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
+    assert "What follows" not in page
+    assert "has not been run at the size it needs" in page
+    assert "The worst attack for each image leaves" not in page
+
+
+# --- figures and page --------------------------------------------------------------------------------------------
+
+
+def test_every_figure_is_drawn_with_its_data(paper: Path) -> None:
+    folder = paper / "reports/figures/cnnf/current"
+    entries = {entry["id"]: entry for entry in read_index(folder)}
+    assert list(entries) == [
+        *("accuracy-epsilon", "reconstructions", "clean-noisy", "grid", "noise-levels"),
+        *("cycles", "confusion", "attacked-letters", "losses", "learning-rate"),
+    ]
+    stages = STUDIES["cnnf"](read_params(paper / "params.yaml")).stages()
+    for entry in entries.values():
+        assert set(entry["provenance"]) <= set(stages)
+        assert len(entry["alt"]) > 40
+        assert len(pd.read_csv(folder / entry["data"])) > 0
+        assert "nan" not in entry["caption"].lower().replace("unan", "")
+    drawn = pd.read_csv(folder / "reconstructions.csv")
+    assert set(drawn["cycle"]) == {0, 1, 2, 3}
+    assert drawn["image"].nunique() == 3  # clean, noisy, attacked
+
+
+def test_the_confusion_matrices_are_shares_of_each_letter(paper: Path) -> None:
+    drawn = pd.read_csv(paper / "reports/figures/cnnf/current/confusion.csv")
+    assert drawn.groupby(["run", "images", "label"])["share"].sum().to_numpy() == pytest.approx(1.0)
+    diagonal = drawn[drawn["label"] == drawn["predicted"]].groupby(["run", "images"])["share"].mean()
+    accuracy = read_json(paper / "reports/metrics/train/cnn-feedback.json")["accuracy"]["mean"]
+    assert diagonal["cnn-feedback", "clean"] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_psnr_is_that_of_the_best_affine_fit() -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.integers(0, 256, (28, 28)).astype(float)
+    noise = 20 * rng.standard_normal((28, 28))
+    picture = 3.0 * (clean + noise) - 40
+    design = np.stack([picture.ravel(), np.ones(picture.size)], axis=1)
+    fit = np.linalg.lstsq(design, clean.ravel(), rcond=None)[0]
+    error = np.mean((design @ fit - clean.ravel()) ** 2)
+    assert psnr(picture, clean) == pytest.approx(10 * np.log10(255**2 / error), abs=1e-9)
+    assert psnr(0.5 * clean + 7, clean) > 200
+    assert psnr(np.zeros((28, 28)), clean) == pytest.approx(10 * np.log10(255**2 / clean.var()))
+
+
+def test_every_measured_number_of_the_page_follows_the_metrics(paper: Path, copy: Path) -> None:
+    other_numbers(copy / "reports/metrics")
+    draw_and_tabulate(copy)
+    places = [Places(render(root).html) for root in (paper, copy)]
+    before, after = ([cell for cell in page.cells if cell[0] == "cnnf"] for page in places)
+    assert len(before) == len(after) > 600
+    kept, compared = [], 0
+    for (_, column, row, old), (_, same, _, new) in zip(before, after, strict=True):
+        assert column == same
+        if column in GIVEN or "cnn-clean" in row[:1] or not re.search(r"\d", old):
+            continue
+        compared += 1
+        if old == new:
+            kept.append((column, row, old))
+    assert compared > 400
+    assert kept == []
+    sentences = [[said for section, said in page.prose if section in ("answer", "cnnf")] for page in places]
+    told = [[SHARE.findall(sentence) for sentence in page] for page in sentences]
+    assert sum(map(bool, told[0])) > 12
+    assert [one for one, other in zip(*told, strict=True) if one and one == other] == []
+
+
+def test_missing_runs_are_named_and_the_rest_is_shown(copy: Path) -> None:
+    for kind in ("train", "attack"):
+        edit(copy, f"{kind}/cnn-noisy", lambda content: content.update(status="unavailable", reason="no such device"))
+    (copy / "reports/metrics/train/t2-r1.json").unlink()
+    tables.write(copy)
+    given = inputs(metrics=copy / "reports/metrics", params=copy / "params.yaml", claims=copy / "reports/claims.yaml")
+    epsilon, clean_noisy, grid = (FIGURES[name](given) for name in ("accuracy-epsilon", "clean-noisy", "grid"))
+    assert epsilon
+    assert clean_noisy
+    assert grid
+    for figure in (epsilon, clean_noisy):
+        assert "Not run, so not drawn: CNN on the same noisy batches." in figure.caption
+    assert "t2-r1" in grid.caption
+    assert "unavailable: no such device" in text(render(copy).html)
+    items = found(copy)
+    assert {part.verdict for part in items["F16", None].parts[3:]} == {rules.NOT_RUN}
+    assert items["F5", "scored-on-noisy"].words == "not run (train/t2-r1.json is missing)"
+
+
+def test_without_metrics_the_page_renders_and_claims_nothing(tmp_path: Path) -> None:
+    root = ready(tmp_path, study="cnnf", change=shutil.rmtree)
+    rendered = render(root)
+    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
+    assert "No figure has been drawn" in text(rendered.html)
+
+
+def test_the_page_names_what_the_report_leaves_open(paper: Path) -> None:
+    page = text(render(paper).html)
+    for words in ("What the report leaves open", "Deviations from the report", "What follows", "gaussian, level 0.3"):
+        assert words in page
+    assert "its best value, 89.39, stands next to the final noisy 88.80 and not the final clean 78.00" in page
+
+
+def test_the_notebook_is_committed_without_outputs_and_shows_every_figure(paper: Path) -> None:
+    notebook = json.loads((ROOT / "reports/notebooks/cnnf.ipynb").read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
+    shown = re.findall(r'show\("([a-z-]+)"\)', "\n".join(cell["source"] for cell in code))
+    assert shown == list(FIGURES)
