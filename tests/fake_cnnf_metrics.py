@@ -25,7 +25,7 @@ from biorobust.cnnf import params as study
 from biorobust.files import write_csv, write_json, write_npz
 
 STUDY = "cnnf"
-N_TEST, N_CLASSES = 20_800, 26
+N_TEST, N_CLASSES, N_PICTURES = 20_800, 26, 6
 # Accuracy on clean and on noisy images after the last cycle.
 ACCURACY = {
     "cnn-clean": (0.922, 0.838),
@@ -250,21 +250,25 @@ class _Writer:
         return rows
 
     def pictures(self, run: str) -> None:
-        steps, n = self.cycles(run), 8
-        if not steps:
+        """Letters as they are, under noise and attacked, and what the cycles make of them."""
+        rng, steps = np.random.default_rng(0), self.cycles(run)
+        clean = letters(N_PICTURES).astype(float)
+        noise = 255 * self.settings(run)["evaluation_noise_level"] * rng.standard_normal(clean.shape)
+        arrays = self.reconstructed(np.stack([clean, np.clip(clean + noise, 0, 255)]), clean, steps)
+        write_npz(self.root / f"pictures/reconstructions-{run}.npz", arrays | {"index": np.arange(N_PICTURES)})
+        if run not in self.attacked:
             return
-        rng = np.random.default_rng(0)
-        clean = letters(n).astype(float)
-        noisy = np.clip(
-            clean + 255 * self.settings(run)["evaluation_noise_level"] * rng.standard_normal(clean.shape), 0, 255
-        )
-        arrays = self.reconstructed(np.stack([clean, noisy]), clean, steps)
-        write_npz(self.root / f"pictures/reconstructions-{run}.npz", arrays | {"index": np.arange(n)})
-        if run == "cnn-feedback":
-            eps = np.array(self.eps)
-            moved = clean + 255 * eps[:, None, None, None] * np.sign(rng.standard_normal((len(self.eps), *clean.shape)))
-            more = self.reconstructed(np.clip(moved, 0, 255), clean, steps)
-            write_npz(self.root / f"pictures/adversarial-reconstructions-{run}.npz", more | {"eps": eps})
+        eps = np.array(self.eps)
+        moved = clean + 255 * eps[:, None, None, None] * np.sign(rng.standard_normal((len(eps), *clean.shape)))
+        more = self.reconstructed(np.clip(moved, 0, 255), clean, steps) | {"eps": eps}
+        untargeted, targeted = {"attack": np.array(self.attacks[0])}, {"attack": np.array("pgd-targeted")}
+        write_npz(self.root / f"pictures/adversarial-reconstructions-{run}.npz", more | untargeted)
+        shared = {"images": more["images"], "labels": more["labels"], "eps": eps}
+        wrong = (eps[:, None] > 0.1).astype(np.int64)
+        said = {"predictions": (shared["labels"] + wrong) % N_CLASSES}
+        write_npz(self.root / f"pictures/adversarial-{run}.npz", shared | said | untargeted)
+        targets = (shared["labels"] + 1) % N_CLASSES
+        write_npz(self.root / f"pictures/targeted-{run}.npz", shared | said | targeted | {"targets": targets})
 
     def reconstructed(self, images: np.ndarray, clean: np.ndarray, steps: int) -> dict[str, np.ndarray]:
         """Pictures that approach the clean ones, with a wrong prediction here and there."""
@@ -313,11 +317,6 @@ class _Writer:
         more = {"eps": list(self.eps), "n_images": self.n_images, "attacks": attacks}
         write_json(self.root / f"attack/{run}.json", head | more)
         write_csv(self.root / f"curves/attack-{run}.csv", pd.DataFrame(rows))
-        images = np.clip(letters(8)[None] + 255.0 * np.array(self.eps)[:, None, None, None], 0, 255).astype(np.uint8)
-        labels = np.arange(8)
-        predictions = (labels + (np.array(self.eps)[:, None] > 0.1)) % N_CLASSES
-        shared = {"images": images, "labels": labels, "predictions": predictions, "eps": np.array(self.eps)}
-        write_npz(self.root / f"pictures/adversarial-{run}.npz", shared | {"attack": np.array(self.attacks[0])})
 
     def compare(self) -> None:
         rows = []

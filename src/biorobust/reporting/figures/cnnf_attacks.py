@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
     from biorobust.reporting.studies.cnnf import Cnnf
 
-SHOWN = 6  # letters per network
+SHOWN, ROWS = 6, 4  # letters per network, and epsilons of those that were attacked
 Curves = Mapping[str, Curve]  # attack -> curve
 
 
@@ -116,7 +116,7 @@ def _gradients(metrics: Metrics, found: Mapping[str, Curves]) -> str:
 def attacked_letters(metrics: Metrics, study: Cnnf, *, runs: tuple[str, ...]) -> Figure | None:
     """Attacked letters of the report's two networks, untargeted and targeted, epsilon by row."""
     found = {
-        (run, name): pictures
+        (run, name): _few(pictures)
         for name in ("adversarial", "targeted")
         for run in runs
         if (pictures := arrays(metrics, f"{name}-{run}")) is not None
@@ -133,10 +133,11 @@ def attacked_letters(metrics: Metrics, study: Cnnf, *, runs: tuple[str, ...]) ->
         ):
             show_letters(
                 axes,
-                pictures["images"][:, :SHOWN],
-                labels=pictures["labels"][:SHOWN],
-                predictions=pictures["predictions"][:, :SHOWN],
+                pictures["images"],
+                labels=pictures["labels"],
+                predictions=pictures["predictions"],
                 rows=[f"ε {eps:g}" for eps in pictures["eps"]],
+                notes=_aims(pictures),
             )
             axes.set_title(f"{look(run).label}: {_attack(pictures)}")
     return Figure(
@@ -145,11 +146,29 @@ def attacked_letters(metrics: Metrics, study: Cnnf, *, runs: tuple[str, ...]) ->
         alt="Grids of attacked letters, a row for each epsilon and below each image the letter that is read, for "
         f"{listed(look(run).label for run, _ in found)}.",
         caption=f"What do attacked letters look like, and which letter does the network read?{_kept(found)}"
-        " Below each image: the letter that is read, bold where it is wrong.",
+        " Below each image: the letter that is read, bold where it is wrong; in brackets the letter aimed at.",
         drawing=drawing,
         data=pd.DataFrame([row for (run, _), pictures in found.items() for row in _rows(run, pictures)]),
-        provenance=tuple(dict.fromkeys(study.attack_stage(run) for run, _ in found)),
+        provenance=tuple(
+            study.attack_stage(run) if name == "adversarial" else study.pictures_stage(run) for run, name in found
+        ),
     )
+
+
+def _few(pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """The first letters, at epsilons from the smallest to the largest."""
+    n_eps = len(pictures["eps"])
+    rows = sorted({round(at * (n_eps - 1) / (ROWS - 1)) for at in range(ROWS)})
+    few = {key: pictures[key][rows][:, :SHOWN] for key in ("images", "predictions")}
+    few |= {key: pictures[key][:SHOWN] for key in ("labels", "targets") if key in pictures}
+    return few | {"eps": pictures["eps"][rows], "attack": pictures["attack"]}
+
+
+def _aims(pictures: Mapping[str, Any]) -> list[list[str]] | None:
+    """The letter a targeted attack aims at, below each attacked image."""
+    if "targets" not in pictures:
+        return None
+    return [[f"({letter(aim)})" if eps else "" for aim in pictures["targets"]] for eps in pictures["eps"]]
 
 
 def _attack(pictures: Mapping[str, Any]) -> str:
@@ -160,7 +179,7 @@ def _attack(pictures: Mapping[str, Any]) -> str:
 def _kept(found: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
     said = []
     for (run, _), pictures in found.items():
-        right = pictures["predictions"][-1, :SHOWN] == pictures["labels"][:SHOWN]
+        right = pictures["predictions"][-1] == pictures["labels"]
         at = epsilon(pictures["eps"][-1])
         said.append(
             f"{int(right.sum())} of the {len(right)} shown for {look(run).label} under {_attack(pictures)} at {at}"
@@ -174,5 +193,4 @@ def _rows(run: str, pictures: Mapping[str, Any]) -> list[dict[str, Any]]:
         | {"label": letter(label), "prediction": letter(said)}
         for eps, row in zip(pictures["eps"], pictures["predictions"], strict=True)
         for image, (label, said) in enumerate(zip(pictures["labels"], row, strict=True))
-        if image < SHOWN
     ]

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from biorobust.reporting.attacks import FEEDBACK_ATTACKS
 from biorobust.reporting.estimates import Estimate, per_cycle, per_seed
 from biorobust.reporting.figures.cnnf_letters import letter, psnr, show_letters
 from biorobust.reporting.figures.curves import left_out
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.figures.pictures import arrays
-from biorobust.reporting.numbers import epsilon, listed, share
+from biorobust.reporting.numbers import count, epsilon, listed, share
 from biorobust.reporting.studies.cnnf import IMAGES
 from biorobust.reporting.style import INK, WIDTH, drawing_style, look
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
     from biorobust.reporting.studies.cnnf import Cnnf
 
-SHOWN = 4  # letters per block
+SHOWN = 12  # letters in all, in blocks of equal size
 ATTACKED = 0.1  # the epsilon whose letters are shown, or the nearest to it that was attacked
 PANELS = {  # what is logged per cycle or per feedback -> title, whether it is a share, the first cycle it is logged for
     "cycle_accuracy": ("accuracy, %", True, 0),
@@ -44,11 +45,12 @@ def reconstructions(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Fi
     else:
         return None
     attacked = arrays(metrics, f"adversarial-reconstructions-{run}")
-    blocks = {name: _block(found, index, found["images"][0]) for index, name in enumerate(IMAGES)}
+    n = SHOWN // (2 if attacked is None else 3)
+    blocks = {name: _block(found, index, found["images"][0], n=n) for index, name in enumerate(IMAGES)}
     if attacked is not None:
         index = int(np.argmin(np.abs(attacked["eps"] - ATTACKED)))
         clean = attacked["images"][int(np.argmin(attacked["eps"]))]
-        blocks[f"attacked, {epsilon(float(attacked['eps'][index]))}"] = _block(attacked, index, clean)
+        blocks[f"attacked, {epsilon(float(attacked['eps'][index]))}"] = _block(attacked, index, clean, n=n)
     n_rows = found["reconstructions"].shape[1] + 1
     with drawing_style():
         drawing = Drawing(figsize=(WIDTH, 0.45 + 0.76 * n_rows))
@@ -72,18 +74,25 @@ def reconstructions(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Fi
         f"{n_rows - 1} cycles.",
         caption=f"Do the cycles sharpen an image?{_measured(metrics, run)} Below each picture: the letter that "
         f"{look(run).label} reads in that cycle (in the first row: in its first pass), bold where it is wrong, and the "
-        "PSNR to the clean image in dB, both after brightness and contrast are fitted.",
+        f"PSNR to the clean image in dB, both after brightness and contrast are fitted.{_attack(attacked)}",
         drawing=drawing,
         data=pd.DataFrame([row for name, block in blocks.items() for row in _rows(name, block)]),
-        provenance=(study.train_stage(run), *([study.attack_stage(run)] if attacked is not None else [])),
+        provenance=(study.train_stage(run), *([study.pictures_stage(run)] if attacked is not None else [])),
     )
 
 
-def _block(found: Mapping[str, Any], index: int, clean: np.ndarray) -> dict[str, np.ndarray]:
+def _attack(attacked: Mapping[str, Any] | None) -> str:
+    if attacked is None:
+        return ""
+    name = str(attacked["attack"])
+    return f" Attack: {FEEDBACK_ATTACKS[name].label if name in FEEDBACK_ATTACKS else name}."
+
+
+def _block(found: Mapping[str, Any], index: int, clean: np.ndarray, *, n: int) -> dict[str, np.ndarray]:
     """One condition: pictures (T+1, n, H, W), the image first; predictions (T+1, n); psnr (T+1, n) in dB."""
-    pictures = np.concatenate([found["images"][index][None], found["reconstructions"][index]])[:, :SHOWN]
+    pictures = np.concatenate([found["images"][index][None], found["reconstructions"][index]])[:, :n]
     close = np.array([[psnr(one, whole) for one, whole in zip(row, clean, strict=False)] for row in pictures])
-    predictions, labels = found["predictions"][index][:, :SHOWN], found["labels"][:SHOWN]
+    predictions, labels = found["predictions"][index][:, :n], found["labels"][:n]
     return {"pictures": pictures, "predictions": predictions, "labels": labels, "psnr": close}
 
 
@@ -105,7 +114,7 @@ def _measured(metrics: Metrics, run: str) -> str:
     n = found["settings"]["n_images"] if found else 0
     values = listed(f"{value.value:.1f}" for value in cycles)
     return (
-        f" Mean PSNR over {n} noisy test images: {before.value:.1f} dB before, {values} dB after "
+        f" Mean PSNR over {count(n)} noisy test images: {before.value:.1f} dB before, {values} dB after "
         f"{'the cycle' if len(cycles) == 1 else 'the cycles'}."
     )
 

@@ -122,7 +122,7 @@ def learning_rate(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Figu
             axes.set_ylim(0, 1.06 * base)
             axes.grid(axis="y")
             error = per_seed(metrics.train(run), "learning_rate_error")
-            distance = f", at most {error.value:.1e} of {base:g} from the formula" if error else ""
+            distance = f"; largest distance {100 * error.value:.1g} % of {base:g}" if error else ""
             said.append(f"{look(run).label}: {base:g} (1 − step / {count(steps)})^{power:g}{distance}")
             rows.append(first[["run", "step", "learning_rate"]])
         drawing.axes[0].set_ylabel("learning rate")
@@ -133,7 +133,7 @@ def learning_rate(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Figu
         title="Learning rate",
         alt="Line charts of the learning rate over the optimiser steps, a curve that falls to zero on the line of the "
         f"formula, for {listed(look(run).label for run in found)}.",
-        caption=f"Does the learning rate follow the report's polynomial? {'; '.join(said)}."
+        caption=f"Does the learning rate follow the report's polynomial? {'. '.join(said)}."
         + left_out(runs, list(found)),
         drawing=drawing,
         data=pd.concat(rows),

@@ -32,6 +32,7 @@ class Cnnf(Study):
     runs: tuple[str, ...]
     variants: tuple[str, ...]
     grid: tuple[str, ...]
+    cells: Mapping[str, tuple[int, float]]  # run of the grid -> cycles, residual
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -48,11 +49,16 @@ class Cnnf(Study):
     def attack_stage(self, run: str) -> str:
         return f"attack_cnnf@{run}"
 
+    def pictures_stage(self, run: str) -> str:
+        """The stage that makes pictures of targeted attacks, and of what feedback makes of attacked letters."""
+        return f"cnnf_pictures@{run}"
+
     def stages(self) -> tuple[str, ...]:
         return (
             *(f"download@{name}" for name in self.datasets),
             *map(self.train_stage, self.networks),
             *map(self.attack_stage, self.attacked),
+            *map(self.pictures_stage, self.attacked),
             f"compare@{self.name}",
         )
 
@@ -84,11 +90,13 @@ class Cnnf(Study):
 
 def cnnf(params: Mapping[str, Any]) -> Cnnf:
     """The study as a params.yaml lists it; one of before this study has no runs."""
+    grid = params.get("cnnf_grid", {})
     return Cnnf(
         name="cnnf",
         title="Recurrent generative feedback",
         datasets=("emnist_letters",),
         runs=tuple(params.get("cnnf_runs", {})),
         variants=tuple(params.get("cnnf_variants", {})),
-        grid=tuple(params.get("cnnf_grid", {})),
+        grid=tuple(grid),
+        cells={run: (values["cycles"], values["residual"]) for run, values in grid.items()},
     )

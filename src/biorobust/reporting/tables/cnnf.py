@@ -122,8 +122,8 @@ def _grid(metrics: Metrics, study: Cnnf, printed: Mapping[str, float]) -> Table:
     rows = []
     for run in study.grid:
         found = metrics.train(run)
-        settings: Mapping[str, Any] = found["settings"] if ran(found) and found else {}
-        row: dict[str, Value] = {"run": run, "residual": settings.get("residual"), "cycles": settings.get("cycles")}
+        cycles, residual = study.cells[run]
+        row: dict[str, Value] = {"run": run, "residual": residual, "cycles": cycles}
         row["reported"] = printed.get(run)
         for images in ("noisy", "clean"):
             value = test_accuracy(metrics, run, images)
@@ -156,6 +156,12 @@ def _grid(metrics: Metrics, study: Cnnf, printed: Mapping[str, float]) -> Table:
     )
 
 
+def cell_label(study: Cnnf, run: str) -> str:
+    """A cell of the grid by its settings."""
+    cycles, residual = study.cells[run]
+    return f"grid: T = {cycles}, r = {residual:g}"
+
+
 def _sd(found: Mapping[str, Any] | None, images: str) -> float | None:
     key = "accuracy" if images == "clean" else f"{images}_accuracy"
     return mean_interval([seed[key] for seed in found["per_seed"]]).sd if found else None
@@ -167,10 +173,8 @@ def _readouts(metrics: Metrics, study: Cnnf) -> Table:
         found = ran(metrics.train(run))
         if not found or not found["settings"]["cycles"]:
             continue
-        settings = found["settings"]
-        cell = f"grid: T = {settings['cycles']}, r = {settings['residual']:g}"
-        row: dict[str, Value] = {"network": cell if run in study.grid else look(run).label}
-        row["counted"] = READOUTS[settings["readout"]]
+        row: dict[str, Value] = {"network": cell_label(study, run) if run in study.grid else look(run).label}
+        row["counted"] = READOUTS[found["settings"]["readout"]]
         for images in IMAGES:
             for readout in READOUTS:
                 value = per_seed(found, f"{images}_{readout}_accuracy")

@@ -14,7 +14,7 @@ from typing import Any
 
 from biorobust.errors import BiorobustError
 from biorobust.files import atomic, read_json, write_json
-from biorobust.reporting.numbers import MISSING, count, interval, percent, points
+from biorobust.reporting.numbers import MINUS, MISSING, count, interval, percent, points
 
 INDEX = "tables.json"
 Value = str | float | int | None
@@ -63,7 +63,7 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
 
 
 def _plain(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:.3g}".replace("-", MINUS)
 
 
 def save(tables: Sequence[Table], folder: str | Path) -> None:
