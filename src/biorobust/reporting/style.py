@@ -46,7 +46,6 @@ LOOKS = {
     "cnn-feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
     "clean-not-cycled": Look("CNN-F, clean images not cycled", "#56348b", "#b79be6", "s", "--"),
     "noisy-only": Look("CNN-F, noisy images only", "#8b3465", "#e69bc4", "v", "-."),
-    "weak-noise": Look("CNN-F, weaker noise", "#00785a", "#3cc9a0", "<", ":"),
     "strong-noise": Look("CNN-F, stronger noise", "#a6611a", "#e0b050", ">", "-."),
     "longer": Look("CNN-F, trained longer", "#2a4b9b", "#9db4f0", "D", "--"),
 }
