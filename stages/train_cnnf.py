@@ -15,10 +15,9 @@ from biorobust.cnnf.params import (
     Evaluation,
     EvaluationSize,
     Noise,
-    Plan,
     Training,
-    plan,
 )
+from biorobust.cnnf.plan import Plan, plan
 from biorobust.devices import pick
 from biorobust.files import write_csv, write_npz, write_parquet
 from stages.common import run_info, stage_main

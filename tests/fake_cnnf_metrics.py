@@ -22,6 +22,7 @@ from biorobust import params
 from biorobust.analysis import mean_interval, wilson
 from biorobust.attack_plan import AttackSize
 from biorobust.cnnf import params as study
+from biorobust.cnnf.plan import plan as plan_of
 from biorobust.files import write_csv, write_json, write_npz
 
 STUDY = "cnnf"
@@ -119,7 +120,7 @@ class _Writer:
     def settings(self, run: str) -> dict[str, Any]:
         """What was run, under the names of the contract."""
         if run not in self._settings:
-            plan = asdict(study.plan(run, self.params))
+            plan = asdict(plan_of(run, self.params))
             training = asdict(self.params.block("cnnf_training", study.Training))
             sizes = asdict(self.params.size("cnnf_training", study.DataSize))
             sizes |= asdict(self.params.size("cnnf_evaluation", study.EvaluationSize))

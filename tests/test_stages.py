@@ -135,6 +135,8 @@ IMPORTANT = ("src/biorobust/", "stages/")
 PLUMBING = {
     "src/biorobust/__init__.py",
     "src/biorobust/attack_plan.py",
+    "src/biorobust/cnnf/__init__.py",
+    "src/biorobust/cnnf/params.py",
     "src/biorobust/devices.py",
     "src/biorobust/errors.py",
     "src/biorobust/files.py",

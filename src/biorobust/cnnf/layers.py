@@ -7,6 +7,9 @@ feedback, goes through its `memory`, which both directions take and give back:
     x, memory = layer.feedback(y, memory)
 
 Memories are tuples of tensors whose first axis is the batch (and of plain numbers), so that rows can be taken out.
+
+Every layer gives back the precision it was given. So autocast lowers that of the products with weights and of nothing
+between them: InsNorm, gates, biases and logits.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ class Conv2d(nn.Module):
 
     def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, tuple[int, int]]:
         y = functional.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
-        return y, (x.shape[-2], x.shape[-1])
+        return y.to(x.dtype), (x.shape[-2], x.shape[-1])
 
     def feedback(self, y: Tensor, memory: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
         # Rows and columns at the far edge that no stride reached come back as zeros.
@@ -44,7 +47,7 @@ class Conv2d(nn.Module):
         x = functional.conv_transpose2d(
             y, self.weight, stride=self.stride, padding=self.padding, output_padding=missing
         )
-        return x, memory
+        return x.to(y.dtype), memory
 
 
 class Linear(nn.Module):
@@ -55,10 +58,10 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(nn.Linear(n_in, n_out, bias=False).weight.detach())
 
     def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, None]:
-        return functional.linear(x, self.weight), None
+        return functional.linear(x, self.weight).to(x.dtype), None
 
     def feedback(self, y: Tensor, memory: Any = None) -> tuple[Tensor, None]:
-        return functional.linear(y, self.weight.t()), None
+        return functional.linear(y, self.weight.t()).to(y.dtype), None
 
 
 class Bias(nn.Module):

@@ -136,17 +136,20 @@ def build(
     cycle_clean: bool,
     detach: bool,
     perturb: Callable[[nn.Module, Tensor, Tensor], Tensor],
+    bfloat16: bool = False,
 ) -> Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor, dict[str, Tensor]]]:
     """The objective for `training.fit`. images: `clean`, `both` or `perturbed`, the halves that are trained on.
 
     perturb: (network, images, labels) -> perturbed images, drawn or attacked anew for every minibatch.
+    bfloat16: products with weights in that precision (autocast); images, InsNorm, logits and the loss stay in float32.
     """
 
     def compute(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         assert isinstance(model, FeedbackNetwork)
         clean = None if images == "perturbed" else x
         perturbed = None if images == "clean" else perturb(model, x, y)
-        parts, logits = terms(model, clean, perturbed, y, weights=weights, cycle_clean=cycle_clean, detach=detach)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
+            parts, logits = terms(model, clean, perturbed, y, weights=weights, cycle_clean=cycle_clean, detach=detach)
         return sum(parts.values(), logits.new_zeros(())), logits, parts
 
     return compute

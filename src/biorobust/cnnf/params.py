@@ -1,17 +1,16 @@
-"""Parameters of the CNN-F study: one frozen dataclass per block of params.yaml, and what they say about one run."""
+"""Parameters of the CNN-F study: one frozen dataclass per block of params.yaml."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from biorobust.attack_plan import AttackPlan, AttackSize, attack_names
 from biorobust.errors import ParamsError
 from biorobust.schema import count, one_of, positive, setting
 
-if TYPE_CHECKING:
-    from biorobust.params import Params
+HIGHEST_IND = {"two-block": 2, "original": 6}  # the last block of each network, whose input may still cycle
 
 
 def _share() -> Any:
@@ -39,7 +38,7 @@ class Plain:
 class Training:
     """Network, objective and optimiser that all runs of the study share."""
 
-    network: str = one_of("two-block", "original")
+    network: str = one_of(*HIGHEST_IND)
     ind: int = count(0)
     readout: str = one_of("average", "last")
     bias_feedback: str = one_of("subtract", "identity")
@@ -57,6 +56,14 @@ class Training:
     clip_norm: float = positive()
     batch_size: int = count()
     validate: bool = setting("true or false", lambda _: True)
+    precision: str = one_of("float32", "bfloat16")
+
+    def __post_init__(self) -> None:
+        if self.ind > HIGHEST_IND[self.network]:
+            raise ParamsError(
+                f"cnnf_training.ind = {self.ind}: must be an integer from 0 (pixels) to {HIGHEST_IND[self.network]} "
+                f"for the network {self.network} (params.yaml)"
+            )
 
 
 @dataclass(frozen=True)
@@ -150,51 +157,8 @@ DATASET = "emnist_letters"
 
 
 def check_runs(runs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Names are unique in the study, and a plain CNN's images make sense; raises ParamsError naming the run."""
+    """Names are unique in the study; raises ParamsError naming the run."""
     names = [name for group in EVALUATED for name in runs[group]]
     for name in names:
         if names.count(name) > 1:
             raise ParamsError(f"run {name!r}: named in two run lists (params.yaml)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What one run is, with the lists of params.yaml resolved. images: which halves of a minibatch are trained on."""
-
-    cycles: int
-    residual: float
-    images: str
-    cycle_clean: bool
-    noise_level: float
-    epochs: int
-    seeds: int
-
-
-def plan(name: str, settings: Params) -> Plan:
-    """The run of that name in any list. Raises ParamsError naming the runs there are."""
-    level = settings.block("cnnf_noise", Noise).level
-    images, cycle_clean, method = "both", True, "cnnf_grid"
-    if name in settings.runs["cnnf_grid"]:
-        feedback = settings.run("cnnf_grid", name, Feedback)
-    elif name in settings.runs["cnnf_variants"]:
-        variant = settings.run("cnnf_variants", name, VariantRun)
-        images, cycle_clean, level = variant.images, variant.cycle_clean, variant.noise_level
-        method = variant.method
-        feedback = settings.block(method, Feedback)
-    elif name in settings.runs["cnnf_runs"]:
-        run = settings.run("cnnf_runs", name, NetworkRun)
-        images, method = run.images, run.method
-        feedback = Feedback(cycles=0, residual=0.0) if method == "cnn" else settings.block(method, Feedback)
-    else:
-        known = ", ".join(run for group in EVALUATED for run in settings.runs[group])
-        raise ParamsError(f"run {name!r}: unknown; known are {known}")
-    size = settings.size(method, RunSize)
-    return Plan(
-        cycles=feedback.cycles,
-        residual=feedback.residual,
-        images=images,
-        cycle_clean=cycle_clean,
-        noise_level=level,
-        epochs=size.epochs,
-        seeds=size.seeds,
-    )

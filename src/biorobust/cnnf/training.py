@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from biorobust import training
 from biorobust.cnnf import noise, objective
 from biorobust.cnnf.network import FeedbackNetwork, FirstPass
-from biorobust.cnnf.params import Adversarial, Noise, Plan, Training
+from biorobust.cnnf.params import Adversarial, Noise, Training
+from biorobust.cnnf.plan import Plan
 
 
 def new_config(
@@ -38,17 +39,18 @@ def perturbation(plan: Plan, *, noise_: Noise, adversarial: Adversarial) -> Call
         return lambda _, images, labels: draw(images, plan.noise_level)
 
     def attack(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        from biorobust.attacks import losses, pgd
         from biorobust.attacks.crafting import Batch
+        from biorobust.attacks.losses import cross_entropy
+        from biorobust.attacks.pgd import craft
 
         assert isinstance(network, FeedbackNetwork)
         # The global generator, whose state `training.fit` keeps.
         batch = Batch(images=images, labels=labels, generator=torch.default_generator)
-        crafted = pgd.craft(
+        crafted = craft(
             FirstPass(network).eval(),
             batch,
             eps=(adversarial.eps,),
-            loss=losses.cross_entropy,
+            loss=cross_entropy,
             steps=adversarial.steps,
             abs_stepsize=adversarial.step,
         )
@@ -72,7 +74,11 @@ def fit(
     state: Path | None,
     label: str,
 ) -> training.Fit:
-    """Train in place on images uint8 (N, 1, H, W)."""
+    """Train in place on images uint8 (N, 1, H, W).
+
+    With precision bfloat16 the network's weights are laid out channels-last meanwhile, which GPUs are fastest with.
+    """
+    bfloat16 = settings.precision == "bfloat16"
     halves = {"clean": "clean", "noisy": "perturbed"}
     compute = objective.build(
         images=halves.get(plan.images, "both"),
@@ -87,6 +93,7 @@ def fit(
         cycle_clean=plan.cycle_clean,
         detach=settings.detach,
         perturb=perturbation(plan, noise_=noise_, adversarial=adversarial),
+        bfloat16=bfloat16,
     )
     recipe = training.Recipe(
         epochs=plan.epochs,
@@ -98,7 +105,11 @@ def fit(
         clip_norm=settings.clip_norm,
         schedule=training.polynomial(settings.power),
     )
-    return training.fit(model, images, labels, recipe=recipe, objective=compute, seed=seed, state=state, label=label)
+    if bfloat16:
+        model.to(memory_format=torch.channels_last)
+    fitted = training.fit(model, images, labels, recipe=recipe, objective=compute, seed=seed, state=state, label=label)
+    model.to(memory_format=torch.contiguous_format)
+    return fitted
 
 
 def shown(

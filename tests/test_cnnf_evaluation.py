@@ -1,0 +1,230 @@
+"""Noise, and what is measured of a trained network, against NumPy and loops over images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from biorobust import training
+from biorobust.cnnf import TwoBlock, evaluation, losses
+from biorobust.cnnf.noise import KINDS
+
+
+def letters(n=5, shape=(1, 9, 8), seed=1):
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def network(*, cycles=2, n_classes=4):
+    torch.manual_seed(0)
+    return TwoBlock(n_classes, cycles=cycles, residual=0.3, width=3, image_shape=(1, 9, 8)).eval()
+
+
+def drawn(kind, images, level, seed=7):
+    return KINDS[kind](images, level, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("kind", "spread"), [("gaussian", 1.0), ("uniform", 3**-0.5)])
+def test_level_is_the_standard_deviation_or_the_half_width(kind, spread):
+    grey, level = torch.full((200, 1, 28, 28), 0.5), 0.1
+    noise = (drawn(kind, grey, level) - grey).double()
+    n = noise.numel()
+    assert float(noise.mean()) == pytest.approx(0, abs=5 * level * spread / n**0.5)
+    assert float(noise.std()) == pytest.approx(level * spread, rel=5 / (2 * n) ** 0.5)
+    if kind == "uniform":
+        assert float(noise.abs().max()) == pytest.approx(level, rel=1e-3)
+
+
+def test_salt_and_pepper_replace_a_share_of_the_pixels_half_of_them_each():
+    images, level = letters(200, (1, 28, 28)) * 0.8 + 0.1, 0.3
+    noisy = drawn("salt-and-pepper", images, level)
+    n = noisy.numel()
+    for value in (0, 1):
+        share = float((noisy == value).double().mean())
+        assert share == pytest.approx(level / 2, abs=5 * (level / 2 / n) ** 0.5)
+    kept = (noisy != 0) & (noisy != 1)
+    assert torch.equal(noisy[kept], images[kept])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_noise_stays_in_range_and_leaves_its_input_alone(kind):
+    images = letters(20)
+    before = images.clone()
+    noisy = drawn(kind, images, 1.0)
+    assert torch.equal(images, before)
+    assert float(noisy.min()) == 0
+    assert float(noisy.max()) == 1
+    assert torch.equal(drawn(kind, images, 0.0), images)
+    assert not torch.equal(KINDS[kind](images, 0.5), KINDS[kind](images, 0.5))  # fresh noise for every minibatch
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluation_noise_is_one_draw_whatever_happened_before(kind):
+    images, found = letters(20), []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        state = torch.get_rng_state()
+        found.append(evaluation.noisy(images, kind=kind, level=0.2))
+        assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(*found)
+    assert not torch.equal(found[0], images)
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+def test_accuracies_margins_and_changes_are_those_of_counting():
+    logits = torch.randn(4, 30, 5, generator=torch.Generator().manual_seed(3))
+    labels = torch.arange(30) % 5
+    found = evaluation.accuracies(logits, labels, half="noisy")
+    values = logits.double().numpy()
+    read = {"first": values[0], "last": values[-1], "average": values.mean(axis=0)}
+    for name, each in read.items():
+        right = [row.argmax() == label for row, label in zip(each, labels.tolist(), strict=True)]
+        assert found[f"noisy_{name}_accuracy"] == pytest.approx(np.mean(right))
+        assert evaluation.readouts(logits)[name].tolist() == [row.argmax() for row in each]
+    margins, said = [], []
+    for cycle in values:
+        gaps = []
+        for row, label in zip(cycle, labels.tolist(), strict=True):
+            p = softmax(row)
+            gaps.append(p[label] - max(p[other] for other in range(5) if other != label))
+        margins.append(np.mean(gaps))
+        said.append([int(row.argmax()) for row in cycle])
+    changed = [np.mean([a != b for a, b in zip(*pair, strict=True)]) for pair in zip(said, said[1:], strict=False)]
+    assert found["noisy_margin"] == pytest.approx(margins)
+    assert found["noisy_margin_gain"] == pytest.approx(margins[-1] - margins[0])
+    assert found["noisy_changed"] == pytest.approx(changed)
+    assert found["noisy_changed_first"] == pytest.approx(changed[0])
+    assert found["noisy_changed_last"] == pytest.approx(changed[-1])
+    assert found["noisy_changed_fall"] == pytest.approx(changed[0] - changed[-1])
+    assert found["noisy_cycle_accuracy"] == pytest.approx([np.mean(np.array(s) == labels.numpy()) for s in said])
+
+
+def test_a_plain_cnn_has_no_changes_and_no_reconstructions():
+    images, labels = letters(), torch.tensor([0, 1, 2, 3, 0])
+    model = network(cycles=0)
+    found = evaluation.accuracies(evaluation.cycle_logits(model, images), labels, half="clean")
+    assert found["clean_changed"] == []
+    assert len(found["clean_cycle_accuracy"]) == len(found["clean_margin"]) == 1
+    assert not {"clean_changed_first", "clean_margin_gain", "clean_changed_fall"} & set(found)
+    entry = evaluation.feedback_entry(model, {"clean": images, "noisy": letters(seed=2)})
+    assert entry["clean_psnr"] == entry["noisy_psnr"] == entry["clean_reconstruction_rms"] == []
+    assert not {"noisy_psnr_gain", "noisy_psnr_change"} & set(entry)
+    pictures = evaluation.pictures(model, [images], images)
+    assert pictures["reconstructions"].shape == (1, 0, 5, 9, 8)
+    assert pictures["predictions"].shape == (1, 1, 5)
+
+
+def naive_fit(picture, target):
+    """Least squares a x + b; where that slope is negative, or the picture has no contrast, the target's mean."""
+    x, y = picture.double().numpy().ravel(), target.double().numpy().ravel()
+    slope, shift = np.polyfit(x, y, 1) if np.ptp(x) else (0.0, y.mean())
+    return slope * x + shift if slope > 0 else np.full_like(y, y.mean())
+
+
+def test_fitted_pictures_and_psnr_are_those_of_least_squares():
+    targets = letters(6)
+    pictures = torch.stack(
+        [
+            targets[0] * 3 - 5,  # an exact fit
+            1 - targets[1],  # against its target
+            torch.full_like(targets[2], 0.7),  # no contrast
+            *(targets[3:] + letters(3, seed=9)),
+        ]
+    )
+    found = evaluation.fitted(pictures, targets)
+    decibels = []
+    for picture, target, mine in zip(pictures, targets, found, strict=True):
+        wanted = naive_fit(picture, target)
+        assert mine.numpy().ravel() == pytest.approx(wanted, abs=1e-6)
+        error = np.mean((wanted - target.double().numpy().ravel()) ** 2)
+        decibels.append(10 * np.log10(1 / max(error, 1e-12)))
+    assert_close(found[0], targets[0].double(), atol=1e-6, rtol=0)
+    assert evaluation.psnr(pictures[1:], targets[1:]) == pytest.approx(np.mean(decibels[1:]), rel=1e-6)
+    assert evaluation.psnr(pictures[:1], targets[:1]) > 100
+
+
+def test_reconstructions_do_not_depend_on_the_minibatch():
+    model, images = network(), letters(7)
+    whole, parts = evaluation.reconstruct(model, images), evaluation.reconstruct(model, images, batch_size=3)
+    assert whole.pixels.shape == (2, 7, 1, 9, 8)
+    assert_close(whole.pixels, parts.pixels)
+    assert whole.feature_rms == pytest.approx(parts.feature_rms)
+    assert whole.reconstruction_rms == pytest.approx(parts.reconstruction_rms)
+    with torch.no_grad():
+        states = model.states(images)
+    assert whole.feature_rms == pytest.approx(float(states[0].feature.square().mean().sqrt()))
+    for rms, state in zip(whole.reconstruction_rms, states[1:], strict=True):
+        assert rms == pytest.approx(float(state.reconstruction.square().mean().sqrt()))
+    assert_close(evaluation.cycle_logits(model, images, batch_size=3), evaluation.cycle_logits(model, images))
+
+
+def test_feedback_numbers_compare_with_the_clean_letter():
+    model, given = network(), {"clean": letters(), "noisy": letters(seed=2)}
+    entry = evaluation.feedback_entry(model, given)
+    for half in ("clean", "noisy"):
+        pixels = evaluation.reconstruct(model, given[half]).pixels
+        assert entry[f"{half}_psnr"] == [evaluation.psnr(each, given["clean"]) for each in pixels]
+    assert entry["noisy_input_psnr"] == evaluation.psnr(given["noisy"], given["clean"])
+    assert entry["noisy_psnr_gain"] == entry["noisy_psnr"][1] - entry["noisy_input_psnr"]
+    assert entry["clean_psnr_change"] == entry["clean_psnr"][1] - entry["clean_psnr"][0]
+
+
+def test_pictures_are_fitted_letters_and_what_is_read_at_each_cycle():
+    model, clean, noisy = network(), letters(), letters(seed=2)
+    found = evaluation.pictures(model, [clean, noisy], clean)
+    assert found["images"].shape == (2, 5, 9, 8)
+    assert found["reconstructions"].shape == (2, 2, 5, 9, 8)
+    assert found["predictions"].shape == (2, 3, 5)
+    wanted = evaluation.fitted(evaluation.reconstruct(model, noisy).pixels[1], clean).clamp(0, 1)[:, 0]
+    assert found["reconstructions"][1, 1] == pytest.approx(255 * wanted.numpy(), abs=0.51)
+    assert found["images"][1] == pytest.approx(255 * noisy[:, 0].numpy(), abs=0.51)
+    with torch.no_grad():
+        assert found["predictions"][1].tolist() == model(noisy, return_cycles=True).argmax(dim=-1).tolist()
+
+
+def test_confusion_counts_every_image_once():
+    labels, said = torch.tensor([0, 0, 1, 2, 2, 2]), torch.tensor([0, 1, 1, 2, 0, 2])
+    assert evaluation.confusion(said, labels, n_classes=4).tolist() == [
+        [1, 1, 0, 0],
+        [0, 1, 0, 0],
+        [1, 0, 2, 0],
+        [0, 0, 0, 0],
+    ]
+
+
+@pytest.mark.parametrize("n", [7, 1234])
+def test_loss_curves_keep_few_points_of_the_mean_over_all_steps(n):
+    steps = [2.0 + 0.3 * ((i * 7919) % 11) - i / n for i in range(n)]
+    rows = losses.step_curve(steps, learning_rate=0.05, power=0.9, n_steps=n)
+    assert len(rows) <= losses.N_POINTS
+    assert rows[0]["smoothed"] == pytest.approx(steps[0])
+    for row in rows:
+        past = steps[: row["step"] + 1]
+        weights = np.array([losses.SMOOTHING**k for k in range(len(past))][::-1])
+        assert row["loss"] == steps[row["step"]]
+        assert row["smoothed"] == pytest.approx(np.average(past, weights=weights))
+        assert row["learning_rate"] == pytest.approx(0.05 * (1 - row["step"] / n) ** 0.9)
+
+
+def test_numbers_of_a_loss_that_falls():
+    n_steps, epochs = 40, 4
+    rates = [0.05 * (1 - (epoch * 10 - 1) / n_steps) ** 0.9 for epoch in (1, 2, 3, 4)]
+    rates[2] += 0.001
+    history = [
+        {"epoch": epoch, "loss": 5.0 - epoch, "learning_rate": rate} for epoch, rate in enumerate(rates, start=1)
+    ]
+    fitted = training.Fit(history=history, diverged=False, steps=[4.0, 3.0, *[1.0] * 36, 0.5, 0.25])
+    found = losses.loss_numbers(fitted, learning_rate=0.05, power=0.9, n_steps=n_steps, epochs=epochs)
+    assert found["loss_first_epoch"] == 4.0
+    assert found["loss_last_epoch"] == 1.0
+    assert found["loss_ratio"] == 0.25
+    assert (found["loss_start"], found["loss_end"]) == (3.5, 0.375)
+    assert found["loss_fall"] == pytest.approx(1 - 0.375 / 3.5)
+    assert found["learning_rate_error"] == pytest.approx(0.001 / 0.05)
+    one = training.Fit(history=history[:1], diverged=False, steps=[4.0])
+    assert losses.loss_numbers(one, learning_rate=0.05, power=0.9, n_steps=10, epochs=1)["loss_ratio"] is None

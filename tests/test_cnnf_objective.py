@@ -1,0 +1,206 @@
+"""The five terms of the objective, against loops over images and cycles in float64."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+from biorobust.cnnf import CNNF, TwoBlock, objective
+from biorobust.cnnf.objective import TERMS
+
+WEIGHTS = objective.Weights(first=1.0, cycles=0.7, feature=0.5, block1=0.4, block2=0.3, clean=0.2)
+LABELS = torch.tensor([0, 3, 1])
+SHAPE = (1, 9, 8)
+KINDS = {"two-block": (TwoBlock, {"width": 3, "ind": 1}), "original": (CNNF, {"ind": 2})}
+
+
+def network(kind="two-block", *, cycles=2, fuse=True, **options):
+    """A float64 network with biases that are not 0."""
+    torch.manual_seed(0)
+    build, defaults = KINDS[kind]
+    options = {"cycles": cycles, "residual": 0.3, "fuse": fuse, "image_shape": SHAPE} | defaults | options
+    model = build(5, **options).double()
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def halves():
+    return torch.rand(2, 3, *SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def terms(model, clean, noisy, *, cycle_clean=True, detach=False):
+    return objective.terms(model, clean, noisy, LABELS, weights=WEIGHTS, cycle_clean=cycle_clean, detach=detach)
+
+
+def entropy(state, label):
+    """-log softmax of one image's logits, from the definition."""
+    logits = state.logits[0].tolist()
+    return math.log(sum(math.exp(logit) for logit in logits)) - logits[label]
+
+
+def activation(block, x):
+    """The ReLU's output of one block in the first pass, from torch's own functions."""
+    x = functional.conv2d(x, block.conv.weight, padding=1)
+    x = x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
+    return (x + block.bias.bias.view(1, -1, 1, 1)).relu()
+
+
+def activations(model, image):
+    """That of every convolutional block."""
+    found, x = [], image * 2 - 1
+    for block in model.blocks:
+        if not hasattr(block, "conv"):
+            break
+        found.append(activation(block, x))
+        x = functional.max_pool2d(found[-1], 2) if block.pool else found[-1]
+    return found
+
+
+def below(h, noisy):
+    """What feedback at h makes of the activation that was pooled to it: normalised, unpooled, through its ReLU."""
+    h = h / (h.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
+    _, places = functional.max_pool2d(noisy, 2, return_indices=True)
+    return functional.max_unpool2d(h, places, 2, output_size=noisy.shape[-2:]) * (noisy > 0)
+
+
+def targets(model, image):
+    """What the three squared errors compare with, of one clean image."""
+    pooling = [index for index, block in enumerate(model.blocks) if getattr(block, "pool", None)]
+    every = activations(model, image)
+    blocks = {f"block{number}": every[index] for number, index in enumerate(pooling, start=1)}
+    return {"feature": model.first_pass(image).feature, **blocks}
+
+
+def squares(model, image, wanted):
+    """The three squared errors of one noisy image against its targets, of a network that composes its layers."""
+    pooling = [index for index, block in enumerate(model.blocks) if getattr(block, "pool", None)]
+    seen = activations(model, image)
+    found = dict.fromkeys(wanted, 0.0)
+    for state in model.states(image)[1:]:
+        made = {"feature": state.reconstruction}
+        for number, index in enumerate(pooling, start=1):
+            inside = state.memories[index].reconstruction
+            made[f"block{number}"] = below(state.reconstruction, seen[index]) if index < model.ind else inside
+        for name, target in wanted.items():
+            error = ((made[name] - target) ** 2).mean()
+            found[name] += getattr(WEIGHTS, name) * error / (3 * model.cycles)
+    return found
+
+
+def naive(model, clean, noisy, *, cycle_clean):
+    """The five terms, image by image and cycle by cycle."""
+    found = dict.fromkeys(TERMS, 0.0)
+    share = 1 / (2 * (model.cycles + 1))
+    of_clean = WEIGHTS.clean * (share if cycle_clean else 1 / 2)
+    for i, label in enumerate(LABELS.tolist()):
+        of_c, of_n = model.states(clean[i : i + 1]), model.states(noisy[i : i + 1])
+        found["first"] += WEIGHTS.first * (of_clean * entropy(of_c[0], label) + share * entropy(of_n[0], label))
+        for t in range(1, model.cycles + 1):
+            found["cycles"] += WEIGHTS.cycles * share * entropy(of_n[t], label)
+            if cycle_clean:
+                found["cycles"] += WEIGHTS.cycles * of_clean * entropy(of_c[t], label)
+        for name, error in squares(model, noisy[i : i + 1], targets(model, clean[i : i + 1])).items():
+            found[name] += float(error)
+    return found
+
+
+@pytest.mark.parametrize("cycle_clean", [True, False])
+@pytest.mark.parametrize("cycles", [0, 1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_term_is_that_of_the_formulas(kind, cycles, cycle_clean):
+    clean, noisy = halves()
+    with torch.no_grad():
+        found, logits = terms(network(kind, cycles=cycles), clean, noisy, cycle_clean=cycle_clean)
+        model = network(kind, cycles=cycles, fuse=False)
+        wanted = naive(model, clean, noisy, cycle_clean=cycle_clean)
+        assert_close(logits, model(noisy))
+    assert tuple(found) == TERMS
+    for name in TERMS:
+        assert float(found[name]) == pytest.approx(wanted[name], rel=1e-10, abs=1e-14), name
+        assert (float(found[name]) > 0) == (cycles > 0 or name == "first")
+
+
+@pytest.mark.parametrize("cycles", [0, 2])
+@pytest.mark.parametrize("half", [0, 1])
+def test_one_half_alone_has_its_cross_entropies_and_no_reconstruction(half, cycles):
+    model, images = network(cycles=cycles), halves()[half]
+    with torch.no_grad():
+        found, logits = terms(model, *((images, None), (None, images))[half])
+        states = [model.states(images[i : i + 1]) for i in range(3)]
+        assert_close(logits, model(images))
+    entropies = [
+        sum(entropy(of[t], label) for of, label in zip(states, LABELS, strict=True)) for t in range(cycles + 1)
+    ]
+    assert float(found["first"]) == pytest.approx(WEIGHTS.first * entropies[0] / (cycles + 1), rel=1e-12)
+    assert float(found["cycles"]) == pytest.approx(WEIGHTS.cycles * sum(entropies[1:]) / (cycles + 1), rel=1e-12)
+    assert [float(found[name]) for name in ("feature", "block1", "block2")] == [0, 0, 0]
+
+
+def test_detached_gradients_are_those_of_targets_held_fixed():
+    """By finite differences of the squared errors; a network without detaching has other gradients and equal values."""
+    clean, noisy = halves()
+    model, plain = network(), network(fuse=False)
+    weight, index, step = plain.blocks[0].conv.weight, (1, 0, 1, 2), 1e-6
+    found = {}
+    for detach in (False, True):
+        parts, _ = terms(model, clean, noisy, detach=detach)
+        errors = parts["feature"] + parts["block1"] + parts["block2"]
+        gradient = torch.autograd.grad(errors, model.blocks[0].conv.weight)[0]
+        found[detach] = float(errors.detach()), float(gradient[index])
+    moved = []
+    with torch.no_grad():
+        fixed = [targets(plain, image[None]) for image in clean]
+        for change in (step, -2 * step):
+            weight[index] += change
+            errors = [squares(plain, image[None], wanted) for image, wanted in zip(noisy, fixed, strict=True)]
+            moved.append(sum(float(error) for each in errors for error in each.values()))
+    assert found[True][1] == pytest.approx((moved[0] - moved[1]) / (2 * step), rel=1e-5, abs=1e-8)
+    assert found[False][1] != pytest.approx(found[True][1], rel=0.01)
+    assert found[False][0] == found[True][0]
+
+
+@pytest.mark.parametrize("images", ["clean", "both", "perturbed"])
+def test_the_objective_trains_on_the_halves_it_is_told_to(images):
+    clean, noisy = halves()
+    model, asked = network(), []
+
+    def perturb(network_, x, y):
+        asked.append((network_, x, y))
+        return noisy
+
+    compute = objective.build(images=images, weights=WEIGHTS, cycle_clean=True, detach=False, perturb=perturb)
+    loss, logits, parts = compute(model, clean, LABELS)
+    wanted, said = terms(model, None if images == "perturbed" else clean, None if images == "clean" else noisy)
+    assert torch.equal(logits, said)
+    assert {name: float(part.detach()) for name, part in parts.items()} == {
+        name: float(part.detach()) for name, part in wanted.items()
+    }
+    assert float(loss.detach()) == pytest.approx(float(sum(wanted.values()).detach()), rel=1e-12)
+    assert len(asked) == (images != "clean")
+    assert all(seen[0] is model and seen[1] is clean and seen[2] is LABELS for seen in asked)
+
+
+@pytest.mark.parametrize("detach", [True, False])
+@pytest.mark.parametrize("images", ["clean", "both", "perturbed"])
+def test_one_image_is_a_minibatch(images, detach):
+    """Its loss and gradients are those it adds to a larger minibatch."""
+    clean, noisy = halves()
+
+    def gradients(rows):
+        model = network()
+        compute = objective.build(
+            images=images, weights=WEIGHTS, cycle_clean=True, detach=detach, perturb=lambda *_: noisy[rows]
+        )
+        loss, _, _ = compute(model, clean[rows], LABELS[rows])
+        return torch.autograd.grad(loss, list(model.parameters()))
+
+    alone = [gradients(slice(i, i + 1)) for i in range(3)]
+    for together, *parts in zip(gradients(slice(None)), *alone, strict=True):
+        assert_close(sum(parts), together, rtol=1e-9, atol=1e-11)

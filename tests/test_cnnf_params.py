@@ -1,0 +1,112 @@
+"""Parameters of the CNN-F study: what each run comes to, and mistakes in one line that names the key."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from biorobust import params
+from biorobust.cnnf import params as study
+from biorobust.cnnf.network import NETWORKS
+from biorobust.cnnf.noise import KINDS
+from biorobust.cnnf.plan import Plan, plan
+from biorobust.errors import ParamsError
+
+FILE = Path(__file__).parent.parent / "params.yaml"
+
+
+@pytest.fixture
+def raw():
+    return yaml.safe_load(FILE.read_text())
+
+
+def changed(raw, path, value):
+    """A copy of the parameters with the value at a path replaced."""
+    copied = copy.deepcopy(raw)
+    block = copied
+    *parents, last = path.split("/")
+    for key in parents:
+        block = block[key]
+    block[last] = value
+    return copied
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("cnnf/cycles", -1, "cnnf.cycles = -1: must be an integer of 0 or more"),
+        ("cnnf/cycles", 1.5, "cnnf.cycles = 1.5: must be an integer of 0 or more"),
+        ("cnnf/cycles", True, "cnnf.cycles = True"),
+        ("cnnf/residual", 1.2, r"cnnf.residual = 1.2: must be a number in \[0, 1\]"),
+        ("cnnf/residual", -0.1, "cnnf.residual = -0.1"),
+        ("cnnf/residual", float("nan"), "cnnf.residual = nan"),
+        ("cnnf_grid/t2-r1/cycles", 2.5, "cnnf_grid.t2-r1.cycles = 2.5"),
+        ("cnnf_grid/t2-r1/residual", 10, "cnnf_grid.t2-r1.residual = 10"),
+        ("cnnf_training/ind", 3, r"cnnf_training.ind = 3: must be an integer from 0 \(pixels\) to 2 for .* two-block"),
+        ("cnnf_training/ind", -1, "cnnf_training.ind = -1: must be an integer of 0 or more"),
+        ("cnnf_training/network", "vgg", "cnnf_training.network = 'vgg': must be one of two-block, original"),
+        ("cnnf_training/readout", "best", "cnnf_training.readout = 'best': must be one of average, last"),
+        ("cnnf_training/precision", "float16", "cnnf_training.precision = 'float16': must be one of float32, bfloat16"),
+        ("cnnf_training/detach", 1, "cnnf_training.detach = 1: must be true or false"),
+        ("cnnf_training/momentum", 1.0, r"cnnf_training.momentum = 1.0: must be a number in \[0, 1\)"),
+        ("cnnf_training/weight_block1", -0.1, "cnnf_training.weight_block1 = -0.1: must be a number of 0 or more"),
+        ("cnnf_noise/kind", "speckle", "cnnf_noise.kind = 'speckle': must be one of gaussian, uniform, salt-and-pep"),
+        ("cnnf_noise/level", 1.5, r"cnnf_noise.level = 1.5: must be a number in \[0, 1\]"),
+        ("cnnf_evaluation/levels", [0.1, 0.2], "cnnf_evaluation.levels = .*starts with 0"),
+        ("cnnf_evaluation/levels", [0.0, 1.5], r"cnnf_evaluation.levels = .*in \[0, 1\]"),
+        ("cnnf_adversarial/steps", 0, "cnnf_adversarial.steps = 0: must be an integer of 1 or more"),
+        ("cnnf_runs/cnn-noisy/images", "dirty", "cnnf_runs.cnn-noisy.images = 'dirty': must be one of clean, noisy"),
+        (
+            "cnnf_runs/cnn-noisy/method",
+            "cnnf_long",
+            "cnnf_runs.cnn-noisy.method = 'cnnf_long': must be one of cnnf, cnn",
+        ),
+        ("cnnf_variants/longer/noise_level", -1, "cnnf_variants.longer.noise_level = -1"),
+        ("cnnf_grid/cnn-noisy", {"cycles": 1, "residual": 0.0}, "run 'cnn-noisy': named in two run lists"),
+        ("cnnf_attack/attacks", ["pgd-cross-entropy@last"], "cnnf_attack.attacks = .*each may end in @first, @model"),
+        ("scales/tiny/cnnf_training/n_train", 31, "scales.tiny.cnnf_training.n_train = 31: must be an integer of 32"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(raw, path, value, message):
+    with pytest.raises(ParamsError, match=message) as error:
+        params.check(changed(raw, path, value))
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith("(params.yaml)")
+
+
+def test_the_original_network_has_more_features_to_cycle(raw):
+    both = changed(changed(raw, "cnnf_training/network", "original"), "cnnf_training/ind", 6)
+    assert params.check(both).block("cnnf_training", study.Training).ind == 6
+    with pytest.raises(ParamsError, match="cnnf_training.ind = 7: must be .* to 6 for the network original"):
+        params.check(changed(both, "cnnf_training/ind", 7))
+
+
+def test_names_checked_without_torch_are_those_there_are():
+    highest = {name: len(kind(5, cycles=1, residual=0.1).blocks) - 1 for name, kind in NETWORKS.items()}
+    assert highest == study.HIGHEST_IND
+    for kind in KINDS:
+        assert params.build(study.Noise, {"kind": kind, "level": 0.1}, where="cnnf_noise").kind == kind
+
+
+def test_plans_resolve_the_lists(raw):
+    """The headline takes its knobs from its block, a plain CNN has none, a cell and a variant have their own."""
+    edited = changed(changed(raw, "cnnf/cycles", 2), "cnnf/residual", 0.1)
+    settings = params.check(edited | {"scale": "tiny"})
+    sizes = raw["scales"]["tiny"]
+    shared = {"images": "both", "cycle_clean": True, "noise_level": raw["cnnf_noise"]["level"]}
+    wanted = {
+        "cnn-feedback": {"cycles": 2, "residual": 0.1, **shared, **sizes["cnnf"]},
+        "cnn-noisy": {"cycles": 0, "residual": 0.0, **shared, **sizes["cnn"]},
+        "cnn-clean": {"cycles": 0, "residual": 0.0, **shared, "images": "clean", **sizes["cnn"]},
+        "t2-r3": {"cycles": 2, "residual": 0.3, **shared, **sizes["cnnf_grid"]},
+        "longer": {**raw["cnnf_long"], **shared, **sizes["cnnf_long"]},
+        "clean-not-cycled": {**raw["cnnf_fixed"], **shared, "cycle_clean": False, **sizes["cnnf_fixed"]},
+        "strong-noise": {**raw["cnnf_fixed"], **shared, "noise_level": 0.3, **sizes["cnnf_fixed"]},
+    }
+    for name, values in wanted.items():
+        assert plan(name, settings) == Plan(**values), name
+    with pytest.raises(ParamsError, match="run 'cnnf': unknown; known are cnn-clean, .*longer.*t3-r3"):
+        plan("cnnf", settings)
