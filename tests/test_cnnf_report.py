@@ -202,7 +202,7 @@ def test_what_noise_and_feedback_bring_adds_up(paper: Path) -> None:
     )
     for images in ("noisy", "clean"):
         assert whole[images] == pytest.approx(noise[images] + feedback[images], abs=2e-6)
-    pairs = Metrics(paper / "reports/metrics").pair("cnnf", "cnn-feedback", "cnn-noisy", attack="noise", eps=0.3)
+    pairs = Metrics(paper / "reports/metrics").pair("cnnf", "cnn-feedback", "cnn-noisy", attack="noise", eps=0.15)
     expected = combine(list((pairs or {}).values()))
     assert [feedback["noisy"], feedback["noisy_low"], feedback["noisy_high"]] == pytest.approx(
         [expected.difference, expected.low, expected.high], abs=1e-6
@@ -334,7 +334,7 @@ def test_without_metrics_the_page_renders_and_claims_nothing(tmp_path: Path) -> 
 
 def test_the_page_names_what_the_report_leaves_open(paper: Path) -> None:
     page = text(render(paper).html)
-    for words in ("What the report leaves open", "Deviations from the report", "What follows", "gaussian, level 0.3"):
+    for words in ("What the report leaves open", "Deviations from the report", "What follows", "gaussian, level 0.15"):
         assert words in page
     assert "its best value, 89.39, stands next to the final noisy 88.80 and not the final clean 78.00" in page
 

@@ -10,26 +10,30 @@ Reported = Mapping[str, Mapping[float, float]]  # run -> eps -> accuracy, a prop
 
 
 def _accuracies(claims: Iterable[Claim]) -> Iterator[Check]:
-    """The counted rows that print an accuracy, with the runs of each claim's first reading filled in."""
+    """The rows that print an accuracy, with the runs of each claim's first reading filled in."""
     for claim in claims:
         for check in claim.under(claim.readings[0] if claim.readings else None):
-            if check.rule == "number" and check.quantity.kind == "accuracy" and check.counts:
+            if check.rule == "number" and check.quantity.kind == "accuracy":
                 yield check
 
 
 def curves(claims: Iterable[Claim]) -> Reported:
-    """Accuracies under attack."""
+    """Accuracies under attack, of the rows that count."""
     found: dict[str, dict[float, float]] = {}
     for check in _accuracies(claims):
-        if check.eps is not None and check.reported is not None:
+        if check.counts and check.eps is not None and check.reported is not None:
             found.setdefault(check.quantity.of, {})[check.eps] = check.reported
     return found
 
 
 def clean(claims: Iterable[Claim], *, images: str = "clean") -> Mapping[str, float]:
-    """Accuracies without an attack; where a report prints one twice, the later claim's, at eps 0, is the exact one."""
-    return {
-        check.quantity.of: check.reported
+    """Accuracies without an attack; where a report prints one twice, the later claim's, at eps 0, is the exact one.
+
+    A row that does not count stands only where no other prints the same.
+    """
+    rows = [
+        check
         for check in _accuracies(claims)
-        if not check.eps and check.reported and check.quantity.images == images
-    }
+        if not check.eps and check.reported is not None and check.quantity.images == images
+    ]
+    return {check.quantity.of: check.reported for check in sorted(rows, key=lambda check: check.counts)}  # type: ignore[misc]

@@ -149,9 +149,7 @@ def attacked_letters(metrics: Metrics, study: Cnnf, *, runs: tuple[str, ...]) ->
         " Below each image: the letter that is read, bold where it is wrong; in brackets the letter aimed at.",
         drawing=drawing,
         data=pd.DataFrame([row for (run, _), pictures in found.items() for row in _rows(run, pictures)]),
-        provenance=tuple(
-            study.attack_stage(run) if name == "adversarial" else study.pictures_stage(run) for run, name in found
-        ),
+        provenance=tuple(dict.fromkeys(study.attack_stage(run) for run, _ in found)),
     )
 
 

@@ -50,7 +50,7 @@ class Cnnf(Study):
         return f"attack_cnnf@{run}"
 
     def pictures_stage(self, run: str) -> str:
-        """The stage that makes pictures of targeted attacks, and of what feedback makes of attacked letters."""
+        """The stage that makes pictures of what feedback makes of attacked letters."""
         return f"cnnf_pictures@{run}"
 
     def stages(self) -> tuple[str, ...]:
