@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -94,7 +96,7 @@ def test_accuracies_margins_and_changes_are_those_of_counting():
             gaps.append(p[label] - max(p[other] for other in range(5) if other != label))
         margins.append(np.mean(gaps))
         said.append([int(row.argmax()) for row in cycle])
-    changed = [np.mean([a != b for a, b in zip(*pair, strict=True)]) for pair in zip(said, said[1:], strict=False)]
+    changed = [np.mean([a != b for a, b in zip(*pair, strict=True)]) for pair in pairwise(said)]
     assert found["noisy_margin"] == pytest.approx(margins)
     assert found["noisy_margin_gain"] == pytest.approx(margins[-1] - margins[0])
     assert found["noisy_changed"] == pytest.approx(changed)
