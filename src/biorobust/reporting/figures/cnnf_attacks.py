@@ -146,7 +146,8 @@ def attacked_letters(metrics: Metrics, study: Cnnf, *, runs: tuple[str, ...]) ->
         alt="Grids of attacked letters, a row for each epsilon and below each image the letter that is read, for "
         f"{listed(look(run).label for run, _ in found)}.",
         caption=f"What do attacked letters look like, and which letter does the network read?{_kept(found)}"
-        " Below each image: the letter that is read, bold where it is wrong; in brackets the letter aimed at.",
+        " Below each image: the letter that is read, bold where it is wrong"
+        f"{'; in brackets the letter aimed at' if any('targets' in few for few in found.values()) else ''}.",
         drawing=drawing,
         data=pd.DataFrame([row for (run, _), pictures in found.items() for row in _rows(run, pictures)]),
         provenance=tuple(dict.fromkeys(study.attack_stage(run) for run, _ in found)),
