@@ -44,6 +44,7 @@ def of(root: Path, *, recorded_at: str | None = None) -> Provenance:
     """Of the checkout; with a commit, as if it were a snapshot recorded there."""
     source = current(root, "hebbian")
     if recorded_at:
+        shutil.copy(root / "reports/claims.yaml", root)
         made = Snapshot(
             path=root,
             name="a-run",
