@@ -343,5 +343,5 @@ def test_the_notebook_is_committed_without_outputs_and_shows_every_figure(paper:
     notebook = json.loads((ROOT / "reports/notebooks/cnnf.ipynb").read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
-    shown = re.findall(r'show\("([a-z-]+)"\)', "\n".join(cell["source"] for cell in code))
+    shown = re.findall(r'show\("([a-z-]+)"\)', "\n".join("".join(cell["source"]) for cell in code))
     assert shown == list(FIGURES)
