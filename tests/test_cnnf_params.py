@@ -80,7 +80,7 @@ def test_a_mistake_is_named_in_one_line(raw, path, value, message):
 def test_the_original_network_has_more_features_to_cycle(raw):
     both = changed(changed(raw, "cnnf_training/network", "original"), "cnnf_training/ind", 6)
     assert params.check(both).block("cnnf_training", study.Training).ind == 6
-    with pytest.raises(ParamsError, match="cnnf_training.ind = 7: must be .* to 6 for the network original"):
+    with pytest.raises(ParamsError, match=r"cnnf_training.ind = 7: must be .* to 6 for the network original"):
         params.check(changed(both, "cnnf_training/ind", 7))
 
 
@@ -108,5 +108,5 @@ def test_plans_resolve_the_lists(raw):
     }
     for name, values in wanted.items():
         assert plan(name, settings) == Plan(**values), name
-    with pytest.raises(ParamsError, match="run 'cnnf': unknown; known are cnn-clean, .*longer.*t3-r3"):
+    with pytest.raises(ParamsError, match=r"run 'cnnf': unknown; known are cnn-clean, .*longer.*t3-r3"):
         plan("cnnf", settings)

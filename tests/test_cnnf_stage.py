@@ -1,0 +1,295 @@
+"""The training stage of the CNN-F study on made-up letters: what it writes, resumes, and can be asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from biorobust import datasets, runs, work
+from biorobust.cnnf import evaluation
+from biorobust.cnnf import training as cnnf_training
+from biorobust.cnnf.network import FeedbackNetwork
+from biorobust.cnnf.params import Adversarial, Noise
+from biorobust.cnnf.plan import Plan
+from biorobust.datasets import emnist_letters, store
+from biorobust.datasets.spec import Split
+from biorobust.errors import BiorobustError
+from biorobust.training import as_float
+from stages import compare, train_cnnf
+
+ROOT = Path(__file__).parent.parent
+METRICS = Path("reports/metrics")
+SIZES = {
+    "cnnf_training": {"n_train": 260, "width": 4},
+    "cnnf_evaluation": {"n_test": 78, "n_images": 26},
+    **{name: {"epochs": 3, "seeds": 1} for name in ("cnnf", "cnn", "cnnf_fixed", "cnnf_long", "cnnf_grid")},
+}
+
+
+def split(n, seed):
+    """n letters, each a pattern of its class with a little noise."""
+    patterns = np.random.default_rng(0).integers(0, 2, (26, 7, 7)).repeat(4, axis=1).repeat(4, axis=2)
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 26
+    images = 200 * patterns[labels] + rng.integers(0, 56, (n, 28, 28))
+    return Split(images.astype(np.uint8), labels, {})
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """An empty checkout with data; called with {path in params.yaml: value}, it writes params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BIOROBUST_DEVICE", "cpu")
+    for name in ("BIOROBUST_WORK", "BIOROBUST_KEEP_STATES"):
+        monkeypatch.delenv(name, raising=False)
+    paths = {"npz": Path("data/datasets/emnist_letters.npz"), "provenance": METRICS / "data/emnist_letters.json"}
+    store.write(emnist_letters.SPEC, "bundled", split(260, 1), split(104, 2), **paths)
+
+    def configure(**edits):
+        raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+        raw["scale"] = "tiny"
+        raw["scales"]["tiny"] |= SIZES
+        raw["cnnf_evaluation"]["levels"] = [0.0, 0.2]
+        for path, value in edits.items():
+            *parents, last = path.split("/")
+            block = raw
+            for key in parents:
+                block = block[key]
+            block[last] = value
+        Path("params.yaml").write_text(yaml.safe_dump(raw))
+
+    configure()
+    return configure
+
+
+def metrics(run):
+    return json.loads((METRICS / f"train/{run}.json").read_text())
+
+
+def weights(run, seed=0):
+    return Path(f"data/checkpoints/{run}/seed{seed}.safetensors").read_bytes()
+
+
+def evaluated(run):
+    """The network of a run, and the test images it was evaluated on, clean and noisy, with their labels."""
+    data = datasets.load("data/datasets/emnist_letters.npz")
+    every, chosen = as_float(torch.from_numpy(data.test_images)[:, None]), torch.from_numpy(data.evaluation[:78])
+    noisy = evaluation.noisy(every, kind="gaussian", level=0.15)
+    model = runs.load(run)
+    assert isinstance(model, FeedbackNetwork)
+    return model, every[chosen], noisy[chosen], torch.from_numpy(data.test_labels)[chosen]
+
+
+def test_what_is_written_is_what_the_stored_network_does(study):
+    study(**{"scales/tiny/cnnf/seeds": 2})
+    train_cnnf.main(["cnn-feedback"])
+    found = metrics("cnn-feedback")
+    assert [entry["seed"] for entry in found["per_seed"]] == [0, 1]
+    assert weights("cnn-feedback", 0) != weights("cnn-feedback", 1)
+    entry, settings = found["per_seed"][0], found["settings"]
+    assert (settings["cycles"], settings["residual"], settings["width"], settings["n_train"]) == (3, 0.3, 4, 260)
+    assert (settings["n_test"], settings["n_images"], settings["precision"]) == (78, 26, "float32")
+
+    model, clean, noisy, labels = evaluated("cnn-feedback")
+    predictions = pd.read_parquet("data/attacks/cnnf/predictions/cnn-feedback.parquet").query("seed == 0")
+    confusion = pd.read_csv(METRICS / "confusion/cnn-feedback.csv").query("seed == 0")
+    with torch.no_grad():
+        for half, images, attack in (("clean", clean, "none"), ("noisy", noisy, "noise")):
+            said = model(images).argmax(dim=1)
+            correct = int((said == labels).sum())
+            assert entry["correct" if half == "clean" else "noisy_correct"] == correct
+            table = confusion[confusion["images"] == half]
+            assert table["count"].sum() == 78
+            assert table[table["label"] == table["predicted"]]["count"].sum() == correct
+            rows = predictions[predictions["attack"] == attack]
+            assert rows["prediction"].tolist() == said.tolist()
+            assert rows["label"].tolist() == labels.tolist()
+            for key, length in (("cycle_accuracy", 4), ("margin", 4), ("changed", 3), ("psnr", 3)):
+                assert len(entry[f"{half}_{key}"]) == length
+    assert entry["noisy_minus_clean"] == pytest.approx(entry["noisy_accuracy"] - entry["accuracy"])
+    assert entry["loss_fall"] > 0.2
+    assert entry["learning_rate_error"] < 1e-9
+
+    noise = pd.read_csv(METRICS / "curves/noise-cnn-feedback.csv").query("seed == 0").set_index("level")
+    with torch.no_grad():
+        assert noise.loc[0.0, "average"] == int((model(clean[:26]).argmax(dim=1) == labels[:26]).sum())
+    curve = pd.read_csv(METRICS / "curves/cnn-feedback.csv").query("seed == 0")
+    terms = curve[["first", "cycles", "feature", "block1", "block2"]]
+    assert (terms > 0).all(axis=None)
+    assert terms.sum(axis=1).to_numpy() == pytest.approx(curve["loss"].to_numpy(), rel=1e-4)
+    assert len(pd.read_csv(METRICS / "curves/steps-cnn-feedback.csv").query("seed == 1")) == 3 * 17
+    assert not list(Path("data/work").glob("*"))
+
+
+def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
+    names = ["cnn-clean", "cnn-noisy", "noisy-only", "t1-r0"]
+    study(**{f"scales/tiny/{name}/epochs": 1 for name in ("cnn", "cnnf_fixed", "cnnf_grid")})
+    shown, tables = [], {}
+    for name in names:
+        train_cnnf.main([name])
+        with np.load(METRICS / f"pictures/reconstructions-{name}.npz") as pictures:
+            shown.append(pictures["images"])
+        path = Path(f"data/attacks/cnnf/predictions/{name}.parquet")
+        tables[name] = pd.read_parquet(path)
+        correct = compare.read_predictions(path)
+        assert correct.cells == [("noise", 0.15), ("none", 0.0)]
+        for (attack, _, _), right in correct.right.items():
+            rows = tables[name][tables[name]["attack"] == attack].set_index("index")
+            wanted = [rows.loc[i, "prediction"] == rows.loc[i, "label"] for i in correct.index]
+            assert right.tolist() == wanted
+    assert all(np.array_equal(images, shown[0]) for images in shown)
+    assert all(table["index"].equals(tables["cnn-clean"]["index"]) for table in tables.values())
+
+    path = Path("data/attacks/cnnf/predictions/cnn-noisy.parquet")
+    table = tables["cnn-noisy"]
+    for spoilt, message in (
+        (table.drop(columns="prediction"), "is no"),
+        (table[(table["attack"] == "none") | (table["index"] != table["index"].iloc[0])], "other images than the rest"),
+    ):
+        spoilt.to_parquet(path, index=False)
+        with pytest.raises(BiorobustError, match=message):
+            compare.read_predictions(path)
+    path.unlink()
+    with pytest.raises(BiorobustError, match=r"cnn-noisy\.parquet is missing"):
+        compare.read_predictions(path)
+
+
+def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(study, monkeypatch):
+    train_cnnf.main(["cnn-feedback"])
+    kept, numbers = weights("cnn-feedback"), (METRICS / "train/cnn-feedback.json").read_bytes()
+    steps = (METRICS / "curves/steps-cnn-feedback.csv").read_bytes()
+    Path("data/checkpoints/cnn-feedback/seed0.safetensors").unlink()
+    save, saved = work.save_state, []
+
+    def save_and_stop(path, state):
+        save(path, state)
+        saved.append(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "save_state", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_cnnf.main(["cnn-feedback"])
+    assert not Path("data/checkpoints/cnn-feedback/seed0.safetensors").exists()
+    assert [path.exists() for path in saved] == [True]
+    # The grid's cell of the same settings is the same training: it goes on from there too.
+    train_cnnf.main(["t3-r3"])
+    assert weights("t3-r3") == kept
+    assert not saved[0].exists()
+    train_cnnf.main(["cnn-feedback"])
+    assert weights("cnn-feedback") == kept
+    assert (METRICS / "train/cnn-feedback.json").read_bytes() == numbers
+    assert (METRICS / "curves/steps-cnn-feedback.csv").read_bytes() == steps
+
+
+def test_held_out_letters_are_scored_and_not_trained_on(study):
+    study(**{"cnnf_training/validate": True, "cnnf_noise/kind": "salt-and-pepper"})
+    train_cnnf.main(["cnn-noisy"])
+    found = metrics("cnn-noisy")
+    assert found["settings"]["n_train"] == 260 - 260 // 6
+    assert found["settings"]["noise_kind"] == found["settings"]["evaluation_noise_kind"] == "salt-and-pepper"
+    assert 0 < found["per_seed"][0]["noisy_tuning_accuracy"] <= 1
+    assert 0 < found["per_seed"][0]["tuning_accuracy"] <= 1
+
+
+def test_a_training_that_stops_being_numbers_says_so(study):
+    study(**{"cnnf_training/learning_rate": 1e30, "cnnf_training/clip_norm": 1e30})
+    train_cnnf.main(["t1-r1"])
+    found = metrics("t1-r1")
+    assert found["per_seed"][0]["diverged"]
+    assert found["accuracy"]["mean"] is None
+    assert found["accuracy"]["broken_seeds"] == [0]
+
+
+def test_training_on_adversarial_letters(study):
+    """As the original does: PGD on the first pass in place of noise, for the headline and a plain control."""
+    study(**{"cnnf_runs/cnn-feedback/images": "adversarial", "cnnf_adversarial/steps": 3, "cnnf/cycles": 1})
+    train_cnnf.main(["cnn-feedback"])
+    found = metrics("cnn-feedback")
+    assert found["settings"]["images"] == "adversarial"
+    assert (found["settings"]["adversarial_eps"], found["settings"]["adversarial_steps"]) == (0.1, 3)
+    assert found["per_seed"][0]["loss_fall"] > 0.1
+    study()
+    train_cnnf.main(["cnn-feedback"])
+    assert "adversarial_eps" not in metrics("cnn-feedback")["settings"]
+
+
+def test_adversarial_letters_lie_in_the_ball_and_raise_the_loss(study):
+    train_cnnf.main(["t1-r1"])
+    model, images, _, labels = evaluated("t1-r1")
+    model.requires_grad_(True).train()
+    plan = Plan(cycles=1, residual=0.1, images="adversarial", cycle_clean=True, noise_level=0.15, epochs=1, seeds=1)
+    adversarial = Adversarial(eps=0.1, step=0.0355, steps=7)
+    attack = cnnf_training.perturbation(plan, noise_=Noise(kind="gaussian", level=0.15), adversarial=adversarial)
+    torch.manual_seed(0)
+    changed = attack(model, images, labels)
+    assert float((changed - images).abs().max()) == pytest.approx(0.1, abs=1e-6)
+    assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
+    assert model.training
+    assert not changed.requires_grad
+    with torch.no_grad():
+        before, after = (
+            torch.nn.functional.cross_entropy(model.first_pass(x).logits, labels, reduction="none")
+            for x in (images, changed)
+        )
+    assert float((after >= before).float().mean()) > 0.95
+    assert float(after.mean()) > 1.5 * float(before.mean())
+    torch.manual_seed(0)
+    assert torch.equal(attack(model, images, labels), changed)
+
+
+def test_the_originals_network_runs_through_the_stage(study):
+    study(
+        **{
+            "cnnf_training/network": "original",
+            "cnnf_training/ind": 2,
+            "cnnf/cycles": 1,
+            "scales/tiny/cnnf_training/n_train": 64,
+            "scales/tiny/cnnf/epochs": 1,
+            "scales/tiny/cnnf_evaluation/n_test": 32,
+            "scales/tiny/cnnf_evaluation/n_images": 6,
+        }
+    )
+    train_cnnf.main(["cnn-feedback"])
+    found = metrics("cnn-feedback")
+    assert found["n_parameters"] == 3_298_962 + 16 * 129  # 26 classes instead of 10
+    assert (found["settings"]["network"], found["settings"]["width"]) == ("original", None)
+    assert len(found["per_seed"][0]["noisy_psnr"]) == 1
+    assert set(runs.attack_views("cnn-feedback", runs.load("cnn-feedback"))) == {"first"}
+
+
+def test_bfloat16_learns_as_much_and_stores_float32(study):
+    numbers = {}
+    for precision in ("float32", "bfloat16"):
+        study(**{"cnnf_training/precision": precision, "cnnf_training/learning_rate": 0.1})
+        train_cnnf.main(["t1-r1"])
+        found = metrics("t1-r1")
+        assert found["settings"]["precision"] == precision
+        stored = runs.load("t1-r1").state_dict()
+        assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+        numbers[precision] = found["per_seed"][0]["accuracy"], found["per_seed"][0]["loss_end"], weights("t1-r1")
+    exact, rounded = numbers["float32"], numbers["bfloat16"]
+    assert exact[2] != rounded[2]
+    assert exact[0] > 0.3  # chance is 0.04
+    assert rounded[0] == pytest.approx(exact[0], abs=0.1)
+    assert rounded[1] == pytest.approx(exact[1], rel=0.05)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("images", ["both", "adversarial"])
+def test_training_on_a_gpu_gives_what_the_cpu_gives(study, monkeypatch, images, precision):
+    accuracy = {}
+    for device in ("cpu", "cuda"):
+        monkeypatch.setenv("BIOROBUST_DEVICE", device)
+        study(**{"cnnf_training/precision": precision, "cnnf_runs/cnn-feedback/images": images})
+        train_cnnf.main(["cnn-feedback"])
+        accuracy[device] = metrics("cnn-feedback")["per_seed"][0]["accuracy"]
+    assert accuracy["cuda"] == pytest.approx(accuracy["cpu"], abs=0.15)
+    assert Path("data/checkpoints/cnn-feedback/seed0.safetensors").exists()
