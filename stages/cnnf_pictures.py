@@ -1,6 +1,7 @@
-"""What feedback makes of attacked letters, for looking at: `python -m stages.cnnf_pictures cnn-feedback`.
+"""What feedback makes of attacked letters, cycle by cycle: `python -m stages.cnnf_pictures cnn-feedback`.
 
-For a run of cnnf_runs that has been attacked; of its first seed, on the letters of pictures/adversarial-<run>.npz.
+For a run of cnnf_runs that has been attacked. Pictures are of its first seed, of the letters of
+pictures/adversarial-<run>.npz; numbers are of all seeds and of as many letters as are attacked.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 
 from biorobust import params
+from biorobust.attack_plan import AttackSize
 from biorobust.cnnf import params as study
 from biorobust.devices import pick
 from biorobust.files import write_npz
@@ -18,18 +20,19 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="an entry of cnnf_runs in params.yaml")
     name = parser.parse_args(argv).run
-    params.load().run("cnnf_runs", name, study.NetworkRun)
+    settings = params.load()
+    settings.run("cnnf_runs", name, study.NetworkRun)
     with run_info(f"cnnf_pictures@{name}"):
-        reconstruct(name)
+        reconstruct(name, settings=settings)
 
 
-def reconstruct(name: str) -> None:
-    """Write pictures/adversarial-reconstructions-<run>.npz."""
+def reconstruct(name: str, *, settings: params.Params) -> None:
+    """Write pictures/adversarial-reconstructions-<run>.npz and probe/<run>.json."""
     import numpy as np
     import torch
 
     from biorobust import datasets, results, runs
-    from biorobust.cnnf import evaluation
+    from biorobust.cnnf import evaluation, probe
     from biorobust.cnnf.network import FeedbackNetwork
     from biorobust.tensors import as_tensors
     from biorobust.training import as_float
@@ -40,11 +43,29 @@ def reconstruct(name: str) -> None:
     versions = as_float(torch.from_numpy(given.pop("images")).to(device))[:, :, None]
     dataset = datasets.load(f"data/datasets/{study.DATASET}.npz")
     data = as_tensors(dataset, n_train=1, device=device)
-    chosen = torch.from_numpy(dataset.evaluation[: versions.shape[1]].copy()).to(device)
-    model = runs.load(name, seed=runs.seeds(name)[0], device=device)
-    assert isinstance(model, FeedbackNetwork)
-    found = evaluation.pictures(model, list(versions), as_float(data.test_images[chosen]))
-    write_npz(results.METRICS / f"pictures/adversarial-reconstructions-{name}.npz", found | given)
+    n_images = settings.size(study.ATTACK, AttackSize).n_images
+    chosen = torch.from_numpy(dataset.evaluation[:n_images].copy()).to(device)
+    images, labels = as_float(data.test_images[chosen]), data.test_labels[chosen]
+    how = settings.block("cnnf_probe", study.Probe)
+    entries = []
+    for seed in runs.seeds(name):
+        model = runs.load(name, seed=seed, device=device)
+        assert isinstance(model, FeedbackNetwork)
+        changed = probe.attacked(model, images, labels, attack=how.attack, eps=how.eps, seed=seed)
+        entries.append({"seed": seed, **probe.entry(model, images, labels, changed)})
+        if len(entries) == 1:
+            found = evaluation.pictures(model, list(versions), images[: versions.shape[1]])
+            write_npz(results.METRICS / f"pictures/adversarial-reconstructions-{name}.npz", found | given)
+    results.write_run(
+        "probe",
+        name,
+        study="cnnf",
+        scale=settings.scale,
+        dataset=study.DATASET,
+        settings={"attack": how.attack, "n_images": len(images)},
+        eps=list(how.eps),
+        **results.per_seed(entries),
+    )
 
 
 if __name__ == "__main__":

@@ -67,6 +67,8 @@ def changed(raw, path, value):
         ("cnnf_variants/longer/noise_level", -1, "cnnf_variants.longer.noise_level = -1"),
         ("cnnf_grid/cnn-noisy", {"cycles": 1, "residual": 0.0}, "run 'cnn-noisy': named in two run lists"),
         ("cnnf_attack/attacks", ["pgd-cross-entropy@last"], "cnnf_attack.attacks = .*each may end in @first, @model"),
+        ("cnnf_probe/attack", "pgd-targeted", "cnnf_probe.attack = 'pgd-targeted': must be one of fgsm-cross-entropy"),
+        ("cnnf_probe/eps", [0.1], "cnnf_probe.eps = .*starts with 0"),
         ("scales/tiny/cnnf_training/n_train", 31, "scales.tiny.cnnf_training.n_train = 31: must be an integer of 32"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from biorobust.datasets import emnist_letters, store
 from biorobust.datasets.spec import Split
 from biorobust.errors import BiorobustError
 from biorobust.training import as_float
-from stages import compare, train_cnnf
+from stages import attack as attack_stage
+from stages import cnnf_pictures, compare, train_cnnf
 
 ROOT = Path(__file__).parent.parent
 METRICS = Path("reports/metrics")
@@ -54,7 +56,7 @@ def study(tmp_path, monkeypatch):
     def configure(**edits):
         raw = yaml.safe_load((ROOT / "params.yaml").read_text())
         raw["scale"] = "tiny"
-        raw["scales"]["tiny"] |= SIZES
+        raw["scales"]["tiny"] |= copy.deepcopy(SIZES)
         raw["cnnf_evaluation"]["levels"] = [0.0, 0.2]
         for path, value in edits.items():
             *parents, last = path.split("/")
@@ -209,15 +211,15 @@ def test_a_training_that_stops_being_numbers_says_so(study):
 
 def test_training_on_adversarial_letters(study):
     """As the original does: PGD on the first pass in place of noise, for the headline and a plain control."""
-    study(**{"cnnf_runs/cnn-feedback/images": "adversarial", "cnnf_adversarial/steps": 3, "cnnf/cycles": 1})
+    study(**{"cnnf_runs/cnn-feedback/images": "adversarial", "cnnf_adversarial/steps": 2, "cnnf/cycles": 1})
     train_cnnf.main(["cnn-feedback"])
     found = metrics("cnn-feedback")
     assert found["settings"]["images"] == "adversarial"
-    assert (found["settings"]["adversarial_eps"], found["settings"]["adversarial_steps"]) == (0.1, 3)
+    assert (found["settings"]["adversarial_eps"], found["settings"]["adversarial_steps"]) == (0.1, 2)
     assert found["per_seed"][0]["loss_fall"] > 0.1
-    study()
-    train_cnnf.main(["cnn-feedback"])
-    assert "adversarial_eps" not in metrics("cnn-feedback")["settings"]
+    study(**{"scales/tiny/cnn/epochs": 1})
+    train_cnnf.main(["cnn-noisy"])
+    assert "adversarial_eps" not in metrics("cnn-noisy")["settings"]
 
 
 def test_adversarial_letters_lie_in_the_ball_and_raise_the_loss(study):
@@ -267,7 +269,7 @@ def test_the_originals_network_runs_through_the_stage(study):
 def test_bfloat16_learns_as_much_and_stores_float32(study):
     numbers = {}
     for precision in ("float32", "bfloat16"):
-        study(**{"cnnf_training/precision": precision, "cnnf_training/learning_rate": 0.1})
+        study(**{"cnnf_training/precision": precision, "scales/tiny/cnnf_grid/epochs": 6})
         train_cnnf.main(["t1-r1"])
         found = metrics("t1-r1")
         assert found["settings"]["precision"] == precision
@@ -279,6 +281,34 @@ def test_bfloat16_learns_as_much_and_stores_float32(study):
     assert exact[0] > 0.3  # chance is 0.04
     assert rounded[0] == pytest.approx(exact[0], abs=0.1)
     assert rounded[1] == pytest.approx(exact[1], rel=0.05)
+
+
+def test_attacked_letters_are_followed_through_the_cycles(study):
+    study(
+        **{
+            "cnnf/cycles": 2,
+            "cnnf_attack/attacks": ["fgsm-cross-entropy@first", "pgd-targeted"],
+            "cnnf_attack/eps": [0.0, 0.1],
+            "cnnf_probe/attack": "fgsm-cross-entropy",
+            "scales/tiny/cnnf_attack/n_images": 26,
+        }
+    )
+    for stage in (train_cnnf, attack_stage, cnnf_pictures):
+        stage.main(["cnn-feedback"])
+    found = json.loads((METRICS / "probe/cnn-feedback.json").read_text())
+    assert (found["eps"], found["seeds"]) == ([0.0, 0.05, 0.1], [0])
+    assert found["settings"] == {"attack": "fgsm-cross-entropy", "n_images": 26}
+    margins = found["per_seed"][0]["margin"]
+    assert [len(margin) for margin in margins] == [3, 3, 3]
+    assert margins[0][-1] > margins[2][-1]
+    with np.load(METRICS / "pictures/adversarial-reconstructions-cnn-feedback.npz") as pictures:
+        assert pictures["images"].shape == (2, 6, 28, 28)
+        assert pictures["reconstructions"].shape == (2, 2, 6, 28, 28)
+        assert pictures["predictions"].shape == (2, 3, 6)
+        assert pictures["eps"].tolist() == [0.0, 0.1]
+        assert str(pictures["attack"]) == "fgsm-cross-entropy@first"
+    with np.load(METRICS / "pictures/targeted-cnn-feedback.npz") as pictures:
+        assert (pictures["targets"] == (pictures["labels"] + 1) % 26).all()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.attack_plan import AttackPlan, AttackSize, attack_names
+from biorobust.attack_plan import AttackPlan, AttackSize, attack_names, eps_grid
 from biorobust.errors import ParamsError
 from biorobust.schema import count, one_of, positive, setting
 
@@ -97,6 +97,14 @@ class Attack(AttackPlan):
 
 
 @dataclass(frozen=True)
+class Probe:
+    """The attack through all cycles under which feedback is followed, cycle by cycle."""
+
+    attack: str = one_of("fgsm-cross-entropy", "fgsm-margin", "pgd-cross-entropy", "pgd-margin")
+    eps: tuple[float, ...] = eps_grid()
+
+
+@dataclass(frozen=True)
 class DataSize:
     n_train: int = count(32)
     width: int = count()
@@ -138,6 +146,7 @@ BLOCKS = {
     "cnnf_evaluation": Evaluation,
     "cnnf_adversarial": Adversarial,
     "cnnf_attack": Attack,
+    "cnnf_probe": Probe,
 }
 SIZES = {
     "cnnf_training": DataSize,
