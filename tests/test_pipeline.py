@@ -11,17 +11,27 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.pipeline
-HEBBIAN = {
-    "hebbian_pretrain@uniform",
-    "hebbian_pretrain@normal",
-    "train_supervised@report-uniform",
-    "train_supervised@report-normal",
-    "train_supervised@normal-converged",
-    "attack_hebbian@report-uniform",
-    "attack_hebbian@report-normal",
-    "attack_hebbian@normal-converged",
+DRAWN = {"tables", "figures@hebbian", "figures@cnnf", "report"}
+# One scalar of params.yaml -> the stages that it reaches.
+REACHED = {
+    "hebbian.delta=0.3": {
+        "hebbian_pretrain@uniform",
+        "hebbian_pretrain@normal",
+        "train_supervised@report-uniform",
+        "train_supervised@report-normal",
+        "train_supervised@normal-converged",
+        "attack_hebbian@report-uniform",
+        "attack_hebbian@report-normal",
+        "attack_hebbian@normal-converged",
+        "compare@hebbian",
+    },
+    "cnnf.residual=0.1": {
+        "train_cnnf@cnn-feedback",
+        "attack_cnnf@cnn-feedback",
+        "cnnf_pictures@cnn-feedback",
+        "compare@cnnf",
+    },
 }
-AFTER = {"compare@hebbian", "tables", "figures@hebbian", "report"}
 
 
 def run(*command, folder):
@@ -80,7 +90,23 @@ def test_the_report_says_what_it_is_made_of(checkout):
     assert (checkout / "reports/summary.md").read_text().count("| H") >= 8
 
 
-def test_every_run_learned_and_every_attack_saw_enough(checkout):
+def test_every_run_of_letters_learned_and_every_attack_saw_enough(checkout):
+    import json
+
+    import pandas as pd
+
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    for name in [*params["cnnf_runs"], *params["cnnf_variants"], *params["cnnf_grid"]]:
+        curve = pd.read_csv(checkout / f"reports/metrics/curves/{name}.csv")
+        assert curve["loss"].iloc[-1] < curve["loss"].iloc[0]
+        assert len(pd.read_csv(checkout / f"reports/metrics/curves/steps-{name}.csv")) >= 20
+    for name in params["cnnf_runs"]:
+        attack = json.loads((checkout / f"reports/metrics/attack/{name}.json").read_text())
+        assert attack["n_images"] >= 8
+        assert set(attack["attacks"]) == {*params["cnnf_attack"]["attacks"], "worst-case"}
+
+
+def test_every_digit_run_learned_and_every_attack_saw_enough(checkout):
     import json
 
     import pandas as pd
@@ -116,7 +142,9 @@ def test_the_report_renders_again_from_git_alone(checkout, tmp_path):
     assert not (clone / "data/checkpoints").exists()
 
 
-def test_one_override_runs_only_what_depends_on_it(checkout):
-    output = run("dvc", "exp", "run", "-S", "hebbian.delta=0.3", folder=checkout)
-    assert ran(output) == HEBBIAN | AFTER
-    assert '"delta": 0.3' in (checkout / "reports/metrics/pretrain/uniform.json").read_text()
+@pytest.mark.parametrize(("override", "reached"), REACHED.items())
+def test_one_override_runs_only_what_depends_on_it(checkout, override, reached):
+    output = run("dvc", "exp", "run", "-S", override, folder=checkout)
+    assert ran(output) == reached | DRAWN
+    run("git", "checkout", "-q", ".", folder=checkout)
+    run("dvc", "checkout", "-q", folder=checkout)

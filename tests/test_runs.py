@@ -17,6 +17,8 @@ CONFIGS = {
     "hebbian-classifier": {"n_hidden": 12, "n_inputs": 784, "n_classes": 10, "n": 2.0, "beta": 0.5, "inputs": "unit"},
     "simple-conv": {"n_classes": 10},
     "end-to-end": {"n_inputs": 784, "n_hidden": 12, "n_classes": 10},
+    "cnnf-two-block": {"n_classes": 10, "cycles": 2, "residual": 0.3, "width": 3, "image_shape": [1, 28, 28]},
+    "cnnf-original": {"n_classes": 10, "cycles": 1, "residual": 0.1, "image_shape": [1, 28, 28]},
 }
 
 
