@@ -8,7 +8,16 @@ Every ratio is taken against a reference of the same run; docs/speed.md says how
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("hebbian_rule", "hebbian_readout", "fgsm_grid", "cnnf", "memory", "repro_noop")
+BENCHMARKS = (
+    "hebbian_rule",
+    "hebbian_readout",
+    "fgsm_grid",
+    "cnnf",
+    "vonenet",
+    "activations",
+    "memory",
+    "repro_noop",
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 # As the stages do: the library of this checkout, without installing anything.

@@ -52,7 +52,8 @@ def main(argv: list[str] | None = None) -> None:
     study = parser.parse_args(argv).study
     settings = params.load()
     module = params.STUDIES[study]
-    runs = [run for group in module.NETWORKS for run in settings.runs[group]]
+    compared = getattr(module, "COMPARED", module.NETWORKS)
+    runs = [run for group in compared for run in settings.runs[group]]
     predicted = [run for group in getattr(module, "EVALUATED", ()) for run in settings.runs[group]]
     with run_info(f"compare@{study}"):
         compare(study, runs=runs, predicted=predicted)

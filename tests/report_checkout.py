@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import fake_cnnf_metrics
 import fake_metrics
+import fake_vonenet
 import yaml
 
 from biorobust.files import write_json
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WRITERS: dict[str, Callable[..., None]] = {
     "hebbian": fake_metrics.write_metrics,
     "cnnf": fake_cnnf_metrics.write_metrics,
+    "vonenet": fake_vonenet.write_metrics,
 }
 
 

@@ -19,12 +19,18 @@ CONFIGS = {
     "end-to-end": {"n_inputs": 784, "n_hidden": 12, "n_classes": 10},
     "cnnf-two-block": {"n_classes": 10, "cycles": 2, "residual": 0.3, "width": 3, "image_shape": [1, 28, 28]},
     "cnnf-original": {"n_classes": 10, "cycles": 1, "residual": 0.1, "image_shape": [1, 28, 28]},
+    "vonenet": {
+        **{"network": "voneresnet18", "n_classes": 10, "width": 2, "image_size": 64, "visual_degrees": 2.0},
+        **{"simple_channels": 3, "complex_channels": 3, "noise": "none"},
+    },
 }
+SHAPES = {"vonenet": (3, 32, 32)}  # of an image, where it is not MNIST's
 
 
 @pytest.fixture
-def images():
-    return torch.rand(7, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+def images(architecture):
+    shape = (7, *SHAPES.get(architecture, (1, 28, 28)))
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
 
 def fresh(architecture):
@@ -65,7 +71,7 @@ def test_saved_models_come_back_the_same_frozen_and_in_eval_mode(architecture, i
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     views = runs.attack_views("a-run", loaded)
     module = importlib.import_module(runs.ARCHITECTURES[architecture][0])
-    assert set(views) == set(module.attack_views(loaded))
+    assert set(views) == (set(module.attack_views(loaded)) if hasattr(module, "attack_views") else set())
     for view in views.values():
         assert view(images).shape == (7, 10)
     with pytest.raises(BiorobustError, match="has no seed 1; it has 0, 3"):
@@ -82,6 +88,14 @@ def test_missing_and_ill_fitting_checkpoints_are_named(tmp_path, monkeypatch):
     description["configs"]["0"]["n_hidden"] = 13
     write_json(path, description)
     with pytest.raises(BiorobustError, match=r"seed0\.safetensors does not fit its model\.json"):
+        runs.load("a-run")
+
+
+def test_an_unavailable_run_has_no_seeds_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs.save_unavailable("a-run", architecture="end-to-end", reason="weights.pth is not here: put it there")
+    assert runs.seeds("a-run") == []
+    with pytest.raises(BiorobustError, match=r"run 'a-run' is unavailable: weights\.pth is not here: put it there"):
         runs.load("a-run")
 
 

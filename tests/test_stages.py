@@ -79,6 +79,8 @@ def test_every_stage_of_the_graph_is_a_program():
         ("train_supervised", "report-unifrom", ("hebbian_runs has report-uniform",)),
         ("train_controls", "conv", ("hebbian_controls has simple-conv, end-to-end",)),
         ("attack", "conv", ("known are report-uniform",)),
+        ("train_vonenet", "resnet", ("vonenet_runs has resnet50, voneresnet50",)),
+        ("import_vonenet", "resnet50", ("vonenet_imagenet has imagenet-resnet50",)),
         ("hebbian_pretrain", "uniform", ("data/datasets/mnist.npz", "download")),
     ],
 )
@@ -144,6 +146,8 @@ PLUMBING = {
     "src/biorobust/hebbian/params.py",
     "src/biorobust/params.py",
     "src/biorobust/schema.py",
+    "src/biorobust/vonenet/__init__.py",
+    "src/biorobust/vonenet/params.py",
     "src/biorobust/work.py",
     "stages/__init__.py",
     "stages/common.py",

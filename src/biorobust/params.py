@@ -20,13 +20,14 @@ from biorobust.cnnf import params as cnnf
 from biorobust.errors import ParamsError
 from biorobust.hebbian import params as hebbian
 from biorobust.schema import build, count, one_of, unknown
+from biorobust.vonenet import params as vonenet
 
 T = TypeVar("T")
 
 PARAMS_FILE = Path("params.yaml")
 SCALES = ("tiny", "laptop", "cpu", "gpu", "paper")
 SOURCES = ("auto", "official", "mirror", "bundled")
-STUDIES = {"hebbian": hebbian, "cnnf": cnnf}
+STUDIES = {"hebbian": hebbian, "cnnf": cnnf, "vonenet": vonenet}
 RUN_NAME = re.compile(r"[a-z0-9-]+")
 # A run's name is also the name of files: these would overlap with those of other stages.
 RESERVED = re.compile(r"(attack|weights|adversarial|steps|noise|reconstructions)-.*")

@@ -30,17 +30,20 @@ def seed_entry(
     collapsed: all predictions are one class. under_trained: accuracy not above `trained_above`, what the study expects
     of a network that was trained long enough to be compared.
     """
-    correct, n = int((predictions == labels).sum()), len(labels)
+    right = proportion(predictions, labels)
     return {
         "seed": seed,
-        "correct": correct,
-        "n": n,
-        "accuracy": correct / n,
-        "wilson": list(wilson(correct, n)),
+        **right,
         "collapsed": len(torch.unique(predictions)) == 1,
-        "under_trained": correct / n <= trained_above,
+        "under_trained": right["accuracy"] <= trained_above,
         "diverged": diverged,
     }
+
+
+def proportion(predictions: Tensor, labels: Tensor) -> dict[str, Any]:
+    """How many predictions are right, of how many, and the 95 % Wilson interval of the accuracy."""
+    correct, n = int((predictions == labels).sum()), len(labels)
+    return {"correct": correct, "n": n, "accuracy": correct / n, "wilson": list(wilson(correct, n))}
 
 
 def over_seeds(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -58,6 +61,15 @@ def write_run(
     """Write `reports/metrics/<kind>/<run>.json`: what every metrics file says, then `more` in the order given."""
     head = {"run": run, "study": study, "scale": scale, "status": "ok"}
     body = {"dataset": dataset_entry(dataset), "settings": dict(settings), **more}
+    write_json(METRICS / kind / f"{run}.json", head | body)
+
+
+def write_unavailable(
+    kind: str, run: str, *, reason: str, study: str, scale: str, dataset: str, settings: Mapping[str, Any]
+) -> None:
+    """`write_run` for a run that cannot be had here: the same head with status `unavailable`, and why."""
+    head = {"run": run, "study": study, "scale": scale, "status": "unavailable", "reason": reason}
+    body = {"dataset": dataset_entry(dataset), "settings": dict(settings)}
     write_json(METRICS / kind / f"{run}.json", head | body)
 
 

@@ -25,6 +25,7 @@ ARCHITECTURES = {
     "end-to-end": ("biorobust.hebbian.controls", "build_end_to_end"),
     "cnnf-two-block": ("biorobust.cnnf.network", "build_two_block"),
     "cnnf-original": ("biorobust.cnnf.network", "build_original"),
+    "vonenet": ("biorobust.vonenet.models", "build"),
 }
 
 
@@ -46,6 +47,11 @@ def save(
     write_json(folder / "model.json", {"architecture": architecture, "configs": configurations})
 
 
+def save_unavailable(run: str, *, architecture: str, reason: str) -> None:
+    """In the place of checkpoints, why there are none: the run has no seeds, and `load` gives the reason."""
+    write_json(CHECKPOINTS / run / "model.json", {"architecture": architecture, "configs": {}, "unavailable": reason})
+
+
 def seeds(run: str) -> list[int]:
     """The seeds a run has checkpoints of."""
     return [int(seed) for seed in read_json(CHECKPOINTS / run / "model.json")["configs"]]
@@ -57,6 +63,8 @@ def load(run: str, *, seed: int = 0, device: str = "cpu") -> nn.Module:
     Raises BiorobustError when the run or the seed has no checkpoint, or when it does not fit its configuration.
     """
     description = read_json(CHECKPOINTS / run / "model.json")
+    if reason := description.get("unavailable"):
+        raise BiorobustError(f"run {run!r} is unavailable: {reason}")
     if str(seed) not in description["configs"]:
         raise BiorobustError(f"run {run!r} has no seed {seed}; it has {', '.join(description['configs'])}")
     model = new(description["architecture"], description["configs"][str(seed)])

@@ -38,6 +38,11 @@ def steps(factors: Mapping[float, float]) -> Schedule:
     return lambda progress: [1.0, *(factors[at] for at in sorted(factors) if at <= progress)][-1]
 
 
+def warmed_up(schedule: Schedule, share: float) -> Schedule:
+    """`schedule`, rising in proportion to progress over the first `share` of the training (0: as it is)."""
+    return lambda progress: schedule(progress) * (min(1.0, progress / share) if share else 1.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How to train. `schedule` maps progress in [0, 1) (steps done / steps in all) to a factor on the learning rate."""

@@ -47,6 +47,12 @@ ATTACKS = {
     REPORT_LOSS: AttackLook("the report's loss", "--", 1.2),
     "fgsm-cross-entropy": AttackLook("cross-entropy before tanh", ":", 1.2),
     "fgsm-margin": AttackLook("margin", "-.", 1.2),
+    "pgd-cross-entropy": AttackLook("PGD on the cross-entropy", "-.", 1.2),
+    "deepfool-own": AttackLook("DeepFool, own", "--", 1.2),
+    "deepfool-live": AttackLook("DeepFool, own, crafted in live noise", (0, (6, 1)), 1.0),
+    "deepfool-resnet50": AttackLook("DeepFool, from ResNet50", ":", 1.2),
+    "deepfool-voneresnet50": AttackLook("DeepFool, from VOneResNet50", (0, (1, 3)), 1.2),
+    "random-signs": AttackLook("random signs", (0, (1, 1)), 0.8),
     WORST_CASE: AttackLook("worst case, image by image", "-", 2.0),
 }
 # Of the CNN-F study, where attacks differ in where their gradient comes from. A plain CNN has one pass only.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -43,6 +43,7 @@ class _PerSeed:
     values: Mapping[int, float]
     counts: Mapping[int, tuple[int, int]]  # (k, n) where the value is a share of images
     path: str
+    over_images: Mapping[int, tuple[float, float]] = field(default_factory=dict)  # interval, where the file has one
 
 
 def measure(check: Check, metrics: Metrics, *, study: str) -> Measured:
@@ -114,6 +115,8 @@ def _single(found: _PerSeed) -> Measured:
     if half_width is None and found.counts:
         (k, n), interval = next(iter(found.counts.values())), "images"
         low, high = wilson(k, n)
+    elif half_width is None and found.over_images:
+        (low, high), interval = next(iter(found.over_images.values())), "images"
     return Measured(
         value=mean,
         against=None,
@@ -160,7 +163,11 @@ def _per_seed(quantity: Quantity, eps: float | None, metrics: Metrics) -> _PerSe
         values = {entry["seed"]: entry[quantity.key] for entry in entries if entry.get(quantity.key) is not None}
         if not values or len(values) < len(entries):
             raise NotMeasured(f"{quantity.of}.json does not give {quantity.key} for every seed")
-        return _PerSeed(values, {}, f"{quantity.of}.json")
+        ends = {
+            entry["seed"]: (entry.get(f"{quantity.key}_low"), entry.get(f"{quantity.key}_high")) for entry in entries
+        }
+        known = {seed: (low, high) for seed, (low, high) in ends.items() if low is not None and high is not None}
+        return _PerSeed(values, {}, f"{quantity.of}.json", known)
     if quantity.attack is None:
         name = f"train/{quantity.of}"
         key = "correct" if quantity.images == "clean" else f"{quantity.images}_correct"

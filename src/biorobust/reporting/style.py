@@ -48,6 +48,14 @@ LOOKS = {
     "noisy-only": Look("CNN-F, noisy images only", "#8b3465", "#e69bc4", "v", "-."),
     "strong-noise": Look("CNN-F, stronger noise", "#a6611a", "#e0b050", ">", "-."),
     "longer": Look("CNN-F, trained longer", "#2a4b9b", "#9db4f0", "D", "--"),
+    "resnet50": Look("ResNet50", INK, INK, "P", "-"),
+    "voneresnet50": Look("VOneResNet50", "#0072b2", "#6cb6e8", "o", "-"),
+    "voneresnet50-noiseless": Look("VOneResNet50 (no noise)", "#3a9bd1", "#9fd3f2", "s", "--"),
+    "voneresnet50-uniform": Look("VOneResNet50 (uniform filters)", "#b0568f", "#e3a3c6", "^", "-."),
+    "resnet50-untrained": Look("ResNet50 (random weights)", "#5f6062", "#a9aaac", "X", ":"),
+    "voneresnet50-untrained": Look("VOneResNet50 (random weights)", "#7a93a8", "#b8c9d6", "v", ":"),
+    "imagenet-resnet50": Look("ResNet50 (ImageNet)", "#5f6062", "#a9aaac", "P", "--"),
+    "imagenet-voneresnet50": Look("VOneResNet50 (ImageNet)", "#0072b2", "#6cb6e8", "D", "--"),
 }
 EXTRA = (Look("", "#0072b2", "#6cb6e8", "v", "-"), Look("", "#009e73", "#3cc9a0", "<", "--"))
 

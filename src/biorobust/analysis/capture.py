@@ -1,0 +1,76 @@
+"""Reading a network's layers during a forward pass, without changing what it computes.
+
+A hook sees the tensor the layer has just made. What follows may overwrite it in place (ReLU does), and a hook that
+returns anything would replace it. So hooks here return None, whoever keeps an output gets a copy, hooks are gone when
+the block ends, with an error too, and calls are counted: of a layer that runs twice one output cannot speak for both.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from biorobust.errors import BiorobustError
+
+N_NEAREST = 5
+
+
+def layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    """The modules of these full names, as `named_modules` has them.
+
+    Raises BiorobustError for a name that does not exist, listing the nearest ones.
+    """
+    known = dict(model.named_modules())
+    found = {}
+    for name in names:
+        if name not in known or not name:
+            near = difflib.get_close_matches(name, [other for other in known if other], n=N_NEAREST, cutoff=0.0)
+            raise BiorobustError(f"layer {name!r}: the network has no such layer; nearest are {', '.join(near)}")
+        found[name] = known[name]
+    return found
+
+
+@contextmanager
+def hooked(modules: Mapping[str, nn.Module], receive: Callable[[str, Tensor], None]) -> Iterator[Counter[str]]:
+    """Inside the block every output of `modules` is handed to `receive(name, output)`, in order of execution.
+
+    The output is detached but not copied: use it at once, or keep a clone. Yields how often each module was called.
+    """
+    calls: Counter[str] = Counter()
+
+    def hook(name: str, module: nn.Module, inputs: object, output: Tensor) -> None:
+        calls[name] += 1
+        receive(name, output.detach())
+
+    handles = [module.register_forward_hook(partial(hook, name)) for name, module in modules.items()]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def called_once(modules: Mapping[str, nn.Module], calls: Counter[str]) -> None:
+    """Raise BiorobustError unless every module was called exactly once."""
+    for name in modules:
+        if calls[name] != 1:
+            raise BiorobustError(f"layer {name!r} was called {calls[name]} times in one pass: need exactly one output")
+
+
+@torch.no_grad()
+def features(model: nn.Module, images: Tensor, modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """A copy of every module's output for one minibatch, by name, in order of execution.
+
+    Raises BiorobustError for a module that is not called exactly once.
+    """
+    kept: dict[str, Tensor] = {}
+    with hooked(modules, lambda name, output: kept.__setitem__(name, output.clone())) as calls:
+        model(images)
+    called_once(modules, calls)
+    return kept

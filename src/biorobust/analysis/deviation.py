@@ -1,0 +1,213 @@
+"""How far two sets of activations lie apart, image by image: 1 - Pearson r, relative L2, and what they are made of.
+
+Everything comes from sums over the positions of each channel, kept in float64, of one tensor and of its *difference*
+to the other. So a deviation of 1e-12 keeps its digits, equal tensors give exactly 0, and nothing has to be stored but
+a few numbers per channel. An affine map per channel, as normalisation is at test time, can be applied to the sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CONSTANT = "constant"
+NOT_FINITE = "not finite"
+CHUNK = 2**19  # values
+
+
+class Moments(NamedTuple):
+    """Sums over the positions of a channel, float64 (N, C), of activations a and of d = b - a.
+
+    mean_a, mean_d: channel means. aa, ad, dd: sums of products of the deviations from them.
+    """
+
+    positions: int
+    mean_a: Tensor
+    mean_d: Tensor
+    aa: Tensor
+    ad: Tensor
+    dd: Tensor
+
+
+class Own(NamedTuple):
+    """What `moments` needs of one tensor alone, so that it is computed once for several comparisons."""
+
+    values: Tensor  # (N, C, P)
+    mean: Tensor  # float64 (N, C)
+    squares: Tensor  # float64 (N, C): sum of squared deviations from the mean
+
+
+def by_channel(activations: Tensor) -> Tensor:
+    """(N, C, ...) as (N, C, P); (N, F) as one channel of F positions. Raises ValueError for less than two axes."""
+    if activations.ndim < 2:
+        raise ValueError(f"activations of shape {tuple(activations.shape)}: need images first, then features")
+    return activations.flatten(2) if activations.ndim > 2 else activations.unsqueeze(1)
+
+
+def _sum(values: Tensor) -> Tensor:
+    return values.sum(dim=2, dtype=torch.float64)
+
+
+def _chunks(values: Tensor) -> int:
+    """Images of (N, C, P) to take at a time: temporary tensors that fit a cache are 10 times faster."""
+    return max(1, CHUNK // max(1, values[:1].numel()))
+
+
+def own(activations: Tensor) -> Own:
+    """The sums of one tensor (N, C, ...); `values` is a view of it, not a copy."""
+    values = by_channel(activations)
+    mean = _sum(values) / values.shape[2]
+    squares = [
+        _sum((part - centre.to(part.dtype).unsqueeze(2)).square_())
+        for part, centre in zip(values.split(_chunks(values)), mean.split(_chunks(values)), strict=True)
+    ]
+    return Own(values, mean, torch.cat(squares))
+
+
+def moments(a: Own, b: Tensor) -> Moments:
+    """Sums of a and b - a. Raises ValueError when the shapes differ."""
+    values = by_channel(b)
+    if values.shape != a.values.shape:
+        raise ValueError(f"shapes {tuple(a.values.shape)} and {tuple(values.shape)} differ: need the same layer")
+    size = _chunks(values)
+    parts = [_differences(x, y) for x, y in zip(a.values.split(size), values.split(size), strict=True)]
+    mean_d, ad, dd = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Moments(values.shape[2], a.mean, mean_d, a.squares, ad, dd)
+
+
+def _differences(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """mean_d, ad and dd of a few images (B, C, P)."""
+    d = b - a
+    mean_d = _sum(d) / d.shape[2]
+    d -= mean_d.to(d.dtype).unsqueeze(2)
+    # d has mean 0 now, so the mean of a drops out of the sum of products.
+    return mean_d, _sum(d * a), _sum(d.square_())
+
+
+def affine(found: Moments, gain: Tensor, shift: Tensor) -> Moments:
+    """The moments of gain * a + shift and gain * b + shift, with one gain and shift per channel, (C,)."""
+    gain, shift = gain.double(), shift.double()
+    square = gain.square()
+    return Moments(
+        found.positions,
+        found.mean_a * gain + shift,
+        found.mean_d * gain,
+        found.aa * square,
+        found.ad * square,
+        found.dd * square,
+    )
+
+
+class Totals(NamedTuple):
+    """Sums over an image, float64 (N,), or (N, L) for several layers; a and d as in `Moments`.
+
+    within: over the deviations from the channel means. between: over the deviations of the channel means from their
+    mean, times the positions. square: over the squared values themselves.
+    """
+
+    within_aa: Tensor
+    within_ad: Tensor
+    within_dd: Tensor
+    between_aa: Tensor
+    between_ad: Tensor
+    between_dd: Tensor
+    square_a: Tensor
+    square_d: Tensor
+
+
+def totals(found: Moments) -> Totals:
+    """The sums of an image from those of its channels."""
+    means = torch.stack([found.mean_a, found.mean_d])
+    rest = means - means.mean(dim=2, keepdim=True)
+    within = torch.stack([found.aa, found.ad, found.dd]).sum(dim=2)
+    between = found.positions * torch.stack([rest[0] * rest[0], rest[0] * rest[1], rest[1] * rest[1]]).sum(dim=2)
+    square = found.positions * means.square_().sum(dim=2) + within[::2]
+    return Totals(*within, *between, *square)
+
+
+def stack(found: Sequence[Totals]) -> Totals:
+    """The sums of several layers, (N,) each, side by side: (N, L)."""
+    return Totals(*torch.stack([torch.stack(item) for item in found], dim=2))
+
+
+def _one_minus_r(aa: Tensor, ad: Tensor, dd: Tensor) -> Tensor:
+    """1 - r of u and v = u + e from <u,u>, <u,e>, <e,e>, without subtracting two nearly equal numbers.
+
+    |u|^2 |v|^2 - <u,v>^2 = |u|^2 |e|^2 - <u,e>^2, so 1 - r = that / (|u||v| (|u||v| + <u,v>)). Where r < 0 nothing
+    cancels. A tensor whose spread is below 1e-4 of the other's counts as constant: float32 products say no more.
+    """
+    vv = aa + 2 * ad + dd
+    product = (aa * vv.clamp(min=0)).sqrt()
+    uv = aa + ad
+    gram = (aa * dd - ad.square()).clamp(min=0)
+    value = torch.where(uv > 0, gram / (product * (product + uv)), 1 - uv / product)
+    least = 1e-8 * (aa + dd)
+    return torch.where((aa > least) & (vv > least) & value.isfinite(), value, torch.nan)
+
+
+def raw(found: Totals) -> Tensor:
+    """1 - Pearson r over all C * P values of an image: 0 same, 1 unrelated, 2 opposite; NaN if one is constant."""
+    return _one_minus_r(
+        found.within_aa + found.between_aa, found.within_ad + found.between_ad, found.within_dd + found.between_dd
+    )
+
+
+def centred(found: Totals) -> Tensor:
+    """1 - Pearson r after the mean of every channel is taken away: what the pattern in space says."""
+    return _one_minus_r(found.within_aa, found.within_ad, found.within_dd)
+
+
+def relative_l2(found: Totals) -> Tensor:
+    """||b - a|| / ||a||; NaN where a is all zero."""
+    return torch.where(found.square_a > 0, (found.square_d / found.square_a).sqrt(), torch.nan)
+
+
+def between_share(found: Totals) -> Tensor:
+    """Share of the variance of a that lies between the means of its channels, in [0, 1]; NaN if a is constant."""
+    total = found.within_aa + found.between_aa
+    return torch.where(total > 0, found.between_aa / total, torch.nan)
+
+
+def _unit(values: Tensor, *, center: bool) -> tuple[Tensor, list[str | None]]:
+    """float64 (N, F): mean taken away, length 1; and for each image why it has no direction, None where it has one."""
+    if values.ndim < 2 or (center and values.ndim < 3):
+        raise ValueError(f"shape {tuple(values.shape)}: need (N, ...), and (N, C, positions...) with center")
+    values = by_channel(values.double())
+    rest = values - values.mean(dim=2 if center else (1, 2), keepdim=True)
+    finite = values.isfinite().flatten(1).all(dim=1)
+    flat = rest.flatten(1).abs().amax(dim=1) <= 1e-12 * values.flatten(1).abs().amax(dim=1)
+    states = [NOT_FINITE if not f else CONSTANT if c else None for f, c in zip(finite, flat, strict=True)]
+    rest = rest.flatten(1)
+    # Scaled before its length is taken, so that squares neither overflow nor vanish.
+    rest = rest / rest.abs().amax(dim=1, keepdim=True)
+    return rest / rest.norm(dim=1, keepdim=True), states
+
+
+def dissimilarity(a: Tensor, b: Tensor, *, center: bool = False) -> Tensor:
+    """1 - Pearson r of two sets of activations, image by image, as float64 (N,); NaN where it is undefined.
+
+    a, b: (N, ...), any floating dtype. center: first take the mean over positions from every channel of (N, C, ...).
+    Half the squared distance of the two unit vectors, so equal tensors give exactly 0. `undefined` says why a value is
+    NaN. Raises ValueError for shapes that differ or have no feature axis.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"shapes {tuple(a.shape)} and {tuple(b.shape)} differ: need the same layer")
+    (u, first), (v, second) = _unit(a, center=center), _unit(b, center=center)
+    defined = torch.tensor([not (x or y) for x, y in zip(first, second, strict=True)], device=a.device)
+    return torch.where(defined, (u - v).square().sum(dim=1) / 2, torch.nan)
+
+
+def undefined(a: Tensor, b: Tensor, *, center: bool = False) -> list[str | None]:
+    """For each image why `dissimilarity` is NaN, such as "first is constant"; None where it is defined."""
+    states = zip(_unit(a, center=center)[1], _unit(b, center=center)[1], strict=True)
+    reasons: list[str | None] = []
+    for first, second in states:
+        if first is not None and first == second:
+            reasons.append(f"both are {first}")
+        else:
+            named = {"first": first, "second": second}
+            reasons.append(", ".join(f"{name} is {state}" for name, state in named.items() if state) or None)
+    return reasons

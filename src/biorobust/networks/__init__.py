@@ -1,0 +1,1 @@
+"""Layouts that several studies train: torchvision's networks with a width, under torchvision's state-dict names."""

@@ -1,0 +1,39 @@
+"""What happens to images before a network's first layer, differentiably: resizing and normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Resize(nn.Module):
+    """Bilinear to (size, size), antialiased where it shrinks; images of that size pass as they are."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2:] == (self.size, self.size):
+            return x
+        return functional.interpolate(x, self.size, mode="bilinear", antialias=max(x.shape[-2:]) > self.size)
+
+
+class Normalise(nn.Module):
+    """(x - mean) / std per channel. Constants, not part of the state dict, whose names stay torchvision's."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std

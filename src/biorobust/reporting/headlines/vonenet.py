@@ -1,0 +1,125 @@
+"""The answer of the VOneNet study: what becomes of the report's zeros where every explanation can be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from biorobust.reporting import rules
+from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import ran
+from biorobust.reporting.headline import Headline
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import listed
+from biorobust.reporting.studies.vonenet import Vonenet
+from biorobust.reporting.style import look
+
+CLAIM = "V3a"
+PLAIN, VONE = "resnet50", "voneresnet50"
+LEADS = {
+    rules.REPRODUCED: "In a CIFAR-10 analogue the deviation is zero at the four layers at which the report found "
+    "zeros.",
+    rules.PARTLY: "In a CIFAR-10 analogue some of the report's zeros are there.",
+    rules.NOT_REPRODUCED: "In a CIFAR-10 analogue the deviation is zero at none of the layers at which the report "
+    "found zeros.",
+    rules.INCONCLUSIVE: "Whether a CIFAR-10 analogue shows the report's zeros is left open.",
+    rules.NOT_TESTABLE: "The report's zeros cannot be looked for on these data.",
+    rules.NOT_RUN: "The report's zeros have not been looked for in networks of the size this needs.",
+}
+EXCLUDED = "excluded"
+LIMITS = (
+    "Limits: the networks are narrower than the report's, trained on other and smaller images, and the report's "
+    "program is not public. An explanation that is excluded here could still hold there, and one that is supported "
+    "need not."
+)
+JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
+
+
+def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+    """`judged` are the study's claims; None where the one that is asked is not among them."""
+    found = next((item for item in judged if item.claim.id == CLAIM and item.counted), None)
+    if found is None:
+        return None
+    facts: tuple[str, ...] = ()
+    if found.verdict in JUDGED:
+        facts = tuple(
+            sentence for sentence in (_smallest(metrics), _explanations(metrics), _noise(metrics)) if sentence
+        )
+    return Headline(
+        claim=found.claim.id,
+        statement=found.claim.statement,
+        verdict=found.verdict,
+        lead=LEADS[found.verdict],
+        reason=found.reason,
+        facts=facts,
+    )
+
+
+def _first(metrics: Metrics, name: str) -> dict | None:
+    found = ran(metrics.get(name))
+    return dict(found["per_seed"][0]) if found else None
+
+
+def _smallest(metrics: Metrics) -> str:
+    found = _first(metrics, f"activations/{PLAIN}")
+    if found is None:
+        return ""
+    return (
+        f"The smallest 1 - r of any layer and image of the plain network is {found['smallest']:.1e}; the lowest "
+        f"layers of its four stages are {listed(map(str, found['lowest']))}."
+    )
+
+
+def conclusions(metrics: Metrics, study: Vonenet) -> tuple[str, ...]:
+    """What the tests of the riddle leave of the explanations, what noise does to the comparison, and the limits."""
+    said = [*(_left(metrics, run) for run in (PLAIN, VONE) if run in study.runs), _floor(metrics)]
+    found = tuple(sentence for sentence in said if sentence)
+    return (*found, LIMITS) if found else ()
+
+
+def _left(metrics: Metrics, run: str) -> str:
+    """Each decision with the explanations it was made for."""
+    found = ran(metrics.get(f"riddle/{run}"))
+    if found is None:
+        return ""
+    by_decision: dict[str, list[str]] = {}
+    for outcome in found["outcomes"]:
+        by_decision.setdefault(outcome["decision"], []).append(f"{outcome['hypothesis']} ({outcome['id']})")
+    kept = {decision: names for decision, names in by_decision.items() if decision != EXCLUDED}
+    said = " ".join(f"{decision.capitalize()}: {'; '.join(names)}." for decision, names in kept.items())
+    n = len(by_decision.get(EXCLUDED, []))
+    return f"{look(run).label}: {n} of {len(found['outcomes'])} explanations are {EXCLUDED}. {said}"
+
+
+def _floor(metrics: Metrics) -> str:
+    """Deviation under live noise beside that of the clean image from itself, and with the noise frozen."""
+    found = _first(metrics, f"deviations/{VONE}")
+    ratios = {noise: found.get(f"log_ratio_own_{noise}") for noise in ("live", "frozen")} if found else {}
+    if any(value is None for value in ratios.values()) or not ratios:
+        return ""
+    live, frozen = (10 ** ratios[noise] for noise in ("live", "frozen"))  # type: ignore[operator]
+    return (
+        f"With the published noise {look(VONE).label} deviates {live:.3g} times as much as {look(PLAIN).label}, with "
+        f"the same noise for both images {frozen:.3g} times: which network deviates less is a question of the noise."
+    )
+
+
+def _explanations(metrics: Metrics) -> str:
+    found = ran(metrics.get(f"riddle/{PLAIN}"))
+    if found is None:
+        return ""
+    by_decision: dict[str, list[str]] = {}
+    for outcome in found["outcomes"]:
+        by_decision.setdefault(outcome["decision"], []).append(outcome["id"])
+    said = "; ".join(f"{decision}: {listed(ids)}" for decision, ids in by_decision.items())
+    return f"Of {len(found['outcomes'])} explanations, in the plain network: {said}."
+
+
+def _noise(metrics: Metrics) -> str:
+    found = _first(metrics, f"activations/{VONE}")
+    if found is None or found.get("self_v1_live") is None:
+        return ""
+    return (
+        f"Noise alone, clean against clean, gives {found['self_v1_live']:.2f} at the V1 stage, so an exact zero under "
+        "live noise would mean that a tensor was compared with itself. All this is about our networks and decides "
+        "nothing about ImageNet."
+    )

@@ -1,0 +1,249 @@
+"""Tables of the VOneNet study: accuracy, perturbations, accuracy under them, layers compared, and the riddle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from biorobust.reporting.attacks import ATTACKS
+from biorobust.reporting.estimates import attack_curve, clean_accuracy, ran
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.studies.vonenet import Vonenet
+from biorobust.reporting.style import look
+from biorobust.reporting.tables.table import Column, Table, Value
+
+# The networks whose riddle is printed: the plain one, then the one with a V1 stage.
+RIDDLE = ("resnet50", "voneresnet50")
+NOISES = ("none", "frozen", "live", "mean")
+COMPARED = {
+    "own": "each its own perturbation",
+    "transferred": "the plain network's perturbation",
+    "returned": "the other network's perturbation",
+    "signs": "random signs",
+    "own-eps": "each its own, one size",
+    "transferred-eps": "the plain network's, one size",
+    "other": "another image",
+}
+
+
+def tables(metrics: Metrics, study: Vonenet) -> list[Table]:
+    """Every table of the study; runs without metrics are listed with what kept them."""
+    return [
+        _riddle(metrics),
+        _accuracy(metrics, study),
+        _perturbations(metrics, study),
+        _under_attack(metrics, study),
+        _deviations(metrics, study),
+        _floors(metrics, study),
+    ]
+
+
+def state(found: Mapping[str, Any] | None) -> str:
+    """Whether a run ran, and what is wrong with it."""
+    if found is None:
+        return "not run"
+    if found["status"] != "ok":
+        return f"unavailable: {found['reason']}"
+    flags = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "under-trained"}
+    settings = found["settings"]
+    if settings.get("trained") is False:
+        return "random weights"
+    raised = [
+        f"seed {seed['seed']} {words}" for seed in found["per_seed"] for key, words in flags.items() if seed.get(key)
+    ]
+    return ", ".join(raised) or "ran"
+
+
+def _mean(seeds: list[Mapping[str, Any]], key: str) -> float | None:
+    values = [seed[key] for seed in seeds if seed.get(key) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _riddle(metrics: Metrics) -> Table:
+    found = {run: ran(metrics.get(f"riddle/{run}")) for run in RIDDLE}
+    first = next((entry for entry in found.values() if entry), None)
+    decided = {run: {outcome["id"]: outcome for outcome in entry["outcomes"]} for run, entry in found.items() if entry}
+    rows: list[dict[str, Value]] = []
+    for outcome in first["outcomes"] if first else ():
+        row: dict[str, Value] = {key: outcome[key] for key in ("id", "hypothesis", "test", "finding")}
+        for run in RIDDLE:
+            row[run] = decided.get(run, {}).get(outcome["id"], {}).get("decision")
+        rows.append(row)
+    return Table(
+        id="vonenet-riddle",
+        title="The riddle of the zeros",
+        caption="Every explanation of a deviation of exactly zero at layers 4, 12, 25 and 44, its test, what it gave "
+        "in the plain network, and what follows for each network of the analogue. Excluded: it would not give the "
+        "report's picture here. Supported: it would. Neither proves what the report's program did.",
+        columns=(
+            Column("id", "no."),
+            Column("hypothesis", "explanation"),
+            Column("test", "test"),
+            Column("finding", "finding, plain network"),
+            *(Column(run, look(run).label) for run in RIDDLE),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _accuracy(metrics: Metrics, study: Vonenet) -> Table:
+    rows: list[dict[str, Value]] = []
+    for run in study.networks:
+        found, value = metrics.train(run), clean_accuracy(metrics, run)
+        row: dict[str, Value] = {"network": look(run).label, "run": run}
+        row["n_parameters"] = found.get("n_parameters") if found else None
+        if value:
+            row |= {"ours": value.value, "ours_low": value.low, "ours_high": value.high}
+            row |= {"seeds": value.n_seeds, "images": value.n}
+        under = [seed.get("under_noise") for seed in found["per_seed"]] if found and ran(found) else []
+        for mode in ("none", "neuronal"):
+            values = [modes[mode]["accuracy"] for modes in under if modes]
+            row[mode] = sum(values) / len(values) if values else None
+        rows.append(row | {"state": state(found)})
+    return Table(
+        id="vonenet-accuracy",
+        title="Accuracy without an attack",
+        caption="Share of test images classified correctly, in percent, under the noise a network was trained with, "
+        "and without and with neuronal noise. Brackets: 95 % interval, t over seeds where there are several, else "
+        "Wilson.",
+        columns=(
+            Column("network", "network"),
+            Column("run", "run"),
+            Column("n_parameters", "trained parameters", "count"),
+            Column("ours", "accuracy [95 %]", "estimate"),
+            Column("none", "no noise", "percent"),
+            Column("neuronal", "neuronal noise", "percent"),
+            Column("seeds", "seeds", "count"),
+            Column("images", "images", "count"),
+            Column("state", "state"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _perturbations(metrics: Metrics, study: Vonenet) -> Table:
+    rows: list[dict[str, Value]] = []
+    for run in study.networks:
+        found = ran(metrics.get(f"perturb/{run}"))
+        for role in ("own", "live") if found else ():
+            seeds = [seed[role] | {"n_shown": seed["n"]} for seed in found["per_seed"] if role in seed]  # type: ignore[index]
+            if not seeds:
+                continue
+            sizes = [seed["size"][2] for seed in seeds if seed["size"]]
+            row: dict[str, Value] = {"network": look(run).label, "noise": seeds[0]["noise"]}
+            row |= {"shown": seeds[0]["n_shown"], "entered": round(sum(seed["n"] for seed in seeds) / len(seeds))}
+            row |= {key: _mean(seeds, key) for key in ("success", "fresh_success", "fresh_majority")}
+            row["size"] = 255 * sum(sizes) / len(sizes) if sizes else None
+            row |= {key: sum(seed[key] for seed in seeds) for key in ("unmoved", "erased")}
+            rows.append(row)
+    return Table(
+        id="vonenet-perturbations",
+        title="What DeepFool did",
+        caption="DeepFool in L-infinity on the images each network gets right (all of them where weights are random). "
+        "Fooled: in the noise it was crafted in; in fresh noise, mean over passes, and in more than half of them. "
+        "Size: median, in 255ths. Erased: nothing is left after rounding to 8 bits.",
+        columns=(
+            Column("network", "network"),
+            Column("noise", "crafted in noise"),
+            Column("shown", "images", "count"),
+            Column("entered", "entered", "count"),
+            Column("success", "fooled", "percent"),
+            Column("fresh_success", "fresh noise", "percent"),
+            Column("fresh_majority", "in most passes", "percent"),
+            Column("size", "size", "plain"),
+            Column("unmoved", "unmoved", "count"),
+            Column("erased", "erased", "count"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _under_attack(metrics: Metrics, study: Vonenet) -> Table:
+    rows: list[dict[str, Value]] = []
+    grid: dict[float, None] = {}
+    for run in study.networks:
+        found = ran(metrics.attack(run))
+        for attack in found["attacks"] if found else ():
+            curve = attack_curve(metrics, run, attack)
+            assert curve is not None
+            grid |= dict.fromkeys(curve.eps)
+            called = ATTACKS[attack].label if attack in ATTACKS else attack
+            row: dict[str, Value] = {"network": look(run).label, "attack": called}
+            points = zip(curve.eps, curve.points, strict=True)
+            rows.append(row | {f"{eps:g}": point.value for eps, point in points})
+    return Table(
+        id="vonenet-attack",
+        title="Accuracy on perturbed images",
+        caption="Share of the images shown that are right before and after, in percent, by ε (L-infinity, pixel "
+        "intensity 0 to 1); a noisy network is right when at least half of its passes are. DeepFool's perturbations "
+        "are stretched or shrunk to the size. Worst case: over all but the random signs.",
+        columns=(
+            Column("network", "network"),
+            Column("attack", "perturbation"),
+            *(Column(f"{eps:g}", f"ε {eps:g}", "percent") for eps in sorted(grid)),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _deviations(metrics: Metrics, study: Vonenet) -> Table:
+    rows: list[dict[str, Value]] = []
+    for run, twin in study.twins.items():
+        found = ran(metrics.get(f"deviations/{run}"))
+        seeds = list(found["per_seed"]) if found else []
+        for key, words in COMPARED.items():
+            for noise in NOISES:
+                ratio = _mean(seeds, f"log_ratio_{key}_{noise}")
+                if ratio is None:
+                    continue
+                row: dict[str, Value] = {"network": look(run).label, "twin": look(twin).label, "compared": words}
+                row |= {"noise": noise, "ratio": 10**ratio}
+                row |= {end: _mean(seeds, f"{end}_{key}_{noise}") for end in ("lower", "higher")}
+                rows.append(row | {"images": _images(seeds)})
+    return Table(
+        id="vonenet-deviations",
+        title="Layers of a network with a V1 stage against its plain twin",
+        caption="Ratio of 1 - r (above 1: the network with a V1 stage deviates more), median over images of the mean "
+        "over layers. Lower, higher: share of layers, in percent, whose median ratio lies on that side with its whole "
+        "95 % interval. Noise: none, frozen (the same for both images), live (one pass each), mean (averaged over "
+        "passes).",
+        columns=(
+            Column("network", "network"),
+            Column("compared", "shown"),
+            Column("noise", "noise"),
+            Column("ratio", "ratio", "plain"),
+            Column("lower", "lower", "percent"),
+            Column("higher", "higher", "percent"),
+            Column("images", "images", "count"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _images(seeds: list[Mapping[str, Any]]) -> int | None:
+    mean = _mean(seeds, "images")
+    return None if mean is None else round(mean)
+
+
+def _floors(metrics: Metrics, study: Vonenet) -> Table:
+    rows: list[dict[str, Value]] = []
+    for run in study.networks:
+        found = ran(metrics.get(f"activations/{run}"))
+        seeds = list(found["per_seed"]) if found else []
+        for noise in NOISES:
+            values = {place: _mean(seeds, f"self_{place}_{noise}") for place in ("v1", "last")}
+            if any(value is not None for value in values.values()):
+                rows.append({"network": look(run).label, "noise": noise, **values})
+    return Table(
+        id="vonenet-floor",
+        title="Clean against clean",
+        caption="1 - r between two passes over the same clean image, median over images: what noise alone gives, at "
+        "the V1 stage and at the last convolution. Exactly 0 where a network is deterministic or its noise frozen.",
+        columns=(
+            Column("network", "network"),
+            Column("noise", "noise"),
+            Column("v1", "V1 stage", "plain"),
+            Column("last", "last convolution", "plain"),
+        ),
+        rows=tuple(rows),
+    )

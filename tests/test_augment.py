@@ -1,0 +1,42 @@
+"""Cropping and mirroring of minibatches, against one image at a time."""
+
+import torch
+
+from biorobust.augment import crop_and_flip
+
+
+def test_every_image_is_one_of_its_shifted_and_mirrored_selves():
+    torch.manual_seed(0)
+    images = torch.randint(1, 256, (300, 3, 6, 5), dtype=torch.uint8)
+    changed = crop_and_flip(images, padding=2)
+    assert changed.shape == images.shape
+    assert changed.dtype == torch.uint8
+    seen = set()
+    for image, result in zip(images, changed, strict=True):
+        padded = torch.nn.functional.pad(image, (2, 2, 2, 2))
+        for top in range(5):
+            for left in range(5):
+                crop = padded[:, top : top + 6, left : left + 5]
+                for mirrored in (False, True):
+                    if torch.equal(result, crop.flip(2) if mirrored else crop):
+                        seen.add((top, left, mirrored))
+                        break
+                else:
+                    continue
+                break
+            else:
+                continue
+            break
+        else:
+            raise AssertionError("an image that is no crop of its own")
+    assert len(seen) == 50  # 300 draws of 50 equally likely results
+
+
+def test_no_padding_only_mirrors():
+    torch.manual_seed(1)
+    images = torch.rand(40, 1, 3, 4)
+    changed = crop_and_flip(images, padding=0)
+    flipped = [torch.equal(a, b.flip(2)) for a, b in zip(changed, images, strict=True)]
+    same = [torch.equal(a, b) for a, b in zip(changed, images, strict=True)]
+    assert all(a != b for a, b in zip(flipped, same, strict=True))
+    assert 8 < sum(flipped) < 32

@@ -1,0 +1,286 @@
+"""Perturbing and reading small networks as the stages do: the analogue, and the exact analysis on made files."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from made_weights import official, torchvision_file
+
+from biorobust import datasets, params, runs
+from biorobust.errors import ParamsError
+from biorobust.networks.weights import VARIABLE
+from biorobust.vonenet import accuracy, conditions, models, perturb, portraits, summary
+from biorobust.vonenet.params import Activations, ActivationsSize, Perturbations
+from stages import activations_vonenet, import_vonenet, perturb_vonenet
+
+ROOT = Path(__file__).parent.parent
+V1 = {"visual_degrees": 2.0, "simple_channels": 6, "complex_channels": 6, "ksize": 9, "stride": 4, "sf_max": 5.6}
+N = 8
+RUNS = ("resnet50", "voneresnet50", "resnet50-untrained")
+SIZES = {
+    "vonenet_perturbations": {"n_images": N},
+    "vonenet_activations": {"repeats": 2, "matrix": 4, "pictures": 3},
+}
+
+
+def calibrated(model):
+    """Random weights, with normalisation that fits random images: activations then differ between images."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    model.train()
+    with torch.no_grad():
+        model(torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(3)))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """A checkout after both stages, with networks of four channels; FGSM stands for PGD to save time."""
+    folder = tmp_path_factory.mktemp("vonenet")
+    weights = folder / "weights"
+    weights.mkdir()
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values |= {"scale": "tiny", "vonenet_runs": {name: values["vonenet_runs"][name] for name in RUNS}}
+    values["vonenet_perturbations"] |= {"steps": 3, "candidates": 3, "draws": 3}
+    values["vonenet_activations"]["eps"] = [0.0, 0.00784, 0.01569]
+    values["scales"]["tiny"] |= SIZES
+    torch.save(official(n_classes=1000), weights / values["vonenet_imagenet"]["imagenet-voneresnet50"]["file"])
+    values["vonenet_imagenet"]["imagenet-resnet50"]["file"] = torchvision_file(weights, n_classes=1000).name
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("BIOROBUST_DEVICE", "cpu")
+        patch.setenv(VARIABLE, str(weights))
+        patch.setattr(accuracy, "PGD", "fgsm-cross-entropy")
+        for name in ("cifar10", "imagenet_samples"):
+            provenance = Path(f"reports/metrics/data/{name}.json")
+            datasets.get(name, source="bundled", npz=Path(f"data/datasets/{name}.npz"), provenance=provenance)
+        for name in RUNS:
+            torch.manual_seed(0)
+            vone = name.startswith("vone")
+            config = {"network": name.split("-")[0], "n_classes": 10, "width": 4, "image_size": 64} | (
+                V1 if vone else {}
+            )
+            runs.save(name, {0: calibrated(models.build(config))}, architecture="vonenet", configs={0: config})
+        for name in ("imagenet-resnet50", "imagenet-voneresnet50"):
+            import_vonenet.main([name])
+        perturb_vonenet.main([])
+        activations_vonenet.main([])
+        yield folder
+
+
+def metrics(folder, name):
+    return json.loads((folder / f"reports/metrics/{name}.json").read_text())
+
+
+def first(folder, name):
+    return metrics(folder, name)["per_seed"][0]
+
+
+def test_both_groups_are_read_whole(read):
+    for name in (*RUNS, "imagenet-resnet50", "imagenet-voneresnet50"):
+        for kind in ("perturb", "activations", "riddle", "attack"):
+            assert metrics(read, f"{kind}/{name}")["status"] == "ok", (kind, name)
+        table = pd.read_csv(read / f"reports/metrics/activations/{name}.csv")
+        own = table[(table["shown"] == "own") & (table["noise"] == "none") & (table["kind"] == "conv")]
+        assert own["layer"].tolist() == list(range(53))
+        assert (own["raw"] > 0).all()
+        assert (own["raw_low"] <= own["raw"]).all()
+        assert (own["raw"] <= own["raw_high"]).all()
+        assert len(metrics(read, f"riddle/{name}")["outcomes"]) == (15 if name == "resnet50" else 14)
+    for name in ("voneresnet50", "imagenet-voneresnet50"):
+        pair = first(read, f"deviations/{name}")
+        assert pair["layers"] == 52
+        assert np.isfinite(
+            [pair["log_ratio_own_live"], pair["log_ratio_transferred_frozen"], pair["alike_clean"]]
+        ).all()
+        assert pair["log_ratio_own_live"] > pair["log_ratio_own_frozen"]  # live noise adds to what is deterministic
+
+
+def test_clean_against_clean_is_exactly_zero_unless_noise_is_live(read):
+    table = pd.read_csv(read / "reports/metrics/activations/voneresnet50.csv")
+    itself = table[table["shown"] == "self"].groupby("noise")["raw"].agg(["min", "max"])
+    assert itself.loc[["none", "frozen"]].to_numpy().max() == 0
+    assert itself.loc["live", "min"] > 0
+    floors = first(read, "activations/voneresnet50")
+    assert floors["self_v1_live"] > floors["self_v1_mean"] > floors["self_v1_frozen"] == 0
+
+
+def test_only_images_that_are_right_enter(read):
+    for name in RUNS:
+        with np.load(read / f"data/activations/vonenet/cifar10/{name}-seed0.npz") as arrays:
+            index, size = arrays["index"], arrays["size"]
+            assert arrays["none/own/raw"].shape[0] == len(index) == first(read, f"activations/{name}")["entered"]
+        entry = first(read, f"perturb/{name}")
+        assert entry["entered"] == len(index)
+        assert entry["by_labels"] == (entry["entered"] < N)
+        assert (size >= 0).all()
+
+
+def test_perturbations_fool_where_they_were_made_and_are_scored_in_fresh_noise(read):
+    noisy = first(read, "perturb/voneresnet50")
+    assert (noisy["own"]["noise"], noisy["live"]["noise"]) == ("frozen", "live")
+    for role in ("own", "live"):
+        assert noisy[role]["fresh_draws"] == 3
+        assert 0 <= noisy[role]["fresh_success"] <= 1
+    plain = first(read, "perturb/resnet50")
+    assert "live" not in plain
+    assert plain["own"]["fresh_draws"] == 1
+    assert plain["own"]["fresh_success"] == plain["own"]["success"]  # without noise both are the same question
+
+
+def test_records_fit_the_common_format(read):
+    from biorobust.attacks.records import worst_case
+    from stages.compare import read_correct
+
+    found = {name: read_correct(read / f"data/attacks/vonenet/{name}.parquet") for name in RUNS}
+    assert len({tuple(correct.index) for correct in found.values()}) == 1
+    assert len({tuple(correct.cells) for correct in found.values()}) == 1
+    records = pd.read_parquet(read / "data/attacks/vonenet/resnet50.parquet")
+    own, alias = (
+        records[records["attack"] == f"deepfool-{name}"].set_index(["eps", "index"]) for name in ("own", "resnet50")
+    )
+    assert (own["broken"] == alias["broken"]).all()
+    assert (records["distance"] <= records["eps"] + 1e-6).all()
+    counts = metrics(read, "attack/resnet50")["attacks"]
+    worst = worst_case(records)
+    assert counts["worst-case"]["per_seed"][0]["correct"] == [
+        int((~worst.loc[worst["eps"] == eps, "broken"]).sum()) for eps in (0.0, 0.00784, 0.01569)
+    ]
+
+
+def test_matrices_agree_with_an_independent_computation(read):
+    """Spearman's rho of one layer, from activations taken by hand and SciPy's own functions."""
+    from scipy.spatial.distance import pdist
+    from scipy.stats import spearmanr
+
+    model = runs.load("resnet50")
+    dataset = datasets.load("data/datasets/cifar10.npz")
+    images = torch.from_numpy(dataset.test_images[dataset.evaluation[:4]]).permute(0, 3, 1, 2).float() / 255
+    from biorobust.vonenet import groups
+
+    moved = groups.perturbed("cifar10", "resnet50", 0, device="cpu")["own"][:4]
+    network = model.body
+    activations = [network.conv1(network.normalise(model.resize(x))).flatten(1).double() for x in (images, moved)]
+    expected = spearmanr(*(pdist(values.numpy(), "correlation") for values in activations)).statistic
+    table = pd.read_csv(read / "reports/metrics/activations/resnet50-matrices.csv")
+    row = table[(table["layer"] == 0) & (table["shown"] == "own")].iloc[0]
+    assert row["similarity"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_pictures_share_their_basis_and_say_what_is_flat(read):
+    with np.load(read / "reports/metrics/portraits/pca-voneresnet50.npz") as arrays:
+        names = arrays["layers"].tolist()
+        assert names[0] == "v1"
+        assert {"layer1.0.downsample.0", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"} <= set(names)
+        assert arrays["clean_0"].dtype == np.uint8
+        assert arrays["clean_0"].shape == arrays["perturbed_0"].shape == (16, 16, 3)
+        assert arrays["degenerate_0"].dtype == bool
+    with np.load(read / "reports/metrics/portraits/v1-natural.npz") as arrays:
+        assert arrays["simple"].shape == arrays["simple_noisy"].shape == (portraits.N_CELLS, 56, 56)
+        assert (arrays["simple"] != arrays["simple_noisy"]).any()
+        assert arrays["filters"].shape == (portraits.N_FILTERS, 25, 25)
+
+
+def test_without_its_files_the_exact_analysis_is_unavailable(read, monkeypatch, tmp_path):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(read / "params.yaml", tmp_path)
+    for name in ("data/datasets", "reports/metrics/data"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to(read / name)
+    for name in ("imagenet-resnet50", "imagenet-voneresnet50"):
+        import_vonenet.main([name])
+    settings = params.load()
+    plan = settings.block("vonenet_activations", Activations)
+    size = settings.size("vonenet_activations", ActivationsSize)
+    deepfool = settings.block("vonenet_perturbations", Perturbations)
+    perturb_vonenet.perturb("imagenet", settings=settings, plan=deepfool, n_images=N)
+    activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+    for kind in ("perturb", "activations", "riddle", "attack", "deviations"):
+        found = metrics(tmp_path, f"{kind}/imagenet-voneresnet50")
+        assert found["status"] == "unavailable"
+        assert VARIABLE in found["reason"]
+        assert "per_seed" not in found
+
+
+def test_a_common_size_that_is_not_on_the_grid_is_refused(read, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(
+        (read / "params.yaml").read_text().replace("common_eps: 0.00784", "common_eps: 0.3")
+    )
+    with pytest.raises(ParamsError, match=r"common_eps = 0.3: must be one of eps, 0.0, 0.00784"):
+        activations_vonenet.main([])
+
+
+# --- parts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_perturbation_is_brought_to_a_size():
+    images = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
+    change = 0.01 * torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    change[2] = 0
+    for eps in (0.002, 0.05):
+        moved = perturb.at_size(images, images + change, eps)
+        assert (moved - images).abs().flatten(1).amax(dim=1).tolist() == pytest.approx([eps, eps, 0], rel=1e-3)
+        direction = (moved - images)[:2].flatten(1), change[:2].flatten(1)
+        assert torch.cosine_similarity(*direction).tolist() == pytest.approx([1, 1], abs=1e-4)
+    signs = perturb.signs_like(images, images + change, seed=0)
+    assert torch.equal(signs[2], images[2])
+    assert perturb.quantised(signs).mul(255).sub(perturb.quantised(signs).mul(255).round()).abs().max() < 1e-4
+
+
+def test_majority_and_fresh_noise():
+    answers = torch.tensor([[1, 0, 2], [1, 2, 2], [0, 2, 1]])
+    assert conditions.majority(answers).tolist() == [1, 2, 2]
+    torch.manual_seed(0)
+    vone = models.voneresnet18(n_classes=4, width=4, image_size=32, **V1).eval()
+    images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    draws = conditions.said(vone, images, draws=4, seed=1)
+    assert draws.shape == (4, 5)
+    assert torch.equal(draws, conditions.said(vone, images, draws=4, seed=1, batch_size=2))
+    plain = models.resnet18(n_classes=4, width=4, image_size=32).eval()
+    assert conditions.said(plain, images, draws=4, seed=1).shape == (1, 5)
+    assert set(conditions.conditions(plain, seed=0, repeats=2)) == {"none"}
+
+
+@pytest.mark.parametrize("noise", ["frozen", "live"])
+def test_deepfool_runs_through_noise(noise):
+    torch.manual_seed(0)
+    vone = calibrated(models.voneresnet18(n_classes=4, width=4, image_size=32, **V1)).requires_grad_(False)
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    labels = conditions.majority(conditions.said(vone, images, draws=3, seed=0))
+    plan = Perturbations(sources=("a",), steps=5, candidates=4, overshoot=0.02, draws=3)
+    made = perturb.deepfooled(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=3)
+    again = perturb.deepfooled(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=3)
+    assert torch.equal(made.images, again.images)
+    assert made.images.min() >= 0
+    assert made.images.max() <= 1
+    assert (made.images != images).any()
+
+
+def test_ratios_of_twins_by_hand():
+    first, second = np.full((9, 4), 0.2), np.tile([0.1, 0.1, 0.4, 0.0], (9, 1))
+    numbers, layer = summary.pair("own_none", first, second)
+    assert layer.value[:3] == pytest.approx(np.log10([0.5, 0.5, 2.0]))
+    assert np.isnan(layer.value[3])
+    assert numbers["lower_own_none"] == 0.5
+    assert numbers["higher_own_none"] == 0.25
+    assert numbers["one_image_own_none"] == pytest.approx(2 / 3)
+    assert numbers["log_ratio_own_none"] == pytest.approx(np.log10([0.5, 0.5, 2.0]).mean())
+
+
+def test_similar_pictures_are_alike_whatever_their_sign():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(3, 5, 5))
+    one = portraits.Components({}, {"a": (maps, maps), "b": (maps, maps)})
+    other = portraits.Components({}, {"a": (-maps, rng.normal(size=(3, 5, 5))), "b": (maps[:, :2], maps[:, :2])})
+    found = portraits.alike(one, other)
+    assert found["clean"] == pytest.approx([1, 1, 1])
+    assert (found["perturbed"] < 0.9).all()

@@ -1,0 +1,165 @@
+"""Files of weights trained elsewhere: made ones of the official layout load, every other kind is refused in a line."""
+
+import pytest
+import torch
+from made_weights import FLAGS, official, torchvision_file
+
+from biorobust.errors import BiorobustError
+from biorobust.networks import weights
+from biorobust.vonenet import (
+    checkpoint,
+    load_official,
+    load_official_state_dict,
+    load_torchvision,
+    noise,
+    v1,
+)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    def store(content):
+        path = tmp_path / "voneresnet50_e70.pth.tar"
+        torch.save(content, path)
+        return path
+
+    return store
+
+
+def dense_logits(state, body, x):
+    """The published form on the dense filters: two convolutions of three channels, then the rest of the network."""
+    q0, q1 = state["module.vone_block.simple_conv_q0.weight"], state["module.vone_block.simple_conv_q1.weight"]
+    s0, s1 = (torch.nn.functional.conv2d(2 * x - 1, q, stride=4, padding=3) for q in (q0, q1))
+    simple, complex_ = s0[:, :6].relu(), (s0[:, 6:] ** 2 + s1[:, 6:] ** 2).sqrt() / 2**0.5
+    return body.model(body.bottleneck(25 * torch.cat([simple, complex_], dim=1)))
+
+
+def test_an_official_file_gives_the_published_network(stored):
+    content = official()
+    model = load_official(stored(content))
+    block = v1(model)
+    assert not model.training
+    assert (block.simple_channels, block.complex_channels, block.ksize, block.stride) == (6, 4, 7, 4)
+    assert (block.noise_mode, block.noise_scale, block.noise_level) == ("neuronal", 0.35, 0.07)
+    # Filter i of the first bank is in channel 7 i mod 3, of the second in that or (odd i) the next.
+    assert block.colours.tolist() == [(7 * i) % 3 for i in range(10)] + [(7 * i + i % 2) % 3 for i in range(6, 10)]
+    x = torch.rand(2, 3, 224, 224)
+    with noise(model, "none"), torch.no_grad():
+        torch.testing.assert_close(model(x), dense_logits(content["state_dict"], model.body, x), rtol=1e-4, atol=1e-4)
+    for name, tensor in content["state_dict"].items():
+        if "vone_block" not in name:
+            assert torch.equal(model.body.state_dict()[name.removeprefix("module.")], tensor)
+
+
+def test_the_other_forms_of_official_files(stored):
+    unprefixed = official(prefix="", extra={name: torch.ones(3) for name in checkpoint.DROPPED})
+    expected = load_official_state_dict(stored(official()))
+    state = load_official_state_dict(stored(unprefixed))
+    assert set(state) == set(expected)
+    assert all(torch.equal(state[name], expected[name]) for name in expected)
+    silent = load_official(stored(official(flags=FLAGS | {"noise_mode": None})))
+    x = torch.rand(1, 3, 224, 224)
+    with torch.no_grad():
+        assert torch.equal(silent(x), silent(x))
+    as_dict = official() | {"flags": FLAGS}
+    assert v1(load_official(stored(as_dict))).k_exc == 25
+
+
+def without(content, name):
+    return content | {"state_dict": {key: value for key, value in content["state_dict"].items() if key != name}}
+
+
+def two_channels():
+    weights = official()["state_dict"]["module.vone_block.simple_conv_q0.weight"].clone()
+    weights[3] = 1.0
+    return {"vone_block.simple_conv_q0.weight": weights}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"weights": 1}, "flags lack simple_channels, complex_channels, stride"),
+        (official(flags={"stride": 4}), "flags lack simple_channels, complex_channels, k_exc"),
+        ({"flags": FLAGS}, "no state_dict"),
+        (without(official(), "module.bottleneck.weight"), "no bottleneck.weight"),
+        (without(official(), "module.model.layer3.0.conv2.weight"), "does not fit .*layer3.0.conv2.weight"),
+        (official(extra={"model.layer9.weight": torch.ones(1)}), "does not fit .*layer9.weight"),
+        (official(extra=two_channels()), "filter 3 must have exactly one non-zero channel .1 have not"),
+        (official(flags=FLAGS | {"complex_channels": 5}), "its flags name 11 V1 channels"),
+        ([1, 2], "holds a list: must be a dictionary"),
+    ],
+)
+def test_files_of_another_layout_are_refused(stored, content, message):
+    with pytest.raises(BiorobustError, match=message):
+        load_official(stored(content))
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_a_pickle_that_would_run_something_is_refused_unread(stored, capsys):
+    with pytest.raises(BiorobustError, match="cannot be read as tensors"):
+        load_official(stored(official() | {"optimizer": Evil()}))
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(BiorobustError, match="is missing"):
+        load_official(tmp_path / "none.pth")
+    (tmp_path / "text.pth").write_bytes(b"text")
+    with pytest.raises(BiorobustError, match="cannot be read as tensors"):
+        load_torchvision(tmp_path / "text.pth")
+
+
+def test_torchvision_s_file_gives_its_network(tmp_path):
+    """With the test that full width is torchvision's own network, name for name and number for number."""
+    path = torchvision_file(tmp_path, n_classes=6)
+    model = load_torchvision(path)
+    stored = torch.load(path, weights_only=True)
+    assert list(stored) == list(model.body.state_dict())
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in model.body.state_dict().items())
+    assert not model.training
+    assert model.resize.size == 224
+    # The counters of batch normalisation, which no forward pass reads, are missing from old files.
+    torch.save({name: tensor for name, tensor in stored.items() if "num_batches" not in name}, path)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(load_torchvision(path)(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"model": 1}, r"not a torchvision ResNet50: it has no conv1\.weight"),
+        ({"conv1.weight": 3, "fc.bias": torch.zeros(5)}, r"not a torchvision ResNet50: it has no conv1\.weight"),
+        ({"conv1.weight": torch.zeros(4, 3, 7, 7), "fc.bias": torch.zeros(5)}, "does not fit the network"),
+    ],
+)
+def test_other_files_are_no_torchvision_network(tmp_path, content, message):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(BiorobustError, match=message):
+        load_torchvision(tmp_path / "other.pth")
+
+
+def test_the_weights_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv(weights.VARIABLE, raising=False)
+    with pytest.raises(weights.Unavailable, match=r"^a\.pth is not here: put it in a folder, set BIOROBUST_WEIGHTS to"):
+        weights.find("a.pth")
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    with pytest.raises(weights.Unavailable, match=r"^a\.pth is not in the folder of BIOROBUST_WEIGHTS: put it there"):
+        weights.find("a.pth")
+    assert not weights.here("a.pth")
+    (tmp_path / "a.pth").touch()
+    assert weights.find("a.pth") == tmp_path / "a.pth"
+    assert weights.here("a.pth")
+
+
+def test_a_file_that_is_not_what_its_name_says(tmp_path, monkeypatch):
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    whole = torchvision_file(tmp_path, n_classes=2)
+    assert weights.find(whole.name) == whole
+    whole.write_bytes(whole.read_bytes()[:-1])
+    with pytest.raises(BiorobustError, match=r"its SHA-256 does not begin with [0-9a-f]{8}: get the file again"):
+        weights.here(whole.name)

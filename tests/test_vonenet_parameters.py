@@ -1,0 +1,135 @@
+"""Gabor parameters and kernels: the published stream of draws, its histograms, and the formula of a kernel."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from biorobust.errors import BiorobustError
+from biorobust.vonenet import gabor
+from biorobust.vonenet.parameters import sample_colours, sample_parameters
+
+GOLDEN = {
+    "phase": [197.57286141, 257.46817189, 216.99481539, 196.15794588],
+    "theta": [106.69324167, 98.12721177, 89.77007304, 102.44220024],
+    "nx": [0.26982312, 0.63590785, 0.48201525, 0.42551192],
+    "ny": [0.47918378, 1.52001134, 0.47947796, 0.36526081],
+    "sf": [2.21516636, 5.43424621, 4.29826205, 5.50837626],
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_published_stream(name):
+    drawn = getattr(sample_parameters(n_filters=512, seed=0, sf_max=9), name)
+    assert len(drawn) == 512
+    np.testing.assert_allclose(drawn[:4], GOLDEN[name], rtol=1e-8)
+
+
+def test_frequencies_are_truncated_at_whole_bins():
+    np.testing.assert_allclose(
+        sample_parameters(n_filters=512, sf_max=6).sf[:4], [2.11549427, 4.77579971, 3.83457493, 4.83528855], rtol=1e-8
+    )
+    for low, high, expected in [
+        (0, 9, (0.5, 8)),
+        (0, 11.3, (0.5, 8)),
+        (0, 6, (0.5, 5.6)),
+        (1, 4, (1, 4)),
+        (0.8, 3, (1, 2.8)),
+    ]:
+        sf = sample_parameters(n_filters=4000, sf_min=low, sf_max=high).sf
+        assert expected[0] <= sf.min() < expected[0] * 1.1
+        assert expected[1] * 0.9 < sf.max() <= expected[1]
+
+
+def test_the_upper_limit_of_the_control_is_exclusive():
+    assert sample_parameters(n_filters=2000, sf_max=8, uniform=True).sf.max() <= 5.6
+    assert sample_parameters(n_filters=2000, sf_max=8.01, uniform=True).sf.max() > 5.6
+
+
+def test_the_population_has_the_measured_histograms():
+    cells = sample_parameters(n_filters=20000, seed=3)
+    share = np.histogram((cells.theta + 22.5) % 180, bins=[0, 45, 90, 135, 180])[0] / 20000
+    np.testing.assert_allclose(share, np.array([66, 49, 77, 54]) / 246, atol=0.012)
+    octaves = np.histogram(cells.sf, bins=[0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8])[0] / 20000
+    np.testing.assert_allclose(octaves, np.array([4, 4, 8, 25, 32, 26, 28, 12]) / 139, atol=0.012)
+    bins = 10 ** np.linspace(-1, 0.2, 6)
+    joint = np.histogram2d(cells.nx, cells.ny, bins=[bins, bins])[0] / 20000
+    counts = [[2, 0, 1, 0, 0], [8, 9, 4, 1, 0], [1, 2, 19, 17, 3], [0, 0, 1, 7, 4], [0, 0, 0, 0, 0]]
+    np.testing.assert_allclose(joint, np.array(counts) / 79, atol=0.012)
+    tied = np.corrcoef(np.log(cells.sf), np.log(cells.nx))[0, 1]
+    assert 0.7 < tied < 0.8
+    assert abs(np.corrcoef(cells.phase, np.log(cells.sf))[0, 1]) < 0.03
+
+
+def test_the_control_population_is_flat_and_untied():
+    cells = sample_parameters(n_filters=20000, seed=3, uniform=True)
+    for values in (
+        cells.theta / 180,
+        (np.log10(cells.nx) + 1) / 1.2,
+        (np.log10(cells.ny) + 1) / 1.2,
+        cells.phase / 360,
+    ):
+        np.testing.assert_allclose(np.histogram(values, bins=4, range=(0, 1))[0] / 20000, 0.25, atol=0.015)
+    octaves = np.histogram(cells.sf, bins=[0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8])[0] / 20000
+    np.testing.assert_allclose(octaves, 1 / 8, atol=0.012)
+    assert abs(np.corrcoef(np.log(cells.sf), np.log(cells.nx))[0, 1]) < 0.03
+
+
+def test_seeds_repeat_and_differ():
+    a, b, other = (sample_parameters(n_filters=8, seed=seed) for seed in (4, 4, 5))
+    assert all(np.array_equal(getattr(a, name), getattr(b, name)) for name in GOLDEN)
+    assert not np.array_equal(a.theta, other.theta)
+
+
+def test_colours_are_torch_draws_and_leave_its_generator_alone():
+    torch.manual_seed(7)
+    expected = [torch.randint(0, 3, (512,)).numpy() for _ in range(2)]
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first, second = sample_colours(n_filters=512, seed=7)
+    assert torch.equal(before, torch.get_rng_state())
+    np.testing.assert_array_equal([first, second], expected)
+    assert 0.25 < (first == second).mean() < 0.42
+    paired = sample_colours(n_filters=512, seed=7, paired=True)
+    np.testing.assert_array_equal(paired[0], paired[1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_filters": 0}, "n_filters = 0"),
+        ({"n_filters": 4, "sf_corr": 1.5}, "sf_corr = 1.5"),
+        ({"n_filters": 4, "sf_max": 0.6}, "sf_min = 0.0, sf_max = 0.6: must enclose two of the bin edges 0.5, 0.7"),
+        ({"n_filters": 4, "sf_min": 8.5}, "sf_min = 8.5"),
+    ],
+)
+def test_impossible_populations_are_refused(settings, message):
+    with pytest.raises(BiorobustError, match=message.replace(".", r"\.")):
+        sample_parameters(**settings)
+
+
+def test_kernels_follow_the_formula():
+    cells = sample_parameters(n_filters=16)
+    for quadrature in (False, True):
+        bank = gabor.kernels(cells, ksize=25, pixels_per_degree=28, quadrature=quadrature)
+        assert bank.shape == (16, 25, 25)
+        assert bank.dtype == torch.float32
+        for i in (0, 5, 11):
+            f = cells.sf[i] / 28
+            sx, sy = cells.nx[i] / f, cells.ny[i] / f
+            t, phase = math.radians(cells.theta[i]), math.radians(cells.phase[i] + 90 * quadrature)
+            for row, column in [(0, 0), (12, 12), (3, 20), (24, 7), (13, 11)]:
+                a, b = row - 12, column - 12
+                u, v = a * math.cos(t) + b * math.sin(t), -a * math.sin(t) + b * math.cos(t)
+                bell = math.exp(-(u * u / sx**2 + v * v / sy**2) / 2) / (2 * math.pi * sx * sy)
+                assert bank[i, row, column].item() == pytest.approx(
+                    bell * math.cos(2 * math.pi * f * u + phase), abs=1e-8
+                )
+
+
+def test_the_nyquist_limit():
+    assert gabor.highest_frequency(image_size=224, visual_degrees=8) == pytest.approx(9.8995, abs=1e-4)
+    gabor.check_frequency(11.3, image_size=64, visual_degrees=2)
+    with pytest.raises(BiorobustError, match=r"sf_max = 11.3: must be at most 5.657 .*32 pixels over 2 degrees"):
+        gabor.check_frequency(11.3, image_size=32, visual_degrees=2)

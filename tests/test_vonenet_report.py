@@ -1,0 +1,241 @@
+"""The VOneNet study's part of the report: claims, tables, figures, section and headline from made-up metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from report_checkout import (
+    ROOT,
+    draw_and_tabulate,
+    judged,
+    ledger_verdicts,
+    only,
+    ready,
+    text,
+    verdicts,
+    write_checkout,
+)
+from test_reporting import Page
+
+from biorobust import params
+from biorobust.files import read_json, write_json
+from biorobust.reporting import claim_file, rules
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.claims import judge
+from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figures.vonenet import FIGURES, draw, inputs
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.render import render
+from biorobust.reporting.requirements import files
+from biorobust.reporting.studies.vonenet import vonenet
+from biorobust.reporting.study import read_params
+from biorobust.reporting.tables.vonenet import tables
+
+EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 8)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    with only("vonenet"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study at the size its claims need, with one seed."""
+    return ready(tmp_path_factory.mktemp("cpu"), study="vonenet", scale="cpu")
+
+
+@pytest.fixture(scope="module")
+def claims(cpu: Path) -> list[Claim]:
+    return claim_file.load(cpu / "reports/claims.yaml")
+
+
+def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
+    path = root / f"reports/metrics/{name}.json"
+    content = read_json(path)
+    change(content)
+    write_json(path, content)
+
+
+def test_every_claim_is_there_and_the_analogue_says_what_it_is(claims: list[Claim]) -> None:
+    assert {claim.id for claim in claims} == {*EXACT, *ANALOGUE}
+    for claim in claims:
+        if claim.id in ANALOGUE:
+            assert "CIFAR-10 analogue" in claim.statement
+            assert "decides nothing about" in claim.note
+            assert claim.source == ("ours",)
+        else:
+            assert "CIFAR" not in claim.statement + claim.note
+            assert claim.source == ("report text",)
+
+
+def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path) -> None:
+    plan: Any = params.load(ROOT / "params.yaml").blocks["vonenet_activations"]
+    metrics = Metrics(cpu / "reports/metrics")
+    for claim in claims:
+        for check in claim.checks:
+            for name in files(check):
+                assert metrics.get(name) is not None, (claim.id, name)
+            assert {name for name, _ in check.requires} >= set(files(check)), (claim.id, check.label)
+            assert check.eps is None or (check.eps in plan.eps and check.eps > 0)
+            for quantity in filter(None, (check.quantity, check.against)):
+                found = metrics.get(f"attack/{quantity.of}") if quantity.attack else None
+                assert found is None or quantity.attack in found["attacks"], claim.id
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_the_analogue_is_judged_at_the_larger_scales(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="vonenet", scale=scale)
+    items = {item.claim.id: item for item in judge(claims, Metrics(root / "reports/metrics"))}
+    assert [items[name].reason for name in ANALOGUE if items[name].verdict == rules.NOT_RUN] == []
+    for name in EXACT:
+        assert items[name].verdict == rules.NOT_RUN
+        assert "BIOROBUST_VONENET_WEIGHTS" in items[name].reason
+
+
+def test_smaller_scales_decide_nothing(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path, study="vonenet", scale="laptop")
+    assert set(verdicts(root).values()) == {rules.NOT_RUN}
+
+
+def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path) -> None:
+    said = verdicts(cpu)
+    assert said["V1a"] == said["V2a"] == rules.PARTLY  # lower with frozen noise, higher with live noise
+    assert said["V3a"] == rules.NOT_REPRODUCED
+    assert said["V4a"] == rules.REPRODUCED
+    assert said["V5a"] == rules.PARTLY  # alike, but not less so for perturbed images
+    assert said["V6a"] == rules.REPRODUCED
+    root = Path(shutil.copytree(cpu, tmp_path / "copy"))
+    for run in ("resnet50", "voneresnet50"):
+        zeros = {"zero_share": 1.0, "zero_share_low": 1.0, "zero_share_high": 1.0}
+        edit(root, f"activations/{run}", lambda content, zeros=zeros: content["per_seed"][0].update(zeros))
+    edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(lower_own_live=1.0))
+    edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(lower_transferred_live=0.95))
+    said = verdicts(root)
+    assert said["V3a"] == said["V2a"] == rules.REPRODUCED
+
+
+def test_an_interval_over_images_can_leave_a_figure_open(cpu: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(cpu, tmp_path / "copy"))
+    across = {"conv2_dip_share": 0.92, "conv2_dip_share_low": 0.85, "conv2_dip_share_high": 0.97}
+    for run in ("resnet50", "voneresnet50"):
+        edit(root, f"activations/{run}", lambda content: content["per_seed"][0].update(across))
+    (v4,) = (item for item in judged(root) if item.claim.id == "V4a")
+    assert v4.verdict == rules.INCONCLUSIVE
+    assert (v4.parts[0].low, v4.parts[0].high, v4.parts[0].interval) == (0.85, 0.97, "images")
+
+
+def test_under_trained_networks_decide_nothing(cpu: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(cpu, tmp_path / "copy"))
+    edit(root, "train/resnet50", lambda content: content["per_seed"][0].update(under_trained=True))
+    assert {verdicts(root)[name] for name in ANALOGUE} == {rules.INCONCLUSIVE}
+
+
+def test_the_page_is_well_formed_and_prints_the_riddle(cpu: Path) -> None:
+    rendered = render(cpu)
+    page = Page(rendered.html)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert page.headers_without_scope == page.tables_without_caption == 0
+    assert len(page.drawings) == len(FIGURES)
+    assert all(len(drawing["aria-label"] or "") > 40 for drawing in page.drawings)
+    plain = text(rendered.html)
+    outcomes = read_json(cpu / "reports/metrics/riddle/resnet50.json")["outcomes"]
+    for outcome in outcomes:
+        assert outcome["hypothesis"] in plain
+        assert outcome["decision"] in plain
+    assert "decides nothing about ImageNet" in plain
+    excluded = sum(outcome["decision"] == "excluded" for outcome in outcomes)
+    assert f"ResNet50: {excluded} of 15 explanations are excluded" in plain
+    assert "which network deviates less is a question of the noise" in plain
+    assert "ResNet50 (ImageNet), no file of official weights" in plain
+    assert set(ledger_verdicts(rendered.summary)) == {*EXACT, *ANALOGUE}
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", rendered.html, flags=re.DOTALL).lower().split()
+
+
+def test_headline_follows_its_claim(cpu: Path, tmp_path: Path) -> None:
+    plain = text(render(cpu).html)
+    assert "zero at none of the layers at which the report found zeros" in plain
+    assert "Of 15 explanations" in plain
+    root = write_checkout(tmp_path, study="vonenet", scale="tiny")
+    small = text(render(root).html)
+    assert "have not been looked for in networks of the size this needs" in small
+    assert "Of 15 explanations" not in small
+
+
+def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
+    root = ready(tmp_path, study="vonenet", change=shutil.rmtree)
+    rendered = render(root)
+    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
+    assert Page(rendered.html).drawings == []
+    assert "No figure has been drawn" in text(rendered.html)
+
+
+def test_drawing_again_gives_the_same_bytes(cpu: Path, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(cpu, tmp_path / "again"))
+    for folder in ("tables", "figures"):
+        shutil.rmtree(again / "reports" / folder)
+    draw_and_tabulate(again)
+    made = [path.relative_to(cpu) for path in (cpu / "reports").rglob("*") if path.is_file()]
+    assert [path for path in made if (cpu / path).read_bytes() != (again / path).read_bytes()] == []
+
+
+def test_figures_and_notebook_are_in_one_order(cpu: Path) -> None:
+    notebook = json.loads((ROOT / "reports/notebooks/vonenet.ipynb").read_text())
+    sources = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
+    shown = re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE)
+    assert shown == list(FIGURES)
+    assert [entry["id"] for entry in read_index(cpu / "reports/figures/vonenet/current")] == list(FIGURES)
+
+
+def test_curves_are_drawn_from_the_rows_they_name(cpu: Path) -> None:
+    data = pd.read_csv(cpu / "reports/figures/vonenet/current/deviations.csv")
+    rows = data[(data["run"] == "resnet50") & (data["panel"] == "No noise")]
+    table = pd.read_csv(cpu / "reports/metrics/activations/resnet50.csv")
+    own = table[(table["noise"] == "none") & (table["shown"] == "own") & (table["kind"] == "conv")]
+    assert rows["value"].tolist() == pytest.approx(own["raw"].tolist(), rel=1e-4)
+    entry = read_index(cpu / "reports/figures/vonenet/current")[0]
+    at_four = own.set_index("layer")["raw"][[4, 12, 25, 44]]
+    assert all(f"{value:.1e} at {layer}" in entry["caption"] for layer, value in at_four.items())
+
+
+def test_a_run_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load((cpu / "params.yaml").read_text())
+    for run in ("voneresnet50", "voneresnet50-uniform"):
+        del content["vonenet_runs"][run]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    study = vonenet(read_params(tmp_path / "params.yaml"))
+    assert study.twins == {
+        "voneresnet50-noiseless": "resnet50",
+        "voneresnet50-untrained": "resnet50-untrained",
+        "imagenet-voneresnet50": "imagenet-resnet50",
+    }
+    metrics = Metrics(tmp_path / "nothing")
+    assert [table.id for table in tables(metrics, study) if not table.id.startswith("vonenet-")] == []
+    assert draw(inputs(metrics=tmp_path / "nothing", params=tmp_path / "params.yaml", claims="")) == []
+
+
+def test_the_graph_names_the_runs_of_params() -> None:
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    content = read_params(ROOT / "params.yaml")
+    runs = [*content["vonenet_runs"], *content["vonenet_imagenet"]]
+    checkpoints = [f"data/checkpoints/{run}" for run in runs]
+    for stage in ("perturb_vonenet", "activations_vonenet"):
+        deps = graph[stage]["deps"]
+        assert [dep for dep in deps if dep.startswith("data/checkpoints/")] == checkpoints
+    attacks = [next(iter(out)) for out in graph["activations_vonenet"]["metrics"]]
+    assert attacks == [f"reports/metrics/attack/{run}.json" for run in runs]
+    modules = {path.name for path in (ROOT / "src/biorobust/vonenet").glob("*.py")}
+    unused = {"__init__.py", "params.py", "calibration.py", "checkpoint.py", "evaluation.py"}
+    named = {dep.rsplit("/", 1)[1] for dep in graph["activations_vonenet"]["deps"] if "biorobust/vonenet/" in dep}
+    assert named == modules - unused

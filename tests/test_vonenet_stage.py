@@ -1,0 +1,277 @@
+"""The stages that give the study its networks: trained here, or taken over from files of weights."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from made_weights import official, torchvision_file
+
+from biorobust import datasets, runs, training, work
+from biorobust.datasets import cifar10, imagenet_samples, store
+from biorobust.datasets.spec import Split, no_images
+from biorobust.errors import BiorobustError
+from biorobust.networks import weights
+from biorobust.vonenet import load_official, noise, v1
+from stages import import_vonenet, train_vonenet
+
+ROOT = Path(__file__).parent.parent
+METRICS = Path("reports/metrics")
+V1 = {"method": "vonenet", "depth": 18, "noise": "neuronal", "filters": "biological", "trained": True}
+RUNS = {
+    "resnet50": {"method": "resnet", "depth": 50, "noise": "none", "filters": "none", "trained": True},
+    "noisy": V1,
+    "silent": V1 | {"noise": "none", "filters": "uniform"},
+    "untrained": V1 | {"trained": False},
+}
+FILES = {"imagenet-resnet50": "resnet", "imagenet-voneresnet50": "vonenet"}
+
+
+def pictures(n, *, side, seed):
+    """n images of noise, each tinted as its class (of ten), so that they can be learned."""
+    labels = np.arange(n) % 10
+    tints = np.random.default_rng(0).integers(0, 200, (10, 1, 1, 3))
+    noisy = np.random.default_rng(seed).integers(0, 56, (n, side, side, 3))
+    return Split((tints[labels] + noisy).astype(np.uint8), labels, {})
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """An empty checkout with data; called with {path in params.yaml: value}, it writes params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BIOROBUST_DEVICE", "cpu")
+    for name in ("BIOROBUST_WORK", "BIOROBUST_KEEP_STATES", weights.VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    samples = pictures(6, side=256, seed=3)
+    for spec, train, test in (
+        (cifar10.SPEC, pictures(64, side=32, seed=1), pictures(40, side=32, seed=2)),
+        (imagenet_samples.SPEC, no_images(imagenet_samples.SHAPE), samples),
+    ):
+        paths = {"npz": Path(f"data/datasets/{spec.name}.npz"), "provenance": METRICS / f"data/{spec.name}.json"}
+        store.write(spec, "bundled", train, test, **paths)
+
+    def configure(**edits):
+        raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+        raw["scale"] = "tiny"
+        raw["scales"]["tiny"]["vonenet_training"] = {"n_train": 64, "width": 2, "epochs": 2, "seeds": 1}
+        raw["vonenet"] |= {"simple_channels": 4, "complex_channels": 4}
+        raw["vonenet_runs"] = RUNS
+        for path, value in edits.items():
+            *parents, last = path.split("/")
+            block = raw
+            for key in parents:
+                block = block[key]
+            block[last] = value
+        Path("params.yaml").write_text(yaml.safe_dump(raw))
+
+    configure()
+    return configure
+
+
+def metrics(run):
+    return json.loads((METRICS / f"train/{run}.json").read_text())
+
+
+def tensors(run):
+    return Path(f"data/checkpoints/{run}/seed0.safetensors").read_bytes()
+
+
+def shown():
+    data = datasets.load("data/datasets/cifar10.npz")
+    return torch.from_numpy(data.test_images).permute(0, 3, 1, 2), torch.from_numpy(data.test_labels)
+
+
+def right(run, mode=None):
+    """How many test images the stored network gets right, the noise drawn as the contract has it."""
+    model, (images, labels) = runs.load(run), shown()
+    drawn = None if v1(model) is None or mode == "none" else torch.Generator().manual_seed(0)
+    with noise(model, mode, generator=drawn):
+        return int((training.predict(model, images, batch_size=128) == labels).sum())
+
+
+def test_the_plain_network_as_a_program(study):
+    for name in ("stages", "src"):
+        Path(name).symlink_to(ROOT / name)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "stages.train_vonenet", "resnet50"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    found = metrics("resnet50")
+    assert (found["run"], found["study"], found["scale"], found["status"]) == ("resnet50", "vonenet", "tiny", "ok")
+    assert found["dataset"]["fidelity"] == "stand-in"
+    model = runs.load("resnet50")
+    assert found["n_parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    expected = {"network": "resnet50", "method": "resnet", "depth": 50, "width": 2, "image_size": 64, "epochs": 2}
+    expected |= {"n_train": 64, "batch_size": 4, "stem": "imagenet", "noise": "none", "trained": True, "n_classes": 10}
+    assert expected.items() <= found["settings"].items()
+    (seed,) = found["per_seed"]
+    assert (seed["correct"], seed["n"], seed["under_noise"]) == (right("resnet50"), 40, None)
+    assert seed["under_trained"] == (seed["accuracy"] <= train_vonenet.TRAINED_ABOVE)
+    curve = pd.read_csv(METRICS / "curves/resnet50.csv")
+    assert curve["epoch"].tolist() == [1, 2]
+    assert curve["test_accuracy"].iloc[-1] == pytest.approx(seed["accuracy"])
+    assert curve["loss"].notna().all()
+    assert Path("reports/run_info/train_vonenet@resnet50.json").exists()
+    assert list(Path("data/work").glob("*")) == []
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights_and_numbers(study, monkeypatch):
+    """With live noise, whose numbers have to go on too."""
+    train_vonenet.main(["noisy"])
+    undisturbed = tensors("noisy"), metrics("noisy")
+    for path in (Path("data/checkpoints/noisy/seed0.safetensors"), METRICS / "train/noisy.json"):
+        path.unlink()
+    save, saved = work.save_state, []
+
+    def save_and_stop(path, state):
+        save(path, state)
+        saved.append(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(work, "save_state", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_vonenet.main(["noisy"])
+    assert not (METRICS / "train/noisy.json").exists()
+    assert len(work.load_state(saved[0])["history"]) == 1
+    train_vonenet.main(["noisy"])
+    assert (tensors("noisy"), metrics("noisy")) == undisturbed
+    assert not saved[0].exists()
+
+
+def test_each_kind_of_noise_is_measured_on_the_same_network(study):
+    for run, other in (("noisy", "none"), ("silent", "neuronal")):
+        train_vonenet.main([run])
+        (seed,) = metrics(run)["per_seed"]
+        own = RUNS[run]["noise"]
+        assert set(seed["under_noise"]) == {"none", "neuronal"}
+        assert seed["under_noise"][own]["correct"] == seed["correct"] == right(run)
+        assert seed["under_noise"][other]["correct"] == right(run, other)
+        assert seed["under_noise"][other]["n"] == 40
+    assert metrics("silent")["settings"]["filters"] == "uniform"
+    banks = [v1(runs.load(run)).kernels for run in ("noisy", "silent")]
+    assert not torch.equal(*banks)
+
+
+def test_an_untrained_network_keeps_its_weights_and_gets_statistics_and_seeds(study):
+    study(**{"scales/tiny/vonenet_training/seeds": 2})
+    train_vonenet.main(["untrained"])
+    found = metrics("untrained")
+    assert found["seeds"] == runs.seeds("untrained") == [0, 1]
+    assert (found["settings"]["epochs"], found["settings"]["trained"]) == (0, False)
+    assert pd.read_csv(METRICS / "curves/untrained.csv")["epoch"].tolist() == [0, 0]
+    config = json.loads(Path("data/checkpoints/untrained/model.json").read_text())["configs"]["1"]
+    torch.manual_seed(1)
+    fresh = runs.new("vonenet", config).state_dict()
+    for name, tensor in runs.load("untrained", seed=1).state_dict().items():
+        statistics = "running" in name or "num_batches" in name
+        assert torch.equal(tensor, fresh[name]) != statistics, name
+
+
+def test_lower_precision_is_a_parameter_of_the_training(study):
+    study(**{"vonenet_training/precision": "bfloat16", "scales/tiny/vonenet_training/epochs": 1})
+    train_vonenet.main(["silent"])
+    lowered = tensors("silent")
+    study(**{"scales/tiny/vonenet_training/epochs": 1})
+    train_vonenet.main(["silent"])
+    assert tensors("silent") != lowered
+    assert all(tensor.dtype != torch.bfloat16 for tensor in runs.load("silent").state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("edits", "run", "message"),
+    [
+        ({}, "resnet", "run 'resnet': unknown; vonenet_runs has "),
+        ({"vonenet_training/image_size": 32}, "noisy", r"sf_max = 11\.3: must be at most 5\.657 cycles per degree"),
+        ({"vonenet/ksize": 65}, "noisy", "ksize = 65: must be at most the image's 64 pixels"),
+        ({"vonenet/simple_channels": 0, "vonenet/complex_channels": 0}, "noisy", "simple_channels = 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_named_and_leaves_nothing(study, edits, run, message):
+    study(**edits)
+    with pytest.raises(BiorobustError, match=message):
+        train_vonenet.main([run])
+    assert not Path("data/checkpoints").exists()
+    assert not (METRICS / "train").exists()
+
+
+@pytest.fixture
+def folder(study, tmp_path):
+    """A folder with made files of both layouts, named in params.yaml; BIOROBUST_WEIGHTS does not name it yet."""
+    made = tmp_path / "weights"
+    made.mkdir()
+    torch.save(official(n_classes=1000), made / "made.pth.tar")
+    names = {"imagenet-resnet50": torchvision_file(made, n_classes=1000).name, "imagenet-voneresnet50": "made.pth.tar"}
+    study(vonenet_imagenet={run: {"method": FILES[run], "file": name} for run, name in names.items()})
+    return made
+
+
+@pytest.mark.parametrize("run", FILES)
+def test_without_its_file_a_network_is_unavailable_and_says_what_to_do(folder, monkeypatch, capsys, run):
+    import_vonenet.main([run])
+    found = metrics(run)
+    assert set(found) == {"run", "study", "scale", "status", "reason", "dataset", "settings"}
+    assert (found["status"], found["dataset"]["name"]) == ("unavailable", "imagenet_samples")
+    file = found["settings"]["file"]
+    assert found["reason"].startswith(f"{file} is not here: put it in a folder, set BIOROBUST_WEIGHTS to that folder")
+    assert capsys.readouterr().err.splitlines() == [f"{run} is unavailable: {found['reason']}"]
+    assert runs.seeds(run) == []
+    with pytest.raises(BiorobustError, match=f"run '{run}' is unavailable: {file} is not here"):
+        runs.load(run)
+    # Nothing of this machine stands in what git tracks.
+    monkeypatch.setenv(weights.VARIABLE, str(folder / "elsewhere"))
+    import_vonenet.main([run])
+    assert str(folder) not in (METRICS / f"train/{run}.json").read_text()
+    assert "is not in the folder of BIOROBUST_WEIGHTS" in metrics(run)["reason"]
+
+
+def test_with_the_files_the_report_s_own_networks_are_there(folder, monkeypatch, capsys):
+    def stale():
+        capsys.readouterr()
+        import_vonenet.main(["--stale"])
+        return capsys.readouterr().out.split()
+
+    assert stale() == []
+    for run in FILES:
+        import_vonenet.main([run])
+    assert stale() == []
+    monkeypatch.setenv(weights.VARIABLE, str(folder))
+    assert stale() == [f"import_vonenet@{run}" for run in FILES]
+    for run in FILES:
+        import_vonenet.main([run])
+    assert stale() == []
+    x = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(5))
+    for run in FILES:
+        found, model = metrics(run), runs.load(run)
+        assert model(x).shape == (2, 1000)
+        assert (found["status"], found["seeds"], found["per_seed"][0]["n"]) == ("ok", [0], 6)
+        assert found["settings"]["file"].startswith(("resnet50-", "made"))
+        assert found["settings"]["sha256"][:8] in found["settings"]["file"] or run.startswith("imagenet-vone")
+        assert found["n_parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert metrics("imagenet-resnet50")["per_seed"][0]["under_noise"] is None
+    assert set(metrics("imagenet-voneresnet50")["per_seed"][0]["under_noise"]) == {"none", "neuronal"}
+    ours, theirs = runs.load("imagenet-voneresnet50"), load_official(folder / "made.pth.tar")
+    assert v1(ours).noise_mode == "neuronal"
+    assert not torch.equal(ours(x), ours(x))
+    with noise(ours, seed=1), noise(theirs, seed=1):
+        assert torch.equal(ours(x), theirs(x))
+
+
+def test_files_of_other_networks_are_named_and_leave_nothing(folder, monkeypatch):
+    monkeypatch.setenv(weights.VARIABLE, str(folder))
+    torch.save(official(n_classes=10), folder / "made.pth.tar")
+    with pytest.raises(BiorobustError, match=r"made\.pth\.tar tells 10 classes apart, imagenet_samples has 1000"):
+        import_vonenet.main(["imagenet-voneresnet50"])
+    (folder / "made.pth.tar").write_bytes(b"half a file")
+    with pytest.raises(BiorobustError, match=r"made\.pth\.tar cannot be read as tensors"):
+        import_vonenet.main(["imagenet-voneresnet50"])
+    with pytest.raises(BiorobustError, match="run 'resnet50': unknown; vonenet_imagenet has imagenet-resnet50"):
+        import_vonenet.main(["resnet50"])
+    assert not Path("data/checkpoints").exists()
+    assert not (METRICS / "train").exists()
