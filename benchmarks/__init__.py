@@ -13,6 +13,7 @@ BENCHMARKS = (
     "hebbian_readout",
     "fgsm_grid",
     "cnnf",
+    "kwta",
     "vonenet",
     "activations",
     "memory",

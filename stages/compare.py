@@ -52,15 +52,28 @@ def main(argv: list[str] | None = None) -> None:
     study = parser.parse_args(argv).study
     settings = params.load()
     module = params.STUDIES[study]
-    compared = getattr(module, "COMPARED", module.NETWORKS)
-    runs = [run for group in compared for run in settings.runs[group]]
+    groups = [[run for group in getattr(module, "COMPARED", module.NETWORKS) for run in settings.runs[group]]]
+    if hasattr(module, "compared"):
+        groups = [[run for run in group if attacked(study, run)] for group in module.compared(settings.runs)]
     predicted = [run for group in getattr(module, "EVALUATED", ()) for run in settings.runs[group]]
     with run_info(f"compare@{study}"):
-        compare(study, runs=runs, predicted=predicted)
+        compare(study, groups=groups, predicted=predicted)
 
 
-def compare(study: str, *, runs: list[str], predicted: Sequence[str] = ()) -> None:
-    """Write the paired counts of every two of `runs`, the earlier one as a; records of other runs are left unread.
+def attacked(study: str, run: str) -> bool:
+    """False for a run whose record holds no images because it was unavailable."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        rows: int = parquet.ParquetFile(RECORDS / study / f"{run}.parquet").metadata.num_rows
+    except (OSError, pyarrow.ArrowException):
+        return True  # missing or damaged: whoever reads it says so
+    return rows > 0
+
+
+def compare(study: str, *, groups: Sequence[Sequence[str]], predicted: Sequence[str] = ()) -> None:
+    """Write the paired counts of every two runs of a group, the earlier one as a; other records are left unread.
 
     predicted: runs that keep their predictions on clean and noisy images beside their attack records. Every two of
     them are compared on these, which are more images than are attacked.
@@ -68,8 +81,9 @@ def compare(study: str, *, runs: list[str], predicted: Sequence[str] = ()) -> No
     import pandas as pd
 
     rows = _paired({run: read_predictions(RECORDS / study / "predictions" / f"{run}.parquet") for run in predicted})
-    attacked = _paired({run: read_correct(RECORDS / study / f"{run}.parquet") for run in runs})
-    rows += [row for row in attacked if not (predicted and row["attack"] == CLEAN)]
+    for runs in groups:
+        found = _paired({run: read_correct(RECORDS / study / f"{run}.parquet") for run in runs})
+        rows += [row for row in found if not (predicted and row["attack"] == CLEAN)]
     columns = ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
     write_csv(COMPARE / f"{study}.csv", pd.DataFrame(rows, columns=columns))
 

@@ -58,7 +58,7 @@ def right(table: pd.DataFrame, seed: int, attack: str, eps: float, index: int) -
 
 
 def test_counts_are_those_of_looking_at_every_image(study: Path) -> None:
-    compare.compare("hebbian", runs=["b", "a", "c"])
+    compare.compare("hebbian", groups=[["b", "a", "c"]])
     table = pd.read_csv("reports/metrics/compare/hebbian.csv", keep_default_na=False)
     assert list(table.columns) == ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
     pairs = table[["a", "b"]].drop_duplicates().to_numpy().tolist()
@@ -76,10 +76,10 @@ def test_counts_are_those_of_looking_at_every_image(study: Path) -> None:
 
 def test_equal_records_give_equal_bytes(study: Path) -> None:
     out = Path("reports/metrics/compare/hebbian.csv")
-    compare.compare("hebbian", runs=["a", "b"])
+    compare.compare("hebbian", groups=[["a", "b"]])
     first = out.read_bytes()
     write_parquet(study / "a.parquet", records(0).sample(frac=1, random_state=9))
-    compare.compare("hebbian", runs=["a", "b"])
+    compare.compare("hebbian", groups=[["a", "b"]])
     assert out.read_bytes() == first
 
 
@@ -98,7 +98,7 @@ def test_equal_records_give_equal_bytes(study: Path) -> None:
 def test_records_that_do_not_fit_stop_with_one_line(study: Path, spoil, message: str) -> None:  # type: ignore[no-untyped-def]
     write_parquet(study / "b.parquet", spoil(records(1)))
     with pytest.raises(BiorobustError) as error:
-        compare.compare("hebbian", runs=["a", "b"])
+        compare.compare("hebbian", groups=[["a", "b"]])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not Path("reports").exists()
@@ -106,9 +106,9 @@ def test_records_that_do_not_fit_stop_with_one_line(study: Path, spoil, message:
 
 def test_a_missing_or_damaged_record_stops_with_one_line(study: Path) -> None:
     with pytest.raises(BiorobustError, match=r"d\.parquet is missing"):
-        compare.compare("hebbian", runs=["a", "d"])
+        compare.compare("hebbian", groups=[["a", "d"]])
     with pytest.raises(BiorobustError, match=r"removed\.parquet is no attack record"):
-        compare.compare("hebbian", runs=["a", "removed"])
+        compare.compare("hebbian", groups=[["a", "removed"]])
     assert not Path("reports").exists()
 
 

@@ -81,6 +81,8 @@ def test_every_stage_of_the_graph_is_a_program():
         ("attack", "conv", ("known are report-uniform",)),
         ("train_vonenet", "resnet", ("vonenet_runs has resnet50, voneresnet50",)),
         ("import_vonenet", "resnet50", ("vonenet_imagenet has imagenet-resnet50",)),
+        ("train_kwta", "scratch", ("kwta_runs has scratch-relu",)),
+        ("attack_kwta", "scratch", ("kwta_runs has scratch-relu",)),
         ("hebbian_pretrain", "uniform", ("data/datasets/mnist.npz", "download")),
     ],
 )
@@ -144,6 +146,8 @@ PLUMBING = {
     "src/biorobust/files.py",
     "src/biorobust/hebbian/__init__.py",
     "src/biorobust/hebbian/params.py",
+    "src/biorobust/kwta/__init__.py",
+    "src/biorobust/kwta/params.py",
     "src/biorobust/params.py",
     "src/biorobust/schema.py",
     "src/biorobust/vonenet/__init__.py",

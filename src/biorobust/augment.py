@@ -1,4 +1,4 @@
-"""Random changes of whole minibatches of training images, where the images are; numbers from torch's generator."""
+"""Augmentation of whole minibatches on their device: every image gets a crop and a flip of its own."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def crop_and_flip(images: Tensor, *, padding: int) -> Tensor:
-    """Each image (B, C, H, W) shifted by up to `padding` pixels with zeros moving in, and mirrored half of the time."""
+def crop_and_flip(images: Tensor, *, padding: int, flip: bool = True) -> Tensor:
+    """Images (B, C, H, W) of any dtype, each shifted by up to `padding` pixels and mirrored half of the time.
+
+    Draws from torch's global generator on the CPU, so that a resumed training, and another device, sees the same.
+    padding: pixels, 0 for no shift; zeros move in. flip: whether images are mirrored.
+    """
+    if not padding and not flip:
+        return images
     b, _, height, width = images.shape
-    device = images.device
-    top, left = torch.randint(0, 2 * padding + 1, (2, b, 1, 1), device=device)
-    mirrored = torch.rand(b, 1, 1, device=device) < 0.5
-    column = torch.arange(width, device=device)
-    rows = top + torch.arange(height, device=device)[:, None]
-    columns = left + torch.where(mirrored, width - 1 - column, column)
+    top, left = torch.randint(0, 2 * padding + 1, (2, b, 1, 1)).to(images.device)
+    rows = top + torch.arange(height, device=images.device)[:, None]
+    columns = torch.arange(width, device=images.device).expand(b, 1, width)
+    if flip:
+        mirrored = (torch.rand(b, 1, 1) < 0.5).to(images.device)
+        columns = torch.where(mirrored, columns.flip(2), columns)
     padded = functional.pad(images, (padding,) * 4)
-    return padded[torch.arange(b, device=device)[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
+    each = torch.arange(b, device=images.device)[:, None, None]
+    return padded[each, :, rows, left + columns].permute(0, 3, 1, 2)

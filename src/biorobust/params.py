@@ -19,6 +19,7 @@ import yaml
 from biorobust.cnnf import params as cnnf
 from biorobust.errors import ParamsError
 from biorobust.hebbian import params as hebbian
+from biorobust.kwta import params as kwta
 from biorobust.schema import build, count, one_of, unknown
 from biorobust.vonenet import params as vonenet
 
@@ -27,7 +28,7 @@ T = TypeVar("T")
 PARAMS_FILE = Path("params.yaml")
 SCALES = ("tiny", "laptop", "cpu", "gpu", "paper")
 SOURCES = ("auto", "official", "mirror", "bundled")
-STUDIES = {"hebbian": hebbian, "cnnf": cnnf, "vonenet": vonenet}
+STUDIES = {"hebbian": hebbian, "cnnf": cnnf, "kwta": kwta, "vonenet": vonenet}
 RUN_NAME = re.compile(r"[a-z0-9-]+")
 # A run's name is also the name of files: these would overlap with those of other stages.
 RESERVED = re.compile(r"(attack|weights|adversarial|steps|noise|reconstructions)-.*")

@@ -78,6 +78,10 @@ def per_seed(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"seeds": [entry["seed"] for entry in entries], "per_seed": list(entries)}
 
 
-def write_curves(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write `reports/metrics/curves/<name>.csv`, one row per seed and epoch (or attack and epsilon)."""
-    write_csv(METRICS / "curves" / f"{name}.csv", pd.DataFrame(list(rows)))
+def write_curves(name: str, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | None = None) -> None:
+    """Write `reports/metrics/curves/<name>.csv`, one row per seed and epoch (or attack and epsilon).
+
+    columns: by default those of the rows; named by who may have no rows.
+    """
+    table = pd.DataFrame(list(rows), columns=None if columns is None else list(columns))
+    write_csv(METRICS / "curves" / f"{name}.csv", table)

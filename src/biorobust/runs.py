@@ -26,6 +26,7 @@ ARCHITECTURES = {
     "cnnf-two-block": ("biorobust.cnnf.network", "build_two_block"),
     "cnnf-original": ("biorobust.cnnf.network", "build_original"),
     "vonenet": ("biorobust.vonenet.models", "build"),
+    "kwta-network": ("biorobust.kwta.networks", "build"),
 }
 
 

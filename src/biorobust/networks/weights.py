@@ -1,15 +1,19 @@
-"""Files of weights that others trained, in the folder that BIOROBUST_WEIGHTS names. Nothing is downloaded."""
+"""Files of weights that others trained: in the folder of BIOROBUST_WEIGHTS, or downloaded where asked for."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import urllib.request
 from pathlib import Path
 
 from biorobust.errors import BiorobustError
-from biorobust.files import sha256
+from biorobust.files import atomic, sha256
 
 VARIABLE = "BIOROBUST_WEIGHTS"
+DOWNLOADS = Path("data/weights")
+TIMEOUT = 10  # seconds without an answer
 HASHED = re.compile(r".+-([0-9a-f]{8,64})\.pth")  # torchvision's names end with the first digits of the SHA-256
 
 
@@ -17,23 +21,43 @@ class Unavailable(BiorobustError):
     """A file that is not here; the message says what to do, and names no folder of this machine."""
 
 
-def find(name: str) -> Path:
-    """The file `name` in the weights folder.
+def find(name: str, *, address: str | None = None) -> Path:
+    """The file `name` in the weights folder; without such a folder, downloaded from `address` if there is one.
 
-    Raises Unavailable when there is none, BiorobustError for one whose SHA-256 is not the one in its name.
+    Raises Unavailable when it cannot be had, BiorobustError for one whose SHA-256 is not the one in its name.
     """
-    folder = os.environ.get(VARIABLE)
-    if not folder:
+    if folder := os.environ.get(VARIABLE):
+        path = Path(folder).expanduser() / name
+        if not path.is_file():
+            raise Unavailable(f"{name} is not in the folder of {VARIABLE}: put it there and run `make repro` again")
+    elif address:
+        path = DOWNLOADS / name
+        if not path.is_file():
+            _download(address, path)
+    else:
         raise Unavailable(
             f"{name} is not here: put it in a folder, set {VARIABLE} to that folder and run `make repro` again"
         )
-    path = Path(folder).expanduser() / name
-    if not path.is_file():
-        raise Unavailable(f"{name} is not in the folder of {VARIABLE}: put it there and run `make repro` again")
     named = HASHED.fullmatch(name)
     if named and not sha256(path).startswith(named[1]):
         raise BiorobustError(f"{path}: its SHA-256 does not begin with {named[1]}: get the file again")
     return path
+
+
+def _download(address: str, path: Path) -> None:
+    try:
+        with (
+            urllib.request.urlopen(address, timeout=TIMEOUT) as answer,
+            atomic(path) as part,
+            open(part, "wb") as stream,
+        ):
+            shutil.copyfileobj(answer, stream)
+    except OSError as error:  # urllib's own errors among them
+        why = str(getattr(error, "reason", error)).splitlines()[0]
+        raise Unavailable(
+            f"{path.name} cannot be downloaded ({why}): put it in a folder, "
+            f"set {VARIABLE} to that folder and run `make repro` again"
+        ) from None
 
 
 def here(name: str) -> bool:

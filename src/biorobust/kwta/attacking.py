@@ -1,0 +1,200 @@
+"""Every attack of the study on one trained seed: two threat models, records per image, resumable attack by attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from biorobust import attacks, work
+from biorobust.attacks import at_resized, deepfool, gradient, losses, pgd, records, registry, runner, scoring
+from biorobust.kwta import networks, operator, probes, reencode, selection
+from biorobust.kwta.params import Attacks, Probe
+from biorobust.networks import alexnet, pixels, resnet
+from biorobust.training import as_float
+
+RESIZED = "-resized"
+IMAGE_WORST_CASE = f"{records.WORST_CASE}-image"
+N_SCALE = 512  # test images over which the spread of the logits is taken
+# What a record depends on besides settings, data and weights.
+CODE = (
+    *(attacks, registry, runner, records, scoring, losses, gradient, pgd, deepfool),
+    *(networks, operator, selection, probes, reencode, alexnet, pixels, resnet),
+)
+
+
+@dataclass(frozen=True)
+class Victim:
+    """One trained seed and what it is attacked on. `key` holds everything its records depend on, weights included.
+
+    images: float (n, 3, H, W) in [0, 1], the first of the evaluation list; index: (n,) their places in the test split.
+    """
+
+    name: str
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+    index: np.ndarray
+    eps: float
+    seed: int
+    key: Mapping[str, Any]
+
+    @property
+    def batch_size(self) -> int:
+        """Small on a CPU: DeepFool goes on until the last image of a minibatch is fooled."""
+        return 500 if self.images.is_cuda else 64
+
+    def state(self, what: str) -> Path:
+        """Where a finished part of the work lies."""
+        key = {**self.key, "seed": self.seed, "eps": self.eps, "index": self.index.tolist(), "what": what}
+        return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=CODE)
+
+
+def attack(victim: Victim, plan: Attacks) -> tuple[pd.DataFrame, list[Path]]:
+    """Rows as `attacks.run` gives them, attacks on the resized tensor under `<attack>-resized`, and the states' files.
+
+    `index` is the place in the test split.
+    """
+    tables, states = [], []
+    for names, suffix in ((plan.attacks, ""), (plan.resized_attacks, RESIZED)):
+        for group in _shared_iterates(names):
+            table, state = _resumed(victim, group, suffix)
+            tables.append(table)
+            states.append(state)
+    return pd.concat(tables, ignore_index=True), states
+
+
+def single(victim: Victim, name: str) -> tuple[pd.DataFrame, Path]:
+    """The rows of one attack on the images, and its state's file."""
+    return _resumed(victim, [name], "")
+
+
+def _resumed(victim: Victim, names: list[str], suffix: str) -> tuple[pd.DataFrame, Path]:
+    state = victim.state("+".join(names) + suffix)
+    saved = work.load_state(state)
+    if saved is None:
+        model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
+        table = attacks.run(
+            model, images, victim.labels, names, eps=[victim.eps], seed=victim.seed, batch_size=victim.batch_size
+        )
+        saved = _plain(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
+        work.save_state(state, saved)
+    return _frame(saved), state
+
+
+def _shared_iterates(names: Sequence[str]) -> list[list[str]]:
+    """Attacks grouped by whose iterates they read: last and best iterate come from one pass."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(registry.iterates(name), []).append(name)
+    return list(groups.values())
+
+
+def _plain(table: pd.DataFrame) -> dict[str, Any]:
+    """A table as what a state file may hold: tensors, and text as lists."""
+    return {
+        str(name): column.tolist() if name == "attack" else torch.tensor(column.to_numpy())
+        for name, column in table.items()
+    }
+
+
+def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            name: values.numpy() if isinstance(values, Tensor) else np.array(values, dtype=object)
+            for name, values in columns.items()
+        }
+    )
+
+
+def counts(table: pd.DataFrame, *, eps: float) -> dict[str, dict[str, Any]]:
+    """Per attack and for both worst cases the counts of one seed (`records.counts`)."""
+    found = records.counts(table, eps=(eps,))
+    image = records.counts(table[~table["attack"].str.endswith(RESIZED)], eps=(eps,))
+    return {**found, IMAGE_WORST_CASE: image[records.WORST_CASE]}
+
+
+def about(name: str) -> str:
+    """One line on an attack under the names used here."""
+    if name == IMAGE_WORST_CASE:
+        return "per image, the worst of all attacks on the 32-pixel image"
+    where = "the resized tensor" if name.endswith(RESIZED) else "the 32-pixel image"
+    text = attacks.about(name.removesuffix(RESIZED))
+    return text if name == records.WORST_CASE else f"{text}; on {where}"
+
+
+def reencoded(
+    victim: Victim, plan: Attacks, table: pd.DataFrame, *, test_images: Tensor, test_labels: Tensor
+) -> tuple[dict[str, Any], Path]:
+    """What saving the test images as JPEG once more changes, in images that are right: clean and under an attack.
+
+    table: the victim's records, with the attack on the images as they are. test_images: uint8 (N, 3, H, W), for clean
+    accuracy; attacked are the victim's own images.
+    """
+    state = victim.state(f"reencoded-{plan.jpeg_quality}-{plan.reencoded_attack}-{len(test_labels)}")
+    saved = work.load_state(state)
+    if saved is None:
+        again = reencode.jpeg(test_images, quality=plan.jpeg_quality)
+        before, after = (
+            _right(victim.model, images, test_labels, batch_size=victim.batch_size) for images in (test_images, again)
+        )
+        own = reencode.jpeg((victim.images * 255).round().to(torch.uint8), quality=plan.jpeg_quality)
+        attacked = attacks.run(
+            victim.model,
+            as_float(own),
+            victim.labels,
+            [plan.reencoded_attack],
+            eps=[victim.eps],
+            seed=victim.seed,
+            batch_size=victim.batch_size,
+        )
+        known = table[table["attack"] == plan.reencoded_attack].set_index("index").loc[victim.index]
+        robust = ~known["broken"].to_numpy(dtype=bool), ~attacked["broken"].to_numpy(dtype=bool)
+        saved = {"clean": _paired(before.cpu().numpy(), after.cpu().numpy()), "robust": _paired(*robust)}
+        work.save_state(state, saved)
+    return {"seed": victim.seed, **saved}, state
+
+
+@torch.no_grad()
+def _right(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int) -> Tensor:
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    return torch.cat([model(as_float(x)).argmax(dim=1) == y for x, y in parts])
+
+
+def _paired(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
+    return {
+        "n": len(before),
+        "before": int(before.sum()),
+        "after": int(after.sum()),
+        "both": int((before & after).sum()),
+    }
+
+
+def probe(victim: Victim, plan: Probe, *, n_lines: int) -> tuple[dict[str, Any], list[dict[str, Any]], Path]:
+    """Discontinuity along random lines through the first images: of the model, and of its weights with other gammas."""
+    state = victim.state(f"probe-{plan.length}-{plan.n_points}-{n_lines}-{plan.gammas}")
+    saved = work.load_state(state)
+    if saved is None:
+        lines = probes.random_lines(victim.images[:n_lines], length=plan.length, seed=victim.seed)
+
+        def measured() -> dict[str, Any]:
+            scale = probes.output_scale(victim.model, victim.images[:N_SCALE])
+            return probes.discontinuity(victim.model, lines, n_points=plan.n_points, scale=scale)
+
+        saved = {"own": measured(), "by_gamma": []}
+        own = {module.gamma for module in victim.model.modules() if isinstance(module, operator.KWTA)}
+        for gamma in plan.gammas if own else ():
+            operator.set_gamma(victim.model, gamma)
+            right = scoring.predict(victim.model, victim.images[:n_lines]) == victim.labels[:n_lines]
+            saved["by_gamma"].append({"gamma": gamma, "accuracy": right.double().mean().item(), **measured()})
+        for gamma in own:
+            operator.set_gamma(victim.model, gamma)
+        work.save_state(state, saved)
+    by_gamma = [{"seed": victim.seed, **row} for row in saved["by_gamma"]]
+    return {"seed": victim.seed, **saved["own"]}, by_gamma, state

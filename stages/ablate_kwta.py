@@ -1,0 +1,137 @@
+"""Train and attack every ablation of the k-WTA study, one changed setting each: `python -m stages.ablate_kwta`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biorobust import params
+from biorobust.devices import pick
+from biorobust.files import sha256, write_csv, write_json
+from biorobust.kwta.params import Ablation, AblationRun, AblationSize, Attacks, Incremental
+from stages.common import run_info, stage_main
+
+if TYPE_CHECKING:
+    from biorobust.kwta.training import Trained
+    from biorobust.tensors import Tensors
+
+METRICS = Path("reports/metrics/ablations")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="this entry of kwta_ablations only, writing nothing but its states")
+    only = parser.parse_args(argv).only
+    settings = params.load()
+    if only is not None:
+        ablate(only, settings=settings, write=False)
+        return
+    from biorobust import work
+
+    with run_info("ablate_kwta"):
+        states: list[Path] = []
+        for name in settings.runs["kwta_ablations"]:
+            states += ablate(name, settings=settings)
+        work.finish(states)
+
+
+def ablate(name: str, *, settings: params.Params, write: bool = True) -> list[Path]:
+    """Train and attack the seeds of one ablation and write its metrics; returns the files its states lie in."""
+    import pandas as pd
+    import torch
+
+    from biorobust import datasets, results
+    from biorobust.analysis.intervals import wilson
+    from biorobust.kwta import recipe as recipes
+    from biorobust.kwta import training
+    from biorobust.networks.weights import Unavailable
+    from biorobust.tensors import as_tensors
+
+    run = settings.run("kwta_ablations", name, AblationRun)
+    size = settings.size("kwta_ablation", AblationSize)
+    plan = settings.block("kwta_incremental", Incremental)
+    device = pick()
+    recipe, baseline = recipes.of_ablation(settings, run)
+    dataset = datasets.load(f"data/datasets/{run.dataset}.npz")
+    data = as_tensors(dataset, n_train=recipe.n_train, device=device)
+    tested = torch.from_numpy(dataset.evaluation[: size.n_test].copy()).to(device)
+    data = replace(data, test_images=data.test_images[tested], test_labels=data.test_labels[tested])
+    watched = torch.arange(min(training.N_WATCHED, len(tested)), device=device)
+    recipe = training.fitted_recipe(recipe, data)
+    digest = results.dataset_entry(run.dataset)["sha256"]
+    trained, robust, states = [], [], []
+    unavailable = None
+    for seed in range(settings.seed, settings.seed + min(run.seeds, size.seeds)):
+        states.append(training.state_path(name, recipe, seed=seed, plan=plan, data_sha256=digest, device=device))
+        try:
+            trained.append(training.train(name, recipe, data, watched=watched, seed=seed, plan=plan, state=states[-1]))
+        except Unavailable as error:
+            unavailable = str(error)
+            break
+        key = {"training": sha256(states[-1]), "device": device}
+        robust.append(under_attack(name, trained[-1], data, settings=settings, key=key))
+        states.append(robust[-1].pop("state"))
+    if not write:
+        return states
+    entries = [one.entry for one in trained]
+    broken = sum(entry["collapsed"] or entry["diverged"] for entry in entries)
+    head = {
+        "run": name,
+        "study": "kwta",
+        "scale": settings.scale,
+        "status": "ok" if unavailable is None else "unavailable",
+    }
+    body: dict[str, Any] = {
+        "dataset": results.dataset_entry(run.dataset),
+        "settings": asdict(recipe) | {"recipe": run.recipe, "n_test": len(tested), "n_images": size.n_images},
+        "question": run.question,
+        "changed": {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]},
+    }
+    outcome: dict[str, Any] = {"reason": unavailable}
+    if unavailable is None:
+        outcome = {
+            "accuracy": results.over_seeds(entries),
+            "collapses": {"collapsed": broken, "n_seeds": len(entries), "wilson": wilson(broken, len(entries))},
+            "n_steps": training.n_steps(recipe),
+            **results.per_seed(entries),
+            "robust": {
+                "attack": settings.block("kwta_ablation", Ablation).attack,
+                "eps": settings.block("kwta_attack", Attacks).eps(run.dataset),
+                "per_seed": robust,
+            },
+        }
+    write_json(METRICS / f"{name}.json", head | body | outcome)
+    curve = pd.DataFrame([row for one in trained for row in one.curve], columns=list(training.CURVE_COLUMNS))
+    write_csv(METRICS / f"{name}.csv", curve)
+    return states
+
+
+def under_attack(
+    name: str, trained: Trained, data: Tensors, *, settings: params.Params, key: dict[str, Any]
+) -> dict[str, Any]:
+    """How many of the first test images one seed still gets right under the ablations' attack."""
+    import numpy as np
+
+    from biorobust.kwta import attacking
+    from biorobust.training import as_float
+
+    plan, attack = settings.block("kwta_attack", Attacks), settings.block("kwta_ablation", Ablation).attack
+    n = min(settings.size("kwta_ablation", AblationSize).n_images, len(data.test_labels))
+    victim = attacking.Victim(
+        name=name,
+        model=trained.model.eval().requires_grad_(False),
+        images=as_float(data.test_images[:n]),
+        labels=data.test_labels[:n],
+        index=np.arange(n),
+        eps=plan.eps(trained.dataset),
+        seed=trained.entry["seed"],
+        key=key,
+    )
+    table, state = attacking.single(victim, attack)
+    return {"seed": victim.seed, "n": len(table), "correct": int((~table["broken"]).sum()), "state": state}
+
+
+if __name__ == "__main__":
+    stage_main(main)

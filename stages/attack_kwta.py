@@ -1,0 +1,155 @@
+"""Attack the four cells of a k-WTA run in both threat models: `python -m stages.attack_kwta scratch-kwta`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from biorobust import params
+from biorobust.devices import pick
+from biorobust.files import read_json, sha256, write_parquet
+from biorobust.kwta.params import (
+    DATASETS,
+    NETWORKS_OF_THE_REPORT,
+    AttackedSize,
+    Attacks,
+    Probe,
+    ProbeSize,
+    Run,
+    cell_name,
+)
+from stages.common import run_info, stage_main
+
+RECORDS = Path("data/attacks/kwta")
+REENCODED = ("cifar10",)  # the data set whose mirror holds JPEG files
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", help="an entry of kwta_runs in params.yaml")
+    parser.add_argument("--cell", help="attack this one only, and write nothing but its state, for the stage to find")
+    arguments = parser.parse_args(argv)
+    settings = params.load()
+    settings.run("kwta_runs", arguments.run, Run)
+    cells = {
+        cell_name(network, dataset, arguments.run): dataset
+        for network in NETWORKS_OF_THE_REPORT
+        for dataset in DATASETS
+    }
+    if arguments.cell is not None:
+        if arguments.cell not in cells:
+            raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.run} has {', '.join(cells)}")
+        attack(arguments.cell, dataset_name=cells[arguments.cell], settings=settings, write=False)
+        return
+    from biorobust import work
+
+    with run_info(f"attack_kwta@{arguments.run}"):
+        states: list[Path] = []
+        for name, dataset in cells.items():
+            with run_info(f"attack_kwta@{name}"):
+                states += attack(name, dataset_name=dataset, settings=settings)
+        work.finish(states)
+
+
+def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool = True) -> list[Path]:
+    """Attack every seed of a cell, probe it, and write its record and metrics; returns the files its states lie in."""
+    import pandas as pd
+    import torch
+    from tqdm import tqdm
+
+    from biorobust import datasets, results, runs
+    from biorobust.attacks.records import COLUMNS
+    from biorobust.kwta import attacking
+    from biorobust.tensors import as_tensors
+    from biorobust.training import as_float
+
+    plan, probe = settings.block("kwta_attack", Attacks), settings.block("kwta_probe", Probe)
+    lines = settings.size("kwta_probe", ProbeSize).n_lines
+    trained = read_json(results.METRICS / f"train/{name}.json")
+    eps = plan.eps(dataset_name)
+    size = settings.size("kwta_attack", AttackedSize)
+    shown = trained["settings"] | {
+        "n_images": size.n_images,
+        "n_reencoded": size.n_reencoded,
+        "attacks": list(plan.attacks),
+        "resized_attacks": list(plan.resized_attacks),
+        "eps": eps,
+    }
+    if trained["status"] != "ok":
+        if write:
+            write_parquet(RECORDS / f"{name}.parquet", pd.DataFrame(columns=[*COLUMNS, "seed"]))
+            _write(name, settings, dataset_name, shown, {"status": "unavailable", "reason": trained["reason"]})
+        return []
+    device = pick()
+    dataset = datasets.load(f"data/datasets/{dataset_name}.npz")
+    data = as_tensors(dataset, n_train=1, device=device)
+    index = dataset.evaluation[: size.n_images]
+    chosen = torch.from_numpy(index.copy()).to(device)
+    again_at = torch.from_numpy(dataset.evaluation[: size.n_reencoded].copy()).to(device)
+    tables, summaries, again, own, by_gamma, states = [], {}, [], [], [], []
+    for seed in tqdm(runs.seeds(name), desc=f"attacks on {name}", unit="seed", disable=None):
+        victim = attacking.Victim(
+            name=name,
+            model=runs.load(name, seed=seed, device=device),
+            images=as_float(data.test_images[chosen]),
+            labels=data.test_labels[chosen],
+            index=index,
+            eps=eps,
+            seed=seed,
+            key={
+                "weights": sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors"),
+                "model": read_json(runs.CHECKPOINTS / name / "model.json"),
+                "data": trained["dataset"]["sha256"],
+                "device": device,
+            },
+        )
+        table, done = attacking.attack(victim, plan)
+        states += done
+        tables.append(table.assign(seed=seed))
+        summaries[seed] = attacking.counts(table, eps=eps)
+        if dataset_name in REENCODED:
+            row, state = attacking.reencoded(
+                victim, plan, table, test_images=data.test_images[again_at], test_labels=data.test_labels[again_at]
+            )
+            again.append(row)
+            states.append(state)
+        row, others, state = attacking.probe(victim, probe, n_lines=lines)
+        own.append(row)
+        by_gamma += others
+        states.append(state)
+    if not write:
+        return states
+    write_parquet(RECORDS / f"{name}.parquet", pd.concat(tables, ignore_index=True))
+    reencoded = {"quality": plan.jpeg_quality, "attack": plan.reencoded_attack, "per_seed": again} if again else None
+    discontinuity = asdict(probe) | {"n_lines": min(lines, len(index)), "per_seed": own, "by_gamma": by_gamma}
+    found = {
+        "eps": [eps],
+        "n_images": len(index),
+        "attacks": {
+            key: {
+                "about": attacking.about(key),
+                "per_seed": [{"seed": seed, **summaries[seed][key]} for seed in summaries],
+            }
+            for key in next(iter(summaries.values()))
+        },
+        "seeds": list(summaries),
+        "reencoded": reencoded,
+        "discontinuity": discontinuity,
+    }
+    _write(name, settings, dataset_name, shown | {"n_images": len(index)}, found)
+    return states
+
+
+def _write(
+    name: str, settings: params.Params, dataset: str, shown: Mapping[str, Any], found: Mapping[str, Any]
+) -> None:
+    from biorobust import results
+
+    results.write_run("attack", name, study="kwta", scale=settings.scale, dataset=dataset, settings=shown, **found)
+
+
+if __name__ == "__main__":
+    stage_main(main)

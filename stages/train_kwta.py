@@ -1,0 +1,107 @@
+"""Train the four cells of a k-WTA run, one network on one data set each: `python -m stages.train_kwta scratch-kwta`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from biorobust import params
+from biorobust.devices import pick
+from biorobust.errors import BiorobustError
+from biorobust.kwta.params import DATASETS, NETWORKS_OF_THE_REPORT, Run, TrainingSize, cell_name
+from stages.common import run_info, stage_main
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", help="an entry of kwta_runs in params.yaml")
+    parser.add_argument("--cell", help="train this one only, and write nothing but its state, for the stage to find")
+    arguments = parser.parse_args(argv)
+    settings = params.load()
+    run = settings.run("kwta_runs", arguments.run, Run)
+    cells = {
+        cell_name(network, dataset, arguments.run): (network, dataset)
+        for network in NETWORKS_OF_THE_REPORT
+        for dataset in DATASETS
+    }
+    if arguments.cell is not None:
+        if arguments.cell not in cells:
+            raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.run} has {', '.join(cells)}")
+        train(arguments.cell, settings=settings, run=run, place=cells[arguments.cell], write=False)
+        return
+    with run_info(f"train_kwta@{arguments.run}"):
+        train_all(cells, settings=settings, run=run)
+
+
+def train_all(cells: dict[str, tuple[str, str]], *, settings: params.Params, run: Run) -> None:
+    """Train every cell. One that fails is named at the end; what the others have done is kept for the next start."""
+    from biorobust import work
+
+    states: list[Path] = []
+    failed = {}
+    for name, place in cells.items():
+        try:
+            with run_info(f"train_kwta@{name}"):
+                states += train(name, settings=settings, run=run, place=place)
+        except (BiorobustError, RuntimeError) as error:
+            failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            print(f"{name} failed, going on with the next: {failed[name]}", file=sys.stderr)
+    if failed:
+        first, reason = next(iter(failed.items()))
+        raise BiorobustError(f"{len(failed)} of {len(cells)} cells failed, {first} with {reason}")
+    work.finish(states)
+
+
+def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str], write: bool = True) -> list[Path]:
+    """Train a cell's seeds and write its checkpoints, metrics and curves; returns the files its states lie in."""
+    import torch
+
+    from biorobust import datasets, results
+    from biorobust.kwta import recipe as recipes
+    from biorobust.kwta import training
+    from biorobust.networks.weights import Unavailable
+    from biorobust.tensors import as_tensors
+
+    network, dataset = place
+    device = pick()
+    recipe = recipes.of_cell(settings, run, network=network, dataset=dataset)
+    stored = datasets.load(f"data/datasets/{dataset}.npz")
+    data = as_tensors(stored, n_train=recipe.n_train, device=device)
+    watched = torch.from_numpy(stored.evaluation[: training.N_WATCHED].copy()).to(device)
+    recipe = training.fitted_recipe(recipe, data)
+    sha256 = results.dataset_entry(dataset)["sha256"]
+    trained, states = [], []
+    unavailable = None
+    for seed in range(settings.seed, settings.seed + settings.size("kwta_training", TrainingSize).seeds):
+        states.append(training.state_path(name, recipe, seed=seed, data_sha256=sha256, device=device))
+        try:
+            trained.append(training.train(name, recipe, data, watched=watched, seed=seed, state=states[-1]))
+        except Unavailable as error:
+            unavailable = str(error)
+            print(f"{name} is unavailable: {unavailable}", file=sys.stderr)
+            break
+    if not write:
+        return states
+    entries = [one.entry for one in trained]
+    training.save(name, {one.entry["seed"]: one.model for one in trained}, recipe, n_classes=data.n_classes)
+    results.write_curves(name, [row for one in trained for row in one.curve], columns=training.CURVE_COLUMNS)
+    outcome = (
+        {"status": "unavailable", "reason": unavailable}
+        if unavailable is not None
+        else {
+            "accuracy": results.over_seeds(entries),
+            "n_steps": training.n_steps(recipe),
+            "n_parameters": sum(parameter.numel() for parameter in trained[0].model.parameters()),
+            **results.per_seed(entries),
+        }
+    )
+    results.write_run(
+        "train", name, study="kwta", scale=settings.scale, dataset=dataset, settings=asdict(recipe), **outcome
+    )
+    return states
+
+
+if __name__ == "__main__":
+    stage_main(main)

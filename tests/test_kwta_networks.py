@@ -1,0 +1,205 @@
+"""The study's networks: torchvision's numbers and names at full width, who is replaced, heads, ImageNet weights."""
+
+import hashlib
+from functools import partial
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.testing import assert_close
+
+from biorobust.errors import BiorobustError
+from biorobust.kwta import networks, probes, weights
+from biorobust.kwta.operator import KWTA, replace_relu
+from biorobust.networks.alexnet import AlexNet
+from biorobust.networks.resnet import ResNet
+from biorobust.networks.weights import VARIABLE, Unavailable, find
+
+TORCHVISION = {"resnet18": torchvision.models.resnet18, "alexnet": torchvision.models.alexnet}
+NARROW = 4
+TINY = {
+    "network": "resnet18",
+    "n_classes": 10,
+    "logits": 10,
+    "width": NARROW,
+    "image_size": 64,
+    "normalise": False,
+    "gamma": None,
+    "stem": "kwta",
+}
+
+
+def images(n=3, side=32, seed=0):
+    return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    return networks.build(TINY | changes).eval()
+
+
+@pytest.mark.parametrize("network", TORCHVISION)
+@pytest.mark.parametrize("gamma", [None, 0.2])
+def test_full_width_is_torchvisions_network_with_the_same_weights(network, gamma):
+    torch.manual_seed(1)
+    theirs = TORCHVISION[network](weights=None, num_classes=10).eval()
+    ours = build(network=network, width=64, gamma=gamma)
+    ours.body.load_state_dict(theirs.state_dict())
+    assert list(ours.body.state_dict()) == list(theirs.state_dict())
+    if gamma is not None:
+        replace_relu(theirs, gamma, stem="kwta")
+    x = images(2)
+    resized = nn.functional.interpolate(x, 64, mode="bilinear")
+    # A winner on the threshold may lose it by rounding, which is done in another order in another memory format.
+    assert_close(ours(x), theirs(resized), rtol=1e-4, atol=1e-4 if gamma is None else 1e-2)
+
+
+def test_fresh_weights_are_distributed_as_torchvisions():
+    for ours, theirs in ((ResNet(18, n_classes=10), TORCHVISION["resnet18"](num_classes=10)), (AlexNet(), None)):
+        other = theirs or TORCHVISION["alexnet"]()
+        for (name, mine), his in zip(ours.state_dict().items(), other.state_dict().values(), strict=True):
+            if mine.ndim > 1:
+                assert mine.std().item() == pytest.approx(his.std().item(), rel=0.05), name
+
+
+@pytest.mark.parametrize(
+    ("network", "side", "stem", "n_values", "n_calls"),
+    [
+        ("resnet18", 224, "kwta", 2_308_096, 17),
+        ("alexnet", 224, "kwta", 493_184, 7),
+        ("resnet18-small", 32, "relu", 491_520, 16),
+    ],
+)
+def test_activations_are_those_of_the_report_and_of_the_original(network, side, stem, n_values, n_calls):
+    """Values per sample that k-WTA selects from, as counted for the report's networks and the original's."""
+    model = build(network=network, width=64, image_size=side, gamma=0.1, stem=stem)
+    passed = probes.passing(model, images(1))
+    relu = [name for name, module in model.named_modules() if isinstance(module, nn.ReLU)]
+    selected = {name: mask for name, mask in passed.items() if name not in relu}
+    assert len(selected) == n_calls
+    assert sum(mask.numel() for mask in selected.values()) == n_values
+    assert relu == ([] if stem == "kwta" else ["body.relu"])
+    for mask in selected.values():
+        assert mask.sum() >= mask.numel() // 10
+
+
+@pytest.mark.parametrize("network", ["resnet18", "resnet18-small", "alexnet"])
+@pytest.mark.parametrize("gamma", [None, 0.2])
+def test_logits_are_of_the_classes_and_gradients_reach_the_pixels(network, gamma):
+    model = build(network=network, gamma=gamma, image_size=32 if network == "resnet18-small" else 64)
+    x = images().requires_grad_()
+    logits = model(x)
+    assert logits.shape == (3, 10)
+    (gradient,) = torch.autograd.grad(logits.square().sum(), x)
+    assert gradient.shape == x.shape
+    assert gradient.flatten(1).abs().sum(dim=1).gt(0).all()
+
+
+def test_a_head_of_1000_gives_the_logits_of_the_classes_and_trains_on_all():
+    model = build(logits=1000, network="alexnet")
+    x = images()
+    assert model.outputs(x).shape == (3, 1000)
+    assert torch.equal(model(x), model.outputs(x)[:, :10])
+    assert torch.equal(model.body(model.resize(x)), model(x))
+
+
+def test_resizing_is_inside_and_may_be_left_out():
+    model = build()
+    assert_close(model.body(model.resize(images())), model(images()), rtol=0, atol=0)
+    assert model.resize(images(side=64)).shape[-1] == 64
+    same = build(network="resnet18-small", image_size=32)
+    assert same.resize(images()).shape == (3, 3, 32, 32)
+
+
+def test_a_change_of_the_image_within_eps_is_one_of_the_resized_tensor_within_eps():
+    model, x, eps = build(), images(), 0.031
+    changed = x + eps * (2 * images(seed=1) - 1)
+    assert (model.resize(changed) - model.resize(x)).abs().max() <= eps * (1 + 1e-6)
+
+
+def test_normalisation_is_inside():
+    plain, normalised = build(), build(normalise=True)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    x = images(side=64)
+    assert_close(normalised(x), plain((x - mean[:, None, None]) / std[:, None, None]))
+    assert set(plain.state_dict()) == set(normalised.state_dict())
+
+
+def test_alexnet_names_the_images_it_cannot_pool():
+    with pytest.raises(BiorobustError, match="AlexNet needs images of 63 pixels or more, not 32x32"):
+        build(network="alexnet", image_size=32)(images())
+    assert build(network="alexnet", image_size=63)(images()).shape == (3, 10)
+
+
+def test_other_impossible_networks_are_named():
+    for changes, words in (({"width": 0}, "width = 0"), ({"network": "alexnet", "width": 0}, "width = 0")):
+        with pytest.raises(BiorobustError, match=words):
+            build(**changes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of made-up narrow weights under torchvision's names; `weights.FILES` is made to fit them."""
+    folder = tmp_path_factory.mktemp("weights")
+    files = {}
+    for network, make in {"resnet18": partial(ResNet, 18, width=NARROW), "alexnet": partial(AlexNet, width=4)}.items():
+        torch.manual_seed(3)
+        state = {name: value for name, value in make().state_dict().items() if "num_batches" not in name}
+        torch.save(state, folder / "made.pth")
+        digest = hashlib.sha256((folder / "made.pth").read_bytes()).hexdigest()[:8]
+        files[network] = f"{network}-{digest}.pth"
+        (folder / "made.pth").rename(folder / files[network])
+    return folder, files
+
+
+@pytest.fixture
+def imagenet(folder, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(folder[0]))
+    monkeypatch.setattr(weights, "FILES", folder[1])
+    monkeypatch.setattr(weights, "FULL_WIDTH", NARROW)
+    return folder[0]
+
+
+@pytest.mark.parametrize("network", TORCHVISION)
+@pytest.mark.parametrize("logits", [10, 1000])
+def test_imagenet_weights_are_taken_from_a_folder(imagenet, network, logits):
+    model = build(network=network, width=NARROW, logits=logits, gamma=0.1)
+    fresh = {name: value.clone() for name, value in model.body.state_dict().items()}
+    weights.load_imagenet(model, network=network, width=NARROW)
+    stored = weights.read(imagenet / weights.FILES[network])
+    for name, value in model.body.state_dict().items():
+        kept = (logits == 10 and name in list(fresh)[-2:]) or "num_batches" in name
+        assert torch.equal(value, fresh[name] if kept else stored[name]), name
+    assert any(isinstance(module, KWTA) for module in model.modules())
+
+
+def test_weights_that_cannot_be_had_are_a_reason_not_a_crash(imagenet, monkeypatch, tmp_path):
+    model = build()
+    with pytest.raises(Unavailable, match="of width 4, the network has 16"):
+        weights.load_imagenet(model, network="resnet18", width=16)
+    with pytest.raises(Unavailable, match="no ImageNet weights of resnet18-small"):
+        weights.load_imagenet(model, network="resnet18-small", width=NARROW)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    with pytest.raises(Unavailable, match=r"alexnet-.*\.pth is not in the folder of BIOROBUST_WEIGHTS"):
+        find(weights.FILES["alexnet"])
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(weights, "ADDRESS", "http://127.0.0.1:9/")
+    with pytest.raises(Unavailable, match=r"alexnet-.* cannot be downloaded .*set BIOROBUST_WEIGHTS to"):
+        weights.load_imagenet(build(network="alexnet"), network="alexnet", width=NARROW)
+    assert list(tmp_path.rglob("*.p*")) == []
+
+
+def test_damaged_and_foreign_weights_are_named(imagenet, monkeypatch, tmp_path):
+    name = weights.FILES["resnet18"]
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    (tmp_path / name).write_bytes((imagenet / name).read_bytes()[:-10])
+    with pytest.raises(BiorobustError, match="its SHA-256 does not begin with"):
+        find(name)
+    with pytest.raises(BiorobustError, match="is damaged"):
+        weights.read(tmp_path / name)
+    monkeypatch.setattr(weights, "FILES", {"resnet18": weights.FILES["alexnet"]})
+    monkeypatch.setenv(VARIABLE, str(imagenet))
+    with pytest.raises(BiorobustError, match=r"does not fit resnet18 \(see conv1.weight\)"):
+        weights.load_imagenet(build(), network="resnet18", width=NARROW)

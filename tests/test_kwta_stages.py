@@ -1,0 +1,151 @@
+"""The stages of the k-WTA study as programs on bundled data: what they write, what they survive, what they name."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+
+from biorobust import params
+from biorobust.errors import BiorobustError
+from biorobust.kwta.params import cells
+from stages import ablate_kwta, attack_kwta, compare, download, train_kwta
+
+ROOT = params.PARAMS_FILE.resolve().parent
+KEPT = ("clip", "pretrained")  # of the ablations
+RUNS = ("scratch-relu", "scratch-kwta", "pretrained-kwta-low")  # of the six
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A folder with parameters cut down below scale tiny and the two data sets, where stages may run."""
+    folder = tmp_path_factory.mktemp("kwta")
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["scale"], raw["data"]["source"] = "tiny", "bundled"
+    raw["kwta_attack"] |= {"attacks": ["pgd-report", "pgd-corrected-best"], "resized_attacks": ["pgd-report"]}
+    raw["kwta_probe"] |= {"n_points": 5, "gammas": [0.5]}
+    raw["kwta_runs"] = {name: raw["kwta_runs"][name] for name in RUNS}
+    raw["kwta_ablations"] = {name: raw["kwta_ablations"][name] for name in KEPT}
+    small = {"n_train": 64, "image_size": 64, "resnet18_width": 2, "resnet18_small_width": 2, "alexnet_width": 2}
+    raw["scales"]["tiny"]["kwta_training"] = small | {"seeds": 1}
+    raw["scales"]["tiny"]["kwta_ablation"] |= {"n_train": 64, "n_test": 20}
+    (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    return folder
+
+
+@pytest.fixture
+def here(checkout, monkeypatch):
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("BIOROBUST_WEIGHTS", str(checkout))  # a folder without weights
+    monkeypatch.delenv("BIOROBUST_WORK", raising=False)
+    monkeypatch.delenv("BIOROBUST_KEEP_STATES", raising=False)
+    for name in ("cifar10", "svhn"):
+        if not (checkout / f"data/datasets/{name}.npz").exists():
+            download.main([name])
+    return checkout
+
+
+@pytest.fixture
+def finished(here):
+    """Every run trained and attacked, once for the whole module."""
+    for run in RUNS:
+        if not (here / f"data/attacks/kwta/{cells(run)[-1]}.parquet").exists():
+            train_kwta.main([run])
+            attack_kwta.main([run])
+    return here
+
+
+def metrics(folder, name):
+    return json.loads((folder / f"reports/metrics/{name}.json").read_text())
+
+
+def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
+    for run in RUNS:
+        for cell in cells(run):
+            train, attack = metrics(finished, f"train/{cell}"), metrics(finished, f"attack/{cell}")
+            curve = pd.read_csv(finished / f"reports/metrics/curves/{cell}.csv")
+            record = pd.read_parquet(finished / f"data/attacks/kwta/{cell}.parquet")
+            assert (finished / f"data/checkpoints/{cell}/model.json").exists()
+            if run.startswith("pretrained"):
+                assert train["status"] == attack["status"] == "unavailable"
+                assert "is not in the folder of BIOROBUST_WEIGHTS" in train["reason"] == attack["reason"]
+                assert len(curve) == len(record) == 0
+                continue
+            assert train["status"] == attack["status"] == "ok"
+            assert train["settings"].items() <= attack["settings"].items()
+            assert train["n_steps"] >= 20
+            assert list(curve["epoch"]) == [1, 2]
+            assert set(record["attack"]) == {"pgd-report", "pgd-corrected-best", "pgd-report-resized"}
+            assert len(record) == 3 * attack["n_images"] == 24
+            assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == 8
+            assert (attack["reencoded"] is None) == ("svhn" in cell)
+            assert len(attack["discontinuity"]["by_gamma"]) == ("kwta" in run)
+            assert not list((finished / "data/work").glob(f"*{cell}*"))
+
+
+def test_rows_are_labelled_by_the_gamma_that_was_used(finished):
+    for run, gamma in zip(RUNS, (None, 0.2, 0.1), strict=True):
+        assert metrics(finished, f"train/{cells(run)[0]}")["settings"]["gamma"] == gamma
+
+
+def test_pairs_are_cells_of_one_network_and_data_set_that_are_there(finished):
+    compare.main(["kwta"])
+    pairs = pd.read_csv(finished / "reports/metrics/compare/kwta.csv")
+    assert set(pairs["attack"]) >= {"none", "worst-case", "pgd-report-resized"}
+    named = pairs[["a", "b"]].drop_duplicates().to_numpy().tolist()
+    assert len(named) == 4  # two available rows on each of four
+    for a, b in named:
+        assert a.split("-")[:2] == b.split("-")[:2]
+        assert "pretrained" not in a + b
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
+    from biorobust.kwta import training
+
+    real, done = training.train, []
+
+    def broken(name, *args, **kwargs):
+        if name.startswith("resnet18-svhn"):
+            raise RuntimeError("out of memory\nin detail")
+        done.append(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(training, "train", broken)
+    with pytest.raises(
+        BiorobustError, match="1 of 4 cells failed, resnet18-svhn-scratch-relu with RuntimeError: out of"
+    ):
+        train_kwta.main(["scratch-relu"])
+    assert len(done) == 3
+    assert "going on with the next" in capsys.readouterr().err
+    states = list((here / "data/work").glob("*scratch-relu*.pt"))
+    assert len(states) == 3  # the next start finds what was trained
+    monkeypatch.setattr(training, "train", real)
+    train_kwta.main(["scratch-relu"])
+    assert not list((here / "data/work").glob("*scratch-relu*.pt"))
+
+
+def test_one_cell_alone_leaves_its_state_for_the_stage(here):
+    cell = "alexnet-svhn-scratch-kwta"
+    before = (here / f"data/checkpoints/{cell}").exists()
+    train_kwta.main(["scratch-kwta", "--cell", cell])
+    assert len(list((here / "data/work").glob(f"{cell}*.pt"))) == 1
+    assert (here / f"data/checkpoints/{cell}").exists() == before
+    with pytest.raises(params.ParamsError, match="cell 'x': unknown; scratch-kwta has resnet18-cifar10-scratch-kwta"):
+        train_kwta.main(["scratch-kwta", "--cell", "x"])
+    with pytest.raises(params.ParamsError, match="kwta_runs has"):
+        attack_kwta.main(["scratch-rely"])
+
+
+def test_ablations_write_a_pair_of_files_each(here):
+    ablate_kwta.main(["--only", "clip"])
+    assert not (here / "reports/metrics/ablations").exists()
+    ablate_kwta.main([])
+    clip, pretrained = (metrics(here, f"ablations/{name}") for name in KEPT)
+    assert clip["changed"] == {"key": "clip", "value": 0.5, "baseline": 0.5}
+    assert clip["settings"]["gamma"] == 0.1
+    assert clip["robust"]["per_seed"][0]["n"] == 8
+    assert clip["collapses"]["n_seeds"] == 1
+    assert clip["per_seed"][0]["n"] == 20
+    assert (pretrained["status"], pretrained["settings"]["width"]) == ("unavailable", 64)
+    assert len(pd.read_csv(here / "reports/metrics/ablations/clip.csv")) == 2
+    assert not list((here / "data/work").glob("*clip*"))

@@ -1,0 +1,298 @@
+"""Recipes and training of the k-WTA study, and what attacks make of a trained ReLU network."""
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+import torch
+
+from biorobust import datasets, params
+from biorobust import training as loop
+from biorobust.attack_plan import NAMES
+from biorobust.errors import ParamsError
+from biorobust.kwta import attacking, networks, recipe, training
+from biorobust.kwta.operator import KWTA
+from biorobust.kwta.params import AblationRun, Attacks, Incremental, Probe, Recipe, Run, compared
+from biorobust.tensors import Tensors, as_tensors
+
+PLAN = Incremental(start=0.2, step=0.005, hold=5 / 9, factor=0.01)
+ATTACKS = Attacks(
+    attacks=("pgd-report", "pgd-corrected", "pgd-corrected-best", "deepfool-report"),
+    resized_attacks=("pgd-corrected", "pgd-corrected-best"),
+    eps_cifar10=0.031,
+    eps_svhn=0.047,
+    reencoded_attack="pgd-corrected-best",
+    jpeg_quality=75,
+)
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return params.load()
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    datasets.get("svhn", source="bundled", npz=folder / "svhn.npz", provenance=folder / "svhn.json")
+    return as_tensors(datasets.load(folder / "svhn.npz"), n_train=2000, device="cpu")
+
+
+@pytest.fixture
+def small(settings):
+    """A recipe that trains in a second or two."""
+    whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="resnet18-small", dataset="cifar10")
+    return replace(whole, width=4, n_train=192, epochs=2, batch_size=32)
+
+
+def part(data, n):
+    test = data.test_images[:60], data.test_labels[:60]
+    return Tensors(data.train_images[:n], data.train_labels[:n], data.held_out[:n], *test, 10)
+
+
+def trained(small, data, folder, *, seed=0, plan=None, name="a"):
+    state = training.state_path(name, small, seed=seed, data_sha256="x", device="cpu", plan=plan)
+    return training.train(name, small, data, watched=torch.arange(30), seed=seed, state=folder / state.name, plan=plan)
+
+
+def test_gamma_falls_as_the_original_lowered_it():
+    at = recipe.incremental(PLAN, gamma=0.1, epochs=90)
+    gammas = [at(epoch) for epoch in range(90)]
+    assert gammas[:50] == [0.2] * 50
+    expected, gamma = [], Fraction(1, 5)
+    for epoch in range(40):  # at every even epoch, the first included
+        gamma = max(gamma - Fraction(1, 200), Fraction(1, 10)) if epoch % 2 == 0 else gamma
+        expected.append(float(gamma))
+    assert gammas[50:] == expected
+    assert gammas[88] == gammas[89] == 0.1
+    assert gammas[87] == 0.105
+
+
+@pytest.mark.parametrize("epochs", [2, 3, 9, 20, 80])
+def test_gamma_reaches_its_end_in_any_number_of_epochs(epochs):
+    gammas = [recipe.incremental(PLAN, gamma=0.1, epochs=epochs)(epoch) for epoch in range(epochs)]
+    assert gammas[0] == 0.2
+    assert gammas[-1] == 0.1
+    assert gammas == sorted(gammas, reverse=True)
+
+
+def test_one_gamma_drives_one_row(settings):
+    """`kwta.gamma` is read by the k-WTA row alone; the others keep their own, or have none."""
+    gammas = {
+        method: recipe.of_cell(settings, Run(init="scratch", method=method), network="alexnet", dataset="svhn").gamma
+        for method in ("relu", "kwta", "kwta_low")
+    }
+    assert gammas == {"relu": None, "kwta": 0.2, "kwta_low": 0.1}
+
+
+@pytest.mark.parametrize("scale", params.SCALES)
+def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale, monkeypatch):
+    import yaml
+
+    raw = yaml.safe_load(params.PARAMS_FILE.read_text())
+    settings = params.check(raw | {"scale": scale})
+    for name, run in settings.runs["kwta_runs"].items():
+        for network, dataset in (("resnet18", "cifar10"), ("alexnet", "svhn")):
+            found = recipe.of_cell(settings, run, network=network, dataset=dataset)
+            assert found.image_size >= 63
+            assert (found.width == 64) >= name.startswith("pretrained")
+            assert (found.activation == "relu") == (found.gamma is None)
+    for run in settings.runs["kwta_ablations"].values():
+        changed, baseline = recipe.of_ablation(settings, run)
+        assert replace(changed, **{run.change: getattr(baseline, run.change)}) == baseline
+        assert getattr(changed, run.change) == run.to
+
+
+def test_cells_of_one_network_and_data_set_are_compared(settings):
+    groups = compared(settings.runs)
+    assert len(groups) == 4
+    assert groups[0][:3] == ["resnet18-cifar10-scratch-relu", "resnet18-cifar10-scratch-kwta", groups[0][2]]
+    assert len({cell for group in groups for cell in group}) == 24
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "words"),
+    [
+        ("learning_rat", 0.1, "change = 'learning_rat': must be one of"),
+        ("learning_rate", -1, "learning_rate changed.learning_rate = -1: must be a number above 0"),
+        ("flip", 3, "flip = 3: must be true or false"),
+        ("stem", "gelu", "stem = 'gelu': must be one of relu, kwta"),
+    ],
+)
+def test_an_ablation_that_changes_nothing_that_exists_is_named(change, to, words):
+    import yaml
+
+    raw = yaml.safe_load(params.PARAMS_FILE.read_text())
+    raw["kwta_ablations"]["clip"] |= {"change": change, "to": to}
+    with pytest.raises(ParamsError, match=words):
+        params.check(raw)
+
+
+def test_the_attack_on_reencoded_images_is_one_of_the_attacks():
+    with pytest.raises(ParamsError, match="reencoded_attack = 'pgd': must be one of pgd-report"):
+        replace(ATTACKS, reencoded_attack="pgd")
+    assert set(ATTACKS.attacks) <= set(NAMES)
+
+
+def test_training_is_logged_and_goes_on_where_it_stopped(small, bundled, tmp_path, monkeypatch):
+    """Killed after its first epoch and started again: the same weights and curve as undisturbed, bit for bit."""
+    data = part(bundled, 192)
+    whole = trained(small, data, tmp_path / "whole")
+    save = loop.work.save_state
+
+    def once(path, state):
+        save(path, state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.work, "save_state", once)
+    with pytest.raises(KeyboardInterrupt):
+        trained(small, data, tmp_path / "parts")
+    monkeypatch.setattr(loop.work, "save_state", save)
+    resumed = trained(small, data, tmp_path / "parts")
+    again = trained(small, data, tmp_path / "parts")
+    for other in (resumed, again):
+        assert other.curve == whole.curve
+        assert other.entry == whole.entry
+        for name, value in whole.model.state_dict().items():
+            assert torch.equal(other.model.state_dict()[name], value), name
+    assert set(whole.curve[0]) == set(training.CURVE_COLUMNS)
+    assert whole.curve[-1]["loss"] < whole.curve[0]["loss"]
+    assert whole.entry["active"]["body.layer1.0.relu"] >= 0.2 - 1e-3
+    assert sum(whole.entry["predicted"]) == whole.entry["n"] == 60
+    assert training.n_steps(small) == 12
+
+
+def test_incremental_gamma_is_set_logged_and_kept(small, bundled, tmp_path):
+    lowered = replace(small, gamma=0.1, gamma_schedule="incremental", epochs=3)
+    for _ in range(2):  # the second call finds a finished training
+        done = trained(lowered, part(bundled, 192), tmp_path, plan=PLAN)
+        assert [row["gamma"] for row in done.curve] == [0.2, 0.2, 0.1]
+        assert [row["learning_rate"] for row in done.curve] == pytest.approx([0.1, 0.001, 0.001])
+        assert {module.gamma for module in done.model.modules() if isinstance(module, KWTA)} == {0.1}
+
+
+def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(small, bundled, tmp_path):
+    data = part(bundled, 192)
+    stuck = trained(replace(small, learning_rate=1e-12, epochs=1, gamma=None), data, tmp_path)
+    with torch.no_grad():
+        stuck.model.body.fc.weight.zero_()
+        stuck.model.body.fc.bias.copy_(torch.arange(10.0))
+    entry = training._entry(0, stuck.model, data, stuck.curve, diverged=False)
+    assert entry["collapsed"]
+    assert entry["under_trained"]
+    assert entry["label_entropy"] == 0
+    assert entry["predicted"] == [0] * 9 + [60]
+    assert set(entry["epochs_to"].values()) == {None}
+    diverged = trained(replace(small, learning_rate=1e30, clip=None, epochs=3), data, tmp_path)
+    assert diverged.entry["diverged"]
+    assert len(diverged.curve) == 1
+
+
+def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
+    config = training.config(Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64}), n_classes=10)
+    model = networks.build(config).eval()
+    x, y = torch.rand(4, 3, 32, 32), torch.arange(4)
+    loss, logits = training._objective(model, x, y)
+    outputs = model.outputs(x).double()
+    assert loss.item() == pytest.approx(sum(outputs[i].logsumexp(0) - outputs[i, i] for i in range(4)).item(), rel=1e-5)
+    assert logits.shape == (4, 10)
+
+
+RECIPE = {
+    **{"network": "resnet18", "dataset": "cifar10", "init": "scratch", "activation": "relu", "gamma": None},
+    **{"gamma_schedule": "constant", "stem": "kwta", "logits": 10, "width": 8, "image_size": 48, "normalise": False},
+    **{"n_train": 2000, "epochs": 4, "batch_size": 50, "learning_rate": 0.1, "drop_at": 1.0, "drop_factor": 1.0},
+    **{"momentum": 0.9, "weight_decay": 0.0, "clip": 0.5, "crop": 0, "flip": False},
+}
+
+
+@pytest.fixture(scope="module")
+def victim(bundled, tmp_path_factory):
+    """A ReLU network on the bundled data, trained well above chance."""
+    folder = tmp_path_factory.mktemp("victim")
+    done = trained(Recipe(**RECIPE), bundled, folder)
+    assert done.entry["accuracy"] > 0.4
+    return attacking.Victim(
+        name="relu",
+        model=done.model.eval().requires_grad_(False),
+        images=bundled.test_images[:24] / 255,
+        labels=bundled.test_labels[:24],
+        index=torch.arange(24).numpy(),
+        eps=0.031,
+        seed=0,
+        key={},
+    )
+
+
+def test_a_relu_network_falls_to_the_corrected_step_and_less_to_the_reports(victim, tmp_path, monkeypatch):
+    """The step-size question on one checkpoint: 40 steps of 0.003 epsilon leave what 40 steps of 0.003 break."""
+    monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
+    table, states = attacking.attack(victim, ATTACKS)
+    summary = attacking.counts(table, eps=victim.eps)
+    right = {name: entry["correct"][0] for name, entry in summary.items()}
+    clean = int((table[table["attack"] == "pgd-report"]["clean_prediction"].to_numpy() == victim.labels.numpy()).sum())
+    assert right["pgd-corrected-best"] <= right["pgd-corrected"] <= 0.1 * clean
+    assert right["pgd-corrected-resized"] <= 0.1 * clean
+    assert 0 < right["pgd-corrected"] + 2 < right["pgd-report"] <= clean
+    assert right[attacking.IMAGE_WORST_CASE] <= min(right[name] for name in ATTACKS.attacks)
+    assert right["worst-case"] <= right[attacking.IMAGE_WORST_CASE]
+    assert (table["distance"] <= victim.eps + 1e-6).all()
+    assert len(states) == 4
+    assert all(state.exists() for state in states)
+
+
+def test_finished_attacks_are_not_run_again(victim, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
+    table, _ = attacking.single(victim, "pgd-report")
+    monkeypatch.setattr(attacking.attacks, "run", None)
+    again, _ = attacking.single(victim, "pgd-report")
+    pd.testing.assert_frame_equal(table.reset_index(drop=True), again, check_dtype=False)
+    with pytest.raises(TypeError):
+        attacking.single(replace(victim, seed=1), "pgd-report")
+
+
+def test_one_more_jpeg_is_counted_image_by_image(victim, bundled, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
+    table, _ = attacking.single(victim, "pgd-corrected-best")
+    test = bundled.test_images[:100], bundled.test_labels[:100]
+    row, _ = attacking.reencoded(victim, ATTACKS, table, test_images=test[0], test_labels=test[1])
+    _, predictions = training.evaluate(victim.model, *test)
+    assert row["clean"]["before"] == int((predictions == test[1]).sum())
+    for counts in (row["clean"], row["robust"]):
+        assert counts["both"] <= min(counts["before"], counts["after"])
+    assert row["robust"]["n"] == 24
+    monkeypatch.setattr(attacking.reencode, "jpeg", lambda images, quality: images)
+    same, _ = attacking.reencoded(
+        replace(victim, seed=0, key={"same": 1}), ATTACKS, table, test_images=test[0], test_labels=test[1]
+    )
+    assert same["clean"]["before"] == same["clean"]["after"] == same["clean"]["both"]
+    assert same["robust"]["before"] == same["robust"]["after"] == same["robust"]["both"]
+
+
+def test_the_probe_tries_other_gammas_and_puts_the_own_one_back(victim, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
+    plan = Probe(length=0.031, n_points=33, gammas=(0.1, 1.0))
+    own, others, _ = attacking.probe(victim, plan, n_lines=2)
+    assert others == []  # ReLU
+    assert own["jump"]["mean"] < own["change"]["mean"]
+    model = networks.build(training.config(Recipe(**RECIPE | {"gamma": 0.2, "activation": "kwta"}), n_classes=10))
+    _, others, _ = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, n_lines=2)
+    assert [row["gamma"] for row in others] == [0.1, 1.0]
+    assert {module.gamma for module in model.modules() if isinstance(module, KWTA)} == {0.2}
+    assert all(math.isfinite(row["jump"]["mean"]) and 0 <= row["accuracy"] <= 1 for row in others)
+
+
+def test_what_an_attack_is_called_says_where_it_acts():
+    assert "on the resized tensor" in attacking.about("pgd-report-resized")
+    assert "on the 32-pixel image" in attacking.about("deepfool-report")
+    assert "32-pixel image" in attacking.about("worst-case-image")
+    assert attacking.about("worst-case").startswith("per image, the worst")
+
+
+def test_ablation_runs_are_what_params_say(settings):
+    run = settings.run("kwta_ablations", "gamma-incremental", AblationRun)
+    changed, _ = recipe.of_ablation(settings, run)
+    assert (changed.gamma_schedule, changed.gamma, changed.stem, changed.clip) == ("incremental", 0.1, "relu", None)
+    assert changed.image_size == 32
