@@ -6,6 +6,7 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from biorobust import params
 from biorobust.devices import pick
@@ -58,7 +59,7 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
     """Train a cell's seeds and write its checkpoints, metrics and curves; returns the files its states lie in."""
     import torch
 
-    from biorobust import datasets, results
+    from biorobust import datasets, results, runs
     from biorobust.kwta import recipe as recipes
     from biorobust.kwta import training
     from biorobust.networks.weights import Unavailable
@@ -84,21 +85,23 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
             break
     if not write:
         return states
+    curves = [row for one in trained for row in one.curve]
+    results.write_curves(name, curves, columns=training.CURVE_COLUMNS)
+    head: dict[str, Any] = {"study": "kwta", "scale": settings.scale, "dataset": dataset, "settings": asdict(recipe)}
+    if unavailable is not None:
+        runs.save_unavailable(name, architecture=training.ARCHITECTURE, reason=unavailable)
+        results.write_unavailable("train", name, reason=unavailable, **head)
+        return states
     entries = [one.entry for one in trained]
     training.save(name, {one.entry["seed"]: one.model for one in trained}, recipe, n_classes=data.n_classes)
-    results.write_curves(name, [row for one in trained for row in one.curve], columns=training.CURVE_COLUMNS)
-    outcome = (
-        {"status": "unavailable", "reason": unavailable}
-        if unavailable is not None
-        else {
-            "accuracy": results.over_seeds(entries),
-            "n_steps": training.n_steps(recipe),
-            "n_parameters": sum(parameter.numel() for parameter in trained[0].model.parameters()),
-            **results.per_seed(entries),
-        }
-    )
     results.write_run(
-        "train", name, study="kwta", scale=settings.scale, dataset=dataset, settings=asdict(recipe), **outcome
+        "train",
+        name,
+        **head,
+        accuracy=results.over_seeds(entries),
+        n_steps=training.n_steps(recipe),
+        n_parameters=sum(parameter.numel() for parameter in trained[0].model.parameters()),
+        **results.per_seed(entries),
     )
     return states
 

@@ -70,6 +70,16 @@ def test_gamma_falls_as_the_original_lowered_it():
     assert gammas[87] == 0.105
 
 
+def test_the_learning_rate_falls_with_the_first_step_of_gamma():
+    """In one step of training, although 0.5555555556 of 90 epochs is a little more than 50."""
+    plan = replace(PLAN, hold=0.5555555556)
+    for epochs, steps in ((90, 196), (9, 7), (3, 6)):
+        first = next(e for e in range(epochs) if recipe.incremental(plan, gamma=0.1, epochs=epochs)(e) < 0.2)
+        schedule = loop.steps({recipe.held(plan, epochs) / epochs: plan.factor})
+        assert schedule((first * steps - 1) / (epochs * steps)) == 1.0
+        assert schedule((first * steps) / (epochs * steps)) == plan.factor
+
+
 @pytest.mark.parametrize("epochs", [2, 3, 9, 20, 80])
 def test_gamma_reaches_its_end_in_any_number_of_epochs(epochs):
     gammas = [recipe.incremental(PLAN, gamma=0.1, epochs=epochs)(epoch) for epoch in range(epochs)]
@@ -169,7 +179,7 @@ def test_incremental_gamma_is_set_logged_and_kept(small, bundled, tmp_path):
     for _ in range(2):  # the second call finds a finished training
         done = trained(lowered, part(bundled, 192), tmp_path, plan=PLAN)
         assert [row["gamma"] for row in done.curve] == [0.2, 0.2, 0.1]
-        assert [row["learning_rate"] for row in done.curve] == pytest.approx([0.1, 0.001, 0.001])
+        assert [row["learning_rate"] for row in done.curve] == pytest.approx([0.1, 0.1, 0.001])
         assert {module.gamma for module in done.model.modules() if isinstance(module, KWTA)} == {0.1}
 
 
@@ -188,6 +198,20 @@ def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(sma
     diverged = trained(replace(small, learning_rate=1e30, clip=None, epochs=3), data, tmp_path)
     assert diverged.entry["diverged"]
     assert len(diverged.curve) == 1
+
+
+def test_measuring_is_in_float32_proper_whatever_training_is_in(bundled, monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+
+    class Looks(torch.nn.Module):
+        def forward(self, x):
+            seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+            return x[:, :, 0, 0].repeat(1, 4)[:, :10]
+
+    training.evaluate(Looks(), bundled.test_images[:4], bundled.test_labels[:4])
+    assert seen == [(False, False)]
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():

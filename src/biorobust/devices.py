@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from biorobust.errors import BiorobustError
@@ -19,6 +21,20 @@ def pick() -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise BiorobustError("BIOROBUST_DEVICE=cuda, but torch finds no CUDA device: unset it or set it to cpu")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Float32 proper on a GPU, for what is measured: TF32 rounds by 1e-3, which changes who wins and who is fooled."""
+    import torch
+
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
+    try:
+        cudnn.allow_tf32, matmul.allow_tf32 = False, False
+        yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32 = before
 
 
 def peak_memory_mb() -> int:

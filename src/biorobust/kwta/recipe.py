@@ -70,6 +70,11 @@ def _values(
     }
 
 
+def held(plan: Incremental, epochs: int) -> int:
+    """How many epochs gamma stays at `plan.start`, and the learning rate as it is: a whole number."""
+    return round(plan.hold * epochs)
+
+
 def incremental(plan: Incremental, *, gamma: float, epochs: int) -> Callable[[int], float]:
     """Epoch (from 0) -> gamma: `plan.start` at first, then down to `gamma` in steps of `plan.step`, spread evenly.
 
@@ -79,7 +84,7 @@ def incremental(plan: Incremental, *, gamma: float, epochs: int) -> Callable[[in
     """
     start, end, step = (Fraction(str(value)) for value in (plan.start, gamma, plan.step))
     n_steps = math.ceil((start - end) / step) if start > end else 0
-    hold = round(plan.hold * epochs)
+    hold = held(plan, epochs)
 
     def at(epoch: int) -> float:
         if epoch < hold or not n_steps:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biorobust import augment, results, runs, training, work
+from biorobust.devices import full_precision
 from biorobust.kwta import networks, operator, probes, selection, weights
+from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import Incremental, Recipe
-from biorobust.kwta.recipe import incremental
 from biorobust.networks import alexnet, pixels, resnet
 from biorobust.tensors import Tensors
 from biorobust.training import as_float
@@ -25,8 +26,7 @@ LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of test accuracy, for how many e
 N_ACTIVE = 256  # test images on which active fractions are measured
 N_WATCHED = 2000  # of the evaluation list, tested after every epoch; the last epoch's network is tested on all
 # What a result depends on besides settings and data.
-CODE = (training, augment, networks, operator, selection, alexnet, pixels, resnet)
-
+CODE = (training, augment, recipes, weights, networks, operator, selection, alexnet, pixels, resnet)
 
 CURVE_COLUMNS = ("seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma")
 
@@ -91,8 +91,8 @@ def train(
     factors = {recipe.drop_at: recipe.drop_factor}
     gamma_at = None
     if recipe.gamma_schedule == "incremental" and recipe.gamma is not None and plan is not None:
-        gamma_at = incremental(plan, gamma=recipe.gamma, epochs=recipe.epochs)
-        factors = {plan.hold: plan.factor}
+        gamma_at = recipes.incremental(plan, gamma=recipe.gamma, epochs=recipe.epochs)
+        factors = {recipes.held(plan, recipe.epochs) / recipe.epochs: plan.factor}
 
     def before_epoch(network: nn.Module, epoch: int) -> None:
         if gamma_at is not None:
@@ -146,10 +146,11 @@ def _objective(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def evaluate(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = 500) -> tuple[float, Tensor]:
     """Mean cross-entropy over the classes, and predicted classes (N,); uint8 images, model in eval mode."""
     total, predictions = 0.0, []
-    for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-        logits = model(as_float(x))
-        total += functional.cross_entropy(logits, y, reduction="sum").item()
-        predictions.append(logits.argmax(dim=1))
+    with full_precision():
+        for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+            logits = model(as_float(x))
+            total += functional.cross_entropy(logits, y, reduction="sum").item()
+            predictions.append(logits.argmax(dim=1))
     return total / len(labels), torch.cat(predictions)
 
 
@@ -176,6 +177,6 @@ def _first(curve: list[dict[str, Any]], level: float) -> int | None:
 
 
 def save(name: str, models: dict[int, nn.Module], recipe: Recipe, *, n_classes: int) -> None:
-    """Checkpoints of a cell; without models an empty list of seeds, so that an unavailable cell has its output too."""
+    """Write the checkpoints of a cell, one per seed."""
     configs = dict.fromkeys(models, config(recipe, n_classes=n_classes))
     runs.save(name, models, architecture=ARCHITECTURE, configs=configs)
