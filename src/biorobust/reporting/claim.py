@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 SOURCES = ("report text", "notebook", "original paper", "ours")
-RULES = ("number", "order", "no difference", "figure")
+RULES = ("number", "order", "no difference", "figure", "share")
 PAIRED = ("order", "no difference")
 # Test images on which accuracy may be asked without an attack; "noisy" for studies whose stages measure it.
 IMAGES = ("clean", "noisy")
@@ -20,7 +20,14 @@ QUANTITIES = {
     "zero_gradient_correct": {"attack"},  # share of images that are right and have an exactly zero gradient
     "curve_distance": {"attack", "published"},  # largest gap, over epsilon, between mean and published accuracy
     "value": {"of"},  # a number logged per seed in a metrics file such as pretrain/normal
+    "collapses": set(),  # share of the seeds of a metrics file whose training collapsed or diverged
+    "epochs_to": {"of"},  # epochs until a metrics file's training had a test accuracy such as "0.8"
+    "fall": {"of"},  # by which share a logged column of a run's curves falls from the first epoch to the last
+    "jump": set(),  # median jump of a run's outputs along random lines
+    "jump_by_gamma": set(),  # Spearman's rank correlation of gamma and median jump, on a run's weights
 }
+# Those that speak of the training itself, which a broken or short training answers rather than hinders.
+OF_TRAINING = ("collapses", "epochs_to", "fall")
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Check:
     """One row of a claim: a quantity at one epsilon and the rule for it. `eps` is None where nothing is attacked.
 
     `requires`: metrics file -> the settings it must have been made with. `counts`: takes part in the claim's verdict.
+    Checks of a claim with the same `any_of` count as one, for which a single one of them is enough. `missing`: why
+    the quantity is not there, for one that no stage measures.
     """
 
     label: str
@@ -78,6 +87,8 @@ class Check:
     min_seeds: int
     requires: tuple[tuple[str, Mapping[str, Any]], ...]
     counts: bool
+    any_of: str | None = None
+    missing: str | None = None
 
 
 @dataclass(frozen=True)

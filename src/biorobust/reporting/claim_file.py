@@ -25,7 +25,8 @@ from biorobust.reporting.claim import (
     Quantity,
     Reading,
 )
-from biorobust.reporting.requirements import AT_LEAST
+from biorobust.reporting.requirements import AT_LEAST, REPORTED
+from biorobust.reporting.series import EACH, Items, written_out
 from biorobust.reporting.study import STUDIES
 
 CLAIMS_FILE = Path("reports/claims.yaml")
@@ -50,7 +51,8 @@ def load(path: str | Path = CLAIMS_FILE) -> list[Claim]:
 
 
 def _claims(raw: object) -> list[Claim]:
-    top = _block(raw, "top", needed={"recipes": dict, "readings": dict, "published": dict, "claims": list})
+    blocks = {"recipes": dict, "readings": dict, "published": dict, "claims": list}
+    top = _block(raw, "top", needed=blocks, optional={"series": dict})
     published = {name: _published(entry, f"published.{name}") for name, entry in top["published"].items()}
     recipes = {name: _recipe(entry, f"recipes.{name}") for name, entry in top["recipes"].items()}
     readings = {}
@@ -59,7 +61,8 @@ def _claims(raw: object) -> list[Claim]:
         others = dict.fromkeys(set(words) - {"words"}, str)
         fields = _block(words, f"readings.{name}", needed={"words": str}, optional=others)
         readings[name] = Reading(name=name, words=fields.pop("words"), names=fields)
-    claims = [_claim(entry, i, readings, recipes, published) for i, entry in enumerate(top["claims"])]
+    series = {name: _series(items, f"series.{name}") for name, items in top.get("series", {}).items()}
+    claims = [_claim(entry, i, readings, recipes, published, series) for i, entry in enumerate(top["claims"])]
     for i, claim in enumerate(claims):
         if claim.id in {other.id for other in claims[:i]}:
             raise ClaimsError(f"{claim.id}: stands there twice")
@@ -82,6 +85,7 @@ def _claim(
     readings: Mapping[str, Reading],
     recipes: Mapping[str, Mapping[str, Any]],
     published: Mapping[str, Published],
+    series: Mapping[str, Items],
 ) -> Claim:
     where = str(raw.get("id", f"claim {position + 1}")) if isinstance(raw, Mapping) else f"claim {position + 1}"
     needed = {"id": str, "study": str, "source": list, "where": str, "statement": str, "requires": dict, "parts": list}
@@ -93,8 +97,12 @@ def _claim(
         _known(name, readings, f"{where}.readings")
     requires = _requires(fields["requires"], f"{where}.requires", recipes)
     checks: list[Check] = []
-    for i, part in enumerate(fields["parts"]):
-        checks += _checks(part, f"{where}, part {i + 1}", requires, fields.get("min_seeds", 1), recipes, published)
+    for i, entry in enumerate(fields["parts"]):
+        at = f"{where}, part {i + 1}"
+        for name in _block(entry, at).get(EACH, ()):
+            _known(name, series, f"{at}.{EACH}")
+        for part in written_out(entry, series):
+            checks += _checks(part, at, requires, fields.get("min_seeds", 1), recipes, published)
     if not any(check.counts for check in checks):
         raise ClaimsError(f"{where}.parts: need at least one part that counts")
     return Claim(
@@ -132,6 +140,8 @@ def _checks(
             "at_most": number,
             "requires": dict,
             "counts": bool,
+            "any_of": str,
+            "missing": str,
         },
     )
     rule = _known(fields["rule"], RULES, f"{where}.rule")
@@ -160,6 +170,8 @@ def _checks(
                 min_seeds=min_seeds,
                 requires=tuple((requires | own_requires).items()),  # type: ignore[operator]
                 counts=fields.get("counts", True),
+                any_of=fields.get("any_of"),
+                missing=fields.get("missing"),
             )
         )
     return checks
@@ -170,7 +182,9 @@ def _fitting(rule: str, quantity: Quantity, against: Quantity | None, fields: Ma
     attacked = any(q is not None and q.attack and q.kind == "accuracy" for q in (quantity, against))
     problems = {
         "a number needs a reported value": rule == "number" and "reported" not in fields,
-        "a number has nothing to stand against": rule == "number" and against is not None,
+        "a share needs a published curve, which says of how many images it is": rule == "share"
+        and not isinstance(fields.get("reported"), str),
+        "a number has nothing to stand against": rule in ("number", "share") and against is not None,
         f"{rule} needs the accuracy of two runs under the same attack": rule in PAIRED
         and (against is None or {quantity.kind, against.kind} != {"accuracy"} or quantity.attack != against.attack),
         f"{rule} needs the same images for both": rule in PAIRED
@@ -205,8 +219,8 @@ def _quantity(raw: Mapping[str, Any], where: str, published: Mapping[str, Publis
         needed=dict.fromkeys({kind, *QUANTITIES[kind]} - optional, str),
         optional=dict.fromkeys(optional, str),
     )
-    if kind == "value":
-        return Quantity(kind=kind, of=fields["of"], key=fields["value"])
+    if "of" in fields:
+        return Quantity(kind=kind, of=fields["of"], key=fields[kind])
     curve = None
     if kind == "curve_distance":
         curve = published[_known(fields["published"], published, f"{where}.published")]
@@ -245,12 +259,18 @@ def _requires(
 
 
 def _recipe(raw: object, where: str) -> Mapping[str, Any]:
-    """Settings by name: plain values, or {at_least: x}."""
+    """Settings by name: plain values, or {at_least: x} and what the report had, {reported: x}."""
     settings = _block(raw, where)
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            _block(value, f"{where}.{key}", needed={AT_LEAST: (int, float)})
+            _block(value, f"{where}.{key}", needed={}, optional={AT_LEAST: (int, float), REPORTED: (int, float)})
     return settings
+
+
+def _series(raw: object, where: str) -> Items:
+    if not isinstance(raw, list) or not raw:
+        raise ClaimsError(f"{where}: must be a list of items with names, not {raw!r}")
+    return [_block(item, f"{where}, item {i + 1}") for i, item in enumerate(raw)]
 
 
 def _known(value: object, options: Iterable[str], where: str) -> str:

@@ -15,7 +15,7 @@ from biorobust.reporting.claim import PAIRED, Check, Claim, Reading
 from biorobust.reporting.claim_file import load
 from biorobust.reporting.measure import Measured, NotMeasured, measure
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.requirements import limits, obstacle
+from biorobust.reporting.requirements import files, limits, obstacle
 from biorobust.reporting.rules import Decision
 
 __all__ = ["Claim", "Judged", "Part", "Reading", "judge", "load", "verdict_counts"]
@@ -110,7 +110,7 @@ def judge(claims: Sequence[Claim], metrics: Metrics) -> list[Judged]:
     judged = []
     for claim, reading, rows in drafts:
         parts = tuple(_part(draft, p=adjusted.get(id(draft))) for draft in rows)
-        verdict = rules.aggregate([Decision(part.verdict, part.reason) for part in parts if part.counts])
+        verdict = rules.aggregate(_counted(parts, [draft.check.any_of for draft in rows]))
         judged.append(
             Judged(
                 claim=claim,
@@ -125,6 +125,16 @@ def judge(claims: Sequence[Claim], metrics: Metrics) -> list[Judged]:
     return judged
 
 
+def _counted(parts: Sequence[Part], any_of: Sequence[str | None]) -> list[Decision]:
+    """What a claim's verdict is made from: every part that counts, those with the same `any_of` together as one."""
+    single: list[Decision] = []
+    groups: dict[str, list[Decision]] = {}
+    for part, group in zip(parts, any_of, strict=True):
+        if part.counts:
+            (single if group is None else groups.setdefault(group, [])).append(Decision(part.verdict, part.reason))
+    return single + [rules.any_of(group) for group in groups.values()]
+
+
 def verdict_counts(judged: Iterable[Judged]) -> dict[str, int]:
     """How many counted claims have each verdict, in the order of `rules.VERDICTS`, zeros included: for the banner."""
     return rules.tally(entry.verdict for entry in judged if entry.counted)
@@ -132,11 +142,13 @@ def verdict_counts(judged: Iterable[Judged]) -> dict[str, int]:
 
 def _draft(check: Check, metrics: Metrics, *, study: str) -> _Draft:
     stopped = obstacle(check, metrics)
+    if check.missing and any(metrics.get(name) is None for name in files(check)):
+        return _Draft(check, None, Decision(rules.NOT_RUN, check.missing))
     try:
         # Measured even if it may not be judged: a small run is shown, marked as such.
         return _Draft(check, measure(check, metrics, study=study), stopped)
     except NotMeasured as error:
-        return _Draft(check, None, stopped or Decision(rules.NOT_RUN, str(error)))
+        return _Draft(check, None, stopped or Decision(rules.NOT_RUN, check.missing or str(error)))
 
 
 def _decide(check: Check, measured: Measured, *, p: float | None) -> Decision:
@@ -146,6 +158,14 @@ def _decide(check: Check, measured: Measured, *, p: float | None) -> Decision:
         assert check.reported is not None
         return rules.number(
             measured.value, reported=check.reported, half_width=measured.half_width, n_seeds=measured.n_seeds
+        )
+    if check.rule == "share":
+        assert check.reported is not None
+        assert check.reported_n is not None
+        if measured.low is None or measured.high is None:
+            return Decision(rules.INCONCLUSIVE, "there is no interval")
+        return rules.share(
+            measured.value, low=measured.low, high=measured.high, reported=check.reported, n=check.reported_n
         )
     if check.rule == "figure":
         value = measured.value if measured.difference is None else measured.difference
@@ -190,7 +210,7 @@ def _part(draft: _Draft, *, p: float | None) -> Part:
     )
     if measured is not None:
         difference = measured.difference
-        if check.rule == "number" and check.reported is not None:
+        if check.rule in ("number", "share") and check.reported is not None:
             difference = measured.value - check.reported
         part = replace(
             part,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from biorobust.analysis.intervals import mean_interval, wilson
+from biorobust.analysis.intervals import difference_interval, mean_interval, wilson
 from biorobust.analysis.paired import combine
 from biorobust.reporting.claim import PAIRED, Check, Quantity
-from biorobust.reporting.metrics import Metrics, eps_key
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.per_seed import NotMeasured, PerSeed, file, per_seed
 
-
-class NotMeasured(Exception):
-    """The metrics do not hold what the check asks for; the message says what is missing."""
+__all__ = ["Measured", "NotMeasured", "measure"]
 
 
 @dataclass(frozen=True)
@@ -38,36 +35,33 @@ class Measured:
     path: str
 
 
-@dataclass(frozen=True)
-class _PerSeed:
-    values: Mapping[int, float]
-    counts: Mapping[int, tuple[int, int]]  # (k, n) where the value is a share of images
-    path: str
-    over_images: Mapping[int, tuple[float, float]] = field(default_factory=dict)  # interval, where the file has one
-
-
 def measure(check: Check, metrics: Metrics, *, study: str) -> Measured:
     """Raises NotMeasured when a file, an attack, an epsilon or a value is not there."""
     if check.rule in PAIRED:
         return _paired(check, metrics, study=study)
     if check.quantity.kind == "curve_distance":
         return _curve_distance(check.quantity, metrics)
-    first = _per_seed(check.quantity, check.eps, metrics)
+    first = per_seed(check.quantity, check.eps, metrics)
     if check.against is None:
         return _single(first)
-    second = _per_seed(check.against, check.eps, metrics)
+    second = per_seed(check.against, check.eps, metrics)
     shared = [seed for seed in first.values if seed in second.values]
     if not shared:
         raise NotMeasured(f"{first.path} and {second.path} have no seed in common")
+    if first.never and second.never:
+        raise NotMeasured(f"neither of the two trainings reached {check.quantity.key}")
     differences = mean_interval([first.values[seed] - second.values[seed] for seed in shared])
     low, high = _ends(differences.mean, differences.half_width)
+    interval = "" if differences.half_width is None else "seeds"
+    if len(shared) == 1 and first.counts and second.counts:
+        (low, high), interval = difference_interval(*first.counts[shared[0]], *second.counts[shared[0]]), "images"
     return Measured(
         value=fmean(first.values[seed] for seed in shared),
         against=fmean(second.values[seed] for seed in shared),
         difference=differences.mean,
         low=low,
         high=high,
-        interval="" if differences.half_width is None else "seeds",
+        interval=interval,
         half_width=differences.half_width,
         n_images=next((n for _, n in first.counts.values()), None),
         n_seeds=len(shared),
@@ -83,12 +77,12 @@ def _paired(check: Check, metrics: Metrics, *, study: str) -> Measured:
     at = f" under {attack} at eps {eps:g}" if check.eps is not None else ""
     if check.quantity.images == "noisy":
         # Every run of a study is tested under one noise, and its settings say at which level.
-        settings = _file(f"train/{a}", metrics)["settings"]
+        settings = file(f"train/{a}", metrics)["settings"]
         attack, eps, at = "noise", settings["evaluation_noise_level"], " on noisy images"
-    per_seed = metrics.pair(study, a, b, attack=attack, eps=eps)
-    if not per_seed:
+    found_pairs = metrics.pair(study, a, b, attack=attack, eps=eps)
+    if not found_pairs:
         raise NotMeasured(f"{path} has no pair {a}, {b}{at}")
-    tables = list(per_seed.values())
+    tables = list(found_pairs.values())
     found = combine(tables)
     half_width = mean_interval([counts.difference for counts in tables]).half_width
     return Measured(
@@ -106,13 +100,15 @@ def _paired(check: Check, metrics: Metrics, *, study: str) -> Measured:
     )
 
 
-def _single(found: _PerSeed) -> Measured:
+def _single(found: PerSeed) -> Measured:
     mean, _, half_width = mean_interval(list(found.values.values()))
     low, high = _ends(mean, half_width)
     interval = "" if half_width is None else "seeds"
     if low is not None and high is not None and found.counts:
         low, high = max(0.0, low), min(1.0, high)  # a t interval does not know that a share ends at 0 and 1
-    if half_width is None and found.counts:
+    if found.over_seeds:
+        (low, high), interval = wilson(*found.over_seeds), "seeds"
+    elif half_width is None and found.counts:
         (k, n), interval = next(iter(found.counts.values())), "images"
         low, high = wilson(k, n)
     elif half_width is None and found.over_images:
@@ -138,7 +134,7 @@ def _curve_distance(quantity: Quantity, metrics: Metrics) -> Measured:
     Of the mean curve, and so without an interval: a single seed's largest distance grows with scatter alone.
     """
     assert quantity.published is not None
-    at = [(_per_seed(quantity, eps, metrics), accuracy) for eps, accuracy in quantity.published.accuracy]
+    at = [(per_seed(quantity, eps, metrics), accuracy) for eps, accuracy in quantity.published.accuracy]
     distance = max(abs(fmean(found.values.values()) - accuracy) for found, accuracy in at)
     first = at[0][0]
     return Measured(
@@ -154,57 +150,6 @@ def _curve_distance(quantity: Quantity, metrics: Metrics) -> Measured:
         p=None,
         path=first.path,
     )
-
-
-def _per_seed(quantity: Quantity, eps: float | None, metrics: Metrics) -> _PerSeed:
-    if quantity.kind == "value":
-        assert quantity.key is not None
-        entries = _file(quantity.of, metrics)["per_seed"]
-        values = {entry["seed"]: entry[quantity.key] for entry in entries if entry.get(quantity.key) is not None}
-        if not values or len(values) < len(entries):
-            raise NotMeasured(f"{quantity.of}.json does not give {quantity.key} for every seed")
-        ends = {
-            entry["seed"]: (entry.get(f"{quantity.key}_low"), entry.get(f"{quantity.key}_high")) for entry in entries
-        }
-        known = {seed: (low, high) for seed, (low, high) in ends.items() if low is not None and high is not None}
-        return _PerSeed(values, {}, f"{quantity.of}.json", known)
-    if quantity.attack is None:
-        name = f"train/{quantity.of}"
-        key = "correct" if quantity.images == "clean" else f"{quantity.images}_correct"
-        entries = _file(name, metrics)["per_seed"]
-        if any(key not in entry for entry in entries):
-            raise NotMeasured(f"{name}.json has no {key}")
-        counts = {entry["seed"]: (entry[key], entry["n"]) for entry in entries}
-    else:
-        name = f"attack/{quantity.of}"
-        counts = _attacked(quantity, eps, _file(name, metrics), name)
-    return _PerSeed({seed: k / n for seed, (k, n) in counts.items()}, counts, f"{name}.json")
-
-
-def _attacked(
-    quantity: Quantity, eps: float | None, content: Mapping[str, Any], name: str
-) -> dict[int, tuple[int, int]]:
-    if quantity.attack not in content["attacks"]:
-        raise NotMeasured(f"{name}.json has no attack {quantity.attack}")
-    entries = content["attacks"][quantity.attack]["per_seed"]
-    if quantity.kind == "zero_gradient_correct":
-        if any(quantity.kind not in entry for entry in entries):
-            raise NotMeasured(f"{name}.json has no {quantity.kind} for {quantity.attack}")
-        return {entry["seed"]: (entry[quantity.kind], entry["n"]) for entry in entries}
-    grid = [eps_key(value) for value in content["eps"]]
-    if eps_key(eps or 0.0) not in grid:
-        raise NotMeasured(f"{name}.json has no eps {eps:g}")
-    at = grid.index(eps_key(eps or 0.0))
-    return {entry["seed"]: (entry["correct"][at], entry["n"]) for entry in entries}
-
-
-def _file(name: str, metrics: Metrics) -> Mapping[str, Any]:
-    content = metrics.get(name)
-    if content is None:
-        raise NotMeasured(f"{name}.json is missing")
-    if content.get("status") != "ok":
-        raise NotMeasured(f"{name}: {content.get('reason', 'unavailable')}")
-    return content
 
 
 def _ends(mean: float, half_width: float | None) -> tuple[float | None, float | None]:

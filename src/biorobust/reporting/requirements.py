@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from biorobust.reporting.claim import Check, Quantity
+from biorobust.reporting.claim import OF_TRAINING, Check, Quantity
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
 
 STAND_IN = "stand-in"
 AT_LEAST = "at_least"  # a recipe may ask for a size or more
+REPORTED = "reported"  # and say what the report had, where another value is named with the verdict and stops nothing
 # What a training says of a seed that decides nothing, in words.
 FLAGS = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "is under-trained"}
 
@@ -48,6 +49,8 @@ def obstacle(check: Check, metrics: Metrics) -> Decision | None:
     if reasons:
         first, *others = reasons.values()
         return Decision(NOT_RUN, first + (f"; {len(others)} more differ" if others else ""))
+    if check.quantity.kind in OF_TRAINING:
+        return None
     for name, content in found.items():
         for entry in content.get("per_seed", ()):
             for flag, words in FLAGS.items():
@@ -57,27 +60,45 @@ def obstacle(check: Check, metrics: Metrics) -> Decision | None:
 
 
 def limits(checks: Iterable[Check], metrics: Metrics) -> str:
-    """Data sets that are not in their official encoding or not complete, in words; "" if all are official."""
+    """What stands beside a verdict, in words: data that are not official or not complete, and sizes that are not the
+    report's; "" where nothing does.
+    """
     limited = {}
+    sizes: dict[str, dict[str, None]] = {}
     for check in checks:
         for content in filter(None, map(metrics.get, files(check))):
             dataset = content.get("dataset", {"fidelity": "official"})
             if dataset["fidelity"] != "official":
                 limited[dataset["name"]] = dataset["fidelity"]
-    return ", ".join(f"{name}: {fidelity} data" for name, fidelity in limited.items())
+        for name, settings in check.requires:
+            for key, value, had in smaller(metrics.get(name), settings):
+                sizes.setdefault(key, {})[f"{_shown(value)} for {_shown(had)}"] = None
+    named = [f"{name}: {fidelity} data" for name, fidelity in limited.items()]
+    return ", ".join(named + [f"{key} {' and '.join(found)}" for key, found in sizes.items()])
+
+
+def smaller(content: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    """Settings that are not the report's, as a recipe says what it had: (name, ours, the report's)."""
+    if content is None or content.get("status") != "ok":
+        return
+    for key, wanted in settings.items():
+        value = content["settings"].get(key)
+        if isinstance(wanted, Mapping) and REPORTED in wanted and not _same(value, wanted[REPORTED]):
+            yield key, value, wanted[REPORTED]
 
 
 def _files_of(quantity: Quantity) -> list[str]:
-    if quantity.kind == "value":
+    if quantity.kind in ("value", "collapses", "epochs_to") or "/" in quantity.of:
         return [quantity.of]
-    return [f"train/{quantity.of}", *([f"attack/{quantity.of}"] if quantity.attack else [])]
+    attacked = quantity.attack or quantity.kind in ("jump", "jump_by_gamma")
+    return [f"train/{quantity.of}", *([f"attack/{quantity.of}"] if attacked else [])]
 
 
 def _same(value: Any, wanted: Any) -> bool:
-    """Equal, or for a wanted {"at_least": x} a number that is not below x."""
+    """Equal, or for a wanted {"at_least": x} a number that is not below x; anything for {"reported": x} alone."""
     numbers = (int, float)
     if isinstance(wanted, Mapping):
-        return isinstance(value, numbers) and value >= wanted[AT_LEAST]
+        return AT_LEAST not in wanted or (isinstance(value, numbers) and value >= wanted[AT_LEAST])
     if isinstance(value, numbers) and isinstance(wanted, numbers):
         return math.isclose(value, wanted, rel_tol=1e-9)
     return bool(value == wanted)

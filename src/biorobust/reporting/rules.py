@@ -1,6 +1,7 @@
 """The rules that turn numbers into verdicts. Pure functions of proportions; the thresholds stand here and nowhere else.
 
 - number: reproduced within max(1.0 point, half-width over seeds) of the reported value, partly within three times that.
+- share: a printed share of n images, within max(1.0 point, half-width of the unpaired difference of the two shares).
 - order: the paired interval excludes 0 in the claimed direction, and the test survives Holm's correction.
 - no difference: the whole paired interval lies inside +-3 points.
 - figure: a numeric proxy inside a range that was fixed beforehand.
@@ -10,11 +11,12 @@ A point is 0.01. "own_" functions ask whether the report's printed numbers suppo
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from biorobust.analysis.intervals import difference_interval
+from biorobust.analysis.intervals import difference_interval, wilson
 
 REPRODUCED = "reproduced"
 PARTLY = "partly"
@@ -59,8 +61,26 @@ def number(measured: float, *, reported: float, half_width: float | None, n_seed
         return Decision(INCONCLUSIVE, too_few_seeds(n_seeds, MIN_SEEDS))
     if half_width > WIDEST:
         return Decision(INCONCLUSIVE, f"the seeds leave +-{points(half_width)} open, more than {points(WIDEST)}")
-    tolerance = max(TOLERANCE, half_width)
-    distance = abs(measured - reported)
+    return _distance(abs(measured - reported), tolerance=max(TOLERANCE, half_width))
+
+
+def share(measured: float, *, low: float, high: float, reported: float, n: int) -> Decision:
+    """`low`, `high`: 95 % interval of `measured`, over images or over seeds; `n`: images behind the reported share.
+
+    The tolerance is how far the unpaired difference reaches towards 0: Newcombe, from ours and the Wilson interval
+    of theirs.
+    """
+    if high - low > 2 * WIDEST:
+        return Decision(INCONCLUSIVE, f"our own interval is wider than +-{points(WIDEST)}")
+    theirs = wilson(round(reported * n), n)
+    above = measured >= reported
+    reach = (
+        math.hypot(measured - low, theirs[1] - reported) if above else math.hypot(high - measured, reported - theirs[0])
+    )
+    return _distance(abs(measured - reported), tolerance=max(TOLERANCE, reach))
+
+
+def _distance(distance: float, *, tolerance: float) -> Decision:
     # The margin of 1e-9 keeps a difference of exactly one point inside in spite of binary fractions.
     if distance <= tolerance + 1e-9:
         return Decision(REPRODUCED, f"within {points(tolerance)}")
@@ -145,6 +165,20 @@ def aggregate(parts: Sequence[Decision]) -> Decision:
     if counts[REPRODUCED] or counts[NOT_REPRODUCED] or counts[INCONCLUSIVE]:
         return Decision(INCONCLUSIVE, f"of {len(parts)} parts {tally}")
     return next(part for verdict in (NOT_TESTABLE, NOT_RUN) for part in parts if part.verdict == verdict)
+
+
+def any_of(parts: Sequence[Decision]) -> Decision:
+    """The verdict of a statement that one of its parts is enough for: reproduced if any is, not if all are not."""
+    counts = Counter(part.verdict for part in parts)
+    if counts[REPRODUCED]:
+        return Decision(REPRODUCED, f"{counts[REPRODUCED]} of {len(parts)} rows")
+    if counts[NOT_REPRODUCED] == len(parts):
+        return Decision(NOT_REPRODUCED, f"none of {len(parts)} rows")
+    open_parts = [part for part in parts if part.verdict != NOT_REPRODUCED]
+    tested = [part for part in parts if part.verdict in (*DECIDED, INCONCLUSIVE)]
+    if not tested:
+        return open_parts[0]
+    return Decision(INCONCLUSIVE, f"none of {len(parts)} rows so far, {len(open_parts)} open")
 
 
 def tally(verdicts: Iterable[str]) -> dict[str, int]:

@@ -12,12 +12,14 @@ from biorobust.errors import BiorobustError
 from biorobust.reporting.studies.base import Study
 from biorobust.reporting.studies.cnnf import cnnf
 from biorobust.reporting.studies.hebbian import hebbian
+from biorobust.reporting.studies.kwta import kwta
 from biorobust.reporting.studies.vonenet import vonenet
 
 # In the order of the report. A study is made from the values of a params.yaml.
 STUDIES: dict[str, Callable[[Mapping[str, Any]], Study]] = {
     "hebbian": hebbian,
     "cnnf": cnnf,
+    "kwta": kwta,
     "vonenet": vonenet,
 }
 

@@ -1,0 +1,102 @@
+"""The study of k-winners-take-all activations: eight tables of three rows each, ablations, and probes of the jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from biorobust.reporting.studies.base import Study
+
+if TYPE_CHECKING:
+    from biorobust.reporting.claim import Claim
+    from biorobust.reporting.metrics import Metrics
+    from biorobust.reporting.tables.table import Table
+
+NETWORKS = {"alexnet": "AlexNet", "resnet18": "ResNet18"}
+DATASETS = {"svhn": "SVHN", "cifar10": "CIFAR-10"}
+STARTS = {"scratch": "random weights", "pretrained": "ImageNet weights"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """One of the report's tables: a network on a data set from one start. `rows`: its cells, as stages call them."""
+
+    number: int
+    network: str
+    dataset: str
+    init: str
+    rows: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """As in "ResNet18 on CIFAR-10, from random weights"."""
+        return f"{NETWORKS[self.network]} on {DATASETS[self.dataset]}, from {STARTS[self.init]}"
+
+
+@dataclass(frozen=True)
+class Kwta(Study):
+    """`rows`: run of params.yaml -> its start. `ablations`: entry of params.yaml -> the question it belongs to."""
+
+    rows: Mapping[str, str]
+    ablations: Mapping[str, str]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The tables, in the order and with the numbers of the report."""
+        found = [(network, dataset, init) for network in NETWORKS for init in STARTS for dataset in DATASETS]
+        return tuple(
+            Place(
+                number=number,
+                network=network,
+                dataset=dataset,
+                init=init,
+                rows=tuple(f"{network}-{dataset}-{run}" for run, start in self.rows.items() if start == init),
+            )
+            for number, (network, dataset, init) in enumerate(found, start=1)
+        )
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return tuple(cell for place in self.places for cell in place.rows)
+
+    def train_stage(self, run: str) -> str:
+        return f"train_kwta@{self.row(run)}"
+
+    def attack_stage(self, run: str) -> str:
+        return f"attack_kwta@{self.row(run)}"
+
+    def row(self, cell: str) -> str:
+        """The run of params.yaml that a cell belongs to."""
+        return next(run for run in self.rows for place in self.places if cell.endswith(f"-{place.dataset}-{run}"))
+
+    def stages(self) -> tuple[str, ...]:
+        return (
+            *(f"download@{name}" for name in self.datasets),
+            *(f"train_kwta@{run}" for run in self.rows),
+            "ablate_kwta",
+            *(f"attack_kwta@{run}" for run in self.rows),
+            f"compare@{self.name}",
+        )
+
+    def results(self) -> tuple[str, ...]:
+        of_cells = (f"{kind}/{cell}" for kind in ("train", "attack") for cell in self.networks)
+        return (*of_cells, *(f"ablations/{name}" for name in self.ablations))
+
+    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
+        return []
+
+
+def kwta(params: Mapping[str, object]) -> Kwta:
+    """The study as a params.yaml lists it; one of before this study has no runs."""
+
+    def block(name: str) -> Mapping[str, Mapping[str, str]]:
+        return params.get(name, {})  # type: ignore[return-value]
+
+    return Kwta(
+        name="kwta",
+        title="k-winners-take-all activations",
+        datasets=("cifar10", "svhn"),
+        rows={run: values["init"] for run, values in block("kwta_runs").items()},
+        ablations={name: values["question"] for name, values in block("kwta_ablations").items()},
+    )
