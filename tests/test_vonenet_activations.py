@@ -260,6 +260,8 @@ def test_deepfool_runs_through_noise(noise):
     made = perturb.deepfooled(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=3)
     again = perturb.deepfooled(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=3)
     assert torch.equal(made.images, again.images)
+    otherwise_cut = perturb.deepfooled(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=4)
+    torch.testing.assert_close(made.images, otherwise_cut.images, rtol=0, atol=1e-4)
     assert made.images.min() >= 0
     assert made.images.max() <= 1
     assert (made.images != images).any()

@@ -1,5 +1,4 @@
-"""Which images a network still gets right when they are perturbed, at every size of a grid: the study's attack "
-"records."""
+"""Which images a network still gets right when they are perturbed, at every size: the study's attack records."""
 
 from __future__ import annotations
 

@@ -42,13 +42,16 @@ def deepfooled(
     """Minimal perturbations away from `labels`, (N,) the network's own answers.
 
     noise: frozen (one draw per image for the whole attack, so that gradients and answers belong to one function), live
-    (fresh noise in every pass, as a program that knows nothing of it would have), or none. The network is in eval mode.
+    (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none. The
+    network is in eval mode.
     """
     made, fooled = [], []
     chosen = conditions.conditions(model, seed=seed, repeats=1).get(noise)
     generator = torch.Generator(images.device).manual_seed(seed)
-    for first in range(0, len(images), batch_size):
-        rows = range(first, min(first + batch_size, len(images)))
+    # DeepFool goes on with a minibatch until one pass fools all of it: under live noise that is luck, and never comes.
+    together = 1 if noise == conditions.LIVE else batch_size
+    for first in range(0, len(images), together):
+        rows = range(first, min(first + together, len(images)))
         if chosen is None:  # a network without noise
             context = models.noise(model, conditions.NONE)
         elif noise == conditions.LIVE:

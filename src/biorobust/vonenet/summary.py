@@ -24,24 +24,25 @@ def rows(seed: int, noise: str, found: Deviations) -> list[dict[str, Any]]:
     share of the images for which the convolution is a dip of the raw curve.
     """
     table = []
-    for shown, statistics in found.sets.items():
+    for shown in found.sets:
+        columns = [place for place, column in enumerate(found.columns) if column.kind != NORM or shown in BEHIND]
+        statistics = {name: values[:, columns] for name, values in found.sets[shown].items()}
         raw = statistics["raw"]
         with np.errstate(invalid="ignore", divide="ignore"):
-            other = found.sets[OTHER]["raw"] if OTHER in found.sets else np.full_like(raw, np.nan)
+            other = found.sets[OTHER]["raw"][:, columns] if OTHER in found.sets else np.full_like(raw, np.nan)
             normalised = raw / other
         ends = {name: interval(statistics[name]) for name in ("raw", "centred", "relative")}
         ends["normalised"] = interval(normalised)
-        between = interval(statistics["between"], draws=50).value
+        between = middle(statistics["between"])
         share = _dip_shares(found, shown)
-        for place, column in enumerate(found.columns):
-            if column.kind == NORM and shown not in BEHIND:
-                continue
+        for place, number in enumerate(columns):
+            column = found.columns[number]
             row: dict[str, Any] = {"seed": seed, "noise": noise, "shown": shown, "kind": column.kind}
             row |= {"layer": column.index, "name": column.name}
             row |= {"n": int(np.isfinite(raw[:, place]).sum()), "undefined": int(np.isnan(raw[:, place]).sum())}
             for name, end in ends.items():
                 row |= _flat(name, end, place)
-            row |= {"between": between[place], "dip_share": share.get(place)}
+            row |= {"between": between[place], "dip_share": share.get(number)}
             table.append(row)
     return table
 
