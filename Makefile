@@ -19,7 +19,7 @@ repro: $(LOCKED)
 	@case "$(SCALE)" in ""|tiny|laptop|cpu|gpu|paper) ;; \
 	  *) echo "error: SCALE=$(SCALE): must be tiny, laptop, cpu, gpu or paper" >&2; exit 2 ;; esac
 	@if [ -n "$(SCALE)" ]; then sed -i.bak 's/^scale: [a-z]*/scale: $(SCALE)/' params.yaml && rm params.yaml.bak; fi
-	@stale=$$(python -m stages.download --stale && python -m stages.import_vonenet --stale) || exit $$?; \
+	@stale=$$(python -m stages.download --stale && python -m stages.arrived) || exit $$?; \
 	  for stage in $$stale; do dvc repro --force --single-item $$stage || exit $$?; done
 	@dvc repro
 	@echo "The report: $(CURDIR)/reports/report.html (its ledger: reports/summary.md)"

@@ -8,48 +8,26 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from biorobust import params
 from biorobust.devices import pick
 from biorobust.errors import BiorobustError
-from biorobust.files import read_json, sha256
+from biorobust.files import sha256
 from biorobust.networks import weights
 from biorobust.vonenet.params import ImagenetRun
 from stages.common import run_info, stage_main
 
 RUNS, DATASET = "vonenet_imagenet", "imagenet_samples"
-NOTED = Path("reports/metrics/train")
 SEED = 0  # of a network that was trained once, elsewhere
 BATCH_SIZE = 32
 TRAINED_ABOVE = 0.5  # on 1000 classes; the published networks get about 0.7, one below this is not what its file says
 
 
-def stale(settings: params.Params) -> list[str]:
-    """The DVC stages of networks that were unavailable and whose files are here now.
-
-    DVC cannot see it: neither a parameter nor a file of the repository has changed.
-    """
-    found = []
-    for name in settings.runs[RUNS]:
-        path = NOTED / f"{name}.json"
-        unavailable = path.is_file() and read_json(path).get("status") == "unavailable"
-        if unavailable and weights.here(settings.run(RUNS, name, ImagenetRun).file):
-            found.append(f"import_vonenet@{name}")
-    return found
-
-
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.import_vonenet", description=__doc__)
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("run", nargs="?", help=f"an entry of {RUNS} in params.yaml")
-    choice.add_argument("--stale", action="store_true", help="print the stages to run again now that files are here")
+    parser.add_argument("run", help=f"an entry of {RUNS} in params.yaml")
     arguments = parser.parse_args(argv)
     settings = params.load()
-    if arguments.stale:
-        for stage in stale(settings):
-            print(stage)
-        return
     run = settings.run(RUNS, arguments.run, ImagenetRun)
     with run_info(f"import_vonenet@{arguments.run}"):
         take_over(arguments.run, settings=settings, run=run)

@@ -8,6 +8,7 @@ from torch import nn
 
 from biorobust import attacks
 from biorobust.attacks import deepfool, noise, records
+from biorobust.attacks.crafting import Batch
 
 OVERSHOOT = 0.02
 
@@ -53,6 +54,34 @@ def test_fewer_candidates_can_only_make_it_longer(linear):
     of_two = deepfool.minimal(model, images, labels, steps=20, candidates=2, overshoot=OVERSHOOT)[1]
     assert (of_two >= of_all - 1e-12).all()
     assert (of_two > of_all + 1e-6).any()  # the runner-up in logits is not always the nearest
+
+
+def test_one_forward_pass_for_all_candidates_changes_no_bit():
+    """On a convolutional network that takes several steps: Foolbox's numbers from 1 pass a step instead of 5."""
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 8, 3, stride=2), nn.Tanh(), nn.Flatten()
+    model = nn.Sequential(*layers, nn.Linear(8 * 5 * 5, 6)).eval().requires_grad_(False)
+    with torch.no_grad():
+        model[0].weight *= 8
+    images = torch.rand(12, 3, 12, 12)
+    labels = model(images).argmax(dim=1)
+    passes = []
+    handle = model.register_forward_hook(lambda *_: passes.append(1))
+    made, counted = [], []
+    for one_pass in (False, True):
+        batch = Batch(images=images, labels=labels, generator=torch.Generator())
+        plan = {"steps": 7, "candidates": 6, "overshoot": OVERSHOOT, "one_pass": one_pass}
+        made.append(deepfool.craft(model, batch, eps=(0.01,), **plan))
+        counted.append(len(passes))
+        passes.clear()
+    handle.remove()
+    assert torch.equal(made[0].raw, made[1].raw)
+    assert torch.equal(made[0].images[0], made[1].images[0])
+    assert torch.equal(made[0].step[0], made[1].step[0])
+    assert torch.equal(made[0].zero_gradient[0], made[1].zero_gradient[0])
+    steps = int(made[0].step[0].max())
+    assert steps > 1
+    assert counted[0] - counted[1] == 4 * steps
 
 
 def test_wrong_images_come_back_unmoved(linear):

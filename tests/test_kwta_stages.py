@@ -8,8 +8,10 @@ import yaml
 
 from biorobust import params
 from biorobust.errors import BiorobustError
+from biorobust.kwta import weights as kwta_weights
 from biorobust.kwta.params import cells
-from stages import ablate_kwta, attack_kwta, compare, download, train_kwta
+from biorobust.networks import weights
+from stages import ablate_kwta, arrived, attack_kwta, compare, download, train_kwta
 
 ROOT = params.PARAMS_FILE.resolve().parent
 KEPT = ("clip", "pretrained")  # of the ablations
@@ -81,6 +83,30 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             assert (attack["reencoded"] is None) == ("svhn" in cell)
             assert len(attack["discontinuity"]["by_gamma"]) == ("kwta" in run)
             assert not list((finished / "data/work").glob(f"*{cell}*"))
+
+
+def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished, monkeypatch, capsys, tmp_path):
+    def named():
+        capsys.readouterr()
+        arrived.main()
+        return capsys.readouterr().out.split()
+
+    if not (finished / "reports/metrics/ablations").exists():
+        ablate_kwta.main([])
+    assert named() == []
+    monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")  # a name without a hash
+    (tmp_path / "made.pth").touch()
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    assert named() == ["train_kwta@pretrained-kwta-low"]
+    (finished / weights.DOWNLOADS).mkdir(parents=True)
+    (finished / weights.DOWNLOADS / kwta_weights.FILES["resnet18"]).touch()
+    assert named() == ["train_kwta@pretrained-kwta-low"]  # the folder named comes before what was downloaded
+    monkeypatch.delenv(weights.VARIABLE)
+    assert named() == ["train_kwta@pretrained-kwta-low", "ablate_kwta"]
+    (tmp_path / kwta_weights.FILES["resnet18"]).touch()
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    with pytest.raises(BiorobustError, match="SHA-256 does not begin with f37072fd"):
+        arrived.main()
 
 
 def test_rows_are_labelled_by_the_gamma_that_was_used(finished):

@@ -19,7 +19,7 @@ from biorobust.datasets.spec import Split, no_images
 from biorobust.errors import BiorobustError
 from biorobust.networks import weights
 from biorobust.vonenet import load_official, noise, v1
-from stages import import_vonenet, train_vonenet
+from stages import arrived, import_vonenet, train_vonenet
 
 ROOT = Path(__file__).parent.parent
 METRICS = Path("reports/metrics")
@@ -234,7 +234,7 @@ def test_without_its_file_a_network_is_unavailable_and_says_what_to_do(folder, m
 def test_with_the_files_the_report_s_own_networks_are_there(folder, monkeypatch, capsys):
     def stale():
         capsys.readouterr()
-        import_vonenet.main(["--stale"])
+        arrived.main()
         return capsys.readouterr().out.split()
 
     assert stale() == []

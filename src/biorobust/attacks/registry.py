@@ -93,7 +93,7 @@ ATTACKS: dict[str, Attack] = {
         rel_stepsize=_ACROSS,
     ),
     "deepfool-report": Attack(
-        craft=partial(deepfool.craft, steps=20, candidates=10, overshoot=0.02),
+        craft=partial(deepfool.craft, steps=20, candidates=10, overshoot=0.02, one_pass=True),
         about="DeepFool in L-infinity, 20 steps, 10 candidate classes, its perturbation clipped to epsilon",
     ),
 }
