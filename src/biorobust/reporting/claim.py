@@ -26,8 +26,6 @@ QUANTITIES = {
     "jump": set(),  # median jump of a run's outputs along random lines
     "jump_by_gamma": set(),  # Spearman's rank correlation of gamma and median jump, on a run's weights
 }
-# Those that speak of the training itself, which a broken or short training answers rather than hinders.
-OF_TRAINING = ("collapses", "epochs_to", "fall")
 
 
 @dataclass(frozen=True)

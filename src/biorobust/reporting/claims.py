@@ -15,7 +15,7 @@ from biorobust.reporting.claim import PAIRED, Check, Claim, Reading
 from biorobust.reporting.claim_file import load
 from biorobust.reporting.measure import Measured, NotMeasured, measure
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.requirements import files, limits, obstacle
+from biorobust.reporting.requirements import limits, obstacle
 from biorobust.reporting.rules import Decision
 
 __all__ = ["Claim", "Judged", "Part", "Reading", "judge", "load", "verdict_counts"]
@@ -118,7 +118,7 @@ def judge(claims: Sequence[Claim], metrics: Metrics) -> list[Judged]:
                 counted=not claim.readings or reading is claim.readings[0],
                 verdict=verdict.verdict,
                 reason=verdict.reason,
-                note=limits([draft.check for draft in rows], metrics),
+                note=limits([draft.check for draft in rows if draft.check.counts], metrics),
                 parts=parts,
             )
         )
@@ -142,13 +142,13 @@ def verdict_counts(judged: Iterable[Judged]) -> dict[str, int]:
 
 def _draft(check: Check, metrics: Metrics, *, study: str) -> _Draft:
     stopped = obstacle(check, metrics)
-    if check.missing and any(metrics.get(name) is None for name in files(check)):
-        return _Draft(check, None, Decision(rules.NOT_RUN, check.missing))
     try:
         # Measured even if it may not be judged: a small run is shown, marked as such.
         return _Draft(check, measure(check, metrics, study=study), stopped)
     except NotMeasured as error:
-        return _Draft(check, None, stopped or Decision(rules.NOT_RUN, check.missing or str(error)))
+        if check.missing:
+            return _Draft(check, None, Decision(rules.NOT_RUN, check.missing))
+        return _Draft(check, None, stopped or Decision(rules.NOT_RUN, str(error)))
 
 
 def _decide(check: Check, measured: Measured, *, p: float | None) -> Decision:

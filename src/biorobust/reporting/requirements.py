@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from biorobust.reporting.claim import OF_TRAINING, Check, Quantity
+from biorobust.reporting.claim import Check, Quantity
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
 
@@ -15,6 +15,8 @@ AT_LEAST = "at_least"  # a recipe may ask for a size or more
 REPORTED = "reported"  # and say what the report had, where another value is named with the verdict and stops nothing
 # What a training says of a seed that decides nothing, in words.
 FLAGS = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "is under-trained"}
+# Quantities that speak of the training itself: what would keep others from being judged is their answer.
+ANSWERED = {"collapses": tuple(FLAGS), "fall": tuple(FLAGS), "epochs_to": ("under_trained",)}
 
 
 def files(check: Check) -> list[str]:
@@ -49,12 +51,11 @@ def obstacle(check: Check, metrics: Metrics) -> Decision | None:
     if reasons:
         first, *others = reasons.values()
         return Decision(NOT_RUN, first + (f"; {len(others)} more differ" if others else ""))
-    if check.quantity.kind in OF_TRAINING:
-        return None
+    answered = ANSWERED.get(check.quantity.kind, ())
     for name, content in found.items():
         for entry in content.get("per_seed", ()):
             for flag, words in FLAGS.items():
-                if entry.get(flag):
+                if entry.get(flag) and flag not in answered:
                     return Decision(INCONCLUSIVE, f"seed {entry['seed']} of {name} {words}")
     return None
 

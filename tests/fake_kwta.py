@@ -1,0 +1,257 @@
+"""Made-up metrics of the k-WTA study: every file of its contract, with networks that only a small step leaves standing.
+
+Under the report's step ReLU keeps a part, under the stated one nothing; k-WTA keeps more under either. AlexNet with
+ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from biorobust import params
+from biorobust.analysis import Counts, mean_interval, wilson
+from biorobust.files import write_csv, write_json
+from biorobust.kwta import recipe as recipes
+from biorobust.kwta.params import AblationRun, Attacks, Recipe, Run, cell_name, compared
+from biorobust.reporting.studies.kwta import DATASETS, NETWORKS
+
+ROOT = Path(__file__).resolve().parent.parent
+STUDY = "kwta"
+REASON = "no ImageNet weights: put the file in the folder of BIOROBUST_WEIGHTS"
+N_TEST = {"cifar10": 10_000, "svhn": 3_756}
+N_TRAIN = {"cifar10": 50_000, "svhn": 16_902}
+ROWS = ("relu", "kwta", "kwta-low")
+# Clean accuracy by network and data set, a value per row; None: collapsed.
+CLEAN: Mapping[tuple[str, str], Sequence[float | None]] = {
+    ("alexnet", "svhn"): (None, 0.90, 0.88),
+    ("alexnet", "cifar10"): (0.83, 0.82, 0.81),
+    ("resnet18", "svhn"): (0.95, 0.93, 0.92),
+    ("resnet18", "cifar10"): (0.88, 0.85, 0.83),
+}
+# Share of the clean accuracy that an attack leaves, a value per row; on the image a little more than on the tensor.
+LEFT = {
+    "pgd-report": (0.60, 0.80, 0.82),
+    "pgd-corrected": (0.004, 0.10, 0.22),
+    "pgd-corrected-best": (0.0, 0.05, 0.12),
+    "deepfool-report": (0.0, 0.15, 0.30),
+    "worst-case": (0.0, 0.02, 0.06),
+}
+ON_IMAGE = 1.1
+COLLAPSED = 0.195
+CURVE = ["seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma"]
+
+
+def write_metrics(
+    root: Path, *, scale: str = "cpu", seeds: Sequence[int] = (0,), pretrained: bool = False, **overrides: float
+) -> None:
+    """Write every file of the study below `root` for a scale; `overrides` are gammas of blocks of params.yaml."""
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale}
+    for block, gamma in overrides.items():
+        raw[block] = {"gamma": gamma}
+    Writer(root, params.check(raw), list(seeds), pretrained).write()
+
+
+class Writer:
+    """Writes every file of the study for one scale."""
+
+    def __init__(self, root: Path, checked: params.Params, seeds: list[int], pretrained: bool) -> None:
+        self.root, self.params, self.seeds, self.pretrained = root, checked, seeds, pretrained
+        self.plan = checked.block("kwta_attack", Attacks)
+        self.n: int = checked.sizes["kwta_attack"].n_images  # type: ignore[attr-defined]
+
+    def write(self) -> None:
+        for name, title in (("cifar10", "CIFAR-10"), ("svhn", "SVHN")):
+            split = {"n": N_TEST[name], "per_class": [1] * 10}
+            more = {"title": title, "note": "Made-up provenance for tests.", "licence": "none", "files": {}}
+            shape = {"image_shape": [32, 32, 3], "n_classes": 10, "train": split, "test": split}
+            write_json(self.root / f"data/{name}.json", self.dataset(name) | more | shape)
+        for run, plan in self.params.runs["kwta_runs"].items():
+            for network in NETWORKS:
+                for dataset in DATASETS:
+                    self.cell(cell_name(network, dataset, run), plan, network, dataset)  # type: ignore[arg-type]
+        for name, ablation in self.params.runs["kwta_ablations"].items():
+            self.ablation(name, ablation)  # type: ignore[arg-type]
+        self.compare()
+
+    def dataset(self, name: str) -> dict[str, str]:
+        fidelity = {"cifar10": "re-encoded", "svhn": "partial"}[name]
+        return {"name": name, "source": "mirror", "fidelity": fidelity, "sha256": "0" * 64}
+
+    def head(self, run: str, dataset: str, settings: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:
+        state = {"status": "ok"} if reason is None else {"status": "unavailable", "reason": reason}
+        head = {"run": run, "study": STUDY, "scale": self.params.scale, **state}
+        return head | {"dataset": self.dataset(dataset), "settings": dict(settings)}
+
+    def cell(self, name: str, run: Run, network: str, dataset: str) -> None:
+        recipe = recipes.of_cell(self.params, run, network=network, dataset=dataset)
+        recipe = replace(recipe, n_train=min(recipe.n_train, N_TRAIN[dataset]))
+        reason = REASON if run.init == "pretrained" and not self.pretrained else None
+        settings = asdict(recipe)
+        entries = [self.trained(recipe, seed) for seed in self.seeds]
+        summary = mean_interval([entry["accuracy"] for entry in entries])._asdict()
+        outcome = {"accuracy": summary | {"n_seeds": len(entries)}, "n_steps": 15_640, "n_parameters": 2_800_000}
+        outcome |= {"seeds": self.seeds, "per_seed": entries}
+        head = self.head(name, dataset, settings, reason)
+        write_json(self.root / f"train/{name}.json", head | ({} if reason else outcome))
+        curve = [] if reason else [row for seed in self.seeds for row in self.epochs(recipe, seed)]
+        write_csv(self.root / f"curves/{name}.csv", pd.DataFrame(curve, columns=CURVE))
+        self.attack(name, recipe, reason)
+
+    def row(self, gamma: float | None) -> int:
+        return 0 if gamma is None else 1 if gamma > 0.1 else 2
+
+    def clean(self, network: str, dataset: str, gamma: float | None) -> float | None:
+        network = network.removesuffix("-small")
+        return CLEAN[network, dataset][self.row(gamma)]
+
+    def trained(self, recipe: Recipe, seed: int) -> dict[str, Any]:
+        clean, n = self.clean(recipe.network, recipe.dataset, recipe.gamma), N_TEST[recipe.dataset]
+        accuracy = COLLAPSED if clean is None else clean + 0.004 * (seed % 3 - 1) + 0.004
+        correct = round(accuracy * n)
+        entry = {"seed": seed, "correct": correct, "n": n, "accuracy": correct / n, "wilson": list(wilson(correct, n))}
+        entry |= {"collapsed": clean is None, "under_trained": accuracy <= 0.8, "diverged": False}
+        reached = {level: 2 * self.row(recipe.gamma) + i + 1 for i, level in enumerate((0.3, 0.4, 0.5, 0.6, 0.7, 0.8))}
+        epochs_to = {str(level): epoch if accuracy >= level else None for level, epoch in reached.items()}
+        entry |= {"train_accuracy": accuracy, "test_loss": 0.5, "label_entropy": 0.0 if clean is None else 3.3}
+        layers = 7 if recipe.network == "alexnet" else 17
+        share = recipe.gamma or 0.35
+        active = {f"layer{i}.relu": min(1.0, share * (1 + i / 40)) for i in range(layers)}
+        return entry | {"epochs_to": epochs_to | {"0.9": None}, "predicted": [n // 10] * 10, "active": active}
+
+    def epochs(self, recipe: Recipe, seed: int) -> list[dict[str, Any]]:
+        clean = self.clean(recipe.network, recipe.dataset, recipe.gamma)
+        rows = []
+        for epoch in range(1, recipe.epochs + 1):
+            done = 1 - 0.8**epoch
+            accuracy = COLLAPSED if clean is None else 0.1 + (clean - 0.1) * done
+            loss = 2.25 if clean is None else 2.3 - 2.0 * done
+            values = (seed, epoch, loss, accuracy, recipe.learning_rate, loss + 0.1, accuracy, recipe.gamma)
+            rows.append(dict(zip(CURVE, values, strict=True)))
+        return rows
+
+    def right(self, recipe: Recipe, attack: str, seed: int) -> int:
+        """Images of those attacked that are still right."""
+        clean = self.clean(recipe.network, recipe.dataset, recipe.gamma)
+        if clean is None:
+            return round(COLLAPSED * self.n)
+        if attack == "none":
+            return round(clean * self.n)
+        plain = attack.removesuffix("-resized").removesuffix("-image")
+        on_image = not attack.endswith("-resized") and attack != "worst-case"
+        left = LEFT[plain][self.row(recipe.gamma)] * (ON_IMAGE if on_image else 1.0)
+        return round(clean * min(1.0, left) * self.n) + seed
+
+    def attacks(self) -> list[str]:
+        resized = [f"{name}-resized" for name in self.plan.resized_attacks]
+        return [*self.plan.attacks, *resized, "worst-case", "worst-case-image"]
+
+    def attack(self, name: str, recipe: Recipe, reason: str | None) -> None:
+        eps, sizes = self.plan.eps(recipe.dataset), self.params.sizes["kwta_attack"]
+        settings = asdict(recipe) | asdict(sizes) | {"eps": eps}  # type: ignore[call-overload]
+        settings |= {"attacks": list(self.plan.attacks), "resized_attacks": list(self.plan.resized_attacks)}
+        head = self.head(name, recipe.dataset, settings, reason)
+        if reason:
+            write_json(self.root / f"attack/{name}.json", head)
+            return
+        attacks = {
+            key: {
+                "about": f"what {key} is",
+                "per_seed": [
+                    {"seed": seed, "n": self.n, "correct": [self.right(recipe, key, seed)]} for seed in self.seeds
+                ],
+            }
+            for key in self.attacks()
+        }
+        found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
+        found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}  # type: ignore[attr-defined]
+        write_json(self.root / f"attack/{name}.json", head | found)
+
+    def reencoded(self, recipe: Recipe, n: int) -> dict[str, Any] | None:
+        if recipe.dataset != "cifar10":
+            return None
+        clean, robust = self.right(recipe, "none", 0) / self.n, self.right(recipe, self.plan.reencoded_attack, 0)
+        clean_counts = {"n": n, "before": round(clean * n), "after": round((clean - 0.02) * n)}
+        robust_counts = {"n": self.n, "before": robust, "after": robust + 10}
+        again = [
+            {"seed": seed}
+            | {"clean": clean_counts | {"both": clean_counts["after"] - n // 100}}
+            | {"robust": robust_counts | {"both": max(0, robust - 5)}}
+            for seed in self.seeds
+        ]
+        return {"quality": self.plan.jpeg_quality, "attack": self.plan.reencoded_attack, "per_seed": again}
+
+    def lines(self, recipe: Recipe) -> dict[str, Any]:
+        probe = self.params.blocks["kwta_probe"]
+
+        def line(gamma: float | None) -> dict[str, Any]:
+            jump = 0.002 if gamma is None else 0.02 * (1 - gamma) / gamma
+            both = {"mean": 1.2 * jump, "median": jump}
+            return {"jump": both, "change": both, "variation": both, "crossings": both}
+
+        gammas = probe.gammas if recipe.gamma is not None else ()  # type: ignore[attr-defined]
+        by_gamma = [{"seed": seed, "gamma": g, "accuracy": 0.7, **line(g)} for seed in self.seeds for g in gammas]
+        own = [{"seed": seed, **line(recipe.gamma)} for seed in self.seeds]
+        return asdict(probe) | {"n_lines": 64, "per_seed": own, "by_gamma": by_gamma}  # type: ignore[call-overload]
+
+    def ablation(self, name: str, run: AblationRun) -> None:
+        recipe, baseline = recipes.of_ablation(self.params, run)
+        recipe = replace(recipe, n_train=min(recipe.n_train, N_TRAIN[recipe.dataset]))
+        size = self.params.sizes["kwta_ablation"]
+        n_test, n_images = min(size.n_test, N_TEST[recipe.dataset]), size.n_images  # type: ignore[attr-defined]
+        settings = asdict(recipe) | {"recipe": run.recipe, "n_test": n_test, "n_images": n_images}
+        reason = REASON if run.init == "pretrained" and not self.pretrained else None
+        changed = {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]}
+        head = self.head(name, recipe.dataset, settings, reason) | {"question": run.question, "changed": changed}
+        seeds = list(range(min(run.seeds, size.seeds)))  # type: ignore[attr-defined]
+        entries = [self.trained(recipe, seed) for seed in seeds]
+        # The collapse of ReLU needs the high learning rate.
+        fine = not (recipe.gamma is None and recipe.network == "alexnet" and recipe.learning_rate < 0.1)
+        if not fine:
+            entries = [self.trained(replace(recipe, gamma=0.2), seed) for seed in seeds]
+        broken = sum(entry["collapsed"] for entry in entries)
+        summary = mean_interval([entry["accuracy"] for entry in entries])._asdict() | {"n_seeds": len(entries)}
+        attacked = [{"seed": seed, "n": n_images, "correct": round(0.1 * n_images)} for seed in seeds]
+        outcome = {
+            "accuracy": summary,
+            "collapses": {"collapsed": broken, "n_seeds": len(entries), "wilson": list(wilson(broken, len(entries)))},
+            "n_steps": 100,
+            "seeds": seeds,
+            "per_seed": entries,
+            "robust": {"attack": "pgd-corrected-best", "eps": self.plan.eps(recipe.dataset), "per_seed": attacked},
+        }
+        write_json(self.root / f"ablations/{name}.json", head | ({"reason": reason} if reason else outcome))
+        curve = [] if reason else [row for seed in seeds for row in self.epochs(recipe, seed)]
+        write_csv(self.root / f"ablations/{name}.csv", pd.DataFrame(curve, columns=CURVE))
+
+    def compare(self) -> None:
+        raw = {name: {run: asdict(given) for run, given in self.params.runs[name].items()} for name in ("kwta_runs",)}  # type: ignore[call-overload]
+        rows = []
+        for group in compared(raw):
+            known = [name for name in group if self.pretrained or "-pretrained-" not in name]
+            for a, b in combinations(known, 2):
+                for attack in ("none", *self.attacks()):
+                    if attack == "worst-case-image":
+                        continue
+                    for seed in self.seeds:
+                        rows.append(self.pair(a, b, attack, seed))
+        columns = ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
+        write_csv(self.root / f"compare/{STUDY}.csv", pd.DataFrame(rows, columns=columns))
+
+    def pair(self, a: str, b: str, attack: str, seed: int) -> dict[str, Any]:
+        first, second = (self.right(self.recipe(name), attack, seed) for name in (a, b))
+        least, greatest = max(0, first + second - self.n), min(first, second)
+        both = least + (greatest - least) * 3 // 4
+        counts = Counts(both, first - both, second - both, self.n - first - second + both)
+        eps = 0.0 if attack == "none" else self.plan.eps(self.recipe(a).dataset)
+        return {"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts)
+
+    def recipe(self, cell: str) -> Recipe:
+        network, dataset, run = cell.split("-", 2)
+        return recipes.of_cell(self.params, self.params.run("kwta_runs", run, Run), network=network, dataset=dataset)
