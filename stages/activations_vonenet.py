@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biorobust import params
+from biorobust import params, work
 from biorobust.devices import pick
-from biorobust.files import write_npz, write_parquet
+from biorobust.files import sha256, write_npz, write_parquet
 from biorobust.vonenet import groups
 from biorobust.vonenet.params import Activations, ActivationsSize, Perturbations
 from stages.common import run_info, stage_main
@@ -46,12 +47,13 @@ def activations(group: str, *, settings: params.Params, plan: Activations, size:
     shown = {"common_eps": plan.common_eps, **vars(size)}
     head = {"study": STUDY, "scale": settings.scale, "dataset": dataset}
     readings: dict[str, dict[int, Reading]] = {}
+    states: list[Path] = []
     for name in runs:
         if reason := groups.unavailable(name):
             for kind in ("activations", "riddle", "attack"):
                 results.write_unavailable(kind, name, reason=reason, settings=shown, **head)
             continue
-        readings[name] = read_run(group, name, settings=settings, plan=plan, size=size)
+        readings[name] = read_run(group, name, settings=settings, plan=plan, size=size, states=states)
         write(name, readings[name], group=group, plan=plan, head=head, shown=shown)
     for name in readings:
         write_riddle(name, readings, untrained=groups.untrained(name, runs), head=head, shown=shown)
@@ -65,18 +67,19 @@ def activations(group: str, *, settings: params.Params, plan: Activations, size:
             results.write_unavailable("deviations", name, reason=reason, settings=shown, **head)
         else:
             write_pair(name, twin, readings, head=head, shown=shown)
+    work.finish(states)
 
 
 def read_run(
-    group: str, name: str, *, settings: params.Params, plan: Activations, size: ActivationsSize
+    group: str, name: str, *, settings: params.Params, plan: Activations, size: ActivationsSize, states: list[Path]
 ) -> dict[int, Reading]:
-    """Every seed of one network."""
+    """Every seed of one network; what a restart need not read again is kept in files, which are added to `states`."""
     from tqdm import tqdm
 
     from biorobust import datasets, runs
     from biorobust.tensors import as_tensors
     from biorobust.training import as_float
-    from biorobust.vonenet import reading
+    from biorobust.vonenet import kept, reading
 
     device = pick()
     data = as_tensors(datasets.load(f"data/datasets/{groups.GROUPS[group].dataset}.npz"), n_train=1, device=device)
@@ -92,18 +95,28 @@ def read_run(
             if source != name and not groups.unavailable(source) and seed in runs.seeds(source)
         }
         index = made["index"]
-        found[seed] = reading.read(
-            runs.load(name, seed=seed, device=device),
-            as_float(data.test_images[index]),
-            data.test_labels[index],
-            made,
-            others,
-            index=index.cpu(),
-            plan=plan,
-            size=size,
-            seed=seed,
-            name=name if name in sources else None,
-        )
+        key = {"plan": asdict(plan), "size": asdict(size), "seed": seed, "device": device}
+        key["weights"] = sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors")
+        key["perturbed"] = {source: sha256(groups.file_of(group, source, seed)) for source in (name, *others)}
+        state = work.state_path(f"read-{name}-seed{seed}", key, code=kept.CODE)
+        saved = work.load_state(state)
+        if saved is None:
+            fresh = reading.read(
+                runs.load(name, seed=seed, device=device),
+                as_float(data.test_images[index]),
+                data.test_labels[index],
+                made,
+                others,
+                index=index.cpu(),
+                plan=plan,
+                size=size,
+                seed=seed,
+                name=name if name in sources else None,
+            )
+            saved = kept.packed(fresh)
+            work.save_state(state, saved)
+        found[seed] = kept.unpacked(saved)
+        states.append(state)
     return found
 
 
@@ -165,8 +178,6 @@ def write_riddle(
     shown: dict[str, Any],
 ) -> None:
     """The outcome of every test of the riddle for the first seed, and the decisions for all seeds."""
-    from dataclasses import asdict
-
     from biorobust import results
     from biorobust.vonenet import explanations
     from biorobust.vonenet.conditions import NONE

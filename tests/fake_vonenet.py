@@ -24,7 +24,7 @@ from biorobust.reporting.studies.vonenet import vonenet
 ROOT = Path(__file__).resolve().parent.parent
 STUDY, DATASET, EXACT = "vonenet", "cifar10", "imagenet_samples"
 N_TEST = 10_000
-REASON = "no file of official weights: set BIOROBUST_VONENET_WEIGHTS"
+REASON = "its file is not here: put it in a folder, set BIOROBUST_WEIGHTS to that folder and run again"
 BLOCKS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
 NOISES = ("none", "frozen", "live", "mean")
 SHOWN = ("self", "own", "from-resnet50", "from-voneresnet50", "signs", "own-eps", "signs-eps", "other")

@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.pipeline
-DRAWN = {"tables", "figures@hebbian", "figures@cnnf", "report"}
+DRAWN = {"tables", "figures@hebbian", "figures@cnnf", "figures@vonenet", "report"}
 # One scalar of params.yaml -> the stages that it reaches.
 REACHED = {
     "hebbian.delta=0.3": {
@@ -30,6 +30,15 @@ REACHED = {
         "attack_cnnf@cnn-feedback",
         "cnnf_pictures@cnn-feedback",
         "compare@cnnf",
+    },
+    "vonenet.gabor_seed=1": {
+        "train_vonenet@voneresnet50",
+        "train_vonenet@voneresnet50-noiseless",
+        "train_vonenet@voneresnet50-uniform",
+        "train_vonenet@voneresnet50-untrained",
+        "perturb_vonenet",
+        "activations_vonenet",
+        "compare@vonenet",
     },
 }
 
@@ -121,6 +130,20 @@ def test_every_digit_run_learned_and_every_attack_saw_enough(checkout):
         attack = json.loads((checkout / f"reports/metrics/attack/{name}.json").read_text())
         assert attack["n_images"] >= 8
         assert sum(attack["attacks"]["fgsm-report"]["per_seed"][0]["unverified"]) == 0
+
+
+def test_every_network_with_a_v1_stage_was_perturbed_read_and_scored(checkout):
+    import json
+
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    for kind in ("perturb", "activations", "riddle", "attack"):
+        for name in params["vonenet_runs"]:
+            assert json.loads((checkout / f"reports/metrics/{kind}/{name}.json").read_text())["status"] == "ok"
+        for name in params["vonenet_imagenet"]:
+            found = json.loads((checkout / f"reports/metrics/{kind}/{name}.json").read_text())
+            assert (found["status"], "BIOROBUST_WEIGHTS" in found["reason"]) == ("unavailable", True)
+    live = json.loads((checkout / "reports/metrics/perturb/voneresnet50.json").read_text())["per_seed"][0]["live"]
+    assert (live["noise"], live["fresh_draws"]) == ("live", params["vonenet_perturbations"]["draws"])
 
 
 def test_metrics_parameters_and_plots_are_useful_to_dvc(checkout):

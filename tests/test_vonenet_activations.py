@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,14 @@ import yaml
 from made_weights import official, torchvision_file
 
 from biorobust import datasets, params, runs
+from biorobust.attacks import registry
 from biorobust.errors import ParamsError
+from biorobust.files import read_json, write_json
 from biorobust.networks.weights import VARIABLE
-from biorobust.vonenet import accuracy, conditions, models, perturb, portraits, summary
+from biorobust.reporting import claim_file, rules
+from biorobust.reporting.claims import judge
+from biorobust.reporting.metrics import Metrics
+from biorobust.vonenet import accuracy, conditions, models, perturb, portraits, reading, summary
 from biorobust.vonenet.params import Activations, ActivationsSize, Perturbations
 from stages import activations_vonenet, import_vonenet, perturb_vonenet
 
@@ -41,7 +47,7 @@ def calibrated(model):
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory):
-    """A checkout after both stages, with networks of four channels; FGSM stands for PGD to save time."""
+    """A checkout after both stages, with networks of four channels; FGSM stands in for PGD to save time."""
     folder = tmp_path_factory.mktemp("vonenet")
     weights = folder / "weights"
     weights.mkdir()
@@ -57,7 +63,7 @@ def read(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("BIOROBUST_DEVICE", "cpu")
         patch.setenv(VARIABLE, str(weights))
-        patch.setattr(accuracy, "PGD", "fgsm-cross-entropy")
+        patch.setitem(registry.ATTACKS, accuracy.PGD, registry.get("fgsm-cross-entropy"))
         for name in ("cifar10", "imagenet_samples"):
             provenance = Path(f"reports/metrics/data/{name}.json")
             datasets.get(name, source="bundled", npz=Path(f"data/datasets/{name}.npz"), provenance=provenance)
@@ -208,6 +214,71 @@ def test_without_its_files_the_exact_analysis_is_unavailable(read, monkeypatch, 
         assert found["status"] == "unavailable"
         assert VARIABLE in found["reason"]
         assert "per_seed" not in found
+
+
+def test_two_files_of_weights_decide_the_report_s_own_claims(read, tmp_path):
+    """V1 to V7 from made files: each asks for the report's attack, and every number of theirs is measured."""
+    exact = [f"V{n}" for n in range(1, 8)]
+    claims = [claim for claim in claim_file.load(ROOT / "reports/claims.yaml") if claim.id in exact]
+    folder = shutil.copytree(read / "reports/metrics", tmp_path / "metrics")
+    for path in folder.rglob("*.json"):  # as if the images were ImageNet's and the networks trained on them
+        content = read_json(path)
+        if content.get("dataset"):
+            content["dataset"]["fidelity"] = "official"
+            for entry in content.get("per_seed", ()):
+                entry |= {key: False for key in ("under_trained", "collapsed", "diverged") if key in entry}
+            write_json(path, content)
+    for item in judge(claims, Metrics(folder)):
+        assert (item.verdict, "the claim needs" in item.reason) == (rules.NOT_RUN, True), item
+    asked = [
+        replace(claim, checks=tuple(replace(check, requires=_named(check)) for check in claim.checks))
+        for claim in claims
+    ]
+    judged = {item.claim.id: item for item in judge(asked, Metrics(folder))}
+    assert list(judged) == exact
+    for item in judged.values():
+        assert item.verdict in (rules.REPRODUCED, rules.PARTLY, rules.NOT_REPRODUCED, rules.INCONCLUSIVE), item
+        assert all(part.measured is not None for part in item.parts), item
+    pair = first(read, "deviations/imagenet-voneresnet50")
+    assert judged["V2"].parts[0].measured == pair["lower_own_live"]
+    assert judged["V7"].parts[0].measured == pair[f"accuracy_{accuracy.PGD}"]
+
+
+def _named(check):
+    """The files a check needs, whatever the settings they were made with."""
+    return tuple((name, {}) for name, _ in check.requires)
+
+
+def test_a_stopped_reading_goes_on_to_the_same_files(read, monkeypatch, tmp_path):
+    monkeypatch.chdir(shutil.copytree(read, tmp_path / "again"))
+    made = [path for folder in ("reports/metrics", "data/activations", "data/attacks") for path in files(folder)]
+    undisturbed = {path: path.read_bytes() for path in made}
+    settings = params.load()
+    plan = settings.block("vonenet_activations", Activations)
+    size = settings.size("vonenet_activations", ActivationsSize)
+    read_one, read_already = reading.read, []
+
+    def stopped(*arguments, **named):
+        if read_already:
+            raise KeyboardInterrupt
+        read_already.append(named["name"])
+        return read_one(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "read", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+    (kept_state,) = files("data/work")
+    again = []
+    monkeypatch.setattr(reading, "read", lambda *a, **named: again.append(named["name"]) or read_one(*a, **named))
+    activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+    assert (read_already, again) == (["imagenet-resnet50"], ["imagenet-voneresnet50"])
+    assert not kept_state.exists()
+    assert {path: path.read_bytes() for path in made} == undisturbed
+
+
+def files(folder):
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file())
 
 
 def test_a_common_size_that_is_not_on_the_grid_is_refused(read, monkeypatch, tmp_path):

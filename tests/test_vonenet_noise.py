@@ -36,6 +36,13 @@ def test_the_formulas():
     assert torch.equal(made["none"], x)
 
 
+def test_numbers_that_are_all_zero_are_no_noise():
+    zeros = Frozen(0, _kept=torch.zeros(1, 3, 4, 5, dtype=torch.float64))
+    x = torch.linspace(0, 4, 120, dtype=torch.float64).reshape(2, 3, 4, 5)
+    for mode in response_noise.MODES:
+        assert torch.equal(apply(x, mode=mode, scale=0.35, level=0.07, source=zeros), x)
+
+
 def test_the_variance_of_neuronal_noise_is_its_mean():
     generator = torch.Generator().manual_seed(0)
     for response in (2.0, 20.0, 80.0):

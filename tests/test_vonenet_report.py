@@ -99,7 +99,7 @@ def test_the_analogue_is_judged_at_the_larger_scales(scale: str, tmp_path: Path,
     assert [items[name].reason for name in ANALOGUE if items[name].verdict == rules.NOT_RUN] == []
     for name in EXACT:
         assert items[name].verdict == rules.NOT_RUN
-        assert "BIOROBUST_VONENET_WEIGHTS" in items[name].reason
+        assert "BIOROBUST_WEIGHTS" in items[name].reason
 
 
 def test_smaller_scales_decide_nothing(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_the_page_is_well_formed_and_prints_the_riddle(cpu: Path) -> None:
     excluded = sum(outcome["decision"] == "excluded" for outcome in outcomes)
     assert f"ResNet50: {excluded} of 15 explanations are excluded" in plain
     assert "which network deviates less is a question of the noise" in plain
-    assert "ResNet50 (ImageNet), no file of official weights" in plain
+    assert "ResNet50 (ImageNet): its file is not here" in plain
     assert set(ledger_verdicts(rendered.summary)) == {*EXACT, *ANALOGUE}
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", rendered.html, flags=re.DOTALL).lower().split()
 

@@ -213,18 +213,18 @@ def dips(metrics: Metrics, study: Vonenet) -> Figure | None:
     drawing, data = made
     shares = {
         title: float(rows[rows["name"].str.endswith("conv2") & (rows["kind"] == "conv")]["dip_share"].mean())
-        for title, run in (("trained", PLAIN), ("with random weights", f"{PLAIN}-untrained"))
+        for title, run in (("trained", PLAIN), ("random weights", f"{PLAIN}-untrained"))
         if (rows := table(metrics, f"activations/{run}")) is not None
         and not (rows := rows[(rows["noise"] == "none") & (rows["shown"] == "own")]).empty
     }
-    said = listed(f"{100 * share:.0f} % {title}" for title, share in shares.items())
+    said = listed(f"{100 * share:.0f} % of the images ({title})" for title, share in shares.items())
     return Figure(
         id="dips",
         title="Where the curves dip",
         alt="Two line charts of one minus Pearson r over the numbered convolutions, raw, centred by channel and behind "
         "normalisation, for a trained network and one with random weights.",
         caption="Do the dips come from fixed differences between channels, or from the architecture? A second "
-        f"convolution of a block is below both its neighbours in {said} of all images.",
+        f"convolution of a block is below both its neighbours for {said}.",
         drawing=drawing,
         data=data,
         provenance=(study.read_stage(PLAIN),),

@@ -13,6 +13,9 @@ from biorobust.reporting.numbers import listed
 from biorobust.reporting.studies.vonenet import Vonenet
 from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style, look
 
+# The noise of a network while it was measured, as captions name it.
+WORDS = {"none": "without noise", "frozen": "frozen noise", "live": "live noise"}
+
 
 def one_image(metrics: Metrics, study: Vonenet) -> Figure | None:
     """The same for a single image, without noise."""
@@ -75,7 +78,8 @@ def ratios(metrics: Metrics, study: Vonenet) -> Figure | None:
         axes.grid(axis="y")
         axes.legend(loc="best", fontsize=7.5)
     below = [
-        f"{100 * float((mean['high'] < 0).mean()):.0f} % ({look(run).label}, {noise})" for run, noise, _, mean in found
+        f"{100 * float((mean['high'] < 0).mean()):.0f} % ({look(run).label}, {WORDS[noise]})"
+        for run, noise, _, mean in found
     ]
     return Figure(
         id="ratios",
@@ -124,7 +128,7 @@ def matrices(metrics: Metrics, study: Vonenet) -> Figure | None:
         axes.set_xlabel(LAYER)
         axes.grid(axis="y")
         axes.legend(loc="lower left", fontsize=7.5)
-    least = {f"{look(run).label} ({noise})": float(np.nanmin(mean["similarity"])) for run, noise, mean in found}
+    least = {f"{look(run).label} ({WORDS[noise]})": float(np.nanmin(mean["similarity"])) for run, noise, mean in found}
     return Figure(
         id="matrices",
         title="Geometry of the images in every layer",

@@ -68,11 +68,15 @@ class Vonenet(Study):
         return conclusions(metrics, self)
 
     def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`unavailable`: run -> why it could not be had. `n_layers`: convolutions compared, None where nothing ran."""
+        """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here.
+
+        `n_layers`: convolutions compared, None where nothing ran.
+        """
         found = {run: metrics.train(run) for run in self.networks}
         missing = {run: str(entry["reason"]) for run, entry in found.items() if entry and entry["status"] != "ok"}
         pairs = [entry for run in self.twins if (entry := metrics.get(f"deviations/{run}")) and entry["status"] == "ok"]
-        return {"unavailable": missing, "n_layers": pairs[0]["per_seed"][0]["layers"] if pairs else None}
+        here = [run for run in self.exact if (entry := found[run]) and entry["status"] == "ok"]
+        return {"unavailable": missing, "exact": here, "n_layers": pairs[0]["per_seed"][0]["layers"] if pairs else None}
 
 
 def vonenet(params: Mapping[str, Any]) -> Vonenet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from biorobust.reporting.attacks import ATTACKS
@@ -43,7 +43,7 @@ def state(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "not run"
     if found["status"] != "ok":
-        return f"unavailable: {found['reason']}"
+        return "unavailable"  # why stands above the tables, once
     flags = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "under-trained"}
     settings = found["settings"]
     if settings.get("trained") is False:
@@ -108,7 +108,6 @@ def _accuracy(metrics: Metrics, study: Vonenet) -> Table:
         "Wilson.",
         columns=(
             Column("network", "network"),
-            Column("run", "run"),
             Column("n_parameters", "trained parameters", "count"),
             Column("ours", "accuracy [95 %]", "estimate"),
             Column("none", "no noise", "percent"),
@@ -141,7 +140,8 @@ def _perturbations(metrics: Metrics, study: Vonenet) -> Table:
         title="What DeepFool did",
         caption="DeepFool in L-infinity on the images each network gets right (all of them where weights are random). "
         "Fooled: in the noise it was crafted in; in fresh noise, mean over passes, and in more than half of them. "
-        "Size: median, in 255ths. Erased: nothing is left after rounding to 8 bits.",
+        "In live noise DeepFool stops at the first pass that an image happens to fail. Size: median, in 255ths. "
+        "Erased: nothing is left after rounding to 8 bits.",
         columns=(
             Column("network", "network"),
             Column("noise", "crafted in noise"),
@@ -163,11 +163,12 @@ def _under_attack(metrics: Metrics, study: Vonenet) -> Table:
     grid: dict[float, None] = {}
     for run in study.networks:
         found = ran(metrics.attack(run))
-        for attack in found["attacks"] if found else ():
+        for attack in _told_apart(metrics, run, found["attacks"]) if found else ():
             curve = attack_curve(metrics, run, attack)
             assert curve is not None
             grid |= dict.fromkeys(curve.eps)
-            called = ATTACKS[attack].label if attack in ATTACKS else attack
+            source = attack.removeprefix("deepfool-")
+            called = ATTACKS[attack].label if attack in ATTACKS else f"DeepFool, from {look(source).label}"
             row: dict[str, Value] = {"network": look(run).label, "attack": called}
             points = zip(curve.eps, curve.points, strict=True)
             rows.append(row | {f"{eps:g}": point.value for eps, point in points})
@@ -186,34 +187,49 @@ def _under_attack(metrics: Metrics, study: Vonenet) -> Table:
     )
 
 
+def _told_apart(metrics: Metrics, run: str, attacks: Iterable[str]) -> list[str]:
+    """The attacks whose row differs from another's; none for random weights, which are right about hardly any image."""
+    trained, made = metrics.train(run), ran(metrics.get(f"perturb/{run}"))
+    if trained and ran(trained) and trained["settings"].get("trained") is False:
+        return []
+    noisy = bool(made) and any("live" in seed for seed in made["per_seed"])  # type: ignore[index]
+    same = {f"deepfool-{run}"} | (set() if noisy else {"deepfool-live"})
+    return [attack for attack in attacks if attack not in same]
+
+
 def _deviations(metrics: Metrics, study: Vonenet) -> Table:
     rows: list[dict[str, Value]] = []
     for run, twin in study.twins.items():
         found = ran(metrics.get(f"deviations/{run}"))
         seeds = list(found["per_seed"]) if found else []
         for key, words in COMPARED.items():
+            row: dict[str, Value] = {"network": look(run).label, "twin": look(twin).label, "compared": words}
             for noise in NOISES:
                 ratio = _mean(seeds, f"log_ratio_{key}_{noise}")
                 if ratio is None:
                     continue
-                row: dict[str, Value] = {"network": look(run).label, "twin": look(twin).label, "compared": words}
-                row |= {"noise": noise, "ratio": 10**ratio}
-                row |= {end: _mean(seeds, f"{end}_{key}_{noise}") for end in ("lower", "higher")}
+                row |= {noise: 10**ratio}
+                row |= {f"{noise}_{end}": _mean(seeds, f"{end}_{key}_{noise}") for end in ("lower", "higher")}
+            if len(row) > 3:
                 rows.append(row | {"images": _images(seeds)})
     return Table(
         id="vonenet-deviations",
         title="Layers of a network with a V1 stage against its plain twin",
-        caption="Ratio of 1 - r (above 1: the network with a V1 stage deviates more), median over images of the mean "
-        "over layers. Lower, higher: share of layers, in percent, whose median ratio lies on that side with its whole "
-        "95 % interval. Noise: none, frozen (the same for both images), live (one pass each), mean (averaged over "
-        "passes).",
+        caption="Ratio of 1 − r by the noise of the network with a V1 stage (above 1: it deviates more), median over "
+        "images of the mean over layers; behind it the share of layers, in percent, whose median ratio is below 1 with "
+        "its whole 95 % interval. Frozen: the same noise for both images; live: one pass each; mean: averaged over "
+        "passes.",
         columns=(
             Column("network", "network"),
             Column("compared", "shown"),
-            Column("noise", "noise"),
-            Column("ratio", "ratio", "plain"),
-            Column("lower", "lower", "percent"),
-            Column("higher", "higher", "percent"),
+            *(
+                column
+                for noise in NOISES
+                for column in (
+                    Column(noise, "no noise" if noise == "none" else noise, "plain"),
+                    Column(f"{noise}_lower", "lower", "percent"),
+                )
+            ),
             Column("images", "images", "count"),
         ),
         rows=tuple(rows),
@@ -237,7 +253,7 @@ def _floors(metrics: Metrics, study: Vonenet) -> Table:
     return Table(
         id="vonenet-floor",
         title="Clean against clean",
-        caption="1 - r between two passes over the same clean image, median over images: what noise alone gives, at "
+        caption="1 − r between two passes over the same clean image, median over images: what noise alone gives, at "
         "the V1 stage and at the last convolution. Exactly 0 where a network is deterministic or its noise frozen.",
         columns=(
             Column("network", "network"),
