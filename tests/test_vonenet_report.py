@@ -32,6 +32,7 @@ from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.figures.vonenet import FIGURES, draw, inputs
+from biorobust.reporting.headlines.vonenet import conclusions
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
@@ -171,6 +172,14 @@ def test_headline_follows_its_claim(cpu: Path, tmp_path: Path) -> None:
     small = text(render(root).html)
     assert "have not been looked for in networks of the size this needs" in small
     assert "Of 15 explanations" not in small
+
+
+def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: Path) -> None:
+    study, root = vonenet(read_params(ROOT / "params.yaml")), Path(shutil.copytree(cpu, tmp_path / "copy"))
+    said = "which network deviates less is a question of the noise"
+    assert any(said in sentence for sentence in conclusions(Metrics(root / "reports/metrics"), study))
+    edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(log_ratio_own_frozen=0.2))
+    assert not any(said in sentence for sentence in conclusions(Metrics(root / "reports/metrics"), study))
 
 
 def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def _smallest(metrics: Metrics) -> str:
     if found is None:
         return ""
     return (
-        f"The smallest 1 - r of any layer and image of the plain network is {found['smallest']:.1e}; the lowest "
+        f"The smallest 1 − r of any layer and image of the plain network is {found['smallest']:.1e}; the lowest "
         f"layers of its four stages are {listed(map(str, found['lowest']))}."
     )
 
@@ -97,9 +97,10 @@ def _floor(metrics: Metrics) -> str:
     if any(value is None for value in ratios.values()) or not ratios:
         return ""
     live, frozen = (10 ** ratios[noise] for noise in ("live", "frozen"))  # type: ignore[operator]
+    follows = ": which network deviates less is a question of the noise" if (live > 1) != (frozen > 1) else ""
     return (
         f"With the published noise {look(VONE).label} deviates {live:.3g} times as much as {look(PLAIN).label}, with "
-        f"the same noise for both images {frozen:.3g} times: which network deviates less is a question of the noise."
+        f"the same noise for both images {frozen:.3g} times{follows}."
     )
 
 
