@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import functools
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from biorobust.kwta.params import Ablation, AblationRun, AblationSize, Attacks, 
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
+    from biorobust.datasets import Dataset
     from biorobust.kwta.training import Trained
     from biorobust.tensors import Tensors
 
@@ -25,24 +28,29 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--only", help="this entry of kwta_ablations only, writing nothing but its states")
     only = parser.parse_args(argv).only
     settings = params.load()
+    from biorobust import datasets, work
+
     if only is not None:
-        ablate(only, settings=settings, write=False)
+        ablate(only, settings=settings, load=datasets.load, write=False)
         return
-    from biorobust import work
+    load = functools.cache(datasets.load)
 
     with run_info("ablate_kwta"):
         states: list[Path] = []
         for name in settings.runs["kwta_ablations"]:
-            states += ablate(name, settings=settings)
+            states += ablate(name, settings=settings, load=load)
         work.finish(states)
 
 
-def ablate(name: str, *, settings: params.Params, write: bool = True) -> list[Path]:
-    """Train and attack the seeds of one ablation and write its metrics; returns the files its states lie in."""
+def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset], write: bool = True) -> list[Path]:
+    """Train and attack the seeds of one ablation and write its metrics; returns the files its states lie in.
+
+    load: gives the data set stored in a file.
+    """
     import pandas as pd
     import torch
 
-    from biorobust import datasets, results
+    from biorobust import results
     from biorobust.analysis.intervals import wilson
     from biorobust.kwta import recipe as recipes
     from biorobust.kwta import training
@@ -54,7 +62,7 @@ def ablate(name: str, *, settings: params.Params, write: bool = True) -> list[Pa
     plan = settings.block("kwta_incremental", Incremental)
     device = pick()
     recipe, baseline = recipes.of_ablation(settings, run)
-    dataset = datasets.load(f"data/datasets/{run.dataset}.npz")
+    dataset = load(f"data/datasets/{run.dataset}.npz")
     data = as_tensors(dataset, n_train=recipe.n_train, device=device)
     tested = torch.from_numpy(dataset.evaluation[: size.n_test].copy()).to(device)
     data = replace(data, test_images=data.test_images[tested], test_labels=data.test_labels[tested])

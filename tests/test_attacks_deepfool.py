@@ -56,32 +56,37 @@ def test_fewer_candidates_can_only_make_it_longer(linear):
     assert (of_two > of_all + 1e-6).any()  # the runner-up in logits is not always the nearest
 
 
-def test_one_forward_pass_for_all_candidates_changes_no_bit():
-    """On a convolutional network that takes several steps: Foolbox's numbers from 1 pass a step instead of 5."""
-    torch.manual_seed(0)
+def test_one_pass_for_all_candidates_and_none_for_images_that_stand_still_changes_nothing():
+    """On a convolutional network in float64 where images take one to many steps: Foolbox's numbers for less."""
+    generator = torch.Generator().manual_seed(0)
     layers = nn.Conv2d(3, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 8, 3, stride=2), nn.Tanh(), nn.Flatten()
-    model = nn.Sequential(*layers, nn.Linear(8 * 5 * 5, 6)).eval().requires_grad_(False)
-    with torch.no_grad():
-        model[0].weight *= 8
-    images = torch.rand(12, 3, 12, 12)
+    model = nn.Sequential(*layers, nn.Linear(8 * 5 * 5, 6)).double().eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.5)
+    images = torch.rand(12, 3, 12, 12, generator=generator, dtype=torch.float64)
     labels = model(images).argmax(dim=1)
-    passes = []
-    handle = model.register_forward_hook(lambda *_: passes.append(1))
+    labels[0] = (labels[0] + 1) % 6  # wrong from the start
+    passed = []
+    handle = model.register_forward_hook(lambda module, inputs, output: passed.append(len(inputs[0])))
     made, counted = [], []
     for one_pass in (False, True):
         batch = Batch(images=images, labels=labels, generator=torch.Generator())
         plan = {"steps": 7, "candidates": 6, "overshoot": OVERSHOOT, "one_pass": one_pass}
         made.append(deepfool.craft(model, batch, eps=(0.01,), **plan))
-        counted.append(len(passes))
-        passes.clear()
+        counted.append(list(passed))
+        passed.clear()
     handle.remove()
-    assert torch.equal(made[0].raw, made[1].raw)
-    assert torch.equal(made[0].images[0], made[1].images[0])
+    torch.testing.assert_close(made[0].raw, made[1].raw, rtol=0, atol=1e-10)
+    torch.testing.assert_close(made[0].images[0], made[1].images[0], rtol=0, atol=1e-10)
     assert torch.equal(made[0].step[0], made[1].step[0])
     assert torch.equal(made[0].zero_gradient[0], made[1].zero_gradient[0])
-    steps = int(made[0].step[0].max())
-    assert steps > 1
-    assert counted[0] - counted[1] == 4 * steps
+    steps = made[0].step[0]
+    assert 0 == steps[0] < 1 < int(steps.max())
+    last = int(steps.max())
+    # One pass that ranks the classes, then per step those that are on their way, and those that just arrived once more.
+    assert counted[1][:2] == [12, 12]
+    assert counted[1][2 : 2 + last] == [int((steps >= step).sum()) for step in range(1, last + 1)]
+    assert sum(counted[1]) < sum(counted[0]) / 2
 
 
 def test_wrong_images_come_back_unmoved(linear):

@@ -15,6 +15,7 @@ from stages import ablate_kwta, arrived, attack_kwta, compare, download, train_k
 
 ROOT = params.PARAMS_FILE.resolve().parent
 KEPT = ("clip", "pretrained")  # of the ablations
+QUICK = "fgsm-cross-entropy"
 RUNS = ("scratch-relu", "scratch-kwta", "pretrained-kwta-low")  # of the six
 
 
@@ -24,7 +25,12 @@ def checkout(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kwta")
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["scale"], raw["data"]["source"] = "tiny", "bundled"
-    raw["kwta_attack"] |= {"attacks": ["pgd-report", "pgd-corrected-best"], "resized_attacks": ["pgd-report"]}
+    raw["kwta_attack"] |= {
+        "attacks": [QUICK, "pgd-corrected-best"],
+        "resized_attacks": [QUICK],
+        "reencoded_attack": QUICK,
+    }
+    raw["kwta_ablation"]["attack"] = QUICK
     raw["kwta_probe"] |= {"n_points": 5, "gammas": [0.5]}
     raw["kwta_runs"] = {name: raw["kwta_runs"][name] for name in RUNS}
     raw["kwta_ablations"] = {name: raw["kwta_ablations"][name] for name in KEPT}
@@ -77,7 +83,7 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             assert train["settings"].items() <= attack["settings"].items()
             assert train["n_steps"] >= 20
             assert list(curve["epoch"]) == [1, 2]
-            assert set(record["attack"]) == {"pgd-report", "pgd-corrected-best", "pgd-report-resized"}
+            assert set(record["attack"]) == {QUICK, "pgd-corrected-best", f"{QUICK}-resized"}
             assert len(record) == 3 * attack["n_images"] == 24
             assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == 8
             assert (attack["reencoded"] is None) == ("svhn" in cell)
@@ -117,7 +123,7 @@ def test_rows_are_labelled_by_the_gamma_that_was_used(finished):
 def test_pairs_are_cells_of_one_network_and_data_set_that_are_there(finished):
     compare.main(["kwta"])
     pairs = pd.read_csv(finished / "reports/metrics/compare/kwta.csv")
-    assert set(pairs["attack"]) >= {"none", "worst-case", "pgd-report-resized"}
+    assert set(pairs["attack"]) >= {"none", "worst-case", f"{QUICK}-resized"}
     named = pairs[["a", "b"]].drop_duplicates().to_numpy().tolist()
     assert len(named) == 4  # two available rows on each of four
     for a, b in named:

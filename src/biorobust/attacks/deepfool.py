@@ -34,25 +34,44 @@ class TracedDeepFool(fb.attacks.LinfDeepFoolAttack):
 
 
 class OnePassDeepFool(TracedDeepFool):
-    """The same numbers for about half the work: all candidates of a step are differentiated from one forward pass.
+    """The same attack for a model without noise, at a fraction of the work.
 
-    Foolbox passes the images forward once per candidate. For a model that draws noise, that is another noise each time.
+    Foolbox passes all images forward once per candidate and step. Here the candidates of a step are differentiated from
+    one pass, and images that did not move since the last step, above all those that are fooled, keep what is known of
+    them. A minibatch of another size may round its outputs differently; there is no other difference.
     """
 
     def _get_loss_fn(self, model: fb.Model, classes: ep.Tensor) -> Callable[[ep.Tensor, int], Any]:
-        rows, ranked = range(len(classes)), classes.raw
-        at: Tensor
-        logits: Tensor
+        ranked = classes.raw
+        rows, n_candidates = torch.arange(len(ranked), device=ranked.device), ranked.shape[1]
+        known: dict[str, Tensor] = {}  # of all images: where they are, logits, and a gradient for every candidate
+
+        def step(x: Tensor) -> None:
+            if not known:
+                known["x"] = torch.full_like(x, float("nan"))  # nobody was here before
+                known["gradients"] = x.new_empty(n_candidates, *x.shape)
+            moved = (x != known["x"]).flatten(1).any(dim=1).nonzero().squeeze(1)
+            known["x"] = x.clone()
+            if not len(moved):
+                return
+            at = x[moved].requires_grad_()
+            logits = model(ep.astensor(at)).raw
+            if "logits" not in known:
+                known["logits"] = logits.new_empty(len(x), logits.shape[1])
+            known["logits"][moved] = logits.detach()
+            chosen = ranked[moved]
+            for k in range(1, n_candidates):
+                differences = logits.gather(1, chosen[:, [k]]) - logits.gather(1, chosen[:, [0]])
+                (gradient,) = torch.autograd.grad(differences.sum(), at, retain_graph=k + 1 < n_candidates)
+                known["gradients"][k][moved] = gradient
 
         def difference(x: ep.Tensor, k: int) -> tuple[ep.Tensor, tuple[ep.Tensor, ep.Tensor]]:
-            nonlocal at, logits
             if k == 1:  # Foolbox begins every step with this candidate
-                at = x.raw.detach().requires_grad_()
-                logits = model(ep.astensor(at)).raw
-            loss = logits[rows, ranked[:, k]] - logits[rows, ranked[:, 0]]
-            (gradient,) = torch.autograd.grad(loss.sum(), at, retain_graph=True)
+                step(x.raw.detach())
+            loss = known["logits"][rows, ranked[:, k]] - known["logits"][rows, ranked[:, 0]]
             # Foolbox differentiates what it is given: this has that gradient, to the bit.
-            return ep.astensor((x.raw * gradient).sum()), (ep.astensor(loss.detach()), ep.astensor(logits.detach()))
+            surrogate = (x.raw * known["gradients"][k]).sum()
+            return ep.astensor(surrogate), (ep.astensor(loss), ep.astensor(known["logits"]))
 
         return difference
 

@@ -13,7 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from biorobust import attacks, work
-from biorobust.attacks import at_resized, deepfool, gradient, losses, pgd, records, registry, runner, scoring
+from biorobust.attacks import (
+    at_resized,
+    crafting,
+    deepfool,
+    gradient,
+    losses,
+    pgd,
+    records,
+    registry,
+    runner,
+    scoring,
+    views,
+)
+from biorobust.devices import full_precision
 from biorobust.kwta import networks, operator, probes, reencode, selection
 from biorobust.kwta.params import Attacks, Probe
 from biorobust.networks import alexnet, pixels, resnet
@@ -24,7 +37,7 @@ IMAGE_WORST_CASE = f"{records.WORST_CASE}-image"
 N_SCALE = 512  # test images over which the spread of the logits is taken
 # What a record depends on besides settings, data and weights.
 CODE = (
-    *(attacks, registry, runner, records, scoring, losses, gradient, pgd, deepfool),
+    *(attacks, registry, runner, records, scoring, crafting, losses, gradient, pgd, deepfool, views),
     *(networks, operator, selection, probes, reencode, alexnet, pixels, resnet),
 )
 
@@ -75,6 +88,7 @@ def single(victim: Victim, name: str) -> tuple[pd.DataFrame, Path]:
     return _resumed(victim, [name], "")
 
 
+@full_precision()
 def _resumed(victim: Victim, names: list[str], suffix: str) -> tuple[pd.DataFrame, Path]:
     state = victim.state("+".join(names) + suffix)
     saved = work.load_state(state)
@@ -129,6 +143,7 @@ def about(name: str) -> str:
     return text if name == records.WORST_CASE else f"{text}; on {where}"
 
 
+@full_precision()
 def reencoded(
     victim: Victim, plan: Attacks, table: pd.DataFrame, *, test_images: Tensor, test_labels: Tensor
 ) -> tuple[dict[str, Any], Path]:
@@ -176,6 +191,7 @@ def _paired(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
     }
 
 
+@full_precision()
 def probe(victim: Victim, plan: Probe, *, n_lines: int) -> tuple[dict[str, Any], list[dict[str, Any]], Path]:
     """Discontinuity along random lines through the first images: of the model, and of its weights with other gammas."""
     state = victim.state(f"probe-{plan.length}-{plan.n_points}-{n_lines}-{plan.gammas}")
