@@ -4,10 +4,12 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from biorobust import params
 from biorobust.errors import BiorobustError
+from biorobust.kwta import attacking
 from biorobust.kwta import weights as kwta_weights
 from biorobust.kwta.params import cells
 from biorobust.networks import weights
@@ -113,6 +115,35 @@ def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(BiorobustError, match="SHA-256 does not begin with f37072fd"):
         arrived.main()
+
+
+def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, monkeypatch):
+    cell = cells("scratch-relu")[0]
+    whole, real, calls = pd.read_parquet(finished / f"data/attacks/kwta/{cell}.parquet"), attacking.attacks.run, []
+
+    def killed_in_the_third(*args, **kwargs):
+        calls.append(args[3])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(attacking.attacks, "run", killed_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        attack_kwta.main(["scratch-relu", "--cell", cell])
+    assert calls == [[QUICK], ["pgd-corrected-best"], [QUICK]]
+    attack_kwta.main(["scratch-relu", "--cell", cell])
+    assert calls[3:] == [[QUICK], [QUICK]]  # on the resized tensor, and on what went through one more JPEG
+    monkeypatch.setattr(attacking.attacks, "run", None)
+    attack_kwta.main(["scratch-relu", "--cell", cell])
+    states = [torch.load(path) for path in (finished / "data/work").glob(f"attack-{cell}-*.pt")]
+    assert len(states) == 5  # three attacks, the JPEG and the lines
+    found = pd.concat([attacking._frame(state) for state in states if "attack" in state]).assign(seed=0)
+    order = ["attack", "index"]
+    pd.testing.assert_frame_equal(
+        found.sort_values(order, ignore_index=True), whole.sort_values(order, ignore_index=True), check_dtype=False
+    )
+    for path in (finished / "data/work").glob(f"attack-{cell}-*.pt"):
+        path.unlink()
 
 
 def test_rows_are_labelled_by_the_gamma_that_was_used(finished):
