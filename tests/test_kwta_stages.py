@@ -93,30 +93,6 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             assert not list((finished / "data/work").glob(f"*{cell}*"))
 
 
-def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished, monkeypatch, capsys, tmp_path):
-    def named():
-        capsys.readouterr()
-        arrived.main()
-        return capsys.readouterr().out.split()
-
-    if not (finished / "reports/metrics/ablations").exists():
-        ablate_kwta.main([])
-    assert named() == []
-    monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")  # a name without a hash
-    (tmp_path / "made.pth").touch()
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    assert named() == ["train_kwta@pretrained-kwta-low"]
-    (finished / weights.DOWNLOADS).mkdir(parents=True)
-    (finished / weights.DOWNLOADS / kwta_weights.FILES["resnet18"]).touch()
-    assert named() == ["train_kwta@pretrained-kwta-low"]  # the folder named comes before what was downloaded
-    monkeypatch.delenv(weights.VARIABLE)
-    assert named() == ["train_kwta@pretrained-kwta-low", "ablate_kwta"]
-    (tmp_path / kwta_weights.FILES["resnet18"]).touch()
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    with pytest.raises(BiorobustError, match="SHA-256 does not begin with f37072fd"):
-        arrived.main()
-
-
 def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, monkeypatch):
     cell = cells("scratch-relu")[0]
     whole, real, calls = pd.read_parquet(finished / f"data/attacks/kwta/{cell}.parquet"), attacking.attacks.run, []
@@ -212,3 +188,27 @@ def test_ablations_write_a_pair_of_files_each(here):
     assert (pretrained["status"], pretrained["settings"]["width"]) == ("unavailable", 64)
     assert len(pd.read_csv(here / "reports/metrics/ablations/clip.csv")) == 2
     assert not list((here / "data/work").glob("*clip*"))
+
+
+def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished, monkeypatch, capsys, tmp_path):
+    def named():
+        capsys.readouterr()
+        arrived.main()
+        return capsys.readouterr().out.split()
+
+    if not (finished / "reports/metrics/ablations").exists():
+        ablate_kwta.main([])
+    assert named() == []
+    monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")  # a name without a hash
+    (tmp_path / "made.pth").touch()
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    assert named() == ["train_kwta@pretrained-kwta-low"]
+    (finished / weights.DOWNLOADS).mkdir(parents=True)
+    (finished / weights.DOWNLOADS / kwta_weights.FILES["resnet18"]).touch()
+    assert named() == ["train_kwta@pretrained-kwta-low"]  # the folder named comes before what was downloaded
+    monkeypatch.delenv(weights.VARIABLE)
+    assert named() == ["train_kwta@pretrained-kwta-low", "ablate_kwta"]
+    (tmp_path / kwta_weights.FILES["resnet18"]).touch()
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    with pytest.raises(BiorobustError, match="SHA-256 does not begin with f37072fd"):
+        arrived.main()
