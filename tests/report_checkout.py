@@ -14,6 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import fake_cnnf_metrics
+import fake_kwta
 import fake_metrics
 import fake_vonenet
 import yaml
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WRITERS: dict[str, Callable[..., None]] = {
     "hebbian": fake_metrics.write_metrics,
     "cnnf": fake_cnnf_metrics.write_metrics,
+    "kwta": fake_kwta.write_metrics,
     "vonenet": fake_vonenet.write_metrics,
 }
 

@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.pipeline
-DRAWN = {"tables", "figures@hebbian", "figures@cnnf", "figures@vonenet", "report"}
+DRAWN = {"tables", "figures@hebbian", "figures@cnnf", "figures@kwta", "figures@vonenet", "report"}
 # One scalar of params.yaml -> the stages that it reaches.
 REACHED = {
     "hebbian.delta=0.3": {
@@ -31,10 +31,16 @@ REACHED = {
         "cnnf_pictures@cnn-feedback",
         "compare@cnnf",
     },
+    "kwta.gamma=0.15": {
+        "train_kwta@scratch-kwta",
+        "train_kwta@pretrained-kwta",
+        "attack_kwta@scratch-kwta",
+        "attack_kwta@pretrained-kwta",
+        "compare@kwta",
+    },
     "vonenet.gabor_seed=1": {
         "train_vonenet@voneresnet50",
         "train_vonenet@voneresnet50-noiseless",
-        "train_vonenet@voneresnet50-uniform",
         "train_vonenet@voneresnet50-untrained",
         "perturb_vonenet",
         "activations_vonenet",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 REPORT_LOSS = "fgsm-report"
 WORST_CASE = "worst-case"
+IMAGE_WORST_CASE = f"{WORST_CASE}-image"  # of a study with two threat models: over attacks on the image alone
 RESIZED = "-resized"
 # Every attack of the registry in full words, for tables in which the attack itself is what differs.
 NAMES = {
@@ -19,6 +20,7 @@ NAMES = {
     "pgd-targeted": "PGD to another class",
     "deepfool-report": "DeepFool",
     WORST_CASE: "worst case, image by image",
+    IMAGE_WORST_CASE: "worst case of the attacks on the image",
 }
 
 

@@ -118,7 +118,7 @@ def judge(claims: Sequence[Claim], metrics: Metrics) -> list[Judged]:
                 counted=not claim.readings or reading is claim.readings[0],
                 verdict=verdict.verdict,
                 reason=verdict.reason,
-                note=limits([draft.check for draft in rows if draft.check.counts], metrics),
+                note=limits([draft.check for draft in rows if draft.check.counts and draft.measured], metrics),
                 parts=parts,
             )
         )

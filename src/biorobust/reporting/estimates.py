@@ -81,13 +81,20 @@ def test_accuracy(metrics: Metrics, run: str, images: str) -> Estimate | None:
 
 
 def attack_curve(metrics: Metrics, run: str, attack: str) -> Curve | None:
-    """Accuracy against epsilon of a run under an attack, None where it was not run."""
+    """Accuracy against epsilon of a run under an attack, None where it was not run.
+
+    Without the epsilons at which this attack was not run.
+    """
     found = ran(metrics.attack(run))
     if not found or attack not in found["attacks"]:
         return None
     per_seed = found["attacks"][attack]["per_seed"]
-    points = [combine([(seed["correct"][i], seed["n"]) for seed in per_seed]) for i in range(len(found["eps"]))]
-    return Curve(eps=tuple(found["eps"]), points=tuple(points))
+    points = {
+        eps: combine([(seed["correct"][i], seed["n"]) for seed in per_seed])
+        for i, eps in enumerate(found["eps"])
+        if all(seed["correct"][i] is not None for seed in per_seed)
+    }
+    return Curve(eps=tuple(points), points=tuple(points.values()))
 
 
 def zero_gradient_floor(metrics: Metrics, run: str, attack: str) -> Estimate | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from biorobust.reporting.claim import Check, Quantity
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import listed
 from biorobust.reporting.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
 
 STAND_IN = "stand-in"
@@ -65,27 +66,26 @@ def limits(checks: Iterable[Check], metrics: Metrics) -> str:
     report's; "" where nothing does.
     """
     limited = {}
-    sizes: dict[str, dict[str, None]] = {}
+    sizes: dict[str, None] = {}
     for check in checks:
         for content in filter(None, map(metrics.get, files(check))):
             dataset = content.get("dataset", {"fidelity": "official"})
             if dataset["fidelity"] != "official":
                 limited[dataset["name"]] = dataset["fidelity"]
         for name, settings in check.requires:
-            for key, value, had in smaller(metrics.get(name), settings):
-                sizes.setdefault(key, {})[f"{_shown(value)} for {_shown(had)}"] = None
+            sizes |= dict.fromkeys(smaller(metrics.get(name), settings))
     named = [f"{name}: {fidelity} data" for name, fidelity in limited.items()]
-    return ", ".join(named + [f"{key} {' and '.join(found)}" for key, found in sizes.items()])
+    return ", ".join([*named, *([f"not the report's {listed(sizes)}"] if sizes else [])])
 
 
-def smaller(content: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
-    """Settings that are not the report's, as a recipe says what it had: (name, ours, the report's)."""
+def smaller(content: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> Iterable[str]:
+    """Names of the settings that are not the report's, where a recipe says what it had."""
     if content is None or content.get("status") != "ok":
         return
     for key, wanted in settings.items():
         value = content["settings"].get(key)
         if isinstance(wanted, Mapping) and REPORTED in wanted and not _same(value, wanted[REPORTED]):
-            yield key, value, wanted[REPORTED]
+            yield key
 
 
 def _files_of(quantity: Quantity) -> list[str]:

@@ -54,6 +54,12 @@ LOOKS = {
     "voneresnet50-uniform": Look("VOneResNet50 (uniform filters)", "#b0568f", "#e3a3c6", "^", "-."),
     "resnet50-untrained": Look("ResNet50 (random weights)", "#5f6062", "#a9aaac", "X", ":"),
     "voneresnet50-untrained": Look("VOneResNet50 (random weights)", "#7a93a8", "#b8c9d6", "v", ":"),
+    "scratch-relu": Look("ReLU", INK, INK, "P", "-"),
+    "scratch-kwta": Look("k-WTA", "#0072b2", "#6cb6e8", "o", "-"),
+    "scratch-kwta-low": Look("k-WTA, lower", "#d55e00", "#ff8b3d", "s", "--"),
+    "pretrained-relu": Look("ReLU, pretrained", INK, INK, "P", "-"),
+    "pretrained-kwta": Look("k-WTA, pretrained", "#0072b2", "#6cb6e8", "o", "-"),
+    "pretrained-kwta-low": Look("k-WTA, lower, pretrained", "#d55e00", "#ff8b3d", "s", "--"),
     "imagenet-resnet50": Look("ResNet50 (ImageNet)", "#5f6062", "#a9aaac", "P", "--"),
     "imagenet-voneresnet50": Look("VOneResNet50 (ImageNet)", "#0072b2", "#6cb6e8", "D", "--"),
 }

@@ -115,7 +115,7 @@ def _rows(item: Judged) -> tuple[PartRow, ...]:
 def shown(rows: Sequence[PartRow]) -> PartRow:
     """The row that stands for its claim, as SHOWN says: one that fails or is open decides more than one that holds."""
     counted = [row for row in rows if row.part.counts]
-    numbers = [row for row in counted if row.part.rule == "number" and row.part.difference is not None]
+    numbers = [row for row in counted if row.part.rule in ("number", "share") and row.part.difference is not None]
     if numbers:
         return max(numbers, key=lambda row: abs(row.part.difference or 0.0))
     return next(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from biorobust.reporting.studies.base import Study
 
 if TYPE_CHECKING:
     from biorobust.reporting.claim import Claim
+    from biorobust.reporting.claims import Judged
+    from biorobust.reporting.headline import Headline
     from biorobust.reporting.metrics import Metrics
     from biorobust.reporting.tables.table import Table
 
@@ -36,9 +39,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Kwta(Study):
-    """`rows`: run of params.yaml -> its start. `ablations`: entry of params.yaml -> the question it belongs to."""
+    """`rows`: run of params.yaml -> its start; `gammas`: run -> its gamma, None for ReLU.
+
+    `ablations`: entry of params.yaml -> the question it belongs to.
+    """
 
     rows: Mapping[str, str]
+    gammas: Mapping[str, float | None]
     ablations: Mapping[str, str]
 
     @property
@@ -84,19 +91,38 @@ class Kwta(Study):
         return (*of_cells, *(f"ablations/{name}" for name in self.ablations))
 
     def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
-        return []
+        from biorobust.reporting.tables.kwta import tables
+
+        return tables(metrics, self, claims)
+
+    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+        from biorobust.reporting.headlines.kwta import headline
+
+        return headline(judged, metrics, self)
+
+    def conclusions(self, judged: Sequence[Judged], metrics: Metrics) -> tuple[str, ...]:
+        from biorobust.reporting.headlines.kwta import conclusions
+
+        return conclusions(metrics, self)
+
+    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`unavailable`: why -> how many cells could not be had for it. `sizes`: what was really run, in words."""
+        from biorobust.reporting.cells import sizes
+
+        found = [entry for cell in self.networks if (entry := metrics.train(cell)) is not None]
+        reasons = Counter(str(entry["reason"]) for entry in found if entry["status"] != "ok")
+        return {"unavailable": dict(reasons), "sizes": sizes(metrics, self)}
 
 
-def kwta(params: Mapping[str, object]) -> Kwta:
+def kwta(params: Mapping[str, Any]) -> Kwta:
     """The study as a params.yaml lists it; one of before this study has no runs."""
 
-    def block(name: str) -> Mapping[str, Mapping[str, str]]:
-        return params.get(name, {})  # type: ignore[return-value]
-
+    runs: Mapping[str, Mapping[str, str]] = params.get("kwta_runs", {})
     return Kwta(
         name="kwta",
         title="k-winners-take-all activations",
         datasets=("cifar10", "svhn"),
-        rows={run: values["init"] for run, values in block("kwta_runs").items()},
-        ablations={name: values["question"] for name, values in block("kwta_ablations").items()},
+        rows={run: values["init"] for run, values in runs.items()},
+        gammas={run: params.get(values["method"], {}).get("gamma") for run, values in runs.items()},
+        ablations={name: values["question"] for name, values in params.get("kwta_ablations", {}).items()},
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biorobust.reporting.claim import Check
+from biorobust.reporting.claim import Check, Quantity
 from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.numbers import MINUS, MISSING, interval, percent, points
 from biorobust.reporting.tables.table import Column, Table, Value
 
 # Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
 UNITS = {"autocorrelation": "", "psnr": "dB", "margin": "", "alike": "", "self": "", "ratio": ""}
+KIND_UNITS = {"epochs_to": "epochs", "jump": "sd", "jump_by_gamma": ""}  # of what other quantities count
 
 
 def ledger(judged: Sequence[Judged]) -> Table:
@@ -61,7 +62,7 @@ def ledger(judged: Sequence[Judged]) -> Table:
 
 def cells(part: Part, check: Check) -> dict[str, str]:
     """How a part is printed: reported, ours with its interval, difference. `check` knows the unit."""
-    unit = _unit(check.quantity.key)
+    unit = _unit(check.quantity)
     plain = unit is not None
 
     def value(number: float | None) -> str:
@@ -87,6 +88,8 @@ def cells(part: Part, check: Check) -> dict[str, str]:
     }
 
 
-def _unit(key: str | None) -> str | None:
+def _unit(quantity: Quantity) -> str | None:
     """The unit of a logged value, "" for one without; None for a proportion."""
-    return next((UNITS[word] for word in (key or "").split("_") if word in UNITS), None)
+    if quantity.kind in KIND_UNITS:
+        return KIND_UNITS[quantity.kind]
+    return next((UNITS[word] for word in (quantity.key or "").split("_") if word in UNITS), None)

@@ -17,13 +17,14 @@ from biorobust.files import atomic, read_json, write_json
 from biorobust.reporting.numbers import MINUS, MISSING, count, interval, percent, points
 
 INDEX = "tables.json"
+TEXTS = ("text", "label")
 Value = str | float | int | None
 
 
 @dataclass(frozen=True)
 class Column:
-    """`kind`: text, percent, points, estimate (percent with interval), difference (points with interval), count or
-    plain (three digits)."""
+    """`kind`: text, label (text that stays on one line), percent, points, estimate (percent with interval), difference
+    (points with interval), count or plain (three digits)."""
 
     key: str
     title: str
@@ -32,7 +33,7 @@ class Column:
     @property
     def number(self) -> bool:
         """Whether the column is set right-aligned in tabular figures."""
-        return self.kind != "text"
+        return self.kind not in TEXTS
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
     value = row.get(column.key)
     if value is None or value == "":
         return MISSING
-    if column.kind == "text":
+    if column.kind in TEXTS:
         return str(value)
     if column.kind in ("estimate", "difference"):
         low, high = (row.get(f"{column.key}_{end}") for end in ("low", "high"))
@@ -97,7 +98,7 @@ def read(folder: str | Path) -> dict[str, Table]:
 
 
 def _read_rows(path: Path, columns: Sequence[Column]) -> list[Mapping[str, Value]]:
-    text = {column.key for column in columns if column.kind == "text"}
+    text = {column.key for column in columns if column.kind in TEXTS}
     if not path.exists():
         raise BiorobustError(f"{path} is missing: run `dvc repro tables`")
     with open(path, encoding="utf-8", newline="") as stream:

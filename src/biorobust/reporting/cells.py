@@ -1,0 +1,152 @@
+"""The cells of the k-WTA tables: how a row is called, what the report printed for its gamma, what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from biorobust.analysis.intervals import wilson
+from biorobust.reporting.attacks import IMAGE_WORST_CASE, RESIZED, WORST_CASE
+from biorobust.reporting.claim import Check, Claim
+from biorobust.reporting.claims import Judged, Part
+from biorobust.reporting.estimates import Estimate, attack_curve, clean_accuracy, ran
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import count, listed
+from biorobust.reporting.requirements import smaller
+from biorobust.reporting.studies.kwta import Kwta, Place
+
+CLEAN, PGD, STATED, BEST, DEEPFOOL = "clean", "pgd-report", "pgd-corrected", "pgd-corrected-best", "deepfool-report"
+# What a cell is measured on: name -> in words. All but the first are attacks, in two threat models each.
+MEASURES = {
+    CLEAN: "clean",
+    PGD: "PGD, the report's step",
+    DEEPFOOL: "DeepFool",
+    STATED: "PGD, the stated step",
+    BEST: "PGD, stated step, best iterate",
+    WORST_CASE: "worst case, image by image",
+}
+Key = tuple[str, str, str, float | None, str]  # network, data set, start, gamma, measure
+
+
+def row_name(gamma: float | None) -> str:
+    """As the report calls a row: "ReLU" or "k-WTA-0.2"."""
+    return "ReLU" if gamma is None else f"k-WTA-{gamma:g}"
+
+
+def gamma_of(metrics: Metrics, study: Kwta, cell: str) -> float | None:
+    """The gamma a cell was trained with; before it has metrics, that of params.yaml. None for ReLU."""
+    found = metrics.train(cell)
+    gamma: float | None = found["settings"].get("gamma") if found else study.gammas[study.row(cell)]
+    return gamma
+
+
+def measured(metrics: Metrics, cell: str, measure: str, *, resized: bool) -> Estimate | None:
+    """Accuracy of a cell, None where it was not measured. resized: the tensor that the network sees was attacked.
+
+    The worst case on the resized tensor is over the attacks in both threat models: a change of the image within eps is
+    one of the tensor within eps.
+    """
+    if measure == CLEAN:
+        found = ran(metrics.train(cell))
+        return None if found is None else clean_accuracy(metrics, cell) or _broken(metrics, cell)
+    if measure == WORST_CASE:
+        name = WORST_CASE if resized else IMAGE_WORST_CASE
+    else:
+        name = f"{measure}{RESIZED}" if resized else measure
+    curve = attack_curve(metrics, cell, name)
+    return curve.points[0] if curve and curve.points else None
+
+
+def _broken(metrics: Metrics, cell: str) -> Estimate | None:
+    """What a single seed that collapsed scores; several are not averaged."""
+    found = ran(metrics.train(cell))
+    if found is None or len(found["per_seed"]) != 1:
+        return None
+    (seed,) = found["per_seed"]
+    low, high = seed["wilson"]
+    return Estimate(value=seed["accuracy"], low=low, high=high, n=seed["n"], n_seeds=1)
+
+
+def printed(claims: Iterable[Claim]) -> dict[Key, Estimate]:
+    """What the report's tables hold, each with the Wilson interval of its own images, by the gamma of its column."""
+    found: dict[Key, Estimate] = {}
+    for check in (check for claim in claims for check in claim.checks if check.rule == "share"):
+        wanted, n = _wanted(check), check.reported_n
+        if check.reported is None or not n:
+            continue
+        low, high = wilson(round(check.reported * n), n)
+        key: Key = (wanted["network"], wanted["dataset"], wanted["init"], wanted["gamma"], _measure(check))
+        found[key] = Estimate(value=check.reported, low=low, high=high, n=n, n_seeds=1)
+    return found
+
+
+def _wanted(check: Check) -> Mapping[str, Any]:
+    """The recipe of the cell that a row of numbers speaks of."""
+    return dict(check.requires)[f"train/{check.quantity.of}"]
+
+
+def _measure(check: Check) -> str:
+    return check.quantity.attack.removesuffix(RESIZED) if check.quantity.attack else CLEAN
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the ledger says of a number of a cell. `gamma`: of the claim's column. `marks`: what limits it."""
+
+    part: Part
+    gamma: float | None
+    marks: tuple[str, ...]
+
+
+def verdicts(judged: Iterable[Judged], metrics: Metrics) -> dict[tuple[str, str], Verdict]:
+    """(cell, measure) -> verdict, of the claims that repeat the report's tables."""
+    found = {}
+    for item in judged:
+        for check, part in zip(item.claim.under(item.reading), item.parts, strict=True):
+            if check.rule == "share":
+                gamma = _wanted(check)["gamma"]
+                found[check.quantity.of, _measure(check)] = Verdict(part, gamma, marks(check, metrics))
+    return found
+
+
+def marks(check: Check, metrics: Metrics) -> tuple[str, ...]:
+    """What stands in brackets behind a verdict: data that are not official; "smaller" for sizes not the report's."""
+    files = [(content, settings) for name, settings in check.requires if (content := metrics.get(name))]
+    data = {content["dataset"]["fidelity"]: None for content, _ in files}
+    named = [fidelity for fidelity in data if fidelity != "official"]
+    reduced = any(list(smaller(content, settings)) for content, settings in files)
+    return (*named, *(["smaller"] if reduced else []))
+
+
+def scratch(study: Kwta) -> list[Place]:
+    """The tables of networks that start from random weights."""
+    return [place for place in study.places if place.init == "scratch"]
+
+
+def sizes(metrics: Metrics, study: Kwta) -> str:
+    """What the cells were really trained with, in words; "" where nothing has run."""
+    found = [entry["settings"] for cell in study.networks if (entry := ran(metrics.train(cell)))]
+    if not found:
+        return ""
+
+    def values(key: str, **where: str) -> str:
+        chosen = [settings for settings in found if all(settings[name] == value for name, value in where.items())]
+        return listed(count(value) for value in dict.fromkeys(settings[key] for settings in chosen))
+
+    widths = "; ".join(
+        f"{name} {values('width', network=network)} of 64 channels wide in its first layer"
+        for network, name in (("resnet18", "ResNet18"), ("alexnet", "AlexNet"))
+        if any(settings["network"] == network for settings in found)
+    )
+    data = "; ".join(
+        f"{values('n_train', dataset=dataset)} training images of {name}"
+        for dataset, name in (("cifar10", "CIFAR-10"), ("svhn", "SVHN"))
+        if any(settings["dataset"] == dataset for settings in found)
+    )
+    epochs = "; ".join(
+        f"{values('epochs', init=init)} epochs from {words}"
+        for init, words in (("scratch", "random weights"), ("pretrained", "ImageNet weights"))
+        if any(settings["init"] == init for settings in found)
+    )
+    return f"{widths}; images enlarged to {values('image_size')} pixels; {data}; {epochs}"

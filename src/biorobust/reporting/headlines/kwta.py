@@ -1,0 +1,109 @@
+"""The answer of the k-WTA study: how much of the robustness under PGD is the size of PGD's step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from biorobust.reporting import rules
+from biorobust.reporting.attacks import WORST_CASE
+from biorobust.reporting.cells import BEST, DEEPFOOL, PGD, STATED, gamma_of, measured, row_name, scratch
+from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import clean_accuracy, ran
+from biorobust.reporting.headline import Headline
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import listed, share
+from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
+
+CLAIM = "K18"
+LEADS = {
+    rules.REPRODUCED: "ReLU networks survive the report's PGD because its steps are too small: with the step that the "
+    "report's text gives they fall to about nothing.",
+    rules.PARTLY: "The step of PGD explains a part of what the report's ReLU networks survive.",
+    rules.NOT_REPRODUCED: "The step of PGD does not explain what the report's ReLU networks survive.",
+    rules.INCONCLUSIVE: "How much of the robustness under PGD is the size of its step is left open.",
+    rules.NOT_TESTABLE: "The step of the report's PGD cannot be tested on these data.",
+    rules.NOT_RUN: "The step of the report's PGD has not been tested at the size this needs.",
+}
+JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
+COUNTED = "resnet18"  # the network of the headline's claim
+LIMITS = (
+    "Limits: every attack here takes its gradient through the k-WTA activations, whose function jumps. What they leave "
+    "is an upper bound of the robustness: attacks that average gradients or ask for outputs only were not run (K21)."
+)
+
+
+def headline(judged: Sequence[Judged], metrics: Metrics, study: Kwta) -> Headline | None:
+    """`judged` are the study's claims; None where the one that is asked is not among them."""
+    found = next((item for item in judged if item.claim.id == CLAIM and item.counted), None)
+    if found is None:
+        return None
+    facts: tuple[str, ...] = ()
+    if found.verdict in JUDGED:
+        sentences = [_row(metrics, study, place) for place in scratch(study) if place.network == COUNTED]
+        facts = tuple(sentence for sentence in sentences if sentence)
+    return Headline(
+        claim=found.claim.id,
+        statement=found.claim.statement,
+        verdict=found.verdict,
+        lead=LEADS[found.verdict],
+        reason=found.reason,
+        facts=facts,
+    )
+
+
+def _row(metrics: Metrics, study: Kwta, place: Place) -> str:
+    """Each row of a table under the step of the code and under that of the text."""
+    said = []
+    for cell in place.rows:
+        small, stated = (measured(metrics, cell, measure, resized=True) for measure in (PGD, STATED))
+        if small and stated:
+            said.append(
+                f"{row_name(gamma_of(metrics, study, cell))} from {share(small.value)} to {share(stated.value)}"
+            )
+    where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
+    return f"From the code's step to the text's, {where} falls: {listed(said)}." if said else ""
+
+
+def conclusions(metrics: Metrics, study: Kwta) -> tuple[str, ...]:
+    """What is left of the rows under the worst attack, what k-WTA costs, and the limits."""
+    said = [
+        *(_left(metrics, study, place) for place in scratch(study)),
+        _against_deepfool(metrics, study),
+    ]
+    found = tuple(sentence for sentence in said if sentence)
+    return (*found, LIMITS) if found else ()
+
+
+def _left(metrics: Metrics, study: Kwta, place: Place) -> str:
+    """Clean accuracy and what the worst attack for each image leaves, row by row; broken rows are named as such."""
+    said = []
+    for cell in place.rows:
+        name, worst = row_name(gamma_of(metrics, study, cell)), measured(metrics, cell, WORST_CASE, resized=True)
+        if ran(metrics.train(cell)) is None or worst is None:
+            continue
+        clean = clean_accuracy(metrics, cell)
+        said.append(
+            f"{name} {share(clean.value)} and {share(worst.value)}" if clean else f"{name} gives one class to all"
+        )
+    where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
+    return f"{where}, accuracy without an attack and under the worst for each image: {listed(said)}." if said else ""
+
+
+def _against_deepfool(metrics: Metrics, study: Kwta) -> str:
+    """How often a single attack of the report leaves more than twice what the worst case does: it failed there."""
+    n, failed = 0, {PGD: 0, DEEPFOOL: 0, BEST: 0}
+    for cell in study.networks:
+        worst = measured(metrics, cell, WORST_CASE, resized=True)
+        found = {attack: measured(metrics, cell, attack, resized=True) for attack in failed}
+        if worst is None or not all(found.values()):
+            continue
+        n += 1
+        for attack, value in found.items():
+            failed[attack] += bool(value and value.value > 2 * worst.value and value.value - worst.value > rules.SAME)
+    if not n:
+        return ""
+    return (
+        f"In {failed[PGD]} of {n} cells PGD as the code runs it leaves more than twice as many images as the worst "
+        f"attack does (and 3 points more), in {failed[DEEPFOOL]} DeepFool does, in {failed[BEST]} the best iterate of "
+        "PGD with the stated step: no single attack of the report measures robustness."
+    )

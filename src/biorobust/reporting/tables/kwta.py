@@ -1,0 +1,200 @@
+"""Tables of the k-WTA study: the report's eight in its own layout, how the cells trained, and one more JPEG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from biorobust.analysis.paired import Counts, combine
+from biorobust.reporting import cells, rules
+from biorobust.reporting.cells import CLEAN, MEASURES, Key, Verdict, gamma_of, measured, printed, row_name
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.claims import judge
+from biorobust.reporting.estimates import Estimate, clean_accuracy, ran
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
+from biorobust.reporting.tables.kwta_anomalies import ablations, anomalies, own_numbers
+from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.table import Column, Table, Value
+
+LEVELS = ("0.5", "0.7", "0.8")
+CAPTION = (
+    "Share of images classified correctly, in percent, with 95 % intervals: of the report from the number of its "
+    "images, ours over seeds where there are several, else over images. The report attacked the resized tensor; beside "
+    "it the attacks on the 32-pixel image. Worst case: an image counts only if it survives every attack, on the left "
+    "those of both columns. A verdict is on the left column. In brackets what limits it: data that are re-encoded or a "
+    "part of the official set, sizes smaller than the report's."
+)
+
+
+def tables(metrics: Metrics, study: Kwta, claims: Sequence[Claim]) -> list[Table]:
+    """Every table of the study; a cell that was not measured is listed with what kept it from it."""
+    judged = judge(claims, metrics)
+    reported, said = printed(claims), cells.verdicts(judged, metrics)
+    return [
+        *(_place(metrics, study, place, reported, said) for place in study.places),
+        own_numbers(judged),
+        anomalies(metrics, study, reported),
+        ablations(metrics, study),
+        _reencoded(metrics, study),
+        _training(metrics, study),
+    ]
+
+
+def _place(
+    metrics: Metrics,
+    study: Kwta,
+    place: Place,
+    reported: Mapping[Key, Estimate],
+    said: Mapping[tuple[str, str], Verdict],
+) -> Table:
+    rows: list[dict[str, Value]] = []
+    for cell in place.rows:
+        gamma = gamma_of(metrics, study, cell)
+        for measure, words in MEASURES.items():
+            column = reported.get((place.network, place.dataset, place.init, gamma, measure))
+            ours = measured(metrics, cell, measure, resized=True)
+            if ours is None and column is None and measure != CLEAN:
+                continue  # nothing to print on either side
+            row: dict[str, Value] = {"activation": row_name(gamma), "images": words, "cell": cell}
+            row |= estimate("reported", column) | estimate("ours", ours)
+            row |= estimate("image", None if measure == CLEAN else measured(metrics, cell, measure, resized=False))
+            rows.append(row | {"verdict": _verdict(metrics, cell, gamma, column, said.get((cell, measure)))})
+    return Table(
+        id=f"kwta-table-{place.number}",
+        title=f"Table {place.number} of the report: {place.words}",
+        caption=CAPTION if place.number == 1 else "Columns and intervals as in table 1.",
+        columns=(
+            Column("activation", "activation", "label"),
+            Column("images", "images"),
+            Column("reported", "reported [95 %]", "estimate"),
+            Column("ours", "ours, resized tensor [95 %]", "estimate"),
+            Column("image", "ours, 32-pixel image [95 %]", "estimate"),
+            Column("verdict", "verdict"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _verdict(metrics: Metrics, cell: str, gamma: float | None, column: Estimate | None, verdict: Verdict | None) -> str:
+    """A cell's verdict with what limits it; where it has none, why."""
+    found = metrics.train(cell)
+    if found is None:
+        return "not run"
+    if found["status"] != "ok":
+        return f"not run ({found['reason']})"
+    if verdict is None:
+        return ""
+    if gamma != verdict.gamma:
+        same = "" if column is None else f"; the claim is about the row {row_name(verdict.gamma)}"
+        return f"not compared: no column of the report has gamma {gamma:g}" if column is None else f"not compared{same}"
+    part = verdict.part
+    if part.verdict in (rules.NOT_RUN, rules.NOT_TESTABLE):
+        return part.words
+    limits = f" ({', '.join(verdict.marks)})" if verdict.marks else ""
+    why = f": {part.reason.replace(f' of train/{cell}', '')}" if part.verdict == rules.INCONCLUSIVE else ""
+    return f"{part.verdict}{limits}{why}"
+
+
+def _reencoded(metrics: Metrics, study: Kwta) -> Table:
+    rows: list[dict[str, Value]] = []
+    for place in study.places:
+        for cell in place.rows:
+            found = ran(metrics.attack(cell))
+            again = found["reencoded"] if found else None
+            if not again:
+                continue
+            row: dict[str, Value] = {"network": NETWORKS[place.network], "start": place.init, "cell": cell}
+            row |= {"activation": row_name(gamma_of(metrics, study, cell))}
+            for kind in ("clean", "robust"):
+                row |= _before_and_after([seed[kind] for seed in again["per_seed"]], kind)
+            rows.append(row)
+    return Table(
+        id="kwta-reencoded",
+        title="The test images saved as JPEG once more",
+        caption="CIFAR-10 of the mirror is JPEG already. What does saving it once more at quality 75 change? Accuracy "
+        "in percent before and after, and the paired difference in points with its 95 % interval; clean, and under PGD "
+        "with the stated step, best iterate, on the 32-pixel image. If once more changes little, the first time will "
+        "not have changed much either.",
+        columns=(
+            Column("network", "network"),
+            Column("start", "start"),
+            Column("activation", "activation", "label"),
+            *(
+                Column(f"{kind}_{key}", title, form)
+                for kind, words in (("clean", "clean"), ("robust", "attacked"))
+                for key, title, form in (
+                    ("before", f"{words}, before", "percent"),
+                    ("after", f"{words}, after", "percent"),
+                    ("change", f"{words}, change [95 %]", "difference"),
+                )
+            ),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _before_and_after(seeds: Sequence[Mapping[str, int]], kind: str) -> dict[str, Value]:
+    """Accuracy before and after, and the paired difference; after minus before."""
+    tables = [
+        Counts(
+            s["both"], s["after"] - s["both"], s["before"] - s["both"], s["n"] - s["before"] - s["after"] + s["both"]
+        )
+        for s in seeds
+    ]
+    change, n = combine(tables), sum(s["n"] for s in seeds)
+    return {
+        f"{kind}_before": sum(s["before"] for s in seeds) / n,
+        f"{kind}_after": sum(s["after"] for s in seeds) / n,
+        f"{kind}_change": change.difference,
+        f"{kind}_change_low": change.low,
+        f"{kind}_change_high": change.high,
+    }
+
+
+def _training(metrics: Metrics, study: Kwta) -> Table:
+    rows: list[dict[str, Value]] = []
+    for place in study.places:
+        for cell in place.rows:
+            found = metrics.train(cell)
+            row: dict[str, Value] = {"network": NETWORKS[place.network], "data": DATASETS[place.dataset], "cell": cell}
+            row |= {"start": place.init, "activation": row_name(gamma_of(metrics, study, cell)), "state": state(found)}
+            if found and ran(found):
+                row |= estimate("test", clean_accuracy(metrics, cell))
+                row |= {"train": _mean(found, "train_accuracy"), "entropy": _mean(found, "label_entropy")}
+                row |= {f"to_{level}": _epochs(found, level) for level in LEVELS}
+                row |= {"steps": found.get("n_steps"), "epochs": found["settings"]["epochs"]}
+            rows.append(row)
+    return Table(
+        id="kwta-training",
+        title="How the cells trained",
+        caption="Test accuracy on the whole test split, training accuracy on the augmented images of the last epoch, "
+        "in percent; the first epoch whose test accuracy reached a level (mean over seeds, empty where a seed never "
+        "did); entropy of the predicted classes, 0 for a network that gives one class to every image and 3.32 bits for "
+        "ten classes in equal parts.",
+        columns=(
+            Column("network", "network"),
+            Column("data", "data"),
+            Column("start", "start"),
+            Column("activation", "activation", "label"),
+            Column("test", "test [95 %]", "estimate"),
+            Column("train", "training", "percent"),
+            *(Column(f"to_{level}", f"epochs to {100 * float(level):.0f} %", "plain") for level in LEVELS),
+            Column("epochs", "epochs", "count"),
+            Column("steps", "steps", "count"),
+            Column("entropy", "entropy, bits", "plain"),
+            Column("state", "state"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _mean(found: Mapping[str, Any], key: str) -> float | None:
+    values = [seed[key] for seed in found["per_seed"] if seed.get(key) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _epochs(found: Mapping[str, Any], level: str) -> float | None:
+    """Mean over seeds of the epochs it took, None where a seed never came there."""
+    reached = [seed["epochs_to"].get(level) for seed in found["per_seed"]]
+    return sum(reached) / len(reached) if reached and None not in reached else None

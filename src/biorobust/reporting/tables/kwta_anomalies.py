@@ -1,0 +1,341 @@
+"""What is odd in the report's tables and how it came out here; ablations; the report against its own numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from biorobust.reporting import rules
+from biorobust.reporting.cells import (
+    BEST,
+    CLEAN,
+    DEEPFOOL,
+    PGD,
+    STATED,
+    Key,
+    gamma_of,
+    measured,
+    row_name,
+    scratch,
+)
+from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import Estimate, combine, ran
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import listed, points, share
+from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
+from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.table import Column, Table, Value
+
+NOT_RUN = "not run"
+CHANGED = {
+    "learning_rate": "learning rate",
+    "flip": "mirrored images",
+    "clip": "clipping of the gradient",
+    "logits": "outputs",
+    "stem": "first activation",
+    "normalise": "normalised inputs",
+    "gamma_schedule": "gamma",
+}
+QUESTIONS = {
+    "collapse": "Which AlexNets learn SVHN at all?",
+    "flip": "Does mirroring house numbers matter?",
+    "clip": "Does clipping hold k-WTA back?",
+    "head": "Ten or a thousand outputs?",
+    "stem": "Is the first activation k-WTA too?",
+    "normalise": "Inputs as the ImageNet weights know them?",
+    "gamma": "Straight at 0.1, or lowered to it?",
+}
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """`seen`: what is odd in the report. `test`: what was done about it. `outcome`: computed here, "" where not run."""
+
+    seen: str
+    test: str
+    outcome: Callable[[Metrics, Kwta], str]
+
+
+def anomalies(metrics: Metrics, study: Kwta, reported: Mapping[Key, Estimate]) -> Table:
+    rows: list[dict[str, Value]] = [
+        {"number": n, "seen": item.seen, "test": item.test, "outcome": item.outcome(metrics, study) or NOT_RUN}
+        for n, item in enumerate(_listed(reported), start=1)
+    ]
+    return Table(
+        id="kwta-anomalies",
+        title="What is odd in the report's tables, and what became of it here",
+        caption="Each oddity with the test that was made for it. Outcomes are computed from this run, at its size; "
+        "they say what happens here, not what happened in the report's networks.",
+        columns=(
+            Column("number", "no.", "count"),
+            Column("seen", "in the report"),
+            Column("test", "test"),
+            Column("outcome", "here"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _listed(reported: Mapping[Key, Estimate]) -> Iterable[Anomaly]:
+    """The anomalies, with the report's own numbers filled in."""
+
+    def said(*key: Any) -> str:
+        return share(reported[key].value) if key in reported else "?"
+
+    relu = [said(*place, None, PGD) for place in {key[:3]: None for key in reported if key[:3] != _FIRST}]
+    return (
+        Anomaly(
+            f"AlexNet with ReLU has {said(*_FIRST, None, CLEAN)} on SVHN: the share of the commonest digit. The text "
+            f"says the same of k-WTA-0.1, the table gives it {said(*_FIRST, 0.1, CLEAN)}.",
+            "Several seeds of each row, and lower learning rates: how many end with one class for every image?",
+            _collapse,
+        ),
+        Anomaly(
+            f"Under DeepFool that network has {said(*_FIRST, None, DEEPFOOL)}, more than without an attack: every "
+            "number is of other random images.",
+            "One list of images for all. More images right under an attack than before it, in how many cells?",
+            _more_than_clean,
+        ),
+        Anomaly(
+            f"ReLU keeps {listed(relu)} under PGD and nothing under DeepFool of the same size.",
+            "The same networks under PGD with the step of the code and with that of the text.",
+            _steps,
+        ),
+        Anomaly(
+            "With k-WTA now PGD and now DeepFool leaves more images: an attack that fails looks like robustness.",
+            "Beside the last iterate of PGD the best one, and per image the worst of all attacks.",
+            _ranks,
+        ),
+        Anomaly(
+            "The attack is on the image after it was enlarged, so every enlarged pixel may change on its own.",
+            "The same attacks on the 32-pixel image.",
+            _threat_models,
+        ),
+        Anomaly(
+            "In table 2 all three rows are alike under PGD.",
+            "How many values pass the activations of each network anyway?",
+            _active,
+        ),
+        Anomaly(
+            "k-WTA-0.1 costs ResNet18 9 points from random weights and 18 from ImageNet's.",
+            "Training without clipping the gradient at 0.5, and with a looser clip.",
+            lambda metrics, study: _beside(metrics, study, "clip"),
+        ),
+        Anomaly(
+            "SVHN's digits are mirrored at random in training.",
+            "Training with and without.",
+            lambda metrics, study: _beside(metrics, study, "flip"),
+        ),
+        Anomaly(
+            "The heads have a thousand outputs, of which ten are ever a label.",
+            "Training with either head; the thousand are cut to ten before the attack.",
+            lambda metrics, study: _beside(metrics, study, "head"),
+        ),
+        Anomaly(
+            "The first activation is k-WTA as well; in the original it stays ReLU.",
+            "Training with ReLU there, beside the clip ablation's network.",
+            lambda metrics, study: _beside(metrics, study, "stem", and_also=("clip",)),
+        ),
+        Anomaly(
+            "Networks from ImageNet weights are fed [0, 1], not what these weights were trained on.",
+            "Training with the inputs normalised.",
+            lambda metrics, study: _beside(metrics, study, "normalise"),
+        ),
+    )
+
+
+_FIRST = ("alexnet", "svhn", "scratch")
+
+
+def _found(metrics: Metrics, study: Kwta, question: str) -> dict[str, Mapping[str, Any]]:
+    """The ablations of a question that ran."""
+    names = [name for name, asked in study.ablations.items() if asked == question]
+    return {name: content for name in names if (content := ran(metrics.get(f"ablations/{name}")))}
+
+
+def _collapse(metrics: Metrics, study: Kwta) -> str:
+    said = []
+    for content in _found(metrics, study, "collapse").values():
+        settings, count = content["settings"], content["collapses"]
+        rate = settings["learning_rate"]
+        said.append(f"{row_name(settings['gamma'])} at {rate:g}: {count['collapsed']} of {count['n_seeds']}")
+    return f"Collapsed, by learning rate: {'; '.join(said)}." if said else ""
+
+
+def _more_than_clean(metrics: Metrics, study: Kwta) -> str:
+    pairs = metrics.pairs(study.name)
+    if not pairs:
+        return ""
+    right: dict[tuple[str, str], dict[int, int]] = {}
+    for (a, b, attack, _), by_seed in pairs.items():
+        for seed, counts in by_seed.items():
+            right.setdefault((a, attack), {})[seed] = counts.both + counts.only_a
+            right.setdefault((b, attack), {})[seed] = counts.both + counts.only_b
+    attacked = [key for key in right if key[1] != "none"]
+    more = sum(
+        any(count > right[cell, "none"][seed] for seed, count in right[cell, attack].items())
+        for cell, attack in attacked
+    )
+    return f"In {more} of {len(attacked)} pairs of a cell and an attack."
+
+
+def _steps(metrics: Metrics, study: Kwta) -> str:
+    said = []
+    for place in scratch(study):
+        for cell in place.rows:
+            if gamma_of(metrics, study, cell) is not None:
+                continue
+            small, stated = (measured(metrics, cell, measure, resized=True) for measure in (PGD, STATED))
+            if small and stated:
+                where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
+                said.append(f"{where} from {share(small.value)} to {share(stated.value)}")
+    return f"ReLU falls, from the code's step to the text's: {'; '.join(said)}." if said else ""
+
+
+def _ranks(metrics: Metrics, study: Kwta) -> str:
+    found = []
+    for cell in study.networks:
+        values = [measured(metrics, cell, measure, resized=True) for measure in (STATED, DEEPFOOL, BEST)]
+        if all(values) and gamma_of(metrics, study, cell) is not None:
+            found.append([value.value for value in values if value])
+    if not found:
+        return ""
+    above = sum(stated > deepfool for stated, deepfool, _ in found)
+    lost = max(stated - best for stated, _, best in found)
+    return (
+        f"PGD with the stated step leaves more than DeepFool in {above} of {len(found)} k-WTA cells. Its best iterate "
+        f"fools up to {points(lost, digits=1).lstrip('+')} points more than its last."
+    )
+
+
+def _threat_models(metrics: Metrics, study: Kwta) -> str:
+    gaps = []
+    for cell in study.networks:
+        image, resized = (measured(metrics, cell, BEST, resized=resized) for resized in (False, True))
+        if image and resized:
+            gaps.append(image.value - resized.value)
+    if not gaps:
+        return ""
+    return (
+        f"On the image the best PGD leaves {points(fmean(gaps), digits=1)} points on average, between "
+        f"{points(min(gaps), digits=1)} and {points(max(gaps), digits=1)} over {len(gaps)} cells."
+    )
+
+
+def _active(metrics: Metrics, study: Kwta) -> str:
+    place = next((p for p in scratch(study) if (p.network, p.dataset) == ("alexnet", "cifar10")), None)
+    said = []
+    for cell in place.rows if place else ():
+        found = ran(metrics.train(cell))
+        shares = [value for seed in found["per_seed"] for value in seed["active"].values()] if found else []
+        if shares:
+            said.append(f"{row_name(gamma_of(metrics, study, cell))} {share(fmean(shares))}")
+    return f"AlexNet on CIFAR-10, mean over its activations: {listed(said)}." if said else ""
+
+
+def _beside(metrics: Metrics, study: Kwta, question: str, *, and_also: Sequence[str] = ()) -> str:
+    """Accuracy, clean and attacked, of every ablation of a question."""
+    found = _found(metrics, study, question)
+    if not found:
+        names = [name for name, asked in study.ablations.items() if asked == question]
+        content = metrics.get(f"ablations/{names[0]}") if names else None
+        return f"{NOT_RUN} ({content['reason']})" if content and content["status"] != "ok" else ""
+    others = [content for other in and_also for content in _found(metrics, study, other).values()]
+    said = []
+    for content in [*found.values(), *others]:
+        clean, robust = _accuracy(content), _robust(content)
+        broken = f", {content['collapses']['collapsed']} collapsed" if content["collapses"]["collapsed"] else ""
+        said.append(f"{_setting(content)} {share(clean.value)} clean, {share(robust.value)} attacked{broken}")
+    return f"{'; '.join(said)}."
+
+
+def _setting(content: Mapping[str, Any]) -> str:
+    """The changed setting and its value, in words."""
+    key, value = content["changed"]["key"], content["changed"]["value"]
+    words = {None: "none", True: "yes", False: "no"}.get(value, value) if not isinstance(value, float) else f"{value:g}"
+    return f"{CHANGED.get(key, key)}: {words}"
+
+
+def _state(content: Mapping[str, Any] | None) -> str:
+    """As for a run, with the seeds that decide nothing counted and not named."""
+    if content is None or content["status"] != "ok":
+        return state(content)
+    short = sum(seed["under_trained"] for seed in content["per_seed"])
+    return f"{short} of {len(content['per_seed'])} under-trained" if short else state(content)
+
+
+def _accuracy(content: Mapping[str, Any]) -> Estimate:
+    return combine([(seed["correct"], seed["n"]) for seed in content["per_seed"]])
+
+
+def _robust(content: Mapping[str, Any]) -> Estimate:
+    return combine([(seed["correct"], seed["n"]) for seed in content["robust"]["per_seed"]])
+
+
+def ablations(metrics: Metrics, study: Kwta) -> Table:
+    rows: list[dict[str, Value]] = []
+    for name, question in study.ablations.items():
+        content = metrics.get(f"ablations/{name}")
+        row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
+        if content:
+            settings = content["settings"]
+            network = NETWORKS.get(settings["network"], "ResNet18 for 32 pixels")
+            row |= {"network": f"{network}, {DATASETS[settings['dataset']]}", "activation": row_name(settings["gamma"])}
+            row |= {"changed": _setting(content), "epochs": settings["epochs"], "n_train": settings["n_train"]}
+        if content and ran(content):
+            count = content["collapses"]
+            row |= estimate("clean", _accuracy(content)) | estimate("robust", _robust(content))
+            row |= {"collapsed": f"{count['collapsed']} of {count['n_seeds']}"}
+        rows.append(row)
+    return Table(
+        id="kwta-ablations",
+        title="One setting changed at a time",
+        caption="Short trainings, to compare with one another and not with the tables above. Accuracy in percent on "
+        "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
+        "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images.",
+        columns=(
+            Column("question", "question"),
+            Column("network", "network, data"),
+            Column("activation", "activation", "label"),
+            Column("changed", "setting"),
+            Column("clean", "clean [95 %]", "estimate"),
+            Column("robust", "attacked [95 %]", "estimate"),
+            Column("collapsed", "collapsed", "label"),
+            Column("epochs", "epochs", "count"),
+            Column("n_train", "images", "count"),
+            Column("state", "state"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def own_numbers(judged: Sequence[Judged]) -> Table:
+    rows: list[dict[str, Value]] = []
+    for item in judged:
+        asked = [part for part in item.parts if part.own_numbers]
+        if not asked:
+            continue
+        count = Counter(part.own_numbers for part in asked)
+        against = [part.label for part in asked if part.own_numbers == rules.CONTRADICTS]
+        row: dict[str, Value] = {"claim": item.claim.id, "statement": item.claim.statement, "rows": len(asked)}
+        row |= {word: count[word] for word in (rules.SUPPORTS, rules.CONTRADICTS, rules.CANNOT_TELL)}
+        rows.append(row | {"against": "; ".join(against[:3]) + ("; ..." if len(against) > 3 else "")})
+    return Table(
+        id="kwta-own",
+        title="The report's numbers against its own sentences",
+        caption="Every comparison a claim makes, asked of the numbers the report prints, with the unpaired 95 % "
+        "interval of two shares. Cannot tell: the interval leaves it open. K10 says “not always”: one row is enough.",
+        columns=(
+            Column("claim", "claim"),
+            Column("statement", "the report says"),
+            Column("rows", "comparisons", "count"),
+            Column(rules.SUPPORTS, "support it", "count"),
+            Column(rules.CONTRADICTS, "contradict it", "count"),
+            Column(rules.CANNOT_TELL, "cannot tell", "count"),
+            Column("against", "which contradict"),
+        ),
+        rows=tuple(rows),
+    )
