@@ -34,7 +34,6 @@ ACCURACY = {
     "resnet50": (0.80, 0.02),
     "voneresnet50": (0.76, 0.62),
     "voneresnet50-noiseless": (0.78, 0.04),
-    "voneresnet50-uniform": (0.75, 0.30),
     "resnet50-untrained": (0.10, 0.05),
     "voneresnet50-untrained": (0.10, 0.06),
 }

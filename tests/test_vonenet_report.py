@@ -220,8 +220,7 @@ def test_curves_are_drawn_from_the_rows_they_name(cpu: Path) -> None:
 
 def test_a_run_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: Path) -> None:
     content = yaml.safe_load((cpu / "params.yaml").read_text())
-    for run in ("voneresnet50", "voneresnet50-uniform"):
-        del content["vonenet_runs"][run]
+    del content["vonenet_runs"]["voneresnet50"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     study = vonenet(read_params(tmp_path / "params.yaml"))
     assert study.twins == {

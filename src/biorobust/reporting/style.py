@@ -51,7 +51,6 @@ LOOKS = {
     "resnet50": Look("ResNet50", INK, INK, "P", "-"),
     "voneresnet50": Look("VOneResNet50", "#0072b2", "#6cb6e8", "o", "-"),
     "voneresnet50-noiseless": Look("VOneResNet50 (no noise)", "#3a9bd1", "#9fd3f2", "s", "--"),
-    "voneresnet50-uniform": Look("VOneResNet50 (uniform filters)", "#b0568f", "#e3a3c6", "^", "-."),
     "resnet50-untrained": Look("ResNet50 (random weights)", "#5f6062", "#a9aaac", "X", ":"),
     "voneresnet50-untrained": Look("VOneResNet50 (random weights)", "#7a93a8", "#b8c9d6", "v", ":"),
     "scratch-relu": Look("ReLU", INK, INK, "P", "-"),
