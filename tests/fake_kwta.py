@@ -198,7 +198,7 @@ class Writer:
         gammas = probe.gammas if recipe.gamma is not None else ()  # type: ignore[attr-defined]
         by_gamma = [{"seed": seed, "gamma": g, "accuracy": 0.7, **line(g)} for seed in self.seeds for g in gammas]
         own = [{"seed": seed, **line(recipe.gamma)} for seed in self.seeds]
-        return asdict(probe) | {"n_lines": 64, "per_seed": own, "by_gamma": by_gamma}  # type: ignore[call-overload]
+        return asdict(probe) | asdict(self.params.sizes["kwta_probe"]) | {"per_seed": own, "by_gamma": by_gamma}  # type: ignore[call-overload]
 
     def ablation(self, name: str, run: AblationRun) -> None:
         recipe, baseline = recipes.of_ablation(self.params, run)
