@@ -43,31 +43,29 @@ class OnePassDeepFool(TracedDeepFool):
 
     def _get_loss_fn(self, model: fb.Model, classes: ep.Tensor) -> Callable[[ep.Tensor, int], Any]:
         ranked = classes.raw
-        rows, n_candidates = torch.arange(len(ranked), device=ranked.device), ranked.shape[1]
+        rows = torch.arange(len(ranked), device=ranked.device)
         known: dict[str, Tensor] = {}  # of all images: where they are, logits, and a gradient for every candidate
+        moved, at, outputs = rows, ranked, ranked  # of this step: who moved, to where, and what the model says of it
 
         def step(x: Tensor) -> None:
-            if not known:
-                known["x"] = torch.full_like(x, float("nan"))  # nobody was here before
-                known["gradients"] = x.new_empty(n_candidates, *x.shape)
-            moved = (x != known["x"]).flatten(1).any(dim=1).nonzero().squeeze(1)
-            known["x"] = x.clone()
-            if not len(moved):
-                return
+            nonlocal moved, at, outputs
+            if known:
+                moved = (x != known["x"]).flatten(1).any(dim=1).nonzero().squeeze(1)
             at = x[moved].requires_grad_()
-            logits = model(ep.astensor(at)).raw
-            if "logits" not in known:
-                known["logits"] = logits.new_empty(len(x), logits.shape[1])
-            known["logits"][moved] = logits.detach()
-            chosen = ranked[moved]
-            for k in range(1, n_candidates):
-                differences = logits.gather(1, chosen[:, [k]]) - logits.gather(1, chosen[:, [0]])
-                (gradient,) = torch.autograd.grad(differences.sum(), at, retain_graph=k + 1 < n_candidates)
-                known["gradients"][k][moved] = gradient
+            outputs = model(ep.astensor(at)).raw if len(moved) else at
+            if not known:
+                known["logits"], known["gradients"] = torch.empty_like(outputs), x.new_empty(ranked.shape[1], *x.shape)
+            known["x"] = x.clone()
+            if len(moved):
+                known["logits"][moved] = outputs.detach()
 
         def difference(x: ep.Tensor, k: int) -> tuple[ep.Tensor, tuple[ep.Tensor, ep.Tensor]]:
             if k == 1:  # Foolbox begins every step with this candidate
                 step(x.raw.detach())
+            if len(moved):
+                chosen = ranked[moved]
+                apart = outputs.gather(1, chosen[:, [k]]) - outputs.gather(1, chosen[:, [0]])
+                (known["gradients"][k][moved],) = torch.autograd.grad(apart.sum(), at, retain_graph=True)
             loss = known["logits"][rows, ranked[:, k]] - known["logits"][rows, ranked[:, 0]]
             # Foolbox differentiates what it is given: this has that gradient, to the bit.
             surrogate = (x.raw * known["gradients"][k]).sum()
