@@ -14,8 +14,8 @@ from stages.common import run_info, stage_main
 
 DATASET = "cifar10"
 N_MONITORED = 2000  # test images whose accuracy is noted after every epoch
-# A network below this was not trained long enough to be compared. It was 0.7 until the first network with noise ended just
-# below that, and was lowered before anything but accuracies had been seen.
+# A network below this was not trained long enough to be compared. It was 0.7 until the first network with noise had
+# ended just below that, and was lowered before anything but accuracies had been seen.
 TRAINED_ABOVE = 0.65
 
 

@@ -38,6 +38,7 @@ def checkout(tmp_path_factory):
     raw["kwta_ablations"] = {name: raw["kwta_ablations"][name] for name in KEPT}
     small = {"n_train": 64, "image_size": 64, "resnet18_width": 2, "resnet18_small_width": 2, "alexnet_width": 2}
     raw["scales"]["tiny"]["kwta_training"] = small | {"seeds": 1}
+    raw["scales"]["tiny"]["kwta_scratch"] = {"epochs": 2}
     raw["scales"]["tiny"]["kwta_ablation"] |= {"n_train": 64, "n_test": 20}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     return folder
