@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from biorobust.analysis.intervals import difference_interval, wilson
 from biorobust.reporting import rules
 from biorobust.reporting.rules import DECIDED, VERDICTS, Decision
 
@@ -129,3 +130,46 @@ def test_tally_has_every_word_in_order() -> None:
     assert list(counts) == list(VERDICTS)
     assert counts["partly"] == 2
     assert sum(counts.values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("k", "reported", "verdict"),
+    [
+        (865, 0.6758, "reproduced"),  # the reported share itself
+        (820, 0.6758, "reproduced"),  # 3.5 points below, within the reach of both
+        (795, 0.6758, "partly"),
+        (700, 0.6758, "not reproduced"),
+        (0, 0.0, "reproduced"),
+        (12, 0.0, "reproduced"),  # within one point, though the intervals are narrower
+        (20, 0.0, "partly"),
+        (60, 0.0, "not reproduced"),
+    ],
+)
+def test_share_of_as_many_images(k: int, reported: float, verdict: str) -> None:
+    low, high = wilson(k, 1280)
+    decision = rules.share(k / 1280, low=low, high=high, reported=reported, n=1280)
+    assert decision.verdict == verdict
+    # The same by Newcombe's interval of the difference, where that is wider than a point.
+    below, above = difference_interval(k, 1280, round(reported * 1280), 1280)
+    gap = abs(k / 1280 - reported)
+    if gap > 0.01 and max(above, -below) - gap > 0.01:
+        assert (decision.verdict == "reproduced") == (below <= 1e-4 and above >= -1e-4)
+
+
+def test_share_with_a_wide_interval_of_our_own_is_open() -> None:
+    assert rules.share(0.5, low=0.46, high=0.54, reported=0.5, n=1280).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        (("not reproduced", "reproduced", "not run"), "reproduced"),
+        (("not reproduced", "not reproduced"), "not reproduced"),
+        (("not reproduced", "inconclusive"), "inconclusive"),
+        (("not reproduced", "not run"), "inconclusive"),
+        (("not run", "not run"), "not run"),
+        (("not testable", "not testable"), "not testable"),
+    ],
+)
+def test_one_part_is_enough(words: tuple[str, ...], verdict: str) -> None:
+    assert rules.any_of([Decision(word, "because") for word in words]).verdict == verdict

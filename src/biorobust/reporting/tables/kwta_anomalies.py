@@ -24,29 +24,31 @@ from biorobust.reporting.cells import (
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import Estimate, combine, ran
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.numbers import listed, points, share
+from biorobust.reporting.numbers import count, listed, points, share
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
 from biorobust.reporting.tables.rows import estimate, state
 from biorobust.reporting.tables.table import Column, Table, Value
 
 NOT_RUN = "not run"
-CHANGED = {
-    "learning_rate": "learning rate",
-    "flip": "mirrored images",
-    "clip": "clipping of the gradient",
-    "logits": "outputs",
-    "stem": "first activation",
-    "normalise": "normalised inputs",
-    "gamma_schedule": "gamma",
+CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
+VALUES: Mapping[tuple[str, object], str] = {
+    ("clip", None): "not clipped",
+    ("flip", True): "mirrored at random",
+    ("flip", False): "never mirrored",
+    ("stem", "relu"): "ReLU first",
+    ("normalise", False): "inputs in [0, 1]",
+    ("normalise", True): "inputs normalised",
+    ("gamma_schedule", "constant"): "0.1 from the start",
+    ("gamma_schedule", "incremental"): "lowered from 0.2 to 0.1",
 }
 QUESTIONS = {
-    "collapse": "Which AlexNets learn SVHN at all?",
-    "flip": "Does mirroring house numbers matter?",
-    "clip": "Does clipping hold k-WTA back?",
-    "head": "Ten or a thousand outputs?",
-    "stem": "Is the first activation k-WTA too?",
-    "normalise": "Inputs as the ImageNet weights know them?",
-    "gamma": "Straight at 0.1, or lowered to it?",
+    "collapse": "collapse",
+    "flip": "mirrored digits",
+    "clip": "clipping the gradient",
+    "head": "size of the head",
+    "stem": "first activation",
+    "normalise": "ImageNet's inputs",
+    "gamma": "course of gamma",
 }
 
 
@@ -159,9 +161,9 @@ def _found(metrics: Metrics, study: Kwta, question: str) -> dict[str, Mapping[st
 def _collapse(metrics: Metrics, study: Kwta) -> str:
     said = []
     for content in _found(metrics, study, "collapse").values():
-        settings, count = content["settings"], content["collapses"]
+        settings, broken = content["settings"], content["collapses"]
         rate = settings["learning_rate"]
-        said.append(f"{row_name(settings['gamma'])} at {rate:g}: {count['collapsed']} of {count['n_seeds']}")
+        said.append(f"{row_name(settings['gamma'])} at {rate:g}: {broken['collapsed']} of {broken['n_seeds']}")
     return f"Collapsed, by learning rate: {'; '.join(said)}." if said else ""
 
 
@@ -176,8 +178,7 @@ def _more_than_clean(metrics: Metrics, study: Kwta) -> str:
             right.setdefault((b, attack), {})[seed] = counts.both + counts.only_b
     attacked = [key for key in right if key[1] != "none"]
     more = sum(
-        any(count > right[cell, "none"][seed] for seed, count in right[cell, attack].items())
-        for cell, attack in attacked
+        any(n > right[cell, "none"][seed] for seed, n in right[cell, attack].items()) for cell, attack in attacked
     )
     return f"In {more} of {len(attacked)} pairs of a cell and an attack."
 
@@ -243,20 +244,28 @@ def _beside(metrics: Metrics, study: Kwta, question: str, *, and_also: Sequence[
         names = [name for name, asked in study.ablations.items() if asked == question]
         content = metrics.get(f"ablations/{names[0]}") if names else None
         return f"{NOT_RUN} ({content['reason']})" if content and content["status"] != "ok" else ""
-    others = [content for other in and_also for content in _found(metrics, study, other).values()]
+    others = [content for other in and_also for content in _found(metrics, study, other).values() if _plain(content)]
     said = []
     for content in [*found.values(), *others]:
         clean, robust = _accuracy(content), _robust(content)
         broken = f", {content['collapses']['collapsed']} collapsed" if content["collapses"]["collapsed"] else ""
-        said.append(f"{_setting(content)} {share(clean.value)} clean, {share(robust.value)} attacked{broken}")
+        said.append(f"{_setting(content)}: {share(clean.value)} clean, {share(robust.value)} attacked{broken}")
     return f"{'; '.join(said)}."
+
+
+def _plain(content: Mapping[str, Any]) -> bool:
+    """Whether an ablation is the one in which nothing is changed."""
+    return bool(content["changed"]["value"] == content["changed"]["baseline"])
 
 
 def _setting(content: Mapping[str, Any]) -> str:
     """The changed setting and its value, in words."""
     key, value = content["changed"]["key"], content["changed"]["value"]
-    words = {None: "none", True: "yes", False: "no"}.get(value, value) if not isinstance(value, float) else f"{value:g}"
-    return f"{CHANGED.get(key, key)}: {words}"
+    if (key, value) in VALUES:
+        return VALUES[key, value]
+    return (
+        f"{CHANGED.get(key, key)} {value:g}" if isinstance(value, (int, float)) else f"{CHANGED.get(key, key)} {value}"
+    )
 
 
 def _state(content: Mapping[str, Any] | None) -> str:
@@ -277,23 +286,26 @@ def _robust(content: Mapping[str, Any]) -> Estimate:
 
 def ablations(metrics: Metrics, study: Kwta) -> Table:
     rows: list[dict[str, Value]] = []
+    trained: dict[str, None] = {}
     for name, question in study.ablations.items():
         content = metrics.get(f"ablations/{name}")
         row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
         if content:
             settings = content["settings"]
-            network = NETWORKS.get(settings["network"], "ResNet18 for 32 pixels")
+            network = NETWORKS.get(settings["network"], "small ResNet18")
             row |= {"network": f"{network}, {DATASETS[settings['dataset']]}", "activation": row_name(settings["gamma"])}
             row |= {"changed": _setting(content), "epochs": settings["epochs"], "n_train": settings["n_train"]}
+            trained[f"{settings['epochs']} epochs on {count(settings['n_train'])} images"] = None
         if content and ran(content):
-            count = content["collapses"]
+            broken = content["collapses"]
             row |= estimate("clean", _accuracy(content)) | estimate("robust", _robust(content))
-            row |= {"collapsed": f"{count['collapsed']} of {count['n_seeds']}"}
+            row |= {"collapsed": f"{broken['collapsed']} of {broken['n_seeds']}"}
         rows.append(row)
     return Table(
         id="kwta-ablations",
         title="One setting changed at a time",
-        caption="Short trainings, to compare with one another and not with the tables above. Accuracy in percent on "
+        caption=f"Trainings of {listed(trained) if trained else 'few epochs'}, to compare with one another and not "
+        "with the tables above. Accuracy in percent on "
         "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
         "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images.",
         columns=(
@@ -304,8 +316,6 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
             Column("clean", "clean [95 %]", "estimate"),
             Column("robust", "attacked [95 %]", "estimate"),
             Column("collapsed", "collapsed", "label"),
-            Column("epochs", "epochs", "count"),
-            Column("n_train", "images", "count"),
             Column("state", "state"),
         ),
         rows=tuple(rows),
@@ -318,10 +328,10 @@ def own_numbers(judged: Sequence[Judged]) -> Table:
         asked = [part for part in item.parts if part.own_numbers]
         if not asked:
             continue
-        count = Counter(part.own_numbers for part in asked)
+        words = Counter(part.own_numbers for part in asked)
         against = [part.label for part in asked if part.own_numbers == rules.CONTRADICTS]
         row: dict[str, Value] = {"claim": item.claim.id, "statement": item.claim.statement, "rows": len(asked)}
-        row |= {word: count[word] for word in (rules.SUPPORTS, rules.CONTRADICTS, rules.CANNOT_TELL)}
+        row |= {word: words[word] for word in (rules.SUPPORTS, rules.CONTRADICTS, rules.CANNOT_TELL)}
         rows.append(row | {"against": "; ".join(against[:3]) + ("; ..." if len(against) > 3 else "")})
     return Table(
         id="kwta-own",

@@ -1,0 +1,399 @@
+"""The k-WTA study's part of the report: claims, tables, figures, section and headline from made-up metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from report_checkout import ROOT, draw_and_tabulate, ledger_verdicts, only, ready, text, verdicts, write_checkout
+from test_reporting import Page
+
+from biorobust import params
+from biorobust.analysis.paired import Counts, paired_interval
+from biorobust.files import read_json, write_json
+from biorobust.reporting import cells, claim_file, rules
+from biorobust.reporting.attacks import full_name
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.estimates import attack_curve
+from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figures.kwta import FIGURES, draw, inputs
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.render import render
+from biorobust.reporting.requirements import files
+from biorobust.reporting.studies.kwta import kwta
+from biorobust.reporting.study import read_params
+from biorobust.reporting.tables.kwta import tables
+from biorobust.reporting.tables.table import Table, read
+
+# Images of 1,280 that survive PGD and DeepFool in the authors' logs, row by row of Tables 1 to 8.
+SURVIVORS = """242 257 567 25 452 5 | 796 0 813 0 789 1 | 136 0 115 0 456 32 | 49 0 105 0 301 141
+    737 0 877 178 889 316 | 323 0 865 136 872 335 | 10 0 0 0 0 176 | 49 0 2 136 39 322"""
+NEVER = {"K15", "K21", "K22", "K24"}  # what no stage measures yet
+WITHOUT_WEIGHTS = {"K3", "K4", "K7", "K8", "K13", "K14"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    with only("kwta"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study at the size its claims need, with one seed and without ImageNet weights."""
+    return ready(tmp_path_factory.mktemp("cpu"), study="kwta", scale="cpu")
+
+
+@pytest.fixture(scope="module")
+def claims(cpu: Path) -> list[Claim]:
+    return claim_file.load(cpu / "reports/claims.yaml")
+
+
+def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
+    path = root / f"reports/metrics/{name}.json"
+    content = read_json(path)
+    change(content)
+    write_json(path, content)
+
+
+def copied(cpu: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(cpu, tmp_path / "copy"))
+
+
+def judged(root: Path, claims: list[Claim]) -> dict[str, Judged]:
+    return {item.claim.id: item for item in judge(claims, Metrics(root / "reports/metrics"))}
+
+
+def made(root: Path, claims: list[Claim]) -> dict[str, Table]:
+    study = kwta(read_params(root / "params.yaml"))
+    return {table.id: table for table in tables(Metrics(root / "reports/metrics"), study, claims)}
+
+
+# --- claims ------------------------------------------------------------------------------------------------------
+
+
+def test_every_claim_is_there(claims: list[Claim]) -> None:
+    assert [claim.id for claim in claims] == [f"K{n}" for n in range(1, 25)]
+
+
+def test_reported_shares_are_whole_numbers_of_images(claims: list[Claim]) -> None:
+    printed = cells.printed(claims)
+    attacked = [value for (*_, measure), value in printed.items() if measure != cells.CLEAN]
+    assert len(printed) == 72
+    assert {value.n for value in attacked} == {1280}
+    study = kwta(read_params(ROOT / "params.yaml"))
+    found = [
+        round(printed[place.network, place.dataset, place.init, gamma, measure].value * 1280)
+        for place in study.places
+        for gamma in (None, 0.2, 0.1)
+        for measure in (cells.PGD, cells.DEEPFOOL)
+    ]
+    assert found == [int(count) for count in re.findall(r"\d+", SURVIVORS)]
+    assert all(value.low <= value.value <= value.high for value in printed.values())
+
+
+def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path) -> None:
+    plan: Any = params.load(ROOT / "params.yaml").blocks["kwta_attack"]
+    metrics = Metrics(cpu / "reports/metrics")
+    for claim in claims:
+        for check in claim.checks:
+            assert check.eps in {None, plan.eps_cifar10, plan.eps_svhn}
+            if check.missing:
+                assert claim.id in NEVER
+                continue
+            for name in files(check):
+                assert metrics.get(name) is not None, (claim.id, name)
+            assert {name for name, _ in check.requires} >= set(files(check)), (claim.id, check.label)
+            for quantity in filter(None, (check.quantity, check.against)):
+                found = metrics.get(f"attack/{quantity.of}") if quantity.attack else None
+                assert found is None or found["status"] != "ok" or quantity.attack in found["attacks"], claim.id
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_claims_are_judged_at_the_larger_scales(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale=scale)
+    items = judged(root, claims)
+    not_run = {name: item.reason for name, item in items.items() if item.verdict == rules.NOT_RUN}
+    assert set(not_run) == NEVER | WITHOUT_WEIGHTS
+    assert all("no ImageNet weights" in not_run[name] for name in WITHOUT_WEIGHTS)
+    assert "python -m benchmarks kwta" in not_run["K15"]
+    assert not any(item.reason.startswith(("train/", "attack/")) for name, item in items.items() if name in NEVER)
+
+
+def test_with_weights_all_tables_are_judged(tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
+    items = judged(root, claims)
+    assert {name for name, item in items.items() if item.verdict == rules.NOT_RUN} == NEVER
+    # At the report's own sizes only the data are left to name.
+    assert items["K8"].note == "cifar10: re-encoded data"
+    equally_fast = [part for part in items["K14"].parts if part.label.startswith("tables 6 and 8")]
+    assert {part.verdict for part in equally_fast} == {rules.NOT_REPRODUCED}
+
+
+def test_smaller_scales_decide_nothing(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="laptop")
+    assert set(verdicts(root).values()) == {rules.NOT_RUN}
+
+
+def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+    said = judged(cpu, claims)
+    assert said["K18"].verdict == rules.REPRODUCED
+    assert said["K16"].verdict == rules.PARTLY  # ReLU collapses, k-WTA-0.1 does not
+    assert said["K1"].parts[0].verdict == rules.REPRODUCED  # the collapse itself
+    assert {part.verdict for part in said["K1"].parts if not part.counts} == {rules.INCONCLUSIVE}
+    assert said["K10"].verdict == rules.INCONCLUSIVE  # half of its tables are missing
+    root = copied(cpu, tmp_path)
+    for dataset in ("cifar10", "svhn"):
+        edit(
+            root, f"attack/resnet18-{dataset}-scratch-relu", lambda content: _set(content, "pgd-corrected-resized", 700)
+        )
+    said = judged(root, claims)
+    assert said["K18"].verdict == rules.NOT_REPRODUCED
+    assert said["K18"].parts[0].measured == 700 / 1280
+
+
+def _set(content: Any, attack: str, correct: int | None) -> None:
+    for seed in content["attacks"][attack]["per_seed"]:
+        seed["correct"] = [correct]
+
+
+def test_one_table_is_enough_for_not_always(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+    root = copied(cpu, tmp_path)
+    path = root / "reports/metrics/compare/kwta.csv"
+    table = pd.read_csv(path)
+    place = (table["a"].str.startswith("resnet18-svhn")) & (table["attack"] == "pgd-report-resized")
+    table.loc[place, ["both", "only_a", "only_b", "neither"]] = [300, 400, 100, 480]
+    table.to_csv(path, index=False)
+    said = judged(root, claims)["K10"]
+    assert said.verdict == rules.REPRODUCED
+    won = {part.label for part in said.parts if part.verdict == rules.REPRODUCED}
+    assert won == {f"table 5: {pair}, PGD" for pair in _PAIRS}
+
+
+_PAIRS = ("k-WTA-0.2 above k-WTA-0.1", "ReLU above k-WTA-0.2", "ReLU above k-WTA-0.1")
+
+
+def test_an_under_trained_network_decides_nothing_but_how_it_trained(
+    cpu: Path, tmp_path: Path, claims: list[Claim]
+) -> None:
+    root = copied(cpu, tmp_path)
+    for row in ("relu", "kwta", "kwta-low"):
+        edit(
+            root,
+            f"train/resnet18-cifar10-scratch-{row}",
+            lambda content: content["per_seed"][0].update(under_trained=True),
+        )
+    said = judged(root, claims)
+    assert said["K6"].verdict == rules.INCONCLUSIVE
+    slower = [part for part in said["K20"].parts if part.label.startswith("table 6")]
+    assert {part.verdict for part in slower} == {rules.REPRODUCED}
+
+
+def test_neither_training_that_reaches_a_level_is_no_comparison(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+    root = copied(cpu, tmp_path)
+    for row in ("relu", "kwta"):
+        edit(
+            root, f"train/resnet18-cifar10-scratch-{row}", lambda c: c["per_seed"][0]["epochs_to"].update({"0.6": None})
+        )
+    parts = {part.label: part for part in judged(root, claims)["K20"].parts}
+    neither = parts["table 6: k-WTA-0.2, epochs to 0.6, minus those of ReLU"]
+    assert (neither.verdict, "neither" in neither.reason) == (rules.NOT_RUN, True)
+    only_one = parts["table 6: k-WTA-0.1, epochs to 0.6, minus those of ReLU"]
+    assert only_one.against == 21  # one epoch more than were run
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def test_eight_tables_have_every_cell_or_its_reason(cpu: Path, claims: list[Claim]) -> None:
+    found = made(cpu, claims)
+    for number in range(1, 9):
+        rows = found[f"kwta-table-{number}"].rows
+        assert [row["activation"] for row in rows if row["images"] == "clean"] == ["ReLU", "k-WTA-0.2", "k-WTA-0.1"]
+        for row in rows:
+            assert row["ours"] is not None or "no ImageNet weights" in str(row["verdict"])
+    rows = {(row["activation"], row["images"]): row for row in found["kwta-table-6"].rows}
+    content = read_json(cpu / "reports/metrics/attack/resnet18-cifar10-scratch-kwta.json")
+    for measure, words in cells.MEASURES.items():
+        for key, suffix in (("ours", "-resized"), ("image", "")):
+            if measure == cells.CLEAN:
+                continue
+            plain = {"ours": "worst-case", "image": "worst-case-image"}[key]
+            name = plain if measure == "worst-case" else f"{measure}{suffix}"
+            (seed,) = content["attacks"][name]["per_seed"]
+            assert rows["k-WTA-0.2", words][key] == seed["correct"][0] / seed["n"]
+    assert rows["ReLU", "DeepFool"]["verdict"] == "reproduced (re-encoded, smaller)"
+
+
+@pytest.mark.parametrize("gamma", [0.15, 0.1])
+def test_another_gamma_stands_beside_no_other_column(gamma: float, tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="cpu", kwta=gamma)
+    rows = [row for row in made(root, claims)["kwta-table-6"].rows if str(row["cell"]).endswith("scratch-kwta")]
+    assert {row["activation"] for row in rows} == {f"k-WTA-{gamma:g}"}
+    assert all("reproduced" not in str(row["verdict"]) for row in rows)
+    clean = rows[0]
+    if gamma == 0.15:
+        assert clean["reported"] is None
+        assert clean["verdict"] == "not compared: no column of the report has gamma 0.15"
+    else:
+        assert clean["reported"] == 0.8495  # that of k-WTA-0.1, whose own row it is not
+        assert clean["verdict"] == "not compared; the claim is about the row k-WTA-0.2"
+    items = judged(root, claims)
+    wrong = [part for part in items["K6"].parts if part.label.startswith("k-WTA-0.2")]
+    assert {part.verdict for part in wrong} == {rules.NOT_RUN}
+    assert all(f"gamma is {gamma:g}, the claim needs 0.2" in part.reason for part in wrong)
+    assert items["K18"].verdict == rules.REPRODUCED  # the ReLU rows are as they were
+    figures = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    drawn = FIGURES["steps"](figures)
+    assert drawn is not None
+    assert f"k-WTA-{gamma:g}" in set(drawn.data["activation"])
+
+
+def test_one_more_jpeg_is_a_paired_difference(cpu: Path, claims: list[Claim]) -> None:
+    rows = made(cpu, claims)["kwta-reencoded"].rows
+    assert {row["cell"].split("-")[1] for row in rows} == {"cifar10"}  # type: ignore[union-attr]
+    row = next(row for row in rows if row["cell"] == "resnet18-cifar10-scratch-kwta")
+    (seed,) = read_json(cpu / f"reports/metrics/attack/{row['cell']}.json")["reencoded"]["per_seed"]
+    counts = seed["clean"]
+    lost, won = counts["before"] - counts["both"], counts["after"] - counts["both"]
+    assert row["clean_change"] == pytest.approx((won - lost) / counts["n"])
+    low, high = paired_interval(Counts(counts["both"], won, lost, counts["n"] - counts["both"] - won - lost))
+    assert (row["clean_change_low"], row["clean_change_high"]) == (low, high)
+
+
+def test_the_report_is_asked_about_its_own_numbers(cpu: Path, claims: list[Claim]) -> None:
+    rows = {row["claim"]: row for row in made(cpu, claims)["kwta-own"].rows}
+    assert rows["K13"][rules.CONTRADICTS] > rows["K13"][rules.SUPPORTS]  # type: ignore[operator]
+    assert (rows["K11"][rules.CONTRADICTS], rows["K11"][rules.CANNOT_TELL]) == (0, 1)  # table 7: both at 0
+    assert "table 4: k-WTA-0.1 and ReLU alike, DeepFool" in str(rows["K12"]["against"])
+
+
+def test_anomalies_and_ablations_are_filled_from_metrics(cpu: Path, claims: list[Claim]) -> None:
+    found = made(cpu, claims)
+    outcomes = {row["number"]: str(row["outcome"]) for row in found["kwta-anomalies"].rows}
+    assert "ReLU at 0.1: 5 of 5; ReLU at 0.05: 0 of 5" in outcomes[1]
+    assert outcomes[2].startswith("In 0 of ")
+    assert "ResNet18 on CIFAR-10 from 52.8\u00a0% to 0.4\u00a0%" in outcomes[3]
+    assert outcomes[11].startswith("not run (no ImageNet weights")
+    rows = {row["name"]: row for row in found["kwta-ablations"].rows}
+    assert set(rows) == set(yaml.safe_load((ROOT / "params.yaml").read_text())["kwta_ablations"])
+    assert rows["collapse-relu"]["collapsed"] == "5 of 5"
+    assert rows["no-clip"]["changed"] == "not clipped"
+
+
+def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+    root = copied(cpu, tmp_path)
+    cell = "resnet18-cifar10-scratch-relu"
+    edit(root, f"attack/{cell}", lambda content: _set(content, "pgd-report-resized", None))
+    curve = attack_curve(Metrics(root / "reports/metrics"), cell, "pgd-report-resized")
+    assert curve is not None
+    assert curve.points == ()
+    part = next(part for part in judged(root, claims)["K6"].parts if part.label == "ReLU, PGD")
+    assert (part.verdict, "was not run at eps 0.031" in part.reason) == (rules.NOT_RUN, True)
+    row = next(row for row in made(root, claims)["kwta-table-6"].rows if row["images"] == "PGD, the report's step")
+    assert row["ours"] is None
+
+
+def test_names_of_attacks_in_two_threat_models() -> None:
+    assert full_name("pgd-corrected-best-resized") == "PGD with the stated step, best iterate, on the resized image"
+    assert full_name("worst-case-image") == "worst case of the attacks on the image"
+
+
+# --- page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_well_formed(cpu: Path) -> None:
+    rendered = render(cpu)
+    page = Page(rendered.html)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert page.headers_without_scope == page.tables_without_caption == 0
+    drawn = [name for name in FIGURES if name != "curves-pretrained"]
+    assert [entry["id"] for entry in read_index(cpu / "reports/figures/kwta/current")] == drawn
+    assert len(page.drawings) == len(drawn)
+    assert all(len(drawing["aria-label"] or "") > 40 for drawing in page.drawings)
+    assert set(ledger_verdicts(rendered.summary)) == {f"K{n}" for n in range(1, 25)}
+    plain = text(rendered.html)
+    assert "12 cells could not be had: no ImageNet weights" in plain
+    assert "ResNet18 32 of 64 channels wide" in plain
+    assert "width, image_size and epochs" in plain
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", rendered.html, flags=re.DOTALL).lower().split()
+
+
+def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) -> None:
+    plain = text(render(cpu).html)
+    assert "because its steps are too small" in plain
+    assert "ResNet18 on CIFAR-10 falls: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
+    assert (
+        "AlexNet on SVHN, accuracy without an attack and under the worst for each image: ReLU gives one class to all"
+        in plain
+    )
+    assert "upper bound of the robustness" in plain
+    small = text(render(write_checkout(tmp_path, study="kwta", scale="tiny")).html)
+    assert "has not been tested at the size this needs" in small
+    assert "because its steps are too small" not in small
+
+
+def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
+    root = ready(tmp_path, study="kwta", change=shutil.rmtree)
+    rendered = render(root)
+    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
+    assert Page(rendered.html).drawings == []
+    assert {row["verdict"] for row in read(root / "reports/tables/current")["kwta-table-6"].rows} == {"not run"}
+
+
+def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
+    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    figures = {figure.id: figure for figure in draw(given)}
+    assert list(figures) == list(FIGURES)
+    assert "t interval over 3 seeds" in figures["steps"].caption
+    assert set(figures["steps"].data["table"]) == set(range(1, 9))
+    assert "not drawn" not in figures["steps"].caption
+
+
+def test_drawing_again_gives_the_same_bytes(cpu: Path, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(cpu, tmp_path / "again"))
+    for folder in ("tables", "figures"):
+        shutil.rmtree(again / "reports" / folder)
+    draw_and_tabulate(again)
+    made_before = [path.relative_to(cpu) for path in (cpu / "reports").rglob("*") if path.is_file()]
+    assert [path for path in made_before if (cpu / path).read_bytes() != (again / path).read_bytes()] == []
+
+
+def test_figures_and_notebook_are_in_one_order() -> None:
+    notebook = json.loads((ROOT / "reports/notebooks/kwta.ipynb").read_text())
+    sources = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
+    assert re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE) == list(FIGURES)
+
+
+def test_the_step_figure_is_drawn_from_the_counts(cpu: Path) -> None:
+    data = pd.read_csv(cpu / "reports/figures/kwta/current/steps.csv")
+    content = read_json(cpu / "reports/metrics/attack/resnet18-svhn-scratch-kwta-low.json")
+    rows = data[data["cell"] == "resnet18-svhn-scratch-kwta-low"].set_index("attack")
+    for attack in ("pgd-report", "pgd-corrected", "deepfool-report"):
+        (seed,) = content["attacks"][f"{attack}-resized"]["per_seed"]
+        assert rows["accuracy"][attack] == pytest.approx(seed["correct"][0] / 1280, abs=1e-6)
+    assert rows["reported"]["pgd-report"] == 0.6945
+
+
+def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+    content = yaml.safe_load((cpu / "params.yaml").read_text())
+    for run in ("scratch-kwta-low", "pretrained-kwta-low"):
+        del content["kwta_runs"][run]
+    root = copied(cpu, tmp_path)
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+    rows = made(root, claims)["kwta-table-1"].rows
+    assert {row["activation"] for row in rows} == {"ReLU", "k-WTA-0.2"}
+    study = kwta(read_params(root / "params.yaml"))
+    assert len(study.networks) == 16
+    assert kwta({}).networks == ()
