@@ -87,7 +87,8 @@ def _listed(reported: Mapping[Key, Estimate]) -> Iterable[Anomaly]:
     def said(*key: Any) -> str:
         return share(reported[key].value) if key in reported else "?"
 
-    relu = [said(*place, None, PGD) for place in {key[:3]: None for key in reported if key[:3] != _FIRST}]
+    others = {key[:3]: None for key in reported if key[:3] != _FIRST}
+    relu = listed([said(*place, None, PGD) for place in others] or ["?"])
     return (
         Anomaly(
             f"AlexNet with ReLU has {said(*_FIRST, None, CLEAN)} on SVHN: the share of the commonest digit. The text "
@@ -102,7 +103,7 @@ def _listed(reported: Mapping[Key, Estimate]) -> Iterable[Anomaly]:
             _more_than_clean,
         ),
         Anomaly(
-            f"ReLU keeps {listed(relu)} under PGD and nothing under DeepFool of the same size.",
+            f"ReLU keeps {relu} under PGD and nothing under DeepFool of the same size.",
             "The same networks under PGD with the step of the code and with that of the text.",
             _steps,
         ),
