@@ -9,6 +9,7 @@ from biorobust.reporting.attacks import WORST_CASE
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import attack_curve, test_accuracy
 from biorobust.reporting.headline import Headline
+from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import epsilon, listed, share
 from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK
@@ -22,27 +23,16 @@ LEADS = {
     rules.NOT_TESTABLE: "Whether feedback makes the network more robust cannot be tested on these data.",
     rules.NOT_RUN: "Whether feedback makes the network more robust has not been run at the size it needs.",
 }
-JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 
 
 def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
-    found = next((item for item in judged if item.claim.id == CLAIM and item.counted), None)
-    if found is None:
-        return None
-    facts: tuple[str, ...] = ()
-    if found.verdict in JUDGED:
+
+    def facts(found: Judged) -> tuple[str, str]:
         asked = [part.eps for part in found.parts if part.eps is not None]
-        sentences = (_noisy(metrics), _attacked(metrics, list(dict.fromkeys(asked))))
-        facts = tuple(sentence for sentence in sentences if sentence)
-    return Headline(
-        claim=found.claim.id,
-        statement=found.claim.statement,
-        verdict=found.verdict,
-        lead=LEADS[found.verdict],
-        reason=found.reason,
-        facts=facts,
-    )
+        return _noisy(metrics), _attacked(metrics, list(dict.fromkeys(asked)))
+
+    return answer(judged, claim=CLAIM, leads=LEADS, facts=facts)
 
 
 def _noisy(metrics: Metrics) -> str:

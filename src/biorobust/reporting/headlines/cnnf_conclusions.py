@@ -10,11 +10,11 @@ from biorobust.reporting import rules
 from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.confounds import paired_difference
 from biorobust.reporting.estimates import test_accuracy
+from biorobust.reporting.headlines import JUDGED
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import interval, listed, points, share
 from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK, LONGER, Cnnf
 
-JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 ANOMALY = 0  # the part of F18 that asks whether noisy images are easier than clean ones
 # What a verdict says of a sentence: "... {holds}".
 HOLDS = {

@@ -9,6 +9,7 @@ from biorobust.reporting.attacks import REPORT_LOSS, WORST_CASE
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import Curve, attack_curve, per_seed, zero_gradient_floor
 from biorobust.reporting.headline import Headline
+from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import epsilon, percent, share
 from biorobust.reporting.reported import Reported
@@ -23,26 +24,16 @@ LEADS = {
     rules.NOT_TESTABLE: "Our explanation of the published curve cannot be tested on these data.",
     rules.NOT_RUN: "Our explanation of the published curve has not been run at the size it needs.",
 }
-JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 
 
 def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
-    found = next((item for item in judged if item.claim.id == CLAIM and item.counted), None)
-    if found is None:
-        return None
     printed = reported.curves(item.claim for item in judged if item.counted)
-    facts: tuple[str, ...] = ()
-    if found.verdict in JUDGED:
-        sentences = (_curves(metrics, printed), _units(metrics), _plateau(metrics, printed))
-        facts = tuple(sentence for sentence in sentences if sentence)
-    return Headline(
-        claim=found.claim.id,
-        statement=found.claim.statement,
-        verdict=found.verdict,
-        lead=LEADS[found.verdict],
-        reason=found.reason,
-        facts=facts,
+    return answer(
+        judged,
+        claim=CLAIM,
+        leads=LEADS,
+        facts=lambda _: (_curves(metrics, printed), _units(metrics), _plateau(metrics, printed)),
     )
 
 

@@ -10,6 +10,7 @@ from biorobust.reporting.cells import BEST, DEEPFOOL, PGD, STATED, gamma_of, mea
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import clean_accuracy, ran
 from biorobust.reporting.headline import Headline
+from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import listed, share
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
@@ -24,7 +25,6 @@ LEADS = {
     rules.NOT_TESTABLE: "The step of the report's PGD cannot be tested on these data.",
     rules.NOT_RUN: "The step of the report's PGD has not been tested at the size this needs.",
 }
-JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 COUNTED = "resnet18"  # the network of the headline's claim
 LIMITS = (
     "Limits: every attack here takes its gradient through the k-WTA activations, whose function jumps. What they leave "
@@ -34,21 +34,8 @@ LIMITS = (
 
 def headline(judged: Sequence[Judged], metrics: Metrics, study: Kwta) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
-    found = next((item for item in judged if item.claim.id == CLAIM and item.counted), None)
-    if found is None:
-        return None
-    facts: tuple[str, ...] = ()
-    if found.verdict in JUDGED:
-        sentences = [_row(metrics, study, place) for place in scratch(study) if place.network == COUNTED]
-        facts = tuple(sentence for sentence in sentences if sentence)
-    return Headline(
-        claim=found.claim.id,
-        statement=found.claim.statement,
-        verdict=found.verdict,
-        lead=LEADS[found.verdict],
-        reason=found.reason,
-        facts=facts,
-    )
+    places = [place for place in scratch(study) if place.network == COUNTED]
+    return answer(judged, claim=CLAIM, leads=LEADS, facts=lambda _: (_row(metrics, study, place) for place in places))
 
 
 def _row(metrics: Metrics, study: Kwta, place: Place) -> str:

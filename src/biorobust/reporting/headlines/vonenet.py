@@ -8,6 +8,7 @@ from biorobust.reporting import rules
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import ran
 from biorobust.reporting.headline import Headline
+from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.studies.vonenet import Vonenet
@@ -31,26 +32,15 @@ LIMITS = (
     "program is not public. An explanation that is excluded here could still hold there, and one that is supported "
     "need not."
 )
-JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 
 
 def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
-    found = next((item for item in judged if item.claim.id == CLAIM and item.counted), None)
-    if found is None:
-        return None
-    facts: tuple[str, ...] = ()
-    if found.verdict in JUDGED:
-        facts = tuple(
-            sentence for sentence in (_smallest(metrics), _explanations(metrics), _noise(metrics)) if sentence
-        )
-    return Headline(
-        claim=found.claim.id,
-        statement=found.claim.statement,
-        verdict=found.verdict,
-        lead=LEADS[found.verdict],
-        reason=found.reason,
-        facts=facts,
+    return answer(
+        judged,
+        claim=CLAIM,
+        leads=LEADS,
+        facts=lambda _: (_smallest(metrics), _explanations(metrics), _noise(metrics)),
     )
 
 
