@@ -26,6 +26,7 @@ MEASURES = {
     BEST: "PGD, stated step, best iterate",
     WORST_CASE: "worst case, image by image",
 }
+COLLAPSE = "collapse"
 Key = tuple[str, str, str, float | None, str]  # network, data set, start, gamma, measure
 
 
@@ -98,15 +99,26 @@ class Verdict:
     gamma: float | None
     marks: tuple[str, ...]
 
+    @property
+    def words(self) -> str:
+        """As in "reproduced (re-encoded, smaller)"."""
+        return f"{self.part.verdict} ({', '.join(self.marks)})" if self.marks else self.part.verdict
+
 
 def verdicts(judged: Iterable[Judged], metrics: Metrics) -> dict[tuple[str, str], Verdict]:
-    """(cell, measure) -> verdict, of the claims that repeat the report's tables."""
+    """(cell, measure) -> verdict, of the claims that repeat the report's tables.
+
+    The measure COLLAPSE is that of a cell whose network gave one class to every image in the report.
+    """
     found = {}
     for item in judged:
         for check, part in zip(item.claim.under(item.reading), item.parts, strict=True):
             if check.rule == "share":
                 gamma = _wanted(check)["gamma"]
                 found[check.quantity.of, _measure(check)] = Verdict(part, gamma, marks(check, metrics))
+            elif check.quantity.kind == "collapses" and check.quantity.of.startswith("train/"):
+                gamma = dict(check.requires)[check.quantity.of]["gamma"]
+                found[check.quantity.of.removeprefix("train/"), COLLAPSE] = Verdict(part, gamma, marks(check, metrics))
     return found
 
 

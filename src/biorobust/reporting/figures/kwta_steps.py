@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from biorobust.reporting.attacks import WORST_CASE
 from biorobust.reporting.cells import DEEPFOOL, PGD, STATED, Key, gamma_of, measured, row_name
-from biorobust.reporting.estimates import Estimate
+from biorobust.reporting.estimates import Estimate, ran
 from biorobust.reporting.figures.curves import HOLLOW, bars
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.figures.kwta_rows import not_drawn, row_look, title, with_results
@@ -54,11 +54,11 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
                 _draw(axes, at, values, printed, colour=row_look(metrics, study, cell).colour)
                 rows += [
                     {"table": place.number, "cell": cell, "activation": row_name(gamma), "attack": what}
-                    | {"accuracy": v.value, "low": v.low, "high": v.high}
+                    | {"accuracy": v.value, "low": v.low, "high": v.high, "collapsed": _collapsed(metrics, cell)}
                     | {"reported": printed.value if printed and what == PGD else None}
                     for what, v in values.items()
                 ]
-            axes.set_yticks(range(len(cells)), [row_name(gamma_of(metrics, study, cell)) for cell in cells])
+            axes.set_yticks(range(len(cells)), [_row(metrics, study, cell) for cell in cells])
             axes.set_ylim(len(cells) - 0.5, -0.5)
             axes.set_xlim(-3, 103)
             axes.grid(axis="x")
@@ -73,10 +73,14 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
         labels = ["PGD as reported", *(name for name, _, _ in DRAWN.values())]
         drawing.legend(handles, labels, loc="outside lower center", ncols=3)
     table = pd.DataFrame(rows)
-    relu = table[table["activation"] == row_name(None)]
+    relu = table[(table["activation"] == row_name(None)) & ~table["collapsed"]]
     left = [relu[relu["attack"] == what]["accuracy"] for what in (PGD, STATED)]
     said = [f"{share(values.min())} to {share(values.max())}" for values in left if len(values)]
-    answer = f" ReLU keeps {listed(said, last='against')} over the tables drawn." if len(said) == 2 else ""
+    answer = (
+        f" ReLU keeps {listed(said, last='against')} over the tables drawn, collapsed networks left out."
+        if len(said) == 2
+        else ""
+    )
     drawn = [v for place, cells in found for cell in cells if (v := measured(metrics, cell, PGD, resized=True))]
     return Figure(
         id="steps",
@@ -94,6 +98,17 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
 
 def _attacked(metrics: Metrics, cells: tuple[str, ...]) -> bool:
     return any(measured(metrics, cell, PGD, resized=True) for cell in cells)
+
+
+def _collapsed(metrics: Metrics, cell: str) -> bool:
+    """Whether any seed of a cell gives one class to every image: no attack can tell anything of it."""
+    found = ran(metrics.train(cell))
+    return found is not None and any(seed["collapsed"] for seed in found["per_seed"])
+
+
+def _row(metrics: Metrics, study: Kwta, cell: str) -> str:
+    name = row_name(gamma_of(metrics, study, cell))
+    return f"{name}\n(collapsed)" if _collapsed(metrics, cell) else name
 
 
 def _draw(axes: Axes, at: int, values: Mapping[str, Estimate], printed: Estimate | None, *, colour: str) -> None:

@@ -59,7 +59,12 @@ def _place(
             row: dict[str, Value] = {"activation": row_name(gamma), "images": words, "cell": cell}
             row |= estimate("reported", column) | estimate("ours", ours)
             row |= estimate("image", None if measure == CLEAN else measured(metrics, cell, measure, resized=False))
-            rows.append(row | {"verdict": _verdict(metrics, cell, gamma, column, said.get((cell, measure)))})
+            collapse = said.get((cell, cells.COLLAPSE)) if measure == CLEAN else None
+            if collapse and collapse.part.verdict in (rules.REPRODUCED, rules.NOT_REPRODUCED):
+                verdict = f"one class for every image, as reported: {collapse.words}"
+            else:
+                verdict = _verdict(metrics, cell, gamma, column, said.get((cell, measure)))
+            rows.append(row | {"verdict": verdict})
     return Table(
         id=f"kwta-table-{place.number}",
         title=f"Table {place.number} of the report: {place.words}",
@@ -91,9 +96,8 @@ def _verdict(metrics: Metrics, cell: str, gamma: float | None, column: Estimate 
     part = verdict.part
     if part.verdict in (rules.NOT_RUN, rules.NOT_TESTABLE):
         return part.words
-    limits = f" ({', '.join(verdict.marks)})" if verdict.marks else ""
     why = f": {part.reason.replace(f' of train/{cell}', '')}" if part.verdict == rules.INCONCLUSIVE else ""
-    return f"{part.verdict}{limits}{why}"
+    return f"{verdict.words}{why}"
 
 
 def _reencoded(metrics: Metrics, study: Kwta) -> Table:

@@ -139,7 +139,7 @@ def _listed(reported: Mapping[Key, Estimate]) -> Iterable[Anomaly]:
         ),
         Anomaly(
             "The first activation is k-WTA as well; in the original it stays ReLU.",
-            "Training with ReLU there, beside the clip ablation's network.",
+            "Training with ReLU there, beside the same network without.",
             lambda metrics, study: _beside(metrics, study, "stem", and_also=("clip",)),
         ),
         Anomaly(
@@ -311,9 +311,9 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images.",
         columns=(
             Column("question", "question"),
-            Column("network", "network, data"),
+            Column("network", "network, data", "label"),
             Column("activation", "activation", "label"),
-            Column("changed", "setting"),
+            Column("changed", "setting", "label"),
             Column("clean", "clean [95 %]", "estimate"),
             Column("robust", "attacked [95 %]", "estimate"),
             Column("collapsed", "collapsed", "label"),
