@@ -13,7 +13,8 @@ from biorobust.reporting.claims import judge
 from biorobust.reporting.estimates import Estimate, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
-from biorobust.reporting.tables.kwta_anomalies import ablations, anomalies, own_numbers
+from biorobust.reporting.tables.kwta_ablations import ablations
+from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
 from biorobust.reporting.tables.rows import estimate, state
 from biorobust.reporting.tables.table import Column, Table, Value
 

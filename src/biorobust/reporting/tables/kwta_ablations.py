@@ -1,0 +1,106 @@
+"""Ablations of the k-WTA study, one changed setting each: what a table and the anomalies say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from biorobust.reporting.cells import row_name
+from biorobust.reporting.estimates import Estimate, combine, ran
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import count, listed
+from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
+from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.table import Column, Table, Value
+
+CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
+VALUES: Mapping[tuple[str, object], str] = {
+    ("clip", None): "not clipped",
+    ("flip", True): "mirrored at random",
+    ("flip", False): "never mirrored",
+    ("stem", "relu"): "ReLU first",
+    ("normalise", False): "inputs in [0, 1]",
+    ("normalise", True): "inputs normalised",
+    ("gamma_schedule", "constant"): "0.1 from the start",
+    ("gamma_schedule", "incremental"): "lowered from 0.2 to 0.1",
+}
+QUESTIONS = {
+    "collapse": "collapse",
+    "flip": "mirrored digits",
+    "clip": "clipping the gradient",
+    "head": "size of the head",
+    "stem": "first activation",
+    "normalise": "ImageNet's inputs",
+    "gamma": "course of gamma",
+}
+
+
+def unchanged(content: Mapping[str, Any]) -> bool:
+    """Whether an ablation is the one in which nothing is changed."""
+    return bool(content["changed"]["value"] == content["changed"]["baseline"])
+
+
+def setting(content: Mapping[str, Any]) -> str:
+    """The changed setting and its value, in words."""
+    key, value = content["changed"]["key"], content["changed"]["value"]
+    if (key, value) in VALUES:
+        return VALUES[key, value]
+    return (
+        f"{CHANGED.get(key, key)} {value:g}" if isinstance(value, (int, float)) else f"{CHANGED.get(key, key)} {value}"
+    )
+
+
+def clean_accuracy(content: Mapping[str, Any]) -> Estimate:
+    """Accuracy on the clean test images."""
+    return combine([(seed["correct"], seed["n"]) for seed in content["per_seed"]])
+
+
+def robust_accuracy(content: Mapping[str, Any]) -> Estimate:
+    """Accuracy under the ablations' attack."""
+    return combine([(seed["correct"], seed["n"]) for seed in content["robust"]["per_seed"]])
+
+
+def _state(content: Mapping[str, Any] | None) -> str:
+    """As for a run, with the seeds that decide nothing counted and not named."""
+    if content is None or content["status"] != "ok":
+        return state(content)
+    short = sum(seed["under_trained"] for seed in content["per_seed"])
+    return f"{short} of {len(content['per_seed'])} under-trained" if short else state(content)
+
+
+def ablations(metrics: Metrics, study: Kwta) -> Table:
+    rows: list[dict[str, Value]] = []
+    trained: dict[str, None] = {}
+    for name, question in study.ablations.items():
+        content = metrics.get(f"ablations/{name}")
+        row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
+        if content:
+            settings = content["settings"]
+            network = NETWORKS.get(settings["network"], "small ResNet18")
+            row |= {"network": f"{network}, {DATASETS[settings['dataset']]}", "activation": row_name(settings["gamma"])}
+            row |= {"changed": setting(content), "epochs": settings["epochs"], "n_train": settings["n_train"]}
+            trained[f"{settings['epochs']} epochs on {count(settings['n_train'])} images"] = None
+        if content and ran(content):
+            broken = content["collapses"]
+            row |= estimate("clean", clean_accuracy(content)) | estimate("robust", robust_accuracy(content))
+            row |= {"collapsed": f"{broken['collapsed']} of {broken['n_seeds']}"}
+        rows.append(row)
+    return Table(
+        id="kwta-ablations",
+        title="One setting changed at a time",
+        caption=f"Trainings of {listed(trained) if trained else 'few epochs'}, to compare with one another and not "
+        "with the tables above. Accuracy in percent on "
+        "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
+        "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images.",
+        columns=(
+            Column("question", "question"),
+            Column("network", "network, data", "label"),
+            Column("activation", "activation", "label"),
+            Column("changed", "setting", "label"),
+            Column("clean", "clean [95 %]", "estimate"),
+            Column("robust", "attacked [95 %]", "estimate"),
+            Column("collapsed", "collapsed", "label"),
+            Column("state", "state"),
+        ),
+        rows=tuple(rows),
+    )

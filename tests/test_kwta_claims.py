@@ -1,0 +1,191 @@
+"""The claims of the k-WTA study: what they ask for, and their verdicts on made-up metrics."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from report_checkout import ROOT, only, verdicts, write_checkout
+
+from biorobust import params
+from biorobust.files import read_json, write_json
+from biorobust.reporting import cells, claim_file, rules
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.requirements import files
+from biorobust.reporting.studies.kwta import kwta
+from biorobust.reporting.study import read_params
+
+# Images of 1,280 that survive PGD and DeepFool in the authors' logs, row by row of Tables 1 to 8.
+SURVIVORS = """242 257 567 25 452 5 | 796 0 813 0 789 1 | 136 0 115 0 456 32 | 49 0 105 0 301 141
+    737 0 877 178 889 316 | 323 0 865 136 872 335 | 10 0 0 0 0 176 | 49 0 2 136 39 322"""
+NEVER = {"K15", "K21", "K22", "K24"}  # what no stage measures yet
+WITHOUT_WEIGHTS = {"K3", "K4", "K7", "K8", "K13", "K14"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    with only("kwta"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study at the size its claims need, with one seed and without ImageNet weights; nothing is drawn."""
+    return write_checkout(tmp_path_factory.mktemp("cpu"), study="kwta", scale="cpu")
+
+
+@pytest.fixture(scope="module")
+def claims(cpu: Path) -> list[Claim]:
+    return claim_file.load(cpu / "reports/claims.yaml")
+
+
+def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
+    path = root / f"reports/metrics/{name}.json"
+    content = read_json(path)
+    change(content)
+    write_json(path, content)
+
+
+def copied(cpu: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(cpu, tmp_path / "copy"))
+
+
+def judged(root: Path, claims: list[Claim]) -> dict[str, Judged]:
+    return {item.claim.id: item for item in judge(claims, Metrics(root / "reports/metrics"))}
+
+
+def test_every_claim_is_there(claims: list[Claim]) -> None:
+    assert [claim.id for claim in claims] == [f"K{n}" for n in range(1, 25)]
+
+
+def test_reported_shares_are_whole_numbers_of_images(claims: list[Claim]) -> None:
+    printed = cells.printed(claims)
+    attacked = [value for (*_, measure), value in printed.items() if measure != cells.CLEAN]
+    assert len(printed) == 72
+    assert {value.n for value in attacked} == {1280}
+    study = kwta(read_params(ROOT / "params.yaml"))
+    found = [
+        round(printed[place.network, place.dataset, place.init, gamma, measure].value * 1280)
+        for place in study.places
+        for gamma in (None, 0.2, 0.1)
+        for measure in (cells.PGD, cells.DEEPFOOL)
+    ]
+    assert found == [int(count) for count in re.findall(r"\d+", SURVIVORS)]
+    assert all(value.low <= value.value <= value.high for value in printed.values())
+
+
+def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path) -> None:
+    plan: Any = params.load(ROOT / "params.yaml").blocks["kwta_attack"]
+    metrics = Metrics(cpu / "reports/metrics")
+    for claim in claims:
+        for check in claim.checks:
+            assert check.eps in {None, plan.eps_cifar10, plan.eps_svhn}
+            if check.missing:
+                assert claim.id in NEVER
+                continue
+            for name in files(check):
+                assert metrics.get(name) is not None, (claim.id, name)
+            assert {name for name, _ in check.requires} >= set(files(check)), (claim.id, check.label)
+            for quantity in filter(None, (check.quantity, check.against)):
+                found = metrics.get(f"attack/{quantity.of}") if quantity.attack else None
+                assert found is None or found["status"] != "ok" or quantity.attack in found["attacks"], claim.id
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_claims_are_judged_at_the_larger_scales(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale=scale)
+    items = judged(root, claims)
+    not_run = {name: item.reason for name, item in items.items() if item.verdict == rules.NOT_RUN}
+    assert set(not_run) == NEVER | WITHOUT_WEIGHTS
+    assert all("no ImageNet weights" in not_run[name] for name in WITHOUT_WEIGHTS)
+    assert "python -m benchmarks kwta" in not_run["K15"]
+    assert not any(item.reason.startswith(("train/", "attack/")) for name, item in items.items() if name in NEVER)
+
+
+def test_with_weights_all_tables_are_judged(tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
+    items = judged(root, claims)
+    assert {name for name, item in items.items() if item.verdict == rules.NOT_RUN} == NEVER
+    # At the report's own sizes only the data are left to name.
+    assert items["K8"].note == "cifar10: re-encoded data"
+    equally_fast = [part for part in items["K14"].parts if part.label.startswith("tables 6 and 8")]
+    assert {part.verdict for part in equally_fast} == {rules.NOT_REPRODUCED}
+
+
+def test_smaller_scales_decide_nothing(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="laptop")
+    assert set(verdicts(root).values()) == {rules.NOT_RUN}
+
+
+def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+    said = judged(cpu, claims)
+    assert said["K18"].verdict == rules.REPRODUCED
+    assert said["K16"].verdict == rules.PARTLY  # ReLU collapses, k-WTA-0.1 does not
+    assert said["K1"].parts[0].verdict == rules.REPRODUCED  # the collapse itself
+    assert {part.verdict for part in said["K1"].parts if not part.counts} == {rules.INCONCLUSIVE}
+    assert said["K10"].verdict == rules.INCONCLUSIVE  # half of its tables are missing
+    root = copied(cpu, tmp_path)
+    for dataset in ("cifar10", "svhn"):
+        edit(
+            root, f"attack/resnet18-{dataset}-scratch-relu", lambda content: _set(content, "pgd-corrected-resized", 700)
+        )
+    said = judged(root, claims)
+    assert said["K18"].verdict == rules.NOT_REPRODUCED
+    assert said["K18"].parts[0].measured == 700 / 1280
+
+
+def _set(content: Any, attack: str, correct: int | None) -> None:
+    for seed in content["attacks"][attack]["per_seed"]:
+        seed["correct"] = [correct]
+
+
+def test_one_table_is_enough_for_not_always(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+    root = copied(cpu, tmp_path)
+    path = root / "reports/metrics/compare/kwta.csv"
+    table = pd.read_csv(path)
+    place = (table["a"].str.startswith("resnet18-svhn")) & (table["attack"] == "pgd-report-resized")
+    table.loc[place, ["both", "only_a", "only_b", "neither"]] = [300, 400, 100, 480]
+    table.to_csv(path, index=False)
+    said = judged(root, claims)["K10"]
+    assert said.verdict == rules.REPRODUCED
+    won = {part.label for part in said.parts if part.verdict == rules.REPRODUCED}
+    assert won == {f"table 5: {pair}, PGD" for pair in _PAIRS}
+
+
+_PAIRS = ("k-WTA-0.2 above k-WTA-0.1", "ReLU above k-WTA-0.2", "ReLU above k-WTA-0.1")
+
+
+def test_an_under_trained_network_decides_nothing_but_how_it_trained(
+    cpu: Path, tmp_path: Path, claims: list[Claim]
+) -> None:
+    root = copied(cpu, tmp_path)
+    for row in ("relu", "kwta", "kwta-low"):
+        edit(
+            root,
+            f"train/resnet18-cifar10-scratch-{row}",
+            lambda content: content["per_seed"][0].update(under_trained=True),
+        )
+    said = judged(root, claims)
+    assert said["K6"].verdict == rules.INCONCLUSIVE
+    slower = [part for part in said["K20"].parts if part.label.startswith("table 6")]
+    assert {part.verdict for part in slower} == {rules.REPRODUCED}
+
+
+def test_neither_training_that_reaches_a_level_is_no_comparison(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+    root = copied(cpu, tmp_path)
+    for row in ("relu", "kwta"):
+        edit(
+            root, f"train/resnet18-cifar10-scratch-{row}", lambda c: c["per_seed"][0]["epochs_to"].update({"0.6": None})
+        )
+    parts = {part.label: part for part in judged(root, claims)["K20"].parts}
+    neither = parts["table 6: k-WTA-0.2, epochs to 0.6, minus those of ReLU"]
+    assert (neither.verdict, "neither" in neither.reason) == (rules.NOT_RUN, True)
+    only_one = parts["table 6: k-WTA-0.1, epochs to 0.6, minus those of ReLU"]
+    assert only_one.against == 21  # one epoch more than were run
