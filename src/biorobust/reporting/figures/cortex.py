@@ -21,6 +21,7 @@ from biorobust.reporting.style import INK, WIDTH, drawing_style, look
 
 COLUMNS = 12  # filters in a row of the bank
 CHANNELS = ("red", "green", "blue")
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 def _arrays(metrics: Metrics, name: str) -> dict[str, Any] | None:
@@ -110,6 +111,12 @@ def responses(metrics: Metrics, study: Vonenet) -> Figure | None:
     )
 
 
+def _class(metrics: Metrics, run: str, number: int) -> str:
+    """A class in words where the data set has them here, else its number."""
+    found = metrics.get(f"perturb/{run}")
+    return CIFAR10[number] if found and found["dataset"]["name"] == "cifar10" else str(number)
+
+
 def perturbed(metrics: Metrics, study: Vonenet) -> Figure | None:
     """Clean images, perturbed ones, and the change magnified, for the plain network and the one with a V1 stage."""
     found = {run: arrays for run in (PLAIN, VONE) if (arrays := _arrays(metrics, f"perturbed-{run}")) is not None}
@@ -133,7 +140,8 @@ def perturbed(metrics: Metrics, study: Vonenet) -> Figure | None:
                     if column == 0:
                         axes.set_ylabel(name)
                     if row == 1:
-                        axes.set_xlabel(f"{arrays['before'][column]} → {arrays['after'][column]}", size=7, labelpad=1)
+                        answers = (_class(metrics, run, int(arrays[key][column])) for key in ("before", "after"))
+                        axes.set_xlabel(" → ".join(answers), size=7, labelpad=1)
             rows += [
                 {
                     "run": run,
@@ -155,8 +163,8 @@ def perturbed(metrics: Metrics, study: Vonenet) -> Figure | None:
         alt=f"Rows of clean images, DeepFool's perturbed images and the magnified change for "
         f"{listed(look(run).label for run in found)}.",
         caption="Can the perturbation be seen? The first images, each as DeepFool leaves it; median size "
-        f"{said}. Change: grey is none, each stretched to its own largest. Below: answer before → after (class "
-        "numbers).",
+        f"{said}. Change: grey is none, each stretched to its own largest. Below: answer before → "
+        "after, of a noisy network what most of its passes with fresh noise say.",
         drawing=drawing,
         data=pd.DataFrame(rows),
         provenance=tuple(dict.fromkeys(study.attack_stage(run) for run in found)),

@@ -75,7 +75,7 @@ def panels(
     given: Mapping[str, Sequence[Line]],
     *,
     ylabel: str,
-    height: float = 3.6,
+    height: float = 3.9,
     log: bool = True,
 ) -> tuple[Drawing, pd.DataFrame] | None:
     """A panel for each title that has a line, and the rows drawn; None where there is nothing."""
@@ -97,10 +97,12 @@ def panels(
                 head = {"panel": title, "run": line.run, "noise": line.noise, "shown": line.shown}
                 rows.append(values.assign(**head, statistic=f"{line.column}, {line.kind}"))
             layer_axis(axes)
-            axes.set_title(title)
             if log:
                 axes.set_yscale("log")
-            axes.legend(loc="lower right", fontsize=7.5)
+            rows_of_legend = -(-len(lines) // 2)
+            axes.set_title(title, pad=6 + 11 * rows_of_legend)
+            legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, borderaxespad=0.3)
+            legend.set_in_layout(False)  # the title leaves it its height; its width takes none from the panel
             axes.grid(axis="y")
         drawing.axes[0].set_ylabel(ylabel)
         drawing.supxlabel(LAYER, size=9)
@@ -165,7 +167,7 @@ def controls(metrics: Metrics, study: Vonenet) -> Figure | None:
     """Own, transferred and random perturbations of the same size, and another image."""
     shown = {
         "own": ("own perturbation", "-"),
-        "signs": ("random signs of its size", "--"),
+        "signs": ("random signs", "--"),
         "other": ("another image", ":"),
     }
     given = {
@@ -173,8 +175,8 @@ def controls(metrics: Metrics, study: Vonenet) -> Figure | None:
             Line(run, noise, key, words, dashes=dashes) for key, (words, dashes) in {**shown, **more}.items()
         ]
         for run, noise, more in (
-            (PLAIN, "none", {f"from-{VONE}": ("perturbed against VOneResNet50", "-.")}),
-            (VONE, "frozen", {f"from-{PLAIN}": ("perturbed against ResNet50", "-.")}),
+            (PLAIN, "none", {f"from-{VONE}": ("made for VOneResNet50", "-.")}),
+            (VONE, "frozen", {f"from-{PLAIN}": ("made for ResNet50", "-.")}),
         )
     }
     made = panels(metrics, given, ylabel="1 − r")

@@ -34,7 +34,7 @@ def one_image(metrics: Metrics, study: Vonenet) -> Figure | None:
         axes.set_ylabel("1 − r")
         axes.set_xlabel(LAYER)
         axes.grid(axis="y")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper left")
     numbers = [str(int(rows["image"].iloc[0])) for rows in found.values()]
     return Figure(
         id="one-image",
@@ -76,7 +76,7 @@ def ratios(metrics: Metrics, study: Vonenet) -> Figure | None:
         axes.set_ylabel("deviation / that of ResNet50")
         axes.set_xlabel(LAYER)
         axes.grid(axis="y")
-        axes.legend(loc="best", fontsize=7.5)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7.5, borderaxespad=0.3)
     below = [
         f"{100 * float((mean['high'] < 0).mean()):.0f} % ({look(run).label}, {WORDS[noise]})"
         for run, noise, _, mean in found

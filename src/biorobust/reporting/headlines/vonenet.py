@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from biorobust.reporting import rules
+from biorobust.reporting.attacks import WORST_CASE
 from biorobust.reporting.claims import Judged
-from biorobust.reporting.estimates import ran
+from biorobust.reporting.estimates import attack_curve, ran
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.numbers import listed
+from biorobust.reporting.numbers import epsilon, listed, share
 from biorobust.reporting.studies.vonenet import Vonenet
 from biorobust.reporting.style import look
 
 CLAIM = "V3a"
-PLAIN, VONE = "resnet50", "voneresnet50"
+PLAIN, VONE, NOISELESS = "resnet50", "voneresnet50", "voneresnet50-noiseless"
 LEADS = {
     rules.REPRODUCED: "In a CIFAR-10 analogue the deviation is zero at the four layers at which the report found "
     "zeros.",
@@ -61,7 +62,8 @@ def _smallest(metrics: Metrics) -> str:
 
 def conclusions(metrics: Metrics, study: Vonenet) -> tuple[str, ...]:
     """What the tests of the riddle leave of the explanations, what noise does to the comparison, and the limits."""
-    said = [*(_left(metrics, run) for run in (PLAIN, VONE) if run in study.runs), _floor(metrics)]
+    said = [*(_left(metrics, run) for run in (PLAIN, VONE) if run in study.runs)]
+    said += [_floor(metrics), _silenced(metrics), _what_helps(metrics)]
     found = tuple(sentence for sentence in said if sentence)
     return (*found, LIMITS) if found else ()
 
@@ -91,6 +93,41 @@ def _floor(metrics: Metrics) -> str:
     return (
         f"With the published noise {look(VONE).label} deviates {live:.3g} times as much as {look(PLAIN).label}, with "
         f"the same noise for both images {frozen:.3g} times{follows}."
+    )
+
+
+def _silenced(metrics: Metrics) -> str:
+    """A network that was trained with noise and is asked without it."""
+    found = _first(metrics, f"train/{VONE}")
+    under = found["under_noise"] if found else None
+    if not under:
+        return ""
+    with_noise, without = (under[mode]["accuracy"] for mode in ("neuronal", "none"))
+    follows = (
+        ": what is measured in it without noise is measured where it does not work" if without < with_noise / 2 else ""
+    )
+    return (
+        f"{look(VONE).label}, trained with noise, is right on {share(with_noise)} of the test images with noise and on "
+        f"{share(without)} without{follows}."
+    )
+
+
+def _what_helps(metrics: Metrics) -> str:
+    """The worst case at the largest size, of the plain network, of the filters alone, and of filters and noise."""
+    curves = [attack_curve(metrics, run, WORST_CASE) for run in (PLAIN, NOISELESS, VONE)]
+    sizes = [set(curve.eps) for curve in curves if curve is not None]
+    if len(sizes) < len(curves) or not set.intersection(*sizes):
+        return ""
+    size = max(set.intersection(*sizes))
+    plain, filters, noisy = (curve.at(size) for curve in curves if curve is not None)
+    if plain is None or filters is None or noisy is None:
+        return ""
+    helps = noisy.low > max(plain.high, filters.high) and filters.low <= plain.high
+    return (
+        f"Under attacks of size {epsilon(size)} the plain network keeps {share(plain.value)} of the images, the same "
+        f"network behind the V1 stage's filters {share(filters.value)}, and with its noise too {share(noisy.value)}"
+        f"{': what helps is the noise, not the filters' if helps else ''}. The attacks take the gradient of several "
+        "noisy passes; none of them was made for this defence."
     )
 
 
