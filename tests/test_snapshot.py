@@ -76,6 +76,7 @@ def test_an_accelerator_is_named(tmp_path: Path, checkout: Path) -> None:
         ("at_least: 0.2", "at_least: 0.3", True),  # a threshold
         ("epochs: 1000", "epochs: 999", True),  # a recipe that claims of the study name
         ("# What is claimed", "# What was claimed", True),  # the head, which words the rules
+        ("\n#   order ", "\n#   a new rule   that old claims do not use\n#   order ", False),
         ("\nclaims:\n", "\n# a remark\nclaims:\n", False),
         ("\nrecipes:\n", "\nrecipes:\n  of-another-study: {epochs: 3}\n", False),
     ],

@@ -76,10 +76,15 @@ class Snapshot:
     def claims_changed(self, claims: Path) -> bool:
         """Whether the rules or this snapshot's claims were edited since it was made; the report has to show it.
 
-        Claims of other studies may come and go: what counts is the head of the file and, as they are read, the claims
-        of the snapshot's own studies with the recipes, readings and published values they name.
+        Claims of other studies may come and go, and rules may be added for them: what counts is that every line of the
+        file's old head, which words the rules, still stands in its order and, as they are read, the claims of the
+        snapshot's own studies with the recipes, readings and published values they name.
         """
-        return any(_said(claims, study) != _said(self.path / "claims.yaml", study) for study in self.studies)
+        own = self.path / "claims.yaml"
+        lines = iter(_head(claims))
+        if not all(line in lines for line in _head(own)):  # each is looked for behind the one before it
+            return True
+        return any(_claims(claims, study) != _claims(own, study) for study in self.studies)
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,12 @@ class Rejected:
     reason: str
 
 
-def _said(claims: Path, study: str) -> tuple[str, list[Claim]]:
-    """The head of a claims file, which words the rules, and its claims of one study."""
-    head = claims.read_text(encoding="utf-8").split("\nrecipes:")[0]
-    return head, [claim for claim in claim_file.load(claims) if claim.study == study]
+def _head(claims: Path) -> list[str]:
+    return claims.read_text(encoding="utf-8").split("\nrecipes:")[0].splitlines()
+
+
+def _claims(claims: Path, study: str) -> list[Claim]:
+    return [claim for claim in claim_file.load(claims) if claim.study == study]
 
 
 def check_name(name: str) -> None:

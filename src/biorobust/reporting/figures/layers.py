@@ -118,9 +118,9 @@ def deviations(metrics: Metrics, study: Vonenet) -> Figure | None:
     quiet = [Line(run, "none", "own", look(run).label, dashes=look(run).dashes) for run in (PLAIN, VONE, NOISELESS)]
     noisy = [
         Line(PLAIN, "none", "own", look(PLAIN).label),
-        Line(VONE, "frozen", "own", "VOneResNet50, noise frozen", dashes="--"),
-        Line(VONE, "live", "own", "VOneResNet50, noise live"),
-        Line(VONE, "live", "self", "the same, clean against clean", dashes=":"),
+        Line(VONE, "frozen", "own", "VOneResNet50, frozen", dashes="--"),
+        Line(VONE, "live", "own", "VOneResNet50, live"),
+        Line(VONE, "live", "self", "clean and clean, live", dashes=":"),
     ]
     made = panels(metrics, {"No noise": quiet, "The published model's noise": noisy}, ylabel="1 − r")
     if made is None:
