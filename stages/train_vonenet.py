@@ -53,7 +53,8 @@ def train(
     device = pick()
     dataset = datasets.load(f"data/datasets/{DATASET}.npz")
     data = as_tensors(dataset, n_train=size.n_train, device=device)
-    monitored = torch.from_numpy(dataset.evaluation[:N_MONITORED].copy()).to(device)
+    tested = torch.from_numpy(dataset.evaluation[: size.n_test].copy()).to(device)
+    monitored = tested[:N_MONITORED]
     config |= {"n_classes": data.n_classes}
     batch_size = data.batch_size(recipe.batch_size)
     schedule = training.Recipe(
@@ -112,8 +113,8 @@ def train(
             evaluation.seed_entry(
                 seed,
                 model,
-                data.test_images,
-                data.test_labels,
+                data.test_images[tested],
+                data.test_labels[tested],
                 batch_size=recipe.batch_size,
                 trained_above=TRAINED_ABOVE,
                 diverged=fitted.diverged,

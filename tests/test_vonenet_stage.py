@@ -59,7 +59,7 @@ def study(tmp_path, monkeypatch):
     def configure(**edits):
         raw = yaml.safe_load((ROOT / "params.yaml").read_text())
         raw["scale"] = "tiny"
-        raw["scales"]["tiny"]["vonenet_training"] = {"n_train": 64, "width": 2, "epochs": 2, "seeds": 1}
+        raw["scales"]["tiny"]["vonenet_training"] = {"n_train": 64, "n_test": 100, "width": 2, "epochs": 2, "seeds": 1}
         raw["vonenet"] |= {"simple_channels": 4, "complex_channels": 4}
         raw["vonenet_runs"] = RUNS
         for path, value in edits.items():
@@ -84,7 +84,8 @@ def tensors(run):
 
 def shown():
     data = datasets.load("data/datasets/cifar10.npz")
-    return torch.from_numpy(data.test_images).permute(0, 3, 1, 2), torch.from_numpy(data.test_labels)
+    order = data.evaluation
+    return torch.from_numpy(data.test_images[order]).permute(0, 3, 1, 2), torch.from_numpy(data.test_labels[order])
 
 
 def right(run, mode=None):

@@ -56,7 +56,10 @@ class Training:
 
 @dataclass(frozen=True)
 class TrainingSize:
+    """n_test: so many images of the evaluation list are tested."""
+
     n_train: int = count(32)
+    n_test: int = count(8)
     width: int = count()
     epochs: int = count()
     seeds: int = count()
