@@ -24,8 +24,9 @@ repro: $(LOCKED)
 	@dvc repro
 	@echo "The report: $(CURDIR)/reports/report.html (its ledger: reports/summary.md)"
 
+# Two workers of one thread each: with two each, small layers spend most of their time waiting for a core.
 test: $(LOCKED)
-	@python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 lint: $(LOCKED)
 	@ruff check .
