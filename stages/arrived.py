@@ -5,6 +5,7 @@ DVC cannot see it: neither a parameter nor a file of the repository has changed.
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ from stages.common import stage_main
 METRICS = Path("reports/metrics")
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
+    argparse.ArgumentParser(prog="python -m stages.arrived", description=__doc__).parse_args(argv)
     settings = params.load()
     lacking = [*_of_vonenet(settings), *_of_kwta(settings)]
     here = {file: _here(file) for file in {file for _, file in lacking}}

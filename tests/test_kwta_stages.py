@@ -194,7 +194,7 @@ def test_ablations_write_a_pair_of_files_each(here):
 def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished, monkeypatch, capsys, tmp_path):
     def named():
         capsys.readouterr()
-        arrived.main()
+        arrived.main([])
         return capsys.readouterr().out.split()
 
     if not (finished / "reports/metrics/ablations").exists():
@@ -212,4 +212,4 @@ def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished
     (tmp_path / kwta_weights.FILES["resnet18"]).touch()
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(BiorobustError, match="SHA-256 does not begin with f37072fd"):
-        arrived.main()
+        arrived.main([])

@@ -235,7 +235,7 @@ def test_without_its_file_a_network_is_unavailable_and_says_what_to_do(folder, m
 def test_with_the_files_the_report_s_own_networks_are_there(folder, monkeypatch, capsys):
     def stale():
         capsys.readouterr()
-        arrived.main()
+        arrived.main([])
         return capsys.readouterr().out.split()
 
     assert stale() == []
