@@ -126,8 +126,8 @@ def _what_helps(metrics: Metrics) -> str:
     return (
         f"Under attacks of size {epsilon(size)} the plain network keeps {share(plain.value)} of the images, the same "
         f"network behind the V1 stage's filters {share(filters.value)}, and with its noise too {share(noisy.value)}"
-        f"{': what helps is the noise, not the filters' if helps else ''}. The attacks take the gradient of several "
-        "noisy passes; none of them was made for this defence."
+        f"{': what helps is the noise, not the filters' if helps else ''}. No attack averages its "
+        "gradient over noise, so what the noise leaves is an upper bound."
     )
 
 
