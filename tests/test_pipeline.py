@@ -38,6 +38,14 @@ REACHED = {
         "attack_kwta@pretrained-kwta",
         "compare@kwta",
     },
+    "vonenet.gabor_seed=1": {
+        "train_vonenet@voneresnet50",
+        "train_vonenet@voneresnet50-noiseless",
+        "train_vonenet@voneresnet50-untrained",
+        "perturb_vonenet",
+        "activations_vonenet",
+        "compare@vonenet",
+    },
 }
 
 
