@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from biorobust.cnnf import params as cnnf
 from biorobust.errors import ParamsError
+from biorobust.files import read_yaml
 from biorobust.hebbian import params as hebbian
 from biorobust.kwta import params as kwta
 from biorobust.schema import build, count, one_of, unknown
@@ -82,12 +81,7 @@ class Params:
 
 def load(path: str | Path = PARAMS_FILE) -> Params:
     """Read and check a params.yaml. Raises ParamsError with one line naming the key, the value and what is allowed."""
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(f"{path} is missing: run from the top of the repository") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    raw = read_yaml(path, error=ParamsError)
     if not isinstance(raw, Mapping):
         raise ParamsError(f"{path}: must be a block of keys")
     return check(raw)

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from biorobust.errors import BiorobustError
+from biorobust.files import read_yaml
 from biorobust.reporting.claim import (
     IMAGES,
     PAIRED,
@@ -38,12 +37,7 @@ class ClaimsError(BiorobustError):
 
 def load(path: str | Path = CLAIMS_FILE) -> list[Claim]:
     """Read and check a claims file. Raises ClaimsError with one line naming the claim, the key and what is allowed."""
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ClaimsError(f"{path} is missing: run from the top of the repository") from None
-    except yaml.YAMLError as error:
-        raise ClaimsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    raw = read_yaml(path, error=ClaimsError)
     try:
         return _claims(raw)
     except ClaimsError as error:

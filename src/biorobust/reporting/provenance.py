@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from biorobust.files import read_yaml
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.notes import read_note
 from biorobust.reporting.requirements import STAND_IN
@@ -107,7 +106,7 @@ def _locked(path: Path, stages: Sequence[str]) -> tuple[Mapping[str, str], ...]:
     """What dvc.lock says about the outputs of the stages; without the file nothing is known."""
     if not path.exists():
         return ()
-    found = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+    found = (read_yaml(path) or {}).get("stages", {})
     return tuple(
         {"stage": stage, "path": out["path"], "md5": out.get("md5", "")}
         for stage in stages

@@ -15,10 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from biorobust.errors import BiorobustError
-from biorobust.files import atomic, read_json, sha256, write_json
+from biorobust.files import atomic, read_json, read_yaml, sha256, write_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
@@ -199,7 +197,7 @@ def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str
     for name in ("params.yaml", "dvc.lock", "reports/claims.yaml"):
         if not (source / name).exists():
             raise SnapshotError(f"{source / name} is missing: not a finished checkout")
-    raw = yaml.safe_load((source / "params.yaml").read_text(encoding="utf-8"))
+    raw = read_yaml(source / "params.yaml")
     metrics = Metrics(source / "reports" / "metrics")
     stages: list[str] = []
     for study in studies:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from biorobust.errors import BiorobustError
+from biorobust.files import read_yaml
 from biorobust.reporting.studies.base import Study
 from biorobust.reporting.studies.cnnf import cnnf
 from biorobust.reporting.studies.hebbian import hebbian
@@ -29,12 +28,7 @@ def read_params(path: str | Path) -> Mapping[str, Any]:
 
     Raises BiorobustError when the file is missing or no block of keys.
     """
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BiorobustError(f"{path} is missing: run from the top of the repository") from None
-    except yaml.YAMLError as error:
-        raise BiorobustError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    raw = read_yaml(path)
     if not isinstance(raw, Mapping):
         raise BiorobustError(f"{path}: must be a block of keys")
     return raw
