@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def _download(address: str, path: Path) -> None:
         ):
             shutil.copyfileobj(answer, stream)
     except OSError as error:  # urllib's own errors among them
-        why = str(getattr(error, "reason", error)).splitlines()[0]
+        # Not the system's own words, which differ between machines and would change every report.
+        why = f"HTTP status {error.code}" if isinstance(error, urllib.error.HTTPError) else "no connection"
         raise Unavailable(
             f"{path.name} cannot be downloaded ({why}): put it in a folder, "
             f"set {VARIABLE} to that folder and run `make repro` again"
