@@ -14,6 +14,7 @@ BENCHMARKS = (
     "fgsm_grid",
     "cnnf",
     "kwta",
+    "kwta_gpu",
     "vonenet",
     "activations",
     "memory",

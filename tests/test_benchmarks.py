@@ -19,6 +19,7 @@ from benchmarks import (
     fgsm_grid,
     hebbian_readout,
     hebbian_rule,
+    kwta_gpu,
     memory,
     repro_noop,
     synthetic,
@@ -26,6 +27,7 @@ from benchmarks import (
 )
 from biorobust import attacks
 from biorobust.hebbian import HebbianClassifier, learn, readout
+from biorobust.kwta.operator import KWTA
 
 
 @pytest.fixture
@@ -220,3 +222,18 @@ def test_an_unknown_name_is_refused_before_anything_runs(tmp_path, capsys):
     assert stopped.value.code == 2
     assert "'hebian_rule': unknown; known are hebbian_rule" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_the_step_on_a_gpu_is_a_training_step_and_is_skipped_without_one():
+    assert kwta_gpu.same_mask("cpu")
+    images, labels = torch.rand(2, 3, 32, 32), torch.tensor([0, 1])
+    for gamma in (kwta_gpu.GAMMA, None):
+        torch.manual_seed(0)
+        model = kwta_gpu.network(gamma)
+        before = model.body.conv1.weight.clone()
+        kwta_gpu.step(model, images, labels)()
+        assert not torch.equal(model.body.conv1.weight, before)
+        assert any(isinstance(module, KWTA) for module in model.modules()) == (gamma is not None)
+    if not torch.cuda.is_available():
+        with pytest.raises(timing.Skipped, match="CUDA"):
+            kwta_gpu.measure()

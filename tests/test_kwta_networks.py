@@ -186,7 +186,9 @@ def test_weights_that_cannot_be_had_are_a_reason_not_a_crash(imagenet, monkeypat
     monkeypatch.delenv(VARIABLE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(weights, "ADDRESS", "http://127.0.0.1:9/")
-    with pytest.raises(Unavailable, match=r"alexnet-.* cannot be downloaded \(no connection\): .*set BIOROBUST_WEIGHTS to"):
+    with pytest.raises(
+        Unavailable, match=r"alexnet-.* cannot be downloaded \(no connection\): .*set BIOROBUST_WEIGHTS to"
+    ):
         weights.load_imagenet(build(network="alexnet"), network="alexnet", width=NARROW)
     assert list(tmp_path.rglob("*.p*")) == []
 
