@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from fake_metrics import ROOT, write_metrics
 
 from biorobust.errors import BiorobustError
@@ -134,6 +135,23 @@ def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path: Path) 
     assert not kept & {"compare@hebbian.json", "train_controls@simple-conv.json"}
     assert "train_controls@end-to-end.json" in kept
     assert made.device == "cpu"
+
+
+def test_results_of_other_studies_stay_behind(tmp_path: Path) -> None:
+    source = finished(tmp_path / "source")
+    outs = {
+        "train_kwta@a-run": ["train/a-cell.json", "pictures"],
+        "train_controls@simple-conv": ["train/simple-conv.json"],
+    }
+    stages = {stage: {"outs": [{"path": f"reports/metrics/{path}"} for path in paths]} for stage, paths in outs.items()}
+    (source / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    for path in ("train/a-cell.json", "pictures/a-cell.json", "train/in-no-lock.json"):
+        write_json(source / "reports/metrics" / path, {})
+    metrics = make(tmp_path / "main", source).path / "metrics"
+    assert not (metrics / "train/a-cell.json").exists()
+    assert not (metrics / "pictures").exists()
+    assert (metrics / "train/simple-conv.json").exists()
+    assert (metrics / "train/in-no-lock.json").exists()
 
 
 def test_results_of_another_scale_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,7 +110,8 @@ def check_name(name: str) -> None:
 def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commit: str) -> Snapshot:
     """Copy the results of the finished checkout `source` into `reports/recorded/<name>` of the checkout `root`.
 
-    A stage's note about its run is left out where there is none of this scale. Raises SnapshotError when the name is
+    Results that dvc.lock knows from stages of other studies stay behind, as does a stage's note about its run where
+    there is none of this scale. Raises SnapshotError when the name is
     taken, or when a result of a study is missing or was made at another scale.
     """
     check_name(name)
@@ -121,8 +122,9 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
     part = target.with_name(f"{name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
+        others = _made_by_others(source, stages)
         for origin, copy in COPIED.items():
-            _copy(source / origin, part / copy)
+            _copy(source / origin, part / copy, without=others)
         for stage in stages:
             if read_note(source / RUN_INFO, stage, scale=scale) is not None:
                 _copy(source / RUN_INFO / f"{stage}.json", part / "run_info" / f"{stage}.json")
@@ -223,10 +225,18 @@ def _files(folder: Path) -> list[str]:
     return sorted(path for path in paths if path != MANIFEST)
 
 
-def _copy(origin: Path, copy: Path) -> None:
+def _made_by_others(source: Path, stages: Sequence[str]) -> set[Path]:
+    """The outputs that dvc.lock knows of stages which are none of `stages`: results of other studies."""
+    locked = (read_yaml(source / "dvc.lock") or {}).get("stages", {})
+    return {
+        source / out["path"] for name, stage in locked.items() if name not in stages for out in stage.get("outs", ())
+    }
+
+
+def _copy(origin: Path, copy: Path, *, without: Set[Path] = frozenset()) -> None:
     for path in [origin] if origin.is_file() else sorted(origin.rglob("*")):
         # DVC keeps its own .gitignore files beside the outs.
-        if path.is_file() and path.name != ".gitignore":
+        if path.is_file() and path.name != ".gitignore" and without.isdisjoint((path, *path.parents)):
             with atomic(copy / path.relative_to(origin) if path != origin else copy) as part:
                 shutil.copyfile(path, part)
 

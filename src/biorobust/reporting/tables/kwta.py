@@ -88,7 +88,8 @@ def _verdict(metrics: Metrics, cell: str, gamma: float | None, column: Estimate 
     if found is None:
         return "not run"
     if found["status"] != "ok":
-        return f"not run ({found['reason']})"
+        # What is missing; what to do about it, behind the colon, the text says once for all tables.
+        return f"not run ({found['reason'].partition(': ')[0]})"
     if verdict is None:
         return ""
     if gamma != verdict.gamma:
