@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import fake_cnnf_metrics
@@ -19,7 +20,7 @@ import fake_metrics
 import fake_vonenet
 import yaml
 
-from biorobust.files import write_json
+from biorobust.files import read_json, write_json
 from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.figures import figure
@@ -69,6 +70,19 @@ def write_checkout(
     for position, stage in enumerate(STUDIES[study](read_params(root / "params.yaml")).stages()):
         write_json(root / f"reports/run_info/{stage}.json", run_info(stage, seconds=90.0 + position))
     return root
+
+
+def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
+    """Change what a metrics file of a checkout holds, such as "train/simple-conv"."""
+    path = root / f"reports/metrics/{name}.json"
+    content = read_json(path)
+    change(content)
+    write_json(path, content)
+
+
+def copied(checkout: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(checkout, tmp_path / "copy"))
 
 
 def claims_of(study: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from cnnf_numbers import other_numbers
-from report_checkout import ROOT, draw_and_tabulate, ledger_verdicts, only, ready, text, verdicts, write_checkout
+from report_checkout import ROOT, draw_and_tabulate, edit, ledger_verdicts, only, ready, text, verdicts, write_checkout
 from test_report_numbers import Places
 
 from biorobust import params
 from biorobust.analysis.paired import combine
-from biorobust.files import read_json, write_json
+from biorobust.files import read_json
 from biorobust.reporting import claim_file, rules
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge
@@ -77,13 +77,6 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(paper: Path, tmp_path: Path) -> Path:
     """The same checkout, to be changed."""
     return Path(shutil.copytree(paper, tmp_path / "copy"))
-
-
-def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
-    path = root / f"reports/metrics/{name}.json"
-    content = read_json(path)
-    change(content)
-    write_json(path, content)
 
 
 # --- claims ------------------------------------------------------------------------------------------------------

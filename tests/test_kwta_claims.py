@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from report_checkout import ROOT, only, verdicts, write_checkout
+from report_checkout import ROOT, copied, edit, only, verdicts, write_checkout
 
 from biorobust import params
-from biorobust.files import read_json, write_json
 from biorobust.reporting import cells, claim_file, rules
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge
@@ -44,17 +42,6 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
     return claim_file.load(cpu / "reports/claims.yaml")
-
-
-def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
-    path = root / f"reports/metrics/{name}.json"
-    content = read_json(path)
-    change(content)
-    write_json(path, content)
-
-
-def copied(cpu: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(cpu, tmp_path / "copy"))
 
 
 def judged(root: Path, claims: list[Claim]) -> dict[str, Judged]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
-from report_checkout import ROOT, draw_and_tabulate, ledger_verdicts, only, ready, text, write_checkout
+from report_checkout import ROOT, copied, draw_and_tabulate, edit, ledger_verdicts, only, ready, text, write_checkout
 from test_reporting import Page
 
 from biorobust.analysis.paired import Counts, paired_interval
-from biorobust.files import read_json, write_json
+from biorobust.files import read_json
 from biorobust.reporting import cells, claim_file, rules
 from biorobust.reporting.attacks import full_name
 from biorobust.reporting.claim import Claim
@@ -47,17 +47,6 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
     return claim_file.load(cpu / "reports/claims.yaml")
-
-
-def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
-    path = root / f"reports/metrics/{name}.json"
-    content = read_json(path)
-    change(content)
-    write_json(path, content)
-
-
-def copied(cpu: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(cpu, tmp_path / "copy"))
 
 
 def judged(root: Path, claims: list[Claim]) -> dict[str, Judged]:

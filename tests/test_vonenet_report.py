@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import pytest
 import yaml
 from report_checkout import (
     ROOT,
+    copied,
     draw_and_tabulate,
+    edit,
     judged,
     ledger_verdicts,
     only,
@@ -26,7 +28,7 @@ from report_checkout import (
 from test_reporting import Page
 
 from biorobust import params
-from biorobust.files import read_json, write_json
+from biorobust.files import read_json
 from biorobust.reporting import claim_file, rules
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
@@ -58,13 +60,6 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
     return claim_file.load(cpu / "reports/claims.yaml")
-
-
-def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
-    path = root / f"reports/metrics/{name}.json"
-    content = read_json(path)
-    change(content)
-    write_json(path, content)
 
 
 def test_every_claim_is_there_and_the_analogue_says_what_it_is(claims: list[Claim]) -> None:
@@ -115,7 +110,7 @@ def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path) -> None:
     assert said["V4a"] == rules.REPRODUCED
     assert said["V5a"] == rules.PARTLY  # alike, but not less so for perturbed images
     assert said["V6a"] == rules.REPRODUCED
-    root = Path(shutil.copytree(cpu, tmp_path / "copy"))
+    root = copied(cpu, tmp_path)
     for run in ("resnet50", "voneresnet50"):
         zeros = {"zero_share": 1.0, "zero_share_low": 1.0, "zero_share_high": 1.0}
         edit(root, f"activations/{run}", lambda content, zeros=zeros: content["per_seed"][0].update(zeros))
@@ -126,7 +121,7 @@ def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path) -> None:
 
 
 def test_an_interval_over_images_can_leave_a_figure_open(cpu: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(cpu, tmp_path / "copy"))
+    root = copied(cpu, tmp_path)
     across = {"conv2_dip_share": 0.92, "conv2_dip_share_low": 0.85, "conv2_dip_share_high": 0.97}
     for run in ("resnet50", "voneresnet50"):
         edit(root, f"activations/{run}", lambda content: content["per_seed"][0].update(across))
@@ -136,7 +131,7 @@ def test_an_interval_over_images_can_leave_a_figure_open(cpu: Path, tmp_path: Pa
 
 
 def test_under_trained_networks_decide_nothing(cpu: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(cpu, tmp_path / "copy"))
+    root = copied(cpu, tmp_path)
     edit(root, "train/resnet50", lambda content: content["per_seed"][0].update(under_trained=True))
     assert {verdicts(root)[name] for name in ANALOGUE} == {rules.INCONCLUSIVE}
 
@@ -175,7 +170,7 @@ def test_headline_follows_its_claim(cpu: Path, tmp_path: Path) -> None:
 
 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: Path) -> None:
-    study, root = vonenet(read_params(ROOT / "params.yaml")), Path(shutil.copytree(cpu, tmp_path / "copy"))
+    study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
     said = "which network deviates less is a question of the noise"
     assert any(said in sentence for sentence in conclusions(Metrics(root / "reports/metrics"), study))
     edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(log_ratio_own_frozen=0.2))
