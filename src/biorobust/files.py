@@ -48,7 +48,7 @@ def sha256(path: str | Path) -> str:
 
 def read_yaml(path: str | Path, *, error: type[BiorobustError] = BiorobustError) -> Any:
     """What a YAML file holds. Raises `error` with one line when it is missing or not YAML."""
-    # The parser of libyaml, where PyYAML was built with it, reads a lock file of 10,000 lines ten times faster.
+    # The parser of libyaml, where PyYAML was built with it, is what a lock file of 10,000 lines needs.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader)
