@@ -27,7 +27,7 @@ class Skipped(Exception):
 class Measurement:
     """One row of the table. `ratio` is ours / reference, so smaller is better, and is what the limit is on.
 
-    ours, reference: medians over repeats, in `unit`; ours_least, reference_least: their minima.
+    ours, reference: medians over repeats, in `unit`; ours_least, reference_least: their minima. ratios: of every pair.
     """
 
     what: str
@@ -37,6 +37,7 @@ class Measurement:
     ours_least: float
     reference_least: float
     ratio: float
+    ratios: tuple[float, ...] = ()
 
 
 def single(what: str, *, unit: str, ours: float, reference: float) -> Measurement:
@@ -88,6 +89,7 @@ def paired(
     reference()
     pairs = [(scale * clock(ours), scale * clock(reference)) for _ in range(repeats)]
     mine, theirs = zip(*pairs, strict=True)
+    ratios = tuple(a / b for a, b in pairs)
     return Measurement(
         what=what,
         unit="s",
@@ -95,5 +97,6 @@ def paired(
         reference=statistics.median(theirs),
         ours_least=min(mine),
         reference_least=min(theirs),
-        ratio=statistics.median(a / b for a, b in pairs),
+        ratio=statistics.median(ratios),
+        ratios=ratios,
     )

@@ -79,6 +79,14 @@ class Writer:
         for name, ablation in self.params.runs["kwta_ablations"].items():
             self.ablation(name, ablation)  # type: ignore[arg-type]
         self.compare()
+        self.timing()
+
+    def timing(self) -> None:
+        row = {"growth": 0.9, "growth_low": 0.8, "growth_high": 1.0}
+        head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
+        settings = {"gamma": 0.2, "rows": 8, "repeats": 41, "n": 524_288, "against": 8192}
+        body = {"settings": settings, "by_length": [{"n": 524_288} | row], "per_seed": [{"seed": 0} | row]}
+        write_json(self.root / "timing/kwta.json", head | body)
 
     def dataset(self, name: str) -> dict[str, str]:
         fidelity = {"cifar10": "re-encoded", "svhn": "partial"}[name]

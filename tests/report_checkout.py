@@ -139,5 +139,9 @@ def judged(root: Path) -> list[Judged]:
     return [item for item in found if item.counted]
 
 
+def by_claim(root: Path) -> dict[str, Judged]:
+    return {item.claim.id: item for item in judged(root)}
+
+
 def verdicts(root: Path) -> dict[str, str]:
-    return {item.claim.id: item.verdict for item in judged(root)}
+    return {name: item.verdict for name, item in by_claim(root).items()}

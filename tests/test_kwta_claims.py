@@ -9,12 +9,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from report_checkout import ROOT, copied, edit, only, verdicts, write_checkout
+from report_checkout import ROOT, by_claim, copied, edit, only, verdicts, write_checkout
 
 from biorobust import params
 from biorobust.reporting import cells, claim_file, rules
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.requirements import files
 from biorobust.reporting.studies.kwta import kwta
@@ -23,7 +22,7 @@ from biorobust.reporting.study import read_params
 # Images of 1,280 that survive PGD and DeepFool in the authors' logs, row by row of Tables 1 to 8.
 SURVIVORS = """242 257 567 25 452 5 | 796 0 813 0 789 1 | 136 0 115 0 456 32 | 49 0 105 0 301 141
     737 0 877 178 889 316 | 323 0 865 136 872 335 | 10 0 0 0 0 176 | 49 0 2 136 39 322"""
-NEVER = {"K15", "K21", "K22", "K24"}  # what no stage measures yet
+NEVER = {"K21", "K22", "K24"}  # what no stage measures yet
 WITHOUT_WEIGHTS = {"K3", "K4", "K7", "K8", "K13", "K14"}
 
 
@@ -42,10 +41,6 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
     return claim_file.load(cpu / "reports/claims.yaml")
-
-
-def judged(root: Path, claims: list[Claim]) -> dict[str, Judged]:
-    return {item.claim.id: item for item in judge(claims, Metrics(root / "reports/metrics"))}
 
 
 def test_every_claim_is_there(claims: list[Claim]) -> None:
@@ -88,17 +83,16 @@ def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path
 @pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
 def test_claims_are_judged_at_the_larger_scales(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
     root = write_checkout(tmp_path, study="kwta", scale=scale)
-    items = judged(root, claims)
+    items = by_claim(root)
     not_run = {name: item.reason for name, item in items.items() if item.verdict == rules.NOT_RUN}
     assert set(not_run) == NEVER | WITHOUT_WEIGHTS
     assert all("no ImageNet weights" in not_run[name] for name in WITHOUT_WEIGHTS)
-    assert "python -m benchmarks kwta" in not_run["K15"]
     assert not any(item.reason.startswith(("train/", "attack/")) for name, item in items.items() if name in NEVER)
 
 
 def test_with_weights_all_tables_are_judged(tmp_path: Path, claims: list[Claim]) -> None:
     root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
-    items = judged(root, claims)
+    items = by_claim(root)
     assert {name for name, item in items.items() if item.verdict == rules.NOT_RUN} == NEVER
     # At the report's own sizes only the data are left to name.
     assert items["K8"].note == "cifar10: re-encoded data"
@@ -108,11 +102,13 @@ def test_with_weights_all_tables_are_judged(tmp_path: Path, claims: list[Claim])
 
 def test_smaller_scales_decide_nothing(tmp_path: Path) -> None:
     root = write_checkout(tmp_path, study="kwta", scale="laptop")
-    assert set(verdicts(root).values()) == {rules.NOT_RUN}
+    said = verdicts(root)
+    assert said.pop("K15") == rules.REPRODUCED  # a time, which has no scale
+    assert set(said.values()) == {rules.NOT_RUN}
 
 
 def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
-    said = judged(cpu, claims)
+    said = by_claim(cpu)
     assert said["K18"].verdict == rules.REPRODUCED
     assert said["K16"].verdict == rules.PARTLY  # ReLU collapses, k-WTA-0.1 does not
     assert said["K1"].parts[0].verdict == rules.REPRODUCED  # the collapse itself
@@ -123,9 +119,22 @@ def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path, claims: list[Cla
         edit(
             root, f"attack/resnet18-{dataset}-scratch-relu", lambda content: _set(content, "pgd-corrected-resized", 700)
         )
-    said = judged(root, claims)
+    said = by_claim(root)
     assert said["K18"].verdict == rules.NOT_REPRODUCED
     assert said["K18"].parts[0].measured == 700 / 1280
+
+
+@pytest.mark.parametrize(
+    ("low", "growth", "high", "verdict"),
+    [(1.2, 1.24, 1.249, rules.REPRODUCED), (1.2, 1.3, 1.4, rules.INCONCLUSIVE), (1.3, 1.4, 1.5, rules.NOT_REPRODUCED)],
+)
+def test_a_time_that_grows_like_a_sort_is_not_in_proportion(
+    cpu: Path, tmp_path: Path, claims: list[Claim], low: float, growth: float, high: float, verdict: str
+) -> None:
+    root = copied(cpu, tmp_path)
+    measured = {"growth": growth, "growth_low": low, "growth_high": high}
+    edit(root, "timing/kwta", lambda content: content["per_seed"][0].update(measured))
+    assert by_claim(root)["K15"].verdict == verdict
 
 
 def _set(content: Any, attack: str, correct: int | None) -> None:
@@ -140,7 +149,7 @@ def test_one_table_is_enough_for_not_always(cpu: Path, tmp_path: Path, claims: l
     place = (table["a"].str.startswith("resnet18-svhn")) & (table["attack"] == "pgd-report-resized")
     table.loc[place, ["both", "only_a", "only_b", "neither"]] = [300, 400, 100, 480]
     table.to_csv(path, index=False)
-    said = judged(root, claims)["K10"]
+    said = by_claim(root)["K10"]
     assert said.verdict == rules.REPRODUCED
     won = {part.label for part in said.parts if part.verdict == rules.REPRODUCED}
     assert won == {f"table 5: {pair}, PGD" for pair in _PAIRS}
@@ -159,7 +168,7 @@ def test_an_under_trained_network_decides_nothing_but_how_it_trained(
             f"train/resnet18-cifar10-scratch-{row}",
             lambda content: content["per_seed"][0].update(under_trained=True),
         )
-    said = judged(root, claims)
+    said = by_claim(root)
     assert said["K6"].verdict == rules.INCONCLUSIVE
     slower = [part for part in said["K20"].parts if part.label.startswith("table 6")]
     assert {part.verdict for part in slower} == {rules.REPRODUCED}
@@ -171,7 +180,7 @@ def test_neither_training_that_reaches_a_level_is_no_comparison(cpu: Path, tmp_p
         edit(
             root, f"train/resnet18-cifar10-scratch-{row}", lambda c: c["per_seed"][0]["epochs_to"].update({"0.6": None})
         )
-    parts = {part.label: part for part in judged(root, claims)["K20"].parts}
+    parts = {part.label: part for part in by_claim(root)["K20"].parts}
     neither = parts["table 6: k-WTA-0.2, epochs to 0.6, minus those of ReLU"]
     assert (neither.verdict, "neither" in neither.reason) == (rules.NOT_RUN, True)
     only_one = parts["table 6: k-WTA-0.1, epochs to 0.6, minus those of ReLU"]

@@ -12,7 +12,18 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from report_checkout import ROOT, copied, draw_and_tabulate, edit, ledger_verdicts, only, ready, text, write_checkout
+from report_checkout import (
+    ROOT,
+    by_claim,
+    copied,
+    draw_and_tabulate,
+    edit,
+    ledger_verdicts,
+    only,
+    ready,
+    text,
+    write_checkout,
+)
 from test_reporting import Page
 
 from biorobust.analysis.paired import Counts, paired_interval
@@ -20,7 +31,6 @@ from biorobust.files import read_json
 from biorobust.reporting import cells, claim_file, rules
 from biorobust.reporting.attacks import full_name
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.estimates import attack_curve
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.figures.kwta import FIGURES, draw, inputs
@@ -47,10 +57,6 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
     return claim_file.load(cpu / "reports/claims.yaml")
-
-
-def judged(root: Path, claims: list[Claim]) -> dict[str, Judged]:
-    return {item.claim.id: item for item in judge(claims, Metrics(root / "reports/metrics"))}
 
 
 def _set(content: Any, attack: str, correct: int | None) -> None:
@@ -99,7 +105,7 @@ def test_another_gamma_stands_beside_no_other_column(gamma: float, tmp_path: Pat
     else:
         assert clean["reported"] == 0.8495  # that of k-WTA-0.1, whose own row it is not
         assert clean["verdict"] == "not compared; the claim is about the row k-WTA-0.2"
-    items = judged(root, claims)
+    items = by_claim(root)
     wrong = [part for part in items["K6"].parts if part.label.startswith("k-WTA-0.2")]
     assert {part.verdict for part in wrong} == {rules.NOT_RUN}
     assert all(f"gamma is {gamma:g}, the claim needs 0.2" in part.reason for part in wrong)
@@ -149,7 +155,7 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: 
     curve = attack_curve(Metrics(root / "reports/metrics"), cell, "pgd-report-resized")
     assert curve is not None
     assert curve.points == ()
-    part = next(part for part in judged(root, claims)["K6"].parts if part.label == "ReLU, PGD")
+    part = next(part for part in by_claim(root)["K6"].parts if part.label == "ReLU, PGD")
     assert (part.verdict, "was not run at eps 0.031" in part.reason) == (rules.NOT_RUN, True)
     row = next(row for row in made(root, claims)["kwta-table-6"].rows if row["images"] == "PGD, the report's step")
     assert row["ours"] is None

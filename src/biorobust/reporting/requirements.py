@@ -39,7 +39,7 @@ def obstacle(check: Check, metrics: Metrics) -> Decision | None:
             return Decision(NOT_RUN, f"{name}: {content.get('reason', 'unavailable')}")
         found[name] = content
     for content in found.values():
-        if content["dataset"]["fidelity"] == STAND_IN:
+        if "dataset" in content and content["dataset"]["fidelity"] == STAND_IN:
             return Decision(NOT_TESTABLE, "stand-in data")
     # A run repeats the settings of the weights it stands on: the same difference counts once, where it comes first.
     reasons: dict[tuple[str, str], str] = {}

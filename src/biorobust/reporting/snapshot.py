@@ -111,8 +111,8 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
     """Copy the results of the finished checkout `source` into `reports/recorded/<name>` of the checkout `root`.
 
     Results that dvc.lock knows from stages of other studies stay behind, as does a stage's note about its run where
-    there is none of this scale. Raises SnapshotError when the name is
-    taken, or when a result of a study is missing or was made at another scale.
+    there is none of this scale. Raises SnapshotError when the name is taken, or when a result of a study is missing or
+    was made at another scale.
     """
     check_name(name)
     target = root / RECORDED / name

@@ -82,13 +82,14 @@ class Kwta(Study):
             *(f"download@{name}" for name in self.datasets),
             *(f"train_kwta@{run}" for run in self.rows),
             "ablate_kwta",
+            "time_kwta",
             *(f"attack_kwta@{run}" for run in self.rows),
             f"compare@{self.name}",
         )
 
     def results(self) -> tuple[str, ...]:
         of_cells = (f"{kind}/{cell}" for kind in ("train", "attack") for cell in self.networks)
-        return (*of_cells, *(f"ablations/{name}" for name in self.ablations))
+        return (*of_cells, *(f"ablations/{name}" for name in self.ablations), "timing/kwta")
 
     def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
         from biorobust.reporting.tables.kwta import tables
