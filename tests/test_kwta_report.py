@@ -182,6 +182,7 @@ def test_the_page_is_well_formed(cpu: Path) -> None:
     assert all(len(drawing["aria-label"] or "") > 40 for drawing in page.drawings)
     assert set(ledger_verdicts(rendered.summary)) == {f"K{n}" for n in range(1, 25)}
     plain = text(rendered.html)
+    assert "cost of the operator. – 0.90 [0.80, 1.00] –" in plain  # K15, which is no percentage
     assert "12 cells could not be had: no ImageNet weights" in plain
     assert "ResNet18 32 of 64 channels wide" in plain
     assert "width, image_size and epochs" in plain

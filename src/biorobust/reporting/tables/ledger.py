@@ -10,7 +10,7 @@ from biorobust.reporting.numbers import MINUS, MISSING, interval, percent, point
 from biorobust.reporting.tables.table import Column, Table, Value
 
 # Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
-UNITS = {"autocorrelation": "", "psnr": "dB", "margin": "", "alike": "", "self": "", "ratio": ""}
+UNITS = {"autocorrelation": "", "psnr": "dB", "margin": "", "alike": "", "self": "", "ratio": "", "growth": ""}
 KIND_UNITS = {"epochs_to": "epochs", "jump": "sd", "jump_by_gamma": ""}  # of what other quantities count
 
 
