@@ -11,7 +11,7 @@ from typing import Any
 from biorobust import params
 from biorobust.devices import pick
 from biorobust.errors import BiorobustError
-from biorobust.kwta.params import DATASETS, NETWORKS_OF_THE_REPORT, Cells, Run, TrainingSize, cell_name
+from biorobust.kwta.params import DATASETS, NETWORKS_OF_THE_REPORT, Run, TrainingSize, cell_name
 from stages.common import run_info, stage_main
 
 
@@ -74,10 +74,8 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
     recipe = training.fitted_recipe(recipe, data)
     sha256 = results.dataset_entry(dataset)["sha256"]
     trained, states = [], []
-    unavailable, seeds = None, settings.size("kwta_training", TrainingSize).seeds
-    if write and f"{network}-{dataset}" not in settings.size("kwta_cells", Cells).trained:
-        unavailable, seeds = f"left out at scale {settings.scale}: see kwta_cells in params.yaml", 0
-    for seed in range(settings.seed, settings.seed + seeds):
+    unavailable = None
+    for seed in range(settings.seed, settings.seed + settings.size("kwta_training", TrainingSize).seeds):
         states.append(training.state_path(name, recipe, seed=seed, data_sha256=sha256, device=device))
         try:
             trained.append(training.train(name, recipe, data, watched=watched, seed=seed, state=states[-1]))
