@@ -123,7 +123,8 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     if not write:
         return states
     write_parquet(RECORDS / f"{name}.parquet", pd.concat(tables, ignore_index=True))
-    reencoded = {"quality": plan.jpeg_quality, "attack": plan.reencoded_attack, "per_seed": again} if again else None
+    way = {"quality": plan.jpeg_quality, "shift": attacking.GRID_SHIFT, "attack": plan.reencoded_attack}
+    reencoded = way | {"per_seed": again} if again else None
     discontinuity = asdict(probe) | {"n_lines": min(lines, len(index)), "per_seed": own, "by_gamma": by_gamma}
     found = {
         "eps": [eps],

@@ -193,7 +193,7 @@ class Writer:
             | {"robust": robust_counts | {"both": max(0, robust - 5)}}
             for seed in self.seeds
         ]
-        return {"quality": self.plan.jpeg_quality, "attack": self.plan.reencoded_attack, "per_seed": again}
+        return {"quality": self.plan.jpeg_quality, "shift": 4, "attack": self.plan.reencoded_attack, "per_seed": again}
 
     def lines(self, recipe: Recipe) -> dict[str, Any]:
         probe = self.params.blocks["kwta_probe"]

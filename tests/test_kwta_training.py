@@ -12,7 +12,7 @@ from biorobust import datasets, params
 from biorobust import training as loop
 from biorobust.attack_plan import NAMES
 from biorobust.errors import ParamsError
-from biorobust.kwta import attacking, networks, recipe, training
+from biorobust.kwta import attacking, networks, recipe, reencode, training
 from biorobust.kwta.operator import KWTA
 from biorobust.kwta.params import AblationRun, Attacks, Incremental, Probe, Recipe, Run, compared
 from biorobust.tensors import Tensors, as_tensors
@@ -293,6 +293,19 @@ def test_one_more_jpeg_is_counted_image_by_image(victim, bundled, tmp_path, monk
     )
     assert same["clean"]["before"] == same["clean"]["after"] == same["clean"]["both"]
     assert same["robust"]["before"] == same["robust"]["after"] == same["robust"]["both"]
+
+
+def test_another_jpeg_loses_as_much_as_a_first_one_did(bundled):
+    images = bundled.test_images[:50]
+    once = reencode.jpeg(images, quality=75)
+
+    def change(before, after):
+        return (before.int() - after.int()).abs().double().mean().item()
+
+    first, same_blocks = change(images, once), change(once, reencode.jpeg(once, quality=75))
+    another = change(once, attacking.another_jpeg(once, quality=75))
+    assert same_blocks < 0.2 * first
+    assert 0.5 * first < another < 2 * first
 
 
 def test_the_probe_tries_other_gammas_and_puts_the_own_one_back(victim, tmp_path, monkeypatch):

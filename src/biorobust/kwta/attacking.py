@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from biorobust import attacks, work
 from biorobust.attacks import (
@@ -34,6 +35,7 @@ from biorobust.training import as_float
 
 RESIZED = "-resized"
 IMAGE_WORST_CASE = f"{records.WORST_CASE}-image"
+GRID_SHIFT = 4  # pixels, half a block of JPEG
 N_SCALE = 512  # test images over which the spread of the logits is taken
 # What a record depends on besides settings, data and weights.
 CODE = (
@@ -147,19 +149,19 @@ def about(name: str) -> str:
 def reencoded(
     victim: Victim, plan: Attacks, table: pd.DataFrame, *, test_images: Tensor, test_labels: Tensor
 ) -> tuple[dict[str, Any], Path]:
-    """What saving the test images as JPEG once more changes, in images that are right: clean and under an attack.
+    """What another JPEG of the test images changes, in images that are right: clean and under an attack.
 
     table: the victim's records, with the attack on the images as they are. test_images: uint8 (N, 3, H, W), for clean
     accuracy; attacked are the victim's own images.
     """
-    state = victim.state(f"reencoded-{plan.jpeg_quality}-{plan.reencoded_attack}-{len(test_labels)}")
+    state = victim.state(f"reencoded-{GRID_SHIFT}-{plan.jpeg_quality}-{plan.reencoded_attack}-{len(test_labels)}")
     saved = work.load_state(state)
     if saved is None:
-        again = reencode.jpeg(test_images, quality=plan.jpeg_quality)
+        again = another_jpeg(test_images, quality=plan.jpeg_quality)
         before, after = (
             _right(victim.model, images, test_labels, batch_size=victim.batch_size) for images in (test_images, again)
         )
-        own = reencode.jpeg((victim.images * 255).round().to(torch.uint8), quality=plan.jpeg_quality)
+        own = another_jpeg((victim.images * 255).round().to(torch.uint8), quality=plan.jpeg_quality)
         attacked = attacks.run(
             victim.model,
             as_float(own),
@@ -174,6 +176,15 @@ def reencoded(
         saved = {"clean": _paired(before.cpu().numpy(), after.cpu().numpy()), "robust": _paired(*robust)}
         work.save_state(state, saved)
     return {"seed": victim.seed, **saved}, state
+
+
+def another_jpeg(images: Tensor, *, quality: int) -> Tensor:
+    """uint8 (N, 3, H, W) through a JPEG whose blocks lie half a block away from those of any earlier one.
+
+    On the same blocks a second JPEG of equal quality finds nothing left to lose, and would tell nothing of the first.
+    """
+    wider = functional.pad(images.float(), [GRID_SHIFT] * 4, mode="replicate").to(torch.uint8)
+    return reencode.jpeg(wider, quality=quality)[..., GRID_SHIFT:-GRID_SHIFT, GRID_SHIFT:-GRID_SHIFT].contiguous()
 
 
 @torch.no_grad()
