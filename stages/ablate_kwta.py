@@ -91,9 +91,13 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
         "scale": settings.scale,
         "status": "ok" if unavailable is None else "unavailable",
     }
+    falling = {}
+    if recipe.gamma_schedule == "incremental":  # the fall of gamma brings its own of the learning rate
+        falling = {"drop_at": recipes.held(plan, recipe.epochs) / recipe.epochs, "drop_factor": plan.factor}
+    sizes = {"recipe": run.recipe, "n_test": len(tested), "n_images": size.n_images}
     body: dict[str, Any] = {
         "dataset": results.dataset_entry(run.dataset),
-        "settings": asdict(recipe) | {"recipe": run.recipe, "n_test": len(tested), "n_images": size.n_images},
+        "settings": asdict(recipe) | falling | sizes,
         "question": run.question,
         "changed": {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]},
     }

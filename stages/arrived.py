@@ -12,7 +12,8 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.files import read_json
-from biorobust.kwta.params import DATASETS, NETWORKS_OF_THE_REPORT, AblationRun, Run, cell_name
+from biorobust.kwta.params import AblationRun, Run
+from biorobust.kwta.params import cells as cells_of
 from biorobust.networks import weights
 from biorobust.vonenet.params import ImagenetRun
 from stages.common import stage_main
@@ -40,11 +41,10 @@ def _of_vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
 def _of_kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
     """The same of k-WTA: of its cells and of its ablations."""
     cells = [
-        (f"train_kwta@{run}", f"train/{cell_name(network, dataset, run)}", network)
+        (f"train_kwta@{run}", f"train/{name}", network)
         for run in settings.runs["kwta_runs"]
         if settings.run("kwta_runs", run, Run).init == "pretrained"
-        for network in NETWORKS_OF_THE_REPORT
-        for dataset in DATASETS
+        for name, (network, _) in cells_of(run).items()
     ]
     ablations = {name: settings.run("kwta_ablations", name, AblationRun) for name in settings.runs["kwta_ablations"]}
     cells += [("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items()]

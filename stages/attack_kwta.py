@@ -11,16 +11,8 @@ from typing import Any
 from biorobust import params
 from biorobust.devices import pick
 from biorobust.files import read_json, sha256, write_parquet
-from biorobust.kwta.params import (
-    DATASETS,
-    NETWORKS_OF_THE_REPORT,
-    AttackedSize,
-    Attacks,
-    Probe,
-    ProbeSize,
-    Run,
-    cell_name,
-)
+from biorobust.kwta.params import AttackedSize, Attacks, Probe, ProbeSize, Run
+from biorobust.kwta.params import cells as cells_of
 from stages.common import run_info, stage_main
 
 RECORDS = Path("data/attacks/kwta")
@@ -34,11 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     settings = params.load()
     settings.run("kwta_runs", arguments.run, Run)
-    cells = {
-        cell_name(network, dataset, arguments.run): dataset
-        for network in NETWORKS_OF_THE_REPORT
-        for dataset in DATASETS
-    }
+    cells = {name: dataset for name, (_, dataset) in cells_of(arguments.run).items()}
     if arguments.cell is not None:
         if arguments.cell not in cells:
             raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.run} has {', '.join(cells)}")

@@ -11,7 +11,8 @@ from typing import Any
 from biorobust import params
 from biorobust.devices import pick
 from biorobust.errors import BiorobustError
-from biorobust.kwta.params import DATASETS, NETWORKS_OF_THE_REPORT, Run, TrainingSize, cell_name
+from biorobust.kwta.params import Run, TrainingSize
+from biorobust.kwta.params import cells as cells_of
 from stages.common import run_info, stage_main
 
 
@@ -22,11 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     settings = params.load()
     run = settings.run("kwta_runs", arguments.run, Run)
-    cells = {
-        cell_name(network, dataset, arguments.run): (network, dataset)
-        for network in NETWORKS_OF_THE_REPORT
-        for dataset in DATASETS
-    }
+    cells = cells_of(arguments.run)
     if arguments.cell is not None:
         if arguments.cell not in cells:
             raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.run} has {', '.join(cells)}")

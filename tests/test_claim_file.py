@@ -40,6 +40,14 @@ def test_a_minimal_file_is_read(tmp_path: Path) -> None:
     assert check.requires == (("train/a-run", {"epochs": 3}),)
 
 
+def test_a_file_may_have_to_fit_several_recipes(tmp_path: Path) -> None:
+    raw = minimal()
+    raw["recipes"]["wide"] = {"width": 64}
+    raw["claims"][0]["requires"] = {"train/{run}": ["size", "wide"]}
+    (claim,) = loaded(tmp_path, raw)
+    assert claim.under(claim.readings[0])[0].requires == (("train/a-run", {"epochs": 3, "width": 64}),)
+
+
 def in_claim(**changes: Any) -> Callable[[dict[str, Any]], None]:
     return lambda raw: raw["claims"][0].update(changes)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_metrics import write_metrics
-from test_claims import loaded, minimal
+from test_claim_file import loaded, minimal
 
 from biorobust.reporting.claim_file import ClaimsError
 from biorobust.reporting.claims import judge

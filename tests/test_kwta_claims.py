@@ -14,6 +14,7 @@ from report_checkout import ROOT, by_claim, copied, edit, only, verdicts, write_
 from biorobust import params
 from biorobust.reporting import cells, claim_file, rules
 from biorobust.reporting.claim import Claim
+from biorobust.reporting.claims import Part
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.requirements import files
 from biorobust.reporting.studies.kwta import kwta
@@ -98,6 +99,35 @@ def test_with_weights_all_tables_are_judged(tmp_path: Path, claims: list[Claim])
     assert items["K8"].note == "cifar10: re-encoded data"
     equally_fast = [part for part in items["K14"].parts if part.label.startswith("tables 6 and 8")]
     assert {part.verdict for part in equally_fast} == {rules.NOT_REPRODUCED}
+
+
+def test_an_accuracy_that_was_never_reached_is_a_bound(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
+
+    def never(content: Any) -> None:
+        for seed in content["per_seed"]:
+            seed["epochs_to"]["0.8"] = None
+
+    def part() -> Part:
+        label = "tables 6 and 8: k-WTA-0.1, epochs to 0.8, random minus ImageNet weights"
+        return next(part for part in by_claim(root)["K14"].parts if part.label == label)
+
+    scratch, pretrained = ("train/resnet18-cifar10-scratch-kwta-low", "train/resnet18-cifar10-pretrained-kwta-low")
+    edit(root, scratch, never)  # 81 epochs or more
+    assert part().verdict == rules.REPRODUCED
+    edit(root, pretrained, never)
+    assert "neither of the two trainings" in part().reason
+    edit(root, scratch, lambda content: [seed["epochs_to"].update({"0.8": 40}) for seed in content["per_seed"]])
+    assert (part().verdict, part().difference) == (rules.INCONCLUSIVE, 29)  # 11 epochs or more
+    edit(root, scratch, lambda content: [seed["epochs_to"].update({"0.8": 2}) for seed in content["per_seed"]])
+    assert part().verdict == rules.NOT_REPRODUCED
+
+
+def test_starts_are_compared_at_one_width(tmp_path: Path) -> None:
+    items = by_claim(write_checkout(tmp_path, study="kwta", scale="cpu", pretrained=True))
+    for name in ("K13", "K14"):
+        assert items[name].verdict == rules.NOT_RUN
+        assert "the claim needs 64" in items[name].reason
 
 
 def test_smaller_scales_decide_nothing(tmp_path: Path) -> None:

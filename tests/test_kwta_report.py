@@ -76,20 +76,26 @@ def test_eight_tables_have_every_cell_or_its_reason(cpu: Path, claims: list[Clai
     found = made(cpu, claims)
     for number in range(1, 9):
         rows = found[f"kwta-table-{number}"].rows
-        assert [row["activation"] for row in rows if row["images"] == "clean"] == ["ReLU", "k-WTA-0.2", "k-WTA-0.1"]
+        assert [row["activation"] for row in rows if row["line"] == "report"] == ["ReLU", "k-WTA-0.2", "k-WTA-0.1"]
         for row in rows:
-            assert row["ours"] is not None or "no ImageNet weights" in str(row["verdict"])
-    rows = {(row["activation"], row["images"]): row for row in found["kwta-table-6"].rows}
+            if row["line"] == "report":
+                assert all(isinstance(row[name], float) for name in (cells.CLEAN, cells.PGD, cells.DEEPFOOL))
+            elif number in (3, 4, 7, 8):
+                assert row["line"] == "ours: no ImageNet weights"
+                assert {row[name] for name in cells.MEASURES} == {"not run"}
+            elif str(row["line"]).startswith("ours"):
+                measures = [name for name in cells.MEASURES if row["line"] == "ours, tensor" or name != cells.CLEAN]
+                assert all(isinstance(row[name], float) for name in measures)
+    rows = {(row["activation"], str(row["line"]).partition(" (")[0]): row for row in found["kwta-table-6"].rows}
     content = read_json(cpu / "reports/metrics/attack/resnet18-cifar10-scratch-kwta.json")
-    for measure, words in cells.MEASURES.items():
-        for key, suffix in (("ours", "-resized"), ("image", "")):
-            if measure == cells.CLEAN:
-                continue
-            plain = {"ours": "worst-case", "image": "worst-case-image"}[key]
-            name = plain if measure == "worst-case" else f"{measure}{suffix}"
+    for measure in (name for name in cells.MEASURES if name != cells.CLEAN):
+        for line, suffix, worst in (("ours, tensor", "-resized", ""), ("ours, image", "", "-image")):
+            name = f"{measure}{worst if measure == 'worst-case' else suffix}"
             (seed,) = content["attacks"][name]["per_seed"]
-            assert rows["k-WTA-0.2", words][key] == seed["correct"][0] / seed["n"]
-    assert rows["ReLU", "DeepFool"]["verdict"] == "reproduced (re-encoded, smaller)"
+            assert rows["k-WTA-0.2", line][measure] == seed["correct"][0] / seed["n"]
+    verdict = rows["ReLU", "verdict"]
+    assert verdict["line"] == "verdict (re-encoded, smaller, one seed)"
+    assert verdict[cells.DEEPFOOL] == "reproduced"
 
 
 @pytest.mark.parametrize("gamma", [0.15, 0.1])
@@ -97,14 +103,15 @@ def test_another_gamma_stands_beside_no_other_column(gamma: float, tmp_path: Pat
     root = write_checkout(tmp_path, study="kwta", scale="cpu", kwta=gamma)
     rows = [row for row in made(root, claims)["kwta-table-6"].rows if str(row["cell"]).endswith("scratch-kwta")]
     assert {row["activation"] for row in rows} == {f"k-WTA-{gamma:g}"}
-    assert all("reproduced" not in str(row["verdict"]) for row in rows)
-    clean = rows[0]
+    assert not any("reproduced" in str(value) for row in rows for value in row.values())
+    report, verdict = rows[0], rows[-1]
+    assert verdict[cells.CLEAN] == verdict[cells.PGD] == verdict[cells.DEEPFOOL] == "not compared"
     if gamma == 0.15:
-        assert clean["reported"] is None
-        assert clean["verdict"] == "not compared: no column of the report has gamma 0.15"
+        assert report[cells.CLEAN] is None
+        assert verdict["line"] == "verdict: the report has no such row"
     else:
-        assert clean["reported"] == 0.8495  # that of k-WTA-0.1, whose own row it is not
-        assert clean["verdict"] == "not compared; the claim is about the row k-WTA-0.2"
+        assert report[cells.CLEAN] == 0.8495  # that of k-WTA-0.1, whose own row it is not
+        assert verdict["line"] == "verdict: the claim is about the row k-WTA-0.2"
     items = by_claim(root)
     wrong = [part for part in items["K6"].parts if part.label.startswith("k-WTA-0.2")]
     assert {part.verdict for part in wrong} == {rules.NOT_RUN}
@@ -139,8 +146,11 @@ def test_anomalies_and_ablations_are_filled_from_metrics(cpu: Path, claims: list
     found = made(cpu, claims)
     outcomes = {row["number"]: str(row["outcome"]) for row in found["kwta-anomalies"].rows}
     assert "ReLU at 0.1: 5 of 5; ReLU at 0.05: 0 of 5" in outcomes[1]
-    assert outcomes[2].startswith("In 0 of ")
+    assert re.fullmatch(r"Up to [\d.]+ points, with 1\u202f280 images\.", outcomes[2])
+    assert "AlexNet on SVHN" not in outcomes[3]  # collapsed: nothing to lose
     assert "ResNet18 on CIFAR-10 from 52.8\u00a0% to 0.4\u00a0%" in outcomes[3]
+    assert "ReLU first: " in outcomes[10]
+    assert "k-WTA first: " in outcomes[10]  # the ablation of the clip in which nothing is changed
     assert outcomes[11].startswith("not run (no ImageNet weights")
     rows = {row["name"]: row for row in found["kwta-ablations"].rows}
     assert set(rows) == set(yaml.safe_load((ROOT / "params.yaml").read_text())["kwta_ablations"])
@@ -157,8 +167,10 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: 
     assert curve.points == ()
     part = next(part for part in by_claim(root)["K6"].parts if part.label == "ReLU, PGD")
     assert (part.verdict, "was not run at eps 0.031" in part.reason) == (rules.NOT_RUN, True)
-    row = next(row for row in made(root, claims)["kwta-table-6"].rows if row["images"] == "PGD, the report's step")
-    assert row["ours"] is None
+    _, tensor, _, verdict, *_ = made(root, claims)["kwta-table-6"].rows
+    assert tensor[cells.PGD] is None
+    assert (verdict[cells.PGD], verdict[cells.DEEPFOOL]) == ("not run", "reproduced")
+    assert str(verdict["line"]).endswith("was not run at eps 0.031")
 
 
 def test_names_of_attacks_in_two_threat_models() -> None:
@@ -192,9 +204,9 @@ def test_the_page_is_well_formed(cpu: Path) -> None:
 def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) -> None:
     plain = text(render(cpu).html)
     assert "because its steps are too small" in plain
-    assert "ResNet18 on CIFAR-10 falls: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
+    assert "under the text&#39;s, ResNet18 on CIFAR-10: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
     assert (
-        "AlexNet on SVHN, accuracy without an attack and under the worst for each image: ReLU gives one class to all"
+        "AlexNet on SVHN, accuracy without an attack and under the worst for each image: ReLU collapsed in 1 of 1"
         in plain
     )
     assert "upper bound of the robustness" in plain
@@ -208,7 +220,9 @@ def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
     rendered = render(root)
     assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
     assert Page(rendered.html).drawings == []
-    assert {row["verdict"] for row in read(root / "reports/tables/current")["kwta-table-6"].rows} == {"not run"}
+    ours = [row for row in read(root / "reports/tables/current")["kwta-table-6"].rows if row["line"] != "report"]
+    assert {row["line"] for row in ours} == {"ours: not run"}
+    assert {row[name] for row in ours for name in cells.MEASURES} == {"not run"}
 
 
 def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:

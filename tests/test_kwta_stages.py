@@ -63,7 +63,7 @@ def here(checkout, monkeypatch):
 def finished(here):
     """Every run trained and attacked, once for the whole module."""
     for run in RUNS:
-        if not (here / f"data/attacks/kwta/{cells(run)[-1]}.parquet").exists():
+        if not (here / f"data/attacks/kwta/{list(cells(run))[-1]}.parquet").exists():
             train_kwta.main([run])
             attack_kwta.main([run])
     return here
@@ -98,7 +98,7 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
 
 
 def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, monkeypatch):
-    cell = cells("scratch-relu")[0]
+    cell = next(iter(cells("scratch-relu")))
     whole, real, calls = pd.read_parquet(finished / f"data/attacks/kwta/{cell}.parquet"), attacking.attacks.run, []
 
     def killed_in_the_third(*args, **kwargs):
@@ -128,7 +128,7 @@ def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, mon
 
 def test_rows_are_labelled_by_the_gamma_that_was_used(finished):
     for run, gamma in zip(RUNS, (None, 0.2, 0.1), strict=True):
-        assert metrics(finished, f"train/{cells(run)[0]}")["settings"]["gamma"] == gamma
+        assert metrics(finished, f"train/{next(iter(cells(run)))}")["settings"]["gamma"] == gamma
 
 
 def test_pairs_are_cells_of_one_network_and_data_set_that_are_there(finished):

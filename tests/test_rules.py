@@ -78,6 +78,10 @@ def test_no_difference(low: float, high: float, verdict: str) -> None:
         (0.0, (-0.005, 0.005), (-0.01, 0.01), "reproduced"),
         (0.0, (-0.02, 0.02), (-0.01, 0.01), "inconclusive"),
         (0.05, (0.04, 0.06), (-0.01, 0.01), "not reproduced"),
+        (2.0, (2.0, None), (1.0, None), "reproduced"),  # at least so much
+        (0.5, (0.5, None), (1.0, None), "inconclusive"),
+        (2.0, (None, 2.0), (1.0, None), "inconclusive"),  # at most so much
+        (0.5, (None, 0.5), (1.0, None), "not reproduced"),
     ],
 )
 def test_figure(

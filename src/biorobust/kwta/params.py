@@ -269,12 +269,17 @@ _SOUND = {
 }
 
 
-def cells(run: str) -> list[str]:
-    """The names of a run's cells, one network on one data set each."""
-    return [cell_name(network, dataset, run) for network in NETWORKS_OF_THE_REPORT for dataset in DATASETS]
+def cells(run: str) -> dict[str, tuple[str, str]]:
+    """The cells of a run: name -> network and data set."""
+    return {
+        cell_name(network, dataset, run): (network, dataset)
+        for network in NETWORKS_OF_THE_REPORT
+        for dataset in DATASETS
+    }
 
 
 def cell_name(network: str, dataset: str, run: str) -> str:
+    """What a cell is called wherever its files lie."""
     return f"{network}-{dataset}-{run}"
 
 

@@ -20,11 +20,11 @@ CLEAN, PGD, STATED, BEST, DEEPFOOL = "clean", "pgd-report", "pgd-corrected", "pg
 # What a cell is measured on: name -> in words. All but the first are attacks, in two threat models each.
 MEASURES = {
     CLEAN: "clean",
-    PGD: "PGD, the report's step",
+    PGD: "PGD, step of the code",
     DEEPFOOL: "DeepFool",
-    STATED: "PGD, the stated step",
-    BEST: "PGD, stated step, best iterate",
-    WORST_CASE: "worst case, image by image",
+    STATED: "PGD, step of the text",
+    BEST: "best iterate of it",
+    WORST_CASE: "worst case",
 }
 COLLAPSE = "collapse"
 Key = tuple[str, str, str, float | None, str]  # network, data set, start, gamma, measure
@@ -99,11 +99,6 @@ class Verdict:
     gamma: float | None
     marks: tuple[str, ...]
 
-    @property
-    def words(self) -> str:
-        """As in "reproduced (re-encoded, smaller)"."""
-        return f"{self.part.verdict} ({', '.join(self.marks)})" if self.marks else self.part.verdict
-
 
 def verdicts(judged: Iterable[Judged], metrics: Metrics) -> dict[tuple[str, str], Verdict]:
     """(cell, measure) -> verdict, of the claims that repeat the report's tables.
@@ -123,12 +118,15 @@ def verdicts(judged: Iterable[Judged], metrics: Metrics) -> dict[tuple[str, str]
 
 
 def marks(check: Check, metrics: Metrics) -> tuple[str, ...]:
-    """What stands in brackets behind a verdict: data that are not official; "smaller" for sizes not the report's."""
+    """What stands in brackets behind a verdict: data that are not official; "smaller" for sizes not the report's; one
+    seed, which says nothing of how another would have come out.
+    """
     files = [(content, settings) for name, settings in check.requires if (content := metrics.get(name))]
     data = {content["dataset"]["fidelity"]: None for content, _ in files}
     named = [fidelity for fidelity in data if fidelity != "official"]
     reduced = any(list(smaller(content, settings)) for content, settings in files)
-    return (*named, *(["smaller"] if reduced else []))
+    single = any(len(content.get("seeds", ())) == 1 for content, _ in files)
+    return (*named, *(["smaller"] if reduced else []), *(["one seed"] if single else []))
 
 
 def scratch(study: Kwta) -> list[Place]:

@@ -249,7 +249,12 @@ def _published(raw: object, where: str) -> Published:
 def _requires(
     raw: Mapping[str, Any], where: str, recipes: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
-    return {file: recipes[_known(name, recipes, f"{where}.{file}")] for file, name in raw.items()}
+    """File -> settings, of one recipe or of several together."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for file, names in raw.items():
+        known = [_known(name, recipes, f"{where}.{file}") for name in (names if isinstance(names, list) else [names])]
+        found[file] = {key: value for name in known for key, value in recipes[name].items()}
+    return found
 
 
 def _recipe(raw: object, where: str) -> Mapping[str, Any]:

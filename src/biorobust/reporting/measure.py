@@ -18,8 +18,9 @@ __all__ = ["Measured", "NotMeasured", "measure"]
 class Measured:
     """Proportions. `low`, `high` belong to `difference` where there is an `against`, else to `value`.
 
-    `interval` says over what it reaches ("seeds", "images", "images and seeds", "" without one); `half_width` is that
-    over seeds; `p` is of the paired test and not yet corrected; `path` is the metrics file.
+    `interval` says over what it reaches ("seeds", "images", "images and seeds", "" without one), or which end is open
+    ("open above", "open below"); `half_width` is that over seeds; `p` is of the paired test and not yet corrected;
+    `path` is the metrics file.
     """
 
     value: float
@@ -49,12 +50,16 @@ def measure(check: Check, metrics: Metrics, *, study: str) -> Measured:
     if not shared:
         raise NotMeasured(f"{first.path} and {second.path} have no seed in common")
     if first.never and second.never:
-        raise NotMeasured(f"neither of the two trainings reached {check.quantity.key}")
+        raise NotMeasured(f"seeds of neither of the two trainings all reached {check.quantity.key}")
     differences = mean_interval([first.values[seed] - second.values[seed] for seed in shared])
     low, high = _ends(differences.mean, differences.half_width)
     interval = "" if differences.half_width is None else "seeds"
     if len(shared) == 1 and first.counts and second.counts:
         (low, high), interval = difference_interval(*first.counts[shared[0]], *second.counts[shared[0]]), "images"
+    if first.never:  # the difference is at least so much
+        low, high, interval = differences.mean if low is None else low, None, "open above"
+    if second.never:
+        low, high, interval = None, differences.mean if high is None else high, "open below"
     return Measured(
         value=fmean(first.values[seed] for seed in shared),
         against=fmean(second.values[seed] for seed in shared),

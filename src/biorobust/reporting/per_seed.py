@@ -18,7 +18,8 @@ class NotMeasured(Exception):
 class PerSeed:
     """`values` by seed, from the metrics file `path`.
 
-    `over_seeds`: a share of the seeds themselves, as (k, n). `never`: no seed came to what was counted towards.
+    `over_seeds`: a share of the seeds themselves, as (k, n). `never`: a seed did not come to what was counted towards,
+    so that its value is only a lower bound.
     """
 
     values: Mapping[int, float]
@@ -101,7 +102,7 @@ def _epochs_to(quantity: Quantity, metrics: Metrics) -> PerSeed:
             raise NotMeasured(f"{quantity.of}.json does not say when an accuracy of {quantity.key} was reached")
         reached = entry["epochs_to"][quantity.key]
         values[entry["seed"]] = float(content["settings"]["epochs"] + 1 if reached is None else reached)
-    never = all(entry["epochs_to"][quantity.key] is None for entry in content["per_seed"])
+    never = any(entry["epochs_to"][quantity.key] is None for entry in content["per_seed"])
     return PerSeed(values, {}, f"{quantity.of}.json", never=never)
 
 

@@ -117,9 +117,15 @@ def figure(
     at_least: float | None,
     at_most: float | None,
 ) -> Decision:
-    """Does a proxy lie in [at_least, at_most] (None: open on that side)? `low`, `high`: its interval if it has one."""
+    """Does a proxy lie in [at_least, at_most] (None: open on that side)?
+
+    `low`, `high`: its interval if it has one; with one of them alone the other end is open.
+    """
+    known = low is not None or high is not None
     for threshold in (at_least, at_most):
-        if threshold is not None and low is not None and high is not None and low < threshold < high:
+        if threshold is None or not known:
+            continue
+        if (low is None or low < threshold) and (high is None or threshold < high):
             return Decision(INCONCLUSIVE, f"the interval reaches across the threshold {threshold:g}")
     above = at_least is None or measured >= at_least
     below = at_most is None or measured <= at_most

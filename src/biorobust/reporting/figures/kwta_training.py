@@ -12,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from biorobust.reporting.cells import gamma_of, row_name, scratch
-from biorobust.reporting.estimates import ran
+from biorobust.reporting.estimates import clean_accuracy, ran
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.figures.kwta_rows import not_drawn, row_look, title, with_results
 from biorobust.reporting.numbers import listed, share
+from biorobust.reporting.studies.kwta import STARTS
 from biorobust.reporting.style import FAINT, INK, WIDTH, Look, drawing_style
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from biorobust.reporting.studies.kwta import Kwta, Place
 
 PANELS = ("accuracy, %", "loss", "test error, %")
-STARTS = {"scratch": "random weights", "pretrained": "ImageNet weights"}
 
 
 def curves(metrics: Metrics, study: Kwta, *, init: str) -> Figure | None:
@@ -63,16 +63,16 @@ def curves(metrics: Metrics, study: Kwta, *, init: str) -> Figure | None:
         f"{row_name(gamma_of(metrics, study, cell))} of table {place.number}"
         for place, cells in found
         for cell in cells
-        if any(seed["collapsed"] for seed in (ran(metrics.train(cell)) or {"per_seed": ()})["per_seed"])
+        if clean_accuracy(metrics, cell) is None
     ]
-    answer = f" It does not with {listed(flat)}, which collapsed." if flat else " It does in every cell drawn."
+    answer = f" {listed(flat)} collapsed or diverged." if flat else " No training collapsed or diverged."
     drawn = [place for place, _ in found]
     return Figure(
         id=f"curves-{init}",
         title=f"Accuracy, loss and error, epoch by epoch, from {STARTS[init]}",
         alt=f"Line charts over the epochs, three panels for each of {len(found)} tables: accuracy, loss and test error "
         f"of {sum(len(cells) for _, cells in found)} cells.",
-        caption=f"Does every cell learn?{answer} Solid: test images (the first 2,000 of the evaluation list); dotted: "
+        caption=f"Which cells learn?{answer} Solid: test images (the first 2,000 of the evaluation list); dotted: "
         "the augmented training images. Error on a logarithmic axis. Thin lines: single seeds, where there are several."
         + not_drawn(study, [*drawn, *(place for place in study.places if place.init != init)]),
         drawing=drawing,

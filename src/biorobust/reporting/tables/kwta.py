@@ -22,10 +22,11 @@ from biorobust.reporting.tables.table import Column, Table, Value
 LEVELS = ("0.5", "0.7", "0.8")
 CAPTION = (
     "Share of images classified correctly, in percent, with 95 % intervals: of the report from the number of its "
-    "images, ours over seeds where there are several, else over images. The report attacked the resized tensor; beside "
-    "it the attacks on the 32-pixel image. Worst case: an image counts only if it survives every attack, on the left "
-    "those of both columns. A verdict is on the left column. In brackets what limits it: data that are re-encoded or a "
-    "part of the official set, sizes smaller than the report's."
+    "images, ours over seeds where there are several, else over images. The report attacked the resized tensor with the "
+    "step of its code; below it are attacks on the 32-pixel image, beside it PGD with the step of its text, and its "
+    "best iterate. Worst case: an image counts only if it survives every attack, on the tensor those of both lines. A "
+    "verdict holds the tensor against the report. In brackets what limits it: data that are re-encoded or a part of "
+    "the official set, sizes smaller than the report's, a single training."
 )
 
 
@@ -50,57 +51,72 @@ def _place(
     reported: Mapping[Key, Estimate],
     said: Mapping[tuple[str, str], Verdict],
 ) -> Table:
+    """A table as the report has it, a column per attack; under each of its rows ours, and what the ledger says."""
     rows: list[dict[str, Value]] = []
     for cell in place.rows:
         gamma = gamma_of(metrics, study, cell)
-        for measure, words in MEASURES.items():
-            column = reported.get((place.network, place.dataset, place.init, gamma, measure))
-            ours = measured(metrics, cell, measure, resized=True)
-            if ours is None and column is None and measure != CLEAN:
-                continue  # nothing to print on either side
-            row: dict[str, Value] = {"activation": row_name(gamma), "images": words, "cell": cell}
-            row |= estimate("reported", column) | estimate("ours", ours)
-            row |= estimate("image", None if measure == CLEAN else measured(metrics, cell, measure, resized=False))
-            collapse = said.get((cell, cells.COLLAPSE)) if measure == CLEAN else None
-            if collapse and collapse.part.verdict in (rules.REPRODUCED, rules.NOT_REPRODUCED):
-                verdict = f"one class for every image, as reported: {collapse.words}"
-            else:
-                verdict = _verdict(metrics, cell, gamma, column, said.get((cell, measure)))
-            rows.append(row | {"verdict": verdict})
+        columns = {name: reported.get((place.network, place.dataset, place.init, gamma, name)) for name in MEASURES}
+        known: dict[str, Value] = {"activation": row_name(gamma), "cell": cell}
+        rows.append(known | {"line": "report"} | _estimates(columns))
+        missing = _missing(metrics.train(cell))
+        if missing:
+            rows.append({**known, "line": f"ours: {missing}", **dict.fromkeys(MEASURES, "not run")})
+            continue
+        for line, resized in (("ours, tensor", True), ("ours, image", False)):
+            measures = [name for name in MEASURES if resized or name != CLEAN]
+            found = {name: measured(metrics, cell, name, resized=resized) for name in measures}
+            rows.append(known | {"line": line} | _estimates(found))
+        rows.append(known | _verdicts(cell, gamma, columns, said))
     return Table(
         id=f"kwta-table-{place.number}",
         title=f"Table {place.number} of the report: {place.words}",
-        caption=CAPTION if place.number == 1 else "Columns and intervals as in table 1.",
+        caption=CAPTION if place.number == 1 else "Lines and intervals as in table 1.",
         columns=(
             Column("activation", "activation", "label"),
-            Column("images", "images"),
-            Column("reported", "reported [95 %]", "estimate"),
-            Column("ours", "ours, resized tensor [95 %]", "estimate"),
-            Column("image", "ours, 32-pixel image [95 %]", "estimate"),
-            Column("verdict", "verdict"),
+            Column("line", ""),
+            *(Column(name, words, "estimate") for name, words in MEASURES.items()),
         ),
         rows=tuple(rows),
     )
 
 
-def _verdict(metrics: Metrics, cell: str, gamma: float | None, column: Estimate | None, verdict: Verdict | None) -> str:
-    """A cell's verdict with what limits it; where it has none, why."""
-    found = metrics.train(cell)
+def _estimates(values: Mapping[str, Estimate | None]) -> dict[str, Value]:
+    return {key: value for name, found in values.items() for key, value in estimate(name, found).items()}
+
+
+def _missing(found: Mapping[str, Any] | None) -> str:
+    """Why a cell has no numbers, "" where it has; what to do about it, behind the colon, the text says once for all."""
     if found is None:
         return "not run"
-    if found["status"] != "ok":
-        # What is missing; what to do about it, behind the colon, the text says once for all tables.
-        return f"not run ({found['reason'].partition(': ')[0]})"
-    if verdict is None:
-        return ""
-    if gamma != verdict.gamma:
-        same = "" if column is None else f"; the claim is about the row {row_name(verdict.gamma)}"
-        return f"not compared: no column of the report has gamma {gamma:g}" if column is None else f"not compared{same}"
-    part = verdict.part
-    if part.verdict in (rules.NOT_RUN, rules.NOT_TESTABLE):
-        return part.words
-    why = f": {part.reason.replace(f' of train/{cell}', '')}" if part.verdict == rules.INCONCLUSIVE else ""
-    return f"{verdict.words}{why}"
+    return "" if found["status"] == "ok" else str(found["reason"].partition(": ")[0])
+
+
+def _verdicts(
+    cell: str,
+    gamma: float | None,
+    columns: Mapping[str, Estimate | None],
+    said: Mapping[tuple[str, str], Verdict],
+) -> dict[str, Value]:
+    """The line of verdicts. What limits all of them alike, and a reason they share, stand in front."""
+    found = {name: said[cell, name] for name in MEASURES if (cell, name) in said}
+    other = next((verdict.gamma for verdict in found.values() if verdict.gamma != gamma), gamma)
+    if other != gamma:
+        why = f"the claim is about the row {row_name(other)}" if any(columns.values()) else "the report has no such row"
+        return {"line": f"verdict: {why}", **dict.fromkeys(found, "not compared")}
+    marks = dict.fromkeys(mark for verdict in found.values() for mark in verdict.marks)
+    undecided = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
+    reasons = dict.fromkeys(
+        verdict.part.reason.replace(f" of train/{cell}", "")
+        for verdict in found.values()
+        if verdict.part.verdict in undecided
+    )
+    line = f"verdict ({', '.join(marks)})" if marks else "verdict"
+    row: dict[str, Value] = {"line": f"{line}: {'; '.join(reasons)}" if reasons else line}
+    row |= {name: verdict.part.verdict for name, verdict in found.items()}
+    collapse = said.get((cell, cells.COLLAPSE))
+    if collapse and collapse.part.verdict in (rules.REPRODUCED, rules.NOT_REPRODUCED):
+        row[CLEAN] = f"one class for every image, as reported: {collapse.part.verdict}"
+    return row
 
 
 def _reencoded(metrics: Metrics, study: Kwta) -> Table:

@@ -19,6 +19,7 @@ VALUES: Mapping[tuple[str, object], str] = {
     ("flip", True): "mirrored at random",
     ("flip", False): "never mirrored",
     ("stem", "relu"): "ReLU first",
+    ("stem", "kwta"): "k-WTA first",
     ("normalise", False): "inputs in [0, 1]",
     ("normalise", True): "inputs normalised",
     ("gamma_schedule", "constant"): "0.1 from the start",
@@ -40,9 +41,9 @@ def unchanged(content: Mapping[str, Any]) -> bool:
     return bool(content["changed"]["value"] == content["changed"]["baseline"])
 
 
-def setting(content: Mapping[str, Any]) -> str:
-    """The changed setting and its value, in words."""
-    key, value = content["changed"]["key"], content["changed"]["value"]
+def setting(content: Mapping[str, Any], key: str) -> str:
+    """A setting of an ablation and its value, in words."""
+    value = content["settings"][key]
     if (key, value) in VALUES:
         return VALUES[key, value]
     return (
@@ -69,6 +70,7 @@ def _state(content: Mapping[str, Any] | None) -> str:
 
 
 def ablations(metrics: Metrics, study: Kwta) -> Table:
+    """A row per ablation: what was changed, accuracy clean and attacked, and how many of its trainings collapsed."""
     rows: list[dict[str, Value]] = []
     trained: dict[str, None] = {}
     for name, question in study.ablations.items():
@@ -78,8 +80,15 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
             settings = content["settings"]
             network = NETWORKS.get(settings["network"], "small ResNet18")
             row |= {"network": f"{network}, {DATASETS[settings['dataset']]}", "activation": row_name(settings["gamma"])}
-            row |= {"changed": setting(content), "epochs": settings["epochs"], "n_train": settings["n_train"]}
-            trained[f"{settings['epochs']} epochs on {count(settings['n_train'])} images"] = None
+            row |= {
+                "changed": setting(content, content["changed"]["key"]),
+                "epochs": settings["epochs"],
+                "n_train": settings["n_train"],
+            }
+            batches = -(-settings["n_train"] // settings["batch_size"])
+            trained[f"{settings['epochs']} epochs of {count(batches)} steps ({count(settings['n_train'])} images)"] = (
+                None
+            )
         if content and ran(content):
             broken = content["collapses"]
             row |= estimate("clean", clean_accuracy(content)) | estimate("robust", robust_accuracy(content))
@@ -91,7 +100,9 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         caption=f"Trainings of {listed(trained) if trained else 'few epochs'}, to compare with one another and not "
         "with the tables above. Accuracy in percent on "
         "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
-        "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images.",
+        "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images; "
+        "with more steps some might have begun to learn. Where gamma is lowered the learning rate falls with it, as in "
+        "the original.",
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),

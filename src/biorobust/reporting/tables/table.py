@@ -24,7 +24,7 @@ Value = str | float | int | None
 @dataclass(frozen=True)
 class Column:
     """`kind`: text, label (text that stays on one line), percent, points, estimate (percent with interval), difference
-    (points with interval), count or plain (three digits)."""
+    (points with interval), count or plain (three digits). Words in a column of numbers are printed as they are."""
 
     key: str
     title: str
@@ -52,7 +52,7 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
     value = row.get(column.key)
     if value is None or value == "":
         return MISSING
-    if column.kind in TEXTS:
+    if column.kind in TEXTS or isinstance(value, str):
         return str(value)
     if column.kind in ("estimate", "difference"):
         low, high = (row.get(f"{column.key}_{end}") for end in ("low", "high"))
