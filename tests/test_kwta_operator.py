@@ -14,6 +14,7 @@ from biorobust.kwta import KWTA, kwta, replace_relu, selection
 from biorobust.kwta import operator as operator_module
 
 GAMMAS = [Fraction(thousandths, 1000) for thousandths in range(100, 201, 5)]
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 LONG = 3 * selection.DIRECT + 1  # rows that are selected by sampling and counting
 
 
@@ -258,11 +259,47 @@ def test_a_model_without_relu_is_named_instead_of_left_alone():
         replace_relu(nested(), 0.2, stem="first")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("shift", [-3.0, 0.0])
-def test_cuda_has_the_same_mask(shift):
-    x = normal(3, 8, 20, 20) + shift
-    assert torch.equal(kwta(x.cuda(), 0.2).cpu(), kwta(x, 0.2))
+def on_devices():
+    """Inputs on which another way to select could go astray."""
+    x = normal(3, 8, 20, 20)
+    holes = x.clone()
+    holes[0, 0, 0, :3] = math.nan
+    holes[1, 0, 0, :3], holes[1, 1, 0, :3] = math.inf, -math.inf
+    return {
+        "plain": x,
+        "negative": x - 3,
+        "ties": x.round(),
+        "awkward": awkward(LONG),
+        "half": x.half(),
+        "bfloat16": x.bfloat16(),
+        "double": x.double(),
+        "channels last": x.contiguous(memory_format=torch.channels_last),
+        "not finite": holes,
+    }
+
+
+@pytest.mark.parametrize("name", on_devices())
+def test_the_selection_of_other_devices_agrees(name):
+    rows = on_devices()[name].flatten(1)
+    k = selection.winners(0.2, rows.shape[1])
+    largest = rows.kthvalue(rows.shape[1] - k + 1, dim=1).values  # what torch has everywhere; NaN is its largest
+    assert torch.equal(torch.where(largest.isnan(), math.inf, largest), selection.kth_largest(rows, k))
+
+
+@needs_cuda
+@pytest.mark.parametrize("name", on_devices())
+def test_cuda_gives_the_outputs_and_gradients_of_the_cpu(name):
+    reference = on_devices()[name]
+    upstream = torch.arange(reference.numel()).reshape(reference.shape).to(reference) % 7 + 1
+    found = []
+    for device in ("cpu", "cuda"):
+        x = reference.to(device).requires_grad_()
+        y = kwta(x, 0.2)
+        (gradient,) = torch.autograd.grad(y, x, upstream.to(device))
+        assert y.stride() == reference.stride()
+        found.append((y.detach().cpu(), gradient.cpu()))
+    for a, b in zip(*found, strict=True):
+        assert_close(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("shift", [-3.0, 0.0])
