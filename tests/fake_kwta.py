@@ -186,7 +186,7 @@ class Writer:
             return None
         clean, robust = self.right(recipe, "none", 0) / self.n, self.right(recipe, self.plan.reencoded_attack, 0)
         clean_counts = {"n": n, "before": round(clean * n), "after": round((clean - 0.02) * n)}
-        robust_counts = {"n": self.n, "before": robust, "after": robust + 10}
+        robust_counts = {"n": self.n, "before": robust, "after": min(self.n, robust + 10)}
         again = [
             {"seed": seed}
             | {"clean": clean_counts | {"both": clean_counts["after"] - n // 100}}

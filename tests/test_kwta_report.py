@@ -96,6 +96,17 @@ def test_eight_tables_have_every_cell_or_its_reason(cpu: Path, claims: list[Clai
     verdict = rows["ReLU", "verdict"]
     assert verdict["line"] == "verdict (re-encoded, smaller, one seed)"
     assert verdict[cells.DEEPFOOL] == "reproduced"
+    collapsed = next(row for row in found["kwta-table-1"].rows if str(row["line"]).startswith("verdict"))
+    assert collapsed["line"] == "verdict (partial, smaller, one seed): seed 0 collapsed"
+
+
+def test_a_small_run_says_what_it_lacks_in_a_few_words(tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="laptop")
+    lines = [str(row["line"]) for row in made(root, claims)["kwta-table-6"].rows]
+    asked = "epochs is 2, the claim needs at least 10"
+    assert [line for line in lines if line.startswith("verdict")] == [
+        f"verdict (re-encoded, smaller, one seed): {asked}"
+    ] * 3
 
 
 @pytest.mark.parametrize("gamma", [0.15, 0.1])

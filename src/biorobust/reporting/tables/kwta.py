@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,11 +23,11 @@ from biorobust.reporting.tables.table import Column, Table, Value
 LEVELS = ("0.5", "0.7", "0.8")
 CAPTION = (
     "Share of images classified correctly, in percent, with 95 % intervals: of the report from the number of its "
-    "images, ours over seeds where there are several, else over images. The report attacked the resized tensor with the "
-    "step of its code; below it are attacks on the 32-pixel image, beside it PGD with the step of its text, and its "
-    "best iterate. Worst case: an image counts only if it survives every attack, on the tensor those of both lines. A "
-    "verdict holds the tensor against the report. In brackets what limits it: data that are re-encoded or a part of "
-    "the official set, sizes smaller than the report's, a single training."
+    "images, ours over seeds where there are several, else over images. The report attacked the resized tensor with "
+    "the step of its code; below it are attacks on the 32-pixel image, beside it PGD with the step of its text, and "
+    "its best iterate. Worst case: an image counts only if it survives every attack, on the tensor those of both "
+    "lines. A verdict holds the tensor against the report. In brackets what limits it: data that are re-encoded or a "
+    "part of the official set, sizes smaller than the report's, a single training."
 )
 
 
@@ -106,9 +107,7 @@ def _verdicts(
     marks = dict.fromkeys(mark for verdict in found.values() for mark in verdict.marks)
     undecided = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
     reasons = dict.fromkeys(
-        verdict.part.reason.replace(f" of train/{cell}", "")
-        for verdict in found.values()
-        if verdict.part.verdict in undecided
+        _short(verdict.part.reason) for verdict in found.values() if verdict.part.verdict in undecided
     )
     line = f"verdict ({', '.join(marks)})" if marks else "verdict"
     row: dict[str, Value] = {"line": f"{line}: {'; '.join(reasons)}" if reasons else line}
@@ -117,6 +116,11 @@ def _verdicts(
     if collapse and collapse.part.verdict in (rules.REPRODUCED, rules.NOT_REPRODUCED):
         row[CLEAN] = f"one class for every image, as reported: {collapse.part.verdict}"
     return row
+
+
+def _short(reason: str) -> str:
+    """The first of the reasons why something is undecided, without the file: the ledger has it in full."""
+    return re.sub(r" \(?(of )?(train|attack)/[\w/-]+\)?", "", reason).partition("; ")[0]
 
 
 def _reencoded(metrics: Metrics, study: Kwta) -> Table:

@@ -62,9 +62,9 @@ def robust_accuracy(content: Mapping[str, Any]) -> Estimate:
 
 
 def _state(content: Mapping[str, Any] | None) -> str:
-    """As for a run, with the seeds that decide nothing counted and not named."""
+    """As for a run, with the seeds that decide nothing counted and not named, and what is missing in short."""
     if content is None or content["status"] != "ok":
-        return state(content)
+        return state(content).rpartition(": ")[0] if content else state(content)
     short = sum(seed["under_trained"] for seed in content["per_seed"])
     return f"{short} of {len(content['per_seed'])} under-trained" if short else state(content)
 
