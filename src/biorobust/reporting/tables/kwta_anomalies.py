@@ -209,8 +209,8 @@ def _threat_models(metrics: Metrics, study: Kwta) -> str:
     if not gaps:
         return ""
     return (
-        f"Between the image and the tensor the best PGD differs by {points(fmean(gaps), digits=1)} points on average, by "
-        f"{points(min(gaps), digits=1)} to {points(max(gaps), digits=1)} over {len(gaps)} cells."
+        f"Between the image and the tensor the best PGD differs by {points(fmean(gaps), digits=1)} points on average, "
+        f"by {points(min(gaps), digits=1)} to {points(max(gaps), digits=1)} over {len(gaps)} cells."
     )
 
 
