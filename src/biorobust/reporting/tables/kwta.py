@@ -74,7 +74,7 @@ def _place(
         caption=CAPTION if place.number == 1 else "Lines and intervals as in table 1.",
         columns=(
             Column("activation", "activation", "label"),
-            Column("line", ""),
+            Column("line", "line"),
             *(Column(name, words, "estimate") for name, words in MEASURES.items()),
         ),
         rows=tuple(rows),
