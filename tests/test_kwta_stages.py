@@ -39,7 +39,14 @@ def checkout(tmp_path_factory):
     raw["kwta_probe"] |= {"n_points": 5, "gammas": [0.5]}
     raw["kwta_runs"] = {name: raw["kwta_runs"][name] for name in RUNS}
     raw["kwta_ablations"] = {name: raw["kwta_ablations"][name] for name in KEPT}
-    small = {"n_train": 64, "image_size": 64, "resnet18_width": 2, "resnet18_small_width": 2, "alexnet_width": 2}
+    small = {
+        "n_train": 64,
+        "image_size": 64,
+        "resnet18_width": 2,
+        "resnet18_small_width": 2,
+        "alexnet_width": 2,
+        "precision": "float32",
+    }
     raw["scales"]["tiny"]["kwta_training"] = small | {"seeds": 1}
     raw["scales"]["tiny"]["kwta_scratch"] = {"epochs": 2}
     raw["scales"]["tiny"]["kwta_ablation"] |= {"n_train": 64, "n_test": 20}

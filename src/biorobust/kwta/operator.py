@@ -97,7 +97,7 @@ class _Winners(torch.autograd.Function):
             ctx.save_for_backward(torch.zeros_like(x, dtype=torch.bool))
             return x.clone()
         thresholds = kth_largest(rows, k)
-        if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and bool((thresholds > 0).all()):
+        if x.device.type == "cpu" and x.dtype != torch.float16 and bool((thresholds > 0).all()):
             # Every winner is positive and every loser 0: ReLU's own loops do, one row at a time while it is cached.
             output = torch.empty_like(rows)
             for row, place, least in zip(rows, output, _just_below(thresholds), strict=True):

@@ -68,11 +68,14 @@ class Training:
 
 @dataclass(frozen=True)
 class TrainingSize:
+    """precision: of the products with weights while training; what is measured is measured in float32."""
+
     n_train: int = count(32)
     image_size: int = count(32)
     resnet18_width: int = count()
     resnet18_small_width: int = count()
     alexnet_width: int = count()
+    precision: str = one_of("float32", "bfloat16")
     seeds: int = count()
 
 
@@ -205,6 +208,7 @@ class Recipe:
     logits: int = count(10)
     width: int = count()
     image_size: int = count(32)
+    precision: str = one_of("float32", "bfloat16")
     normalise: bool = _flag()
     n_train: int = count(32)
     epochs: int = count()
@@ -254,6 +258,7 @@ _SOUND = {
     "logits": 10,
     "width": 64,
     "image_size": 64,
+    "precision": "float32",
     "normalise": False,
     "n_train": 1000,
     "epochs": 1,

@@ -64,6 +64,7 @@ def _values(
         "gamma_schedule": "constant",
         "width": FULL_WIDTH if init == "pretrained" else width,
         "image_size": SMALL_IMAGE if network == "resnet18-small" else size.image_size,
+        "precision": size.precision,
         "n_train": size.n_train,
         **asdict(settings.block(block, Training)),
         **asdict(settings.block(f"kwta_{init}", Rate)),

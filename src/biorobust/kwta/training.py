@@ -118,7 +118,7 @@ def train(
             clip_norm=recipe.clip,
             schedule=training.steps(factors),
         ),
-        objective=_objective,
+        objective=_objective(bfloat16=recipe.precision == "bfloat16"),
         seed=seed,
         prepare=lambda images: as_float(augment.crop_and_flip(images, padding=recipe.crop, flip=recipe.flip)),
         before_epoch=before_epoch,
@@ -135,11 +135,20 @@ def train(
     return Trained(model, recipe.dataset, _entry(seed, model, data, curve, diverged=fitted.diverged), curve)
 
 
-def _objective(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy over everything the head has, classes or not; accuracy among the classes."""
-    assert isinstance(model, networks.Classifier)
-    outputs = model.outputs(x)
-    return functional.cross_entropy(outputs, y, reduction="sum"), outputs[:, : model.body.n_classes]
+def _objective(*, bfloat16: bool) -> training.Objective:
+    """Cross-entropy over everything the head has, classes or not; accuracy among the classes.
+
+    bfloat16: products with weights, and the activations between them, in that precision (autocast); winners are chosen
+    among values so rounded, so some more tie.
+    """
+
+    def objective(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        assert isinstance(model, networks.Classifier)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
+            outputs = model.outputs(x).float()
+        return functional.cross_entropy(outputs, y, reduction="sum"), outputs[:, : model.body.n_classes]
+
+    return objective
 
 
 @torch.no_grad()
