@@ -149,12 +149,18 @@ def test_memory_formats_give_the_same_values_in_the_same_format(shift):
     assert torch.equal(kwta(crossed, 0.2), kwta(crossed.contiguous(), 0.2))
 
 
+@pytest.mark.parametrize("shift", [0.0, -3.0])  # winners above 0, which the output tells; winners below
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_keeps_its_ties(dtype):
-    x = normal(3, 400).to(dtype)
-    assert kwta(x, 0.2).dtype == dtype
-    assert same(kwta(x, 0.2), published(x, 0.2))
-    assert operator_module.mask(x, 0.2).sum(dim=1).ge(80).all()
+def test_half_precision_keeps_its_ties(dtype, shift):
+    x = (normal(3, 400) + shift).to(dtype).requires_grad_()
+    y = kwta(x, 0.2)
+    assert y.dtype == dtype
+    assert same(y, published(x, 0.2))
+    won = operator_module.mask(x, 0.2)
+    assert won.sum(dim=1).ge(80).all()
+    upstream = normal(3, 400).to(dtype)
+    (gradient,) = torch.autograd.grad(y, x, upstream)
+    assert same(gradient, torch.where(won, upstream, 0.0))
 
 
 @pytest.mark.parametrize("n", [10, LONG])

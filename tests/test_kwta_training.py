@@ -174,6 +174,28 @@ def test_training_is_logged_and_goes_on_where_it_stopped(small, bundled, tmp_pat
     assert training.n_steps(small) == 12
 
 
+def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small, bundled, tmp_path):
+    data = part(bundled, 192)
+    exact, rounded = (
+        trained(replace(small, precision=precision, learning_rate=0.01), data, tmp_path)
+        for precision in ("float32", "bfloat16")
+    )
+    x, y = data.train_images[:32] / 255, data.train_labels[:32]
+    in_full, _ = training._objective(bfloat16=False)(rounded.model, x, y)
+    in_half, logits = training._objective(bfloat16=True)(rounded.model, x, y)
+    assert in_half.item() != in_full.item()
+    assert in_half.item() == pytest.approx(in_full.item(), rel=0.05)
+    assert logits.dtype == torch.float32
+    assert {value.dtype for value in rounded.model.state_dict().values()} == {torch.float32, torch.int64}
+    assert [row["loss"] for row in rounded.curve] == pytest.approx([row["loss"] for row in exact.curve], rel=0.05)
+    assert rounded.curve != exact.curve
+    loss, predictions = training.evaluate(rounded.model, data.test_images, data.test_labels)
+    assert (loss, (predictions == data.test_labels).double().mean()) == (
+        rounded.entry["test_loss"],
+        rounded.entry["accuracy"],
+    )
+
+
 def test_incremental_gamma_is_set_logged_and_kept(small, bundled, tmp_path):
     lowered = replace(small, gamma=0.1, gamma_schedule="incremental", epochs=3)
     for _ in range(2):  # the second call finds a finished training
@@ -218,7 +240,7 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
     config = training.config(Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64}), n_classes=10)
     model = networks.build(config).eval()
     x, y = torch.rand(4, 3, 32, 32), torch.arange(4)
-    loss, logits = training._objective(model, x, y)
+    loss, logits = training._objective(bfloat16=False)(model, x, y)
     outputs = model.outputs(x).double()
     assert loss.item() == pytest.approx(sum(outputs[i].logsumexp(0) - outputs[i, i] for i in range(4)).item(), rel=1e-5)
     assert logits.shape == (4, 10)
@@ -227,6 +249,7 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
 RECIPE = {
     **{"network": "resnet18", "dataset": "cifar10", "init": "scratch", "activation": "relu", "gamma": None},
     **{"gamma_schedule": "constant", "stem": "kwta", "logits": 10, "width": 8, "image_size": 48, "normalise": False},
+    "precision": "float32",
     **{"n_train": 2000, "epochs": 4, "batch_size": 50, "learning_rate": 0.1, "drop_at": 1.0, "drop_factor": 1.0},
     **{"momentum": 0.9, "weight_decay": 0.0, "clip": 0.5, "crop": 0, "flip": False},
 }
