@@ -60,7 +60,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     eps = plan.eps(dataset_name)
     size = settings.size("kwta_attack", AttackedSize)
     shown = trained["settings"] | {
-        "n_images": size.n_images,
+        "n_images": size.attacked(dataset_name),
         "n_reencoded": size.n_reencoded,
         "attacks": list(plan.attacks),
         "resized_attacks": list(plan.resized_attacks),
@@ -74,7 +74,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     device = pick()
     dataset = datasets.load(f"data/datasets/{dataset_name}.npz")
     data = as_tensors(dataset, n_train=1, device=device)
-    index = dataset.evaluation[: size.n_images]
+    index = dataset.evaluation[: size.attacked(dataset_name)]
     chosen = torch.from_numpy(index.copy()).to(device)
     again_at = torch.from_numpy(dataset.evaluation[: size.n_reencoded].copy()).to(device)
     tables, summaries, again, own, by_gamma, states = [], {}, [], [], [], []

@@ -162,7 +162,7 @@ class Writer:
 
     def attack(self, name: str, recipe: Recipe, reason: str | None) -> None:
         eps, sizes = self.plan.eps(recipe.dataset), self.params.sizes["kwta_attack"]
-        settings = asdict(recipe) | asdict(sizes) | {"eps": eps}  # type: ignore[call-overload]
+        settings = asdict(recipe) | asdict(sizes) | {"eps": eps, "n_images": self.n}  # type: ignore[call-overload]
         settings |= {"attacks": list(self.plan.attacks), "resized_attacks": list(self.plan.resized_attacks)}
         head = self.head(name, recipe.dataset, settings, reason)
         if reason:

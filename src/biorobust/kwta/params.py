@@ -129,9 +129,17 @@ class Attacks:
 
 @dataclass(frozen=True)
 class AttackedSize(AttackSize):
-    """n_reencoded: test images whose clean accuracy is taken before and after one more JPEG."""
+    """n_images and n_svhn: how many of the fixed evaluation images are attacked, of CIFAR-10 and of SVHN.
 
+    n_reencoded: test images whose clean accuracy is taken before and after one more JPEG.
+    """
+
+    n_svhn: int = count(8)
     n_reencoded: int = count(8)
+
+    def attacked(self, dataset: str) -> int:
+        """How many images of a data set are attacked."""
+        return self.n_images if dataset == "cifar10" else self.n_svhn
 
 
 @dataclass(frozen=True)

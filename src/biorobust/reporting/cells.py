@@ -159,4 +159,6 @@ def sizes(metrics: Metrics, study: Kwta) -> str:
         for init, words in (("scratch", "random weights"), ("pretrained", "ImageNet weights"))
         if any(settings["init"] == init for settings in found)
     )
-    return f"{widths}; images enlarged to {values('image_size')} pixels; {data}; {epochs}"
+    lowered = {settings["precision"] for settings in found} - {"float32"}
+    products = f"; trained with products in {listed(sorted(lowered))}" if lowered else ""
+    return f"{widths}; images enlarged to {values('image_size')} pixels; {data}; {epochs}{products}"

@@ -262,7 +262,7 @@ def _recipe(raw: object, where: str) -> Mapping[str, Any]:
     settings = _block(raw, where)
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            _block(value, f"{where}.{key}", needed={}, optional={AT_LEAST: (int, float), REPORTED: (int, float)})
+            _block(value, f"{where}.{key}", needed={}, optional={AT_LEAST: (int, float), REPORTED: (int, float, str)})
     return settings
 
 

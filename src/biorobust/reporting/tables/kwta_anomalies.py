@@ -157,7 +157,7 @@ def _collapse(metrics: Metrics, study: Kwta) -> str:
 
 
 def _other_images(metrics: Metrics, study: Kwta) -> str:
-    gaps, n_images = [], 0
+    gaps, n_images = [], set()
     for (a, b, attack, _), by_seed in (metrics.pairs(study.name) or {}).items():
         for cell, right in ((a, lambda c: c.both + c.only_a), (b, lambda c: c.both + c.only_b)):
             found = ran(metrics.train(cell))
@@ -165,10 +165,11 @@ def _other_images(metrics: Metrics, study: Kwta) -> str:
                 continue
             whole = {seed["seed"]: seed["accuracy"] for seed in found["per_seed"]}
             gaps += [abs(right(counts) / counts.n - whole[seed]) for seed, counts in by_seed.items()]
-            n_images = max(n_images, *(counts.n for counts in by_seed.values()))
+            n_images |= {counts.n for counts in by_seed.values()}
     if not gaps:
         return ""
-    return f"Up to {points(max(gaps), digits=1).lstrip('+')} points, with {count(n_images)} images."
+    sizes = " or ".join(count(n) for n in sorted(n_images))
+    return f"Up to {points(max(gaps), digits=1).lstrip('+')} points, with {sizes} images."
 
 
 def _steps(metrics: Metrics, study: Kwta) -> str:
