@@ -12,8 +12,7 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.files import read_json
-from biorobust.kwta.params import AblationRun, Run
-from biorobust.kwta.params import cells as cells_of
+from biorobust.kwta.params import AblationRun, Cells, Run
 from biorobust.networks import weights
 from biorobust.vonenet.params import ImagenetRun
 from stages.common import stage_main
@@ -41,10 +40,10 @@ def _of_vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
 def _of_kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
     """The same of k-WTA: of its cells and of its ablations."""
     cells = [
-        (f"train_kwta@{run}", f"train/{name}", network)
+        (f"train_kwta@{run}", f"train/{place}-{run}", place.partition("-")[0])
         for run in settings.runs["kwta_runs"]
         if settings.run("kwta_runs", run, Run).init == "pretrained"
-        for name, (network, _) in cells_of(run).items()
+        for place in settings.size("kwta_cells", Cells).trained
     ]
     ablations = {name: settings.run("kwta_ablations", name, AblationRun) for name in settings.runs["kwta_ablations"]}
     cells += [("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items()]

@@ -11,7 +11,7 @@ from typing import Any
 from biorobust import params
 from biorobust.devices import pick
 from biorobust.errors import BiorobustError
-from biorobust.kwta.params import Run, TrainingSize
+from biorobust.kwta.params import Cells, Run, TrainingSize
 from biorobust.kwta.params import cells as cells_of
 from stages.common import run_info, stage_main
 
@@ -71,8 +71,10 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
     recipe = training.fitted_recipe(recipe, data)
     sha256 = results.dataset_entry(dataset)["sha256"]
     trained, states = [], []
-    unavailable = None
-    for seed in range(settings.seed, settings.seed + settings.size("kwta_training", TrainingSize).seeds):
+    unavailable, seeds = None, settings.size("kwta_training", TrainingSize).seeds
+    if write and f"{network}-{dataset}" not in settings.size("kwta_cells", Cells).trained:
+        unavailable, seeds = f"left out at scale {settings.scale}: see kwta_cells in params.yaml", 0
+    for seed in range(settings.seed, settings.seed + seeds):
         states.append(training.state_path(name, recipe, seed=seed, data_sha256=sha256, device=device))
         try:
             trained.append(training.train(name, recipe, data, watched=watched, seed=seed, state=states[-1]))

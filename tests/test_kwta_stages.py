@@ -1,6 +1,7 @@
 """The stages of the k-WTA study as programs on bundled data: what they write, what they survive, what they name."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from biorobust import params
 from biorobust.errors import BiorobustError
 from biorobust.kwta import attacking
 from biorobust.kwta import weights as kwta_weights
-from biorobust.kwta.params import cells
+from biorobust.kwta.params import Cells, cells
 from biorobust.networks import weights
 from biorobust.reporting.claim_file import load
 from biorobust.reporting.claims import judge
@@ -184,6 +185,41 @@ def test_one_cell_alone_leaves_its_state_for_the_stage(here):
         train_kwta.main(["scratch-kwta", "--cell", "x"])
     with pytest.raises(params.ParamsError, match="kwta_runs has"):
         attack_kwta.main(["scratch-rely"])
+
+
+def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, monkeypatch, capsys, tmp_path):
+    raw = yaml.safe_load((here / "params.yaml").read_text())
+    raw["scales"]["tiny"]["kwta_cells"] = {"trained": ["resnet18-svhn"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/datasets").symlink_to(here / "data/datasets")
+    shutil.copytree(here / "reports/metrics/data", tmp_path / "reports/metrics/data")
+    monkeypatch.chdir(tmp_path)
+    train_kwta.main(["pretrained-kwta-low"])
+    attack_kwta.main(["pretrained-kwta-low"])
+    for cell in cells("pretrained-kwta-low"):
+        reason = (
+            "is not in the folder" if cell.startswith("resnet18-svhn") else "left out at scale tiny: see kwta_cells"
+        )
+        assert reason in metrics(tmp_path, f"train/{cell}")["reason"]
+        assert metrics(tmp_path, f"attack/{cell}")["status"] == "unavailable"
+    (tmp_path / "made.pth").touch()
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    capsys.readouterr()
+    monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")
+    arrived.main([])
+    assert capsys.readouterr().out == ""
+    monkeypatch.setitem(kwta_weights.FILES, "resnet18", "made.pth")
+    arrived.main([])
+    assert capsys.readouterr().out.split() == ["train_kwta@pretrained-kwta-low"]
+    train_kwta.main(["scratch-relu", "--cell", "alexnet-svhn-scratch-relu"])  # asked for by name, it is trained
+    assert len(list((tmp_path / "data/work").glob("alexnet-svhn-scratch-relu*.pt"))) == 1
+    assert params.load().size("kwta_cells", Cells).trained == ("resnet18-svhn",)
+    for wrong in (["resnet18"], ["resnet18-svhn", "resnet18-svhn"], []):
+        raw["scales"]["tiny"]["kwta_cells"] = {"trained": wrong}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+        with pytest.raises(params.ParamsError, match=r"kwta_cells.trained = .* of resnet18-cifar10, resnet18-svhn"):
+            params.load()
 
 
 def test_the_time_of_the_selection_is_written_with_its_interval(here, monkeypatch):

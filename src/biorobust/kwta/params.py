@@ -12,6 +12,7 @@ from biorobust.schema import build, count, one_of, positive, setting
 
 NETWORKS_OF_THE_REPORT = ("resnet18", "alexnet")
 DATASETS = ("cifar10", "svhn")
+PLACES = tuple(f"{network}-{dataset}" for network in NETWORKS_OF_THE_REPORT for dataset in DATASETS)
 FULL_WIDTH = 64  # channels of the first convolution of ResNet18 and AlexNet, the only width with ImageNet weights
 SMALL_IMAGE = 32  # pixels: what the original's ResNet18 with its 3x3 stem is made for
 
@@ -77,6 +78,16 @@ class TrainingSize:
     alexnet_width: int = count()
     precision: str = one_of("float32", "bfloat16")
     seeds: int = count()
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Which cells of every run are trained at a scale, as `network-dataset`; the others are reported as left out."""
+
+    trained: tuple[str, ...] = setting(
+        f"a list without repeats, of {', '.join(PLACES)}",
+        lambda trained: set(trained) <= set(PLACES) and len(set(trained)) == len(trained),
+    )
 
 
 @dataclass(frozen=True)
@@ -246,6 +257,7 @@ BLOCKS = {
 }
 SIZES = {
     "kwta_training": TrainingSize,
+    "kwta_cells": Cells,
     "kwta_scratch": Epochs,
     "kwta_pretrained": Epochs,
     "kwta_attack": AttackedSize,
