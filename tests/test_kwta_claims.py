@@ -215,5 +215,5 @@ def test_neither_training_that_reaches_a_level_is_no_comparison(cpu: Path, tmp_p
     neither = parts["table 6: k-WTA-0.2, epochs to 0.6, minus those of ReLU"]
     assert (neither.verdict, "neither" in neither.reason) == (rules.NOT_RUN, True)
     only_one = parts["table 6: k-WTA-0.1, epochs to 0.6, minus those of ReLU"]
-    epochs = read_json(root / "train/resnet18-cifar10-scratch-relu.json")["settings"]["epochs"]
+    epochs = read_json(root / "reports/metrics/train/resnet18-cifar10-scratch-relu.json")["settings"]["epochs"]
     assert only_one.against == epochs + 1
