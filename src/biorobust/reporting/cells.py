@@ -159,6 +159,7 @@ def sizes(metrics: Metrics, study: Kwta) -> str:
         for init, words in (("scratch", "random weights"), ("pretrained", "ImageNet weights"))
         if any(settings["init"] == init for settings in found)
     )
-    lowered = {settings["precision"] for settings in found} - {"float32"}
+    # Cells trained before there was a choice have no word of it, and were trained in float32.
+    lowered = {settings.get("precision", "float32") for settings in found} - {"float32"}
     products = f"; trained with products in {listed(sorted(lowered))}" if lowered else ""
     return f"{widths}; images enlarged to {values('image_size')} pixels; {data}; {epochs}{products}"
