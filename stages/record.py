@@ -18,7 +18,7 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.errors import BiorobustError
-from biorobust.files import write_text
+from biorobust.files import read_yaml, write_text
 from biorobust.reporting import snapshot
 from biorobust.reporting.study import STUDIES
 from stages import ROOT
@@ -97,7 +97,7 @@ def set_scale(path: Path, scale: str) -> None:
 
 
 def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
-    """`dvc repro` of the studies' comparison and all it needs, in this environment.
+    """`dvc repro` of the studies' last stages and all they need, in this environment.
 
     Unfinished training lies in `work`, so another recording goes on with it. Raises BiorobustError when a stage failed.
     """
@@ -106,7 +106,8 @@ def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
         "BIOROBUST_WORK": str(work.resolve()),
     }
-    targets = [f"compare@{study}" for study in studies]
+    listed = read_yaml(clone / "params.yaml")
+    targets = [stage for study in studies for stage in STUDIES[study](listed).ends()]
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=clone, env=environment, check=False)
     if done.returncode:
         raise BiorobustError(f"a stage failed in {clone} (see above): the same command goes on from there")

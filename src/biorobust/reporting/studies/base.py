@@ -49,6 +49,10 @@ class Study(ABC):
     def stages(self) -> tuple[str, ...]:
         """Every stage behind the study's metrics, in the order of dvc.yaml."""
 
+    def ends(self) -> tuple[str, ...]:
+        """The stages that are the whole study together with all they need."""
+        return (f"compare@{self.name}",)
+
     @abstractmethod
     def results(self) -> tuple[str, ...]:
         """The metrics files that a finished study has, such as "train/report-uniform"."""

@@ -62,6 +62,9 @@ class Cnnf(Study):
             f"compare@{self.name}",
         )
 
+    def ends(self) -> tuple[str, ...]:
+        return (*super().ends(), *map(self.pictures_stage, self.attacked))
+
     def results(self) -> tuple[str, ...]:
         return (*(f"train/{run}" for run in self.networks), *(f"attack/{run}" for run in self.attacked))
 

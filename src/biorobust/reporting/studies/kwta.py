@@ -87,6 +87,9 @@ class Kwta(Study):
             f"compare@{self.name}",
         )
 
+    def ends(self) -> tuple[str, ...]:
+        return (*super().ends(), "ablate_kwta", "time_kwta")
+
     def results(self) -> tuple[str, ...]:
         of_cells = (f"{kind}/{cell}" for kind in ("train", "attack") for cell in self.networks)
         return (*of_cells, *(f"ablations/{name}" for name in self.ablations), "timing/kwta")
