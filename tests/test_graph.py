@@ -8,6 +8,8 @@ from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 from graph import DRAWN, REACHED
 
+from biorobust.reporting.study import STUDIES, read_params
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -33,3 +35,12 @@ def test_one_override_reaches_only_what_depends_on_it(index, scalar, reached):
 def test_all_stages_lead_to_the_report(index):
     (report,) = (stage for stage in index.stages if stage.name == "report")
     assert networkx.descendants(index.graph, report) == set(index.stages) - {report}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_last_stages_of_a_study_are_the_whole_of_it(index, name):
+    study = STUDIES[name](read_params(ROOT / "params.yaml"))
+    ends = {stage for stage in index.stages if stage.name in study.ends()}
+    assert len(ends) == len(study.ends())
+    needed = ends | {stage for end in ends for stage in networkx.descendants(index.graph, end)}
+    assert {stage.name for stage in needed} >= set(study.stages())
