@@ -49,7 +49,7 @@ def checkout(tmp_path_factory):
         "precision": "float32",
     }
     raw["scales"]["tiny"]["kwta_training"] = small | {"seeds": 1}
-    raw["scales"]["tiny"]["kwta_scratch"] = {"epochs": 2}
+    raw["scales"]["tiny"]["kwta_scratch"] = {"epochs": 2, "epochs_svhn": 2}
     raw["scales"]["tiny"]["kwta_ablation"] |= {"n_train": 64, "n_test": 20}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     return folder

@@ -101,7 +101,14 @@ class Rate:
 
 @dataclass(frozen=True)
 class Epochs:
+    """epochs and epochs_svhn: how often training goes through CIFAR-10 and through SVHN."""
+
     epochs: int = count()
+    epochs_svhn: int = count()
+
+    def over(self, dataset: str) -> int:
+        """How often training goes through a data set."""
+        return self.epochs if dataset == "cifar10" else self.epochs_svhn
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def of_cell(settings: Params, run: Run, *, network: str, dataset: str) -> Recipe
     gamma = None if run.method == "relu" else settings.block(run.method, Winners).gamma
     if run.method == "relu":
         settings.block(run.method, Relu)
-    epochs = settings.size(f"kwta_{run.init}", Epochs).epochs
+    epochs = settings.size(f"kwta_{run.init}", Epochs).over(dataset)
     values = _values(settings, "kwta_training", network=network, dataset=dataset, init=run.init, gamma=gamma)
     return build(Recipe, values | {"epochs": epochs}, where=f"{network}-{dataset}")
 
