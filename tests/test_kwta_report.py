@@ -208,6 +208,7 @@ def test_the_page_is_well_formed(cpu: Path) -> None:
     assert "cost of the operator. – 0.90 [0.80, 1.00] –" in plain  # K15, which is no percentage
     assert "12 cells could not be had: no ImageNet weights" in plain
     assert "ResNet18 32 of 64 channels wide" in plain
+    assert "16 (CIFAR-10) and 80 (SVHN) epochs from random weights" in plain
     assert "width, image_size, precision and epochs" in plain
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", rendered.html, flags=re.DOTALL).lower().split()
 

@@ -14,7 +14,7 @@ from biorobust.reporting.estimates import Estimate, attack_curve, clean_accuracy
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import smaller
-from biorobust.reporting.studies.kwta import Kwta, Place
+from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, STARTS, Kwta, Place
 
 CLEAN, PGD, STATED, BEST, DEEPFOOL = "clean", "pgd-report", "pgd-corrected", "pgd-corrected-best", "deepfool-report"
 # What a cell is measured on: name -> in words. All but the first are attacks, in two threat models each.
@@ -141,25 +141,34 @@ def sizes(metrics: Metrics, study: Kwta) -> str:
         return ""
 
     def values(key: str, **where: str) -> str:
+        """The values of a setting in the cells with these others, "" where there are none."""
         chosen = [settings for settings in found if all(settings[name] == value for name, value in where.items())]
-        return listed(count(value) for value in dict.fromkeys(settings[key] for settings in chosen))
+        return listed(count(value) for value in dict.fromkeys(settings[key] for settings in chosen)) if chosen else ""
 
     widths = "; ".join(
-        f"{name} {values('width', network=network)} of 64 channels wide in its first layer"
-        for network, name in (("resnet18", "ResNet18"), ("alexnet", "AlexNet"))
-        if any(settings["network"] == network for settings in found)
+        f"{name} {width} of 64 channels wide in its first layer"
+        for network, name in reversed(NETWORKS.items())
+        if (width := values("width", network=network))
     )
     data = "; ".join(
-        f"{values('n_train', dataset=dataset)} training images of {name}"
-        for dataset, name in (("cifar10", "CIFAR-10"), ("svhn", "SVHN"))
-        if any(settings["dataset"] == dataset for settings in found)
+        f"{images} training images of {name}"
+        for dataset, name in reversed(DATASETS.items())
+        if (images := values("n_train", dataset=dataset))
     )
     epochs = "; ".join(
-        f"{values('epochs', init=init)} epochs from {words}"
-        for init, words in (("scratch", "random weights"), ("pretrained", "ImageNet weights"))
-        if any(settings["init"] == init for settings in found)
+        f"{of_start} epochs from {words}"
+        for init, words in STARTS.items()
+        if (of_start := _by_data({n: values("epochs", init=init, dataset=d) for d, n in reversed(DATASETS.items())}))
     )
     # Cells trained before there was a choice have no word of it, and were trained in float32.
     lowered = {settings.get("precision", "float32") for settings in found} - {"float32"}
     products = f"; trained with products in {listed(sorted(lowered))}" if lowered else ""
     return f"{widths}; images enlarged to {values('image_size')} pixels; {data}; {epochs}{products}"
+
+
+def _by_data(values: Mapping[str, str]) -> str:
+    """A setting of several data sets in words, by name where they differ; those without it ("") are left out."""
+    found = {name: value for name, value in values.items() if value}
+    if len(set(found.values())) <= 1:
+        return next(iter(found.values()), "")
+    return listed(f"{value} ({name})" for name, value in found.items())
