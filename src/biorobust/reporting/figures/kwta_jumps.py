@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 from biorobust.reporting.cells import gamma_of
 from biorobust.reporting.estimates import ran
 from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.figures.kwta_rows import not_drawn, row_look, title, with_results
+from biorobust.reporting.figures.kwta_rows import grid, not_drawn, row_look, title, with_results
 from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style
 
 if TYPE_CHECKING:
@@ -34,14 +34,11 @@ def jumps(metrics: Metrics, study: Kwta) -> Figure | None:
         return None
     rows: list[dict[str, Any]] = []
     columns = min(4, len(found))
-    n_rows = -(-len(found) // columns)
     with drawing_style():
-        drawing = Drawing(figsize=(WIDTH, 0.8 + 2.1 * n_rows))
-        panels = drawing.subplots(n_rows, columns, squeeze=False, sharex=True)
-        for axes in list(panels.flat)[len(found) :]:
-            axes.set_axis_off()
+        drawing = Drawing(figsize=(WIDTH, 0.8 + 2.1 * -(-len(found) // columns)))
+        panels, left, lowest = grid(drawing, len(found), columns=columns, sharex=True)
         looks = {}
-        for axes, (place, lines) in zip(panels.flat, found, strict=False):
+        for axes, (place, lines) in zip(panels, found, strict=True):
             for cell, line in lines.items():
                 style, gamma = row_look(metrics, study, cell), gamma_of(metrics, study, cell)
                 looks[style.label] = style
@@ -65,9 +62,9 @@ def jumps(metrics: Metrics, study: Kwta) -> Figure | None:
             axes.set_ylim(bottom=0)
             axes.grid(axis="y")
             axes.set_title(f"Table {place.number}:\n{title(place)}")
-        for axes in panels[:, 0]:
+        for axes in left:
             axes.set_ylabel("median jump, sd of the outputs")
-        for axes in panels[-1]:
+        for axes in lowest:
             axes.set_xlabel("share that passes")
         handles = [
             Line2D([], [], color=s.colour, ls=s.dashes, marker=s.marker if label != "ReLU" else "", ms=7, mec=INK)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 
 from biorobust.reporting.cells import gamma_of, row_name
 from biorobust.reporting.estimates import ran
@@ -30,6 +33,21 @@ def with_results(metrics: Metrics, places: Iterable[Place]) -> list[tuple[Place,
     """The tables of which anything ran, each with the cells that did."""
     found = [(place, tuple(cell for cell in place.rows if ran(metrics.train(cell)))) for place in places]
     return [(place, cells) for place, cells in found if cells]
+
+
+def grid(drawing: Drawing, n: int, *, columns: int, **shared: Any) -> tuple[list[Axes], list[Axes], list[Axes]]:
+    """`n` panels row by row, those at the left, and the lowest of every column; places left over stay empty.
+
+    shared: what the panels share, as for matplotlib's `subplots`.
+    """
+    panels = drawing.subplots(-(-n // columns), columns, squeeze=False, **shared)
+    used, over = list(panels.flat)[:n], list(panels.flat)[n:]
+    for axes in over:
+        axes.set_axis_off()
+    lowest = used[-columns:]
+    for axes in lowest:
+        axes.tick_params(labelbottom=True)
+    return used, list(panels[:, 0]), lowest
 
 
 def not_drawn(study: Kwta, drawn: Sequence[Place]) -> str:

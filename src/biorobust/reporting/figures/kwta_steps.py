@@ -15,7 +15,7 @@ from biorobust.reporting.cells import DEEPFOOL, PGD, STATED, Key, gamma_of, meas
 from biorobust.reporting.estimates import Estimate, ran
 from biorobust.reporting.figures.curves import HOLLOW, bars
 from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.figures.kwta_rows import not_drawn, row_look, title, with_results
+from biorobust.reporting.figures.kwta_rows import grid, not_drawn, row_look, title, with_results
 from biorobust.reporting.numbers import listed, share
 from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style
 
@@ -40,13 +40,10 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
     if not found:
         return None
     rows: list[dict[str, Any]] = []
-    n_rows = -(-len(found) // COLUMNS)
     with drawing_style():
-        drawing = Drawing(figsize=(WIDTH, 1.1 + PANEL * n_rows))
-        panels = drawing.subplots(n_rows, COLUMNS, squeeze=False, sharex=True)
-        for axes in list(panels.flat)[len(found) :]:
-            axes.set_axis_off()
-        for axes, (place, cells) in zip(panels.flat, found, strict=False):
+        drawing = Drawing(figsize=(WIDTH, 1.1 + PANEL * -(-len(found) // COLUMNS)))
+        panels, _, lowest = grid(drawing, len(found), columns=COLUMNS, sharex=True)
+        for axes, (place, cells) in zip(panels, found, strict=True):
             for at, cell in enumerate(cells):
                 gamma = gamma_of(metrics, study, cell)
                 printed = reported.get((place.network, place.dataset, place.init, gamma, PGD))
@@ -65,9 +62,8 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
             axes.set_title(f"Table {place.number}: {title(place)}, {place.init}")
             axes.spines["left"].set_visible(False)
             axes.tick_params(axis="y", length=0)
-        for axes in panels[-1]:
+        for axes in lowest:
             axes.set_xlabel("accuracy on the attacked images, %")
-            axes.tick_params(labelbottom=True)
         handles = [Line2D([], [], mec=INK, **HOLLOW)]
         handles += [Line2D([], [], color=INK, marker=marker, ms=size, ls="") for _, marker, size in DRAWN.values()]
         labels = ["PGD as reported", *(name for name, _, _ in DRAWN.values())]

@@ -14,8 +14,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from biorobust.reporting.cells import gamma_of, row_name, scratch
 from biorobust.reporting.estimates import clean_accuracy, ran
 from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.figures.kwta_rows import not_drawn, row_look, title, with_results
-from biorobust.reporting.numbers import listed, share
+from biorobust.reporting.figures.kwta_rows import grid, not_drawn, row_look, title, with_results
+from biorobust.reporting.numbers import count, listed, share
 from biorobust.reporting.studies.kwta import STARTS
 from biorobust.reporting.style import FAINT, INK, WIDTH, Look, drawing_style
 
@@ -146,8 +146,8 @@ def collapses(metrics: Metrics, study: Kwta) -> Figure | None:
         alt=f"Dot plot of the final test accuracy of single seeds for {len(found)} settings; hollow dots stand at the "
         "share of the commonest digit.",
         caption=f"Which AlexNets learn SVHN at all? Collapsed, one class for every image: {'; '.join(said)}. A dot is "
-        f"a seed, trained for {size['epochs']} epochs on {size['n_train']} images: short trainings, to compare with "
-        "one another.",
+        f"a seed, trained for {size['epochs']} epochs on {count(size['n_train'])} images: short trainings, to compare "
+        "with one another.",
         drawing=drawing,
         data=pd.DataFrame(rows),
         provenance=("ablate_kwta",),
@@ -179,16 +179,14 @@ def active(metrics: Metrics, study: Kwta) -> Figure | None:
     relu = []
     with drawing_style():
         drawing = Drawing(figsize=(WIDTH, 0.9 + 1.9 * -(-len(found) // 2)))
-        panels = drawing.subplots(-(-len(found) // 2), 2, squeeze=False, sharey=True)
-        for axes in list(panels.flat)[len(found) :]:
-            axes.set_axis_off()
-        for axes, (place, cells) in zip(panels.flat, found, strict=False):
+        panels, left, lowest = grid(drawing, len(found), columns=2, sharey=True)
+        for axes, (place, cells) in zip(panels, found, strict=True):
             for cell in cells:
                 style, gamma = row_look(metrics, study, cell), gamma_of(metrics, study, cell)
                 seeds = pd.DataFrame([seed["active"] for seed in metrics.train(cell)["per_seed"]])  # type: ignore[index]
                 means = seeds.mean()
                 at = range(1, len(means) + 1)
-                look = {"color": style.colour, "marker": style.marker, "ls": style.dashes, "ms": 3.5}
+                look: dict[str, Any] = {"color": style.colour, "marker": style.marker, "ls": style.dashes, "ms": 3.5}
                 axes.plot(at, 100 * means, label=style.label, **look)
                 if gamma is None:
                     relu.append(float(means.mean()))
@@ -203,14 +201,12 @@ def active(metrics: Metrics, study: Kwta) -> Figure | None:
             axes.set_ylim(0, 108 * max(float(row["share"]) for row in rows))
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.grid(axis="y")
-        for axes in panels[:, 0]:
+        for axes in left:
             axes.set_ylabel("values that pass, %")
-        for axes in panels[-1]:
+        for axes in lowest:
             axes.set_xlabel("activation, in order of execution")
         handles = {
-            label: handle
-            for axes in panels.flat
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+            label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
         drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
     answer = f" With ReLU {share(min(relu))} to {share(max(relu))} on average over a network." if relu else ""
