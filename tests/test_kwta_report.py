@@ -222,7 +222,13 @@ def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) 
         in plain
     )
     assert "upper bound of the robustness" in plain
-    small = text(render(write_checkout(tmp_path, study="kwta", scale="tiny")).html)
+    flat = copied(cpu, tmp_path / "flat")
+    for row in ("kwta", "kwta-low"):
+        edit(flat, f"train/alexnet-svhn-scratch-{row}", lambda content: content["per_seed"][0].update(collapsed=True))
+    assert "AlexNet on SVHN: ReLU collapsed in 1 of 1 trainings, k-WTA-0.2 collapsed in 1 of 1" in text(
+        render(flat).html
+    )
+    small = text(render(write_checkout(tmp_path / "small", study="kwta", scale="tiny")).html)
     assert "has not been tested at the size this needs" in small
     assert "because its steps are too small" not in small
 

@@ -66,16 +66,18 @@ def conclusions(metrics: Metrics, study: Kwta) -> tuple[str, ...]:
 
 def _left(metrics: Metrics, study: Kwta, place: Place) -> str:
     """Clean accuracy and what the worst attack for each image leaves, row by row; broken rows are named as such."""
-    said = []
+    said, trained = [], False
     for cell in place.rows:
         name, worst = row_name(gamma_of(metrics, study, cell)), measured(metrics, cell, WORST_CASE, resized=True)
         found = ran(metrics.train(cell))
         if found is None or worst is None:
             continue
         clean = clean_accuracy(metrics, cell)
+        trained |= clean is not None
         said.append(f"{name} {share(clean.value)} and {share(worst.value)}" if clean else f"{name} {_broken(found)}")
     where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
-    return f"{where}, accuracy without an attack and under the worst for each image: {listed(said)}." if said else ""
+    what = ", accuracy without an attack and under the worst for each image" if trained else ""
+    return f"{where}{what}: {listed(said)}." if said else ""
 
 
 def _broken(found: Mapping[str, Any]) -> str:
