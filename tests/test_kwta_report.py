@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure as Drawing
 from report_checkout import (
     ROOT,
     by_claim,
@@ -34,6 +35,7 @@ from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import attack_curve
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.figures.kwta import FIGURES, draw, inputs
+from biorobust.reporting.figures.kwta_rows import grid
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.render import render
 from biorobust.reporting.studies.kwta import kwta
@@ -266,6 +268,17 @@ def test_figures_and_notebook_are_in_one_order() -> None:
     notebook = json.loads((ROOT / "reports/notebooks/kwta.ipynb").read_text())
     sources = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
     assert re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE) == list(FIGURES)
+
+
+def test_the_lowest_panel_of_every_column_has_its_axis() -> None:
+    drawing = Drawing()
+    panels, left, lowest = grid(drawing, 3, columns=2, sharex=True)
+    first, second, third = panels
+    assert (left, lowest) == ([first, third], [second, third])
+    assert [axes.axison for axes in drawing.axes] == [True, True, True, False]
+    drawing.draw_without_rendering()
+    labelled = [axes for axes in panels if any(label.get_visible() for label in axes.get_xticklabels())]
+    assert labelled == [second, third]
 
 
 def test_the_step_figure_is_drawn_from_the_counts(cpu: Path) -> None:
