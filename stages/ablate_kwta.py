@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from biorobust import params
 from biorobust.devices import pick
 from biorobust.files import sha256, write_csv, write_json
-from biorobust.kwta.params import Ablation, AblationRun, AblationSize, Attacks, Incremental
+from biorobust.kwta.params import CURVE_COLUMNS, Ablation, AblationRun, AblationSize, Attacks, Incremental
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
             },
         }
     write_json(METRICS / f"{name}.json", head | body | outcome)
-    curve = pd.DataFrame([row for one in trained for row in one.curve], columns=list(training.CURVE_COLUMNS))
+    curve = pd.DataFrame([row for one in trained for row in one.curve], columns=list(CURVE_COLUMNS))
     write_csv(METRICS / f"{name}.csv", curve)
     return states
 

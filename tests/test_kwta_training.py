@@ -14,7 +14,7 @@ from biorobust.attack_plan import NAMES
 from biorobust.errors import ParamsError
 from biorobust.kwta import attacking, networks, recipe, reencode, training
 from biorobust.kwta.operator import KWTA
-from biorobust.kwta.params import AblationRun, Attacks, Incremental, Probe, Recipe, Run, compared
+from biorobust.kwta.params import CURVE_COLUMNS, AblationRun, Attacks, Incremental, Probe, Recipe, Run, compared
 from biorobust.tensors import Tensors, as_tensors
 
 PLAN = Incremental(start=0.2, step=0.005, hold=5 / 9, factor=0.01)
@@ -167,7 +167,7 @@ def test_training_is_logged_and_goes_on_where_it_stopped(small, bundled, tmp_pat
         assert other.entry == whole.entry
         for name, value in whole.model.state_dict().items():
             assert torch.equal(other.model.state_dict()[name], value), name
-    assert set(whole.curve[0]) == set(training.CURVE_COLUMNS)
+    assert set(whole.curve[0]) == set(CURVE_COLUMNS)
     assert whole.curve[-1]["loss"] < whole.curve[0]["loss"]
     assert whole.entry["active"]["body.layer1.0.relu"] >= 0.2 - 1e-3
     assert sum(whole.entry["predicted"]) == whole.entry["n"] == 60

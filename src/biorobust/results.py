@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from biorobust.analysis.intervals import mean_interval, wilson
 from biorobust.files import read_json, write_csv, write_json
 
+if TYPE_CHECKING:  # a stage that only says why it has no results loads neither torch nor pandas
+    from torch import Tensor
+
 METRICS = Path("reports/metrics")
+
+
+def not_at_this_scale(scale: str, block: str) -> str:
+    """The reason noted of a run that a scale leaves out; block: the key of `scales.<scale>` that says so."""
+    return f"not at this scale ({scale}): see {block} in params.yaml"
 
 
 def dataset_entry(name: str, *, metrics: Path = METRICS) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def seed_entry(
     return {
         "seed": seed,
         **right,
-        "collapsed": len(torch.unique(predictions)) == 1,
+        "collapsed": len(predictions.unique()) == 1,
         "under_trained": right["accuracy"] <= trained_above,
         "diverged": diverged,
     }
@@ -83,5 +87,7 @@ def write_curves(name: str, rows: Sequence[Mapping[str, Any]], *, columns: Seque
 
     columns: by default those of the rows; named by who may have no rows.
     """
+    import pandas as pd
+
     table = pd.DataFrame(list(rows), columns=None if columns is None else list(columns))
     write_csv(METRICS / "curves" / f"{name}.csv", table)

@@ -30,7 +30,7 @@ from biorobust.attacks import (
 from biorobust.devices import full_precision
 from biorobust.kwta import networks, operator, probes, reencode, selection
 from biorobust.kwta.params import Attacks, Probe
-from biorobust.networks import alexnet, pixels, resnet
+from biorobust.networks import alexnet, fast, pixels, resnet
 from biorobust.training import as_float
 
 RESIZED = "-resized"
@@ -40,7 +40,7 @@ N_SCALE = 512  # test images over which the spread of the logits is taken
 # What a record depends on besides settings, data and weights.
 CODE = (
     *(attacks, registry, runner, records, scoring, crafting, losses, gradient, pgd, deepfool, views),
-    *(networks, operator, selection, probes, reencode, alexnet, pixels, resnet),
+    *(networks, operator, selection, probes, reencode, alexnet, fast, pixels, resnet),
 )
 
 
