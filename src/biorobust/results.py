@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from biorobust.analysis.intervals import mean_interval, wilson
 from biorobust.files import read_json, write_csv, write_json
+from biorobust.statistics.intervals import mean_interval, wilson
 
 METRICS = Path("reports/metrics")
 
