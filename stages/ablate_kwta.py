@@ -51,10 +51,10 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
     import torch
 
     from biorobust import results
-    from biorobust.analysis.intervals import wilson
     from biorobust.kwta import recipe as recipes
     from biorobust.kwta import training
     from biorobust.networks.weights import Unavailable
+    from biorobust.statistics.intervals import wilson
     from biorobust.tensors import as_tensors
 
     run = settings.run("kwta_ablations", name, AblationRun)

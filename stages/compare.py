@@ -90,7 +90,7 @@ def compare(study: str, *, groups: Sequence[Sequence[str]], predicted: Sequence[
 
 def _paired(correct: dict[str, Correct]) -> list[dict[str, Any]]:
     """A row of counts per two runs, cell and seed they have in common."""
-    from biorobust.analysis.paired import paired_counts
+    from biorobust.statistics.paired import paired_counts
 
     rows: list[dict[str, Any]] = []
     for a, b in combinations(correct, 2):

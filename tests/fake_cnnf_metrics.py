@@ -19,11 +19,11 @@ from fake_metrics import ROOT, overlap
 from PIL import Image, ImageDraw
 
 from biorobust import params
-from biorobust.analysis import mean_interval, wilson
 from biorobust.attack_plan import AttackSize
 from biorobust.cnnf import params as study
 from biorobust.cnnf.plan import plan as plan_of
 from biorobust.files import write_csv, write_json, write_npz
+from biorobust.statistics import mean_interval, wilson
 
 STUDY = "cnnf"
 N_TEST, N_CLASSES, N_PICTURES = 20_800, 26, 6

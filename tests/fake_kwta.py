@@ -16,11 +16,11 @@ import pandas as pd
 import yaml
 
 from biorobust import params
-from biorobust.analysis import Counts, mean_interval, wilson
 from biorobust.files import write_csv, write_json
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import AblationRun, Attacks, Recipe, Run, cell_name, compared
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS
+from biorobust.statistics import Counts, mean_interval, wilson
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDY = "kwta"

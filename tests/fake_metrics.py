@@ -18,8 +18,8 @@ import pandas as pd
 import yaml
 
 from biorobust import params
-from biorobust.analysis import Counts, mean_interval, wilson
 from biorobust.files import write_csv, write_json, write_npz
+from biorobust.statistics import Counts, mean_interval, wilson
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDY = "hebbian"

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from biorobust.analysis import capture, dissimilarity
+from biorobust.analysis import capture
+from biorobust.analysis.deviation import dissimilarity
 from biorobust.errors import BiorobustError
 from biorobust.vonenet import layers, models
 

@@ -17,9 +17,8 @@ from report_checkout import ROOT, draw_and_tabulate, edit, ledger_verdicts, only
 from test_report_numbers import Places
 
 from biorobust import params
-from biorobust.analysis.paired import combine
 from biorobust.files import read_json
-from biorobust.reporting import claim_file, rules
+from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.figures.cnnf import FIGURES, inputs
@@ -30,6 +29,8 @@ from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
 from biorobust.reporting.study import STUDIES, read_params
 from biorobust.reporting.tables import table
+from biorobust.statistics import rules
+from biorobust.statistics.paired import combine
 from stages import tables
 
 SHARE = re.compile(r"[−+]?\d+\.\d+(?=\u00a0%| points| dB)")

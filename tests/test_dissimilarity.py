@@ -8,7 +8,7 @@ import torch
 from scipy.stats import pearsonr
 
 from biorobust.analysis import deviation as dev
-from biorobust.analysis import dissimilarity
+from biorobust.analysis.deviation import dissimilarity
 
 
 def pair(*shape, seed=0, size=0.1, dtype=torch.float32):

@@ -13,13 +13,14 @@ from report_checkout import ROOT, by_claim, copied, edit, only, verdicts, write_
 
 from biorobust import params
 from biorobust.files import read_json
-from biorobust.reporting import cells, claim_file, rules
+from biorobust.reporting import cells, claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Part
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.requirements import files
 from biorobust.reporting.studies.kwta import kwta
 from biorobust.reporting.study import read_params
+from biorobust.statistics import rules
 
 # Images of 1,280 that survive PGD and DeepFool in the authors' logs, row by row of Tables 1 to 8.
 SURVIVORS = """242 257 567 25 452 5 | 796 0 813 0 789 1 | 136 0 115 0 456 32 | 49 0 105 0 301 141

@@ -27,9 +27,8 @@ from report_checkout import (
 )
 from test_reporting import Page
 
-from biorobust.analysis.paired import Counts, paired_interval
 from biorobust.files import read_json
-from biorobust.reporting import cells, claim_file, rules
+from biorobust.reporting import cells, claim_file
 from biorobust.reporting.attacks import full_name
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import attack_curve
@@ -42,6 +41,8 @@ from biorobust.reporting.studies.kwta import kwta
 from biorobust.reporting.study import read_params
 from biorobust.reporting.tables.kwta import tables
 from biorobust.reporting.tables.table import Table, read
+from biorobust.statistics import rules
+from biorobust.statistics.paired import Counts, paired_interval
 
 
 @pytest.fixture(scope="module", autouse=True)

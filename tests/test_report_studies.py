@@ -15,7 +15,7 @@ from report_checkout import ROOT, ledger_verdicts, record, run_info, text, write
 
 from biorobust.errors import BiorobustError
 from biorobust.files import read_json, write_json
-from biorobust.reporting import claim_file, rules, snapshot
+from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.metrics import Metrics
@@ -23,6 +23,7 @@ from biorobust.reporting.render import render
 from biorobust.reporting.studies.base import Study
 from biorobust.reporting.study import STUDIES, read_params
 from biorobust.reporting.tables.table import Column, Table
+from biorobust.statistics import rules
 from stages import tables
 
 SECTION = """

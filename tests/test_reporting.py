@@ -27,13 +27,14 @@ from report_checkout import (
 
 from biorobust.errors import BiorobustError
 from biorobust.files import read_json, write_json
-from biorobust.reporting import numbers, rules
+from biorobust.reporting import numbers
 from biorobust.reporting.claims import Part
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.render import Rendered, render
 from biorobust.reporting.study import STUDIES, read_params
 from biorobust.reporting.tables import table
 from biorobust.reporting.view import PartRow, shown
+from biorobust.statistics import rules
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "image", "mspace"}
 

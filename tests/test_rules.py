@@ -6,9 +6,9 @@ from itertools import product
 
 import pytest
 
-from biorobust.analysis.intervals import difference_interval, wilson
-from biorobust.reporting import rules
-from biorobust.reporting.rules import DECIDED, VERDICTS, Decision
+from biorobust.statistics import rules
+from biorobust.statistics.intervals import difference_interval, wilson
+from biorobust.statistics.rules import DECIDED, VERDICTS, Decision
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from biorobust.attacks import registry
 from biorobust.errors import ParamsError
 from biorobust.files import read_json, write_json
 from biorobust.networks.weights import VARIABLE
-from biorobust.reporting import claim_file, rules
+from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
 from biorobust.reporting.metrics import Metrics
+from biorobust.statistics import rules
 from biorobust.vonenet import accuracy, conditions, models, perturb, portraits, reading, summary
 from biorobust.vonenet.params import Activations, ActivationsSize, Perturbations
 from stages import activations_vonenet, import_vonenet, perturb_vonenet

@@ -29,7 +29,7 @@ from test_reporting import Page
 
 from biorobust import params
 from biorobust.files import read_json
-from biorobust.reporting import claim_file, rules
+from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
 from biorobust.reporting.figures.figure import read_index
@@ -41,6 +41,7 @@ from biorobust.reporting.requirements import files
 from biorobust.reporting.studies.vonenet import vonenet
 from biorobust.reporting.study import read_params
 from biorobust.reporting.tables.vonenet import tables
+from biorobust.statistics import rules
 
 EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 8)]
 

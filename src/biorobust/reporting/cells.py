@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.analysis.intervals import wilson
 from biorobust.reporting.attacks import IMAGE_WORST_CASE, RESIZED, WORST_CASE
 from biorobust.reporting.claim import Check, Claim
 from biorobust.reporting.claims import Judged, Part
@@ -15,6 +14,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import smaller
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, STARTS, Kwta, Place
+from biorobust.statistics.intervals import wilson
 
 CLEAN, PGD, STATED, BEST, DEEPFOOL = "clean", "pgd-report", "pgd-corrected", "pgd-corrected-best", "deepfool-report"
 # What a cell is measured on: name -> in words. All but the first are attacks, in two threat models each.

@@ -10,14 +10,15 @@ from typing import Any
 import yaml
 
 SOURCES = ("report text", "notebook", "original paper", "ours")
-RULES = ("number", "order", "no difference", "figure", "share")
-PAIRED = ("order", "no difference")
-# Test images on which accuracy may be asked without an attack; "noisy" for studies whose stages measure it.
-IMAGES = ("clean", "noisy")
+RULES = ("number", "order", "no difference", "threshold")
+CONTRASTS = ("order", "no difference")
+# Test images on which accuracy may be asked without an attack; all but "clean" for studies whose stages measure it.
+IMAGES = ("clean", "noisy", "blurred")
 # What a quantity may be, and the keys it has besides.
 QUANTITIES = {
     "accuracy": {"attack", "images"},  # of a run; on clean test images where nothing else is named
     "zero_gradient_correct": {"attack"},  # share of images that are right and have an exactly zero gradient
+    "reached": {"attack"},  # share of images that a targeted attack brings to its target
     "curve_distance": {"attack", "published"},  # largest gap, over epsilon, between mean and published accuracy
     "value": {"of"},  # a number logged per seed in a metrics file such as pretrain/normal
     "collapses": set(),  # share of the seeds of a metrics file whose training collapsed or diverged
@@ -68,8 +69,9 @@ class Check:
     """One row of a claim: a quantity at one epsilon and the rule for it. `eps` is None where nothing is attacked.
 
     `requires`: metrics file -> the settings it must have been made with. `counts`: takes part in the claim's verdict.
-    Checks of a claim with the same `any_of` count as one, for which a single one of them is enough. `missing`: why
-    the quantity is not there, for one that no stage measures.
+    `smallest`: for an order of something else than accuracies, the smallest difference that counts. `errors`: "no
+    difference" is asked of the ratio of the errors. Checks of a claim with the same `any_of` count as one, for which a
+    single one of them is enough. `missing`: why the quantity is not there, for one that no stage measures.
     """
 
     label: str
@@ -82,7 +84,8 @@ class Check:
     reported_n: int | None
     at_least: float | None
     at_most: float | None
-    min_seeds: int
+    smallest: float | None
+    errors: bool
     requires: tuple[tuple[str, Mapping[str, Any]], ...]
     counts: bool
     any_of: str | None = None
@@ -91,7 +94,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement in our own words. The first reading is counted; without readings it is understood in one way."""
+    """A statement in our own words. The first reading is counted; without readings it is understood in one way.
+
+    `every`: it holds only if each of its parts does.
+    """
 
     id: str
     study: str
@@ -100,7 +106,13 @@ class Claim:
     statement: str
     note: str
     readings: tuple[Reading, ...]
+    every: bool
     checks: tuple[Check, ...]
+
+    @property
+    def ours(self) -> bool:
+        """Whether no report and no paper says it: such claims are counted apart."""
+        return self.source == ("ours",)
 
     def under(self, reading: Reading | None) -> tuple[Check, ...]:
         """The checks with the names of a reading filled in. Raises KeyError for a placeholder that it does not name."""

@@ -13,8 +13,8 @@ from typing import Any
 from biorobust.errors import BiorobustError
 from biorobust.files import read_yaml
 from biorobust.reporting.claim import (
+    CONTRASTS,
     IMAGES,
-    PAIRED,
     QUANTITIES,
     RULES,
     SOURCES,
@@ -27,7 +27,10 @@ from biorobust.reporting.claim import (
 from biorobust.reporting.requirements import AT_LEAST, REPORTED
 from biorobust.reporting.series import EACH, Items, written_out
 from biorobust.reporting.study import STUDIES
+from biorobust.statistics import rules
+from biorobust.statistics.thresholds import THRESHOLDS
 
+EVERY = "every part"
 CLAIMS_FILE = Path("reports/claims.yaml")
 
 
@@ -83,7 +86,8 @@ def _claim(
 ) -> Claim:
     where = str(raw.get("id", f"claim {position + 1}")) if isinstance(raw, Mapping) else f"claim {position + 1}"
     needed = {"id": str, "study": str, "source": list, "where": str, "statement": str, "requires": dict, "parts": list}
-    fields = _block(raw, where, needed=needed, optional={"note": str, "readings": list, "min_seeds": int})
+    fields = _block(raw, where, needed=needed, optional={"note": str, "readings": list, "holds": str})
+    _known(fields.get("holds", EVERY), (EVERY,), f"{where}.holds")
     _known(fields["study"], STUDIES, f"{where}.study")
     for source in fields["source"]:
         _known(source, SOURCES, f"{where}.source")
@@ -96,7 +100,7 @@ def _claim(
         for name in _block(entry, at).get(EACH, ()):
             _known(name, series, f"{at}.{EACH}")
         for part in written_out(entry, series):
-            checks += _checks(part, at, requires, fields.get("min_seeds", 1), recipes, published)
+            checks += _checks(part, at, requires, recipes, published)
     if not any(check.counts for check in checks):
         raise ClaimsError(f"{where}.parts: need at least one part that counts")
     return Claim(
@@ -107,6 +111,7 @@ def _claim(
         statement=" ".join(fields["statement"].split()),
         note=" ".join(fields.get("note", "").split()),
         readings=tuple(readings[name] for name in fields.get("readings", ())),
+        every="holds" in fields,
         checks=tuple(checks),
     )
 
@@ -115,7 +120,6 @@ def _checks(
     raw: object,
     where: str,
     requires: Mapping[str, Mapping[str, Any]],
-    min_seeds: int,
     recipes: Mapping[str, Mapping[str, Any]],
     published: Mapping[str, Published],
 ) -> list[Check]:
@@ -132,6 +136,8 @@ def _checks(
             "reported_against": str,
             "at_least": number,
             "at_most": number,
+            "smallest": number,
+            "errors": bool,
             "requires": dict,
             "counts": bool,
             "any_of": str,
@@ -161,7 +167,8 @@ def _checks(
                 reported_n=n,
                 at_least=fields.get("at_least"),
                 at_most=fields.get("at_most"),
-                min_seeds=min_seeds,
+                smallest=fields.get("smallest"),
+                errors=fields.get("errors", False) or _printed_high(rule, reported, reported_against),
                 requires=tuple((requires | own_requires).items()),  # type: ignore[operator]
                 counts=fields.get("counts", True),
                 any_of=fields.get("any_of"),
@@ -171,30 +178,41 @@ def _checks(
     return checks
 
 
+def _printed_high(rule: str, *printed: float | None) -> bool:
+    """Whether a report prints both accuracies so high that their errors are to be compared."""
+    return rule == "no difference" and rules.high_accuracies(*printed)
+
+
 def _fitting(rule: str, quantity: Quantity, against: Quantity | None, fields: Mapping[str, Any], where: str) -> None:
     """Raise unless a part has exactly the keys its rule can use."""
-    attacked = any(q is not None and q.attack and q.kind == "accuracy" for q in (quantity, against))
+    both = [q for q in (quantity, against) if q is not None]
+    accuracies = all(q.kind == "accuracy" for q in both)
+    attacked = any(q.attack and q.kind == "accuracy" for q in both)
+    pair = ("reported", "reported_against")
+    ends = {"at_least", "at_most"} & set(fields)
     problems = {
         "a number needs a reported value": rule == "number" and "reported" not in fields,
-        "a share needs a published curve, which says of how many images it is": rule == "share"
-        and not isinstance(fields.get("reported"), str),
-        "a number has nothing to stand against": rule in ("number", "share") and against is not None,
-        f"{rule} needs the accuracy of two runs under the same attack": rule in PAIRED
-        and (against is None or {quantity.kind, against.kind} != {"accuracy"} or quantity.attack != against.attack),
-        f"{rule} needs the same images for both": rule in PAIRED
+        "a number has nothing to stand against": rule == "number" and against is not None,
+        "an order of other values than accuracies needs `smallest`, the smallest difference that counts": rule
+        == "order"
+        and not accuracies
+        and "smallest" not in fields,
+        "`smallest` is for an order of other values than accuracies": "smallest" in fields
+        and (rule != "order" or accuracies),
+        "an order of accuracies needs `against`": rule == "order" and accuracies and against is None,
+        f"{rule} needs two quantities of one kind": rule in CONTRASTS
         and against is not None
-        and quantity.images != against.images,
-        f"{rule} needs both published curves or none": rule in PAIRED
-        and (
-            ("reported" in fields) != ("reported_against" in fields) or not isinstance(fields.get("reported", ""), str)
-        ),
-        "reported_against is for order and no difference": rule not in PAIRED and "reported_against" in fields,
-        "a figure needs at_least, at_most or both": rule == "figure" and not {"at_least", "at_most"} & set(fields),
-        "at_least and at_most are for figures": rule != "figure" and bool({"at_least", "at_most"} & set(fields)),
-        "the distance of a curve stands alone": against is not None
-        and "curve_distance" in (quantity.kind, against.kind),
+        and quantity.kind != against.kind,
+        "no difference needs the accuracy of two runs": rule == "no difference" and (against is None or not accuracies),
+        "`errors` is for no difference": "errors" in fields and rule != "no difference",
+        f"{rule} needs both published curves or none": rule in CONTRASTS
+        and ((pair[0] in fields) != (pair[1] in fields) or not isinstance(fields.get(pair[0], ""), str)),
+        "reported_against is for order and no difference": rule not in CONTRASTS and pair[1] in fields,
+        "a threshold needs at_least, at_most or both": rule == "threshold" and not ends,
+        "at_least and at_most are for thresholds": rule != "threshold" and bool(ends),
+        "the distance of a curve stands alone": against is not None and any(q.kind == "curve_distance" for q in both),
         "accuracy under attack needs `at`, a list of epsilons": attacked and not fields.get("at"),
-        "`at` is for accuracy under attack": not attacked and "at" in fields,
+        "`at` is for quantities of an attack": not any(q.attack for q in both) and "at" in fields,
     }
     for problem, found in problems.items():
         if found:
@@ -258,12 +276,26 @@ def _requires(
 
 
 def _recipe(raw: object, where: str) -> Mapping[str, Any]:
-    """Settings by name: plain values, or {at_least: x} and what the report had, {reported: x}."""
+    """Settings by name: plain values, or {at_least: x} and what the report had, {reported: x}.
+
+    `at_least` may be the name of a smallest number of images.
+    """
     settings = _block(raw, where)
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            _block(value, f"{where}.{key}", needed={}, optional={AT_LEAST: (int, float), REPORTED: (int, float, str)})
+            kinds = {AT_LEAST: (int, float, str), REPORTED: (int, float, str)}
+            limits = _block(value, f"{where}.{key}", needed={}, optional=kinds)
+            if isinstance(limits.get(AT_LEAST), str):
+                settings[key] = limits | {AT_LEAST: _images(limits[AT_LEAST], f"{where}.{key}")}
     return settings
+
+
+def _images(name: str, where: str) -> int:
+    """A smallest number of images, which stands with the other thresholds under its name."""
+    try:
+        return THRESHOLDS.images(name)
+    except BiorobustError as error:
+        raise ClaimsError(f"{where}: {error}") from None
 
 
 def _series(raw: object, where: str) -> Items:

@@ -1,67 +1,73 @@
 """From claims and metrics to verdicts: one `Judged` per claim and reading, one `Part` per row of its table.
 
 Nothing is typed in: measured values come from a metrics folder, reported values and rules from claims.yaml, and the
-verdict from `biorobust.reporting.rules`.
+verdict from `biorobust.statistics.rules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from biorobust.analysis.paired import holm
-from biorobust.reporting import rules
-from biorobust.reporting.claim import PAIRED, Check, Claim, Reading
+from biorobust.reporting.claim import CONTRASTS, Check, Claim, Reading
 from biorobust.reporting.claim_file import load
-from biorobust.reporting.measure import Measured, NotMeasured, measure
+from biorobust.reporting.measure import Measured, NotMeasured, Scatter, measure
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.requirements import limits, obstacle
-from biorobust.reporting.rules import Decision
+from biorobust.reporting.requirements import Levels, limits, obstacle, printed_accuracies
+from biorobust.statistics import rules
+from biorobust.statistics.accuracy import Interval
+from biorobust.statistics.paired import holm
+from biorobust.statistics.rules import Decision
 
-__all__ = ["Claim", "Judged", "Part", "Reading", "judge", "load", "verdict_counts"]
+__all__ = ["Claim", "Judged", "Part", "Reading", "judge", "load"]
 
 
 @dataclass(frozen=True)
 class Part:
     """One row: a quantity, what the report says, what was measured, and the verdict. All numbers are proportions.
 
-    `low`, `high`: 95 % interval of `measured` (number, figure) or of `difference` (order, no difference), over what
-    `interval` says: "seeds", "images", "images and seeds", or "" where there is none. `difference` is measured minus
-    reported for a number, and first minus second network for order and no difference. A part that was not run at the
-    size the claim needs still carries what was measured. `counts`: whether it takes part in the claim's verdict.
+    `low`, `high`: 95 % interval of `measured` (number, threshold) or of `difference`, over what `interval` says.
+    `ratio`: of the errors with its interval, where "no difference" asks for it. `difference` is measured minus reported
+    for a number, and first minus second for the others. `p`: of an order, Holm-corrected; the interval decides.
+    `provisional`: decided by one training. A part that was not run at the size the claim needs still carries what was
+    measured. `counts`: whether it takes part in the claim's verdict.
     """
 
     label: str
     rule: str
     reported: float | None
     reported_against: float | None
-    measured: float | None
-    against: float | None
-    low: float | None
-    high: float | None
-    interval: str
-    half_width: float | None
-    n_images: int | None
-    n_seeds: int | None
-    difference: float | None
     verdict: str
     reason: str
     own_numbers: str | None
-    path: str
     counts: bool
     eps: float | None
+    measured: float | None = None
+    against: float | None = None
+    low: float | None = None
+    high: float | None = None
+    ratio: tuple[float, float, float] | None = None
+    interval: str = ""
+    n_images: int | None = None
+    n_seeds: int | None = None
+    difference: float | None = None
+    p: float | None = None
+    provisional: bool = False
+    path: str = ""
 
     @property
     def words(self) -> str:
         """The verdict as printed; why nothing was tested stands behind it."""
-        return _words(self.verdict, self.reason)
+        return _words(self.verdict, self.reason, provisional=self.provisional)
 
 
 @dataclass(frozen=True)
 class Judged:
     """A claim under one reading, with its verdict. `counted`: the first reading; later ones are only shown beside it.
 
-    `note` names what limits the verdict, such as data that is not in its official encoding; "" if nothing does.
+    `provisional`: a part that decides it rests on one training. `note` names what limits the verdict, such as data that
+    are not in their official encoding; "" if nothing does.
     """
 
     claim: Claim
@@ -73,9 +79,28 @@ class Judged:
     parts: tuple[Part, ...]
 
     @property
+    def provisional(self) -> bool:
+        decides = [part for part in self.parts if part.counts and part.verdict in rules.DECIDED]
+        return self.verdict in rules.DECIDED and any(part.provisional for part in decides)
+
+    @property
+    def open_parts(self) -> tuple[int, int]:
+        """How many of the parts that count are undecided, and how many count."""
+        counted = [part for part in self.parts if part.counts]
+        return sum(part.verdict not in rules.DECIDED for part in counted), len(counted)
+
+    @property
     def words(self) -> str:
-        """The verdict as printed; why nothing was tested stands behind it."""
-        return _words(self.verdict, self.reason)
+        """The verdict as printed, with what a reader must know: most parts open, one training, why it was not run."""
+        n_open, n = self.open_parts
+        said = _words(self.verdict, self.reason, provisional=self.provisional)
+        return f"{said} ({n_open} of {n} parts open)" if self.verdict in rules.DECIDED and 2 * n_open > n else said
+
+
+def _words(verdict: str, reason: str, *, provisional: bool) -> str:
+    if verdict in (rules.NOT_TESTABLE, rules.NOT_RUN):
+        return f"{verdict} ({reason})"
+    return f"{verdict}, provisional: one training" if provisional and verdict in rules.DECIDED else verdict
 
 
 @dataclass(frozen=True)
@@ -86,31 +111,28 @@ class _Draft:
     measured: Measured | None
     obstacle: Decision | None
 
-    @property
-    def tested(self) -> bool:
-        """Whether it is one of the order tests among which Holm corrects."""
-        return self.check.rule == "order" and self.obstacle is None
-
 
 def judge(claims: Sequence[Claim], metrics: Metrics) -> list[Judged]:
     """Every claim under every reading, in the order of the file.
 
-    Holm's correction is over all order tests of a study that could be made, those of later readings included.
+    Holm's correction is over all distinct order tests of a study that could be made, those of later readings included.
     """
+    scatters = {study: Scatter.of(study, claims, metrics) for study in dict.fromkeys(claim.study for claim in claims)}
+    printed = printed_accuracies(claims)
     drafts = [
-        (claim, reading, [_draft(check, metrics, study=claim.study) for check in claim.under(reading)])
+        (claim, reading, [_draft(check, metrics, scatter=scatters[claim.study], printed=printed) for check in checks])
         for claim in claims
         for reading in claim.readings or (None,)
+        if (checks := claim.under(reading))
     ]
-    adjusted: dict[int, float] = {}
-    for study in dict.fromkeys(claim.study for claim in claims):
-        tested = [draft for claim, _, rows in drafts if claim.study == study for draft in rows if draft.tested]
-        p_values = [draft.measured.p for draft in tested if draft.measured and draft.measured.p is not None]
-        adjusted |= {id(draft): p for draft, p in zip(tested, holm(p_values), strict=True)}
+    corrected = {
+        study: _corrected([draft for claim, _, rows in drafts if claim.study == study for draft in rows])
+        for study in scatters
+    }
     judged = []
     for claim, reading, rows in drafts:
-        parts = tuple(_part(draft, p=adjusted.get(id(draft))) for draft in rows)
-        verdict = rules.aggregate(_counted(parts, [draft.check.any_of for draft in rows]))
+        parts = tuple(_part(draft, p=corrected[claim.study].get(_test(draft.check))) for draft in rows)
+        verdict = rules.aggregate(_counted(parts, [draft.check.any_of for draft in rows]), every=claim.every)
         judged.append(
             Judged(
                 claim=claim,
@@ -125,6 +147,23 @@ def judge(claims: Sequence[Claim], metrics: Metrics) -> list[Judged]:
     return judged
 
 
+_Test = tuple[object, object, float | None]
+
+
+def _test(check: Check) -> _Test:
+    """What makes two order tests the same one."""
+    return check.quantity, check.against, check.eps
+
+
+def _corrected(drafts: Sequence[_Draft]) -> dict[_Test, float]:
+    found: dict[_Test, float] = {}
+    for draft in drafts:
+        measured = draft.measured
+        if draft.check.rule == "order" and draft.obstacle is None and measured and measured.p is not None:
+            found.setdefault(_test(draft.check), measured.p)
+    return dict(zip(found, holm(list(found.values())), strict=True))
+
+
 def _counted(parts: Sequence[Part], any_of: Sequence[str | None]) -> list[Decision]:
     """What a claim's verdict is made from: every part that counts, those with the same `any_of` together as one."""
     single: list[Decision] = []
@@ -135,51 +174,49 @@ def _counted(parts: Sequence[Part], any_of: Sequence[str | None]) -> list[Decisi
     return single + [rules.any_of(group) for group in groups.values()]
 
 
-def verdict_counts(judged: Iterable[Judged]) -> dict[str, int]:
-    """How many counted claims have each verdict, in the order of `rules.VERDICTS`, zeros included: for the banner."""
-    return rules.tally(entry.verdict for entry in judged if entry.counted)
-
-
-def _draft(check: Check, metrics: Metrics, *, study: str) -> _Draft:
-    stopped = obstacle(check, metrics)
+def _draft(check: Check, metrics: Metrics, *, scatter: Scatter, printed: Levels) -> _Draft:
+    stopped = obstacle(check, metrics, printed=printed)
     try:
         # Measured even if it may not be judged: a small run is shown, marked as such.
-        return _Draft(check, measure(check, metrics, study=study), stopped)
+        return _Draft(check, measure(check, metrics, scatter=scatter), stopped)
     except NotMeasured as error:
         if check.missing:
             return _Draft(check, None, Decision(rules.NOT_RUN, check.missing))
         return _Draft(check, None, stopped or Decision(rules.NOT_RUN, str(error)))
 
 
-def _decide(check: Check, measured: Measured, *, p: float | None) -> Decision:
-    if measured.n_seeds < check.min_seeds:
-        return Decision(rules.INCONCLUSIVE, rules.too_few_seeds(measured.n_seeds, check.min_seeds))
+def _decide(check: Check, measured: Measured) -> Decision:
+    if check.rule == "threshold":
+        value = measured.value if measured.difference is None else measured.difference
+        ends = {"low": measured.low, "high": measured.high}
+        return rules.threshold(value, **ends, at_least=check.at_least, at_most=check.at_most)
+    if check.rule == "no difference" and check.errors:
+        return rules.same_errors(Interval(*measured.ratio[1:]) if measured.ratio else None)
+    found = _interval(measured)
     if check.rule == "number":
         assert check.reported is not None
-        return rules.number(
-            measured.value, reported=check.reported, half_width=measured.half_width, n_seeds=measured.n_seeds
-        )
-    if check.rule == "share":
-        assert check.reported is not None
-        assert check.reported_n is not None
-        if measured.low is None or measured.high is None:
-            return Decision(rules.INCONCLUSIVE, "there is no interval")
-        return rules.share(
-            measured.value, low=measured.low, high=measured.high, reported=check.reported, n=check.reported_n
-        )
-    if check.rule == "figure":
-        value = measured.value if measured.difference is None else measured.difference
-        return rules.figure(value, low=measured.low, high=measured.high, at_least=check.at_least, at_most=check.at_most)
-    assert measured.low is not None
-    assert measured.high is not None
+        return rules.number(found, reported=check.reported, n=check.reported_n)
     if check.rule == "order":
-        assert p is not None
-        return rules.order(measured.low, measured.high, p=p)
-    return rules.no_difference(measured.low, measured.high)
+        if check.smallest is not None:
+            return rules.order(found, smallest=check.smallest, unit="")
+        known = check.reported is not None and check.reported_against is not None
+        gap = check.reported - check.reported_against if known else None  # type: ignore[operator]
+        return rules.order(found, smallest=rules.smallest_effect(gap))
+    return rules.no_difference(found)
+
+
+def _interval(measured: Measured) -> Interval:
+    """Open at an end that is not known; a single logged value without an interval is taken as it is."""
+    if measured.low is None and measured.high is None:
+        value = measured.value if measured.difference is None else measured.difference
+        return Interval(value, value)
+    return Interval(
+        -math.inf if measured.low is None else measured.low, math.inf if measured.high is None else measured.high
+    )
 
 
 def _own_numbers(check: Check) -> str | None:
-    if check.rule not in PAIRED or check.reported is None or check.reported_against is None or not check.reported_n:
+    if check.rule not in CONTRASTS or check.reported is None or check.reported_against is None or not check.reported_n:
         return None
     own = rules.own_order if check.rule == "order" else rules.own_no_difference
     return own(check.reported, check.reported_against, n=check.reported_n)
@@ -187,50 +224,36 @@ def _own_numbers(check: Check) -> str | None:
 
 def _part(draft: _Draft, *, p: float | None) -> Part:
     check, measured = draft.check, draft.measured
+    decision = draft.obstacle
+    if decision is None:
+        assert measured is not None
+        decision = _decide(check, measured)
     part = Part(
         label=check.label,
         rule=check.rule,
         reported=check.reported,
         reported_against=check.reported_against,
-        measured=None,
-        against=None,
-        low=None,
-        high=None,
-        interval="",
-        half_width=None,
-        n_images=None,
-        n_seeds=None,
-        difference=None,
-        verdict=rules.NOT_RUN,
-        reason="",
+        verdict=decision.verdict,
+        reason=decision.reason,
         own_numbers=_own_numbers(check),
-        path="",
         counts=check.counts,
         eps=check.eps,
     )
-    if measured is not None:
-        difference = measured.difference
-        if check.rule in ("number", "share") and check.reported is not None:
-            difference = measured.value - check.reported
-        part = replace(
-            part,
-            measured=measured.value,
-            against=measured.against,
-            low=measured.low,
-            high=measured.high,
-            interval=measured.interval,
-            half_width=measured.half_width,
-            n_images=measured.n_images,
-            n_seeds=measured.n_seeds,
-            difference=difference,
-            path=measured.path,
-        )
-    decision = draft.obstacle
-    if decision is None:
-        assert measured is not None
-        decision = _decide(check, measured, p=p)
-    return replace(part, verdict=decision.verdict, reason=decision.reason)
-
-
-def _words(verdict: str, reason: str) -> str:
-    return f"{verdict} ({reason})" if verdict in (rules.NOT_TESTABLE, rules.NOT_RUN) else verdict
+    if measured is None:
+        return part
+    off = check.rule == "number" and check.reported is not None
+    return replace(
+        part,
+        measured=measured.value,
+        against=measured.against,
+        low=measured.low,
+        high=measured.high,
+        ratio=measured.ratio,
+        interval=measured.interval,
+        n_images=measured.n_images,
+        n_seeds=measured.n_seeds,
+        difference=measured.value - check.reported if off else measured.difference,  # type: ignore[operator]
+        p=p if draft.obstacle is None and check.rule == "order" else None,
+        provisional=measured.provisional,
+        path=measured.path,
+    )

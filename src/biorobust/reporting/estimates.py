@@ -1,4 +1,7 @@
-"""What a run's metrics say, as estimates with a 95 % interval: figures and tables take their values from here."""
+"""What a run's metrics say, as estimates with a 95 % interval: figures and tables take their values from here.
+
+Shares of images have the intervals that verdicts rest on, over images and, where there are several trainings, seeds.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from biorobust.analysis.intervals import mean_interval, wilson
+from biorobust.reporting.claim import Quantity
+from biorobust.reporting.measure import NotMeasured, accuracy
+from biorobust.statistics import Accuracy, interval, mean_interval
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
@@ -14,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A proportion with a 95 % interval: t over seeds where there are several, else Wilson over the images of one."""
+    """A value with its 95 % interval."""
 
     value: float
     low: float
@@ -38,12 +43,13 @@ class Curve:
 
 
 def combine(counts: Sequence[tuple[int, int]]) -> Estimate:
-    """One estimate from (correct, n) of every seed."""
-    shares = [correct / n for correct, n in counts]
-    if len(counts) == 1:
-        low, high = wilson(*counts[0])
-        return Estimate(value=shares[0], low=low, high=high, n=counts[0][1], n_seeds=1)
-    return within_bounds(spread(shares, n=counts[0][1]))
+    """One estimate from (correct, n) of every seed, all on the same n images."""
+    return _estimate(Accuracy(tuple(correct for correct, _ in counts), counts[0][1]))
+
+
+def _estimate(accuracy: Accuracy) -> Estimate:
+    low, high = interval(accuracy)
+    return Estimate(value=accuracy.value, low=low, high=high, n=accuracy.n, n_seeds=accuracy.n_seeds)
 
 
 def spread(values: Sequence[float], *, n: int) -> Estimate:
@@ -69,15 +75,17 @@ def clean_accuracy(metrics: Metrics, run: str) -> Estimate | None:
 
 
 def test_accuracy(metrics: Metrics, run: str, images: str) -> Estimate | None:
-    """Accuracy on "clean" or "noisy" test images.
+    """Accuracy on "clean", "noisy" or "blurred" test images.
 
     None where it was not run or where a seed is broken, which is not averaged away.
     """
     found = ran(metrics.train(run))
     if not found or any(seed["collapsed"] or seed["diverged"] for seed in found["per_seed"]):
         return None
-    key = "correct" if images == "clean" else f"{images}_correct"
-    return combine([(seed[key], seed["n"]) for seed in found["per_seed"]])
+    try:
+        return _estimate(accuracy(Quantity("accuracy", of=run, images=images), None, metrics, study=found["study"]))
+    except NotMeasured:
+        return None
 
 
 def attack_curve(metrics: Metrics, run: str, attack: str) -> Curve | None:
@@ -90,7 +98,7 @@ def attack_curve(metrics: Metrics, run: str, attack: str) -> Curve | None:
         return None
     per_seed = found["attacks"][attack]["per_seed"]
     points = {
-        eps: combine([(seed["correct"][i], seed["n"]) for seed in per_seed])
+        eps: _estimate(accuracy(Quantity("accuracy", of=run, attack=attack), eps, metrics, study=found["study"]))
         for i, eps in enumerate(found["eps"])
         if all(seed["correct"][i] is not None for seed in per_seed)
     }

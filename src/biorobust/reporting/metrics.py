@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from biorobust.analysis.paired import Counts
+from biorobust import outcomes
 from biorobust.errors import BiorobustError
 from biorobust.files import read_json
+from biorobust.outcomes import Cell, Outcome
+from biorobust.statistics.paired import Counts
 
 Curve = Mapping[int, Sequence[Mapping[str, float]]]  # seed -> rows
 Pairs = Mapping[tuple[str, str, str, float], Mapping[int, Counts]]
@@ -31,6 +33,7 @@ class Metrics:
         self.root = Path(root)
         self._read: dict[str, Any] = {}
         self._pairs: dict[str, Pairs | None] = {}
+        self._outcomes: dict[str, Mapping[Cell, Outcome] | None] = {}
         self._curves: dict[str, Curve | None] = {}
 
     def path(self, name: str) -> Path:
@@ -69,8 +72,18 @@ class Metrics:
             self._curves[name] = _read_curve(path) if path.exists() else None
         return self._curves[name]
 
+    def outcomes(self, study: str) -> Mapping[Cell, Outcome] | None:
+        """Which images every training of the study's runs gets right, or None where they were not kept."""
+        if study not in self._outcomes:
+            path = self.root / "outcomes" / f"{study}.npz"
+            self._outcomes[study] = outcomes.read(path) if path.exists() else None
+        return self._outcomes[study]
+
     def pairs(self, study: str) -> Pairs | None:
-        """Paired counts of a study: (run a, run b, attack, eps) -> seed -> counts, or None without the file."""
+        """Paired counts of a study: (run a, run b, attack, eps) -> seed -> counts, or None without the file.
+
+        Runs recorded before outcomes were kept hold these instead.
+        """
         if study not in self._pairs:
             path = self.root / "compare" / f"{study}.csv"
             self._pairs[study] = _read_pairs(path) if path.exists() else None

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.reporting import rules
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.provenance import Provenance
-from biorobust.reporting.view import View, decided
+from biorobust.reporting.view import View
+from biorobust.statistics import rules
+from biorobust.statistics.rules import Tally
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,19 @@ class Overview:
         )
 
     @property
-    def counts(self) -> Mapping[str, int]:
-        """How many claims of all studies have each verdict, in the order of `rules.VERDICTS`."""
-        return {verdict: sum(view.counts[verdict] for view in self.views) for verdict in rules.VERDICTS}
+    def reports(self) -> Tally:
+        """Verdicts of what reports and papers claim, all studies together."""
+        return sum((view.reports for view in self.views), rules.tally([]))
+
+    @property
+    def ours(self) -> Tally:
+        """Verdicts of claims of our own."""
+        return sum((view.ours for view in self.views), rules.tally([]))
 
     @property
     def decided(self) -> int:
-        """How many claims could be judged at all."""
-        return decided(self.counts)
-
-    @property
-    def n_claims(self) -> int:
-        return sum(self.counts.values())
+        """How many claims were judged and not left open."""
+        return (self.reports + self.ours).decided
 
     @property
     def datasets(self) -> tuple[Mapping[str, Any], ...]:

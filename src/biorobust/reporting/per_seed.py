@@ -67,13 +67,16 @@ def _attacked(
         if any(quantity.kind not in entry for entry in entries):
             raise NotMeasured(f"{name}.json has no {quantity.kind} for {quantity.attack}")
         return {entry["seed"]: (entry[quantity.kind], entry["n"]) for entry in entries}
+    counted = "reached" if quantity.kind == "reached" else "correct"
+    if any(counted not in entry for entry in entries):
+        raise NotMeasured(f"{name}.json does not say what {quantity.attack} reached")
     grid = [eps_key(value) for value in content["eps"]]
     if eps_key(eps or 0.0) not in grid:
         raise NotMeasured(f"{name}.json has no eps {eps:g}")
     at = grid.index(eps_key(eps or 0.0))
-    if any(entry["correct"][at] is None for entry in entries):
+    if any(entry[counted][at] is None for entry in entries):
         raise NotMeasured(f"{name}.json: {quantity.attack} was not run at eps {eps:g}")
-    return {entry["seed"]: (entry["correct"][at], entry["n"]) for entry in entries}
+    return {entry["seed"]: (entry[counted][at], entry["n"]) for entry in entries}
 
 
 def _value(quantity: Quantity, metrics: Metrics) -> PerSeed:

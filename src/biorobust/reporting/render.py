@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from biorobust.errors import BiorobustError
 from biorobust.files import sha256
-from biorobust.reporting import claim_file, numbers, rules, style
+from biorobust.reporting import claim_file, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.overview import Overview
@@ -27,6 +27,7 @@ from biorobust.reporting.studies.base import Study
 from biorobust.reporting.study import STUDIES
 from biorobust.reporting.tables.table import cell
 from biorobust.reporting.view import SHOWN, SYMBOLS, View, view
+from biorobust.statistics import rules
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,21 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from biorobust.reporting.claim import Check, Quantity
+from biorobust.reporting.claim import Check, Claim, Quantity
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import listed
-from biorobust.reporting.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
+from biorobust.statistics.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
+from biorobust.statistics.thresholds import THRESHOLDS
 
 STAND_IN = "stand-in"
 AT_LEAST = "at_least"  # a recipe may ask for a size or more
 REPORTED = "reported"  # and say what the report had, where another value is named with the verdict and stops nothing
-# What a training says of a seed that decides nothing, in words.
-FLAGS = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "is under-trained"}
+# What a training says of a seed that decides nothing, in words; the last is found by its accuracy.
+UNDER_TRAINED = "under_trained"
+FLAGS = {"collapsed": "collapsed", "diverged": "diverged", UNDER_TRAINED: "is under-trained"}
+Levels = Mapping[str, float]  # run -> accuracy that the report prints for it
 # Quantities that speak of the training itself: what would keep others from being judged is their answer.
-ANSWERED = {"collapses": tuple(FLAGS), "fall": tuple(FLAGS), "epochs_to": ("under_trained",)}
+ANSWERED = {"collapses": tuple(FLAGS), "fall": tuple(FLAGS), "epochs_to": (UNDER_TRAINED,)}
 
 
 def files(check: Check) -> list[str]:
@@ -28,8 +31,11 @@ def files(check: Check) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def obstacle(check: Check, metrics: Metrics) -> Decision | None:
-    """Why the check cannot be judged, or None: a missing file, stand-in data, other settings, a broken training."""
+def obstacle(check: Check, metrics: Metrics, *, printed: Levels) -> Decision | None:
+    """Why the check cannot be judged, or None: a missing file, stand-in data, other settings, a broken training.
+
+    printed: clean accuracies that the report prints, by run: no network is asked for more than a little less than its.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for name in files(check):
         content = metrics.get(name)
@@ -55,10 +61,40 @@ def obstacle(check: Check, metrics: Metrics) -> Decision | None:
     answered = ANSWERED.get(check.quantity.kind, ())
     for name, content in found.items():
         for entry in content.get("per_seed", ()):
-            for flag, words in FLAGS.items():
-                if entry.get(flag) and flag not in answered:
-                    return Decision(INCONCLUSIVE, f"seed {entry['seed']} of {name} {words}")
+            for flag in (*broken(entry), *([UNDER_TRAINED] if under_trained(content, entry, printed) else [])):
+                if flag not in answered:
+                    return Decision(INCONCLUSIVE, f"seed {entry['seed']} of {name} {FLAGS[flag]}")
     return None
+
+
+def broken(entry: Mapping[str, Any]) -> list[str]:
+    """Flags of a training that came to nothing."""
+    return [flag for flag in ("collapsed", "diverged") if entry.get(flag)]
+
+
+def under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed: Levels) -> bool:
+    """Whether one training of a metrics file is less accurate than a network has to be to decide anything.
+
+    A network may lose its clean images by design where it was trained on noisy ones: the better of the two counts.
+    """
+    if "correct" not in entry or "collapsed" not in entry:
+        return False  # no network's accuracy: weights learned without labels, attacks
+    kind = "imagenet" if content["dataset"]["name"].startswith("imagenet") else content["study"]
+    best = max(entry["correct"], entry.get("noisy_correct", 0)) / entry["n"]
+    return bool(best <= THRESHOLDS.trained_above(kind, reported=printed.get(content["run"])))
+
+
+def printed_accuracies(claims: Iterable[Claim]) -> Levels:
+    """The clean accuracies that the claims' sources print, by run."""
+    found: dict[str, float] = {}
+    for claim in claims:
+        for reading in claim.readings or (None,):
+            for check in claim.under(reading):
+                quantity = check.quantity
+                clean = quantity.kind == "accuracy" and quantity.attack is None and quantity.images == "clean"
+                if check.rule == "number" and clean and check.reported is not None:
+                    found.setdefault(quantity.of, check.reported)
+    return found
 
 
 def limits(checks: Iterable[Check], metrics: Metrics) -> str:

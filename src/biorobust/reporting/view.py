@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biorobust.reporting import rules
 from biorobust.reporting.claim import Check
-from biorobust.reporting.claims import Claim, Judged, Part, judge, verdict_counts
+from biorobust.reporting.claims import Claim, Judged, Part, judge
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.provenance import Provenance
@@ -22,6 +21,8 @@ from biorobust.reporting.source import Source
 from biorobust.reporting.studies.base import Study
 from biorobust.reporting.tables.ledger import cells
 from biorobust.reporting.tables.table import Table, read
+from biorobust.statistics import rules
+from biorobust.statistics.rules import Tally
 
 SYMBOLS = dict(zip(rules.VERDICTS, "+~×?○·", strict=True))
 # Which part stands for a claim in the ledger, as the page says it.
@@ -70,20 +71,23 @@ class View:
     provenance: Provenance
     judged: tuple[Judged, ...]
     claims: Mapping[str, ClaimView]
-    counts: Mapping[str, int]
     metrics: Metrics
     figures: tuple[FigureView, ...]
     tables: tuple[Table, ...]
 
     @property
-    def decided(self) -> int:
-        """How many claims could be judged at all."""
-        return decided(self.counts)
+    def reports(self) -> Tally:
+        """Verdicts of what reports and papers claim."""
+        return self._tally(ours=False)
 
+    @property
+    def ours(self) -> Tally:
+        """Verdicts of claims of our own."""
+        return self._tally(ours=True)
 
-def decided(counts: Mapping[str, int]) -> int:
-    """How many of the claims that are counted by verdict could be judged at all."""
-    return sum(counts[verdict] for verdict in (*rules.DECIDED, rules.INCONCLUSIVE))
+    def _tally(self, *, ours: bool) -> Tally:
+        counted = (item for item in self.judged if item.counted and item.claim.ours == ours)
+        return rules.tally((item.verdict, item.provisional) for item in counted)
 
 
 def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: Provenance) -> View:
@@ -100,7 +104,6 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: 
         provenance=provenance,
         judged=tuple(judged),
         claims=_claim_views(judged),
-        counts=verdict_counts(judged),
         metrics=metrics,
         figures=tuple(_figures(outputs / "figures" / study.name / key, prefix=f"{study.name}-{key}")),
         tables=tuple(table for table in tables if table.id.startswith(f"{study.name}-")),
@@ -115,7 +118,7 @@ def _rows(item: Judged) -> tuple[PartRow, ...]:
 def shown(rows: Sequence[PartRow]) -> PartRow:
     """The row that stands for its claim, as SHOWN says: one that fails or is open decides more than one that holds."""
     counted = [row for row in rows if row.part.counts]
-    numbers = [row for row in counted if row.part.rule in ("number", "share") and row.part.difference is not None]
+    numbers = [row for row in counted if row.part.rule == "number" and row.part.difference is not None]
     if numbers:
         return max(numbers, key=lambda row: abs(row.part.difference or 0.0))
     return next(

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biorobust.analysis import capture, dissimilarity, pca
+from biorobust.analysis import capture, pca
+from biorobust.analysis.deviation import dissimilarity
 from biorobust.vonenet import dips
 from biorobust.vonenet.perturb import quantised
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from biorobust.reporting import rules
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.headline import Headline
+from biorobust.statistics import rules
 
 JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 

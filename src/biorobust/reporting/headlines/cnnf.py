@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biorobust.reporting import rules
 from biorobust.reporting.attacks import WORST_CASE
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import attack_curve, test_accuracy
@@ -13,6 +12,7 @@ from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import epsilon, listed, share
 from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK
+from biorobust.statistics import rules
 
 CLAIM = "F16"
 LEADS = {

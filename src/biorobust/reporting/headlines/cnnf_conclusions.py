@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from biorobust.analysis.paired import Difference
-from biorobust.reporting import rules
 from biorobust.reporting.claims import Judged, Part
-from biorobust.reporting.confounds import paired_difference
 from biorobust.reporting.estimates import test_accuracy
 from biorobust.reporting.headlines import JUDGED
+from biorobust.reporting.measure import NotMeasured, compared
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import interval, listed, points, share
 from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK, LONGER, Cnnf
+from biorobust.statistics import THRESHOLDS, Difference, rules
 
 ANOMALY = 0  # the part of F18 that asks whether noisy images are easier than clean ones
 # What a verdict says of a sentence: "... {holds}".
@@ -48,7 +47,7 @@ def _grid(counted: Mapping[str, Judged]) -> str:
     parts = [item.parts[0] for item in cells.values() if item.parts[0].difference is not None]
     if not parts:
         return ""
-    near = sum(abs(part.difference or 0.0) <= rules.TOLERANCE for part in parts)
+    near = sum(abs(part.difference or 0.0) <= THRESHOLDS.tolerance for part in parts)
     gaps = [part.difference or 0.0 for part in parts]
     seeds = sorted({part.n_seeds or 0 for part in parts})
     ours, theirs = [part.measured or 0.0 for part in parts], [part.reported or 0.0 for part in parts]
@@ -57,7 +56,7 @@ def _grid(counted: Mapping[str, Judged]) -> str:
         f"value; ours differ from it by {points(min(gaps), digits=1)} to {points(max(gaps), digits=1)} points, "
         f"{points(fmean(gaps), digits=1)} on average. Our cells span {_span(ours)} points, the printed ones "
         f"{_span(theirs)}, with {listed(map(str, seeds), last='or')} seed{'' if seeds == [1] else 's'} a cell"
-        f"{', which is too few to read a trend from it or from the report' if max(seeds) < rules.MIN_SEEDS else ''}."
+        f"{', which is too few to read a trend from it or from the report' if max(seeds) < 3 else ''}."
     )
 
 
@@ -89,10 +88,12 @@ def _words(part: Part) -> str:
 
 def _confound(metrics: Metrics, study: Cnnf, counted: Mapping[str, Judged]) -> str:
     pairs = ((FEEDBACK, CNN), (CNN_NOISY, CNN), (FEEDBACK, CNN_NOISY))
-    noisy = [paired_difference(metrics, study.name, a, b, images="noisy") for a, b in pairs]
-    if "F12" not in counted or any(found is None for found in noisy):
+    if "F12" not in counted:
         return ""
-    whole, images, feedback = (found for found in noisy if found is not None)
+    try:
+        whole, images, feedback = (compared(metrics, study.name, a, b, images="noisy") for a, b in pairs)
+    except NotMeasured:
+        return ""
     return (
         f"The confound. That CNN-F wins on noisy images and the CNN on clean ones {_verdict(counted['F12'])}. On noisy "
         f"images CNN-F differs from the report's CNN by {_points(whole)}; noisy training images alone, without "
@@ -103,7 +104,7 @@ def _confound(metrics: Metrics, study: Cnnf, counted: Mapping[str, Judged]) -> s
 
 
 def _points(found: Difference) -> str:
-    return f"{points(found.difference, digits=1)} points {interval(found.low, found.high, digits=1)}"
+    return f"{points(found.value, digits=1)} points {interval(found.low, found.high, digits=1)}"
 
 
 def _left(found: Difference) -> str:

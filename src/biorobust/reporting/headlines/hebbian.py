@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biorobust.reporting import reported, rules
+from biorobust.reporting import reported
 from biorobust.reporting.attacks import REPORT_LOSS, WORST_CASE
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import Curve, attack_curve, per_seed, zero_gradient_floor
@@ -13,6 +13,7 @@ from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import epsilon, percent, share
 from biorobust.reporting.reported import Reported
+from biorobust.statistics import rules
 
 CLAIM = "H8"
 PUBLISHED = "report-uniform"  # the run whose reported curve is the Hebbian network's

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from biorobust.reporting import rules
 from biorobust.reporting.attacks import WORST_CASE
 from biorobust.reporting.cells import BEST, DEEPFOOL, PGD, STATED, gamma_of, measured, row_name, scratch
 from biorobust.reporting.claims import Judged
@@ -15,6 +14,7 @@ from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import listed, share
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
+from biorobust.statistics import THRESHOLDS, rules
 
 CLAIM = "K18"
 LEADS = {
@@ -98,7 +98,8 @@ def _misses(metrics: Metrics, study: Kwta) -> str:
             continue
         n += 1
         for attack, value in found.items():
-            failed[attack] += bool(value and value.value > 2 * worst.value and value.value - worst.value > rules.SAME)
+            gap = value.value - worst.value if value else 0.0
+            failed[attack] += gap > max(worst.value, THRESHOLDS.same)
     if not n:
         return ""
     alone = ": neither attack of the report measures robustness alone" if failed[PGD] and failed[DEEPFOOL] else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biorobust.reporting import rules
 from biorobust.reporting.attacks import WORST_CASE
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import attack_curve, ran
@@ -14,6 +13,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import epsilon, listed, share
 from biorobust.reporting.studies.vonenet import Vonenet
 from biorobust.reporting.style import look
+from biorobust.statistics import rules
 
 CLAIM = "V3a"
 PLAIN, VONE, NOISELESS = "resnet50", "voneresnet50", "voneresnet50-noiseless"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from biorobust.analysis.intervals import mean_interval
 from biorobust.reporting import reported
 from biorobust.reporting.attacks import FEEDBACK_ATTACKS
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.confounds import paired_difference
 from biorobust.reporting.estimates import noise_levels, per_cycle, per_seed, ran, test_accuracy
+from biorobust.reporting.measure import NotMeasured, compared
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK, IMAGES, NOISY_ONLY, NOT_CYCLED
 from biorobust.reporting.style import look
 from biorobust.reporting.tables.rows import estimate, gradients, state, under_attack
 from biorobust.reporting.tables.table import Column, Table, Value
+from biorobust.statistics.intervals import mean_interval
 
 if TYPE_CHECKING:
     from biorobust.reporting.studies.cnnf import Cnnf
@@ -95,24 +96,21 @@ def _confounds(metrics: Metrics, study: Cnnf) -> Table:
             continue
         row: dict[str, Value] = {"first": look(a).label, "second": look(b).label, "differs": differs}
         for images in ("noisy", "clean"):
-            found = paired_difference(metrics, study.name, a, b, images=images)
-            if found:
-                row |= {images: found.difference, f"{images}_low": found.low, f"{images}_high": found.high}
-                row |= {"seeds": found.n_seeds, "images": found.n_images}
+            with contextlib.suppress(NotMeasured):
+                found = compared(metrics, study.name, a, b, images=images)
+                row |= {images: found.value, f"{images}_low": found.low, f"{images}_high": found.high}
         rows.append(row)
     return Table(
         id="cnnf-confounds",
         title="What the noisy training images bring, and what feedback adds",
         caption="Accuracy of the first network minus that of the second on the same test images, in points. Brackets: "
-        "95 % interval over images, and over seeds from three on.",
+        "95 % interval over images, and over seeds where there are several.",
         columns=(
             Column("first", "first"),
             Column("second", "second"),
             Column("differs", "what differs"),
             Column("noisy", "noisy images [95 %]", "difference"),
             Column("clean", "clean images [95 %]", "difference"),
-            Column("seeds", "seeds", "count"),
-            Column("images", "images", "count"),
         ),
         rows=tuple(rows),
     )

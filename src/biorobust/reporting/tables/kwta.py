@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from biorobust.analysis.paired import Counts, combine
-from biorobust.reporting import cells, rules
+from biorobust.reporting import cells
 from biorobust.reporting.attacks import full_name
 from biorobust.reporting.cells import CLEAN, MEASURES, Key, Verdict, gamma_of, measured, printed, row_name
 from biorobust.reporting.claim import Claim
@@ -19,6 +18,7 @@ from biorobust.reporting.tables.kwta_ablations import ablations
 from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
 from biorobust.reporting.tables.rows import estimate, state
 from biorobust.reporting.tables.table import Column, Table, Value
+from biorobust.statistics import Accuracy, Counts, difference, rules
 
 LEVELS = ("0.5", "0.7", "0.8")
 CAPTION = (
@@ -180,11 +180,12 @@ def _before_and_after(seeds: Sequence[Mapping[str, int]], kind: str) -> dict[str
         )
         for s in seeds
     ]
-    change, n = combine(tables), sum(s["n"] for s in seeds)
+    after, before = (Accuracy(tuple(s[key] for s in seeds), seeds[0]["n"]) for key in ("after", "before"))
+    change = difference(after, before, tables=tables, same_networks=True)
     return {
-        f"{kind}_before": sum(s["before"] for s in seeds) / n,
-        f"{kind}_after": sum(s["after"] for s in seeds) / n,
-        f"{kind}_change": change.difference,
+        f"{kind}_before": before.value,
+        f"{kind}_after": after.value,
+        f"{kind}_change": change.value,
         f"{kind}_change_low": change.low,
         f"{kind}_change_high": change.high,
     }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from biorobust.reporting import rules
 from biorobust.reporting.cells import (
     BEST,
     CLEAN,
@@ -29,6 +28,7 @@ from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
 from biorobust.reporting.tables.kwta_ablations import clean_accuracy as ablated_clean
 from biorobust.reporting.tables.kwta_ablations import robust_accuracy, setting, unchanged
 from biorobust.reporting.tables.table import Column, Table, Value
+from biorobust.statistics import rules
 
 NOT_RUN = "not run"
 

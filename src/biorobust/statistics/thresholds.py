@@ -1,0 +1,69 @@
+"""Every threshold of the repository: the rules read them here, the report prints them, recorded runs hold their hash.
+
+A change of a threshold is a change of the protocol: `fingerprint` stands in the manifest of every recorded run, and
+docs/protocol.md lists each amendment with its date and the verdicts it changed. Ranges that belong to one claim (the
+rule "threshold") stand with the claim in reports/claims.yaml and are hashed there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from biorobust.errors import BiorobustError
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Proportions: a point is 0.01.
+
+    level: of every interval. tolerance, reported_widths: a printed number is met within the larger of `tolerance` and
+    `reported_widths` Wilson half-widths of the printed value. partly: and partly within so many times that.
+    smallest_effect, gap_share: a difference of accuracies smaller than the smaller of `smallest_effect` and `gap_share`
+    of the printed difference is negligible. same: accuracies are alike within this. high_accuracy, error_ratio: where a
+    report prints accuracies above `high_accuracy`, networks are alike if neither makes more than `error_ratio` times
+    the errors of the other. trained: accuracy from which a network counts as trained, by study; below_reported: but
+    never asked for more than the printed accuracy less this. min_images: fewest attacked images for a verdict.
+    """
+
+    level: float = 0.95
+    tolerance: float = 0.01
+    reported_widths: float = 2.0
+    partly: float = 3.0
+    smallest_effect: float = 0.01
+    gap_share: float = 0.5
+    same: float = 0.03
+    high_accuracy: float = 0.95
+    error_ratio: float = 1.5
+    below_reported: float = 0.10
+    trained: Mapping[str, float] = field(
+        default_factory=lambda: {"hebbian": 0.90, "cnnf": 0.60, "kwta": 0.80, "vonenet": 0.70, "imagenet": 0.50}
+    )
+    min_images: Mapping[str, int] = field(
+        default_factory=lambda: {"cnnf": 1000, "kwta-cifar10": 1280, "kwta-svhn": 640, "vonenet": 100}
+    )
+
+    def trained_above(self, kind: str, *, reported: float | None = None) -> float:
+        """Accuracy that a network of this study has to exceed before it may decide anything.
+
+        reported: what the report prints for this network, if it does. Raises BiorobustError for an unknown study.
+        """
+        if kind not in self.trained:
+            raise BiorobustError(f"no level of training for {kind!r}: known are {', '.join(self.trained)}")
+        level = self.trained[kind]
+        return level if reported is None else min(level, reported - self.below_reported)
+
+    def images(self, name: str) -> int:
+        """Fewest attacked images. Raises BiorobustError for an unknown name."""
+        if name not in self.min_images:
+            raise BiorobustError(f"no smallest number of images for {name!r}: known are {', '.join(self.min_images)}")
+        return self.min_images[name]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all values: two runs with equal ones were judged by equal thresholds."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+THRESHOLDS = Thresholds()
