@@ -107,7 +107,7 @@ def left_out(place: tuple[str, str], *, init: str, settings: params.Params) -> s
     """Why a cell is not to be trained, "" where it is."""
     if "-".join(place) not in settings.size("kwta_cells", Cells).trained:
         return results.not_at_this_scale(settings.scale, "kwta_cells")
-    return "the small fast network starts from random weights alone" if (FAST, "pretrained") == (place[0], init) else ""
+    return "the small fast network starts from random weights alone" if (place[0], init) == (FAST, "pretrained") else ""
 
 
 def write_unavailable(name: str, recipe: Recipe, *, reason: str, scale: str) -> None:

@@ -16,10 +16,10 @@ import pandas as pd
 import yaml
 
 from biorobust import params
-from biorobust.files import write_csv, write_json
+from biorobust.files import read_json, write_csv, write_json
 from biorobust.kwta import recipe as recipes
-from biorobust.kwta.params import AblationRun, Attacks, Recipe, Run, cell_name, compared
-from biorobust.reporting.studies.kwta import DATASETS, NETWORKS
+from biorobust.kwta.params import FAST, AblationRun, Attacks, Cells, Recipe, Run, cells, compared
+from biorobust.results import not_at_this_scale
 from biorobust.statistics import Counts, mean_interval, wilson
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +34,7 @@ CLEAN: Mapping[tuple[str, str], Sequence[float | None]] = {
     ("alexnet", "cifar10"): (0.83, 0.82, 0.81),
     ("resnet18", "svhn"): (0.95, 0.93, 0.92),
     ("resnet18", "cifar10"): (0.88, 0.85, 0.83),
+    (FAST, "cifar10"): (0.66, 0.60, 0.47),
 }
 # Share of the clean accuracy that an attack leaves, a value per row; on the image a little more than on the tensor.
 LEFT = {
@@ -73,9 +74,8 @@ class Writer:
             shape = {"image_shape": [32, 32, 3], "n_classes": 10, "train": split, "test": split}
             write_json(self.root / f"data/{name}.json", self.dataset(name) | more | shape)
         for run, plan in self.params.runs["kwta_runs"].items():
-            for network in NETWORKS:
-                for dataset in DATASETS:
-                    self.cell(cell_name(network, dataset, run), plan, network, dataset)  # type: ignore[arg-type]
+            for name, (network, dataset) in cells(run).items():
+                self.cell(name, plan, network, dataset)  # type: ignore[arg-type]
         for name, ablation in self.params.runs["kwta_ablations"].items():
             self.ablation(name, ablation)  # type: ignore[arg-type]
         self.compare()
@@ -101,6 +101,8 @@ class Writer:
         recipe = recipes.of_cell(self.params, run, network=network, dataset=dataset)
         recipe = replace(recipe, n_train=min(recipe.n_train, N_TRAIN[dataset]))
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
+        if f"{network}-{dataset}" not in self.params.size("kwta_cells", Cells).trained:
+            reason = not_at_this_scale(self.params.scale, "kwta_cells")
         settings = asdict(recipe)
         entries = [self.trained(recipe, seed) for seed in self.seeds]
         summary = mean_interval([entry["accuracy"] for entry in entries])._asdict()
@@ -124,7 +126,11 @@ class Writer:
         accuracy = COLLAPSED if clean is None else clean + 0.004 * (seed % 3 - 1) + 0.004
         correct = round(accuracy * n)
         entry = {"seed": seed, "correct": correct, "n": n, "accuracy": correct / n, "wilson": list(wilson(correct, n))}
-        entry |= {"collapsed": clean is None, "under_trained": accuracy <= 0.8, "diverged": False}
+        entry |= {
+            "collapsed": clean is None,
+            "under_trained": accuracy <= (0.4 if recipe.network == FAST else 0.8),
+            "diverged": False,
+        }
         reached = {level: 2 * self.row(recipe.gamma) + i + 1 for i, level in enumerate((0.3, 0.4, 0.5, 0.6, 0.7, 0.8))}
         epochs_to = {str(level): epoch if accuracy >= level else None for level, epoch in reached.items()}
         entry |= {"train_accuracy": accuracy, "test_loss": 0.5, "label_entropy": 0.0 if clean is None else 3.3}
@@ -156,8 +162,8 @@ class Writer:
         left = LEFT[plain][self.row(recipe.gamma)] * (ON_IMAGE if on_image else 1.0)
         return round(clean * min(1.0, left) * self.n) + seed
 
-    def attacks(self) -> list[str]:
-        resized = [f"{name}-resized" for name in self.plan.resized_attacks]
+    def attacks(self, recipe: Recipe) -> list[str]:
+        resized = [f"{name}-resized" for name in self.plan.resized_attacks if recipe.network != FAST]
         return [*self.plan.attacks, *resized, "worst-case", "worst-case-image"]
 
     def attack(self, name: str, recipe: Recipe, reason: str | None) -> None:
@@ -175,7 +181,7 @@ class Writer:
                     {"seed": seed, "n": self.n, "correct": [self.right(recipe, key, seed)]} for seed in self.seeds
                 ],
             }
-            for key in self.attacks()
+            for key in self.attacks(recipe)
         }
         found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
         found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}  # type: ignore[attr-defined]
@@ -242,9 +248,9 @@ class Writer:
         raw = {name: {run: asdict(given) for run, given in self.params.runs[name].items()} for name in ("kwta_runs",)}  # type: ignore[call-overload]
         rows = []
         for group in compared(raw):
-            known = [name for name in group if self.pretrained or "-pretrained-" not in name]
+            known = [name for name in group if read_json(self.root / f"train/{name}.json")["status"] == "ok"]
             for a, b in combinations(known, 2):
-                for attack in ("none", *self.attacks()):
+                for attack in ("none", *self.attacks(self.recipe(a))):
                     if attack == "worst-case-image":
                         continue
                     for seed in self.seeds:

@@ -43,7 +43,9 @@ def jumps(metrics: Metrics, study: Kwta) -> Figure | None:
                 style, gamma = row_look(metrics, study, cell), gamma_of(metrics, study, cell)
                 looks[style.label] = style
                 own = _median(line["per_seed"])
-                rows.append({"table": place.number, "cell": cell, "gamma": gamma, "trained": True, "jump": own})
+                rows.append(
+                    {"table": place.number or "ours", "cell": cell, "gamma": gamma, "trained": True, "jump": own}
+                )
                 if gamma is None:
                     axes.axhline(own, color=style.colour, lw=1.2)
                     continue
@@ -53,7 +55,7 @@ def jumps(metrics: Metrics, study: Kwta) -> Figure | None:
                 )
                 axes.plot(gamma, own, color=style.colour, marker=style.marker, ms=8, mec=INK, mew=0.8, ls="")
                 rows += [
-                    {"table": place.number, "cell": cell, "gamma": other, "trained": False, "jump": jump}
+                    {"table": place.number or "ours", "cell": cell, "gamma": other, "trained": False, "jump": jump}
                     for other, jump in by_gamma.items()
                 ]
             axes.set_xscale("log")
@@ -61,7 +63,7 @@ def jumps(metrics: Metrics, study: Kwta) -> Figure | None:
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_ylim(bottom=0)
             axes.grid(axis="y")
-            axes.set_title(f"Table {place.number}:\n{title(place)}")
+            axes.set_title(f"{place.label}:\n{title(place)}")
         for axes in left:
             axes.set_ylabel("median jump, sd of the outputs")
         for axes in lowest:

@@ -24,7 +24,7 @@ from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import Estimate, clean_accuracy, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed, points, share
-from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
+from biorobust.reporting.studies.kwta import Kwta
 from biorobust.reporting.tables.kwta_ablations import clean_accuracy as ablated_clean
 from biorobust.reporting.tables.kwta_ablations import robust_accuracy, setting, unchanged
 from biorobust.reporting.tables.table import Column, Table, Value
@@ -180,8 +180,7 @@ def _steps(metrics: Metrics, study: Kwta) -> str:
                 continue  # a network that gives one class to every image has nothing to lose
             small, stated = (measured(metrics, cell, measure, resized=True) for measure in (PGD, STATED))
             if small and stated:
-                where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
-                said.append(f"{where} from {share(small.value)} to {share(stated.value)}")
+                said.append(f"{place.where} from {share(small.value)} to {share(stated.value)}")
     return f"ReLU, from the code's step to the text's: {'; '.join(said)}." if said else ""
 
 
