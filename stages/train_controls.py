@@ -74,9 +74,7 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
             label=f"{name}, seed {seed}",
         )
         predictions = training.predict(model, data.test_images)
-        entry = results.seed_entry(
-            seed, predictions, data.test_labels, diverged=fitted.diverged, trained_above=diagnostics.TRAINED_ABOVE
-        )
+        entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
         first = first_layer(model, shape)
         entries.append(entry | (diagnostics.smoothness(first) if first.shape[-2:] == shape else {}))
         curves += [{"seed": seed, **row} for row in fitted.history]

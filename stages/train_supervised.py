@@ -81,9 +81,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
             label=f"{name}, seed {seed}",
         )
         predictions = training.predict(model, data.test_images)
-        entry = results.seed_entry(
-            seed, predictions, data.test_labels, diverged=fitted.diverged, trained_above=diagnostics.TRAINED_ABOVE
-        )
+        entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
         entries.append(entry | {"n_units": len(weights), "saturated_share": saturated_share(model, test_activities)})
         curves += [{"seed": seed, **row} for row in fitted.history]
         models[seed] = model

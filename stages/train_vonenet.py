@@ -16,7 +16,6 @@ DATASET = "cifar10"
 N_MONITORED = 2000  # test images whose accuracy is noted after every epoch
 # A network below this was not trained long enough to be compared. It was 0.7 until the first network with noise had
 # ended just below that, and was lowered before anything but accuracies had been seen.
-TRAINED_ABOVE = 0.65
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -116,7 +115,6 @@ def train(
                 data.test_images[tested],
                 data.test_labels[tested],
                 batch_size=recipe.batch_size,
-                trained_above=TRAINED_ABOVE,
                 diverged=fitted.diverged,
             )
         )

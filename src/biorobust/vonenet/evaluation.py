@@ -37,12 +37,11 @@ def seed_entry(
     labels: Tensor,
     *,
     batch_size: int,
-    trained_above: float,
     diverged: bool = False,
 ) -> dict[str, Any]:
     """`results.seed_entry` under the network's own noise, and `under_noise`: the same images under each of MODES."""
     own = predict(model, images, batch_size=batch_size)
-    entry = results.seed_entry(seed, own, labels, diverged=diverged, trained_above=trained_above)
+    entry = results.seed_entry(seed, own, labels, diverged=diverged)
     if models.v1(model) is None:
         return entry | {"under_noise": None}
     under = {
