@@ -88,6 +88,39 @@ def test_gamma_reaches_its_end_in_any_number_of_epochs(epochs):
     assert gammas == sorted(gammas, reverse=True)
 
 
+def test_gamma_falls_in_a_straight_line_and_arrives():
+    at = recipe.linear(gamma=0.1, epochs=6, fall=2 / 3)
+    assert [at(epoch) for epoch in range(6)] == pytest.approx([1.0, 0.775, 0.55, 0.325, 0.1, 0.1])
+    for epochs in (1, 2, 3, 8):
+        for fall in (0.0, 0.5, 1.0):
+            gammas = [recipe.linear(gamma=0.2, epochs=epochs, fall=fall)(epoch) for epoch in range(epochs)]
+            assert gammas[-1] == 0.2
+            assert gammas[0] == (1.0 if fall and epochs > 1 else 0.2)
+            assert gammas == sorted(gammas, reverse=True)
+
+
+def test_the_small_fast_network_has_a_recipe_of_its_own(settings):
+    for method, gamma, fall in (("relu", None, 0.0), ("kwta", 0.2, pytest.approx(2 / 3))):
+        found = recipe.of_cell(settings, Run(init="scratch", method=method), network="fast", dataset="cifar10")
+        assert (found.gamma, found.gamma_fall, found.image_size, found.clip) == (gamma, fall, 32, None)
+        assert (found.schedule, found.nesterov, found.edges) == ("triangular", True, "reflect")
+
+
+def test_the_small_fast_network_learns_and_its_gamma_falls(settings, bundled, tmp_path):
+    whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="fast", dataset="cifar10")
+    small = replace(whole, width=4, epochs=4, batch_size=32, n_train=len(bundled.train_images))
+    done = trained(small, bundled, tmp_path)
+    assert [row["gamma"] for row in done.curve] == pytest.approx([1.0, 0.733333, 0.466667, 0.2], abs=1e-5)
+    assert {module.gamma for module in done.model.modules() if isinstance(module, KWTA)} == {0.2}
+    rates = [row["learning_rate"] for row in done.curve]
+    assert rates[0] == max(rates)
+    assert done.entry["accuracy"] > 0.3
+    whitening = done.model.body.whitening.weight
+    expected = networks.PixelFastNet(width=4)
+    expected.whiten(bundled.train_images / 255)
+    assert torch.equal(whitening, expected.whitening.weight)
+
+
 def test_one_gamma_drives_one_row(settings):
     """`kwta.gamma` is read by the k-WTA row alone; the others keep their own, or have none."""
     gammas = {
