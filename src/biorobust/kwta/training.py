@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust import augment, results, runs, training, work
-from biorobust.devices import full_precision
+from biorobust.core import augment, results, runs, training, work
+from biorobust.core.devices import full_precision
+from biorobust.core.tensors import Tensors
+from biorobust.core.training import as_float
 from biorobust.kwta import networks, operator, probes, selection, weights
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import Incremental, Recipe
 from biorobust.networks import alexnet, pixels, resnet
-from biorobust.tensors import Tensors
-from biorobust.training import as_float
 
 ARCHITECTURE = "kwta-network"
 # The level the study was set for its ReLU ResNet18 on CIFAR-10; the report's own cells lie above, but for two.

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from biorobust.files import read_json, write_csv, write_json
+from biorobust.core.files import read_json, write_csv, write_json
 from biorobust.statistics.intervals import mean_interval, wilson
 
 METRICS = Path("reports/metrics")
