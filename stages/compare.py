@@ -12,8 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from biorobust import outcomes, params
-from biorobust.errors import BiorobustError
+from biorobust import params
+from biorobust.core import outcomes
+from biorobust.core.errors import BiorobustError
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:

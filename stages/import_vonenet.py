@@ -10,9 +10,9 @@ import sys
 from dataclasses import asdict
 
 from biorobust import params
-from biorobust.devices import pick
-from biorobust.errors import BiorobustError
-from biorobust.files import sha256
+from biorobust.core.devices import pick
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import sha256
 from biorobust.networks import weights
 from biorobust.vonenet.params import ImagenetRun
 from stages.common import run_info, stage_main
@@ -34,8 +34,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def take_over(name: str, *, settings: params.Params, run: ImagenetRun) -> None:
     """Write a run's checkpoint and what it gets right of the sample, or why it is unavailable."""
-    from biorobust import datasets, results, runs
-    from biorobust.tensors import as_tensors
+    from biorobust import datasets
+    from biorobust.core import results, runs
+    from biorobust.core.tensors import as_tensors
     from biorobust.vonenet import checkpoint, evaluation
 
     head = {"study": "vonenet", "scale": settings.scale, "dataset": DATASET}

@@ -7,9 +7,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from biorobust import params, results, runs
-from biorobust.devices import pick
-from biorobust.errors import BiorobustError
+from biorobust import params
+from biorobust.core import results, runs
+from biorobust.core.devices import pick
+from biorobust.core.errors import BiorobustError
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import ARCHITECTURE, CURVE_COLUMNS, FAST, Cells, Recipe, Run, TrainingSize
 from biorobust.kwta.params import cells as cells_of
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def train_all(cells: dict[str, tuple[str, str]], *, settings: params.Params, run: Run) -> None:
     """Train every cell. One that fails is named at the end; what the others have done is kept for the next start."""
-    from biorobust import work
+    from biorobust.core import work
 
     states: list[Path] = []
     failed = {}
@@ -62,9 +63,9 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
     import torch
 
     from biorobust import datasets
+    from biorobust.core.tensors import as_tensors
     from biorobust.kwta import training
     from biorobust.networks.weights import Unavailable
-    from biorobust.tensors import as_tensors
 
     device = pick()
     stored = datasets.load(f"data/datasets/{dataset}.npz")

@@ -7,8 +7,9 @@ import contextlib
 from dataclasses import asdict
 from typing import Any
 
-from biorobust import params, work
-from biorobust.devices import pick
+from biorobust import params
+from biorobust.core import work
+from biorobust.core.devices import pick
 from biorobust.vonenet.params import PixelStem, Run, Training, TrainingSize, V1Stage
 from stages.common import run_info, stage_main
 
@@ -43,9 +44,10 @@ def train(
     import torch
     from torch.nn import functional
 
-    from biorobust import augment, datasets, results, runs, training
+    from biorobust import datasets
+    from biorobust.core import augment, results, runs, training
+    from biorobust.core.tensors import as_tensors
     from biorobust.networks import pixels, resnet
-    from biorobust.tensors import as_tensors
     from biorobust.vonenet import block, evaluation, gabor, models, parameters, response_noise
     from biorobust.vonenet.calibration import calibrate
 

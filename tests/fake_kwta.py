@@ -14,12 +14,12 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from biorobust.files import read_json, write_csv, write_json
+from biorobust.results import not_at_this_scale
 
 from biorobust import params
-from biorobust.files import read_json, write_csv, write_json
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import FAST, AblationRun, Attacks, Cells, Recipe, Run, cells, compared
-from biorobust.results import not_at_this_scale
 from biorobust.statistics import Counts, mean_interval, wilson
 
 ROOT = Path(__file__).resolve().parent.parent

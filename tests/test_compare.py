@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from fake_metrics import ROOT
 
-from biorobust import outcomes
-from biorobust.errors import BiorobustError
-from biorobust.files import write_parquet
+from biorobust.core import outcomes
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_parquet
 from stages import compare
 
 ATTACKS = ("one", "two")

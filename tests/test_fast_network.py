@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.kwta import networks, probes
 from biorobust.kwta.operator import KWTA, set_gamma
 from biorobust.networks.fast import VARIANCE, FastNet

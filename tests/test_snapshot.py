@@ -12,8 +12,8 @@ import pytest
 import yaml
 from fake_metrics import ROOT, write_metrics
 
-from biorobust.errors import BiorobustError
-from biorobust.files import sha256, write_json
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import sha256, write_json
 from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.snapshot import Rejected, Snapshot, SnapshotError
 from biorobust.reporting.study import STUDIES, read_params

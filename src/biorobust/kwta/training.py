@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust import augment, results, runs, training, work
-from biorobust.devices import full_precision
+from biorobust.core import augment, results, runs, training, work
+from biorobust.core.devices import full_precision
+from biorobust.core.tensors import Tensors
+from biorobust.core.training import as_float
 from biorobust.kwta import networks, operator, probes, selection, weights
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import ARCHITECTURE, Incremental, Recipe
 from biorobust.networks import alexnet, fast, pixels, resnet
-from biorobust.tensors import Tensors
-from biorobust.training import as_float
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of test accuracy, for how many epochs it took to get there
 N_ACTIVE = 256  # test images on which active fractions are measured

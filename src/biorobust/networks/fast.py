@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 PATCH = 2  # pixels, of what is whitened
 VARIANCE = 5e-4  # added to the variance of every component, so that the faintest are not blown up

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.reporting.numbers import listed
 from biorobust.statistics.thresholds import THRESHOLDS
 

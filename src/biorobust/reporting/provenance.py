@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biorobust.files import read_yaml
+from biorobust.core.files import read_yaml
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.notes import read_note

@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
-from biorobust.errors import BiorobustError
-from biorobust.files import sha256
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import sha256
 from biorobust.reporting import claim_file, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from biorobust.errors import BiorobustError
-from biorobust.files import atomic, read_json, read_yaml, sha256, write_json
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import atomic, read_json, read_yaml, sha256, write_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from biorobust import results, training
+from biorobust.core import results, training
 from biorobust.vonenet import models
 
 MODES = ("none", "neuronal")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biorobust.files import read_json, write_csv, write_json
+from biorobust.core.files import read_json, write_csv, write_json
 from biorobust.statistics.intervals import mean_interval, wilson
 
 if TYPE_CHECKING:  # a stage that only says why it has no results loads neither torch nor pandas
