@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from biorobust.files import read_json, write_csv, write_json
-from biorobust.results import not_at_this_scale
 
 from biorobust import params
+from biorobust.core.files import read_json, write_csv, write_json
+from biorobust.core.results import not_at_this_scale
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import FAST, AblationRun, Attacks, Cells, Recipe, Run, cells, compared
 from biorobust.statistics import Counts, mean_interval, wilson
