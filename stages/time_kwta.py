@@ -10,6 +10,8 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.core.files import write_json
+from biorobust.core.scale import not_at_this_scale
+from biorobust.kwta.params import TimingSize
 from stages.common import run_info, stage_main
 
 METRICS = Path("reports/metrics/timing/kwta.json")
@@ -19,8 +21,13 @@ RUN = "selection"
 
 def main(argv: list[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
-    scale = params.load().scale
+    settings = params.load()
+    scale = settings.scale
     with run_info("time_kwta"):
+        if not settings.size("kwta_timing", TimingSize).timed:
+            head = {"run": RUN, "study": "kwta", "scale": scale, "status": "unavailable"}
+            write_json(METRICS, head | {"reason": not_at_this_scale(scale, "kwta_timing"), "settings": {}})
+            return
         from benchmarks.kwta import GAMMA, ROWS, SIZES
         from benchmarks.timing import fresh
 

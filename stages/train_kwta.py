@@ -11,6 +11,7 @@ from biorobust import params
 from biorobust.core import results, runs
 from biorobust.core.devices import pick
 from biorobust.core.errors import BiorobustError
+from biorobust.core.scale import not_at_this_scale
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import ARCHITECTURE, CURVE_COLUMNS, FAST, Cells, Recipe, Run, TrainingSize
 from biorobust.kwta.params import cells as cells_of
@@ -107,7 +108,7 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
 def left_out(place: tuple[str, str], *, init: str, settings: params.Params) -> str:
     """Why a cell is not to be trained, "" where it is."""
     if "-".join(place) not in settings.size("kwta_cells", Cells).trained:
-        return results.not_at_this_scale(settings.scale, "kwta_cells")
+        return not_at_this_scale(settings.scale, "kwta_cells")
     return "the small fast network starts from random weights alone" if (place[0], init) == (FAST, "pretrained") else ""
 
 

@@ -17,9 +17,20 @@ import yaml
 
 from biorobust import params
 from biorobust.core.files import read_json, write_csv, write_json
-from biorobust.core.results import not_at_this_scale
+from biorobust.core.scale import has_run, not_at_this_scale
 from biorobust.kwta import recipe as recipes
-from biorobust.kwta.params import FAST, AblationRun, Attacks, Cells, Recipe, Run, cells, compared
+from biorobust.kwta.params import (
+    FAST,
+    AblationRun,
+    AblationSize,
+    Attacks,
+    Cells,
+    Recipe,
+    Run,
+    TimingSize,
+    cells,
+    compared,
+)
 from biorobust.statistics import Counts, mean_interval, wilson
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +95,12 @@ class Writer:
     def timing(self) -> None:
         row = {"growth": 0.9, "growth_low": 0.8, "growth_high": 1.0}
         head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
+        if not self.params.size("kwta_timing", TimingSize).timed:
+            reason = not_at_this_scale(self.params.scale, "kwta_timing")
+            write_json(
+                self.root / "timing/kwta.json", head | {"status": "unavailable", "reason": reason, "settings": {}}
+            )
+            return
         settings = {"gamma": 0.2, "rows": 8, "repeats": 41, "n": 524_288, "against": 8192}
         body = {"settings": settings, "by_length": [{"n": 524_288} | row], "per_seed": [{"seed": 0} | row]}
         write_json(self.root / "timing/kwta.json", head | body)
@@ -217,13 +234,15 @@ class Writer:
     def ablation(self, name: str, run: AblationRun) -> None:
         recipe, baseline = recipes.of_ablation(self.params, run)
         recipe = replace(recipe, n_train=min(recipe.n_train, N_TRAIN[recipe.dataset]))
-        size = self.params.sizes["kwta_ablation"]
-        n_test, n_images = min(size.n_test, N_TEST[recipe.dataset]), size.n_images  # type: ignore[attr-defined]
+        size = self.params.size("kwta_ablation", AblationSize)
+        n_test, n_images = min(size.n_test, N_TEST[recipe.dataset]), size.n_images
         settings = asdict(recipe) | {"recipe": run.recipe, "n_test": n_test, "n_images": n_images}
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
+        if not has_run(size.trained, name):
+            reason = not_at_this_scale(self.params.scale, "kwta_ablation")
         changed = {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]}
         head = self.head(name, recipe.dataset, settings, reason) | {"question": run.question, "changed": changed}
-        seeds = list(range(min(run.seeds, size.seeds)))  # type: ignore[attr-defined]
+        seeds = list(range(min(run.seeds, size.seeds)))
         entries = [self.trained(recipe, seed) for seed in seeds]
         # The collapse of ReLU needs the high learning rate.
         fine = not (recipe.gamma is None and recipe.network == "alexnet" and recipe.learning_rate < 0.1)

@@ -15,11 +15,6 @@ if TYPE_CHECKING:  # a stage that only says why it has no results loads neither 
 METRICS = Path("reports/metrics")
 
 
-def not_at_this_scale(scale: str, block: str) -> str:
-    """The reason noted of a run that a scale leaves out; block: the key of `scales.<scale>` that says so."""
-    return f"not at this scale ({scale}): see {block} in params.yaml"
-
-
 def dataset_entry(name: str, *, metrics: Path = METRICS) -> dict[str, Any]:
     """The part of a data set's provenance that every metrics file repeats."""
     provenance = read_json(metrics / "data" / f"{name}.json")

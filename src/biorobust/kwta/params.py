@@ -8,6 +8,7 @@ from typing import Any
 
 from biorobust.core.attack_plan import NAMES, AttackSize, attack_names
 from biorobust.core.errors import ParamsError
+from biorobust.core.scale import some_runs
 from biorobust.core.schema import build, count, one_of, positive, setting
 
 NETWORKS_OF_THE_REPORT = ("resnet18", "alexnet")
@@ -214,13 +215,23 @@ class Ablation:
 
 @dataclass(frozen=True)
 class AblationSize:
-    """n_test: so many images of the evaluation list give the clean accuracy; the first n_images are attacked."""
+    """trained: which of kwta_ablations. n_test: so many images of the evaluation list give the clean accuracy; the
+    first n_images are attacked.
+    """
 
+    trained: str | tuple[str, ...] = some_runs()
     n_train: int = count(32)
     epochs: int = count()
     seeds: int = count()
     n_test: int = count(8)
     n_images: int = count(8)
+
+
+@dataclass(frozen=True)
+class TimingSize:
+    """Whether the selection of the k largest values is timed."""
+
+    timed: bool = _flag()
 
 
 @dataclass(frozen=True)
@@ -311,7 +322,9 @@ SIZES = {
     "kwta_attack": AttackedSize,
     "kwta_probe": ProbeSize,
     "kwta_ablation": AblationSize,
+    "kwta_timing": TimingSize,
 }
+PARTS = {"kwta_ablation": "kwta_ablations"}  # size -> the run list it has a part of
 RUNS = {"kwta_runs": Run, "kwta_ablations": AblationRun}
 NETWORKS: tuple[str, ...] = ()  # the general attack stage serves runs of one network; these have an own one
 # Any sound recipe, to check what an ablation changes before there are sizes.

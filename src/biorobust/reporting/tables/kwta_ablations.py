@@ -11,7 +11,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import UNDER_TRAINED, flags
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
-from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.rows import estimate, left_out, omitted, state
 from biorobust.reporting.tables.table import Column, Table, Value
 
 CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
@@ -74,8 +74,11 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
     """A row per ablation: what was changed, accuracy clean and attacked, and how many of its trainings collapsed."""
     rows: list[dict[str, Value]] = []
     trained: dict[str, None] = {}
+    contents = {name: metrics.get(f"ablations/{name}") for name in study.ablations}
     for name, question in study.ablations.items():
-        content = metrics.get(f"ablations/{name}")
+        content = contents[name]
+        if left_out(content):
+            continue
         row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
         if content:
             settings = content["settings"]
@@ -103,7 +106,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
         "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images; "
         "with more steps some might have begun to learn. Where gamma is lowered the learning rate falls with it, as in "
-        "the original.",
+        f"the original.{omitted(contents)}",
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),

@@ -231,7 +231,7 @@ def _beside(metrics: Metrics, study: Kwta, question: str, *, and_also: Sequence[
     if not found:
         names = [name for name, asked in study.ablations.items() if asked == question]
         content = metrics.get(f"ablations/{names[0]}") if names else None
-        return f"{NOT_RUN} ({content['reason']})" if content and content["status"] != "ok" else ""
+        return f"{NOT_RUN} ({content['reason'].partition(': ')[0]})" if content and content["status"] != "ok" else ""
     others = [content for other in and_also for content in _found(metrics, study, other).values() if unchanged(content)]
     changed = next(iter(found.values()))["changed"]["key"]
     said = []
