@@ -6,6 +6,7 @@ A stage of its own, because each network's layers are read on the perturbed imag
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from biorobust import params, work
@@ -76,13 +77,12 @@ def perturb_seed(
     import torch
 
     from biorobust import runs
-    from biorobust.attacks import deepfool
     from biorobust.vonenet import conditions, perturb
 
     model = runs.load(name, seed=seed, device=str(images.device))
     weights = sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors")
     key = shown | {"seed": seed, "device": str(images.device), "trained": trained, "weights": weights}
-    state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(perturb, conditions, deepfool))
+    state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(sys.modules[__name__],))
     saved = work.load_state(state)
     if saved is None:
         saved = {"entry": {}}
