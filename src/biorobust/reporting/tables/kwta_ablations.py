@@ -10,7 +10,7 @@ from biorobust.reporting.estimates import Estimate, combine, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
-from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.rows import estimate, nonfinite, state
 from biorobust.reporting.tables.table import Column, Table, Value
 
 CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
@@ -73,6 +73,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
     """A row per ablation: what was changed, accuracy clean and attacked, and how many of its trainings collapsed."""
     rows: list[dict[str, Value]] = []
     trained: dict[str, None] = {}
+    attacked: dict[str, dict[str, Any]] = {}
     for name, question in study.ablations.items():
         content = metrics.get(f"ablations/{name}")
         row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
@@ -93,6 +94,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
             broken = content["collapses"]
             row |= estimate("clean", clean_accuracy(content)) | estimate("robust", robust_accuracy(content))
             row |= {"collapsed": f"{broken['collapsed']} of {broken['n_seeds']}"}
+            attacked[name] = {"attacks": {content["robust"]["attack"]: content["robust"]}}
         rows.append(row)
     return Table(
         id="kwta-ablations",
@@ -102,7 +104,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
         "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images; "
         "with more steps some might have begun to learn. Where gamma is lowered the learning rate falls with it, as in "
-        "the original.",
+        f"the original.{nonfinite(attacked)}",
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),
