@@ -143,7 +143,9 @@ def under_attack(
         key=key,
     )
     table, state = attacking.single(victim, attack)
-    return {"seed": victim.seed, "n": len(table), "correct": int((~table["broken"]).sum()), "state": state}
+    counted = attacking.counts(table, eps=victim.eps)[attack]
+    kept = {key: counted[key] for key in ("nonfinite_gradient",) if key in counted}
+    return {"seed": victim.seed, "n": counted["n"], "correct": counted["correct"][0], **kept, "state": state}
 
 
 if __name__ == "__main__":

@@ -78,13 +78,12 @@ def read_run(
     from tqdm import tqdm
 
     from biorobust import datasets
-    from biorobust.core import runs
-    from biorobust.core.tensors import as_tensors
-    from biorobust.core.training import as_float
+    from biorobust.core import runs, tensors, training
     from biorobust.vonenet import kept, reading
 
     device = pick()
-    data = as_tensors(datasets.load(f"data/datasets/{groups.GROUPS[group].dataset}.npz"), n_train=1, device=device)
+    stored = datasets.load(f"data/datasets/{groups.GROUPS[group].dataset}.npz")
+    data = tensors.as_tensors(stored, n_train=1, device=device)
     listed = settings.runs[groups.GROUPS[group].runs]
     wanted = settings.block("vonenet_perturbations", Perturbations).sources
     sources = [source for source in listed if source in wanted or group != groups.ANALOGUE]
@@ -100,12 +99,12 @@ def read_run(
         key = {"plan": asdict(plan), "size": asdict(size), "seed": seed, "device": device}
         key["weights"] = sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors")
         key["perturbed"] = {source: sha256(groups.file_of(group, source, seed)) for source in (name, *others)}
-        state = work.state_path(f"read-{name}-seed{seed}", key, code=kept.CODE)
+        state = work.state_path(f"read-{name}-seed{seed}", key, code=(reading, kept, runs, tensors, training))
         saved = work.load_state(state)
         if saved is None:
             fresh = reading.read(
                 runs.load(name, seed=seed, device=device),
-                as_float(data.test_images[index]),
+                training.as_float(data.test_images[index]),
                 data.test_labels[index],
                 made,
                 others,

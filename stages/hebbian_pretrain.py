@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +87,9 @@ def learn_seed(
 
     from biorobust.core import results
     from biorobust.hebbian import diagnostics, learn
-    from biorobust.hebbian import rule as rule_module
 
     key = recipe | {"seed": seed, "data": results.dataset_entry("mnist")["sha256"], "device": pick()}
-    state = work.state_path(f"hebbian-{name}-seed{seed}", key, code=(rule_module, diagnostics))
+    state = work.state_path(f"hebbian-{name}-seed{seed}", key, code=(sys.modules[__name__],))
     saved = work.load_state(state)
     generator = torch.Generator().manual_seed(seed)
     rows: list[dict[str, float]] = []

@@ -6,6 +6,7 @@ A stage of its own, because each network's layers are read on the perturbed imag
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from biorobust import params
@@ -77,14 +78,13 @@ def perturb_seed(
     """The perturbed images of one network by role, what the metrics say of them, and the state a restart reads."""
     import torch
 
-    from biorobust.attacks import deepfool
     from biorobust.core import runs
     from biorobust.vonenet import conditions, perturb
 
     model = runs.load(name, seed=seed, device=str(images.device))
     weights = sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors")
     key = shown | {"seed": seed, "device": str(images.device), "trained": trained, "weights": weights}
-    state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(perturb, conditions, deepfool))
+    state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(sys.modules[__name__],))
     saved = work.load_state(state)
     if saved is None:
         saved = {"entry": {}}

@@ -49,10 +49,9 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     import torch
 
     from biorobust import datasets
-    from biorobust.cnnf import blocks, layers, losses, network, noise, objective, pooled
+    from biorobust.cnnf import losses, network
     from biorobust.cnnf import training as cnnf_training
-    from biorobust.core import results, runs, training
-    from biorobust.core.tensors import as_tensors
+    from biorobust.core import results, runs, tensors
 
     device = pick()
     shared = settings.block("cnnf_training", Training)
@@ -60,7 +59,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     adversarial = settings.block("cnnf_adversarial", Adversarial)
     size = settings.size("cnnf_training", DataSize)
     dataset = datasets.load(f"data/datasets/{DATASET}.npz")
-    data = as_tensors(dataset, n_train=size.n_train, device=device)
+    data = tensors.as_tensors(dataset, n_train=size.n_train, device=device)
     kept = ~data.held_out if shared.validate else torch.ones_like(data.held_out)
     images, labels = data.train_images[kept], data.train_labels[kept]
     batch_size = data.batch_size(shared.batch_size)
@@ -87,9 +86,8 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
         model = runs.new(architecture, config).to(device)
         assert isinstance(model, network.FeedbackNetwork)
         key = {**shown, **config, "seed": seed, "data": sha256, "device": device}
-        modules = (training, cnnf_training, objective, network, blocks, pooled, layers, noise)
         # Not named by the run: the headline and the grid cell of the same settings are one training.
-        states.append(work.state_path(f"cnnf-seed{seed}", key, code=modules))
+        states.append(work.state_path(f"cnnf-seed{seed}", key, code=(cnnf_training, tensors)))
         fitted = cnnf_training.fit(
             model,
             images,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from biorobust import params
@@ -30,7 +31,6 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
     from biorobust import datasets
     from biorobust.core import results, runs, training
     from biorobust.core.tensors import as_tensors
-    from biorobust.hebbian import classifier as classifier_module
     from biorobust.hebbian import diagnostics
     from biorobust.hebbian import readout as readout_module
 
@@ -68,8 +68,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
         test_activities = readout_module.activities(model, data.test_images)
         key = recipe | {"seed": seed, "beta": choice.beta, "data": data_sha256, "device": device}
         key |= {"weights": sha256(source), "n_units": len(weights)}
-        modules = (training, classifier_module, readout_module)
-        states.append(work.state_path(f"{name}-seed{seed}", key, code=modules))
+        states.append(work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__],)))
         fitted = readout_module.train(
             model,
             readout_module.activities(model, data.train_images),

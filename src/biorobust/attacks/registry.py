@@ -21,7 +21,7 @@ class Attack:
     """One entry of the registry.
 
     craft(view, batch, eps=) -> Crafted, with everything else of the attack bound to it.
-    view: "model", or the name of one of the study's attack views; a model without views is attacked itself.
+    view: "model", or the name of one of the study's attack views.
     best: take the first iterate that fools instead of the last. targeted: it aims at a class, `run`'s targets.
     """
 

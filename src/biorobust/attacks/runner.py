@@ -43,7 +43,7 @@ def run(
     L-infinity, in pixel units. attacks: names of the registry, or `name@view`. An image counts as broken when it is
     misclassified before or after the attack. repeats: forward passes that decide this for a model with noise of its
     own, by more than half of them (column `fooled_share`). targets: (N,) int64, what targeted attacks aim at, by
-    default the class after the label. Raises BiorobustError for an unknown attack or a view the model does not have.
+    default the class after the label. Raises BiorobustError for an unknown attack or a view that is not in `views`.
     """
     chosen = {name: registry.get(name) for name in attacks}
     goals = _goals(model, images, labels, targets) if any(attack.targeted for attack in chosen.values()) else None
@@ -117,12 +117,13 @@ def pictures(
 
 def craft(attack: Attack, name: str, model: nn.Module, views: Views, batch: Batch, *, eps: Sequence[float]) -> Crafted:
     """One minibatch through an attack, with the gradient from its view of the model."""
-    view = model
-    if attack.view != registry.MODEL and views:
-        if attack.view not in views:
-            raise BiorobustError(f"attack {name!r}: the model has no view {attack.view!r}; it has {', '.join(views)}")
-        view = views[attack.view]
-    return attack.craft(view, batch, eps=tuple(eps))
+    every = {**(views or {}), registry.MODEL: model}
+    if attack.view not in every:
+        raise BiorobustError(
+            f"attack {name!r}: takes its gradient from the view {attack.view!r}, the model has {', '.join(every)}; "
+            f"give it in views, or ask for '{name.partition('@')[0]}@{registry.MODEL}'"
+        )
+    return attack.craft(every[attack.view], batch, eps=tuple(eps))
 
 
 def _goals(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
@@ -183,6 +184,7 @@ def _rows(
             "distance": linf(changed, x),
             "step": torch.where(broken, crafted.step[i], -1),
             "zero_gradient": crafted.zero_gradient[i],
+            "nonfinite_gradient": crafted.nonfinite_gradient[i],
             "verified": again.agrees(found, repeats=repeats),
             **extra,
             **({"fooled_share": found.fooled_share} if repeats > 1 else {}),

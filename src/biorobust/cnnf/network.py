@@ -180,7 +180,8 @@ class CNNF(FeedbackNetwork):
     """The original's network for Fashion-MNIST: 4 convolutions (16, 32, 32, 64 channels) and 3 linear layers.
 
     3,298,962 parameters for 10 classes. ind: 0 pixels, 1 and 2 the outputs of the first and second convolution
-    (2 is the original's), 3 the pooled output of the third, and so on.
+    (2 is the original's), 3 the pooled output of the third, and so on. subtract_bias: False as in the original's code;
+    with its weights and True, logits are others altogether. `biorobust.cnnf.official` loads the original's files.
     """
 
     def __init__(
@@ -191,7 +192,7 @@ class CNNF(FeedbackNetwork):
         residual: float,
         ind: int = 2,
         readout: str = "average",
-        subtract_bias: bool = True,
+        subtract_bias: bool = False,
         fuse: bool = True,
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,35 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biorobust import attacks
-from biorobust.attacks import (
-    at_resized,
-    crafting,
-    deepfool,
-    gradient,
-    losses,
-    pgd,
-    records,
-    registry,
-    runner,
-    scoring,
-    views,
-)
+from biorobust.attacks import at_resized, records, registry, scoring
 from biorobust.core import work
 from biorobust.core.devices import full_precision
 from biorobust.core.training import as_float
-from biorobust.kwta import networks, operator, probes, reencode, selection
+from biorobust.kwta import networks, operator, probes, reencode
 from biorobust.kwta.params import Attacks, Probe
-from biorobust.networks import alexnet, pixels, resnet
 
 RESIZED = "-resized"
 IMAGE_WORST_CASE = f"{records.WORST_CASE}-image"
 GRID_SHIFT = 4  # pixels, half a block of JPEG
 N_SCALE = 512  # test images over which the spread of the logits is taken
-# What a record depends on besides settings, data and weights.
-CODE = (
-    *(attacks, registry, runner, records, scoring, crafting, losses, gradient, pgd, deepfool, views),
-    *(networks, operator, selection, probes, reencode, alexnet, pixels, resnet),
-)
 
 
 @dataclass(frozen=True)
@@ -69,7 +52,8 @@ class Victim:
     def state(self, what: str) -> Path:
         """Where a finished part of the work lies."""
         key = {**self.key, "seed": self.seed, "eps": self.eps, "index": self.index.tolist(), "what": what}
-        return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=CODE)
+        code = (sys.modules[__name__], networks)
+        return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=code)
 
 
 def attack(victim: Victim, plan: Attacks) -> tuple[pd.DataFrame, list[Path]]:

@@ -17,7 +17,7 @@ from biorobust.reporting.requirements import Levels, printed_accuracies
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
 from biorobust.reporting.tables.kwta_ablations import ablations
 from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
-from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.rows import estimate, nonfinite, state
 from biorobust.reporting.tables.table import Column, Table, Value
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
@@ -69,10 +69,12 @@ def _place(
             found = {name: measured(metrics, cell, name, resized=resized) for name in measures}
             rows.append(known | {"line": line} | _estimates(found))
         rows.append(known | _verdicts(cell, gamma, columns, said))
+    attacked = {row_name(gamma_of(metrics, study, cell)): ran(metrics.attack(cell)) for cell in place.rows}
+    caption = CAPTION if place.number == 1 else "Lines and intervals as in table 1."
     return Table(
         id=f"kwta-table-{place.number}",
         title=f"Table {place.number} of the report: {place.words}",
-        caption=CAPTION if place.number == 1 else "Lines and intervals as in table 1.",
+        caption=caption + nonfinite(attacked),
         columns=(
             Column("activation", "activation", "label"),
             Column("line", "line"),

@@ -11,7 +11,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import UNDER_TRAINED, flags
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
-from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.rows import estimate, nonfinite, state
 from biorobust.reporting.tables.table import Column, Table, Value
 
 CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
@@ -74,6 +74,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
     """A row per ablation: what was changed, accuracy clean and attacked, and how many of its trainings collapsed."""
     rows: list[dict[str, Value]] = []
     trained: dict[str, None] = {}
+    attacked: dict[str, dict[str, Any]] = {}
     for name, question in study.ablations.items():
         content = metrics.get(f"ablations/{name}")
         row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
@@ -94,6 +95,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
             broken = content["collapses"]
             row |= estimate("clean", clean_accuracy(content)) | estimate("robust", robust_accuracy(content))
             row |= {"collapsed": f"{broken['collapsed']} of {broken['n_seeds']}"}
+            attacked[name] = {"attacks": {content["robust"]["attack"]: content["robust"]}}
         rows.append(row)
     return Table(
         id="kwta-ablations",
@@ -103,7 +105,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
         "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images; "
         "with more steps some might have begun to learn. Where gamma is lowered the learning rate falls with it, as in "
-        "the original.",
+        f"the original.{nonfinite(attacked)}",
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),

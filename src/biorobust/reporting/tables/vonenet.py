@@ -10,6 +10,7 @@ from biorobust.reporting.estimates import attack_curve, clean_accuracy, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.studies.vonenet import Vonenet
 from biorobust.reporting.style import look
+from biorobust.reporting.tables.rows import nonfinite
 from biorobust.reporting.tables.rows import state as ran_state
 from biorobust.reporting.tables.table import Column, Table, Value
 
@@ -116,6 +117,7 @@ def _accuracy(metrics: Metrics, study: Vonenet) -> Table:
 
 def _perturbations(metrics: Metrics, study: Vonenet) -> Table:
     rows: list[dict[str, Value]] = []
+    crafted: dict[str, dict[str, Any]] = {}
     for run in study.networks:
         found = ran(metrics.get(f"perturb/{run}"))
         for role in ("own", "live") if found else ():
@@ -129,13 +131,16 @@ def _perturbations(metrics: Metrics, study: Vonenet) -> Table:
             row["size"] = 255 * sum(sizes) / len(sizes) if sizes else None
             row |= {key: sum(seed[key] for seed in seeds) for key in ("unmoved", "erased")}
             rows.append(row)
+            counted = [{"n": seed["n"], "nonfinite_gradient": [seed.get("nonfinite_gradient")]} for seed in seeds]
+            made = {"attacks": {"deepfool-report": {"per_seed": counted}}}
+            crafted[f"{look(run).label}, {seeds[0]['noise']} noise"] = made
     return Table(
         id="vonenet-perturbations",
         title="What DeepFool did",
         caption="DeepFool in L-infinity on the images each network gets right (all of them where weights are random). "
         "Fooled: in the noise it was crafted in; in fresh noise, mean over passes, and in more than half of them. "
         "In live noise DeepFool stops at the first pass that an image happens to fail. Size: median, in 255ths. "
-        "Erased: nothing is left after rounding to 8 bits.",
+        f"Erased: nothing is left after rounding to 8 bits.{nonfinite(crafted)}",
         columns=(
             Column("network", "network"),
             Column("noise", "crafted in noise"),
@@ -171,7 +176,8 @@ def _under_attack(metrics: Metrics, study: Vonenet) -> Table:
         title="Accuracy on perturbed images",
         caption="Share of the images shown that are right before and after, in percent, by ε (L-infinity, pixel "
         "intensity 0 to 1); a noisy network is right when at least half of its passes are. DeepFool's perturbations "
-        "are stretched or shrunk to the size. Worst case: over all but the random signs.",
+        "are stretched or shrunk to the size. Worst case: over all of them, random signs among them."
+        + nonfinite({look(run).label: ran(metrics.attack(run)) for run in study.networks}),
         columns=(
             Column("network", "network"),
             Column("attack", "perturbation"),
