@@ -45,6 +45,7 @@ LEFT = {
 }
 ON_IMAGE = 1.1
 COLLAPSED = 0.195
+ENDS = ("", "_low", "_high")
 CURVE = ["seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma"]
 
 
@@ -82,10 +83,13 @@ class Writer:
         self.timing()
 
     def timing(self) -> None:
-        row = {"growth": 0.9, "growth_low": 0.8, "growth_high": 1.0}
+        growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
+        seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
         head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
-        settings = {"gamma": 0.2, "rows": 8, "repeats": 41, "n": 524_288, "against": 8192}
-        body = {"settings": settings, "by_length": [{"n": 524_288} | row], "per_seed": [{"seed": 0} | row]}
+        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 8192}
+        by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
+        body = {"settings": settings, "predicted": 1.24, "halfway": 1.12, "by_length": by_length}
+        body |= {"per_seed": [{"seed": 0} | seed]}
         write_json(self.root / "timing/kwta.json", head | body)
 
     def dataset(self, name: str) -> dict[str, str]:
