@@ -98,7 +98,9 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             assert len(record) == 3 * attack["n_images"] == 24
             assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == 8
             assert (attack["reencoded"] is None) == ("svhn" in cell)
-            assert len(attack["discontinuity"]["by_gamma"]) == ("kwta" in run)
+            assert len(attack["discontinuity"]["by_gamma"]) == len(attack["patterns"]["by_gamma"]) == ("kwta" in run)
+            assert attack["patterns"]["sizes"] == pytest.approx([attack["eps"][0] / n for n in (100, 10, 1)])
+            assert list(attack["patterns"]["per_seed"][0]["signs"]["layers"]) == list(train["per_seed"][0]["active"])
             assert not list((finished / "data/work").glob(f"*{cell}*"))
 
 
