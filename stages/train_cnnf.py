@@ -80,7 +80,8 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     tests = Tests(settings, data=data, order=torch.from_numpy(dataset.evaluation.copy()).to(device))
     sha256 = results.dataset_entry(DATASET)["sha256"]
     models, entries, states = {}, [], []
-    tables: dict[str, list[Any]] = {"epochs": [], "steps": [], "noise": [], "confusion": [], "predictions": []}
+    names = ("epochs", "steps", "noise", "blur", "confusion", "predictions")
+    tables: dict[str, list[Any]] = {table: [] for table in names}
     for seed in range(settings.seed, settings.seed + chosen.seeds):
         torch.manual_seed(seed)
         model = runs.new(architecture, config).to(device)
@@ -118,6 +119,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     results.write_curves(name, tables["epochs"])
     results.write_curves(f"steps-{name}", tables["steps"])
     results.write_curves(f"noise-{name}", tables["noise"])
+    results.write_curves(f"blur-{name}", tables["blur"])
     write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(tables["confusion"]))
     write_parquet(PREDICTIONS / f"{name}.parquet", pd.concat(tables["predictions"], ignore_index=True))
     results.write_run(
@@ -142,29 +144,30 @@ class Found:
 
 
 class Tests:
-    """The test images, clean and under every level of noise, and what is measured on them."""
+    """The test images, clean and under every level of noise and of blur, and what is measured on them."""
 
     def __init__(self, settings: params.Params, *, data: Any, order: Tensor) -> None:
-        from biorobust.cnnf import evaluation
+        from biorobust.cnnf.noise import blur
         from biorobust.core.training import as_float
 
         self.noise = settings.block("cnnf_noise", Noise)
-        self.levels = settings.block("cnnf_evaluation", Evaluation).levels
+        self.plan = settings.block("cnnf_evaluation", Evaluation)
         size = settings.size("cnnf_evaluation", EvaluationSize)
         self.chosen = order[: size.n_test]
         self.n_images = min(size.n_images, len(self.chosen))
         self.n_classes = data.n_classes
         self.labels = data.test_labels[self.chosen]
         every = as_float(data.test_images)
-
-        def noisy(level: float, n: int) -> Tensor:
-            return evaluation.noisy(every, kind=self.noise.kind, level=level)[self.chosen[:n]]
-
-        self.halves = {"clean": every[self.chosen], "noisy": noisy(self.noise.level, size.n_test)}
-        self.by_level = {level: noisy(level, self.n_images) for level in self.levels}
+        self.images = self._versions(every, self.chosen)
+        few = self.chosen[: self.n_images]
+        self.by_level = {
+            "noise": {level: self._noisy(every, few, level) for level in self.plan.levels},
+            "blur": {level: blur(every[few], level) for level in self.plan.blur_levels},
+        }
         self.shown = {
             "evaluation_noise_kind": self.noise.kind,
             "evaluation_noise_level": self.noise.level,
+            "evaluation_blur": self.plan.blur,
             "n_test": len(self.chosen),
             "n_images": self.n_images,
         }
@@ -175,41 +178,54 @@ class Tests:
 
         from biorobust.cnnf import evaluation
 
-        logits = {half: evaluation.cycle_logits(model, images) for half, images in self.halves.items()}
-        counted = {half: model.read(each).argmax(dim=1) for half, each in logits.items()}
-        right = {half: predictions == self.labels for half, predictions in counted.items()}
-        numbers = evaluation.noisy_numbers(right["noisy"])
-        numbers["noisy_minus_clean"] = (right["noisy"].double().mean() - right["clean"].double().mean()).item()
-        for half in evaluation.HALVES:
-            numbers |= evaluation.accuracies(logits[half], self.labels, half=half)
-        few = {half: images[: self.n_images] for half, images in self.halves.items()}
-        numbers |= evaluation.feedback_entry(model, few)
-        sizes = {"clean": ("none", 0.0), "noisy": ("noise", self.noise.level)}
+        logits = {name: evaluation.cycle_logits(model, images) for name, images in self.images.items()}
+        counted = {name: model.read(each).argmax(dim=1) for name, each in logits.items()}
+        right = {name: predictions == self.labels for name, predictions in counted.items()}
+        numbers: dict[str, Any] = {}
+        for name in evaluation.IMAGES:
+            numbers |= evaluation.accuracies(logits[name], self.labels, images=name)
+            if name != "clean":
+                numbers |= evaluation.counted_numbers(right[name], right["clean"], images=name)
+        numbers |= evaluation.feedback_entry(model, {name: each[: self.n_images] for name, each in self.images.items()})
+        sizes = {"clean": ("none", 0.0), "noisy": ("noise", self.noise.level), "blurred": ("blur", self.plan.blur)}
         predictions = [
             pd.DataFrame(
                 {
                     "seed": seed,
-                    "attack": sizes[half][0],
-                    "eps": sizes[half][1],
+                    "attack": sizes[name][0],
+                    "eps": sizes[name][1],
                     "index": self.chosen.cpu().numpy(),
                     "label": self.labels.cpu().numpy(),
-                    "prediction": counted[half].cpu().numpy(),
+                    "prediction": counted[name].cpu().numpy(),
                 }
             )
-            for half in evaluation.HALVES
+            for name in evaluation.IMAGES
         ]
         tables = {
-            "noise": self._noise_rows(model, seed=seed),
+            **{kind: self._level_rows(model, levels, seed=seed) for kind, levels in self.by_level.items()},
             "confusion": self._confusion_rows(counted, seed=seed),
             "predictions": predictions,
         }
         return Found(counted["clean"], numbers, tables)
 
-    def _noise_rows(self, model: FeedbackNetwork, *, seed: int) -> list[dict[str, Any]]:
+    def _noisy(self, images: Tensor, chosen: Tensor | slice, level: float) -> Tensor:
+        from biorobust.cnnf import evaluation
+
+        # Drawn for all images, so that what one gets does not depend on how many are chosen.
+        return evaluation.noisy(images, kind=self.noise.kind, level=level)[chosen]
+
+    def _versions(self, images: Tensor, chosen: Tensor | slice) -> dict[str, Tensor]:
+        """The chosen images as they are, noisy and blurred."""
+        from biorobust.cnnf.noise import blur
+
+        noisy, blurred = self._noisy(images, chosen, self.noise.level), blur(images[chosen], self.plan.blur)
+        return {"clean": images[chosen], "noisy": noisy, "blurred": blurred}
+
+    def _level_rows(self, model: FeedbackNetwork, levels: Mapping[float, Tensor], *, seed: int) -> list[dict[str, Any]]:
         from biorobust.cnnf import evaluation
 
         rows = []
-        for level, images in self.by_level.items():
+        for level, images in levels.items():
             said = evaluation.readouts(evaluation.cycle_logits(model, images))
             labels = self.labels[: self.n_images]
             counts = {name: int((each == labels).sum()) for name, each in said.items()}
@@ -220,11 +236,11 @@ class Tests:
         from biorobust.cnnf import evaluation
 
         rows = []
-        for half, predictions in counted.items():
+        for name, predictions in counted.items():
             table = evaluation.confusion(predictions, self.labels, n_classes=self.n_classes)
             for label, predicted in table.nonzero().tolist():
                 count = int(table[label, predicted])
-                row = {"seed": seed, "images": half, "label": label, "predicted": predicted, "count": count}
+                row = {"seed": seed, "images": name, "label": label, "predicted": predicted, "count": count}
                 rows.append(row)
         return rows
 
@@ -235,18 +251,17 @@ class Tests:
 
         if not len(images):
             return {}
-        clean = as_float(images)
-        given = {"": clean, "noisy_": evaluation.noisy(clean, kind=self.noise.kind, level=self.noise.level)}
-        said = {half: model.read(evaluation.cycle_logits(model, each)) for half, each in given.items()}
-        right = {half: logits.argmax(dim=1) == labels for half, logits in said.items()}
-        return {f"{half}tuning_accuracy": each.double().mean().item() for half, each in right.items()}
+        given = self._versions(as_float(images), slice(None))
+        said = {name: model.read(evaluation.cycle_logits(model, each)) for name, each in given.items()}
+        right = {name: (logits.argmax(dim=1) == labels).double().mean().item() for name, logits in said.items()}
+        return {f"{'' if name == 'clean' else f'{name}_'}tuning_accuracy": share for name, share in right.items()}
 
     def pictures(self, model: FeedbackNetwork) -> dict[str, Any]:
-        """The first letters of the evaluation list, clean and noisy, with their reconstructions."""
+        """The first letters of the evaluation list, clean, noisy and blurred, with their reconstructions."""
         from biorobust.cnnf import evaluation
 
         n = evaluation.N_PICTURES
-        versions = [images[:n] for images in self.halves.values()]
+        versions = [images[:n] for images in self.images.values()]
         found = evaluation.pictures(model, versions, versions[0])
         return found | {"labels": self.labels[:n].cpu().numpy(), "index": self.chosen[:n].cpu().numpy()}
 

@@ -27,7 +27,7 @@ from report_checkout import (
 )
 from test_reporting import Page
 
-from biorobust.core.files import read_json
+from biorobust.core.files import read_json, write_json
 from biorobust.reporting import cells, claim_file
 from biorobust.reporting.attacks import full_name
 from biorobust.reporting.claim import Claim
@@ -290,6 +290,25 @@ def test_the_step_figure_is_drawn_from_the_counts(cpu: Path) -> None:
         (seed,) = content["attacks"][f"{attack}-resized"]["per_seed"]
         assert rows["accuracy"][attack] == pytest.approx(seed["correct"][0] / 1280, abs=1e-6)
     assert rows["reported"]["pgd-report"] == 0.6945
+
+
+def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu: Path, tmp_path: Path) -> None:
+    data = pd.read_csv(cpu / "reports/figures/kwta/current/patterns.csv")
+    cell = "resnet18-svhn-scratch-kwta-low"
+    (seed,) = read_json(cpu / f"reports/metrics/attack/{cell}.json")["patterns"]["per_seed"]
+    (drawn,) = data[(data["cell"] == cell) & data["trained"]]["replaced"]
+    assert drawn == pytest.approx(100 * seed["gradient"]["changed"][1])
+    assert data[data["cell"].str.endswith("relu")]["gamma"].isna().all()
+    older = copied(cpu, tmp_path)
+    for path in (older / "reports/metrics/attack").glob("*.json"):
+        content = read_json(path)
+        content.pop("patterns", None)
+        write_json(path, content)
+    given = inputs(
+        metrics=older / "reports/metrics", params=older / "params.yaml", claims=older / "reports/claims.yaml"
+    )
+    assert FIGURES["patterns"](given) is None
+    assert FIGURES["jumps"](given) is not None
 
 
 def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:

@@ -20,7 +20,7 @@ from biorobust.core import work
 from biorobust.core.devices import full_precision
 from biorobust.core.training import as_float
 from biorobust.kwta import networks, operator, probes, reencode
-from biorobust.kwta.params import Attacks, Probe
+from biorobust.kwta.params import Attacks, Probe, ProbeSize
 
 RESIZED = "-resized"
 IMAGE_WORST_CASE = f"{records.WORST_CASE}-image"
@@ -188,25 +188,42 @@ def _paired(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
 
 
 @full_precision()
-def probe(victim: Victim, plan: Probe, *, n_lines: int) -> tuple[dict[str, Any], list[dict[str, Any]], Path]:
-    """Discontinuity along random lines through the first images: of the model, and of its weights with other gammas."""
-    state = victim.state(f"probe-{plan.length}-{plan.n_points}-{n_lines}-{plan.gammas}")
+def probe(victim: Victim, plan: Probe, size: ProbeSize) -> tuple[dict[str, dict[str, Any]], Path]:
+    """`discontinuity` along random lines through the first images, and `patterns`, what passes after a small step:
+    each `own` of the model and `by_gamma`, of its weights with other gammas.
+    """
+    sizes, n_lines = pattern_sizes(victim.eps), size.n_lines
+    state = victim.state(f"probe-{plan.length}-{plan.n_points}-{n_lines}-{plan.gammas}-{size.n_patterns}")
     saved = work.load_state(state)
     if saved is None:
         lines = probes.random_lines(victim.images[:n_lines], length=plan.length, seed=victim.seed)
 
-        def measured() -> dict[str, Any]:
+        def measured() -> tuple[dict[str, Any], dict[str, Any]]:
             scale = probes.output_scale(victim.model, victim.images[:N_SCALE])
-            return probes.discontinuity(victim.model, lines, n_points=plan.n_points, scale=scale)
+            chosen = victim.images[: size.n_patterns], victim.labels[: size.n_patterns]
+            return (
+                probes.discontinuity(victim.model, lines, n_points=plan.n_points, scale=scale),
+                probes.patterns(victim.model, *chosen, sizes=sizes, scale=scale, seed=victim.seed),
+            )
 
-        saved = {"own": measured(), "by_gamma": []}
+        jumps, changes = measured()
+        saved = {"discontinuity": {"own": jumps, "by_gamma": []}, "patterns": {"own": changes, "by_gamma": []}}
         own = {module.gamma for module in victim.model.modules() if isinstance(module, operator.KWTA)}
         for gamma in plan.gammas if own else ():
             operator.set_gamma(victim.model, gamma)
             right = scoring.predict(victim.model, victim.images[:n_lines]) == victim.labels[:n_lines]
-            saved["by_gamma"].append({"gamma": gamma, "accuracy": right.double().mean().item(), **measured()})
+            accuracy = right.double().mean().item()
+            jumps, changes = measured()
+            saved["discontinuity"]["by_gamma"].append({"gamma": gamma, "accuracy": accuracy, **jumps})
+            for found in changes.values():
+                del found["layers"]
+            saved["patterns"]["by_gamma"].append({"gamma": gamma, **changes})
         for gamma in own:
             operator.set_gamma(victim.model, gamma)
         work.save_state(state, saved)
-    by_gamma = [{"seed": victim.seed, **row} for row in saved["by_gamma"]]
-    return {"seed": victim.seed, **saved["own"]}, by_gamma, state
+    return saved, state
+
+
+def pattern_sizes(eps: float) -> list[float]:
+    """L-infinity sizes of the steps after which `patterns` looks again."""
+    return [eps / 100, eps / 10, eps]

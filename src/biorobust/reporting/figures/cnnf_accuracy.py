@@ -12,7 +12,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from biorobust.reporting.estimates import Estimate, noise_levels, test_accuracy
+from biorobust.reporting.estimates import Estimate, by_level, test_accuracy
 from biorobust.reporting.figures.cnnf_letters import letter
 from biorobust.reporting.figures.curves import HOLLOW, bars, hollow, left_out
 from biorobust.reporting.figures.figure import Figure
@@ -240,7 +240,7 @@ def _levels(metrics: Metrics, run: str) -> pd.DataFrame | None:
     """Accuracy by noise level: level, accuracy, low, high, seeds."""
     rows = [
         {"level": level, "accuracy": v.value, "low": v.low, "high": v.high, "n": v.n, "seeds": v.n_seeds}
-        for level, v in noise_levels(metrics, run).items()
+        for level, v in by_level(metrics, run, "noise").items()
     ]
     return pd.DataFrame(rows) if rows else None
 
