@@ -19,13 +19,13 @@ from biorobust.errors import ParamsError
 from biorobust.files import read_yaml
 from biorobust.hebbian import params as hebbian
 from biorobust.kwta import params as kwta
+from biorobust.scale import SCALES
 from biorobust.schema import build, count, one_of, unknown
 from biorobust.vonenet import params as vonenet
 
 T = TypeVar("T")
 
 PARAMS_FILE = Path("params.yaml")
-SCALES = ("tiny", "laptop", "cpu", "gpu", "paper")
 SOURCES = ("auto", "official", "mirror", "bundled")
 STUDIES = {"hebbian": hebbian, "cnnf": cnnf, "kwta": kwta, "vonenet": vonenet}
 RUN_NAME = re.compile(r"[a-z0-9-]+")

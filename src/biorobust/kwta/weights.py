@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from biorobust.errors import BiorobustError
-from biorobust.kwta.networks import Classifier
 from biorobust.kwta.params import FULL_WIDTH
 from biorobust.networks.weights import Unavailable, find
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from biorobust.kwta.networks import Classifier
 
 # torchvision's IMAGENET1K_V1; the part after the hyphen begins the SHA-256.
 FILES = {"resnet18": "resnet18-f37072fd.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
@@ -45,6 +47,8 @@ def load_imagenet(model: Classifier, *, network: str, width: int) -> None:
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a torchvision file. Raises BiorobustError naming one that is damaged."""
+    import torch
+
     try:
         stored: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
