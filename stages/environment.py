@@ -88,7 +88,7 @@ def alone(venv: Path) -> Iterator[None]:
         venv.mkdir(parents=True, exist_ok=True)
         stream = open(venv / ".installing", "w", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
-        raise Stop(f"{venv} cannot be written ({error.strerror}): name another folder, make VENV=/some/folder") from None
+        raise Stop(f"{venv} cannot be written ({error.strerror}): name another folder with VENV=") from None
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,7 +108,7 @@ def make(venv: Path) -> Path:
                 "name one, for example make repro PYTHON=python3.12"
             )
         if not succeeds(sys.executable, "-m", "venv", venv):
-            raise Stop(f"no environment could be made in {venv}: on Debian install python3-venv, then delete it, try again")
+            raise Stop(f"no environment could be made in {venv}: delete it, on Debian install python3-venv, try again")
     if not succeeds(python, "-c", f"import sys; sys.exit(sys.version_info < {NEEDED})"):
         raise Stop(f"the Python of {venv} is older than 3.11: delete that folder, or name another one with VENV=")
     return python
@@ -124,12 +124,12 @@ def succeeds(*command: str | Path) -> bool:
 
 def pip(python: Path, *arguments: str, log: Path) -> None:
     """`pip install` in silence. Raises Stop with the last of what it said when it fails."""
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
     with open(log, "w", encoding="utf-8") as stream:
         status = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
     if status:
-        said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if "Location" not in line]
-        print("\n".join(said[-15:]), file=sys.stderr)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join([line for line in lines if "Location" not in line][-15:]), file=sys.stderr)
         raise Stop(f"pip failed, its last words stand above; all of them: {log}")
 
 

@@ -38,19 +38,19 @@ def set_scale(path: str | Path, scale: str) -> None:
     start, end = _place(text)
     changed = text[:start] + scale + text[end:]
     if start == end or yaml.safe_load(changed) != before | {"scale": scale}:
-        raise ParamsError(f"{path.name}: scale is written in a way that cannot be changed from outside: edit it by hand")
+        raise ParamsError(f"{path.name}: scale is written in a way that only a person can change: edit it by hand")
     write_text(path, changed)
 
 
 def _place(text: str) -> tuple[int, int]:
-    """Where the value of the top-level key `scale` stands, without a tag before it; (0, 0) for one that is no scalar."""
+    """Where the value of the top-level key `scale` stands, a tag before it left out; (0, 0) if it is no scalar."""
     import yaml
 
     depth, is_key, wanted = 0, True, False
     end = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.NodeEvent) and depth == 1:
-            if wanted:
+            if wanted and event.end_mark:
                 end = event.end_mark.index
             is_key, wanted = not is_key, is_key and getattr(event, "value", None) == "scale"
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
