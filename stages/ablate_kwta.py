@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     only = parser.parse_args(argv).only
     settings = params.load()
     from biorobust import datasets, work
+    from biorobust.progress import progress
 
     if only is not None:
         ablate(only, settings=settings, load=datasets.load, write=False)
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
 
     with run_info("ablate_kwta"):
         states: list[Path] = []
-        for name in settings.runs["kwta_ablations"]:
+        for name in progress(settings.runs["kwta_ablations"], label="training and attacks", unit="ablations"):
             states += ablate(name, settings=settings, load=load)
         work.finish(states)
 

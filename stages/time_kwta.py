@@ -23,9 +23,10 @@ def main(argv: list[str] | None = None) -> None:
     with run_info("time_kwta"):
         from benchmarks.kwta import GAMMA, ROWS, SIZES
         from benchmarks.timing import fresh
+        from biorobust.progress import progress
 
         first, *longer = SIZES
-        rows = [fresh(_row, n, repeats=REPEATS) for n in longer]
+        rows = [fresh(_row, n, repeats=REPEATS) for n in progress(longer, label="timing the selection", unit="lengths")]
         write_json(
             METRICS,
             {

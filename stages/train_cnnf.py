@@ -212,9 +212,10 @@ class Tests:
 
     def _noise_rows(self, model: FeedbackNetwork, *, seed: int) -> list[dict[str, Any]]:
         from biorobust.cnnf import evaluation
+        from biorobust.progress import progress
 
         rows = []
-        for level, images in self.by_level.items():
+        for level, images in progress(self.by_level.items(), label="noise levels", unit="levels"):
             said = evaluation.readouts(evaluation.cycle_logits(model, images))
             labels = self.labels[: self.n_images]
             counts = {name: int((each == labels).sum()) for name, each in said.items()}

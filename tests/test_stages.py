@@ -149,6 +149,8 @@ PLUMBING = {
     "src/biorobust/kwta/__init__.py",
     "src/biorobust/kwta/params.py",
     "src/biorobust/params.py",
+    "src/biorobust/progress.py",
+    "src/biorobust/scale.py",
     "src/biorobust/schema.py",
     "src/biorobust/vonenet/__init__.py",
     "src/biorobust/vonenet/params.py",

@@ -31,6 +31,7 @@ from biorobust.devices import full_precision
 from biorobust.kwta import networks, operator, probes, reencode, selection
 from biorobust.kwta.params import Attacks, Probe
 from biorobust.networks import alexnet, pixels, resnet
+from biorobust.progress import progress
 from biorobust.training import as_float
 
 RESIZED = "-resized"
@@ -59,6 +60,11 @@ class Victim:
     eps: float
     seed: int
     key: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What is shown while it is attacked."""
+        return f"{self.name}, seed {self.seed}"
 
     @property
     def batch_size(self) -> int:
@@ -97,7 +103,14 @@ def _resumed(victim: Victim, names: list[str], suffix: str) -> tuple[pd.DataFram
     if saved is None:
         model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
         table = attacks.run(
-            model, images, victim.labels, names, eps=[victim.eps], seed=victim.seed, batch_size=victim.batch_size
+            model,
+            images,
+            victim.labels,
+            names,
+            eps=[victim.eps],
+            seed=victim.seed,
+            batch_size=victim.batch_size,
+            label=victim.label,
         )
         saved = _plain(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
         work.save_state(state, saved)
@@ -170,6 +183,7 @@ def reencoded(
             eps=[victim.eps],
             seed=victim.seed,
             batch_size=victim.batch_size,
+            label=f"{victim.label}, another JPEG",
         )
         known = table[table["attack"] == plan.reencoded_attack].set_index("index").loc[victim.index]
         robust = ~known["broken"].to_numpy(dtype=bool), ~attacked["broken"].to_numpy(dtype=bool)
@@ -216,7 +230,8 @@ def probe(victim: Victim, plan: Probe, *, n_lines: int) -> tuple[dict[str, Any],
 
         saved = {"own": measured(), "by_gamma": []}
         own = {module.gamma for module in victim.model.modules() if isinstance(module, operator.KWTA)}
-        for gamma in plan.gammas if own else ():
+        gammas = plan.gammas if own else ()
+        for gamma in progress(gammas, label=f"{victim.label}, jumps by gamma", unit="gammas"):
             operator.set_gamma(victim.model, gamma)
             right = scoring.predict(victim.model, victim.images[:n_lines]) == victim.labels[:n_lines]
             saved["by_gamma"].append({"gamma": gamma, "accuracy": right.double().mean().item(), **measured()})
