@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
 def activations(group: str, *, settings: params.Params, plan: Activations, size: ActivationsSize) -> None:
     """Read every network, then compare each that has a V1 stage with its plain twin; write arrays and metrics."""
     from biorobust.core import results
+    from biorobust.core.progress import progress
 
     (ARRAYS / group).mkdir(parents=True, exist_ok=True)  # an out has to be there, with no network in it too
     runs = settings.runs[groups.GROUPS[group].runs]
@@ -49,7 +50,7 @@ def activations(group: str, *, settings: params.Params, plan: Activations, size:
     head = {"study": STUDY, "scale": settings.scale, "dataset": dataset}
     readings: dict[str, dict[int, Reading]] = {}
     states: list[Path] = []
-    for name in runs:
+    for name in progress(runs, label=f"layers of the networks on {dataset}", unit="networks"):
         if reason := groups.unavailable(name):
             for kind in ("activations", "riddle", "attack"):
                 results.write_unavailable(kind, name, reason=reason, settings=shown, **head)
@@ -75,7 +76,6 @@ def read_run(
     group: str, name: str, *, settings: params.Params, plan: Activations, size: ActivationsSize, states: list[Path]
 ) -> dict[int, Reading]:
     """Every seed of one network; what a restart need not read again is kept in files, which are added to `states`."""
-    from tqdm import tqdm
 
     from biorobust import datasets
     from biorobust.core import runs, tensors, training
@@ -88,7 +88,7 @@ def read_run(
     wanted = settings.block("vonenet_perturbations", Perturbations).sources
     sources = [source for source in listed if source in wanted or group != groups.ANALOGUE]
     found = {}
-    for seed in tqdm(runs.seeds(name), desc=f"reading {name}", unit="seed", disable=None):
+    for seed in runs.seeds(name):
         made = groups.perturbed(group, name, seed, device=device)
         others = {
             source: groups.perturbed(group, source, seed, device=device)

@@ -33,10 +33,11 @@ def main(argv: list[str] | None = None) -> None:
         attack(arguments.cell, dataset_name=cells[arguments.cell], settings=settings, write=False)
         return
     from biorobust.core import work
+    from biorobust.core.progress import progress
 
     with run_info(f"attack_kwta@{arguments.run}"):
         states: list[Path] = []
-        for name, dataset in cells.items():
+        for name, dataset in progress(cells.items(), label=f"attacks on {arguments.run}", unit="cells"):
             with run_info(f"attack_kwta@{name}"):
                 states += attack(name, dataset_name=dataset, settings=settings)
         work.finish(states)
@@ -46,7 +47,6 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     """Attack every seed of a cell, probe it, and write its record and metrics; returns the files its states lie in."""
     import pandas as pd
     import torch
-    from tqdm import tqdm
 
     from biorobust import datasets
     from biorobust.attacks.records import COLUMNS
@@ -84,7 +84,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
         "patterns": {"sizes": attacking.pattern_sizes(eps), "n_images": min(probed.n_patterns, len(index))}
         | {"per_seed": [], "by_gamma": []},
     }
-    for seed in tqdm(runs.seeds(name), desc=f"attacks on {name}", unit="seed", disable=None):
+    for seed in runs.seeds(name):
         victim = attacking.Victim(
             name=name,
             model=runs.load(name, seed=seed, device=device),

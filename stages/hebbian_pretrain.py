@@ -83,9 +83,9 @@ def learn_seed(
 ) -> tuple[Tensor, list[dict[str, float]], Path]:
     """The weights of one seed, a row of diagnostics per epoch, and the file with the state a restart goes on from."""
     import torch
-    from tqdm import tqdm
 
     from biorobust.core import results
+    from biorobust.core.progress import progress
     from biorobust.hebbian import diagnostics, learn
 
     key = recipe | {"seed": seed, "data": results.dataset_entry("mnist")["sha256"], "device": pick()}
@@ -97,7 +97,7 @@ def learn_seed(
     if saved:
         rows, start = saved["rows"], (len(saved["rows"]), saved["weights"])
         generator.set_state(saved["generator"])
-    bar = tqdm(desc=f"{name}, seed {seed}", total=recipe["epochs"], initial=len(rows), unit="epoch", disable=None)
+    bar = progress(label=f"{name}, seed {seed}", unit="epochs", total=recipe["epochs"], initial=len(rows))
 
     def note(done: int, weights: Tensor) -> None:
         found = diagnostics.describe(weights, p=recipe["p"], shape=shape)

@@ -223,9 +223,10 @@ class Tests:
 
     def _level_rows(self, model: FeedbackNetwork, levels: Mapping[float, Tensor], *, seed: int) -> list[dict[str, Any]]:
         from biorobust.cnnf import evaluation
+        from biorobust.core.progress import progress
 
         rows = []
-        for level, images in levels.items():
+        for level, images in progress(levels.items(), label="noise levels", unit="levels"):
             said = evaluation.readouts(evaluation.cycle_logits(model, images))
             labels = self.labels[: self.n_images]
             counts = {name: int((each == labels).sum()) for name, each in said.items()}

@@ -14,7 +14,7 @@ from biorobust.kwta import attacking
 from biorobust.kwta import weights as kwta_weights
 from biorobust.kwta.params import Cells, cells
 from biorobust.networks import weights
-from stages import ablate_kwta, arrived, attack_kwta, compare, download, time_kwta, train_kwta
+from stages import ablate_kwta, attack_kwta, compare, download, stale, time_kwta, train_kwta
 
 ROOT = params.PARAMS_FILE.resolve().parent
 KEPT = ("clip", "pretrained")  # of the ablations
@@ -206,10 +206,10 @@ def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, 
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     capsys.readouterr()
     monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")
-    arrived.main([])
+    stale.main([])
     assert capsys.readouterr().out == ""
     monkeypatch.setitem(kwta_weights.FILES, "resnet18", "made.pth")
-    arrived.main([])
+    stale.main([])
     assert capsys.readouterr().out.split() == ["train_kwta@pretrained-kwta-low"]
     train_kwta.main(["scratch-relu", "--cell", "alexnet-svhn-scratch-relu"])  # asked for by name, it is trained
     assert len(list((tmp_path / "data/work").glob("alexnet-svhn-scratch-relu*.pt"))) == 1
@@ -252,7 +252,7 @@ def test_ablations_write_a_pair_of_files_each(here):
 def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished, monkeypatch, capsys, tmp_path):
     def named():
         capsys.readouterr()
-        arrived.main([])
+        stale.main([])
         return capsys.readouterr().out.split()
 
     if not (finished / "reports/metrics/ablations").exists():
@@ -270,4 +270,4 @@ def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished
     (tmp_path / kwta_weights.FILES["resnet18"]).touch()
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(BiorobustError, match="SHA-256 does not begin with f37072fd"):
-        arrived.main([])
+        stale.main([])

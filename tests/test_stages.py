@@ -185,6 +185,8 @@ PLUMBING = {
     "src/biorobust/kwta/__init__.py",
     "src/biorobust/kwta/params.py",
     "src/biorobust/params.py",
+    "src/biorobust/core/progress.py",
+    "src/biorobust/core/scale.py",
     "src/biorobust/core/schema.py",
     "src/biorobust/vonenet/__init__.py",
     "src/biorobust/vonenet/params.py",

@@ -18,6 +18,7 @@ from biorobust import attacks
 from biorobust.attacks import at_resized, records, registry, scoring
 from biorobust.core import work
 from biorobust.core.devices import full_precision
+from biorobust.core.progress import progress
 from biorobust.core.training import as_float
 from biorobust.kwta import networks, operator, probes, reencode
 from biorobust.kwta.params import Attacks, Probe, ProbeSize
@@ -43,6 +44,11 @@ class Victim:
     eps: float
     seed: int
     key: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What is shown while it is attacked."""
+        return f"{self.name}, seed {self.seed}"
 
     @property
     def batch_size(self) -> int:
@@ -82,7 +88,14 @@ def _resumed(victim: Victim, names: list[str], suffix: str) -> tuple[pd.DataFram
     if saved is None:
         model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
         table = attacks.run(
-            model, images, victim.labels, names, eps=[victim.eps], seed=victim.seed, batch_size=victim.batch_size
+            model,
+            images,
+            victim.labels,
+            names,
+            eps=[victim.eps],
+            seed=victim.seed,
+            batch_size=victim.batch_size,
+            label=victim.label,
         )
         saved = _plain(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
         work.save_state(state, saved)
@@ -155,6 +168,7 @@ def reencoded(
             eps=[victim.eps],
             seed=victim.seed,
             batch_size=victim.batch_size,
+            label=f"{victim.label}, another JPEG",
         )
         known = table[table["attack"] == plan.reencoded_attack].set_index("index").loc[victim.index]
         robust = ~known["broken"].to_numpy(dtype=bool), ~attacked["broken"].to_numpy(dtype=bool)
@@ -209,7 +223,8 @@ def probe(victim: Victim, plan: Probe, size: ProbeSize) -> tuple[dict[str, dict[
         jumps, changes = measured()
         saved = {"discontinuity": {"own": jumps, "by_gamma": []}, "patterns": {"own": changes, "by_gamma": []}}
         own = {module.gamma for module in victim.model.modules() if isinstance(module, operator.KWTA)}
-        for gamma in plan.gammas if own else ():
+        gammas = plan.gammas if own else ()
+        for gamma in progress(gammas, label=f"{victim.label}, jumps by gamma", unit="gammas"):
             operator.set_gamma(victim.model, gamma)
             right = scoring.predict(victim.model, victim.images[:n_lines]) == victim.labels[:n_lines]
             accuracy = right.double().mean().item()

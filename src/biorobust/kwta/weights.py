@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from biorobust.core.errors import BiorobustError
 from biorobust.kwta.networks import Classifier
 from biorobust.kwta.params import FULL_WIDTH
 from biorobust.networks.weights import Unavailable, find, read
+
+if TYPE_CHECKING:
+    from biorobust.kwta.networks import Classifier
 
 # torchvision's IMAGENET1K_V1; the part after the hyphen begins the SHA-256.
 FILES = {"resnet18": "resnet18-f37072fd.pth", "alexnet": "alexnet-owt-7be5be79.pth"}

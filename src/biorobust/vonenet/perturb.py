@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from biorobust.attacks import deepfool, noise
 from biorobust.attacks.crafting import linf
+from biorobust.core.progress import progress
 from biorobust.vonenet import conditions, models
 from biorobust.vonenet.params import Perturbations
 
@@ -39,19 +40,21 @@ def deepfooled(
     noise: str,
     seed: int,
     batch_size: int = 32,
+    label: str = "DeepFool",
 ) -> Crafted:
     """Minimal perturbations away from `labels`, (N,) the network's own answers.
 
     noise: frozen (one draw per image for the whole attack, so that gradients and answers belong to one function), live
     (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none. The
-    network is in eval mode.
+    network is in eval mode. label: names the work on stderr while it lasts.
     """
     made = []
     chosen = conditions.conditions(model, seed=seed, repeats=1).get(noise)
     generator = torch.Generator(images.device).manual_seed(seed)
     # DeepFool goes on with a minibatch until one pass fools all of it: under live noise that is luck, and never comes.
     together = 1 if noise == conditions.LIVE else batch_size
-    for first in range(0, len(images), together):
+    starts = range(0, len(images), together)
+    for first in progress(starts, label=label, unit="images" if together == 1 else "minibatches"):
         rows = range(first, min(first + together, len(images)))
         if chosen is None:  # a network without noise
             context = models.noise(model, conditions.NONE)
