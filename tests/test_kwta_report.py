@@ -30,7 +30,6 @@ from test_reporting import Page
 from biorobust.analysis.paired import Counts, paired_interval
 from biorobust.files import read_json
 from biorobust.reporting import cells, claim_file, rules
-from biorobust.reporting.attacks import full_name
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import attack_curve
 from biorobust.reporting.figures.figure import read_index
@@ -186,11 +185,6 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: 
     assert str(verdict["line"]).endswith("was not run at eps 0.031")
 
 
-def test_names_of_attacks_in_two_threat_models() -> None:
-    assert full_name("pgd-corrected-best-resized") == "PGD with the stated step, best iterate, on the resized image"
-    assert full_name("worst-case-image") == "worst case of the attacks on the image"
-
-
 # --- page --------------------------------------------------------------------------------------------------------
 
 
@@ -218,7 +212,7 @@ def test_the_page_is_well_formed(cpu: Path) -> None:
 def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) -> None:
     plain = text(render(cpu).html)
     assert "because its steps are too small" in plain
-    assert "under the text&#39;s, ResNet18 on CIFAR-10: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
+    assert "to the original paper&#39;s, ResNet18 on CIFAR-10: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
     assert (
         "AlexNet on SVHN, accuracy without an attack and under the worst for each image: ReLU collapsed in 1 of 1"
         in plain
