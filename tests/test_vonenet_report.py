@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from fake_vonenet import REASON
 from report_checkout import (
     ROOT,
     copied,
@@ -214,6 +215,21 @@ def test_images_that_were_not_moved_are_counted_or_left_out(cpu: Path, tmp_path:
     edit(root, "activations/voneresnet50", counted)
     assert "7.9\u00a0% of the values there" in said()
     assert "0.0\u00a0% of the values at the report's layers are zero" in said()
+
+
+def test_a_reason_that_parts_share_is_said_once_under_their_table(cpu: Path) -> None:
+    rendered = render(cpu)
+    page = text(rendered.html)
+    items = {item.claim.id: item for item in judged(cpu)}
+    several = [item for item in items.values() if item.verdict == rules.NOT_RUN and len(item.parts) > 1]
+    assert {item.claim.id for item in several} <= set(EXACT)
+    for item in several:
+        n = sum(part.verdict == rules.NOT_RUN for part in item.parts)
+        assert f"{n} parts not run: {REASON}" in page
+    # once under the table of each claim, once under the ledger, and where the study says what it could not have
+    assert page.count(REASON) == len([item for item in items.values() if REASON in item.reason]) + 1 + 2
+    assert f"V1, V2, V3, V4, V5, V6 and V7 not run: {REASON}." in rendered.summary
+    assert rendered.summary.count(REASON) == 1
 
 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: Path) -> None:
