@@ -285,6 +285,25 @@ def test_the_step_figure_is_drawn_from_the_counts(cpu: Path) -> None:
     assert rows["reported"]["pgd-report"] == 0.6945
 
 
+def test_a_panel_of_nothing_but_collapses_says_so(cpu: Path, tmp_path: Path) -> None:
+    root = copied(cpu, tmp_path)
+
+    def titles() -> list[str]:
+        drawn = FIGURES["curves-scratch"](
+            inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+        )
+        assert drawn is not None
+        return [title for axes in drawn.drawing.axes if (title := axes.get_title("left"))]
+
+    assert titles()[0] == "Table 1: AlexNet, SVHN"
+    for row in ("kwta", "kwta-low"):
+        edit(root, f"train/alexnet-svhn-scratch-{row}", lambda content: content["per_seed"][0].update(collapsed=True))
+    first, *others = titles()
+    assert first == "Table 1: AlexNet, SVHN (all collapsed)"
+    assert others
+    assert not any("collapsed" in title for title in others)
+
+
 def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
     content = yaml.safe_load((cpu / "params.yaml").read_text())
     for run in ("scratch-kwta-low", "pretrained-kwta-low"):

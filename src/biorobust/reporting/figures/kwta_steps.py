@@ -13,11 +13,11 @@ from matplotlib.lines import Line2D
 from biorobust.reporting.attacks import WORST_CASE
 from biorobust.reporting.cells import DEEPFOOL, ORIGINAL_STEP, PGD, Key, gamma_of, measured, row_name
 from biorobust.reporting.estimates import Estimate, ran
-from biorobust.reporting.figures.curves import HOLLOW, bars
+from biorobust.reporting.figures.curves import bars
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.figures.kwta_rows import grid, not_drawn, row_look, title, with_results
 from biorobust.reporting.numbers import listed, share
-from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style
+from biorobust.reporting.style import FAINT, INK, REPORTED, WIDTH, drawing_style
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
@@ -64,7 +64,7 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
             axes.tick_params(axis="y", length=0)
         for axes in lowest:
             axes.set_xlabel("accuracy on the attacked images, %")
-        handles = [Line2D([], [], mec=INK, **HOLLOW)]
+        handles = [Line2D([], [], **REPORTED)]
         handles += [Line2D([], [], color=INK, marker=marker, ms=size, ls="") for _, marker, size in DRAWN.values()]
         labels = ["PGD as reported", *(name for name, _, _ in DRAWN.values())]
         drawing.legend(handles, labels, loc="outside lower center", ncols=3)
@@ -119,4 +119,4 @@ def _draw(axes: Axes, at: int, values: Mapping[str, Estimate], printed: Estimate
         style: Any = {"color": colour, "marker": marker, "ms": size, "ls": "", "zorder": 3}
         axes.errorbar(100 * value.value, at, xerr=reach, elinewidth=1, **style)
     if printed:
-        axes.plot(100 * printed.value, at, mec=colour, zorder=4, **HOLLOW)
+        axes.plot(100 * printed.value, at, zorder=4, **REPORTED)
