@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -178,8 +179,9 @@ def test_the_newest_recorded_run_leads_and_this_run_stands_beside_it(both: Path,
     page = text(rendered.html)
     expected = verdicts(paper)
     assert ledger_verdicts(rendered.summary) == expected
-    assert "Recorded run second, scale paper: 8 of 8 claims judged" in page
-    assert "This run, scale tiny: 0 of 8 claims judged" in page
+    n_open = Counter(expected.values())[rules.INCONCLUSIVE]
+    assert f"Recorded run second, scale paper: {8 - n_open} of 8 claims decided, {n_open} left open" in page
+    assert "This run, scale tiny: 0 of 8 claims decided, 0 left open" in page
     assert "Recorded run first" not in page
     assert page.count("○ not testable") >= 8
     assert f"commit {'d' * 40} stages ran at c0ffee , with changes not committed" in page
