@@ -178,7 +178,7 @@ def write_riddle(
     head: dict[str, str],
     shown: dict[str, Any],
 ) -> None:
-    """The outcome of every test of the riddle for the first seed, and the decisions for all seeds."""
+    """What the tests of the zero-deviation hypotheses gave: in words for the first seed, the numbers for all."""
     from biorobust.core import results
     from biorobust.vonenet import explanations
     from biorobust.vonenet.conditions import NONE
@@ -191,12 +191,12 @@ def write_riddle(
         if untrained in readings and seed in readings[untrained]:
             curves = (one.found[NONE].of(OWN, "raw", CONV) for one in (reading, readings[untrained][seed]))
             outcomes[seed].append(asdict(explanations.learned(reading.names, *curves)))
-    decisions = [
-        {"seed": seed} | {outcome["id"]: outcome["decision"] for outcome in of_seed}
+    numbers = [
+        {"seed": seed, "numbers": {outcome["id"]: outcome["numbers"] for outcome in of_seed}}
         for seed, of_seed in outcomes.items()
     ]
     first = next(iter(outcomes.values()))
-    results.write_run("riddle", name, settings=shown, **head, outcomes=first, **results.per_seed(decisions))
+    results.write_run("riddle", name, settings=shown, **head, outcomes=first, **results.per_seed(numbers))
 
 
 def write_pair(

@@ -1,7 +1,7 @@
 """Made-up metrics of the k-WTA study: every file of its contract, with networks that only a small step leaves standing.
 
-Under the report's step ReLU keeps a part, under the stated one nothing; k-WTA keeps more under either. AlexNet with
-ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
+Under the report's step ReLU keeps a part, under the original paper's nothing; k-WTA keeps more under either. AlexNet
+with ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ from test_reporting import Page
 
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import cells, claim_file
-from biorobust.reporting.attacks import full_name
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import attack_curve
 from biorobust.reporting.figures.figure import read_index
@@ -187,11 +186,6 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: 
     assert str(verdict["line"]).endswith("was not run at eps 0.031")
 
 
-def test_names_of_attacks_in_two_threat_models() -> None:
-    assert full_name("pgd-corrected-best-resized") == "PGD with the stated step, best iterate, on the resized image"
-    assert full_name("worst-case-image") == "worst case of the attacks on the image"
-
-
 # --- page --------------------------------------------------------------------------------------------------------
 
 
@@ -219,7 +213,7 @@ def test_the_page_is_well_formed(cpu: Path) -> None:
 def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) -> None:
     plain = text(render(cpu).html)
     assert "because its steps are too small" in plain
-    assert "under the text&#39;s, ResNet18 on CIFAR-10: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
+    assert "to the original paper&#39;s, ResNet18 on CIFAR-10: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
     assert (
         "AlexNet on SVHN, accuracy without an attack and under the worst for each image: ReLU collapsed in 1 of 1"
         in plain
@@ -309,6 +303,25 @@ def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu: Pa
     )
     assert FIGURES["patterns"](given) is None
     assert FIGURES["jumps"](given) is not None
+
+
+def test_a_panel_of_nothing_but_collapses_says_so(cpu: Path, tmp_path: Path) -> None:
+    root = copied(cpu, tmp_path)
+
+    def titles() -> list[str]:
+        drawn = FIGURES["curves-scratch"](
+            inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+        )
+        assert drawn is not None
+        return [title for axes in drawn.drawing.axes if (title := axes.get_title("left"))]
+
+    assert titles()[0] == "Table 1: AlexNet, SVHN"
+    for row in ("kwta", "kwta-low"):
+        edit(root, f"train/alexnet-svhn-scratch-{row}", lambda content: content["per_seed"][0].update(collapsed=True))
+    first, *others = titles()
+    assert first == "Table 1: AlexNet, SVHN (all collapsed)"
+    assert others
+    assert not any("collapsed" in title for title in others)
 
 
 def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:

@@ -27,7 +27,7 @@ from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.studies.base import Study
 from biorobust.reporting.study import STUDIES
 from biorobust.reporting.tables.table import cell
-from biorobust.reporting.view import SHOWN, SYMBOLS, View, view
+from biorobust.reporting.view import SHOWN, SYMBOLS, View, bare_reason, shared_reasons, view
 from biorobust.statistics import rules
 
 
@@ -135,6 +135,8 @@ def _environment(folder: Path) -> Environment:
         "listed": numbers.listed,
         "slug": lambda verdict: verdict.replace(" ", "-"),
         "cell": cell,
+        "bare_reason": bare_reason,
+        "shared_reasons": shared_reasons,
         "unpiped": lambda text: str(text).replace("|", "\\|"),
         "safe_svg": Markup,
     }

@@ -20,6 +20,8 @@ from matplotlib.figure import Figure as Drawing
 INK = "#010203"
 FAINT = "#808183"  # grid lines and floors: 3:1 or more on white and on near-black
 FONTS = "'Source Sans 3', 'Helvetica Neue', Helvetica, Arial, sans-serif"
+# What a report printed: hollow and neutral, in no run's colour, since its numbers are of none of them.
+REPORTED: dict[str, Any] = {"ls": "", "marker": "o", "mfc": "none", "mec": FAINT, "mew": 1.3, "ms": 8}
 WIDTH = 7.2  # inches: a figure as wide as the page's wide column
 
 

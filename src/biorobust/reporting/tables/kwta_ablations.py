@@ -101,10 +101,10 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         id="kwta-ablations",
         title="One setting changed at a time",
         caption=f"Trainings of {listed(trained) if trained else 'few epochs'}, to compare with one another and not "
-        "with the tables above. Accuracy in percent on "
-        "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
-        "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images; "
-        "with more steps some might have begun to learn. Where gamma is lowered the learning rate falls with it, as in "
+        "with the tables above. Accuracy in percent on clean images and under PGD with the original paper's step, best "
+        "iterate, on the 32-pixel image; 95 % intervals over seeds where there are several, else over images. "
+        "Collapsed: trainings that end with one class for all images; with more steps some might have begun to learn. "
+        "Where gamma is lowered the learning rate falls with it, as in "
         f"the original.{nonfinite(attacked)}",
         columns=(
             Column("question", "question"),

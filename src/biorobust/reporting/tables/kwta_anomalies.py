@@ -12,8 +12,8 @@ from biorobust.reporting.cells import (
     BEST,
     CLEAN,
     DEEPFOOL,
+    ORIGINAL_STEP,
     PGD,
-    STATED,
     Key,
     gamma_of,
     measured,
@@ -91,7 +91,7 @@ def _listed(reported: Mapping[Key, Estimate]) -> Iterable[Anomaly]:
         ),
         Anomaly(
             f"ReLU keeps {relu} under PGD and nothing under DeepFool of the same size.",
-            "The same networks under PGD with the step of the code and with that of the text.",
+            "The same networks under PGD with the report's step and with the original paper's.",
             _steps,
         ),
         Anomaly(
@@ -178,26 +178,26 @@ def _steps(metrics: Metrics, study: Kwta) -> str:
         for cell in place.rows:
             if gamma_of(metrics, study, cell) is not None or clean_accuracy(metrics, cell) is None:
                 continue  # a network that gives one class to every image has nothing to lose
-            small, stated = (measured(metrics, cell, measure, resized=True) for measure in (PGD, STATED))
-            if small and stated:
+            report, original = (measured(metrics, cell, measure, resized=True) for measure in (PGD, ORIGINAL_STEP))
+            if report and original:
                 where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
-                said.append(f"{where} from {share(small.value)} to {share(stated.value)}")
-    return f"ReLU, from the code's step to the text's: {'; '.join(said)}." if said else ""
+                said.append(f"{where} from {share(report.value)} to {share(original.value)}")
+    return f"ReLU, from the report's step to the original paper's: {'; '.join(said)}." if said else ""
 
 
 def _ranks(metrics: Metrics, study: Kwta) -> str:
     found = []
     for cell in study.networks:
-        values = [measured(metrics, cell, measure, resized=True) for measure in (STATED, DEEPFOOL, BEST)]
+        values = [measured(metrics, cell, measure, resized=True) for measure in (ORIGINAL_STEP, DEEPFOOL, BEST)]
         if all(values) and gamma_of(metrics, study, cell) is not None:
             found.append([value.value for value in values if value])
     if not found:
         return ""
-    above = sum(stated > deepfool for stated, deepfool, _ in found)
-    lost = max(stated - best for stated, _, best in found)
+    above = sum(last > deepfool for last, deepfool, _ in found)
+    lost = max(last - best for last, _, best in found)
     return (
-        f"PGD with the stated step leaves more than DeepFool in {above} of {len(found)} k-WTA cells. Its best iterate "
-        f"fools up to {points(lost, digits=1).lstrip('+')} points more than its last."
+        f"PGD with the original paper's step leaves more than DeepFool in {above} of {len(found)} k-WTA cells. "
+        f"Its best iterate fools up to {points(lost, digits=1).lstrip('+')} points more than its last."
     )
 
 
