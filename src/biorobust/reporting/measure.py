@@ -144,7 +144,7 @@ def _cell(quantity: Quantity, eps: float | None, metrics: Metrics) -> outcomes.C
     # Every run of a study is tested under one noise, or one blur, and its settings say at which level.
     attack, setting = {
         "noisy": ("noise", "evaluation_noise_level"),
-        "blurred": ("blur", "evaluation_blur_level"),
+        "blurred": ("blur", "evaluation_blur"),
     }[quantity.images]
     level = (metrics.train(quantity.of) or {}).get("settings", {}).get(setting, 0.0)
     return outcomes.cell(quantity.of, attack, level)
