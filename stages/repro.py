@@ -20,6 +20,7 @@ from typing import Any
 from biorobust import params
 from biorobust.core.files import read_json
 from biorobust.core.scale import set_scale
+from biorobust.reporting.effects import tally
 from biorobust.reporting.notes import read_note
 from biorobust.reporting.numbers import duration, listed
 from stages.common import RUN_INFO, stage_main
@@ -27,7 +28,7 @@ from stages.stale import stale
 
 REPORT = Path("reports/report.html")
 RECORDED = Path("reports/recorded")
-LEDGER = "reports/tables/{}/ledger.csv"
+AGREEMENT = Path("reports/tables/current/agreement.csv")
 OVERHEAD = 1.0  # seconds a stage takes beside what it notes itself: DVC's hashes and lock file, the start of Python
 FAIR_SAMPLE = 120.0  # seconds of noted time after which this machine's speed is taken from what has been done
 
@@ -187,27 +188,17 @@ class Narrator(logging.Filter):
 
 
 def closing() -> str:
-    """Where the report lies, and how this run's verdicts agree with those of the recorded ones."""
+    """Where the report lies, and whether this run points the same way as the recorded ones."""
     return "\n".join(filter(None, [f"The report: {REPORT.resolve()} (its ledger: reports/summary.md)", agreement()]))
 
 
 def agreement() -> str | None:
-    """On how many of the claims that this run and the recorded ones decide they agree; None without both."""
-    ours, recorded = (_verdicts(Path(LEDGER.format(key))) for key in ("current", "recorded"))
-    both = [claim for claim in ours if claim in recorded]
-    if not ours or not recorded:
+    """Whether the headline effects of this run point the same way as those of the recorded ones; None without any."""
+    if not AGREEMENT.is_file():
         return None
-    same = sum(ours[claim] == recorded[claim] for claim in both)
-    return f"Of {len(recorded)} claims that the recorded runs decide this run decides {len(both)}, {same} the same way."
-
-
-def _verdicts(ledger: Path) -> dict[str, str]:
-    """Claim -> verdict, of the claims that a ledger decides."""
-    if not ledger.is_file():
-        return {}
-    with open(ledger, encoding="utf-8", newline="") as stream:
-        rows = {row["claim"]: row["claim_verdict"] for row in csv.DictReader(stream)}
-    return {claim: verdict for claim, verdict in rows.items() if verdict in ("reproduced", "partly", "not reproduced")}
+    with open(AGREEMENT, encoding="utf-8", newline="") as stream:
+        words = [row["word"] for row in csv.DictReader(stream)]
+    return f"Headline effects against the recorded runs: {tally(words)}" if words else None
 
 
 if __name__ == "__main__":
