@@ -157,12 +157,11 @@ class Tests:
         self.n_images = min(size.n_images, len(self.chosen))
         self.n_classes = data.n_classes
         self.labels = data.test_labels[self.chosen]
-        every = as_float(data.test_images)
-        self.images = self._versions(every, self.chosen)
-        few = self.chosen[: self.n_images]
+        self.images = self._versions(as_float(data.test_images[self.chosen]))
+        few = self.images["clean"][: self.n_images]
         self.by_level = {
-            "noise": {level: self._noisy(every, few, level) for level in self.plan.levels},
-            "blur": {level: blur(every[few], level) for level in self.plan.blur_levels},
+            "noise": {level: self._noisy(few, level) for level in self.plan.levels},
+            "blur": {level: blur(few, level) for level in self.plan.blur_levels},
         }
         self.shown = {
             "evaluation_noise_kind": self.noise.kind,
@@ -208,18 +207,20 @@ class Tests:
         }
         return Found(counted["clean"], numbers, tables)
 
-    def _noisy(self, images: Tensor, chosen: Tensor | slice, level: float) -> Tensor:
+    def _noisy(self, images: Tensor, level: float) -> Tensor:
         from biorobust.cnnf import evaluation
 
-        # Drawn for all images, so that what one gets does not depend on how many are chosen.
-        return evaluation.noisy(images, kind=self.noise.kind, level=level)[chosen]
+        return evaluation.noisy(images, kind=self.noise.kind, level=level)
 
-    def _versions(self, images: Tensor, chosen: Tensor | slice) -> dict[str, Tensor]:
-        """The chosen images as they are, noisy and blurred."""
+    def _versions(self, images: Tensor) -> dict[str, Tensor]:
+        """The images as they are, noisy and blurred."""
         from biorobust.cnnf.noise import blur
 
-        noisy, blurred = self._noisy(images, chosen, self.noise.level), blur(images[chosen], self.plan.blur)
-        return {"clean": images[chosen], "noisy": noisy, "blurred": blurred}
+        return {
+            "clean": images,
+            "noisy": self._noisy(images, self.noise.level),
+            "blurred": blur(images, self.plan.blur),
+        }
 
     def _level_rows(self, model: FeedbackNetwork, levels: Mapping[float, Tensor], *, seed: int) -> list[dict[str, Any]]:
         from biorobust.cnnf import evaluation
@@ -252,7 +253,7 @@ class Tests:
 
         if not len(images):
             return {}
-        given = self._versions(as_float(images), slice(None))
+        given = self._versions(as_float(images))
         said = {name: model.read(evaluation.cycle_logits(model, each)) for name, each in given.items()}
         right = {name: (logits.argmax(dim=1) == labels).double().mean().item() for name, logits in said.items()}
         return {f"{'' if name == 'clean' else f'{name}_'}tuning_accuracy": share for name, share in right.items()}

@@ -81,6 +81,9 @@ def test_evaluation_noise_is_one_draw_whatever_happened_before(kind):
         assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(*found)
     assert not torch.equal(found[0], images)
+    letters_ = torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    whole, first = (evaluation.noisy(given, kind=kind, level=0.2) for given in (letters_, letters_[:7]))
+    assert torch.equal(whole[:7], first)
 
 
 def softmax(logits):

@@ -83,11 +83,12 @@ def weights(run, seed=0):
 def evaluated(run):
     """The network of a run, and the test images it was evaluated on, as they are, noisy and blurred, with labels."""
     data = datasets.load("data/datasets/emnist_letters.npz")
-    every, chosen = as_float(torch.from_numpy(data.test_images)[:, None]), torch.from_numpy(data.evaluation[:78])
-    noisy = evaluation.noisy(every, kind="gaussian", level=0.15)
+    chosen = torch.from_numpy(data.evaluation[:78])
+    clean = as_float(torch.from_numpy(data.test_images)[chosen, None])
     model = runs.load(run)
     assert isinstance(model, FeedbackNetwork)
-    images = {"clean": every[chosen], "noisy": noisy[chosen], "blurred": blur(every[chosen], 1.0)}
+    noisy = evaluation.noisy(clean, kind="gaussian", level=0.15)
+    images = {"clean": clean, "noisy": noisy, "blurred": blur(clean, 1.0)}
     return model, images, torch.from_numpy(data.test_labels)[chosen]
 
 

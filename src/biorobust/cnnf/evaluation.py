@@ -19,7 +19,8 @@ IMAGES = ("clean", "noisy", "blurred")  # versions of the test images; prefixes 
 
 
 def noisy(images: Tensor, *, kind: str, level: float) -> Tensor:
-    """One fixed draw of noise on the whole test split, float (N, C, H, W) in [0, 1]; drawn on the CPU."""
+    """One fixed draw of noise on float (N, C, H, W) in [0, 1], on the CPU: the first images get the same however many
+    there are (if they have a multiple of 16 pixels, what torch draws at a time)."""
     generator = torch.Generator().manual_seed(NOISE_SEED)
     return noise.KINDS[kind](images.cpu(), level, generator).to(images.device)
 
