@@ -15,7 +15,7 @@ from biorobust.reporting.claims import judge
 from biorobust.reporting.estimates import Estimate, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
-from biorobust.reporting.tables.kwta_ablations import ablations
+from biorobust.reporting.tables.kwta_ablations import NOT_RUN, ablations, kept_from
 from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
 from biorobust.reporting.tables.rows import estimate, state
 from biorobust.reporting.tables.table import Column, Table, Value
@@ -59,9 +59,8 @@ def _place(
         columns = {name: reported.get((place.network, place.dataset, place.init, gamma, name)) for name in MEASURES}
         known: dict[str, Value] = {"activation": row_name(gamma), "cell": cell}
         rows.append(known | {"line": "report"} | _estimates(columns))
-        missing = _missing(metrics.train(cell))
-        if missing:
-            rows.append({**known, "line": f"ours: {missing}", **dict.fromkeys(MEASURES, "not run")})
+        if not ran(metrics.train(cell)):
+            rows.append({**known, "line": "ours", **dict.fromkeys(MEASURES, NOT_RUN)})
             continue
         for line, resized in (("ours, tensor", True), ("ours, image", False)):
             measures = [name for name in MEASURES if resized or name != CLEAN]
@@ -71,7 +70,8 @@ def _place(
     return Table(
         id=f"kwta-table-{place.number}",
         title=f"Table {place.number} of the report: {place.words}",
-        caption=CAPTION if place.number == 1 else "Lines and intervals as in table 1.",
+        caption=(CAPTION if place.number == 1 else "Lines and intervals as in table 1.")
+        + kept_from(metrics.train(cell) for cell in place.rows),
         columns=(
             Column("activation", "activation", "label"),
             Column("line", "line"),
@@ -83,13 +83,6 @@ def _place(
 
 def _estimates(values: Mapping[str, Estimate | None]) -> dict[str, Value]:
     return {key: value for name, found in values.items() for key, value in estimate(name, found).items()}
-
-
-def _missing(found: Mapping[str, Any] | None) -> str:
-    """Why a cell has no numbers, "" where it has; what to do about it, behind the colon, the text says once for all."""
-    if found is None:
-        return "not run"
-    return "" if found["status"] == "ok" else str(found["reason"].partition(": ")[0])
 
 
 def _verdicts(
