@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 # What is drawn of a cell -> its name, marker and size; the line between the first two is the effect of the step.
 DRAWN: Mapping[str, tuple[str, str, float]] = {
-    PGD: ("PGD, the report's step (0.003 ε)", "o", 6),
-    ORIGINAL_STEP: ("PGD, the original paper's step (0.003)", "D", 5.5),
+    PGD: ("PGD, report's step (0.003 ε)", "o", 6),
+    ORIGINAL_STEP: ("PGD, original paper's (0.003)", "D", 5.5),
     DEEPFOOL: ("DeepFool", "^", 6),
-    WORST_CASE: ("worst of all attacks, image by image", "|", 12),
+    WORST_CASE: ("worst for each image", "|", 12),
 }
 COLUMNS = 2
 PANEL = 1.55  # inches

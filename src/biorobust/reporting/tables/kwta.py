@@ -15,7 +15,7 @@ from biorobust.reporting.estimates import Estimate, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.requirements import Levels, printed_accuracies
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
-from biorobust.reporting.tables.kwta_ablations import ablations
+from biorobust.reporting.tables.kwta_ablations import NOT_RUN, ablations, kept_from
 from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
 from biorobust.reporting.tables.rows import estimate, nonfinite, state
 from biorobust.reporting.tables.table import Column, Table, Value
@@ -60,9 +60,8 @@ def _place(
         columns = {name: reported.get((place.network, place.dataset, place.init, gamma, name)) for name in MEASURES}
         known: dict[str, Value] = {"activation": row_name(gamma), "cell": cell}
         rows.append(known | {"line": "report"} | _estimates(columns))
-        missing = _missing(metrics.train(cell))
-        if missing:
-            rows.append({**known, "line": f"ours: {missing}", **dict.fromkeys(MEASURES, "not run")})
+        if not ran(metrics.train(cell)):
+            rows.append({**known, "line": "ours", **dict.fromkeys(MEASURES, NOT_RUN)})
             continue
         for line, resized in (("ours, tensor", True), ("ours, image", False)):
             measures = [name for name in MEASURES if resized or name != CLEAN]
@@ -70,11 +69,12 @@ def _place(
             rows.append(known | {"line": line} | _estimates(found))
         rows.append(known | _verdicts(cell, gamma, columns, said))
     attacked = {row_name(gamma_of(metrics, study, cell)): ran(metrics.attack(cell)) for cell in place.rows}
-    caption = CAPTION if place.number == 1 else "Lines and intervals as in table 1."
     return Table(
         id=f"kwta-table-{place.number}",
         title=f"Table {place.number} of the report: {place.words}",
-        caption=caption + nonfinite(attacked),
+        caption=(CAPTION if place.number == 1 else "Lines and intervals as in table 1.")
+        + kept_from(metrics.train(cell) for cell in place.rows)
+        + nonfinite(attacked),
         columns=(
             Column("activation", "activation", "label"),
             Column("line", "line"),
@@ -86,13 +86,6 @@ def _place(
 
 def _estimates(values: Mapping[str, Estimate | None]) -> dict[str, Value]:
     return {key: value for name, found in values.items() for key, value in estimate(name, found).items()}
-
-
-def _missing(found: Mapping[str, Any] | None) -> str:
-    """Why a cell has no numbers, "" where it has; what to do about it, behind the colon, the text says once for all."""
-    if found is None:
-        return "not run"
-    return "" if found["status"] == "ok" else str(found["reason"].partition(": ")[0])
 
 
 def _verdicts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from biorobust.reporting.cells import row_name
@@ -37,6 +37,19 @@ QUESTIONS = {
 }
 
 
+NOT_RUN = "not run"
+
+
+def kept_from(contents: Iterable[Mapping[str, Any] | None]) -> str:
+    """A sentence for a caption: why some of these could not be run, each reason once; "" where none says.
+
+    What to do about it, behind the colon of a reason, the study's section says once for all.
+    """
+    reasons = [str(content["reason"]) for content in contents if content and content["status"] != "ok"]
+    said = dict.fromkeys(reason.partition(": ")[0] for reason in reasons)
+    return f" Not run: {'; '.join(said)}." if said else ""
+
+
 def unchanged(content: Mapping[str, Any]) -> bool:
     """Whether an ablation is the one in which nothing is changed."""
     return bool(content["changed"]["value"] == content["changed"]["baseline"])
@@ -63,9 +76,9 @@ def robust_accuracy(content: Mapping[str, Any]) -> Estimate:
 
 
 def _state(content: Mapping[str, Any] | None) -> str:
-    """As for a run, with the seeds that decide nothing counted and not named, and what is missing in short."""
+    """As for a run, with the seeds that decide nothing counted and not named."""
     if content is None or content["status"] != "ok":
-        return state(content).rpartition(": ")[0] if content else state(content)
+        return NOT_RUN
     short = sum(UNDER_TRAINED in flags(content, seed, printed={}) for seed in content["per_seed"])
     return f"{short} of {len(content['per_seed'])} under-trained" if short else state(content)
 
@@ -105,7 +118,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         "iterate, on the 32-pixel image; 95 % intervals over seeds where there are several, else over images. "
         "Collapsed: trainings that end with one class for all images; with more steps some might have begun to learn. "
         "Where gamma is lowered the learning rate falls with it, as in "
-        f"the original.{nonfinite(attacked)}",
+        "the original." + kept_from(metrics.get(f"ablations/{name}") for name in study.ablations) + nonfinite(attacked),
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),

@@ -25,12 +25,10 @@ from biorobust.reporting.estimates import Estimate, clean_accuracy, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed, points, share
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
+from biorobust.reporting.tables.kwta_ablations import NOT_RUN, kept_from, robust_accuracy, setting, unchanged
 from biorobust.reporting.tables.kwta_ablations import clean_accuracy as ablated_clean
-from biorobust.reporting.tables.kwta_ablations import robust_accuracy, setting, unchanged
 from biorobust.reporting.tables.table import Column, Table, Value
 from biorobust.statistics import rules
-
-NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,8 @@ def anomalies(metrics: Metrics, study: Kwta, reported: Mapping[Key, Estimate]) -
         id="kwta-anomalies",
         title="What is odd in the report's tables, and what became of it here",
         caption="Each oddity with the test that was made for it. Outcomes are computed from this run, at its size; "
-        "they say what happens here, not what happened in the report's networks.",
+        "they say what happens here, not what happened in the report's networks."
+        + kept_from(metrics.get(f"ablations/{name}") for name in study.ablations),
         columns=(
             Column("number", "no.", "count"),
             Column("seen", "in the report"),
@@ -230,9 +229,7 @@ def _beside(metrics: Metrics, study: Kwta, question: str, *, and_also: Sequence[
     """Accuracy, clean and attacked, of every ablation of a question."""
     found = _found(metrics, study, question)
     if not found:
-        names = [name for name, asked in study.ablations.items() if asked == question]
-        content = metrics.get(f"ablations/{names[0]}") if names else None
-        return f"{NOT_RUN} ({content['reason']})" if content and content["status"] != "ok" else ""
+        return ""
     others = [content for other in and_also for content in _found(metrics, study, other).values() if unchanged(content)]
     changed = next(iter(found.values()))["changed"]["key"]
     said = []
