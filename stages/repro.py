@@ -48,17 +48,11 @@ def main(argv: list[str] | None = None) -> None:
         print("Data and pipelines are up to date.")
         print(closing())
         return
-    started = time.monotonic()
-    status = run(graph or Graph((), ()), forced, scale=settings.scale)
-    took = duration(time.monotonic() - started)
-    if status:
-        print(f"Stopped after {took}. What is done stays done: the same command goes on from there.", file=sys.stderr)
-        sys.exit(status)
-    print(f"Done in {took}.", closing())
+    run(graph or Graph((), ()), forced, scale=settings.scale)
 
 
-def run(graph: Graph, forced: Sequence[str], *, scale: str) -> int:
-    """`dvc repro`, first of the stages in `forced` whatever DVC thinks of them; returns its exit status."""
+def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
+    """`dvc repro`, first of the stages in `forced` whatever DVC thinks of them; a failure ends in its exit status."""
     from dvc.cli import main as dvc
 
     notes = noted(graph.todo, scale=scale)
@@ -67,13 +61,17 @@ def run(graph: Graph, forced: Sequence[str], *, scale: str) -> int:
     narrator = Narrator(graph.todo, {stage: note["wall_seconds"] for stage, note in notes.items()})
     for logger in map(logging.getLogger, ("dvc.stage", "dvc.stage.run", "dvc.stage.cache", "dvc.dvcfile")):
         logger.addFilter(narrator)
+    started = time.monotonic()
     commands = [["repro", "--force", "--single-item", *forced]] if forced else []
     for command in [*commands, ["repro"]]:
         status = dvc(command)
+        took = duration(time.monotonic() - started)
         if status:
-            return int(status)
+            if narrator.seen:
+                print(f"Stopped after {took}. What is done stays done: the same command goes on.", file=sys.stderr)
+            sys.exit(status)
         narrator.finish()
-    return 0
+    print(f"Done in {took}.", closing())
 
 
 @dataclass(frozen=True)
