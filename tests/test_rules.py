@@ -1,4 +1,4 @@
-"""Every rule on both sides of every border, every threshold by what it changes, and a simulation of the rule "number"."""
+"""Every rule on both sides of every border, what every threshold changes, and a simulation of the rule "number"."""
 
 from __future__ import annotations
 
