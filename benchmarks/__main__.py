@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks import BENCHMARKS, ROOT
 from benchmarks.timing import Measurement, Skipped, fresh
-from biorobust.files import write_json
+from biorobust.core.files import write_json
 
 THREADS = 1  # docs/speed.md says why
 HEADINGS = ("what", "ours", "reference", "ratio", "of minima", "limit", "")

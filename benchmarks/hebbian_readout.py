@@ -35,9 +35,9 @@ def from_activities(weights: Tensor, activities: Tensor, labels: Tensor, *, batc
 
 def from_images(weights: Tensor, images: Tensor, labels: Tensor, *, batch_size: int) -> Tensor:
     """(K, H) readout after one epoch on uint8 images (M, 1, 28, 28) through the whole classifier."""
+    from biorobust.core.training import Recipe, fit, objective
     from biorobust.hebbian import readout
     from biorobust.hebbian.classifier import power_loss
-    from biorobust.training import Recipe, fit, objective
 
     model = readout.new_classifier(weights, synthetic.N_CLASSES, readout=RECIPE, beta=BETA, seed=SEED)
     fit(

@@ -30,9 +30,9 @@ def train_readout(
     """What the stage train_supervised holds in memory: a choice of beta, then training on stored activities."""
     import torch
 
+    from biorobust.core.tensors import Tensors
     from biorobust.hebbian import readout
     from biorobust.hebbian.params import Readout
-    from biorobust.tensors import Tensors
 
     recipe = Readout(
         inputs="unit", power=4.5, beta=(0.1, 1.0), m=6, learning_rate=1e-3, schedule="linear", batch_size=1024

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biorobust import params
-from biorobust.devices import pick
-from biorobust.files import sha256, write_csv, write_json
+from biorobust.core.devices import pick
+from biorobust.core.files import sha256, write_csv, write_json
 from biorobust.kwta.params import Ablation, AblationRun, AblationSize, Attacks, Incremental
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
+    from biorobust.core.tensors import Tensors
     from biorobust.datasets import Dataset
     from biorobust.kwta.training import Trained
-    from biorobust.tensors import Tensors
 
 METRICS = Path("reports/metrics/ablations")
 
@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--only", help="this entry of kwta_ablations only, writing nothing but its states")
     only = parser.parse_args(argv).only
     settings = params.load()
-    from biorobust import datasets, work
+    from biorobust import datasets
+    from biorobust.core import work
 
     if only is not None:
         ablate(only, settings=settings, load=datasets.load, write=False)
@@ -50,12 +51,12 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
     import pandas as pd
     import torch
 
-    from biorobust import results
+    from biorobust.core import results
+    from biorobust.core.tensors import as_tensors
     from biorobust.kwta import recipe as recipes
     from biorobust.kwta import training
     from biorobust.networks.weights import Unavailable
     from biorobust.statistics.intervals import wilson
-    from biorobust.tensors import as_tensors
 
     run = settings.run("kwta_ablations", name, AblationRun)
     size = settings.size("kwta_ablation", AblationSize)
@@ -126,8 +127,8 @@ def under_attack(
     """How many of the first test images one seed still gets right under the ablations' attack."""
     import numpy as np
 
+    from biorobust.core.training import as_float
     from biorobust.kwta import attacking
-    from biorobust.training import as_float
 
     plan, attack = settings.block("kwta_attack", Attacks), settings.block("kwta_ablation", Ablation).attack
     n = min(settings.size("kwta_ablation", AblationSize).n_images, len(data.test_labels))

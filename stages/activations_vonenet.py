@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biorobust import params, work
-from biorobust.devices import pick
-from biorobust.files import sha256, write_npz, write_parquet
+from biorobust import params
+from biorobust.core import work
+from biorobust.core.devices import pick
+from biorobust.core.files import sha256, write_npz, write_parquet
 from biorobust.vonenet import groups
 from biorobust.vonenet.params import Activations, ActivationsSize, Perturbations
 from stages.common import run_info, stage_main
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def activations(group: str, *, settings: params.Params, plan: Activations, size: ActivationsSize) -> None:
     """Read every network, then compare each that has a V1 stage with its plain twin; write arrays and metrics."""
-    from biorobust import results
+    from biorobust.core import results
 
     (ARRAYS / group).mkdir(parents=True, exist_ok=True)  # an out has to be there, with no network in it too
     runs = settings.runs[groups.GROUPS[group].runs]
@@ -76,9 +77,10 @@ def read_run(
     """Every seed of one network; what a restart need not read again is kept in files, which are added to `states`."""
     from tqdm import tqdm
 
-    from biorobust import datasets, runs
-    from biorobust.tensors import as_tensors
-    from biorobust.training import as_float
+    from biorobust import datasets
+    from biorobust.core import runs
+    from biorobust.core.tensors import as_tensors
+    from biorobust.core.training import as_float
     from biorobust.vonenet import kept, reading
 
     device = pick()
@@ -132,7 +134,7 @@ def write(
     """One network: arrays per seed, curves, metrics of its layers, the riddle and its accuracy, and pictures."""
     import pandas as pd
 
-    from biorobust import results
+    from biorobust.core import results
     from biorobust.vonenet import accuracy
 
     for seed, reading in found.items():
@@ -178,7 +180,7 @@ def write_riddle(
     shown: dict[str, Any],
 ) -> None:
     """The outcome of every test of the riddle for the first seed, and the decisions for all seeds."""
-    from biorobust import results
+    from biorobust.core import results
     from biorobust.vonenet import explanations
     from biorobust.vonenet.conditions import NONE
     from biorobust.vonenet.layers import CONV
@@ -202,7 +204,7 @@ def write_pair(
     name: str, twin: str, readings: dict[str, dict[int, Reading]], *, head: dict[str, str], shown: dict[str, Any]
 ) -> None:
     """A network with a V1 stage against its plain twin."""
-    from biorobust import results
+    from biorobust.core import results
     from biorobust.vonenet import twins
 
     entries, rows = [], []
@@ -218,8 +220,8 @@ def csv(name: str, rows: list[dict[str, Any]]) -> None:
     """Write `reports/metrics/<name>.csv`."""
     import pandas as pd
 
-    from biorobust import results
-    from biorobust.files import write_csv
+    from biorobust.core import results
+    from biorobust.core.files import write_csv
 
     write_csv(results.METRICS / f"{name}.csv", pd.DataFrame(rows))
 
@@ -228,9 +230,10 @@ def write_v1() -> None:
     """The published V1 stage looking at the first natural image, whether there are networks to put behind it or not."""
     import torch
 
-    from biorobust import datasets, results
-    from biorobust.tensors import as_tensors
-    from biorobust.training import as_float
+    from biorobust import datasets
+    from biorobust.core import results
+    from biorobust.core.tensors import as_tensors
+    from biorobust.core.training import as_float
     from biorobust.vonenet import VOneBlock, portraits
     from biorobust.vonenet.models import Resize
 

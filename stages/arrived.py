@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biorobust import params
-from biorobust.files import read_json
+from biorobust.core.files import read_json
 from biorobust.kwta.params import AblationRun, Cells, Run
 from biorobust.networks import weights
 from biorobust.vonenet.params import ImagenetRun

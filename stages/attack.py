@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from biorobust import params
-from biorobust.attack_plan import AttackPlan, AttackSize
-from biorobust.devices import pick
-from biorobust.files import write_npz, write_parquet
+from biorobust.core.attack_plan import AttackPlan, AttackSize
+from biorobust.core.devices import pick
+from biorobust.core.files import write_npz, write_parquet
 from stages.common import run_info, stage_main
 
 RECORDS = Path("data/attacks")
@@ -58,10 +58,11 @@ def attack(
     import torch
     from tqdm import tqdm
 
-    from biorobust import attacks, datasets, results, runs
+    from biorobust import attacks, datasets
     from biorobust.attacks import records as record
-    from biorobust.tensors import as_tensors
-    from biorobust.training import as_float
+    from biorobust.core import results, runs
+    from biorobust.core.tensors import as_tensors
+    from biorobust.core.training import as_float
 
     device = pick()
     dataset = datasets.load(f"data/datasets/{dataset_name}.npz")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from biorobust import params
-from biorobust.devices import pick
-from biorobust.files import read_json, sha256, write_parquet
+from biorobust.core.devices import pick
+from biorobust.core.files import read_json, sha256, write_parquet
 from biorobust.kwta.params import AttackedSize, Attacks, Probe, ProbeSize, Run
 from biorobust.kwta.params import cells as cells_of
 from stages.common import run_info, stage_main
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
             raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.run} has {', '.join(cells)}")
         attack(arguments.cell, dataset_name=cells[arguments.cell], settings=settings, write=False)
         return
-    from biorobust import work
+    from biorobust.core import work
 
     with run_info(f"attack_kwta@{arguments.run}"):
         states: list[Path] = []
@@ -48,11 +48,12 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     import torch
     from tqdm import tqdm
 
-    from biorobust import datasets, results, runs
+    from biorobust import datasets
     from biorobust.attacks.records import COLUMNS
+    from biorobust.core import results, runs
+    from biorobust.core.tensors import as_tensors
+    from biorobust.core.training import as_float
     from biorobust.kwta import attacking
-    from biorobust.tensors import as_tensors
-    from biorobust.training import as_float
 
     plan, probe = settings.block("kwta_attack", Attacks), settings.block("kwta_probe", Probe)
     lines = settings.size("kwta_probe", ProbeSize).n_lines
@@ -135,7 +136,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
 def _write(
     name: str, settings: params.Params, dataset: str, shown: Mapping[str, Any], found: Mapping[str, Any]
 ) -> None:
-    from biorobust import results
+    from biorobust.core import results
 
     results.write_run("attack", name, study="kwta", scale=settings.scale, dataset=dataset, settings=shown, **found)
 

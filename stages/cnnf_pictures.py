@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 
 from biorobust import params
-from biorobust.attack_plan import AttackSize
 from biorobust.cnnf import params as study
-from biorobust.devices import pick
-from biorobust.files import write_npz
+from biorobust.core.attack_plan import AttackSize
+from biorobust.core.devices import pick
+from biorobust.core.files import write_npz
 from stages.common import run_info, stage_main
 
 
@@ -31,11 +31,12 @@ def reconstruct(name: str, *, settings: params.Params) -> None:
     import numpy as np
     import torch
 
-    from biorobust import datasets, results, runs
+    from biorobust import datasets
     from biorobust.cnnf import evaluation, probe
     from biorobust.cnnf.network import FeedbackNetwork
-    from biorobust.tensors import as_tensors
-    from biorobust.training import as_float
+    from biorobust.core import results, runs
+    from biorobust.core.tensors import as_tensors
+    from biorobust.core.training import as_float
 
     device = pick()
     with np.load(results.METRICS / f"pictures/adversarial-{name}.npz") as attacked:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from biorobust import params
-from biorobust.devices import peak_memory_mb
-from biorobust.errors import BiorobustError
-from biorobust.files import write_json
+from biorobust.core.devices import peak_memory_mb
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_json
 
 RUN_INFO = Path("reports/run_info")
 PACKAGES = ("torch", "torchvision", "foolbox", "numpy", "pandas", "dvc")
@@ -72,7 +72,7 @@ def _torch() -> Any:
 
 
 def _device() -> str:
-    from biorobust.devices import pick
+    from biorobust.core.devices import pick
 
     torch = _torch()
     if torch is None or pick() == "cpu":

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from biorobust import datasets
-from biorobust.files import read_json
+from biorobust.core.files import read_json
 from biorobust.params import Params, load
 from stages.common import run_info, stage_main
 

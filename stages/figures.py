@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.reporting.claim_file import ClaimsError
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biorobust import params, work
-from biorobust.devices import pick
-from biorobust.files import write_npz, write_tensors
+from biorobust import params
+from biorobust.core import work
+from biorobust.core.devices import pick
+from biorobust.core.files import write_npz, write_tensors
 from biorobust.hebbian.params import Rule, RuleSize, WeightsRun
 from stages.common import run_info, stage_main
 
@@ -32,9 +33,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def pretrain(name: str, *, settings: params.Params, run: WeightsRun, rule: Rule, size: RuleSize) -> None:
     """Learn one set of weights per seed; write checkpoints, metrics, curves and pictures of the first units."""
-    from biorobust import datasets, results
+    from biorobust import datasets
+    from biorobust.core import results
+    from biorobust.core.tensors import as_tensors
     from biorobust.hebbian import diagnostics
-    from biorobust.tensors import as_tensors
 
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=pick())
     shape = data.image_size
@@ -82,7 +84,7 @@ def learn_seed(
     import torch
     from tqdm import tqdm
 
-    from biorobust import results
+    from biorobust.core import results
     from biorobust.hebbian import diagnostics, learn
     from biorobust.hebbian import rule as rule_module
 

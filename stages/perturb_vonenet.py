@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from biorobust import params, work
-from biorobust.devices import pick
-from biorobust.files import sha256, write_tensors
+from biorobust import params
+from biorobust.core import work
+from biorobust.core.devices import pick
+from biorobust.core.files import sha256, write_tensors
 from biorobust.vonenet import groups
 from biorobust.vonenet.params import Perturbations, PerturbationsSize
 from stages.common import run_info, stage_main
@@ -31,9 +32,10 @@ def perturb(group: str, *, settings: params.Params, plan: Perturbations, n_image
     import torch
     from tqdm import tqdm
 
-    from biorobust import datasets, results, runs
-    from biorobust.tensors import as_tensors
-    from biorobust.training import as_float
+    from biorobust import datasets
+    from biorobust.core import results, runs
+    from biorobust.core.tensors import as_tensors
+    from biorobust.core.training import as_float
 
     device = pick()
     dataset_name = groups.GROUPS[group].dataset
@@ -75,8 +77,8 @@ def perturb_seed(
     """The perturbed images of one network by role, what the metrics say of them, and the state a restart reads."""
     import torch
 
-    from biorobust import runs
     from biorobust.attacks import deepfool
+    from biorobust.core import runs
     from biorobust.vonenet import conditions, perturb
 
     model = runs.load(name, seed=seed, device=str(images.device))

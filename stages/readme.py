@@ -6,8 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
-from biorobust.errors import BiorobustError
-from biorobust.files import write_text
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_text
 from biorobust.reporting.render import render_template
 from stages.common import stage_main
 

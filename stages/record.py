@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biorobust import params
-from biorobust.errors import BiorobustError
-from biorobust.files import read_yaml, write_text
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_yaml, write_text
 from biorobust.reporting import snapshot
 from biorobust.reporting.study import STUDIES
 from stages import ROOT

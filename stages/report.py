@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from biorobust.files import write_text
+from biorobust.core.files import write_text
 from biorobust.reporting.render import render
 from stages.common import run_info, stage_main
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from biorobust import params
-from biorobust.files import write_json
+from biorobust.core.files import write_json
 from stages.common import run_info, stage_main
 
 METRICS = Path("reports/metrics/timing/kwta.json")

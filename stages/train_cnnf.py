@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biorobust import params, work
+from biorobust import params
 from biorobust.cnnf.params import (
     EVALUATED,
     Adversarial,
@@ -18,8 +18,9 @@ from biorobust.cnnf.params import (
     Training,
 )
 from biorobust.cnnf.plan import Plan, plan
-from biorobust.devices import pick
-from biorobust.files import write_csv, write_npz, write_parquet
+from biorobust.core import work
+from biorobust.core.devices import pick
+from biorobust.core.files import write_csv, write_npz, write_parquet
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     import pandas as pd
     import torch
 
-    from biorobust import datasets, results, runs, training
-    from biorobust.cnnf import blocks, evaluation, layers, losses, network, noise, objective, pooled
+    from biorobust import datasets
+    from biorobust.cnnf import blocks, layers, losses, network, noise, objective, pooled
     from biorobust.cnnf import training as cnnf_training
-    from biorobust.tensors import as_tensors
+    from biorobust.core import results, runs, training
+    from biorobust.core.tensors import as_tensors
 
     device = pick()
     shared = settings.block("cnnf_training", Training)
@@ -107,12 +109,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
         schedule: dict[str, Any] = {"learning_rate": shared.learning_rate, "power": shared.power, "n_steps": n_steps}
         tables["epochs"] += [{"seed": seed, **row} for row in fitted.history]
         tables["steps"] += [{"seed": seed, **row} for row in losses.step_curve(fitted.steps, **schedule)]
-        entry = results.seed_entry(
-            seed, found.predictions, tests.labels, diverged=fitted.diverged, trained_above=evaluation.TRAINED_ABOVE
-        )
-        # A reading may lose the clean letters by design: a network that learned either half is trained.
-        best = max(entry["accuracy"], found.numbers["noisy_accuracy"])
-        entry["under_trained"] = best <= evaluation.TRAINED_ABOVE
+        entry = results.seed_entry(seed, found.predictions, tests.labels, diverged=fitted.diverged)
         fall = losses.loss_numbers(fitted, epochs=chosen.epochs, **schedule)
         validation = tests.tuning(model, data.train_images[~kept], data.train_labels[~kept])
         entries.append(entry | found.numbers | fall | validation)
@@ -151,7 +148,7 @@ class Tests:
 
     def __init__(self, settings: params.Params, *, data: Any, order: Tensor) -> None:
         from biorobust.cnnf import evaluation
-        from biorobust.training import as_float
+        from biorobust.core.training import as_float
 
         self.noise = settings.block("cnnf_noise", Noise)
         self.levels = settings.block("cnnf_evaluation", Evaluation).levels
@@ -236,7 +233,7 @@ class Tests:
     def tuning(self, model: FeedbackNetwork, images: Tensor, labels: Tensor) -> dict[str, float]:
         """Accuracies on training images that were held out; nothing where none were."""
         from biorobust.cnnf import evaluation
-        from biorobust.training import as_float
+        from biorobust.core.training import as_float
 
         if not len(images):
             return {}

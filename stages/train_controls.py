@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from biorobust import params, work
-from biorobust.devices import pick
-from biorobust.files import write_npz
+from biorobust import params
+from biorobust.core import work
+from biorobust.core.devices import pick
+from biorobust.core.files import write_npz
 from biorobust.hebbian.params import Control, ControlRun, ConvSize, MlpSize
 from stages.common import run_info, stage_main
 
@@ -30,9 +31,10 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
     import torch
     from torch.nn import functional
 
-    from biorobust import datasets, results, runs, training
+    from biorobust import datasets
+    from biorobust.core import results, runs, training
+    from biorobust.core.tensors import as_tensors
     from biorobust.hebbian import controls, diagnostics
-    from biorobust.tensors import as_tensors
 
     device = pick()
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=device)
@@ -74,9 +76,7 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
             label=f"{name}, seed {seed}",
         )
         predictions = training.predict(model, data.test_images)
-        entry = results.seed_entry(
-            seed, predictions, data.test_labels, diverged=fitted.diverged, trained_above=diagnostics.TRAINED_ABOVE
-        )
+        entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
         first = first_layer(model, shape)
         entries.append(entry | (diagnostics.smoothness(first) if first.shape[-2:] == shape else {}))
         curves += [{"seed": seed, **row} for row in fitted.history]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from biorobust import params
-from biorobust.devices import pick
-from biorobust.errors import BiorobustError
+from biorobust.core.devices import pick
+from biorobust.core.errors import BiorobustError
 from biorobust.kwta.params import Cells, Run, TrainingSize
 from biorobust.kwta.params import cells as cells_of
 from stages.common import run_info, stage_main
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def train_all(cells: dict[str, tuple[str, str]], *, settings: params.Params, run: Run) -> None:
     """Train every cell. One that fails is named at the end; what the others have done is kept for the next start."""
-    from biorobust import work
+    from biorobust.core import work
 
     states: list[Path] = []
     failed = {}
@@ -56,11 +56,12 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
     """Train a cell's seeds and write its checkpoints, metrics and curves; returns the files its states lie in."""
     import torch
 
-    from biorobust import datasets, results, runs
+    from biorobust import datasets
+    from biorobust.core import results, runs
+    from biorobust.core.tensors import as_tensors
     from biorobust.kwta import recipe as recipes
     from biorobust.kwta import training
     from biorobust.networks.weights import Unavailable
-    from biorobust.tensors import as_tensors
 
     network, dataset = place
     device = pick()

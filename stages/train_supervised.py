@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from biorobust import params, work
-from biorobust.devices import pick
-from biorobust.files import read_json, read_tensors, sha256
+from biorobust import params
+from biorobust.core import work
+from biorobust.core.devices import pick
+from biorobust.core.files import read_json, read_tensors, sha256
 from biorobust.hebbian.params import Readout, ReadoutRun, ReadoutSize
 from stages.common import run_info, stage_main
 
@@ -26,11 +27,12 @@ def main(argv: list[str] | None = None) -> None:
 
 def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Readout, size: ReadoutSize) -> None:
     """Train one readout per seed of the weights; write checkpoints, metrics and curves."""
-    from biorobust import datasets, results, runs, training
+    from biorobust import datasets
+    from biorobust.core import results, runs, training
+    from biorobust.core.tensors import as_tensors
     from biorobust.hebbian import classifier as classifier_module
     from biorobust.hebbian import diagnostics
     from biorobust.hebbian import readout as readout_module
-    from biorobust.tensors import as_tensors
 
     device = pick()
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=device)
@@ -81,9 +83,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
             label=f"{name}, seed {seed}",
         )
         predictions = training.predict(model, data.test_images)
-        entry = results.seed_entry(
-            seed, predictions, data.test_labels, diverged=fitted.diverged, trained_above=diagnostics.TRAINED_ABOVE
-        )
+        entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
         entries.append(entry | {"n_units": len(weights), "saturated_share": saturated_share(model, test_activities)})
         curves += [{"seed": seed, **row} for row in fitted.history]
         models[seed] = model

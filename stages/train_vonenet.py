@@ -7,8 +7,9 @@ import contextlib
 from dataclasses import asdict
 from typing import Any
 
-from biorobust import params, work
-from biorobust.devices import pick
+from biorobust import params
+from biorobust.core import work
+from biorobust.core.devices import pick
 from biorobust.vonenet.params import PixelStem, Run, Training, TrainingSize, V1Stage
 from stages.common import run_info, stage_main
 
@@ -16,7 +17,6 @@ DATASET = "cifar10"
 N_MONITORED = 2000  # test images whose accuracy is noted after every epoch
 # A network below this was not trained long enough to be compared. It was 0.7 until the first network with noise had
 # ended just below that, and was lowered before anything but accuracies had been seen.
-TRAINED_ABOVE = 0.65
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -44,9 +44,10 @@ def train(
     import torch
     from torch.nn import functional
 
-    from biorobust import augment, datasets, results, runs, training
+    from biorobust import datasets
+    from biorobust.core import augment, results, runs, training
+    from biorobust.core.tensors import as_tensors
     from biorobust.networks import pixels, resnet
-    from biorobust.tensors import as_tensors
     from biorobust.vonenet import block, evaluation, gabor, models, parameters, response_noise
     from biorobust.vonenet.calibration import calibrate
 
@@ -116,7 +117,6 @@ def train(
                 data.test_images[tested],
                 data.test_labels[tested],
                 batch_size=recipe.batch_size,
-                trained_above=TRAINED_ABOVE,
                 diverged=fitted.diverged,
             )
         )

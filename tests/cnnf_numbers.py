@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biorobust.files import read_json, write_csv, write_json, write_npz
+from biorobust.core.files import read_json, write_csv, write_json, write_npz
 
 COUNTS = {"correct", "noisy_correct", "zero_gradient", "zero_gradient_correct", "unverified"}
 MEASURED = {"loss", "smoothed", "accuracy", "first", "cycles", "feature", "block1", "block2"}

@@ -19,10 +19,10 @@ from fake_metrics import ROOT, overlap
 from PIL import Image, ImageDraw
 
 from biorobust import params
-from biorobust.attack_plan import AttackSize
 from biorobust.cnnf import params as study
 from biorobust.cnnf.plan import plan as plan_of
-from biorobust.files import write_csv, write_json, write_npz
+from biorobust.core.attack_plan import AttackSize
+from biorobust.core.files import write_csv, write_json, write_npz
 from biorobust.statistics import mean_interval, wilson
 
 STUDY = "cnnf"

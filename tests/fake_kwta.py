@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 
 from biorobust import params
-from biorobust.files import write_csv, write_json
+from biorobust.core.files import write_csv, write_json
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import AblationRun, Attacks, Recipe, Run, cell_name, compared
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS

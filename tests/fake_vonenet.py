@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 
 from biorobust import params
-from biorobust.files import write_csv, write_json, write_npz
+from biorobust.core.files import write_csv, write_json, write_npz
 from biorobust.reporting.studies.vonenet import vonenet
 from biorobust.statistics import Counts, mean_interval, wilson
 

@@ -4,7 +4,7 @@ import argparse
 
 import torch
 
-from biorobust.files import sha256
+from biorobust.core.files import sha256
 from biorobust.vonenet import resnet50, voneresnet50
 
 FLAGS = {

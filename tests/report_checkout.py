@@ -20,7 +20,7 @@ import fake_metrics
 import fake_vonenet
 import yaml
 
-from biorobust.files import read_json, write_json
+from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.figures import figure

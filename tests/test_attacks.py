@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from biorobust import attack_plan, attacks
+from biorobust import attacks
 from biorobust.attacks import fgsm, losses, records
 from biorobust.attacks.crafting import Batch
-from biorobust.errors import BiorobustError
+from biorobust.core import attack_plan
+from biorobust.core.errors import BiorobustError
 
 EPS = (0.0, 0.1, 0.3)
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from biorobust import attacks
 from biorobust.attacks import records, scoring
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 EPS = (0.0, 0.1)
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from biorobust import attacks
 from biorobust.attacks import losses, pgd, records, registry, runner
 from biorobust.attacks.crafting import Batch
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 EPS = 0.05
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 import yaml
 
-from biorobust import attacks, datasets, params, results, runs
-from biorobust.attack_plan import NAMES, AttackPlan, AttackSize, attack_names
-from biorobust.errors import ParamsError
+from biorobust import attacks, datasets, params
+from biorobust.core import results, runs
+from biorobust.core.attack_plan import NAMES, AttackPlan, AttackSize, attack_names
+from biorobust.core.errors import ParamsError
+from biorobust.core.schema import build, count
 from biorobust.reporting.attacks import full_name
-from biorobust.schema import build, count
 from stages import attack as stage
 
 ROOT = Path(__file__).resolve().parents[1]

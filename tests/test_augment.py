@@ -2,7 +2,7 @@
 
 import torch
 
-from biorobust.augment import crop_and_flip
+from biorobust.core.augment import crop_and_flip
 
 
 def test_every_image_is_one_of_its_shifted_and_mirrored_selves():

@@ -282,7 +282,7 @@ def test_holm_counts_all_order_tests_of_the_study(claims: list[Claim], editable:
 
 
 def test_damaged_metrics_are_one_clear_line(claims: list[Claim], editable: Path) -> None:
-    from biorobust.errors import BiorobustError
+    from biorobust.core.errors import BiorobustError
 
     (editable / "compare/hebbian.csv").write_text("a,b\n1,2\n")
     with pytest.raises(BiorobustError, match="is not a table of paired counts"):

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from biorobust import training
 from biorobust.cnnf import TwoBlock, evaluation, losses
 from biorobust.cnnf.noise import KINDS
+from biorobust.core import training
 
 
 def letters(n=5, shape=(1, 9, 8), seed=1):

@@ -9,9 +9,9 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from benchmarks import cnnf as benchmark
-from biorobust import runs
 from biorobust.cnnf import CNNF, TwoBlock, objective
 from biorobust.cnnf.network import attack_views
+from biorobust.core import runs
 
 
 def network(kind=TwoBlock, *, seed=0, **options):

@@ -13,7 +13,7 @@ from biorobust.cnnf import params as study
 from biorobust.cnnf.network import NETWORKS
 from biorobust.cnnf.noise import KINDS
 from biorobust.cnnf.plan import Plan, plan
-from biorobust.errors import ParamsError
+from biorobust.core.errors import ParamsError
 
 FILE = Path(__file__).parent.parent / "params.yaml"
 

@@ -17,7 +17,7 @@ from report_checkout import ROOT, draw_and_tabulate, edit, ledger_verdicts, only
 from test_report_numbers import Places
 
 from biorobust import params
-from biorobust.files import read_json
+from biorobust.core.files import read_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge

@@ -12,16 +12,17 @@ import pytest
 import torch
 import yaml
 
-from biorobust import datasets, runs, work
+from biorobust import datasets
 from biorobust.cnnf import evaluation
 from biorobust.cnnf import training as cnnf_training
 from biorobust.cnnf.network import FeedbackNetwork
 from biorobust.cnnf.params import Adversarial, Noise
 from biorobust.cnnf.plan import Plan
+from biorobust.core import runs, work
+from biorobust.core.errors import BiorobustError
+from biorobust.core.training import as_float
 from biorobust.datasets import emnist_letters, store
 from biorobust.datasets.spec import Split
-from biorobust.errors import BiorobustError
-from biorobust.training import as_float
 from stages import attack as attack_stage
 from stages import cnnf_pictures, compare, train_cnnf
 

@@ -1,4 +1,4 @@
-"""The paired counts of stages.compare against counting image by image, and what it refuses."""
+"""The outcomes that stages.compare packs against looking at every image, and what it refuses."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 from fake_metrics import ROOT
 
-from biorobust.errors import BiorobustError
-from biorobust.files import write_parquet
+from biorobust.core import outcomes
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_parquet
 from stages import compare
 
 ATTACKS = ("one", "two")
 EPS = (0.0, 0.1, 0.2)
+OUT = Path("reports/metrics/outcomes/hebbian.npz")
 INDEX = np.array([7, 3, 11, 5, 0, 2, 9, 4])
 
 
@@ -57,30 +59,26 @@ def right(table: pd.DataFrame, seed: int, attack: str, eps: float, index: int) -
     return not tried["broken"].any()
 
 
-def test_counts_are_those_of_looking_at_every_image(study: Path) -> None:
+def test_outcomes_are_those_of_looking_at_every_image(study: Path) -> None:
     compare.compare("hebbian", groups=[["b", "a", "c"]])
-    table = pd.read_csv("reports/metrics/compare/hebbian.csv", keep_default_na=False)
-    assert list(table.columns) == ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
-    pairs = table[["a", "b"]].drop_duplicates().to_numpy().tolist()
-    assert pairs == [["b", "a"], ["b", "c"], ["a", "c"]]
-    cells = 1 + len(EPS) * (len(ATTACKS) + 1)
-    assert len(table) == cells * 2 + cells + cells  # c shares one seed with the others
+    packed = outcomes.read(OUT)
+    cells = [("none", 0.0), *((attack, eps) for attack in (*ATTACKS, "worst-case") for eps in EPS)]
+    assert set(packed) == {outcomes.cell(run, attack, eps) for run in "abc" for attack, eps in cells}
     found = {run: pd.read_parquet(study / f"{run}.parquet") for run in "abc"}
-    for row in table.itertuples():
-        of_a = [right(found[row.a], row.seed, row.attack, row.eps, index) for index in INDEX]
-        of_b = [right(found[row.b], row.seed, row.attack, row.eps, index) for index in INDEX]
-        images = list(zip(of_a, of_b, strict=True))
-        expected = [images.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))]
-        assert [row.both, row.only_a, row.only_b, row.neither] == expected, row
+    for (run, attack, eps), (seeds, images, right_) in packed.items():
+        assert seeds == ((1, 2) if run == "c" else (0, 1))
+        assert images.tolist() == sorted(INDEX)
+        for row, seed in enumerate(seeds):
+            expected = [right(found[run], seed, attack, eps, index) for index in images]
+            assert right_[row].tolist() == expected, (run, attack, eps, seed)
 
 
 def test_equal_records_give_equal_bytes(study: Path) -> None:
-    out = Path("reports/metrics/compare/hebbian.csv")
     compare.compare("hebbian", groups=[["a", "b"]])
-    first = out.read_bytes()
+    first = OUT.read_bytes()
     write_parquet(study / "a.parquet", records(0).sample(frac=1, random_state=9))
     compare.compare("hebbian", groups=[["a", "b"]])
-    assert out.read_bytes() == first
+    assert OUT.read_bytes() == first
 
 
 @pytest.mark.parametrize(
@@ -88,7 +86,6 @@ def test_equal_records_give_equal_bytes(study: Path) -> None:
     [
         (lambda table: table.assign(index=table["index"] + 1), "a and b were attacked on different images"),
         (lambda table: table.assign(eps=table["eps"] * 2), "a and b were attacked with different attacks or epsilons"),
-        (lambda table: table.assign(seed=table["seed"] + 5), "a and b have no seed in common"),
         (lambda table: table.iloc[:-1], "has other images than the rest"),
         (lambda table: table[(table["seed"] == 0) | (table["attack"] == "one")], "seed 1 lacks an attack"),
         (lambda table: table.iloc[:0], "holds no images"),
@@ -118,6 +115,5 @@ def test_the_stage_takes_its_runs_from_params(study: Path) -> None:
     for i, name in enumerate(names):
         write_parquet(study / f"{name}.parquet", records(i))
     compare.main(["hebbian"])
-    table = pd.read_csv("reports/metrics/compare/hebbian.csv")
-    assert list(dict.fromkeys([*table["a"], *table["b"]])) == names
+    assert list(dict.fromkeys(cell.run for cell in outcomes.read(OUT))) == names
     assert Path("reports/run_info/compare@hebbian.json").exists()

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from biorobust import datasets
+from biorobust.core.errors import DataError
 from biorobust.datasets import DATASETS, imagenet_samples, mirror, store
 from biorobust.datasets.order import stratified
 from biorobust.datasets.spec import DatasetSpec, Source, Split, fault
-from biorobust.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_SUCH_SPLIT = {"imagenet_samples": ("train",)}

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from biorobust.core.training import SCHEDULES, Recipe, as_float, fit, objective
 from biorobust.datasets import DATASETS, glyphs, mnist, shapes, textures
-from biorobust.training import SCHEDULES, Recipe, as_float, fit, objective
 
 # What a small network has to get right of the test pictures; chance is 1/26 and 1/10.
 LEARNED = {"emnist_letters": 0.8, "cifar10": 0.6, "svhn": 0.7}

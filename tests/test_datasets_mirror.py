@@ -11,8 +11,8 @@ import toy_datasets
 from toy_datasets import encoded, write_parquet
 
 from biorobust import datasets
+from biorobust.core.errors import DataError
 from biorobust.datasets import DATASETS, mirror
-from biorobust.errors import DataError
 
 MIRRORED = [name for name, spec in DATASETS.items() if "mirror" in spec.sources]
 # Where one altered pixel is found out: the lossless ones, whose pixels have a known checksum.

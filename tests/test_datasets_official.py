@@ -11,8 +11,8 @@ import toy_datasets
 from PIL import Image
 
 from biorobust import datasets
+from biorobust.core.errors import DataError
 from biorobust.datasets import DATASETS, cifar10, emnist_letters, imagenet_samples, mirror, mnist, official, svhn
-from biorobust.errors import DataError
 
 # Where torchvision keeps the last file it needs of each data set, below data/work/downloads/<name>/.
 LAST = {

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from biorobust import datasets
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_json
 from biorobust.datasets import DATASETS, imagenet_samples, mirror
-from biorobust.errors import BiorobustError
-from biorobust.files import write_json
 from biorobust.params import load
 from stages import download
 from stages.common import stage_main

@@ -12,7 +12,7 @@ import pytest
 from report_checkout import ROOT, by_claim, copied, edit, only, verdicts, write_checkout
 
 from biorobust import params
-from biorobust.files import read_json
+from biorobust.core.files import read_json
 from biorobust.reporting import cells, claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Part

@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 from torch.testing import assert_close
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.kwta import networks, probes, weights
 from biorobust.kwta.operator import KWTA, replace_relu
 from biorobust.networks.alexnet import AlexNet

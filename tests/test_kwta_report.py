@@ -27,7 +27,7 @@ from report_checkout import (
 )
 from test_reporting import Page
 
-from biorobust.files import read_json
+from biorobust.core.files import read_json
 from biorobust.reporting import cells, claim_file
 from biorobust.reporting.attacks import full_name
 from biorobust.reporting.claim import Claim

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from biorobust import params
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.kwta import attacking
 from biorobust.kwta import weights as kwta_weights
 from biorobust.kwta.params import Cells, cells

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from biorobust import datasets, params
-from biorobust import training as loop
-from biorobust.attack_plan import NAMES
-from biorobust.errors import ParamsError
+from biorobust.core import training as loop
+from biorobust.core.attack_plan import NAMES
+from biorobust.core.errors import ParamsError
+from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.kwta import attacking, networks, recipe, reencode, training
 from biorobust.kwta.operator import KWTA
 from biorobust.kwta.params import AblationRun, Attacks, Incremental, Probe, Recipe, Run, compared
-from biorobust.tensors import Tensors, as_tensors
 
 PLAN = Incremental(start=0.2, step=0.005, hold=5 / 9, factor=0.01)
 ATTACKS = Attacks(

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from biorobust import params
-from biorobust.errors import ParamsError
+from biorobust.core.errors import ParamsError
 
 FILE = Path(__file__).parent.parent / "params.yaml"
 
@@ -106,8 +106,8 @@ def test_unknown_run_names_the_known_ones(raw):
 def test_no_knob_stands_in_a_method_and_in_its_size(monkeypatch, raw):
     from dataclasses import dataclass
 
+    from biorobust.core.schema import count
     from biorobust.hebbian import params as study
-    from biorobust.schema import count
 
     @dataclass(frozen=True)
     class Size(study.ConvSize):

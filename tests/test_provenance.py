@@ -10,8 +10,8 @@ import pytest
 import yaml
 from fake_metrics import ROOT
 
-from biorobust.errors import BiorobustError
-from biorobust.files import write_json
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_json
 from biorobust.reporting.provenance import Provenance, provenance
 from biorobust.reporting.snapshot import Snapshot
 from biorobust.reporting.source import current

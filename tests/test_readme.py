@@ -7,8 +7,8 @@ import pytest
 from fake_metrics import write_metrics
 from report_checkout import draw_and_tabulate, record, write_checkout
 
-from biorobust.errors import BiorobustError
-from biorobust.files import read_json, write_json
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, write_json
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.render import render_template
 from biorobust.reporting.study import hebbian, read_params

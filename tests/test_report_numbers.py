@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from report_checkout import ROOT, judged, ledger_verdicts, only, ready, text, verdicts
 
-from biorobust.files import read_json, write_csv, write_json, write_npz
+from biorobust.core.files import read_json, write_csv, write_json, write_npz
 from biorobust.reporting.claims import verdict_counts
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.render import Rendered, render

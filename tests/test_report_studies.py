@@ -13,8 +13,8 @@ import pytest
 import yaml
 from report_checkout import ROOT, ledger_verdicts, record, run_info, text, write_checkout
 
-from biorobust.errors import BiorobustError
-from biorobust.files import read_json, write_json
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline

@@ -25,8 +25,8 @@ from report_checkout import (
     write_checkout,
 )
 
-from biorobust.errors import BiorobustError
-from biorobust.files import read_json, write_json
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, write_json
 from biorobust.reporting import numbers
 from biorobust.reporting.claims import Part
 from biorobust.reporting.figures.figure import read_index

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from biorobust import runs
-from biorobust.errors import BiorobustError
-from biorobust.files import read_json, write_json
+from biorobust.core import runs
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, write_json
+from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.hebbian import readout as readout_module
 from biorobust.hebbian.params import Readout
-from biorobust.tensors import Tensors, as_tensors
 
 CONFIGS = {
     "hebbian-classifier": {"n_hidden": 12, "n_inputs": 784, "n_classes": 10, "n": 2.0, "beta": 0.5, "inputs": "unit"},

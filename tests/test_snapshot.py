@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -11,11 +12,12 @@ import pytest
 import yaml
 from fake_metrics import ROOT, write_metrics
 
-from biorobust.errors import BiorobustError
-from biorobust.files import sha256, write_json
-from biorobust.reporting import snapshot
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import sha256, write_json
+from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.snapshot import Rejected, Snapshot, SnapshotError
 from biorobust.reporting.study import STUDIES, read_params
+from biorobust.statistics import THRESHOLDS
 from stages import record
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -52,14 +54,14 @@ def test_a_snapshot_holds_the_results_as_they_were(tmp_path: Path, checkout: Pat
     assert (made.name, made.scale, made.studies, made.commit) == ("a-name", "paper", ("hebbian",), COMMIT)
     assert made.device == "cpu"
     assert made.claims_sha256 == sha256(checkout / "reports/claims.yaml")
-    assert not made.claims_changed(checkout / "reports/claims.yaml")
+    assert not made.protocol_changed(claim_file.load(checkout / "reports/claims.yaml"))
     assert made.metrics.train("simple-conv") == json.loads(
         (checkout / "reports/metrics/train/simple-conv.json").read_text()
     )
     listed = json.loads((made.path / "manifest.json").read_text())["files"]
     there = {path.relative_to(made.path).as_posix() for path in made.path.rglob("*") if path.is_file()}
     assert set(listed) == there - {"manifest.json"}
-    assert {"params.yaml", "dvc.lock", "claims.yaml", "metrics/compare/hebbian.csv"} <= set(listed)
+    assert {"params.yaml", "dvc.lock", "claims.yaml", "metrics/outcomes/hebbian.npz"} <= set(listed)
     assert "run_info/compare@hebbian.json" in listed
     assert "run_info/report.json" not in listed  # not a stage of the study
     assert snapshot.snapshots(tmp_path / "reports/recorded") == [made]
@@ -76,8 +78,6 @@ def test_an_accelerator_is_named(tmp_path: Path, checkout: Path) -> None:
     [
         ("at_least: 0.2", "at_least: 0.3", True),  # a threshold
         ("epochs: 1000", "epochs: 999", True),  # a recipe that claims of the study name
-        ("# What is claimed", "# What was claimed", True),  # the head, which words the rules
-        ("\n#   order ", "\n#   a new rule   that old claims do not use\n#   order ", False),
         ("\nclaims:\n", "\n# a remark\nclaims:\n", False),
         ("\nrecipes:\n", "\nrecipes:\n  of-another-study: {epochs: 3}\n", False),
     ],
@@ -90,7 +90,22 @@ def test_an_edit_of_the_studys_claims_is_seen(
     assert text.count(old) >= 1
     edited = tmp_path / "claims.yaml"
     edited.write_text(text.replace(old, new, 1))
-    assert made.claims_changed(edited) is changed
+    assert made.protocol_changed(claim_file.load(edited)) is changed
+
+
+def test_a_changed_threshold_is_a_changed_protocol(
+    tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, claims = make(tmp_path, checkout), claim_file.load(checkout / "reports/claims.yaml")
+    monkeypatch.setattr(snapshot, "THRESHOLDS", dataclasses.replace(THRESHOLDS, tolerance=2 * THRESHOLDS.tolerance))
+    assert made.protocol_changed(claims)
+
+
+def test_a_run_from_before_protocols_were_hashed_counts_as_changed(tmp_path: Path, checkout: Path) -> None:
+    made = make(tmp_path, checkout)
+    path = made.path / "manifest.json"
+    write_json(path, {key: value for key, value in json.loads(path.read_text()).items() if key != "protocol"})
+    assert snapshot.load(made.path).protocol_changed(claim_file.load(checkout / "reports/claims.yaml"))
 
 
 @pytest.mark.parametrize("name", ["", "Paper", "a b", "../up", "a_b", "a/b"])
@@ -113,7 +128,7 @@ def test_a_snapshot_is_never_overwritten(tmp_path: Path, checkout: Path) -> None
     [
         ("dvc.lock", "not a finished checkout"),
         ("reports/metrics/attack/original.json", "run `dvc repro compare@hebbian` there first"),
-        ("reports/metrics/compare/hebbian.csv", "no paired counts"),
+        ("reports/metrics/outcomes/hebbian.npz", "no outcomes of hebbian"),
     ],
 )
 def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path: Path, lost: str, message: str) -> None:
@@ -223,7 +238,7 @@ stages:
       deps: [run.py]
       params: [scale]
       outs:
-        - reports/metrics/compare/${item}.csv:
+        - reports/metrics/outcomes/${item}.npz:
             cache: false
 """
 

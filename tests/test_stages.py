@@ -138,21 +138,21 @@ IMPORTANT = ("src/biorobust/", "stages/")
 # Code that reads, checks and stores, and decides no number: an edit of it re-runs nothing.
 PLUMBING = {
     "src/biorobust/__init__.py",
-    "src/biorobust/attack_plan.py",
+    "src/biorobust/core/attack_plan.py",
     "src/biorobust/cnnf/__init__.py",
     "src/biorobust/cnnf/params.py",
-    "src/biorobust/devices.py",
-    "src/biorobust/errors.py",
-    "src/biorobust/files.py",
+    "src/biorobust/core/devices.py",
+    "src/biorobust/core/errors.py",
+    "src/biorobust/core/files.py",
     "src/biorobust/hebbian/__init__.py",
     "src/biorobust/hebbian/params.py",
     "src/biorobust/kwta/__init__.py",
     "src/biorobust/kwta/params.py",
     "src/biorobust/params.py",
-    "src/biorobust/schema.py",
+    "src/biorobust/core/schema.py",
     "src/biorobust/vonenet/__init__.py",
     "src/biorobust/vonenet/params.py",
-    "src/biorobust/work.py",
+    "src/biorobust/core/work.py",
     "stages/__init__.py",
     "stages/common.py",
 }
@@ -202,8 +202,8 @@ def test_every_stage_depends_on_the_code_that_decides_its_numbers():
 
 
 def test_device_that_is_not_there(checkout, monkeypatch):
-    from biorobust import devices
-    from biorobust.errors import BiorobustError
+    from biorobust.core import devices
+    from biorobust.core.errors import BiorobustError
 
     monkeypatch.setenv("BIOROBUST_DEVICE", "tpu")
     with pytest.raises(BiorobustError, match="BIOROBUST_DEVICE=tpu: must be auto, cpu or cuda"):

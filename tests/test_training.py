@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from biorobust import work
-from biorobust.errors import BiorobustError
-from biorobust.training import SCHEDULES, Recipe, fit, objective, polynomial, predict, steps
+from biorobust.core import work
+from biorobust.core.errors import BiorobustError
+from biorobust.core.training import SCHEDULES, Recipe, fit, objective, polynomial, predict, steps
 
 
 def data():
@@ -150,7 +150,7 @@ def test_unknown_optimiser_is_refused():
 
 
 def test_state_file_depends_on_settings_and_code_and_damage_is_named(tmp_path, monkeypatch):
-    from biorobust import errors, files
+    from biorobust.core import errors, files
 
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
     one = work.state_path("run", {"lr": 0.1}, code=(errors,))

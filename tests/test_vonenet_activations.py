@@ -12,10 +12,11 @@ import torch
 import yaml
 from made_weights import official, torchvision_file
 
-from biorobust import datasets, params, runs
+from biorobust import datasets, params
 from biorobust.attacks import registry
-from biorobust.errors import ParamsError
-from biorobust.files import read_json, write_json
+from biorobust.core import runs
+from biorobust.core.errors import ParamsError
+from biorobust.core.files import read_json, write_json
 from biorobust.networks.weights import VARIABLE
 from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge

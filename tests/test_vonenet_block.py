@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.vonenet import dense, published
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import VOneBlock, sample_parameters
 from biorobust.vonenet.block import magnitude
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from made_weights import FLAGS, official, torchvision_file
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.networks import weights
 from biorobust.vonenet import (
     checkpoint,

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchvision
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import calibration, models, v1
 from biorobust.vonenet.models import conv_names, convolutions, norms, resnet18, resnet50, voneresnet18, voneresnet50
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import VOneBlock, noise, resnet18, response_noise, voneresnet18
 from biorobust.vonenet.response_noise import Frozen, Live, apply
 

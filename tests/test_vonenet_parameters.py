@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import gabor
 from biorobust.vonenet.parameters import sample_colours, sample_parameters
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from biorobust import params
-from biorobust.errors import ParamsError
+from biorobust.core.errors import ParamsError
 from biorobust.vonenet import gabor
 from biorobust.vonenet.params import Run, Training, V1Stage
 

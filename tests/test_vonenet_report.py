@@ -28,7 +28,7 @@ from report_checkout import (
 from test_reporting import Page
 
 from biorobust import params
-from biorobust.files import read_json
+from biorobust.core.files import read_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge

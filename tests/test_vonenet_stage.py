@@ -13,10 +13,11 @@ import torch
 import yaml
 from made_weights import official, torchvision_file
 
-from biorobust import datasets, runs, training, work
+from biorobust import datasets
+from biorobust.core import runs, training, work
+from biorobust.core.errors import BiorobustError
 from biorobust.datasets import cifar10, imagenet_samples, store
 from biorobust.datasets.spec import Split, no_images
-from biorobust.errors import BiorobustError
 from biorobust.networks import weights
 from biorobust.vonenet import load_official, noise, v1
 from stages import arrived, import_vonenet, train_vonenet

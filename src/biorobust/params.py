@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from biorobust.cnnf import params as cnnf
-from biorobust.errors import ParamsError
-from biorobust.files import read_yaml
+from biorobust.core.errors import ParamsError
+from biorobust.core.files import read_yaml
+from biorobust.core.schema import build, count, one_of, unknown
 from biorobust.hebbian import params as hebbian
 from biorobust.kwta import params as kwta
-from biorobust.schema import build, count, one_of, unknown
 from biorobust.vonenet import params as vonenet
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 N_NEAREST = 5
 

@@ -9,7 +9,7 @@ from functools import partial
 from biorobust.attacks import deepfool, fgsm, losses, pgd
 from biorobust.attacks.crafting import Crafted
 from biorobust.attacks.records import WORST_CASE
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 MODEL = "model"
 STEPS = 40  # of every PGD here

@@ -19,7 +19,7 @@ from biorobust.attacks import records, registry
 from biorobust.attacks.crafting import Batch, Crafted, linf, unless_broken
 from biorobust.attacks.registry import Attack
 from biorobust.attacks.scoring import Score, predict, score
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 Views = Mapping[str, nn.Module] | None
 

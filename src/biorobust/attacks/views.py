@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 
 class Averaged(nn.Module):

@@ -16,7 +16,6 @@ from biorobust.statistics.intervals import wilson
 NOISE_SEED = 26  # of the evaluation's noise: the same for all runs and seeds
 N_PICTURES = 6  # letters whose reconstructions are kept: the first evaluation images, not chosen ones
 HALVES = ("clean", "noisy")
-TRAINED_ABOVE = 0.6  # share of clean or of noisy letters a network gets right before it counts as trained
 
 
 def noisy(images: Tensor, *, kind: str, level: float) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biorobust import training
+from biorobust.core import training
 
 N_POINTS = 500  # at most, of a seed's loss curve
 SMOOTHING = 0.98  # weight of the past in the running mean of the loss

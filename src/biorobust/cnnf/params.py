@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.attack_plan import AttackPlan, AttackSize, attack_names, eps_grid
-from biorobust.errors import ParamsError
-from biorobust.schema import count, one_of, positive, setting
+from biorobust.core.attack_plan import AttackPlan, AttackSize, attack_names, eps_grid
+from biorobust.core.errors import ParamsError
+from biorobust.core.schema import count, one_of, positive, setting
 
 HIGHEST_IND = {"two-block": 2, "original": 6}  # the last block of each network, whose input may still cycle
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from biorobust.cnnf.params import EVALUATED, Feedback, NetworkRun, Noise, RunSize, VariantRun
-from biorobust.errors import ParamsError
+from biorobust.core.errors import ParamsError
 
 if TYPE_CHECKING:
     from biorobust.params import Params

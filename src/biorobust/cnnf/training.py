@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from biorobust import training
 from biorobust.cnnf import noise, objective
 from biorobust.cnnf.network import FeedbackNetwork, FirstPass
 from biorobust.cnnf.params import Adversarial, Noise, Training
 from biorobust.cnnf.plan import Plan
+from biorobust.core import training
 
 
 def new_config(
     training_: Training, plan: Plan, *, n_classes: int, width: int, image_size: tuple[int, int]
 ) -> dict[str, Any]:
-    """What `biorobust.runs` builds the network from."""
+    """What `biorobust.core.runs` builds the network from."""
     config: dict[str, Any] = {
         "n_classes": n_classes,
         "cycles": plan.cycles,

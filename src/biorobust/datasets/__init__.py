@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from biorobust.core.errors import DataError
 from biorobust.datasets import cifar10, emnist_letters, imagenet_samples, mirror, mnist, store, svhn
 from biorobust.datasets.spec import DatasetSpec, Split, Unreachable
 from biorobust.datasets.store import Dataset
-from biorobust.errors import DataError
 
 DATASETS: dict[str, DatasetSpec] = {
     "mnist": mnist.SPEC,

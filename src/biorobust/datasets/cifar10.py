@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from biorobust.core.files import sha256
 from biorobust.datasets import generated, mirror, official, shapes, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split
-from biorobust.files import sha256
 
 SHAPE = (32, 32, 3)
 N_CLASSES = 10

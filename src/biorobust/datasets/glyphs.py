@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.files import sha256
+from biorobust.core.files import sha256
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from biorobust.core.errors import DataError
+from biorobust.core.files import sha256
 from biorobust.datasets import mirror
 from biorobust.datasets.spec import Split
-from biorobust.errors import DataError
-from biorobust.files import sha256
 
 # Split -> MD5 of its two uncompressed files, by name: first the images, then the labels.
 Checksums = Mapping[str, Mapping[str, str]]

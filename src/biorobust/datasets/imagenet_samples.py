@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from biorobust.core.errors import DataError
+from biorobust.core.files import sha256
 from biorobust.datasets import mirror, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split, Unreachable, no_images
-from biorobust.errors import DataError
-from biorobust.files import sha256
 
 VARIABLE = "BIOROBUST_IMAGENET"
 SIDE = 256

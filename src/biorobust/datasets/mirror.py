@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from biorobust.core.errors import DataError
+from biorobust.core.files import sha256
 from biorobust.datasets.spec import Split, fault, no_images
-from biorobust.errors import DataError
-from biorobust.files import sha256
 
 VARIABLE = "BIOROBUST_DATA_MIRROR"
 

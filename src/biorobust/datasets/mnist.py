@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from biorobust.core.files import sha256
 from biorobust.datasets import idx, mirror, official
 from biorobust.datasets.order import stratified
 from biorobust.datasets.spec import DatasetSpec, Source, Split
-from biorobust.files import sha256
 
 SIDE = 28
 N_CLASSES = 10

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.errors import DataError
+from biorobust.core.errors import DataError
 
 Fidelity = Literal["official", "re-encoded", "partial", "stand-in"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biorobust.core.errors import DataError
+from biorobust.core.files import sha256, write_json, write_npz
 from biorobust.datasets.order import stratified
 from biorobust.datasets.spec import DatasetSpec, Split, fault
-from biorobust.errors import DataError
-from biorobust.files import sha256, write_json, write_npz
 
 # Fixed for good and apart from the seed in params.yaml: every run is evaluated on the same images.
 EVALUATION_SEED = 2019

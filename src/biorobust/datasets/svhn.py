@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from biorobust.core.errors import DataError
+from biorobust.core.files import sha256
 from biorobust.datasets import generated, glyphs, mirror, official, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split
-from biorobust.errors import DataError
-from biorobust.files import sha256
 
 SHAPE = (32, 32, 3)
 N_CLASSES = 10

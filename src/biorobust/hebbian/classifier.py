@@ -70,7 +70,7 @@ def attack_views(model: HebbianClassifier) -> dict[str, nn.Module]:
 
 
 def build(config: dict[str, object]) -> HebbianClassifier:
-    """The classifier a checkpoint's config describes, weights still to be loaded (see `biorobust.runs`)."""
+    """The classifier a checkpoint's config describes, weights still to be loaded (see `biorobust.core.runs`)."""
     size = config["n_hidden"], config["n_inputs"]
     return HebbianClassifier(
         torch.empty(size),  # type: ignore[arg-type]

@@ -9,7 +9,6 @@ from torch import Tensor
 
 SPHERE_TOLERANCE = 0.1  # a unit counts as converged when sum |W|^p lies within this of 1
 # On MNIST a linear classifier on pixels reaches about 92 %: a network below 90 % has not been trained long enough.
-TRAINED_ABOVE = 0.9
 N_PICTURES = 25  # how many units are kept as pictures: the first ones, not chosen ones
 
 

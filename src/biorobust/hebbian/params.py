@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.attack_plan import AttackPlan, AttackSize
-from biorobust.errors import ParamsError
-from biorobust.schema import count, one_of, positive, setting
+from biorobust.core.attack_plan import AttackPlan, AttackSize
+from biorobust.core.errors import ParamsError
+from biorobust.core.schema import count, one_of, positive, setting
 
 
 @dataclass(frozen=True)

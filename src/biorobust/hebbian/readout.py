@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from biorobust.core.tensors import Tensors
+from biorobust.core.training import SCHEDULES, Fit, Recipe, as_float, fit, objective, predict
 from biorobust.hebbian.classifier import HebbianClassifier, power_loss
 from biorobust.hebbian.params import Readout
-from biorobust.tensors import Tensors
-from biorobust.training import SCHEDULES, Fit, Recipe, as_float, fit, objective, predict
 
 CHOICE_SHARE = 5  # a choice between values of beta trains for one epoch in this many
 

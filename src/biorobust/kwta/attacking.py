@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust import attacks, work
+from biorobust import attacks
 from biorobust.attacks import (
     at_resized,
     crafting,
@@ -27,11 +27,12 @@ from biorobust.attacks import (
     scoring,
     views,
 )
-from biorobust.devices import full_precision
+from biorobust.core import work
+from biorobust.core.devices import full_precision
+from biorobust.core.training import as_float
 from biorobust.kwta import networks, operator, probes, reencode, selection
 from biorobust.kwta.params import Attacks, Probe
 from biorobust.networks import alexnet, pixels, resnet
-from biorobust.training import as_float
 
 RESIZED = "-resized"
 IMAGE_WORST_CASE = f"{records.WORST_CASE}-image"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.attack_plan import NAMES, AttackSize, attack_names
-from biorobust.errors import ParamsError
-from biorobust.schema import build, count, one_of, positive, setting
+from biorobust.core.attack_plan import NAMES, AttackSize, attack_names
+from biorobust.core.errors import ParamsError
+from biorobust.core.schema import build, count, one_of, positive, setting
 
 NETWORKS_OF_THE_REPORT = ("resnet18", "alexnet")
 DATASETS = ("cifar10", "svhn")

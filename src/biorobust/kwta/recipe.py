@@ -8,6 +8,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core.schema import build
 from biorobust.kwta.params import (
     FULL_WIDTH,
     SMALL_IMAGE,
@@ -23,7 +24,6 @@ from biorobust.kwta.params import (
     TrainingSize,
     Winners,
 )
-from biorobust.schema import build
 
 if TYPE_CHECKING:
     from biorobust.params import Params

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.kwta.networks import Classifier
 from biorobust.kwta.params import FULL_WIDTH
 from biorobust.networks.weights import Unavailable, find

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 SMALLEST = 63  # pixels: below that the last pooling has nothing to pool
 

@@ -9,8 +9,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from biorobust.errors import BiorobustError
-from biorobust.files import atomic, sha256
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import atomic, sha256
 
 VARIABLE = "BIOROBUST_WEIGHTS"
 DOWNLOADS = Path("data/weights")

@@ -72,7 +72,7 @@ def _broken(metrics: Metrics, cell: str) -> Estimate | None:
 def printed(claims: Iterable[Claim]) -> dict[Key, Estimate]:
     """What the report's tables hold, each with the Wilson interval of its own images, by the gamma of its column."""
     found: dict[Key, Estimate] = {}
-    for check in (check for claim in claims for check in claim.checks if check.rule == "share"):
+    for check in (check for claim in claims for check in claim.checks if check.rule == "number"):
         wanted, n = _wanted(check), check.reported_n
         if check.reported is None or not n:
             continue
@@ -108,7 +108,7 @@ def verdicts(judged: Iterable[Judged], metrics: Metrics) -> dict[tuple[str, str]
     found = {}
     for item in judged:
         for check, part in zip(item.claim.under(item.reading), item.parts, strict=True):
-            if check.rule == "share":
+            if check.rule == "number":
                 gamma = _wanted(check)["gamma"]
                 found[check.quantity.of, _measure(check)] = Verdict(part, gamma, marks(check, metrics))
             elif check.quantity.kind == "collapses" and check.quantity.of.startswith("train/"):

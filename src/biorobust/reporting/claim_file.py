@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from biorobust.errors import BiorobustError
-from biorobust.files import read_yaml
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_yaml
 from biorobust.reporting.claim import (
     CONTRASTS,
     IMAGES,

@@ -90,11 +90,16 @@ class Judged:
         return sum(part.verdict not in rules.DECIDED for part in counted), len(counted)
 
     @property
+    def mostly_open(self) -> str:
+        """For a decided claim with most of its parts undecided: how many, in words; else ""."""
+        n_open, n = self.open_parts
+        return f"{n_open} of {n} parts open" if self.verdict in rules.DECIDED and 2 * n_open > n else ""
+
+    @property
     def words(self) -> str:
         """The verdict as printed, with what a reader must know: most parts open, one training, why it was not run."""
-        n_open, n = self.open_parts
         said = _words(self.verdict, self.reason, provisional=self.provisional)
-        return f"{said} ({n_open} of {n} parts open)" if self.verdict in rules.DECIDED and 2 * n_open > n else said
+        return f"{said} ({self.mostly_open})" if self.mostly_open else said
 
 
 def _words(verdict: str, reason: str, *, provisional: bool) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from biorobust import outcomes
-from biorobust.errors import BiorobustError
-from biorobust.files import read_json
-from biorobust.outcomes import Cell, Outcome
+from biorobust.core import outcomes
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json
+from biorobust.core.outcomes import Cell, Outcome
 from biorobust.statistics.paired import Counts
 
 Curve = Mapping[int, Sequence[Mapping[str, float]]]  # seed -> rows

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from biorobust.files import read_json
+from biorobust.core.files import read_json
 
 DOWNLOAD = "download@"  # what no scale changes
 

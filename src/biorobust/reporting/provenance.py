@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biorobust.files import read_yaml
+from biorobust.core.files import read_yaml
+from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.notes import read_note
 from biorobust.reporting.requirements import STAND_IN
@@ -35,7 +36,7 @@ class Provenance:
     notes: Mapping[str, Mapping[str, Any] | None]
     locked: tuple[Mapping[str, str], ...]
     snapshot: Snapshot | None
-    claims_changed: bool
+    protocol_changed: bool
 
     @property
     def name(self) -> str:
@@ -74,8 +75,8 @@ class Provenance:
         return tuple(dict.fromkeys(", ".join(str(note.get(key)) for key in keys) for note in self.noted))
 
 
-def provenance(sources: Sequence[Source], *, claims: Path) -> Provenance:
-    """Of sources that belong to one run; `claims` is the claims file by which it is judged now.
+def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provenance:
+    """Of sources that belong to one run; `claims` are those by which it is judged now.
 
     Raises BiorobustError naming a damaged file.
     """
@@ -98,7 +99,7 @@ def provenance(sources: Sequence[Source], *, claims: Path) -> Provenance:
         notes={stage: note for stage, note in notes.items() if note is not None or stage in done},
         locked=locked,
         snapshot=snapshot,
-        claims_changed=snapshot.claims_changed(claims) if snapshot else False,
+        protocol_changed=snapshot.protocol_changed(claims) if snapshot else False,
     )
 
 

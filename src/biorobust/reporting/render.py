@@ -14,12 +14,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
-from biorobust.errors import BiorobustError
-from biorobust.files import sha256
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import sha256
 from biorobust.reporting import claim_file, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.overview import Overview
+from biorobust.reporting.protocol import protocol_section
 from biorobust.reporting.provenance import provenance
 from biorobust.reporting.snapshot import RECORDED, Rejected, snapshots
 from biorobust.reporting.source import Source, current, recorded
@@ -91,16 +92,16 @@ def context(root: Path) -> dict[str, Any]:
         "recorded": Overview(tuple(before.values())) if before else None,
         "rejected": [item for item in found if isinstance(item, Rejected)],
         "claims_sha256": sha256(path),
+        "protocol": protocol_section(root),
     }
 
 
 def _views(sources: Sequence[Source], claims: Sequence[Claim], *, root: Path) -> dict[str, View]:
     """By study. Studies that were run together share the provenance of that run."""
-    path = root / "reports" / "claims.yaml"
     together: dict[Path, list[Source]] = {}
     for source in sources:
         together.setdefault(source.base, []).append(source)
-    runs = {base: provenance(of_run, claims=path) for base, of_run in together.items()}
+    runs = {base: provenance(of_run, claims=claims) for base, of_run in together.items()}
     return {
         source.study.name: view(source, claims, outputs=root / "reports", provenance=runs[source.base])
         for source in sources
@@ -140,6 +141,7 @@ def _environment(folder: Path) -> Environment:
     page.tests["numeric"] = lambda text: bool(re.fullmatch(r"-?[\d.]+(e-?\d+)?", text))
     page.globals |= {
         "VERDICTS": rules.VERDICTS,
+        "DECIDED": rules.DECIDED,
         "SYMBOLS": SYMBOLS,
         "SHOWN": SHOWN,
         "label": lambda run: style.look(run).label,

@@ -61,18 +61,19 @@ def obstacle(check: Check, metrics: Metrics, *, printed: Levels) -> Decision | N
     answered = ANSWERED.get(check.quantity.kind, ())
     for name, content in found.items():
         for entry in content.get("per_seed", ()):
-            for flag in (*broken(entry), *([UNDER_TRAINED] if under_trained(content, entry, printed) else [])):
+            for flag in flags(content, entry, printed=printed):
                 if flag not in answered:
                     return Decision(INCONCLUSIVE, f"seed {entry['seed']} of {name} {FLAGS[flag]}")
     return None
 
 
-def broken(entry: Mapping[str, Any]) -> list[str]:
-    """Flags of a training that came to nothing."""
-    return [flag for flag in ("collapsed", "diverged") if entry.get(flag)]
+def flags(content: Mapping[str, Any], entry: Mapping[str, Any], *, printed: Levels) -> list[str]:
+    """The keys of FLAGS that hold for one training of a metrics file."""
+    broken = [flag for flag in ("collapsed", "diverged") if entry.get(flag)]
+    return [*broken, *([UNDER_TRAINED] if _under_trained(content, entry, printed) else [])]
 
 
-def under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed: Levels) -> bool:
+def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed: Levels) -> bool:
     """Whether one training of a metrics file is less accurate than a network has to be to decide anything.
 
     A network may lose its clean images by design where it was trained on noisy ones: the better of the two counts.

@@ -6,22 +6,25 @@ whose files do not fit its manifest is rejected by name, and the report says so 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from biorobust.errors import BiorobustError
-from biorobust.files import atomic, read_json, read_yaml, sha256, write_json
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import atomic, read_json, read_yaml, sha256, write_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.notes import read_note
 from biorobust.reporting.study import STUDIES
+from biorobust.statistics.thresholds import THRESHOLDS
 
 RECORDED = Path("reports/recorded")
 RUN_INFO = Path("reports/run_info")
@@ -52,7 +55,10 @@ class SnapshotError(BiorobustError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot whose every hash was found to fit. `recorded_at` is UTC in ISO format."""
+    """A snapshot whose every hash was found to fit. `recorded_at` is UTC in ISO format.
+
+    `protocol`: see the function of that name; empty for runs that were recorded before there was one.
+    """
 
     path: Path
     name: str
@@ -62,6 +68,7 @@ class Snapshot:
     claims_sha256: str
     recorded_at: str
     device: str
+    protocol: Mapping[str, str]
 
     @property
     def metrics(self) -> Metrics:
@@ -71,18 +78,13 @@ class Snapshot:
     def params(self) -> Path:
         return self.path / "params.yaml"
 
-    def claims_changed(self, claims: Path) -> bool:
-        """Whether the rules or this snapshot's claims were edited since it was made; the report has to show it.
+    def protocol_changed(self, claims: Sequence[Claim]) -> bool:
+        """Whether this run was recorded under other claims of its studies, or other thresholds, than now.
 
-        Claims of other studies may come and go, and rules may be added for them: what counts is that every line of the
-        file's old head, which words the rules, still stands in its order and, as they are read, the claims of the
-        snapshot's own studies with the recipes, readings and published values they name.
+        Claims of other studies may come and go. A run from before protocols were hashed counts as changed: all rules
+        were revised then (docs/protocol.md).
         """
-        own = self.path / "claims.yaml"
-        lines = iter(_head(claims))
-        if not all(line in lines for line in _head(own)):  # each is looked for behind the one before it
-            return True
-        return any(_claims(claims, study) != _claims(own, study) for study in self.studies)
+        return self.protocol != protocol(claims, self.studies)
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,13 @@ class Rejected:
     reason: str
 
 
-def _head(claims: Path) -> list[str]:
-    return claims.read_text(encoding="utf-8").split("\nrecipes:")[0].splitlines()
-
-
-def _claims(claims: Path, study: str) -> list[Claim]:
-    return [claim for claim in claim_file.load(claims) if claim.study == study]
+def protocol(claims: Sequence[Claim], studies: Iterable[str]) -> dict[str, str]:
+    """What a run of these studies is judged by, as SHA-256: the thresholds, and each study's claims."""
+    found = {"thresholds": THRESHOLDS.fingerprint()}
+    for study in studies:
+        own = [asdict(claim) for claim in claims if claim.study == study]
+        found[study] = hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
+    return found
 
 
 def check_name(name: str) -> None:
@@ -134,6 +137,7 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
             "scale": scale,
             "commit": commit,
             "claims_sha256": sha256(part / "claims.yaml"),
+            "protocol": protocol(claim_file.load(part / "claims.yaml"), studies),
             "recorded_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "device": _devices(part / "run_info"),
             "files": {path: sha256(part / path) for path in _files(part)},
@@ -168,6 +172,7 @@ def load(path: Path) -> Snapshot:
     return Snapshot(
         path=path,
         studies=tuple(manifest["studies"]),
+        protocol=manifest.get("protocol", {}),
         **{key: manifest[key] for key in ("name", "scale", "commit", "claims_sha256", "recorded_at", "device")},
     )
 
@@ -214,8 +219,8 @@ def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str
                     f"{metrics.path(name)} is of scale {content['scale']}, params.yaml says {raw['scale']}: "
                     f"run `dvc repro compare@{study}` there first"
                 )
-        if metrics.pairs(study) is None:
-            raise SnapshotError(f"{source} has no paired counts: run `dvc repro compare@{study}` there first")
+        if metrics.outcomes(study) is None:
+            raise SnapshotError(f"{source} has no outcomes of {study}: run `dvc repro compare@{study}` there first")
     return str(raw["scale"]), stages
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from biorobust.errors import BiorobustError
-from biorobust.files import read_yaml
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_yaml
 from biorobust.reporting.studies.base import Study
 from biorobust.reporting.studies.cnnf import cnnf
 from biorobust.reporting.studies.hebbian import hebbian

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import gabor, response_noise
 from biorobust.vonenet.parameters import sample_colours, sample_parameters
 

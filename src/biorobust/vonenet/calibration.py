@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from biorobust.training import as_float
+from biorobust.core.training import as_float
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import models
 from biorobust.vonenet.models import Classifier
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from biorobust import results, training
+from biorobust.core import results, training
 from biorobust.vonenet import models
 
 MODES = ("none", "neuronal")
@@ -37,12 +37,11 @@ def seed_entry(
     labels: Tensor,
     *,
     batch_size: int,
-    trained_above: float,
     diverged: bool = False,
 ) -> dict[str, Any]:
     """`results.seed_entry` under the network's own noise, and `under_noise`: the same images under each of MODES."""
     own = predict(model, images, batch_size=batch_size)
-    entry = results.seed_entry(seed, own, labels, diverged=diverged, trained_above=trained_above)
+    entry = results.seed_entry(seed, own, labels, diverged=diverged)
     if models.v1(model) is None:
         return entry | {"under_noise": None}
     under = {

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.vonenet.parameters import GaborParameters
 
 Array = np.ndarray

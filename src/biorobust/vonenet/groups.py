@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biorobust.files import read_json, read_tensors
+from biorobust.core.files import read_json, read_tensors
 
 CHECKPOINTS = Path("data/checkpoints")
 PERTURBED = Path("data/perturbed/vonenet")

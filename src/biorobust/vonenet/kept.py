@@ -1,4 +1,4 @@
-"""A reading as tensors, numbers and text, the form in which an interrupted stage may keep it (`biorobust.work`)."""
+"""A reading as tensors, numbers and text, as an interrupted stage may keep it (`biorobust.core.work`)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise, Resize
 from biorobust.networks.resnet import ResNet
 from biorobust.vonenet.block import VOneBlock

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 Array = np.ndarray
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biorobust.attack_plan import eps_grid
-from biorobust.errors import ParamsError
-from biorobust.schema import count, one_of, positive, setting
+from biorobust.core.attack_plan import eps_grid
+from biorobust.core.errors import ParamsError
+from biorobust.core.schema import count, one_of, positive, setting
 
 
 @dataclass(frozen=True)

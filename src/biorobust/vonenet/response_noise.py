@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 MODES = ("neuronal", "gaussian", "none")
 FLOOR = 1e-4  # added to the variance, so that the square root has a gradient at 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure as Drawing
 
-from biorobust.files import read_json, write_csv, write_json, write_text
+from biorobust.core.files import read_json, write_csv, write_json, write_text
 from biorobust.reporting.style import to_svg
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
 from biorobust.reporting.estimates import Estimate, ran
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.requirements import Levels, printed_accuracies
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
 from biorobust.reporting.tables.kwta_ablations import ablations
 from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
@@ -41,7 +42,7 @@ def tables(metrics: Metrics, study: Kwta, claims: Sequence[Claim]) -> list[Table
         anomalies(metrics, study, reported),
         ablations(metrics, study),
         _reencoded(metrics, study),
-        _training(metrics, study),
+        _training(metrics, study, printed_accuracies(claims)),
     ]
 
 
@@ -191,7 +192,7 @@ def _before_and_after(seeds: Sequence[Mapping[str, int]], kind: str) -> dict[str
     }
 
 
-def _training(metrics: Metrics, study: Kwta) -> Table:
+def _training(metrics: Metrics, study: Kwta, printed: Levels) -> Table:
     rows: list[dict[str, Value]] = []
     missing = 0
     for place in study.places:
@@ -201,7 +202,11 @@ def _training(metrics: Metrics, study: Kwta) -> Table:
                 missing += 1
                 continue
             row: dict[str, Value] = {"network": f"{NETWORKS[place.network]}, {DATASETS[place.dataset]}", "cell": cell}
-            row |= {"start": place.init, "activation": row_name(gamma_of(metrics, study, cell)), "state": state(found)}
+            row |= {
+                "start": place.init,
+                "activation": row_name(gamma_of(metrics, study, cell)),
+                "state": state(found, printed=printed),
+            }
             row |= estimate("test", measured(metrics, cell, CLEAN, resized=True))
             row |= {"train": _mean(found, "train_accuracy"), "entropy": _mean(found, "label_entropy")}
             row |= {f"to_{level}": _epochs(found, level) for level in LEVELS}

@@ -9,6 +9,7 @@ from biorobust.reporting.cells import row_name
 from biorobust.reporting.estimates import Estimate, combine, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
+from biorobust.reporting.requirements import UNDER_TRAINED, flags
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
 from biorobust.reporting.tables.rows import estimate, state
 from biorobust.reporting.tables.table import Column, Table, Value
@@ -65,7 +66,7 @@ def _state(content: Mapping[str, Any] | None) -> str:
     """As for a run, with the seeds that decide nothing counted and not named, and what is missing in short."""
     if content is None or content["status"] != "ok":
         return state(content).rpartition(": ")[0] if content else state(content)
-    short = sum(seed["under_trained"] for seed in content["per_seed"])
+    short = sum(UNDER_TRAINED in flags(content, seed, printed={}) for seed in content["per_seed"])
     return f"{short} of {len(content['per_seed'])} under-trained" if short else state(content)
 
 

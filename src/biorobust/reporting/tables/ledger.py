@@ -8,6 +8,7 @@ from biorobust.reporting.claim import Check, Quantity
 from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.numbers import MINUS, MISSING, interval, percent, points
 from biorobust.reporting.tables.table import Column, Table, Value
+from biorobust.statistics import rules
 
 # Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
 UNITS = {"autocorrelation": "", "psnr": "dB", "margin": "", "alike": "", "self": "", "ratio": "", "growth": ""}
@@ -37,7 +38,9 @@ def ledger(judged: Sequence[Judged]) -> Table:
                     "images": part.n_images,
                     "seeds": part.n_seeds,
                     "difference": part.difference,
+                    "holm_p": part.p,
                     "verdict": part.verdict,
+                    "provisional": "yes" if part.provisional and part.verdict in rules.DECIDED else "",
                     "reason": part.reason,
                     "own_numbers": part.own_numbers,
                     "metrics": part.path,
@@ -47,7 +50,7 @@ def ledger(judged: Sequence[Judged]) -> Table:
     return Table(
         id="ledger",
         title="Every claim, part by part",
-        caption="Proportions. low and high: 95 % interval of ours (rules number and figure) or of the difference.",
+        caption="Proportions. low and high: 95 % interval of ours (rules number and threshold) or of the difference.",
         columns=(
             Column("claim", "claim"),
             Column("part", "part"),
@@ -81,6 +84,13 @@ def cells(part: Part, check: Check) -> dict[str, str]:
         reach = f"[{part.low:.2f}, {part.high:.2f}]".replace("-", MINUS) if plain else interval(part.low, part.high)
     written = f"{gap:+.2f}".replace("-", MINUS) if plain and gap is not None else points(gap)
     of_difference = part.against is not None
+    if part.ratio is not None:
+        ratio, low, high = part.ratio
+        return {
+            "reported": reported,
+            "ours": ours,
+            "difference": f"{ratio:.2f} times the errors [{low:.2f}, {high:.2f}]",
+        }
     return {
         "reported": reported,
         "ours": ours if of_difference else f"{ours} {reach}".strip(),

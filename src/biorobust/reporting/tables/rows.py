@@ -9,22 +9,24 @@ from biorobust.reporting.attacks import WORST_CASE, AttackLook
 from biorobust.reporting.estimates import Estimate, attack_curve, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.reported import Reported
-from biorobust.reporting.requirements import FLAGS
+from biorobust.reporting.requirements import FLAGS, Levels, flags
 from biorobust.reporting.style import look
 from biorobust.reporting.tables.table import Column, Table, Value
 
 
-def state(found: Mapping[str, Any] | None) -> str:
-    """Whether a run ran, or what kept it from it; seeds that decide nothing are named."""
+def state(found: Mapping[str, Any] | None, *, printed: Levels | None = None) -> str:
+    """Whether a run ran, or what kept it from it; seeds that decide nothing are named.
+
+    printed: accuracies that the report prints, by run, for the level from which a network counts as trained.
+    """
     if found is None:
         return "not run"
     if found["status"] != "ok":
         return f"unavailable: {found['reason']}"
     raised = [
-        f"seed {seed['seed']} {words.removeprefix('is ')}"
+        f"seed {seed['seed']} {FLAGS[flag].removeprefix('is ')}"
         for seed in found["per_seed"]
-        for key, words in FLAGS.items()
-        if seed.get(key)
+        for flag in flags(found, seed, printed=printed or {})
     ]
     return ", ".join(raised) or "ran"
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from biorobust.errors import BiorobustError
-from biorobust.files import atomic, read_json, write_json
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import atomic, read_json, write_json
 from biorobust.reporting.numbers import MINUS, MISSING, count, interval, percent, points
 
 INDEX = "tables.json"

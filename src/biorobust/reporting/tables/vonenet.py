@@ -10,6 +10,7 @@ from biorobust.reporting.estimates import attack_curve, clean_accuracy, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.studies.vonenet import Vonenet
 from biorobust.reporting.style import look
+from biorobust.reporting.tables.rows import state as ran_state
 from biorobust.reporting.tables.table import Column, Table, Value
 
 # The networks whose riddle is printed: the plain one, then the one with a V1 stage.
@@ -44,14 +45,7 @@ def state(found: Mapping[str, Any] | None) -> str:
         return "not run"
     if found["status"] != "ok":
         return "unavailable"  # why stands above the tables, once
-    flags = {"collapsed": "collapsed", "diverged": "diverged", "under_trained": "under-trained"}
-    settings = found["settings"]
-    if settings.get("trained") is False:
-        return "random weights"
-    raised = [
-        f"seed {seed['seed']} {words}" for seed in found["per_seed"] for key, words in flags.items() if seed.get(key)
-    ]
-    return ", ".join(raised) or "ran"
+    return "random weights" if found["settings"].get("trained") is False else ran_state(found)
 
 
 def _mean(seeds: list[Mapping[str, Any]], key: str) -> float | None:

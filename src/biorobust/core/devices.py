@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 
 def pick() -> str:

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from biorobust.errors import ParamsError
+from biorobust.core.errors import ParamsError
 
 T = TypeVar("T")
 

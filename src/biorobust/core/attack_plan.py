@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.schema import count, setting
+from biorobust.core.schema import count, setting
 
 # The names in the registry `biorobust.attacks.ATTACKS`, spelled here so that params.yaml is checked without torch.
 NAMES = (

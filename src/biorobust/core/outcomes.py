@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.errors import BiorobustError
-from biorobust.files import write_npz
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_npz
 
 CLEAN = "none"  # the "attack" of unattacked images
 # What NumPy raises for files that are cut off, no archives, or damaged inside.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from biorobust.errors import BiorobustError
-from biorobust.files import atomic
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import atomic
 
 
 def state_path(name: str, key: Mapping[str, Any], *, code: tuple[ModuleType, ...]) -> Path:

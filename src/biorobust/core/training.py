@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from biorobust import work
+from biorobust.core import work
 
 # (model, x, y) -> (loss, logits), or (loss, logits, parts): the loss and its named parts are summed over the minibatch.
 Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Mapping[str, Tensor]]]

@@ -1,0 +1,1 @@
+"""What every study uses: files, errors, devices, the one training loop, runs, results, resuming."""

@@ -1,0 +1,84 @@
+"""Saving and loading the models of a run: `data/checkpoints/<run>/{model.json, seed0.safetensors, ...}`.
+
+`model.json` holds the architecture's name in ARCHITECTURES and its configuration, so that a checkpoint can be loaded
+without params.yaml. A new study adds its architectures here, one line each.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, read_tensors, write_json, write_tensors
+
+CHECKPOINTS = Path("data/checkpoints")
+
+# Architecture -> (module, function that builds it from its configuration). Modules are imported when needed.
+ARCHITECTURES = {
+    "hebbian-classifier": ("biorobust.hebbian.classifier", "build"),
+    "simple-conv": ("biorobust.hebbian.controls", "build_simple_conv"),
+    "end-to-end": ("biorobust.hebbian.controls", "build_end_to_end"),
+    "cnnf-two-block": ("biorobust.cnnf.network", "build_two_block"),
+    "cnnf-original": ("biorobust.cnnf.network", "build_original"),
+    "vonenet": ("biorobust.vonenet.models", "build"),
+    "kwta-network": ("biorobust.kwta.networks", "build"),
+}
+
+
+def new(architecture: str, config: Mapping[str, Any]) -> nn.Module:
+    """A freshly initialised model of an architecture in ARCHITECTURES."""
+    module, function = ARCHITECTURES[architecture]
+    model: nn.Module = getattr(importlib.import_module(module), function)(config)
+    return model
+
+
+def save(
+    run: str, models: Mapping[int, nn.Module], *, architecture: str, configs: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Store one model per seed with the configuration that rebuilds it."""
+    folder = CHECKPOINTS / run
+    for seed, model in models.items():
+        write_tensors(folder / f"seed{seed}.safetensors", model.state_dict())
+    configurations = {str(seed): dict(config) for seed, config in configs.items()}
+    write_json(folder / "model.json", {"architecture": architecture, "configs": configurations})
+
+
+def save_unavailable(run: str, *, architecture: str, reason: str) -> None:
+    """In the place of checkpoints, why there are none: the run has no seeds, and `load` gives the reason."""
+    write_json(CHECKPOINTS / run / "model.json", {"architecture": architecture, "configs": {}, "unavailable": reason})
+
+
+def seeds(run: str) -> list[int]:
+    """The seeds a run has checkpoints of."""
+    return [int(seed) for seed in read_json(CHECKPOINTS / run / "model.json")["configs"]]
+
+
+def load(run: str, *, seed: int = 0, device: str = "cpu") -> nn.Module:
+    """The model of one seed, in eval mode with frozen parameters.
+
+    Raises BiorobustError when the run or the seed has no checkpoint, or when it does not fit its configuration.
+    """
+    description = read_json(CHECKPOINTS / run / "model.json")
+    if reason := description.get("unavailable"):
+        raise BiorobustError(f"run {run!r} is unavailable: {reason}")
+    if str(seed) not in description["configs"]:
+        raise BiorobustError(f"run {run!r} has no seed {seed}; it has {', '.join(description['configs'])}")
+    model = new(description["architecture"], description["configs"][str(seed)])
+    path = CHECKPOINTS / run / f"seed{seed}.safetensors"
+    try:
+        model.load_state_dict(read_tensors(path))
+    except RuntimeError as error:
+        raise BiorobustError(f"{path} does not fit its model.json ({' '.join(str(error).split())[:200]})") from None
+    return model.to(device).eval().requires_grad_(False)
+
+
+def attack_views(run: str, model: nn.Module) -> dict[str, nn.Module]:
+    """The study's other modules an attack may take gradients from, besides the model itself."""
+    architecture = read_json(CHECKPOINTS / run / "model.json")["architecture"]
+    module = importlib.import_module(ARCHITECTURES[architecture][0])
+    return module.attack_views(model) if hasattr(module, "attack_views") else {}

@@ -1,0 +1,90 @@
+"""The protocol section of the report: every threshold as it stands, and the dated amendments of docs/protocol.md."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from biorobust.core.errors import BiorobustError
+from biorobust.reporting.numbers import listed
+from biorobust.statistics.thresholds import THRESHOLDS
+
+AMENDMENTS = Path("docs/protocol.md")
+DATED = re.compile(r"^## (\d{4}-\d{2}-\d{2}): (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Amendment:
+    """A change of the protocol: ISO date, what changed, and the paragraphs that say why and what it did."""
+
+    date: str
+    title: str
+    paragraphs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """`thresholds`: what each is for, and its value in words; `fingerprint`: their SHA-256."""
+
+    thresholds: tuple[tuple[str, str], ...]
+    fingerprint: str
+    amendments: tuple[Amendment, ...]
+
+
+def protocol_section(root: Path) -> Protocol:
+    """Raises BiorobustError when docs/protocol.md is missing or lists nothing."""
+    return Protocol(thresholds=described(), fingerprint=THRESHOLDS.fingerprint(), amendments=amendments(root))
+
+
+def described() -> tuple[tuple[str, str], ...]:
+    """Every threshold of the repository but those that belong to a single claim."""
+    t = THRESHOLDS
+
+    def points(value: float) -> str:
+        return f"{100 * value:g} point{'' if value == 0.01 else 's'}"
+
+    trained = listed(f"{name} {100 * level:g} %" for name, level in t.trained.items())
+    images = listed(f"{name} {n:,}" for name, n in t.min_images.items())
+    return (
+        ("Level of every interval", f"{100 * t.level:g} %"),
+        (
+            "Region around a printed number",
+            f"the larger of {points(t.tolerance)} and {t.reported_widths:g} times the Wilson half-width of that number",
+        ),
+        ("Partly", f"within {t.partly:g} times that region"),
+        (
+            "Smallest difference of accuracies that counts",
+            f"the smaller of {points(t.smallest_effect)} and {100 * t.gap_share:g} % of the printed difference",
+        ),
+        ("No difference", f"within {points(t.same)}"),
+        (
+            f"No difference where a report prints accuracies above {100 * t.high_accuracy:g} %",
+            f"ratio of the errors from {1 / t.error_ratio:.2f} to {t.error_ratio:.2f}",
+        ),
+        (
+            "A network counts as trained above",
+            f"{trained}; never more than its printed accuracy less {points(t.below_reported)}",
+        ),
+        ("Fewest attacked images for a verdict", images),
+    )
+
+
+def amendments(root: Path) -> tuple[Amendment, ...]:
+    """The headings "## date: title" of docs/protocol.md with the paragraphs below each, newest first as they stand."""
+    path = root / AMENDMENTS
+    if not path.exists():
+        raise BiorobustError(f"{path} is missing: restore it with git")
+    text = path.read_text(encoding="utf-8")
+    found = list(DATED.finditer(text))
+    if not found:
+        raise BiorobustError(f'{path}: no amendment, a heading such as "## 2026-01-31: what changed"')
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    return tuple(
+        Amendment(match[1], match[2], tuple(_paragraphs(text[match.end() : end])))
+        for match, end in zip(found, ends, strict=True)
+    )
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
