@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from fake_metrics import ROOT, overlap
+from fake_metrics import ROOT, outcome
 from PIL import Image, ImageDraw
 
 from biorobust import params
 from biorobust.cnnf import params as study
 from biorobust.cnnf.plan import plan as plan_of
+from biorobust.core import outcomes
 from biorobust.core.attack_plan import AttackSize
 from biorobust.core.files import write_csv, write_json, write_npz
+from biorobust.core.outcomes import Cell, Outcome
 from biorobust.statistics import mean_interval, wilson
 
 STUDY = "cnnf"
@@ -71,7 +72,7 @@ def write_metrics(
         writer.pictures(run)
     for run in writer.attacked:
         writer.attack(run)
-    writer.compare()
+    writer.outcomes()
 
 
 def letters(n: int) -> np.ndarray:
@@ -198,7 +199,7 @@ class _Writer:
         entry |= {"loss_first_epoch": 1.4 + wiggle, "loss_last_epoch": 0.5, "loss_ratio": 0.5 / (1.4 + wiggle)}
         entry |= {"loss_start": 2.9 + wiggle, "loss_end": 0.48, "loss_fall": 1 - 0.48 / (2.9 + wiggle)}
         entry |= {"learning_rate_error": 1e-9 * (1 + seed), "tuning_accuracy": entry["accuracy"] - 0.003}
-        flags = {"collapsed": False, "under_trained": False, "diverged": False}
+        flags = {"collapsed": False, "diverged": False}
         return entry | flags | {"noisy_tuning_accuracy": entry["noisy_accuracy"] - 0.004}
 
     def curves(self, run: str) -> None:
@@ -319,18 +320,17 @@ class _Writer:
         write_json(self.root / f"attack/{run}.json", head | more)
         write_csv(self.root / f"curves/attack-{run}.csv", pd.DataFrame(rows))
 
-    def compare(self) -> None:
-        rows = []
+    def outcomes(self) -> None:
+        packed: dict[Cell, Outcome] = {}
         usual = self.settings(self.runs[0])["evaluation_noise_level"]
-        for a, b in combinations(self.runs, 2):
-            for seed in [seed for seed in self.seeds_of(a) if seed in self.seeds_of(b)]:
-                for attack, eps, images in (("none", 0.0, "clean"), ("noise", usual, "noisy")):
-                    counts = overlap(self.correct(a, images, seed), self.correct(b, images, seed), N_TEST)
-                    rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
-                for attack in (*self.attacks, "worst-case") if {a, b} <= set(self.attacked) else ():
-                    for eps, one, other in zip(
-                        self.eps, self.left(a, attack, seed), self.left(b, attack, seed), strict=True
-                    ):
-                        counts = overlap(one, other, self.n_images)
-                        rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
-        write_csv(self.root / f"compare/{STUDY}.csv", pd.DataFrame(rows))
+        for run in self.runs:
+            seeds = self.seeds_of(run)
+            for attack, eps, images in ((outcomes.CLEAN, 0.0, "clean"), ("noise", usual, "noisy")):
+                counts = {seed: self.correct(run, images, seed) for seed in seeds}
+                packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, N_TEST)
+            for attack in (*self.attacks, "worst-case") if run in self.attacked else ():
+                left = {seed: self.left(run, attack, seed) for seed in seeds}
+                for i, eps in enumerate(self.eps):
+                    counts = {seed: of_seed[i] for seed, of_seed in left.items()}
+                    packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, self.n_images)
+        outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)

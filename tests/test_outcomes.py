@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biorobust import outcomes
-from biorobust.errors import BiorobustError
-from biorobust.files import write_npz
-from biorobust.outcomes import Cell, Outcome
+from biorobust.core import outcomes
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_npz
+from biorobust.core.outcomes import Cell, Outcome
 
 # 11 and 13 images: neither fills its last byte.
 FIRST, SECOND = np.array([3, 0, 7, 12, 9, 1, 4, 10, 2, 5, 8]), np.arange(13)

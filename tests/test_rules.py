@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from biorobust.statistics import rules
 from biorobust.statistics.accuracy import Interval
 from biorobust.statistics.intervals import wilson
