@@ -1,7 +1,7 @@
 """A complete metrics folder with made-up numbers, for tests of everything that only reads metrics.
 
 Accuracies lie near what the study is expected to give, in whole images, so counts, shares and intervals fit together.
-Seeds scatter by half a point; `shift` moves every accuracy of the Hebbian runs (-0.2: twenty points lower), and
+Seeds scatter by a fifth of a point; `shift` moves every accuracy of the Hebbian runs (-0.2: twenty points lower);
 `fewer` gives a network only that many of the seeds.
 """
 
@@ -96,8 +96,8 @@ class _Writer:
         return self.seeds[: self.fewer.get(run, len(self.seeds))]
 
     def scatter(self, seed: int) -> float:
-        """-0.5, 0 or 0.5 points."""
-        return (seed % 3 - 1) * 0.005
+        """-0.2, 0 or 0.2 points."""
+        return (seed % 3 - 1) * 0.002
 
     def accuracy(self, run: str, attack: str, eps: float, seed: int) -> float:
         hebbian = run in self.params.runs["hebbian_runs"]
