@@ -1,29 +1,30 @@
 """Made-up metrics of the CNN-F study, every file of its contract, for tests of everything that only reads metrics.
 
-Accuracies lie near the report's, in whole images, so counts, shares and intervals fit together. Seeds scatter by half a
-point; `shift` moves every accuracy of the networks with feedback.
+Accuracies lie near the report's, in whole images, so counts, shares and intervals fit together. Seeds scatter by a
+fifth of a point; `shift` moves every accuracy of the networks with feedback.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from fake_metrics import ROOT, overlap
+from fake_metrics import ROOT, outcome
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from biorobust import params
 from biorobust.cnnf import params as study
 from biorobust.cnnf.plan import plan as plan_of
+from biorobust.core import outcomes
 from biorobust.core.attack_plan import AttackSize
 from biorobust.core.files import write_csv, write_json, write_npz
+from biorobust.core.outcomes import Cell, Outcome
 from biorobust.statistics import mean_interval, wilson
 
 STUDY = "cnnf"
@@ -76,7 +77,7 @@ def write_metrics(
         writer.pictures(run)
     for run in writer.attacked:
         writer.attack(run)
-    writer.compare()
+    writer.outcomes()
 
 
 def letters(n: int) -> np.ndarray:
@@ -115,8 +116,8 @@ class _Writer:
         return int(self.settings(run)["cycles"])
 
     def scatter(self, run: str, seed: int) -> float:
-        """-0.5, 0 or 0.5 points, in another order for every run."""
-        return ((seed + len(run)) % 3 - 1) * 0.005
+        """-0.2, 0 or 0.2 points, in another order for every run."""
+        return ((seed + len(run)) % 3 - 1) * 0.002
 
     def head(self, run: str) -> dict[str, Any]:
         head = {"run": run, "study": STUDY, "scale": self.params.scale, "status": "ok", "dataset": self.dataset}
@@ -206,7 +207,7 @@ class _Writer:
         entry |= {"loss_first_epoch": 1.4 + wiggle, "loss_last_epoch": 0.5, "loss_ratio": 0.5 / (1.4 + wiggle)}
         entry |= {"loss_start": 2.9 + wiggle, "loss_end": 0.48, "loss_fall": 1 - 0.48 / (2.9 + wiggle)}
         entry |= {"learning_rate_error": 1e-9 * (1 + seed), "tuning_accuracy": entry["accuracy"] - 0.003}
-        flags = {"collapsed": False, "under_trained": False, "diverged": False}
+        flags = {"collapsed": False, "diverged": False}
         return entry | flags | {"noisy_tuning_accuracy": entry["noisy_accuracy"] - 0.004}
 
     def curves(self, run: str) -> None:
@@ -329,19 +330,18 @@ class _Writer:
         write_json(self.root / f"attack/{run}.json", head | more)
         write_csv(self.root / f"curves/attack-{run}.csv", pd.DataFrame(rows))
 
-    def compare(self) -> None:
-        rows = []
+    def outcomes(self) -> None:
+        packed: dict[Cell, Outcome] = {}
         noise, blur = (self.settings(self.runs[0])[f"evaluation_{key}"] for key in ("noise_level", "blur"))
-        spoilt = (("none", 0.0, "clean"), ("noise", noise, "noisy"), ("blur", blur, "blurred"))
-        for a, b in combinations(self.runs, 2):
-            for seed in [seed for seed in self.seeds_of(a) if seed in self.seeds_of(b)]:
-                for attack, eps, images in spoilt:
-                    counts = overlap(self.correct(a, images, seed), self.correct(b, images, seed), N_TEST)
-                    rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
-                for attack in (*self.attacks, "worst-case") if {a, b} <= set(self.attacked) else ():
-                    for eps, one, other in zip(
-                        self.eps, self.left(a, attack, seed), self.left(b, attack, seed), strict=True
-                    ):
-                        counts = overlap(one, other, self.n_images)
-                        rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
-        write_csv(self.root / f"compare/{STUDY}.csv", pd.DataFrame(rows))
+        spoilt = ((outcomes.CLEAN, 0.0, "clean"), ("noise", noise, "noisy"), ("blur", blur, "blurred"))
+        for run in self.runs:
+            seeds = self.seeds_of(run)
+            for attack, eps, images in spoilt:
+                counts = {seed: self.correct(run, images, seed) for seed in seeds}
+                packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, N_TEST)
+            for attack in (*self.attacks, "worst-case") if run in self.attacked else ():
+                left = {seed: self.left(run, attack, seed) for seed in seeds}
+                for i, eps in enumerate(self.eps):
+                    counts = {seed: of_seed[i] for seed, of_seed in left.items()}
+                    packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, self.n_images)
+        outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)

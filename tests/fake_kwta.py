@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
+from fake_metrics import outcome
 
 from biorobust import params
+from biorobust.core import outcomes
 from biorobust.core.files import write_csv, write_json
+from biorobust.core.outcomes import Cell, Outcome
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import AblationRun, Attacks, Recipe, Run, cell_name, compared
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS
-from biorobust.statistics import Counts, mean_interval, wilson
+from biorobust.statistics import mean_interval, wilson
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDY = "kwta"
@@ -79,7 +81,7 @@ class Writer:
                     self.cell(cell_name(network, dataset, run), plan, network, dataset)  # type: ignore[arg-type]
         for name, ablation in self.params.runs["kwta_ablations"].items():
             self.ablation(name, ablation)  # type: ignore[arg-type]
-        self.compare()
+        self.outcomes()
         self.timing()
 
     def timing(self) -> None:
@@ -128,7 +130,7 @@ class Writer:
         accuracy = COLLAPSED if clean is None else clean + 0.004 * (seed % 3 - 1) + 0.004
         correct = round(accuracy * n)
         entry = {"seed": seed, "correct": correct, "n": n, "accuracy": correct / n, "wilson": list(wilson(correct, n))}
-        entry |= {"collapsed": clean is None, "under_trained": accuracy <= 0.8, "diverged": False}
+        entry |= {"collapsed": clean is None, "diverged": False}
         reached = {level: 2 * self.row(recipe.gamma) + i + 1 for i, level in enumerate((0.3, 0.4, 0.5, 0.6, 0.7, 0.8))}
         epochs_to = {str(level): epoch if accuracy >= level else None for level, epoch in reached.items()}
         entry |= {"train_accuracy": accuracy, "test_loss": 0.5, "label_entropy": 0.0 if clean is None else 3.3}
@@ -257,27 +259,20 @@ class Writer:
         curve = [] if reason else [row for seed in seeds for row in self.epochs(recipe, seed)]
         write_csv(self.root / f"ablations/{name}.csv", pd.DataFrame(curve, columns=CURVE))
 
-    def compare(self) -> None:
-        raw = {name: {run: asdict(given) for run, given in self.params.runs[name].items()} for name in ("kwta_runs",)}  # type: ignore[call-overload]
-        rows = []
-        for group in compared(raw):
-            known = [name for name in group if self.pretrained or "-pretrained-" not in name]
-            for a, b in combinations(known, 2):
-                for attack in ("none", *self.attacks()):
-                    if attack == "worst-case-image":
-                        continue
-                    for seed in self.seeds:
-                        rows.append(self.pair(a, b, attack, seed))
-        columns = ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
-        write_csv(self.root / f"compare/{STUDY}.csv", pd.DataFrame(rows, columns=columns))
-
-    def pair(self, a: str, b: str, attack: str, seed: int) -> dict[str, Any]:
-        first, second = (self.right(self.recipe(name), attack, seed) for name in (a, b))
-        least, greatest = max(0, first + second - self.n), min(first, second)
-        both = least + (greatest - least) * 3 // 4
-        counts = Counts(both, first - both, second - both, self.n - first - second + both)
-        eps = 0.0 if attack == "none" else self.plan.eps(self.recipe(a).dataset)
-        return {"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts)
+    def outcomes(self) -> None:
+        raw = {"kwta_runs": {run: asdict(given) for run, given in self.params.runs["kwta_runs"].items()}}  # type: ignore[call-overload]
+        packed: dict[Cell, Outcome] = {}
+        for name in [
+            name for group in compared(raw) for name in group if self.pretrained or "-pretrained-" not in name
+        ]:
+            recipe = self.recipe(name)
+            for attack in (outcomes.CLEAN, *self.attacks()):
+                if attack == "worst-case-image":
+                    continue  # worked out from the others
+                eps = 0.0 if attack == outcomes.CLEAN else self.plan.eps(recipe.dataset)
+                counts = {seed: self.right(recipe, attack, seed) for seed in self.seeds}
+                packed[outcomes.cell(name, attack, eps)] = outcome(name, counts, self.n)
+        outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)
 
     def recipe(self, cell: str) -> Recipe:
         network, dataset, run = cell.split("-", 2)

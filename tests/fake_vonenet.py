@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+from fake_metrics import outcome
 
 from biorobust import params
+from biorobust.core import outcomes
 from biorobust.core.files import write_csv, write_json, write_npz
+from biorobust.core.outcomes import Cell, Outcome
 from biorobust.reporting.studies.vonenet import vonenet
-from biorobust.statistics import Counts, mean_interval, wilson
+from biorobust.statistics import mean_interval, wilson
 from biorobust.vonenet.explanations import drawn_at_zero, numberings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +89,7 @@ class Writer:
                 self.deviations(run, twin)
             else:
                 self.unavailable("deviations", run)
-        self.compare()
+        self.outcomes()
         rng = np.random.default_rng(3)
         v1 = {key: rng.random((4, 14, 14)).astype(np.float16) for key in ("simple", "complex")}
         v1 |= {f"{key}_noisy": values + rng.random((4, 14, 14)).astype(np.float16) for key, values in v1.items()}
@@ -125,7 +127,7 @@ class Writer:
                 "accuracy": correct / N_TEST,
                 "wilson": list(wilson(correct, N_TEST)),
             }
-            flags = {"collapsed": False, "under_trained": ACCURACY[run][0] < 0.7, "diverged": False}
+            flags = {"collapsed": False, "diverged": False}
             under = dict.fromkeys(("none", "neuronal"), shares) if run.startswith("vone") else None
             return shares | flags | {"under_noise": under}
 
@@ -317,18 +319,15 @@ class Writer:
         write_csv(self.root / f"deviations/{run}.csv", pd.DataFrame(rows))
         self.with_seeds("deviations", run, self.settings() | {"twin": twin}, lambda seed: numbers)
 
-    def compare(self) -> None:
-        rows = []
-        for a, b in combinations(self.study.runs, 2):
-            for attack in self.attacks(a):
-                for seed in self.seeds:
-                    pairs = zip(self.right(a, attack, seed), self.right(b, attack, seed), strict=True)
-                    for eps, (right_a, right_b) in zip(self.plan["eps"], pairs, strict=True):
-                        least, greatest = max(0, right_a + right_b - self.n), min(right_a, right_b)
-                        both = least + (greatest - least) * 3 // 4
-                        counts = Counts(both, right_a - both, right_b - both, self.n - right_a - right_b + both)
-                        rows.append({"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts))
-        write_csv(self.root / f"compare/{STUDY}.csv", pd.DataFrame(rows))
+    def outcomes(self) -> None:
+        packed: dict[Cell, Outcome] = {}
+        for run in self.study.runs:
+            for attack in self.attacks(run):
+                right = {seed: self.right(run, attack, seed) for seed in self.seeds}
+                for i, eps in enumerate(self.plan["eps"]):
+                    counts = {seed: of_seed[i] for seed, of_seed in right.items()}
+                    packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, self.n)
+        outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)
 
     def pictures(self, run: str) -> None:
         rng = np.random.default_rng(2)

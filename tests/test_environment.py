@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from biorobust.scale import SCALES
+from biorobust.core.scale import SCALES
 from stages import environment
 
 ROOT = Path(__file__).resolve().parent.parent

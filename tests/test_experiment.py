@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from biorobust.errors import BiorobustError
+from biorobust.core.errors import BiorobustError
 from stages import experiment
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><text>{}</text></svg>'

@@ -7,8 +7,8 @@ import sys
 import termios
 from pathlib import Path
 
-from biorobust import progress as module
-from biorobust.progress import progress
+from biorobust.core import progress as module
+from biorobust.core.progress import progress
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,7 +35,7 @@ def test_a_long_loop_in_a_log_says_what_how_far_and_how_long(capsys, monkeypatch
 
 def test_on_a_terminal_a_bar_is_drawn_over_itself_and_leaves_nothing():
     program = (
-        "import time; from biorobust.progress import progress\n"
+        "import time; from biorobust.core.progress import progress\n"
         "for _ in progress(range(3), label='attacks on x', unit='seeds'): time.sleep(0.15)\n"
     )
     master, slave = pty.openpty()

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from biorobust import params
-from biorobust.errors import BiorobustError, ParamsError
-from biorobust.scale import SCALES, set_scale
+from biorobust.core.errors import BiorobustError, ParamsError
+from biorobust.core.scale import SCALES, set_scale
 
 ROOT = Path(__file__).resolve().parent.parent
 SPELLINGS = {

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, variance
 
+import numpy as np
+
 from biorobust.core import outcomes
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
 from biorobust.reporting.metrics import Metrics, eps_key
 from biorobust.reporting.per_seed import NotMeasured, PerSeed, per_seed
 from biorobust.statistics.accuracy import Accuracy, Borrowed, Difference, difference, error_ratio, interval, pooled
 from biorobust.statistics.intervals import mean_interval, wilson
-from biorobust.statistics.paired import Counts
+from biorobust.statistics.paired import Counts, paired_counts
 
 __all__ = ["Measured", "NotMeasured", "Scatter", "compared", "measure"]
 
@@ -151,10 +153,18 @@ def _cell(quantity: Quantity, eps: float | None, metrics: Metrics) -> outcomes.C
 
 
 def _tables(a: Quantity, b: Quantity, eps: float | None, metrics: Metrics, *, study: str) -> list[Counts]:
-    """Paired counts of equal seeds, which older runs hold instead of outcomes."""
+    """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
+    of the images; equal seeds in older runs, which hold paired counts instead.
+    """
     first, second = _cell(a, eps, metrics), _cell(b, eps, metrics)
     if first.attack != second.attack or first.eps != second.eps:
         return []
+    kept = metrics.outcomes(study)
+    if kept is not None:
+        of_a, of_b = kept.get(first), kept.get(second)
+        if of_a is None or of_b is None or not np.array_equal(of_a.images, of_b.images):
+            return []
+        return [paired_counts(right_a, right_b) for right_a in of_a.right for right_b in of_b.right]
     return list((metrics.pair(study, first.run, second.run, attack=first.attack, eps=first.eps) or {}).values())
 
 
