@@ -13,7 +13,7 @@ from biorobust import params
 from biorobust.core import results
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_csv, write_json
-from biorobust.core.scale import has_run, not_at_this_scale
+from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import CURVE_COLUMNS, Ablation, AblationRun, AblationSize, Attacks, Incremental, Recipe
 from stages.common import run_info, stage_main
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load()
     from biorobust import datasets
     from biorobust.core import work
+    from biorobust.core.progress import progress
 
     if only is not None:
         ablate(only, settings=settings, load=datasets.load, write=False)
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
 
     with run_info("ablate_kwta"):
         states: list[Path] = []
-        for name in settings.runs["kwta_ablations"]:
+        for name in progress(settings.runs["kwta_ablations"], label="training and attacks", unit="ablations"):
             states += ablate(name, settings=settings, load=load)
         work.finish(states)
 
@@ -162,7 +163,9 @@ def under_attack(
         key=key,
     )
     table, state = attacking.single(victim, attack)
-    return {"seed": victim.seed, "n": len(table), "correct": int((~table["broken"]).sum()), "state": state}
+    counted = attacking.counts(table, eps=victim.eps)[attack]
+    kept = {key: counted[key] for key in ("nonfinite_gradient",) if key in counted}
+    return {"seed": victim.seed, "n": counted["n"], "correct": counted["correct"][0], **kept, "state": state}
 
 
 if __name__ == "__main__":

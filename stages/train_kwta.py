@@ -11,7 +11,7 @@ from biorobust import params
 from biorobust.core import results, runs
 from biorobust.core.devices import pick
 from biorobust.core.errors import BiorobustError
-from biorobust.core.scale import not_at_this_scale
+from biorobust.core.left_out import not_at_this_scale
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import ARCHITECTURE, CURVE_COLUMNS, FAST, Cells, Recipe, Run, TrainingSize
 from biorobust.kwta.params import cells as cells_of
@@ -38,10 +38,11 @@ def main(argv: list[str] | None = None) -> None:
 def train_all(cells: dict[str, tuple[str, str]], *, settings: params.Params, run: Run) -> None:
     """Train every cell. One that fails is named at the end; what the others have done is kept for the next start."""
     from biorobust.core import work
+    from biorobust.core.progress import progress
 
     states: list[Path] = []
     failed = {}
-    for name, place in cells.items():
+    for name, place in progress(cells.items(), label="training", unit="cells"):
         try:
             with run_info(f"train_kwta@{name}"):
                 states += train(name, settings=settings, run=run, place=place)

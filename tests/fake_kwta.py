@@ -1,23 +1,25 @@
 """Made-up metrics of the k-WTA study: every file of its contract, with networks that only a small step leaves standing.
 
-Under the report's step ReLU keeps a part, under the stated one nothing; k-WTA keeps more under either. AlexNet with
-ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
+Under the report's step ReLU keeps a part, under the original paper's nothing; k-WTA keeps more under either. AlexNet
+with ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
+from fake_metrics import outcome
 
 from biorobust import params
+from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_csv, write_json
-from biorobust.core.scale import has_run, not_at_this_scale
+from biorobust.core.left_out import has_run, not_at_this_scale
+from biorobust.core.outcomes import Cell, Outcome
 from biorobust.kwta import recipe as recipes
 from biorobust.kwta.params import (
     FAST,
@@ -31,7 +33,7 @@ from biorobust.kwta.params import (
     cells,
     compared,
 )
-from biorobust.statistics import Counts, mean_interval, wilson
+from biorobust.statistics import mean_interval, wilson
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDY = "kwta"
@@ -57,6 +59,7 @@ LEFT = {
 }
 ON_IMAGE = 1.1
 COLLAPSED = 0.195
+ENDS = ("", "_low", "_high")
 CURVE = ["seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma"]
 
 
@@ -89,11 +92,12 @@ class Writer:
                 self.cell(name, plan, network, dataset)  # type: ignore[arg-type]
         for name, ablation in self.params.runs["kwta_ablations"].items():
             self.ablation(name, ablation)  # type: ignore[arg-type]
-        self.compare()
+        self.outcomes()
         self.timing()
 
     def timing(self) -> None:
-        row = {"growth": 0.9, "growth_low": 0.8, "growth_high": 1.0}
+        growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
+        seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
         head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
         if not self.params.size("kwta_timing", TimingSize).timed:
             reason = not_at_this_scale(self.params.scale, "kwta_timing")
@@ -101,8 +105,10 @@ class Writer:
                 self.root / "timing/kwta.json", head | {"status": "unavailable", "reason": reason, "settings": {}}
             )
             return
-        settings = {"gamma": 0.2, "rows": 8, "repeats": 41, "n": 524_288, "against": 8192}
-        body = {"settings": settings, "by_length": [{"n": 524_288} | row], "per_seed": [{"seed": 0} | row]}
+        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 8192}
+        by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
+        body = {"settings": settings, "predicted": 1.24, "halfway": 1.12, "by_length": by_length}
+        body |= {"per_seed": [{"seed": 0} | seed]}
         write_json(self.root / "timing/kwta.json", head | body)
 
     def dataset(self, name: str) -> dict[str, str]:
@@ -143,11 +149,7 @@ class Writer:
         accuracy = COLLAPSED if clean is None else clean + 0.004 * (seed % 3 - 1) + 0.004
         correct = round(accuracy * n)
         entry = {"seed": seed, "correct": correct, "n": n, "accuracy": correct / n, "wilson": list(wilson(correct, n))}
-        entry |= {
-            "collapsed": clean is None,
-            "under_trained": accuracy <= (0.4 if recipe.network == FAST else 0.8),
-            "diverged": False,
-        }
+        entry |= {"collapsed": clean is None, "diverged": False}
         reached = {level: 2 * self.row(recipe.gamma) + i + 1 for i, level in enumerate((0.3, 0.4, 0.5, 0.6, 0.7, 0.8))}
         epochs_to = {str(level): epoch if accuracy >= level else None for level, epoch in reached.items()}
         entry |= {"train_accuracy": accuracy, "test_loss": 0.5, "label_entropy": 0.0 if clean is None else 3.3}
@@ -202,6 +204,7 @@ class Writer:
         }
         found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
         found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}  # type: ignore[attr-defined]
+        found["patterns"] = self.patterns(recipe, eps)
         write_json(self.root / f"attack/{name}.json", head | found)
 
     def reencoded(self, recipe: Recipe, n: int) -> dict[str, Any] | None:
@@ -230,6 +233,20 @@ class Writer:
         by_gamma = [{"seed": seed, "gamma": g, "accuracy": 0.7, **line(g)} for seed in self.seeds for g in gammas]
         own = [{"seed": seed, **line(recipe.gamma)} for seed in self.seeds]
         return asdict(probe) | asdict(self.params.sizes["kwta_probe"]) | {"per_seed": own, "by_gamma": by_gamma}  # type: ignore[call-overload]
+
+    def patterns(self, recipe: Recipe, eps: float) -> dict[str, Any]:
+        probe = self.params.blocks["kwta_probe"]
+
+        def changed(gamma: float | None) -> dict[str, Any]:
+            share = 0.05 if gamma is None else 0.4 * (1 - gamma) + 0.02 * (recipe.gamma == 0.2)
+            sizes = {"changed": [0.1 * share, 0.4 * share, share], "outputs": [0.01, 0.1, 1.0]}
+            return {"signs": sizes, "gradient": sizes}
+
+        gammas = probe.gammas if recipe.gamma is not None else ()  # type: ignore[attr-defined]
+        own = [{"seed": seed, **changed(recipe.gamma)} for seed in self.seeds]
+        by_gamma = [{"seed": seed, "gamma": gamma, **changed(gamma)} for seed in self.seeds for gamma in gammas]
+        size = {"sizes": [eps / 100, eps / 10, eps], "n_images": 256}
+        return size | {"per_seed": own, "by_gamma": by_gamma}
 
     def ablation(self, name: str, run: AblationRun) -> None:
         recipe, baseline = recipes.of_ablation(self.params, run)
@@ -263,27 +280,20 @@ class Writer:
         curve = [] if reason else [row for seed in seeds for row in self.epochs(recipe, seed)]
         write_csv(self.root / f"ablations/{name}.csv", pd.DataFrame(curve, columns=CURVE))
 
-    def compare(self) -> None:
-        raw = {name: {run: asdict(given) for run, given in self.params.runs[name].items()} for name in ("kwta_runs",)}  # type: ignore[call-overload]
-        rows = []
-        for group in compared(raw):
-            known = [name for name in group if read_json(self.root / f"train/{name}.json")["status"] == "ok"]
-            for a, b in combinations(known, 2):
-                for attack in ("none", *self.attacks(self.recipe(a))):
-                    if attack == "worst-case-image":
-                        continue
-                    for seed in self.seeds:
-                        rows.append(self.pair(a, b, attack, seed))
-        columns = ["a", "b", "attack", "eps", "seed", "both", "only_a", "only_b", "neither"]
-        write_csv(self.root / f"compare/{STUDY}.csv", pd.DataFrame(rows, columns=columns))
-
-    def pair(self, a: str, b: str, attack: str, seed: int) -> dict[str, Any]:
-        first, second = (self.right(self.recipe(name), attack, seed) for name in (a, b))
-        least, greatest = max(0, first + second - self.n), min(first, second)
-        both = least + (greatest - least) * 3 // 4
-        counts = Counts(both, first - both, second - both, self.n - first - second + both)
-        eps = 0.0 if attack == "none" else self.plan.eps(self.recipe(a).dataset)
-        return {"a": a, "b": b, "attack": attack, "eps": eps, "seed": seed} | asdict(counts)
+    def outcomes(self) -> None:
+        raw = {"kwta_runs": {run: asdict(given) for run, given in self.params.runs["kwta_runs"].items()}}  # type: ignore[call-overload]
+        packed: dict[Cell, Outcome] = {}
+        for name in (name for group in compared(raw) for name in group):
+            if read_json(self.root / f"train/{name}.json")["status"] != "ok":
+                continue
+            recipe = self.recipe(name)
+            for attack in (outcomes.CLEAN, *self.attacks(recipe)):
+                if attack == "worst-case-image":
+                    continue  # worked out from the others
+                eps = 0.0 if attack == outcomes.CLEAN else self.plan.eps(recipe.dataset)
+                counts = {seed: self.right(recipe, attack, seed) for seed in self.seeds}
+                packed[outcomes.cell(name, attack, eps)] = outcome(name, counts, self.n)
+        outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)
 
     def recipe(self, cell: str) -> Recipe:
         network, dataset, run = cell.split("-", 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 from collections.abc import Callable
@@ -13,13 +12,18 @@ import pytest
 from fake_metrics import ROOT, write_metrics
 
 from biorobust import params
+from biorobust.core.errors import BiorobustError
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claim_file import load
-from biorobust.reporting.claims import Judged, judge, verdict_counts
+from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.requirements import files
+from biorobust.statistics import interval
+from biorobust.statistics.accuracy import Accuracy
+from biorobust.statistics.rules import tally
 
 CLAIMS = ROOT / "reports" / "claims.yaml"
+COMING = {"normal-dropped"}  # runs that claims ask for before they are in params.yaml
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,7 @@ def test_every_run_weights_and_attack_exists(claims: list[Claim]) -> None:
     settings = params.load(ROOT / "params.yaml")
     runs = {*settings.runs["hebbian_runs"], *settings.runs["hebbian_controls"]}
     known = {f"{kind}/{run}" for kind in ("train", "attack") for run in runs}
+    known |= {f"{kind}/{run}" for kind in ("train", "attack") for run in COMING}
     known |= {f"pretrain/{weights}" for weights in settings.runs["hebbian_weights"]}
     attacks = {*settings.blocks["hebbian_attack"].attacks, "worst-case", None}  # type: ignore[attr-defined]
     grid = {*settings.blocks["hebbian_attack"].eps, None}  # type: ignore[attr-defined]
@@ -74,6 +79,8 @@ def test_the_required_recipes_are_what_the_paper_scale_runs(claims: list[Claim],
             for check in claim.under(reading):
                 for name, settings in check.requires:
                     found = metrics.get(name)
+                    if name.split("/")[1] in COMING and found is None:
+                        continue
                     assert found is not None
                     assert {key: found["settings"][key] for key in settings} == settings, name
 
@@ -101,14 +108,15 @@ def test_the_example_of_the_documentation_can_be_judged(tmp_path: Path, paper: P
 
 def test_metrics_near_the_expected_ones(claims: list[Claim], paper: Path) -> None:
     found = verdicts(claims, paper)
-    assert found["H1", "published-code"].verdict == "reproduced"
+    assert found["H1", "published-curve"].verdict == "reproduced"
     assert found["H4", None].verdict == "reproduced"
-    assert found["H5", "published-code"].verdict == "partly"
-    assert found["H8", None].verdict == "reproduced"
+    assert found["H5", "published-curve"].verdict == "partly"
+    assert found["H8", None].parts[0].verdict == "reproduced"
     assert [key for key, entry in found.items() if not entry.counted] == [
-        (f"H{i}", "published-curve") for i in (1, 2, 3, 5, 6, 7)
+        (f"H{i}", "published-code") for i in (1, 2, 5, 6, 7)
     ]
-    assert sum(verdict_counts(found.values()).values()) == len(claims)
+    counted = tally((entry.verdict, entry.provisional) for entry in found.values() if entry.counted)
+    assert (counted.n, sum(counted.provisional.values())) == (len(claims), 0)
 
 
 def test_parts_carry_what_a_table_needs(claims: list[Claim], paper: Path) -> None:
@@ -117,20 +125,26 @@ def test_parts_carry_what_a_table_needs(claims: list[Claim], paper: Path) -> Non
     assert (number.label, number.eps, number.reported) == ("eps 0.05", 0.05, 0.7178)
     assert number.measured == pytest.approx(0.698)
     assert number.difference == pytest.approx(0.698 - 0.7178)
-    assert (number.n_images, number.n_seeds, number.interval) == (10_000, 3, "seeds")
-    assert number.low == pytest.approx(number.measured - number.half_width)
+    assert (number.n_images, number.n_seeds, number.interval) == (10_000, 3, "images and seeds")
+    counts = tuple(round(10_000 * (0.698 + shift)) for shift in (-0.002, 0, 0.002))
+    of_counts = interval(Accuracy(counts, 10_000))
+    assert of_counts.low <= number.low < number.measured < number.high <= of_counts.high  # type: ignore[operator]
     assert number.path == "attack/report-normal.json"
     order = found["H7", "published-code"].parts[1]
-    assert order.difference == pytest.approx(order.measured - order.against)
-    assert order.low < order.difference < order.high
+    assert order.difference == pytest.approx(order.measured - order.against)  # type: ignore[operator]
+    assert order.low < order.difference < order.high  # type: ignore[operator]
     assert (order.own_numbers, order.interval, order.path) == (
         "supports itself",
         "images and seeds",
-        "compare/hebbian.csv",
+        "attack/report-uniform.json",
     )
+    assert order.p < 0.05  # type: ignore[operator]
+    ratio = found["H2", "published-curve"].parts[0].ratio
+    assert ratio is not None
+    assert ratio[0] == pytest.approx((1 - 0.9689) / (1 - 0.9790))
 
 
-def test_paired_counts_asked_for_in_the_other_order_are_turned_round(claims: list[Claim], paper: Path) -> None:
+def test_an_order_is_asked_in_the_direction_of_the_claim(claims: list[Claim], paper: Path) -> None:
     # H6 asks for simple-conv above report-uniform; params.yaml lists report-uniform first.
     order = verdicts(claims, paper)["H6", "published-code"].parts[2]
     assert order.measured == pytest.approx(0.612)
@@ -141,10 +155,20 @@ def test_paired_counts_asked_for_in_the_other_order_are_turned_round(claims: lis
 def test_a_weaker_network_loses_its_verdicts(claims: list[Claim], tmp_path: Path) -> None:
     write_metrics(tmp_path, shift=-0.2)
     found = verdicts(claims, tmp_path)
-    assert found["H1", "published-code"].verdict == "not reproduced"
-    assert found["H2", "published-code"].verdict == "not reproduced"
+    assert {part.reason for part in found["H1", "published-code"].parts} == {
+        "seed 0 of train/report-uniform is under-trained"
+    }
+    assert found["H2", "published-code"].verdict == "inconclusive"
     assert found["H4", None].verdict == "reproduced"  # the convolutional network is as before
-    assert found["H5", "published-curve"].verdict == "not reproduced"
+    assert found["H5", "published-curve"].verdict == "inconclusive"
+
+
+def test_five_points_less_are_not_reproduced(claims: list[Claim], tmp_path: Path) -> None:
+    write_metrics(tmp_path, shift=-0.05)
+    found = verdicts(claims, tmp_path)
+    assert found["H1", "published-code"].verdict == "not reproduced"
+    assert found["H2", "published-code"].parts[0].verdict == "not reproduced"
+    assert found["H4", None].verdict == "reproduced"
 
 
 def test_a_run_of_another_size_is_not_run_but_shown(claims: list[Claim], tmp_path: Path) -> None:
@@ -154,16 +178,21 @@ def test_a_run_of_another_size_is_not_run_but_shown(claims: list[Claim], tmp_pat
     entry = found["H1", "published-code"]
     assert "n_hidden is 400, the claim needs 2000 (pretrain/uniform)" in entry.reason
     assert entry.words.startswith("not run (n_hidden is 400")
-    assert entry.parts[0].measured == pytest.approx(0.9647)
-    assert (entry.parts[0].interval, entry.parts[0].half_width) == ("images", None)
+    assert entry.parts[0].measured == pytest.approx(0.9677)
+    assert (entry.parts[0].interval, entry.provisional) == ("images", False)
 
 
-def test_one_seed_is_inconclusive(claims: list[Claim], tmp_path: Path) -> None:
+def test_one_training_decides_provisionally(claims: list[Claim], tmp_path: Path) -> None:
     write_metrics(tmp_path, seeds=(0,))
     found = verdicts(claims, tmp_path)
-    assert found["H4", None].verdict == "inconclusive"
-    assert {part.verdict for part in found["H8", None].parts} == {"inconclusive"}
-    assert found["H6", "published-curve"].verdict == "reproduced"  # an order needs no seeds
+    decided = {name: entry for name, entry in found.items() if entry.verdict in ("reproduced", "partly")}
+    assert {("H1", "published-curve"), ("H4", None), ("H6", "published-curve")} <= set(decided)
+    assert all(entry.provisional and "provisional" in entry.words for entry in decided.values())
+    # Trainings of other runs say how far those of this one would scatter.
+    write_metrics(tmp_path, seeds=(0, 1, 2), fewer={"simple-conv": 1})
+    lent = verdicts(claims, tmp_path)["H4", None]
+    assert not lent.provisional
+    assert {part.interval for part in lent.parts} == {"images and seeds (scatter of seeds borrowed)"}
 
 
 def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims: list[Claim], tmp_path: Path) -> None:
@@ -173,7 +202,7 @@ def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims: list[C
     assert {entry.verdict for entry in found.values()} == {"not testable"}
     write_metrics(tmp_path / "mirror", fidelity="re-encoded")
     found = verdicts(claims, tmp_path / "mirror")
-    assert found["H1", "published-code"].verdict == "reproduced"
+    assert found["H1", "published-curve"].verdict == "reproduced"
     assert {entry.note for entry in found.values()} == {"mnist: re-encoded data"}
 
 
@@ -201,11 +230,17 @@ def test_an_unavailable_run_gives_its_reason(claims: list[Claim], editable: Path
 
 
 @pytest.mark.parametrize(
-    ("flag", "words"),
-    [("collapsed", "collapsed"), ("diverged", "diverged"), ("under_trained", "is under-trained")],
+    ("entry", "words"),
+    [
+        ({"collapsed": True}, "collapsed"),
+        ({"diverged": True}, "diverged"),
+        ({"correct": 8700}, "is under-trained"),  # .878 is enough: the report has .9782
+    ],
 )
-def test_a_seed_that_went_wrong_decides_nothing(claims: list[Claim], editable: Path, flag: str, words: str) -> None:
-    edit(editable / "train/simple-conv.json", lambda run: run["per_seed"][1].update({flag: True}))
+def test_a_seed_that_went_wrong_decides_nothing(
+    claims: list[Claim], editable: Path, entry: dict[str, Any], words: str
+) -> None:
+    edit(editable / "train/simple-conv.json", lambda run: run["per_seed"][1].update(entry))
     found = verdicts(claims, editable)["H4", None]
     assert found.verdict == "inconclusive"
     assert found.parts[0].reason == f"seed 1 of train/simple-conv {words}"
@@ -214,8 +249,8 @@ def test_a_seed_that_went_wrong_decides_nothing(claims: list[Claim], editable: P
 @pytest.mark.parametrize(
     ("file", "key", "value", "touched"),
     [
-        ("pretrain/uniform", "init", "normal", {("H3", "published-code"), ("H5", "published-code"), ("H8", None)}),
-        ("pretrain/normal", "init", "uniform", {("H3", "published-curve"), ("H5", "published-curve"), ("H8", None)}),
+        ("pretrain/uniform", "init", "normal", {("H3", None), ("H5", "published-code"), ("H8", None)}),
+        ("pretrain/normal", "init", "uniform", {("H3", None), ("H5", "published-curve"), ("H8", None)}),
         ("train/report-normal", "units", "converged", {("H5", "published-curve"), ("H8", None)}),
         ("train/normal-converged", "units", "all", {("H8", None)}),
     ],
@@ -234,7 +269,7 @@ def test_another_start_or_other_units_are_another_run(
 
 def test_a_changed_knob_is_named(claims: list[Claim], editable: Path) -> None:
     edit(editable / "pretrain/uniform.json", lambda run: run["settings"].update(delta=0.3))
-    assert verdicts(claims, editable)["H3", "published-code"].reason == (
+    assert verdicts(claims, editable)["H3", None].parts[1].reason == (
         "delta is 0.3, the claim needs 0.4 (pretrain/uniform)"
     )
 
@@ -257,33 +292,15 @@ def test_a_missing_epsilon_or_value_is_not_run(claims: list[Claim], editable: Pa
     found = verdicts(claims, editable)
     assert found["H4", None].parts[1].words == "not run (attack/simple-conv.json has no eps 0.05)"
     assert found["H4", None].verdict == "inconclusive"
-    assert "autocorrelation" in found["H3", "published-code"].reason
-
-
-def test_holm_counts_all_order_tests_of_the_study(claims: list[Claim], editable: Path) -> None:
-    path = editable / "compare/hebbian.csv"
-    with open(path, newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for row in rows:
-        if row["b"] == "simple-conv":
-            # McNemar p of 0.015 in every seed: below 0.05 alone, above it among the study's order tests.
-            row.update(both="5000", only_a="40", only_b="66", neither="4894")
-    with open(path, "w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    h6 = next(claim for claim in claims if claim.id == "H6")
-    alone = dataclasses.replace(h6, readings=h6.readings[:1], checks=h6.checks[:1])
-    assert judge([alone], Metrics(editable))[0].verdict == "reproduced"
-    part = verdicts(claims, editable)["H6", "published-code"].parts[0]
-    assert part.low > 0
-    assert part.verdict == "inconclusive"
-    assert "Holm p" in part.reason
+    assert "autocorrelation" in found["H3", None].reason
 
 
 def test_damaged_metrics_are_one_clear_line(claims: list[Claim], editable: Path) -> None:
-    from biorobust.core.errors import BiorobustError
-
+    (editable / "outcomes/hebbian.npz").write_text("a,b\n1,2\n")
+    with pytest.raises(BiorobustError, match="holds no outcomes"):
+        judge(claims, Metrics(editable))
+    (editable / "outcomes/hebbian.npz").unlink()
+    (editable / "compare").mkdir()
     (editable / "compare/hebbian.csv").write_text("a,b\n1,2\n")
     with pytest.raises(BiorobustError, match="is not a table of paired counts"):
         judge(claims, Metrics(editable))

@@ -1,98 +1,243 @@
-"""Every rule on both sides of every threshold, and the verdict of a claim from all combinations of its parts."""
+"""Every rule on both sides of every border, what every threshold changes, and a simulation of the rule "number"."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from itertools import product
 
+import numpy as np
 import pytest
 
+from biorobust.core.errors import BiorobustError
 from biorobust.statistics import rules
-from biorobust.statistics.intervals import difference_interval, wilson
-from biorobust.statistics.rules import DECIDED, VERDICTS, Decision
+from biorobust.statistics.accuracy import Interval
+from biorobust.statistics.intervals import wilson
+from biorobust.statistics.rules import DECIDED, VERDICTS, Decision, Tally
+from biorobust.statistics.thresholds import THRESHOLDS, Thresholds
+
+REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly", "not reproduced"
+INCONCLUSIVE = "inconclusive"
 
 
-@pytest.mark.parametrize(
-    ("measured", "half_width", "verdict"),
-    [
-        (0.2709, 0.002, "reproduced"),  # exactly one point off
-        (0.2710, 0.002, "partly"),
-        (0.2909, 0.002, "partly"),  # exactly three points off
-        (0.2910, 0.002, "not reproduced"),
-        (0.2309, 0.002, "partly"),
-        (0.2859, 0.025, "reproduced"),  # the seeds' half-width is the tolerance
-        (0.3358, 0.025, "partly"),
-        (0.3360, 0.025, "not reproduced"),
-        (0.2609, 0.0301, "inconclusive"),
-    ],
-)
-def test_number(measured: float, half_width: float, verdict: str) -> None:
-    assert rules.number(measured, reported=0.2609, half_width=half_width, n_seeds=3).verdict == verdict
+@pytest.fixture
+def with_thresholds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Thresholds]:
+    """Changes thresholds for the rules, for one test."""
+
+    def change(**values: object) -> Thresholds:
+        changed = replace(THRESHOLDS, **values)  # type: ignore[arg-type]
+        monkeypatch.setattr(rules, "THRESHOLDS", changed)
+        return changed
+
+    return change
 
 
-@pytest.mark.parametrize(("n_seeds", "half_width"), [(1, None), (2, 0.001)])
-def test_a_number_needs_three_seeds(n_seeds: int, half_width: float | None) -> None:
-    decision = rules.number(0.2609, reported=0.2609, half_width=half_width, n_seeds=n_seeds)
-    assert decision.verdict == "inconclusive"
-    assert f"{n_seeds} seed" in decision.reason
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "p", "verdict"),
-    [
-        (0.001, 0.02, 0.001, "reproduced"),
-        (-0.02, -0.001, 0.001, "not reproduced"),
-        (-0.001, 0.02, 0.001, "inconclusive"),
-        (0.0, 0.02, 0.001, "inconclusive"),
-        (0.001, 0.02, 0.05, "inconclusive"),  # does not survive Holm
-        (-0.02, -0.001, 0.06, "inconclusive"),
-    ],
-)
-def test_order(low: float, high: float, p: float, verdict: str) -> None:
-    assert rules.order(low, high, p=p).verdict == verdict
+# --- a printed number -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (-0.03, 0.03, "reproduced"),
-        (-0.0301, 0.0, "inconclusive"),
-        (0.0, 0.0301, "inconclusive"),
-        (-0.05, 0.05, "inconclusive"),
-        (0.031, 0.05, "not reproduced"),
-        (-0.05, -0.031, "not reproduced"),
+        (0.49, 0.51, REPRODUCED),  # ends exactly on both borders
+        (0.498, 0.509, REPRODUCED),
+        (0.4899, 0.51, PARTLY),
+        (0.49, 0.5101, PARTLY),
+        (0.47, 0.53, PARTLY),  # ends exactly on three times both borders
+        (0.515, 0.525, PARTLY),  # wholly outside one region
+        (0.4699, 0.53, INCONCLUSIVE),
+        (0.47, 0.5301, INCONCLUSIVE),
+        (0.5299, 0.56, INCONCLUSIVE),
+        (0.5301, 0.56, NOT_REPRODUCED),  # wholly outside three times the region
+        (0.44, 0.4701, INCONCLUSIVE),
+        (0.44, 0.4699, NOT_REPRODUCED),
     ],
 )
-def test_no_difference(low: float, high: float, verdict: str) -> None:
-    assert rules.no_difference(low, high).verdict == verdict
+def test_a_number_of_an_unknown_number_of_images_is_met_within_a_point(low: float, high: float, verdict: str) -> None:
+    assert rules.number(Interval(low, high), reported=0.5, n=None).verdict == verdict
+
+
+def test_a_number_of_few_images_is_met_within_twice_its_own_half_width() -> None:
+    low, high = wilson(640, 1280)
+    half = high - low  # twice the half-width
+    assert half > 0.05
+    assert rules.half_region(0.5, 1280) == pytest.approx(half)
+    for times, inside, outside in ((1, REPRODUCED, PARTLY), (3, PARTLY, INCONCLUSIVE)):
+        for sign in (-1, 1):
+            edge = 0.5 + sign * times * half
+            assert rules.number(Interval(*sorted((0.5, edge))), reported=0.5, n=1280).verdict == inside
+            assert rules.number(Interval(*sorted((0.5, edge + sign * 1e-6))), reported=0.5, n=1280).verdict == outside
+    far = 0.5 + 3 * half
+    assert rules.number(Interval(far - 1e-6, far + 0.1), reported=0.5, n=1280).verdict == INCONCLUSIVE
+    assert rules.number(Interval(far + 1e-6, far + 0.1), reported=0.5, n=1280).verdict == NOT_REPRODUCED
+
+
+def test_a_number_of_many_images_keeps_a_point() -> None:
+    assert rules.half_region(0.97, 20_800) == THRESHOLDS.tolerance
+    assert rules.half_region(0.5, 1280) > rules.half_region(0.5, 10_000) > THRESHOLDS.tolerance
+    assert rules.half_region(0.0, 1280) == THRESHOLDS.tolerance
+
+
+def test_a_wide_interval_of_our_own_never_widens_the_region() -> None:
+    order = (REPRODUCED, PARTLY, INCONCLUSIVE)
+    for off in (0.0, 0.004, 0.009, 0.02):
+        found = [
+            rules.number(Interval(0.5 + off - half, 0.5 + off + half), reported=0.5, n=None).verdict
+            for half in np.linspace(0, 0.2, 401)
+        ]
+        ranks = [order.index(verdict) for verdict in found]
+        assert ranks == sorted(ranks), "a wider interval has a better verdict"
+        assert found[-1] == INCONCLUSIVE
+
+
+def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not() -> None:
+    """The same network, tested anew on as many images as the report had; every share is a count of images."""
+    rng = np.random.default_rng(0)
+    n_runs = 4000
+    for n in (1280, 10_000, 20_800):
+        for accuracy in (0.05, 0.2, 0.5, 0.8, 0.9, 0.97):
+            reported, again = rng.binomial(n, accuracy, (2, n_runs))
+            # Towards the middle: four regions on the other side may be no accuracy at all.
+            off = 4 * rules.half_region(accuracy, n) * (1 if accuracy < 0.5 else -1)
+            elsewhere = rng.binomial(n, accuracy + off, n_runs)
+            met, missed, other = 0, 0, 0
+            for k, same, different in zip(reported.tolist(), again.tolist(), elsewhere.tolist(), strict=True):
+                met += rules.number(Interval(*wilson(same, n)), reported=k / n, n=n).verdict == REPRODUCED
+                verdict = rules.number(Interval(*wilson(different, n)), reported=k / n, n=n).verdict
+                missed += verdict == REPRODUCED
+                other += verdict == NOT_REPRODUCED
+            assert met >= 0.8 * n_runs, (n, accuracy, met)
+            assert missed < 0.01 * n_runs, (n, accuracy, missed)
+            assert other > 0.5 * n_runs, (n, accuracy, other)
+
+
+# --- order ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.0001, 0.0099, PARTLY),  # above 0, and wholly below the smallest effect
+        (0.0001, 0.01, REPRODUCED),
+        (0.02, 0.03, REPRODUCED),
+        (0.0, 0.02, INCONCLUSIVE),
+        (-0.02, 0.01, INCONCLUSIVE),
+        (-0.02, 0.0099, NOT_REPRODUCED),  # holds 0, and the smallest effect is ruled out
+        (0.0, 0.0099, NOT_REPRODUCED),
+        (-0.02, 0.0, NOT_REPRODUCED),
+        (-0.02, -0.0001, NOT_REPRODUCED),
+        (-math.inf, 0.02, INCONCLUSIVE),
+        (0.001, math.inf, REPRODUCED),
+    ],
+)
+def test_order(low: float, high: float, verdict: str) -> None:
+    assert rules.order(Interval(low, high), smallest=0.01).verdict == verdict
+
+
+def test_why_an_order_is_not_reproduced_tells_reversed_from_ruled_out() -> None:
+    reversed_ = rules.order(Interval(-0.02, -0.001), smallest=0.01)
+    ruled_out = rules.order(Interval(-0.02, 0.001), smallest=0.01)
+    assert reversed_.verdict == ruled_out.verdict == NOT_REPRODUCED
+    assert reversed_.reason != ruled_out.reason
+    assert "1.0 points" in ruled_out.reason
+    assert "0.5 dB" in rules.order(Interval(0.1, 0.4), smallest=0.5, unit="dB").reason
+
+
+@pytest.mark.parametrize(
+    ("gap", "smallest"),
+    [(None, 0.01), (0.5, 0.01), (0.02, 0.01), (0.0199, 0.00995), (0.004, 0.002), (0.0, 0.01), (-0.1, 0.01)],
+)
+def test_the_smallest_effect_is_a_point_or_half_the_printed_gap(gap: float | None, smallest: float) -> None:
+    assert rules.smallest_effect(gap) == pytest.approx(smallest)
+
+
+# --- no difference --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.03, 0.03, REPRODUCED),
+        (-0.0301, 0.0, INCONCLUSIVE),
+        (0.0, 0.0301, INCONCLUSIVE),
+        (-0.05, 0.05, INCONCLUSIVE),
+        (0.03, 0.05, INCONCLUSIVE),
+        (0.0301, 0.05, NOT_REPRODUCED),
+        (-0.05, -0.0301, NOT_REPRODUCED),
+    ],
+)
+def test_no_difference_is_three_points(low: float, high: float, verdict: str) -> None:
+    assert rules.no_difference(Interval(low, high)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (2 / 3, 3 / 2, REPRODUCED),
+        (0.9, 1.2, REPRODUCED),
+        (0.66, 1.2, INCONCLUSIVE),
+        (0.9, 1.51, INCONCLUSIVE),
+        (1.5, 2.0, INCONCLUSIVE),
+        (1.51, 2.0, NOT_REPRODUCED),
+        (0.3, 0.66, NOT_REPRODUCED),
+    ],
+)
+def test_no_difference_of_errors_is_a_ratio(low: float, high: float, verdict: str) -> None:
+    assert rules.same_errors(Interval(low, high)).verdict == verdict
+    assert rules.same_errors(Interval(1 / high, 1 / low)).verdict == verdict  # whichever stands first
+
+
+def test_without_an_error_there_is_no_ratio() -> None:
+    assert rules.same_errors(None).verdict == INCONCLUSIVE
+
+
+def test_errors_are_compared_where_a_report_prints_both_accuracies_above_95_percent() -> None:
+    assert rules.high_accuracies(0.951, 0.99)
+    assert not rules.high_accuracies(0.95, 0.99)
+    assert not rules.high_accuracies(0.99, None)
+
+
+# --- threshold ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("measured", "interval", "bounds", "verdict"),
     [
-        (0.2, (None, None), (0.2, None), "reproduced"),
-        (0.1999, (None, None), (0.2, None), "not reproduced"),
-        (0.1, (None, None), (None, 0.1), "reproduced"),
-        (0.1001, (None, None), (None, 0.1), "not reproduced"),
-        (0.25, (0.21, 0.29), (0.2, None), "reproduced"),
-        (0.25, (0.19, 0.31), (0.2, None), "inconclusive"),
-        (0.0, (-0.005, 0.005), (-0.01, 0.01), "reproduced"),
-        (0.0, (-0.02, 0.02), (-0.01, 0.01), "inconclusive"),
-        (0.05, (0.04, 0.06), (-0.01, 0.01), "not reproduced"),
-        (2.0, (2.0, None), (1.0, None), "reproduced"),  # at least so much
-        (0.5, (0.5, None), (1.0, None), "inconclusive"),
-        (2.0, (None, 2.0), (1.0, None), "inconclusive"),  # at most so much
-        (0.5, (None, 0.5), (1.0, None), "not reproduced"),
+        (0.2, (None, None), (0.2, None), REPRODUCED),
+        (0.1999, (None, None), (0.2, None), NOT_REPRODUCED),
+        (0.1, (None, None), (None, 0.1), REPRODUCED),
+        (0.1001, (None, None), (None, 0.1), NOT_REPRODUCED),
+        (0.25, (0.2, 0.3), (0.2, None), REPRODUCED),  # ends exactly on the border
+        (0.25, (0.2, 0.1 + 0.2), (None, 0.3), REPRODUCED),  # also in binary fractions
+        (0.25, (0.1999, 0.3), (0.2, None), INCONCLUSIVE),
+        (0.15, (0.1, 0.2), (0.2, None), INCONCLUSIVE),
+        (0.15, (0.1, 0.1999), (0.2, None), NOT_REPRODUCED),
+        (0.0, (-0.01, 0.01), (-0.01, 0.01), REPRODUCED),
+        (0.0, (-0.02, 0.01), (-0.01, 0.01), INCONCLUSIVE),
+        (0.0, (-0.01, 0.02), (-0.01, 0.01), INCONCLUSIVE),
+        (0.05, (0.0101, 0.06), (-0.01, 0.01), NOT_REPRODUCED),
+        (-0.05, (-0.06, -0.0101), (-0.01, 0.01), NOT_REPRODUCED),
+        (1.0, (0.21, 1.0), (1.0, None), INCONCLUSIVE),  # one training, and it collapsed: too few to say "all do"
+        (2.0, (2.0, None), (1.0, None), REPRODUCED),  # at least so much
+        (0.5, (0.5, None), (1.0, None), INCONCLUSIVE),
+        (2.0, (2.0, None), (None, 1.0), NOT_REPRODUCED),
+        (2.0, (None, 2.0), (1.0, None), INCONCLUSIVE),  # at most so much
+        (0.5, (None, 0.5), (1.0, None), NOT_REPRODUCED),
+        (0.5, (None, 0.5), (None, 1.0), REPRODUCED),
     ],
 )
-def test_figure(
+def test_threshold(
     measured: float,
     interval: tuple[float | None, float | None],
     bounds: tuple[float | None, float | None],
     verdict: str,
 ) -> None:
     low, high = interval
-    decision = rules.figure(measured, low=low, high=high, at_least=bounds[0], at_most=bounds[1])
+    decision = rules.threshold(measured, low=low, high=high, at_least=bounds[0], at_most=bounds[1])
     assert decision.verdict == verdict
+
+
+# --- the report's own numbers ---------------------------------------------------------------------------------------
 
 
 def test_own_numbers_of_the_report() -> None:
@@ -100,80 +245,152 @@ def test_own_numbers_of_the_report() -> None:
     assert rules.own_order(0.2609, 0.0566, n=10_000) == "supports itself"
     assert rules.own_order(0.0566, 0.2609, n=10_000) == "contradicts itself"
     assert rules.own_order(0.2622, 0.2609, n=10_000) == "cannot tell"
-    assert rules.own_no_difference(0.9664, 0.9782, n=10_000) == "supports itself"
     assert rules.own_no_difference(0.7178, 0.9275, n=10_000) == "contradicts itself"
-    assert rules.own_no_difference(0.97, 0.94, n=100) == "cannot tell"
+    assert rules.own_no_difference(0.80, 0.805, n=10_000) == "supports itself"
+    assert rules.own_no_difference(0.94, 0.97, n=100) == "cannot tell"
 
 
+def test_own_numbers_above_95_percent_are_compared_by_their_errors() -> None:
+    assert rules.own_no_difference(0.966, 0.970, n=10_000) == "supports itself"
+    assert rules.own_no_difference(0.9664, 0.9782, n=10_000) == "cannot tell"  # 1.54 times the errors
+    assert rules.own_no_difference(0.96, 0.98, n=10_000) == "contradicts itself"  # twice the errors, 2 points
+    assert rules.own_no_difference(1.0, 0.98, n=10_000) == "cannot tell"  # no error at all
+
+
+# --- the verdict of a claim -----------------------------------------------------------------------------------------
+
+
+def whole(parts: tuple[str, ...], *, every: bool) -> str:
+    """The verdict of a claim with decided parts alone, from the words of claims.yaml."""
+    if every and NOT_REPRODUCED in parts:
+        return NOT_REPRODUCED
+    return parts[0] if set(parts) == {parts[0]} else PARTLY
+
+
+@pytest.mark.parametrize("every", [False, True], ids=["any", "every part"])
 @pytest.mark.parametrize("verdicts", list(product(VERDICTS, repeat=3)), ids=lambda verdicts: ", ".join(verdicts))
-def test_a_claims_verdict_is_the_one_that_stands_however_undecided_parts_come_out(verdicts: tuple[str, ...]) -> None:
-    found = rules.aggregate([Decision(verdict, "") for verdict in verdicts]).verdict
-
-    def decided(parts: tuple[str, ...]) -> str:
-        return parts[0] if set(parts) == {parts[0]} else "partly"
-
+def test_a_claims_verdict_is_the_one_that_stands_however_undecided_parts_come_out(
+    verdicts: tuple[str, ...], every: bool
+) -> None:
+    found = rules.aggregate([Decision(verdict, "") for verdict in verdicts], every=every).verdict
     options = [[verdict] if verdict in DECIDED else list(DECIDED) for verdict in verdicts]
-    possible = {decided(parts) for parts in product(*options)}
+    possible = {whole(parts, every=every) for parts in product(*options)}
     if len(possible) == 1:
         assert found == possible.pop()
     elif set(verdicts) <= {"not testable", "not run"}:
         assert found == ("not testable" if "not testable" in verdicts else "not run")
     else:
-        assert found == "inconclusive"
+        assert found == INCONCLUSIVE
 
 
 def test_a_single_part_keeps_its_reason() -> None:
     part = Decision("not run", "n_hidden is 400, the claim needs 2000")
     assert rules.aggregate([part]) == part
+    assert rules.aggregate([part], every=True) == part
+    assert rules.aggregate([part, Decision("not run", "another")]) == part
     with pytest.raises(ValueError, match="at least one part"):
         rules.aggregate([])
-
-
-def test_tally_has_every_word_in_order() -> None:
-    counts = rules.tally(["partly", "not run", "partly"])
-    assert list(counts) == list(VERDICTS)
-    assert counts["partly"] == 2
-    assert sum(counts.values()) == 3
-
-
-@pytest.mark.parametrize(
-    ("k", "reported", "verdict"),
-    [
-        (865, 0.6758, "reproduced"),  # the reported share itself
-        (820, 0.6758, "reproduced"),  # 3.5 points below, within the reach of both
-        (795, 0.6758, "partly"),
-        (700, 0.6758, "not reproduced"),
-        (0, 0.0, "reproduced"),
-        (12, 0.0, "reproduced"),  # within one point, though the intervals are narrower
-        (20, 0.0, "partly"),
-        (60, 0.0, "not reproduced"),
-    ],
-)
-def test_share_of_as_many_images(k: int, reported: float, verdict: str) -> None:
-    low, high = wilson(k, 1280)
-    decision = rules.share(k / 1280, low=low, high=high, reported=reported, n=1280)
-    assert decision.verdict == verdict
-    # The same by Newcombe's interval of the difference, where that is wider than a point.
-    below, above = difference_interval(k, 1280, round(reported * 1280), 1280)
-    gap = abs(k / 1280 - reported)
-    if gap > 0.01 and max(above, -below) - gap > 0.01:
-        assert (decision.verdict == "reproduced") == (below <= 1e-4 and above >= -1e-4)
-
-
-def test_share_with_a_wide_interval_of_our_own_is_open() -> None:
-    assert rules.share(0.5, low=0.46, high=0.54, reported=0.5, n=1280).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(
     ("words", "verdict"),
     [
-        (("not reproduced", "reproduced", "not run"), "reproduced"),
-        (("not reproduced", "not reproduced"), "not reproduced"),
-        (("not reproduced", "inconclusive"), "inconclusive"),
-        (("not reproduced", "not run"), "inconclusive"),
+        ((NOT_REPRODUCED, REPRODUCED, "not run"), REPRODUCED),
+        ((NOT_REPRODUCED, NOT_REPRODUCED), NOT_REPRODUCED),
+        ((NOT_REPRODUCED, INCONCLUSIVE), INCONCLUSIVE),
+        ((NOT_REPRODUCED, "not run"), INCONCLUSIVE),
+        ((INCONCLUSIVE, "not testable"), INCONCLUSIVE),
         (("not run", "not run"), "not run"),
         (("not testable", "not testable"), "not testable"),
     ],
 )
 def test_one_part_is_enough(words: tuple[str, ...], verdict: str) -> None:
     assert rules.any_of([Decision(word, "because") for word in words]).verdict == verdict
+
+
+def test_a_tally_has_every_word_in_order_and_counts_single_trainings_apart() -> None:
+    first = rules.tally([(PARTLY, True), ("not run", False), (PARTLY, False)])
+    assert list(first.counts) == list(first.provisional) == list(VERDICTS)
+    assert (first.counts[PARTLY], first.provisional[PARTLY]) == (2, 1)
+    assert (first.n, first.decided) == (3, 2)
+    both = first + rules.tally([(PARTLY, True), (INCONCLUSIVE, False)])
+    assert (both.counts[PARTLY], both.provisional[PARTLY], both.n, both.decided) == (3, 2, 5, 3)
+    assert isinstance(both, Tally)
+
+
+# --- thresholds: each is read, and each is part of the protocol's hash ------------------------------------------------
+
+
+def test_number_reads_its_three_thresholds(with_thresholds: Callable[..., Thresholds]) -> None:
+    def verdict(off: float, n: int | None = None) -> str:
+        return rules.number(Interval(0.5 + off, 0.5 + off), reported=0.5, n=n).verdict
+
+    assert (verdict(0.015), verdict(0.035), verdict(0.07, n=1280)) == (PARTLY, NOT_REPRODUCED, PARTLY)
+    with_thresholds(tolerance=0.02)
+    assert verdict(0.015) == REPRODUCED
+    with_thresholds(partly=4.0)
+    assert verdict(0.035) == PARTLY
+    with_thresholds(reported_widths=3.0)
+    assert verdict(0.07, n=1280) == REPRODUCED
+
+
+def test_the_smallest_effect_reads_its_two_thresholds(with_thresholds: Callable[..., Thresholds]) -> None:
+    with_thresholds(smallest_effect=0.02)
+    assert (rules.smallest_effect(None), rules.smallest_effect(0.5)) == (0.02, 0.02)
+    with_thresholds(gap_share=0.25)
+    assert rules.smallest_effect(0.02) == pytest.approx(0.005)
+
+
+def test_no_difference_reads_its_three_thresholds(with_thresholds: Callable[..., Thresholds]) -> None:
+    assert rules.no_difference(Interval(0.01, 0.025)).verdict == REPRODUCED
+    with_thresholds(same=0.02)
+    assert rules.no_difference(Interval(0.01, 0.025)).verdict == INCONCLUSIVE
+    with_thresholds(error_ratio=1.2)
+    assert rules.same_errors(Interval(0.9, 1.3)).verdict == INCONCLUSIVE
+    with_thresholds(high_accuracy=0.90)
+    assert rules.high_accuracies(0.92, 0.94)
+
+
+def test_trained_enough_is_never_more_than_the_report_has() -> None:
+    assert THRESHOLDS.trained_above("kwta") == THRESHOLDS.trained["kwta"] == 0.80
+    assert THRESHOLDS.trained_above("kwta", reported=0.95) == 0.80
+    assert THRESHOLDS.trained_above("kwta", reported=0.7692) == pytest.approx(0.6692)
+    assert replace(THRESHOLDS, below_reported=0.05).trained_above("kwta", reported=0.80) == pytest.approx(0.75)
+    assert replace(THRESHOLDS, trained={"kwta": 0.5}).trained_above("kwta") == 0.5
+    with pytest.raises(BiorobustError, match=r"'knn'.*hebbian, cnnf"):
+        THRESHOLDS.trained_above("knn")
+
+
+def test_smallest_numbers_of_images_have_names() -> None:
+    assert THRESHOLDS.images("cnnf") == 1000
+    assert replace(THRESHOLDS, min_images={"cnnf": 7}).images("cnnf") == 7
+    with pytest.raises(BiorobustError, match=r"'mnist'.*cnnf, kwta-cifar10"):
+        THRESHOLDS.images("mnist")
+
+
+def changed(value: object) -> list[object]:
+    """Values that differ from a threshold as little as can be; for a mapping one for each of its entries."""
+    if isinstance(value, Mapping):
+        return [{**value, key: number + 1e-6} for key, number in value.items()] + [{**value, "new": 1}]
+    assert isinstance(value, float)
+    return [math.nextafter(value, math.inf)]
+
+
+def test_every_threshold_is_part_of_the_fingerprint() -> None:
+    found = {THRESHOLDS.fingerprint()}
+    n_changes = 0
+    for field in fields(Thresholds):
+        for value in changed(getattr(THRESHOLDS, field.name)):
+            found.add(replace(THRESHOLDS, **{field.name: value}).fingerprint())
+            n_changes += 1
+    assert n_changes >= len(fields(Thresholds))
+    assert len(found) == 1 + n_changes
+
+
+def test_equal_thresholds_have_equal_fingerprints() -> None:
+    turned_round = dict(reversed(THRESHOLDS.trained.items()))
+    assert (
+        replace(THRESHOLDS, trained=turned_round).fingerprint()
+        == THRESHOLDS.fingerprint()
+        == Thresholds().fingerprint()
+    )

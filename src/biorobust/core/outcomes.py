@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_npz
 
 CLEAN = "none"  # the "attack" of unattacked images
+# What NumPy raises for files that are cut off, no archives, or damaged inside.
+_DAMAGED = (OSError, EOFError, KeyError, TypeError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class Cell(NamedTuple):
@@ -66,7 +69,7 @@ def read(path: str | Path) -> dict[Cell, Outcome]:
         with np.load(path, allow_pickle=False) as arrays:
             listed = json.loads(arrays["cells"].tobytes().decode())
             return dict(_unpacked(listed, arrays))
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise BiorobustError(f"{path} holds no outcomes ({error}): delete it and run `dvc repro`") from None
 
 

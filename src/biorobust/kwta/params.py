@@ -8,7 +8,7 @@ from typing import Any
 
 from biorobust.core.attack_plan import NAMES, AttackSize, attack_names
 from biorobust.core.errors import ParamsError
-from biorobust.core.scale import some_runs
+from biorobust.core.left_out import some_runs
 from biorobust.core.schema import build, count, one_of, positive, setting
 
 NETWORKS_OF_THE_REPORT = ("resnet18", "alexnet")
@@ -203,7 +203,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class ProbeSize:
+    """n_lines: images with a random line each. n_patterns: images of which the passing values are compared."""
+
     n_lines: int = count()
+    n_patterns: int = count()
 
 
 @dataclass(frozen=True)

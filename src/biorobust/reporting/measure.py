@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, variance
 
+import numpy as np
+
 from biorobust.core import outcomes
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
 from biorobust.reporting.metrics import Metrics, eps_key
 from biorobust.reporting.per_seed import NotMeasured, PerSeed, per_seed
 from biorobust.statistics.accuracy import Accuracy, Borrowed, Difference, difference, error_ratio, interval, pooled
 from biorobust.statistics.intervals import mean_interval, wilson
-from biorobust.statistics.paired import Counts
+from biorobust.statistics.paired import Counts, paired_counts
 
 __all__ = ["Measured", "NotMeasured", "Scatter", "compared", "measure"]
 
@@ -144,17 +146,25 @@ def _cell(quantity: Quantity, eps: float | None, metrics: Metrics) -> outcomes.C
     # Every run of a study is tested under one noise, or one blur, and its settings say at which level.
     attack, setting = {
         "noisy": ("noise", "evaluation_noise_level"),
-        "blurred": ("blur", "evaluation_blur_level"),
+        "blurred": ("blur", "evaluation_blur"),
     }[quantity.images]
     level = (metrics.train(quantity.of) or {}).get("settings", {}).get(setting, 0.0)
     return outcomes.cell(quantity.of, attack, level)
 
 
 def _tables(a: Quantity, b: Quantity, eps: float | None, metrics: Metrics, *, study: str) -> list[Counts]:
-    """Paired counts of equal seeds, which older runs hold instead of outcomes."""
+    """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
+    of the images; equal seeds in older runs, which hold paired counts instead.
+    """
     first, second = _cell(a, eps, metrics), _cell(b, eps, metrics)
     if first.attack != second.attack or first.eps != second.eps:
         return []
+    kept = metrics.outcomes(study)
+    if kept is not None:
+        of_a, of_b = kept.get(first), kept.get(second)
+        if of_a is None or of_b is None or not np.array_equal(of_a.images, of_b.images):
+            return []
+        return [paired_counts(right_a, right_b) for right_a in of_a.right for right_b in of_b.right]
     return list((metrics.pair(study, first.run, second.run, attack=first.attack, eps=first.eps) or {}).values())
 
 
@@ -163,8 +173,17 @@ def compared(
 ) -> Difference:
     """Accuracy of run a minus that of run b, on the same images. Raises NotMeasured where one is missing."""
     first, second = (Quantity("accuracy", of=run, attack=attack, images=images) for run in (a, b))
-    of_a, of_b = (accuracy(quantity, eps, metrics, study=study) for quantity in (first, second))
-    return difference(of_a, of_b, tables=_tables(first, second, eps, metrics, study=study))
+    return between((first, eps), (second, eps), metrics=metrics, study=study)
+
+
+def between(
+    first: tuple[Quantity, float], second: tuple[Quantity, float], *, metrics: Metrics, study: str
+) -> Difference:
+    """The first accuracy minus the second, each a quantity and the epsilon it is asked at. Raises NotMeasured."""
+    (a, eps_a), (b, eps_b) = first, second
+    of_a, of_b = accuracy(a, eps_a, metrics, study=study), accuracy(b, eps_b, metrics, study=study)
+    tables = _tables(a, b, eps_a, metrics, study=study) if eps_a == eps_b else []
+    return difference(of_a, of_b, tables=tables, same_networks=a.of == b.of)
 
 
 def _accuracies(check: Check, first: PerSeed, second: PerSeed, metrics: Metrics, scatter: Scatter) -> Measured:

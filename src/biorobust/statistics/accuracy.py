@@ -1,10 +1,11 @@
 """Accuracies over networks *and* images: how far would they move with other seeds and other test images?
 
 One setting is trained several times, and every training is tested on the same images. Two things scatter: networks of
-one setting (seeds), and images. An interval of one setting adds both variances, takes Satterthwaite's (1946) degrees of
-freedom, and keeps Wilson's shape at an effective number of images, so that it holds near 0 and 1. The interval of a
-difference pairs two settings by image and leaves their networks independent; its ends are joined from the two intervals
-as Newcombe's (1998, Stat. Med. 17:2635, method 10) and Zou & Donner's (2008), with the measured covariance.
+one setting (seeds), and images. An interval adds the squares of two reaches: Student's t for seeds, the normal quantile
+for images. That of one setting keeps Wilson's shape at an effective number of images, so that it holds near 0 and 1.
+That of a difference pairs two settings by image and leaves their networks independent; its ends are joined from two
+intervals as Newcombe's for paired data (1998, Stat. Med. 17:2635; without the continuity correction of method 10) and
+Zou & Donner's (2008), with the measured covariance.
 Coverage is shown by simulation in tests/test_accuracy.py: 93 to 99 % with 3 and with 10 trainings.
 """
 
@@ -52,11 +53,11 @@ class Accuracy:
     outcomes: NDArray[np.bool_] | None = None
     borrowed: Borrowed | None = None
 
-    @property
+    @cached_property
     def shares(self) -> tuple[float, ...]:
         return tuple(count / self.n for count in self.counts)
 
-    @property
+    @cached_property
     def value(self) -> float:
         """Mean accuracy over the trainings."""
         return fmean(self.shares)
@@ -70,7 +71,7 @@ class Accuracy:
         """Whether the scatter of seeds is known: measured here, or borrowed."""
         return self.n_seeds > 1 or self.borrowed is not None
 
-    @property
+    @cached_property
     def seeds(self) -> list[tuple[float, int]]:
         """Variance of the mean that comes from seeds, with its degrees of freedom; empty where it is not known."""
         if self.n_seeds > 1:
@@ -82,7 +83,7 @@ class Accuracy:
         """Share of the trainings that get each image right, (n,)."""
         return None if self.outcomes is None else self.outcomes.mean(axis=0)
 
-    @property
+    @cached_property
     def image_variance(self) -> float:
         """Variance of the mean that comes from images, residual included."""
         if self.by_image is not None and self.n_seeds > 1 and self.n > 1:
@@ -102,7 +103,7 @@ class Accuracy:
 def interval(accuracy: Accuracy, *, level: float = THRESHOLDS.level) -> Interval:
     """Of the mean accuracy over all networks of a setting and all images, as proportions in [0, 1]."""
     seeds = accuracy.seeds
-    total = sum(part for part, _ in seeds) + accuracy.image_variance
+    total = max(accuracy.image_variance - accuracy.residual, 0.0) + sum(part for part, _ in seeds)
     return _wilson(accuracy, total, _quantile(total, seeds, level))
 
 
@@ -249,13 +250,19 @@ def _normal(level: float) -> float:
 
 
 def _quantile(total: float, seeds: Sequence[tuple[float, int]], level: float) -> float:
-    """Student's t at Satterthwaite's degrees of freedom: those of the seeds' variance, many where images dominate."""
-    spread = sum(part**2 / df for part, df in seeds)
-    if spread <= 0:
-        return _normal(level)
+    """How many standard errors an interval reaches: t for the part of the variance that comes from seeds, normal else.
+
+    The degrees of freedom are Satterthwaite's (1946) of the seeds' variances alone. Those of `total` cover 91 to 93 %
+    where three networks scatter more than images do, and an interval would grow when images are known better.
+    """
+    normal, of_seeds = _normal(level), sum(part for part, _ in seeds)
+    if of_seeds <= 0:
+        return normal
     from scipy.special import stdtrit
 
-    return float(stdtrit(total**2 / spread, (1 + level) / 2))
+    df = of_seeds**2 / sum(part**2 / df for part, df in seeds)
+    student = float(stdtrit(df, (1 + level) / 2))
+    return math.sqrt((student**2 * of_seeds + normal**2 * (total - of_seeds)) / total)
 
 
 def _joined(x: float, y: float, phi: float) -> float:

@@ -177,8 +177,8 @@ def aggregate(parts: Sequence[Decision], *, every: bool = False) -> Decision:
 
     All parts reproduced: reproduced. All parts not reproduced: not reproduced. A part that is partly, or two decided
     parts that disagree: partly; with `every` the claim holds only if each part does, so one part that is not reproduced
-    decides against it. Otherwise undecided parts are left: inconclusive if any part was decided or inconclusive, else
-    what kept the parts from being decided.
+    decides against it, and one that is left may still do so. Otherwise undecided parts are left: inconclusive if any
+    part was decided or inconclusive, else what kept the parts from being decided.
     """
     if not parts:
         raise ValueError("a claim needs at least one part")
@@ -189,11 +189,12 @@ def aggregate(parts: Sequence[Decision], *, every: bool = False) -> Decision:
     said = f"of {len(parts)} parts {tally}"
     if every and counts[NOT_REPRODUCED]:
         return Decision(NOT_REPRODUCED, f"{said}; it needs all")
-    if counts[PARTLY] or (counts[REPRODUCED] and counts[NOT_REPRODUCED]):
+    may_still_fail = every and any(part.verdict not in DECIDED for part in parts)
+    if not may_still_fail and (counts[PARTLY] or (counts[REPRODUCED] and counts[NOT_REPRODUCED])):
         return Decision(PARTLY, said)
     if len(counts) == 1 and parts[0].verdict in DECIDED:
         return Decision(parts[0].verdict, f"all {len(parts)} parts")
-    if counts[REPRODUCED] or counts[NOT_REPRODUCED] or counts[INCONCLUSIVE]:
+    if any(counts[verdict] for verdict in (*DECIDED, INCONCLUSIVE)):
         return Decision(INCONCLUSIVE, said)
     return next(part for verdict in (NOT_TESTABLE, NOT_RUN) for part in parts if part.verdict == verdict)
 

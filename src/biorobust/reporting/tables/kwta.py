@@ -15,9 +15,9 @@ from biorobust.reporting.estimates import Estimate, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.requirements import Levels, printed_accuracies
 from biorobust.reporting.studies.kwta import DATASETS, NAMES, Kwta, Place
-from biorobust.reporting.tables.kwta_ablations import ablations
+from biorobust.reporting.tables.kwta_ablations import NOT_RUN, ablations, kept_from
 from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
-from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.rows import estimate, left_out, nonfinite, state
 from biorobust.reporting.tables.table import Column, Table, Value
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
@@ -25,10 +25,10 @@ LEVELS = ("0.5", "0.7", "0.8")
 CAPTION = (
     "Share of images classified correctly, in percent, with 95 % intervals: of the report from the number of its "
     "images, ours over seeds where there are several, else over images. The report attacked the resized tensor with "
-    "the step of its code; below it are attacks on the 32-pixel image, beside it PGD with the step of its text, and "
-    "its best iterate. Worst case: an image counts only if it survives every attack, on the tensor those of both "
-    "lines. A verdict holds the tensor against the report. In brackets what limits it: data that are re-encoded or a "
-    "part of the official set, sizes smaller than the report's, a single training."
+    "steps of 0.003 ε; below it are attacks on the 32-pixel image, beside it PGD with the original paper's step, 0.003 "
+    "in pixel units, and its best iterate. Worst case: an image counts only if it survives every attack, on the "
+    "tensor those of both lines. A verdict holds the tensor against the report. In brackets what limits it: data that "
+    "are re-encoded or a part of the official set, sizes smaller than the report's, a single training."
 )
 OWN_CAPTION = (
     "Not in the report: a small network that learns in seconds or minutes, so that every scale has three rows that "
@@ -59,22 +59,19 @@ def _place(
 ) -> Table:
     """A table as the report has it, a column per attack; under each of its rows ours, and what the ledger says.
 
-    Where none of its cells is at this scale, the caption says so, and the report's rows stand alone. A network of our
-    own has no row of the report, and sees the image as it is, so that it has one line.
+    A cell that is not at this scale has no row of ours, and the caption says why. A network of our own has no row of
+    the report, and sees the image as it is, so that it has one line.
     """
     rows: list[dict[str, Value]] = []
-    missing = {cell: _missing(metrics.train(cell)) for cell in place.rows}
-    reasons = set(missing.values())
-    alone = reasons.pop() if len(reasons) == 1 else ""
     for cell in place.rows:
         gamma = gamma_of(metrics, study, cell)
         columns = {name: reported.get((place.network, place.dataset, place.init, gamma, name)) for name in MEASURES}
         known: dict[str, Value] = {"activation": row_name(gamma), "cell": cell}
         if place.number:
             rows.append(known | {"line": "report"} | _estimates(columns))
-        if missing[cell]:
-            if not alone:
-                rows.append({**known, "line": f"ours: {missing[cell]}", **dict.fromkeys(MEASURES, "not run")})
+        if not ran(metrics.train(cell)):
+            if not left_out(metrics.train(cell)):
+                rows.append({**known, "line": "ours", **dict.fromkeys(MEASURES, NOT_RUN)})
             continue
         for line, resized in (("ours, tensor", True), ("ours, image", False)) if place.number else (("ours", False),):
             measures = [name for name in MEASURES if resized or name != CLEAN or not place.number]
@@ -82,11 +79,14 @@ def _place(
             rows.append(known | {"line": line} | _estimates(found))
         if place.number:
             rows.append(known | _verdicts(cell, gamma, columns, said))
-    caption = CAPTION if place.number == 1 else "Lines and intervals as in table 1."
+    attacked = {row_name(gamma_of(metrics, study, cell)): ran(metrics.attack(cell)) for cell in place.rows}
+    caption = "Lines and intervals as in table 1." if place.number else OWN_CAPTION
     return Table(
         id=f"kwta-table-{place.number or place.network}",
         title=f"Table {place.number} of the report: {place.words}" if place.number else "Small fast network, ours",
-        caption=f"Ours: {alone}. {caption}" if alone else caption if place.number else OWN_CAPTION,
+        caption=(CAPTION if place.number == 1 else caption)
+        + kept_from(metrics.train(cell) for cell in place.rows)
+        + nonfinite(attacked),
         columns=(
             Column("activation", "activation", "label"),
             Column("line", "line"),
@@ -98,13 +98,6 @@ def _place(
 
 def _estimates(values: Mapping[str, Estimate | None]) -> dict[str, Value]:
     return {key: value for name, found in values.items() for key, value in estimate(name, found).items()}
-
-
-def _missing(found: Mapping[str, Any] | None) -> str:
-    """Why a cell has no numbers, "" where it has; what to do about it, behind the colon, the text says once for all."""
-    if found is None:
-        return "not run"
-    return "" if found["status"] == "ok" else str(found["reason"].partition(": ")[0])
 
 
 def _verdicts(

@@ -1,6 +1,7 @@
-"""Print the DVC stages that lacked a file of weights which is here now: `python -m stages.arrived`.
+"""Print the DVC stages to run again for want of something that is here now: `python -m stages.stale`.
 
-DVC cannot see it: neither a parameter nor a file of the repository has changed. `make repro` runs these stages again.
+That is real data, where a stand-in was taken because no folder was named, and weights that others trained. DVC cannot
+see either: no parameter and no file of the repository has changed. `make repro` runs these stages again.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from biorobust import params
+from biorobust import datasets, params
 from biorobust.core.files import read_json
-from biorobust.core.scale import has_run
+from biorobust.core.left_out import has_run
 from biorobust.kwta.params import AblationRun, AblationSize, Cells, Run
+from biorobust.kwta.weights import FILES
 from biorobust.networks import weights
 from biorobust.vonenet.params import ImagenetRun
 from stages.common import stage_main
@@ -22,15 +24,26 @@ METRICS = Path("reports/metrics")
 
 
 def main(argv: list[str] | None = None) -> None:
-    argparse.ArgumentParser(prog="python -m stages.arrived", description=__doc__).parse_args(argv)
-    settings = params.load()
-    lacking = [*_of_vonenet(settings), *_of_kwta(settings)]
-    here = {file: _here(file) for file in {file for _, file in lacking}}
-    for stage in dict.fromkeys(stage for stage, file in lacking if here[file]):
+    argparse.ArgumentParser(prog="python -m stages.stale", description=__doc__).parse_args(argv)
+    for stage in stale(params.load()):
         print(stage)
 
 
-def _of_vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
+def stale(settings: params.Params) -> list[str]:
+    """Names of the stages. Raises BiorobustError for a damaged file of weights."""
+    lacking = [*_vonenet(settings), *_kwta(settings)]
+    here = {file: _here(file) for file in {file for _, file in lacking}}
+    return list(dict.fromkeys([*_stand_ins(settings), *(stage for stage, file in lacking if here[file])]))
+
+
+def _stand_ins(settings: params.Params) -> Iterator[str]:
+    """Stages that took bundled data, now that a variable names a folder with real data."""
+    for name in settings.datasets if settings.data.source == "auto" else ():
+        if _noted(f"data/{name}", "source") == "bundled" and datasets.local_folder(name) is not None:
+            yield f"download@{name}"
+
+
+def _vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
     """Stages that noted a run as unavailable, each with the file it lacked."""
     group = "vonenet_imagenet"
     for name in settings.runs[group]:
@@ -38,7 +51,7 @@ def _of_vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
             yield f"import_vonenet@{name}", settings.run(group, name, ImagenetRun).file
 
 
-def _of_kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
+def _kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
     """The same of k-WTA: of its cells and of its ablations."""
     cells = [
         (f"train_kwta@{run}", f"train/{place}-{run}", place.partition("-")[0])
@@ -52,16 +65,17 @@ def _of_kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
         ("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items() if has_run(trained, name)
     ]
     for stage, metrics, network in cells:
-        if _unavailable(metrics):
-            from biorobust.kwta.weights import FILES  # it loads torch, which nobody who lacks nothing waits for
-
-            if network in FILES:
-                yield stage, FILES[network]
+        if network in FILES and _unavailable(metrics):
+            yield stage, FILES[network]
 
 
 def _unavailable(metrics: str) -> bool:
+    return _noted(metrics, "status") == "unavailable"
+
+
+def _noted(metrics: str, key: str) -> str | None:
     path = METRICS / f"{metrics}.json"
-    return path.is_file() and read_json(path).get("status") == "unavailable"
+    return read_json(path).get(key) if path.is_file() else None
 
 
 def _here(file: str) -> bool:

@@ -1,0 +1,101 @@
+"""Metrics of a few networks, written out by hand, and claims about them: for tests in which every number matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from biorobust.core import outcomes
+from biorobust.core.files import write_json
+from biorobust.core.outcomes import Cell, Outcome
+from biorobust.reporting.claim_file import load
+from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.metrics import Metrics
+
+STUDY = "vonenet"
+EPS = 0.1
+DATASET = {"name": "cifar10", "source": "official", "fidelity": "official", "sha256": "0" * 64}
+
+
+def network(
+    root: Path,
+    run: str,
+    correct: Sequence[int],
+    *,
+    n: int = 1000,
+    attacked: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    study: str = STUDY,
+    **flags: Sequence[object],
+) -> None:
+    """Train/<run>.json with a training for each of `correct`, and attack/<run>.json at EPS if it was `attacked`.
+
+    attacked: by name an entry for each training, such as {"correct": [700]}. flags: further keys, a value per training.
+    """
+    seeds = range(len(correct))
+    entries = [
+        {"seed": seed, "correct": correct[seed], "n": n, "collapsed": False, "diverged": False}
+        | {key: values[seed] for key, values in flags.items()}
+        for seed in seeds
+    ]
+    head = {"run": run, "study": study, "scale": "paper", "status": "ok", "dataset": DATASET}
+    write_json(root / f"train/{run}.json", head | {"settings": {"epochs": 20}, "per_seed": entries})
+    if attacked is not None:
+        attacks = {
+            name: {"about": name, "per_seed": [{"seed": seed, "n": n} | dict(of_seed[seed]) for seed in seeds]}
+            for name, of_seed in attacked.items()
+        }
+        write_json(
+            root / f"attack/{run}.json", head | {"settings": {}, "eps": [EPS], "n_images": n, "attacks": attacks}
+        )
+
+
+def logged(root: Path, name: str, **values: Sequence[float]) -> None:
+    """A metrics file such as "pretrain/a" with values by training."""
+    n_seeds = len(next(iter(values.values())))
+    entries = [{"seed": seed} | {key: of[seed] for key, of in values.items()} for seed in range(n_seeds)]
+    head = {"run": name.split("/")[1], "study": STUDY, "scale": "paper", "status": "ok", "dataset": DATASET}
+    write_json(root / f"{name}.json", head | {"settings": {}, "per_seed": entries})
+
+
+def keep(root: Path, right: Mapping[Cell, np.ndarray], *, study: str = STUDY) -> None:
+    """Outcomes (S, n) of trainings 0 to S - 1 on images 0 to n - 1."""
+    packed = {
+        cell: Outcome(tuple(range(len(of_cell))), np.arange(of_cell.shape[1]), of_cell)
+        for cell, of_cell in right.items()
+    }
+    outcomes.write(root / f"outcomes/{study}.npz", packed)
+
+
+def accuracy(run: str, attack: str | None = None) -> dict[str, str]:
+    """The quantity of a part."""
+    return {"accuracy": run} | ({"attack": attack} if attack else {})
+
+
+def order(above: Mapping[str, str], below: Mapping[str, str], **more: Any) -> dict[str, Any]:
+    """A part with the rule "order"; at EPS where something is attacked."""
+    at = {"at": [EPS]} if "attack" in above else {}
+    return {"label": "a row", "rule": "order", "quantity": dict(above), "against": dict(below)} | at | more
+
+
+def judged(root: Path, *parts: Mapping[str, Any], **claim: Any) -> Judged:
+    """One claim with these parts."""
+    return judge_all(root, {"parts": list(parts), **claim})[0]
+
+
+def judge_all(root: Path, *claims: Mapping[str, Any], readings: Mapping[str, str] | None = None) -> list[Judged]:
+    """Claims as blocks of a claims file, without what does not matter here; readings: name -> what {run} stands for."""
+    usual = {"study": STUDY, "source": ["ours"], "where": "here", "statement": "It is so.", "requires": {}}
+    named = {"readings": list(readings)} if readings else {}
+    raw = {
+        "recipes": {},
+        "readings": {name: {"words": name, "run": run} for name, run in (readings or {}).items()},
+        "published": {},
+        "claims": [{"id": f"T{i + 1}", **usual, **named, **claim} for i, claim in enumerate(claims)],
+    }
+    path = root / "claims.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return judge(load(path), Metrics(root))

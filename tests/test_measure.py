@@ -1,0 +1,476 @@
+"""From metrics to the interval a verdict rests on: what scatters, what is paired, and whose scatter is borrowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from simulated_networks import population, setting, trainings
+from small_metrics import EPS, STUDY, accuracy, judge_all, judged, keep, logged, network, order
+
+from biorobust.core import outcomes
+from biorobust.core.files import write_csv
+from biorobust.reporting.claims import Part
+from biorobust.statistics import Accuracy, difference, error_ratio, holm, interval, paired_counts, rules, wilson
+
+BORROWED = "images and seeds (scatter of seeds borrowed)"
+ABOVE = {"label": "a row", "rule": "threshold", "at_least": 0.5}
+
+
+def attack(*correct: int) -> list[dict[str, list[int]]]:
+    """Entries of trainings that keep so many images right."""
+    return [{"correct": [k]} for k in correct]
+
+
+def only(root: Path, *parts: Mapping[str, Any], **claim: Any) -> Part:
+    """The first part of a claim."""
+    return judged(root, *parts, **claim).parts[0]
+
+
+# --- one training, and what lends it a scatter ------------------------------------------------------------------------
+
+
+def test_a_verdict_on_one_training_is_provisional(tmp_path: Path) -> None:
+    network(tmp_path, "a", [900])
+    network(tmp_path, "b", [800])
+    claim = judged(tmp_path, order(accuracy("a"), accuracy("b")))
+    (part,) = claim.parts
+    assert (part.verdict, part.provisional, part.interval) == (rules.REPRODUCED, True, "images")
+    assert claim.provisional
+    assert "provisional" in claim.words
+    assert "provisional" in part.words
+    counts = rules.tally([(claim.verdict, claim.provisional)])
+    assert (counts.counts[rules.REPRODUCED], counts.provisional[rules.REPRODUCED]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"label": "a row", "rule": "number", "quantity": accuracy("a"), "reported": 0.9},
+        ABOVE | {"quantity": accuracy("a")},
+        {"label": "a row", "rule": "no difference", "quantity": accuracy("a"), "against": accuracy("b")},
+        order(accuracy("a"), accuracy("b")),
+    ],
+    ids=lambda part: part["rule"],
+)
+def test_every_rule_says_so_alike_and_borrowed_scatter_lifts_it(tmp_path: Path, part: dict[str, Any]) -> None:
+    network(tmp_path, "a", [9000], n=10_000)
+    network(tmp_path, "b", [8990], n=10_000)
+    alone = only(tmp_path, part)
+    assert (alone.provisional, alone.interval) == (True, "images")
+    network(tmp_path, "lender", [8900, 9000, 9100], n=10_000)
+    lent = only(tmp_path, part, ABOVE | {"quantity": accuracy("lender")})
+    assert (lent.provisional, lent.interval) == (False, BORROWED)
+    assert lent.low is not None
+    assert alone.low is not None
+    assert lent.high is not None
+    assert alone.high is not None
+    assert lent.high - lent.low > alone.high - alone.low
+
+
+def test_scatter_is_lent_under_the_same_attack_alone(tmp_path: Path) -> None:
+    network(tmp_path, "a", [900], attacked={"pgd": attack(500)})
+    network(tmp_path, "b", [800], attacked={"pgd": attack(300)})
+    lender = ABOVE | {"quantity": accuracy("lender")}
+    under_pgd = order(accuracy("a", "pgd"), accuracy("b", "pgd"))
+    network(tmp_path, "lender", [890, 900, 910])
+    assert only(tmp_path, under_pgd, lender).provisional
+    network(tmp_path, "lender", [890, 900, 910], attacked={"fgsm": attack(490, 500, 510)})
+    assert only(tmp_path, under_pgd, lender).provisional
+    network(tmp_path, "lender", [890, 900, 910], attacked={"pgd": attack(450, 500, 550)})
+    found = only(tmp_path, under_pgd, lender)
+    assert (found.provisional, found.interval) == (False, BORROWED)
+
+
+def test_a_broken_training_lends_no_scatter(tmp_path: Path) -> None:
+    network(tmp_path, "a", [900])
+    network(tmp_path, "lender", [890, 900, 100], collapsed=[False, False, True])
+    lender = ABOVE | {"quantity": accuracy("lender")}
+    assert only(tmp_path, ABOVE | {"quantity": accuracy("a")}, lender).provisional
+
+
+def test_scatter_is_lent_inside_a_study(tmp_path: Path) -> None:
+    network(tmp_path, "a", [900])
+    network(tmp_path, "lender", [890, 900, 910], study="kwta")
+    parts = [{"parts": [ABOVE | {"quantity": accuracy(run)}]} for run in ("a", "lender")]
+    first, _ = judge_all(tmp_path, parts[0], parts[1] | {"study": "kwta"})
+    assert first.provisional
+
+
+def test_several_trainings_need_no_lender(tmp_path: Path) -> None:
+    network(tmp_path, "a", [890, 900, 910])
+    network(tmp_path, "b", [790, 800, 810])
+    part = only(tmp_path, order(accuracy("a"), accuracy("b")))
+    assert (part.provisional, part.interval, part.n_seeds) == (False, "images and seeds", 3)
+    expected = difference(Accuracy((890, 900, 910), 1000), Accuracy((790, 800, 810), 1000))
+    assert (part.difference, part.low, part.high) == pytest.approx(expected[:3])
+
+
+def test_one_network_tested_twice_cannot_borrow_how_its_loss_scatters(tmp_path: Path) -> None:
+    """That accuracies of other networks scatter says nothing of how far this one's loss would."""
+    network(tmp_path, "a", [900], attacked={"pgd": attack(500)})
+    network(tmp_path, "lender", [890, 900, 910], attacked={"pgd": attack(450, 500, 550)})
+    lost = ABOVE | {"at": [EPS], "quantity": accuracy("a", "pgd"), "against": accuracy("a"), "at_least": -0.5}
+    lenders = [ABOVE | {"quantity": accuracy("lender", "pgd"), "at": [EPS]}, ABOVE | {"quantity": accuracy("lender")}]
+    part = only(tmp_path, lost, *lenders)
+    assert (part.provisional, part.interval) == (True, "images")
+
+
+def test_a_logged_value_of_one_training_is_provisional_and_a_time_is_not(tmp_path: Path) -> None:
+    for name, provisional in (("pretrain/a", True), ("timing/a", False)):
+        logged(tmp_path, name, growth=[0.9], growth_low=[0.8], growth_high=[0.95])
+        part = only(tmp_path, ABOVE | {"quantity": {"value": "growth", "of": name}})
+        assert (part.verdict, part.provisional) == (rules.REPRODUCED, provisional)
+        assert (part.low, part.high, part.interval) == (0.8, 0.95, "images")
+
+
+def test_an_open_verdict_is_not_called_provisional(tmp_path: Path) -> None:
+    network(tmp_path, "a", [900])
+    network(tmp_path, "b", [890])
+    claim = judged(tmp_path, order(accuracy("a"), accuracy("b")))
+    assert claim.verdict == rules.INCONCLUSIVE
+    assert not claim.provisional
+    assert claim.words == claim.parts[0].words == rules.INCONCLUSIVE
+
+
+def test_a_claim_is_provisional_by_the_parts_that_decide_it(tmp_path: Path) -> None:
+    network(tmp_path, "a", [890, 900, 910])
+    network(tmp_path, "b", [900], n=1000)
+    several = ABOVE | {"quantity": accuracy("a")}
+    one = ABOVE | {"quantity": {"value": "growth", "of": "pretrain/b"}}
+    logged(tmp_path, "pretrain/b", growth=[0.9])
+    assert judged(tmp_path, several, one).provisional
+    assert not judged(tmp_path, several, one | {"counts": False}).provisional
+
+
+# --- images: outcomes, and the paired counts of older runs ------------------------------------------------------------
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Two runs of three trainings on 2000 images that are hard for both, in metrics without outcomes."""
+    rng = np.random.default_rng(1)
+    images = 2 * rng.standard_normal(2000)
+    a, b = (trainings(rng, images, 3, *population(mean, scatter=0.004, difficulty=2.0)) for mean in (0.86, 0.83))
+    for run, right in (("a", a), ("b", b)):
+        network(tmp_path, run, right.sum(axis=1).tolist(), n=2000)
+    return a, b
+
+
+def clean(run: str) -> outcomes.Cell:
+    return outcomes.cell(run, outcomes.CLEAN, 0.0)
+
+
+def paired_by_seed(root: Path, a: np.ndarray, b: np.ndarray) -> None:
+    """The paired counts that runs hold which were recorded before outcomes were kept."""
+    head = {"a": "b", "b": "a", "attack": "none", "eps": 0.0}  # the file need not have the order that is asked for
+    rows = [
+        head | {"seed": seed} | vars(paired_counts(of_b, of_a))
+        for seed, (of_a, of_b) in enumerate(zip(a, b, strict=True))
+    ]
+    write_csv(root / f"compare/{STUDY}.csv", pd.DataFrame(rows))
+
+
+def test_outcomes_are_never_wider_than_paired_counts_nor_these_than_counts(
+    tmp_path: Path, simulated: tuple[np.ndarray, np.ndarray]
+) -> None:
+    a, b = simulated
+    part = order(accuracy("a"), accuracy("b"))
+    of_counts = only(tmp_path, part)
+    paired_by_seed(tmp_path, a, b)
+    of_pairs = only(tmp_path, part)
+    keep(tmp_path, {clean("a"): a, clean("b"): b})
+    of_outcomes = only(tmp_path, part)
+    widths = [found.high - found.low for found in (of_outcomes, of_pairs, of_counts)]  # type: ignore[operator]
+    assert widths == sorted(widths)
+    assert widths[0] < 0.9 * widths[2]
+    assert len({found.difference for found in (of_outcomes, of_pairs, of_counts)}) == 1
+    assert (of_outcomes.low, of_outcomes.high) == pytest.approx(difference(setting(a), setting(b))[1:3])
+    tables = [paired_counts(of_a, of_b) for of_a, of_b in zip(a, b, strict=True)]
+    counts = [setting(right, outcomes=False) for right in (a, b)]
+    assert (of_pairs.low, of_pairs.high) == pytest.approx(difference(*counts, tables=tables)[1:3])
+
+
+def test_a_single_accuracy_is_closer_with_outcomes(tmp_path: Path, simulated: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = simulated
+    part = ABOVE | {"quantity": accuracy("a")}
+    before = only(tmp_path, part)
+    keep(tmp_path, {clean("a"): a, clean("b"): b})
+    after = only(tmp_path, part)
+    assert (after.low, after.high) == pytest.approx(interval(setting(a)))
+    assert after.high - after.low < before.high - before.low  # type: ignore[operator]
+
+
+def test_outcomes_of_a_part_of_the_images_still_pair_two_networks(
+    tmp_path: Path, simulated: tuple[np.ndarray, np.ndarray]
+) -> None:
+    a, b = simulated
+    part = order(accuracy("a"), accuracy("b"))
+    alone = only(tmp_path, part)
+    keep(tmp_path, {clean("a"): a[:, :500], clean("b"): b[:, :500]})
+    paired = only(tmp_path, part)
+    assert paired.high - paired.low < alone.high - alone.low  # type: ignore[operator]
+    assert (paired.n_images, paired.difference) == (2000, alone.difference)
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [lambda a: a[:2], lambda a: a[[1, 0, 2]], lambda a: ~a],
+    ids=["fewer trainings", "another order", "other images right"],
+)
+def test_outcomes_that_do_not_fit_the_counts_are_not_used(
+    tmp_path: Path, simulated: tuple[np.ndarray, np.ndarray], stale: Any
+) -> None:
+    a, b = simulated
+    part = ABOVE | {"quantity": accuracy("a")}
+    before = only(tmp_path, part)
+    keep(tmp_path, {clean("a"): stale(a), clean("b"): b})
+    assert only(tmp_path, part) == before
+
+
+# --- no difference of errors ------------------------------------------------------------------------------------------
+
+
+def test_errors_are_compared_where_the_claim_asks_for_it(tmp_path: Path) -> None:
+    a, b = (9850, 9848, 9846), (9830, 9836, 9828)
+    network(tmp_path, "a", a, n=10_000)
+    network(tmp_path, "b", b, n=10_000)
+    alike = {"label": "a row", "rule": "no difference", "quantity": accuracy("a"), "against": accuracy("b")}
+    by_points = only(tmp_path, alike)
+    assert (by_points.verdict, by_points.ratio) == (rules.REPRODUCED, None)
+    by_errors = only(tmp_path, alike | {"errors": True})
+    expected = error_ratio(Accuracy(a, 10_000), Accuracy(b, 10_000))
+    assert expected is not None
+    assert by_errors.ratio == pytest.approx(expected[:3])
+    assert by_errors.verdict == rules.REPRODUCED
+    network(tmp_path, "b", (9700, 9706, 9698), n=10_000)  # twice the errors, 1.5 points
+    assert only(tmp_path, alike).verdict == rules.REPRODUCED
+    assert only(tmp_path, alike | {"errors": True}).verdict == rules.NOT_REPRODUCED
+    network(tmp_path, "b", (10_000,) * 3, n=10_000)
+    assert only(tmp_path, alike | {"errors": True}).verdict == rules.INCONCLUSIVE
+
+
+# --- quantities of an attack ------------------------------------------------------------------------------------------
+
+
+def test_images_that_a_targeted_attack_brings_to_its_target(tmp_path: Path) -> None:
+    entries = [{"correct": [300], "reached": [k]} for k in (600, 610, 620)]
+    network(tmp_path, "a", [900, 910, 920], attacked={"pgd-targeted": entries, "pgd": attack(300, 310, 320)})
+    part = ABOVE | {"at": [EPS], "quantity": {"reached": "a", "attack": "pgd-targeted"}}
+    found = only(tmp_path, part)
+    assert (found.measured, found.verdict, found.n_images) == (pytest.approx(0.61), rules.REPRODUCED, 1000)
+    assert (found.low, found.high) == pytest.approx(interval(Accuracy((600, 610, 620), 1000)))
+    untargeted = only(tmp_path, part | {"quantity": {"reached": "a", "attack": "pgd"}})
+    assert untargeted.verdict == rules.NOT_RUN
+    assert "pgd reached" in untargeted.reason
+
+
+def test_what_an_attack_cannot_move_is_a_part_of_what_it_leaves(tmp_path: Path) -> None:
+    """Plateau minus images without a gradient is a share of images by itself, no difference of independent ones."""
+
+    def plateau(*without: int) -> Part:
+        entries = [{"correct": [k], "zero_gradient_correct": z} for k, z in zip((260, 270, 280), without, strict=True)]
+        network(tmp_path, "a", [900, 910, 920], attacked={"fgsm": entries})
+        nested = {"zero_gradient_correct": "a", "attack": "fgsm"}
+        asked = {"label": "a row", "rule": "threshold", "at": [EPS], "at_least": -0.01, "at_most": 0.01}
+        return only(tmp_path, asked | {"quantity": accuracy("a", "fgsm"), "against": nested})
+
+    close = plateau(259, 268, 279)
+    assert close.verdict == rules.REPRODUCED
+    assert (close.measured, close.against) == (pytest.approx(0.27), pytest.approx(0.806 / 3))
+    assert close.difference == pytest.approx(0.004 / 3)
+    assert (close.low, close.high) == pytest.approx(interval(Accuracy((1, 2, 1), 1000)))
+    # Independent accuracies of .27 would leave 4 points open, whichever way they are paired.
+    assert close.high - close.low < 0.01  # type: ignore[operator]
+    assert plateau(100, 110, 120).verdict == rules.NOT_REPRODUCED
+    impossible = plateau(261, 270, 280)
+    assert impossible.verdict == rules.NOT_RUN
+    assert "more images without a gradient than are right" in impossible.reason
+
+
+# --- shares of trainings ----------------------------------------------------------------------------------------------
+
+
+def collapses(root: Path, run: str, flags: list[bool]) -> None:
+    network(root, run, [100 if flag else 900 for flag in flags], collapsed=flags)
+
+
+def test_collapses_are_a_share_of_trainings(tmp_path: Path) -> None:
+    all_do = {"label": "a row", "rule": "threshold", "quantity": {"collapses": "train/a"}, "at_least": 0.5}
+    collapses(tmp_path, "a", [True])
+    one = only(tmp_path, all_do)
+    assert (one.verdict, one.measured, one.provisional) == (rules.INCONCLUSIVE, 1.0, False)
+    assert (one.low, one.high) == pytest.approx(wilson(1, 1))
+    collapses(tmp_path, "a", [True] * 5)
+    assert only(tmp_path, all_do).verdict == rules.REPRODUCED
+    collapses(tmp_path, "a", [False] * 5)
+    assert only(tmp_path, all_do).verdict == rules.NOT_REPRODUCED
+
+
+def test_an_order_of_collapses_counts_every_training_once(tmp_path: Path) -> None:
+    collapses(tmp_path, "a", [True] * 5)
+    collapses(tmp_path, "b", [False] * 5)
+    more = {"label": "a row", "rule": "order", "quantity": {"collapses": "train/a"}, "smallest": 0.1}
+    found = only(tmp_path, more | {"against": {"collapses": "train/b"}})
+    expected = difference(Accuracy((5,), 5), Accuracy((0,), 5))
+    assert (found.difference, found.low, found.high, found.p) == pytest.approx(tuple(expected))
+    assert (found.verdict, found.n_seeds, found.interval) == (rules.REPRODUCED, 5, "seeds")
+    back = only(tmp_path, more | {"quantity": {"collapses": "train/b"}, "against": {"collapses": "train/a"}})
+    assert back.verdict == rules.NOT_REPRODUCED
+    collapses(tmp_path, "b", [True, True, True, False, False])
+    assert only(tmp_path, more | {"against": {"collapses": "train/b"}}).verdict == rules.INCONCLUSIVE
+
+
+# --- logged values ----------------------------------------------------------------------------------------------------
+
+
+def test_logged_values_of_two_runs_have_welchs_interval(tmp_path: Path) -> None:
+    a, b = [14.0, 15.5, 15.0, 14.2], [12.0, 12.6, 12.9]
+    logged(tmp_path, "pretrain/a", psnr=a)
+    logged(tmp_path, "pretrain/b", psnr=b)
+    values = [{"value": "psnr", "of": f"pretrain/{run}"} for run in "ab"]
+    part = order(*values, smallest=0.5)
+    found = only(tmp_path, part)
+    test = stats.ttest_ind(a, b, equal_var=False)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()))
+    assert (found.p, found.verdict, found.provisional) == (pytest.approx(test.pvalue), rules.REPRODUCED, False)
+    assert only(tmp_path, part | {"smallest": 5.0}).verdict == rules.PARTLY  # negligible on its own scale
+
+
+def test_logged_values_of_the_same_networks_are_paired(tmp_path: Path) -> None:
+    first, last = [0.50, 0.60, 0.70], [0.52, 0.63, 0.72]
+    logged(tmp_path, "pretrain/a", first=first, last=last)
+    values = [{"value": key, "of": "pretrain/a"} for key in ("last", "first")]
+    found = only(tmp_path, order(*values, smallest=0.001))
+    test = stats.ttest_rel(last, first)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()))
+    assert (found.p, found.verdict) == (pytest.approx(test.pvalue), rules.REPRODUCED)
+
+
+# --- Holm's correction ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def close_runs(tmp_path: Path) -> Path:
+    for run, correct in (("a", [900, 905, 910]), ("b", [870, 880, 890]), ("c", [855, 880, 890])):
+        network(tmp_path, run, correct)
+    return tmp_path
+
+
+def test_holm_corrects_over_distinct_order_tests(close_runs: Path) -> None:
+    a_b, a_c = order(accuracy("a"), accuracy("b")), order(accuracy("a"), accuracy("c"))
+    alone = [only(close_runs, part).p for part in (a_b, a_c)]
+    assert all(p is not None for p in alone)
+    corrected = holm(alone)  # type: ignore[arg-type]
+    assert corrected != alone
+    # The same test in another claim, under another reading, and with another label or smallest effect: once.
+    again = order(accuracy("a"), accuracy("{run}"), label="again", counts=False)
+    alike = {"label": "alike", "rule": "no difference", "quantity": accuracy("b"), "against": accuracy("c")}
+    claims = [{"parts": [a_b, a_c, again, alike]}, {"parts": [a_b]}]
+    found = judge_all(close_runs, *claims, readings={"one": "b", "two": "c"})
+    ps = {(part.measured, part.against): part.p for item in found for part in item.parts if part.rule == "order"}
+    assert sorted(ps.values()) == pytest.approx(sorted(corrected))  # type: ignore[type-var]
+    assert {part.p for item in found for part in item.parts if part.rule != "order"} == {None}
+
+
+def test_a_test_that_cannot_be_made_is_not_counted(close_runs: Path) -> None:
+    part = order(accuracy("a"), accuracy("b"))
+    network(close_runs, "broken", [900, 905, 100], collapsed=[False, False, True])
+    claim = judged(close_runs, part, order(accuracy("a"), accuracy("broken")), order(accuracy("a"), accuracy("gone")))
+    assert claim.parts[0].p == only(close_runs, part).p
+    assert [other.p for other in claim.parts[1:]] == [None, None]
+
+
+def test_the_interval_decides_and_holm_stands_beside_it(close_runs: Path) -> None:
+    for i in range(30):
+        network(close_runs, f"other-{i}", [880 + i, 890 + i, 900 + i])
+    part = order(accuracy("a"), accuracy("b"))
+    others = [order(accuracy(f"other-{i}"), accuracy("c")) for i in range(30)]
+    network(close_runs, "b", [868, 872, 876])
+    found = only(close_runs, part, *others)
+    assert found.p is not None
+    assert (found.verdict, found.p > 0.05) == (rules.REPRODUCED, True)
+
+
+# --- readings, every part ---------------------------------------------------------------------------------------------
+
+
+def test_a_claim_that_holds_with_every_part_fails_with_one(close_runs: Path) -> None:
+    holds, fails = (ABOVE | {"quantity": accuracy("a"), "at_least": level} for level in (0.5, 0.99))
+    open_ = ABOVE | {"quantity": accuracy("a"), "at_least": 0.905}
+    for parts, usual, strict in [
+        ((holds, holds), rules.REPRODUCED, rules.REPRODUCED),
+        ((holds, fails), rules.PARTLY, rules.NOT_REPRODUCED),
+        ((open_, fails), rules.INCONCLUSIVE, rules.NOT_REPRODUCED),
+        ((open_, holds), rules.INCONCLUSIVE, rules.INCONCLUSIVE),
+        ((holds, fails | {"counts": False}), rules.REPRODUCED, rules.REPRODUCED),
+    ]:
+        assert judged(close_runs, *parts).verdict == usual
+        assert judged(close_runs, *parts, holds="every part").verdict == strict
+
+
+# --- how well a network has to be trained -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("correct", "study", "verdict"),
+    [
+        (701, "vonenet", rules.REPRODUCED),
+        (700, "vonenet", rules.INCONCLUSIVE),  # has to exceed the level
+        (801, "kwta", rules.REPRODUCED),
+        (800, "kwta", rules.INCONCLUSIVE),
+        (900, "hebbian", rules.INCONCLUSIVE),
+        (601, "cnnf", rules.REPRODUCED),
+    ],
+)
+def test_an_under_trained_network_decides_nothing(tmp_path: Path, correct: int, study: str, verdict: str) -> None:
+    network(tmp_path, "a", [950, 950, correct], study=study)
+    part = only(tmp_path, ABOVE | {"quantity": accuracy("a"), "at_least": 0.0}, study=study)
+    assert part.verdict == verdict
+    if verdict == rules.INCONCLUSIVE:
+        assert part.reason == "seed 2 of train/a is under-trained"
+        assert part.measured is not None  # shown all the same
+
+
+def test_a_level_is_never_asked_that_the_report_does_not_have(tmp_path: Path) -> None:
+    network(tmp_path, "a", [660, 670, 672])
+    asked = ABOVE | {"quantity": accuracy("a")}
+    assert only(tmp_path, asked).verdict == rules.INCONCLUSIVE
+    printed = {"label": "printed", "rule": "number", "quantity": accuracy("a"), "reported": 0.755}
+    assert only(tmp_path, asked, printed).verdict == rules.REPRODUCED  # .655 is enough
+    assert only(tmp_path, asked, printed | {"reported": 0.77}).verdict == rules.INCONCLUSIVE
+    assert only(tmp_path, asked, printed | {"reported": 0.99}).verdict == rules.INCONCLUSIVE
+    under_attack = printed | {"quantity": accuracy("a", "pgd"), "at": [EPS]}
+    network(tmp_path, "a", [660, 670, 672], attacked={"pgd": attack(500, 500, 500)})
+    assert only(tmp_path, asked, under_attack).verdict == rules.INCONCLUSIVE  # says nothing of clean accuracy
+
+
+def test_the_better_of_clean_and_noisy_images_counts(tmp_path: Path) -> None:
+    network(tmp_path, "a", [600, 600, 600], noisy_correct=[800, 800, 800])
+    assert only(tmp_path, ABOVE | {"quantity": accuracy("a")}).verdict == rules.REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("flag", "collapses", "epochs", "plain"),
+    [
+        ("collapsed", rules.REPRODUCED, rules.INCONCLUSIVE, rules.INCONCLUSIVE),
+        ("diverged", rules.REPRODUCED, rules.INCONCLUSIVE, rules.INCONCLUSIVE),
+        ("under-trained", rules.NOT_REPRODUCED, rules.REPRODUCED, rules.INCONCLUSIVE),
+    ],
+)
+def test_quantities_that_speak_of_training_are_judged_where_others_are_not(
+    tmp_path: Path, flag: str, collapses: str, epochs: str, plain: str
+) -> None:
+    marked = {} if flag == "under-trained" else {flag: [True] * 5}
+    network(tmp_path, "a", [500] * 5, epochs_to=[{"0.4": epoch} for epoch in (3, 3, 4, 4, 4)], **marked)
+    parts = [
+        {"label": "a row", "rule": "threshold", "quantity": {"collapses": "train/a"}, "at_least": 0.5},
+        {"label": "a row", "rule": "threshold", "quantity": {"epochs_to": "0.4", "of": "train/a"}, "at_most": 10},
+        {"label": "a row", "rule": "threshold", "quantity": accuracy("a"), "at_most": 0.6},
+    ]
+    assert [part.verdict for part in judged(tmp_path, *parts).parts] == [collapses, epochs, plain]

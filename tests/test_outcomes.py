@@ -1,0 +1,152 @@
+"""The packed file of which images each training gets right: what is written is read again, and damage is one line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biorobust.core import outcomes
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_npz
+from biorobust.core.outcomes import Cell, Outcome
+
+# 11 and 13 images: neither fills its last byte.
+FIRST, SECOND = np.array([3, 0, 7, 12, 9, 1, 4, 10, 2, 5, 8]), np.arange(13)
+
+
+def made_up() -> dict[Cell, Outcome]:
+    rng = np.random.default_rng(0)
+
+    def outcome(index: np.ndarray, *seeds: int) -> Outcome:
+        return Outcome(seeds, index, rng.random((len(seeds), len(index))) < 0.6)
+
+    return {
+        outcomes.cell("a", outcomes.CLEAN, 0.0): outcome(SECOND, 0, 1, 2),
+        outcomes.cell("a", "pgd", 0.031): outcome(FIRST, 0, 1, 2),
+        outcomes.cell("b", "pgd", 0.031): outcome(FIRST, 5),
+        outcomes.cell("b", "pgd", 0.05 * 3): Outcome((5,), FIRST, np.ones((1, 11), bool)),
+    }
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    outcomes.write(tmp_path / "study.npz", made_up())
+    return tmp_path / "study.npz"
+
+
+def test_what_is_written_is_read(path: Path) -> None:
+    found, wanted = outcomes.read(path), made_up()
+    assert list(found) == list(wanted)
+    for cell, outcome in wanted.items():
+        assert found[cell].seeds == outcome.seeds
+        assert found[cell].right.dtype == bool
+        np.testing.assert_array_equal(found[cell].images, outcome.images)
+        np.testing.assert_array_equal(found[cell].right, outcome.right)
+
+
+def test_a_cell_is_found_by_an_epsilon_that_was_computed(path: Path) -> None:
+    assert outcomes.cell("b", "pgd", 0.1 + 0.05) == outcomes.cell("b", "pgd", 0.15)
+    assert outcomes.cell("b", "pgd", 0.15) in outcomes.read(path)
+
+
+def test_nothing_is_a_file_too(tmp_path: Path) -> None:
+    outcomes.write(tmp_path / "empty.npz", {})
+    assert outcomes.read(tmp_path / "empty.npz") == {}
+
+
+def test_equal_outcomes_give_equal_bytes(path: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.npz"
+    outcomes.write(again, made_up())
+    assert again.read_bytes() == path.read_bytes()
+    outcomes.write(again, outcomes.read(path))
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_an_image_costs_a_bit_and_equal_images_are_listed_once(tmp_path: Path) -> None:
+    right = np.random.default_rng(0).random((3, 10_000)) < 0.5
+    sizes = []
+    for attacks in ("a", "abcde"):
+        cells = {
+            outcomes.cell("run", attack, 0.1): Outcome((0, 1, 2), np.arange(10_000), np.roll(right, shift, axis=1))
+            for shift, attack in enumerate(attacks)
+        }
+        outcomes.write(tmp_path / "study.npz", cells)
+        sizes.append((tmp_path / "study.npz").stat().st_size)
+    assert (sizes[1] - sizes[0]) / 4 == pytest.approx(right.size / 8, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome((0, 1), FIRST, np.ones((1, 11), bool)),
+        Outcome((0,), FIRST, np.ones((1, 12), bool)),
+        Outcome((0,), FIRST, np.ones(11, bool)),
+        Outcome((0,), FIRST, np.ones((1, 11), int)),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_and_leave_nothing(tmp_path: Path, outcome: Outcome) -> None:
+    with pytest.raises(ValueError, match="need bool of shape"):
+        outcomes.write(tmp_path / "study.npz", {outcomes.cell("a", "pgd", 0.1): outcome})
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(BiorobustError) as error:
+        outcomes.read(path)
+    said = str(error.value)
+    assert str(path) in said
+    assert "dvc repro" in said
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize("kept", [0, 1, 40, 200, -1])
+def test_a_file_that_is_cut_off_is_one_clear_line(path: Path, kept: int) -> None:
+    path.write_bytes(path.read_bytes()[:kept])
+    refused(path)
+
+
+def test_no_damaged_byte_gives_anything_but_outcomes_or_one_clear_line(path: Path) -> None:
+    whole = path.read_bytes()
+    said = []
+    for position in range(0, len(whole), 3):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
+        with contextlib.suppress(BiorobustError):
+            outcomes.read(path)
+            continue
+        said.append(refused(path))
+    assert len(said) > len(whole) / 10
+
+
+def test_another_files_content_is_one_clear_line(path: Path) -> None:
+    path.write_text("a,b,attack\n")
+    refused(path)
+    write_npz(path, {"index-0": FIRST})
+    refused(path)
+    path.unlink()
+    refused(path)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda entries: entries[0].update(seeds=[0, 1]),  # of three rows
+        lambda entries: entries[0].update(index=0, seeds=[0, 1, 2, 3]),
+        lambda entries: entries[0].update(index=7),
+        lambda entries: entries[0].pop("eps"),
+        lambda entries: entries.append(entries[0]),
+        lambda entries: entries.__setitem__(0, "a"),
+    ],
+)
+def test_a_table_of_contents_that_does_not_fit_is_one_clear_line(path: Path, spoil: Callable[[list], object]) -> None:  # type: ignore[type-arg]
+    with np.load(path) as stored:
+        arrays: Mapping[str, np.ndarray] = dict(stored)
+    entries = json.loads(arrays["cells"].tobytes())
+    spoil(entries)
+    write_npz(path, {**arrays, "cells": np.frombuffer(json.dumps(entries).encode(), dtype=np.uint8)})
+    refused(path)
