@@ -53,11 +53,11 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
     import torch
 
     from biorobust.core import results
+    from biorobust.core.intervals import wilson
     from biorobust.core.tensors import as_tensors
     from biorobust.kwta import recipe as recipes
     from biorobust.kwta import training
     from biorobust.networks.weights import Unavailable
-    from biorobust.statistics.intervals import wilson
 
     run = settings.run("kwta_ablations", name, AblationRun)
     size = settings.size("kwta_ablation", AblationSize)

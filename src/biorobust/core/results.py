@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from biorobust.core.files import read_json, write_csv, write_json
-from biorobust.statistics.intervals import mean_interval, wilson
+from biorobust.core.intervals import mean_interval, wilson
 
 METRICS = Path("reports/metrics")
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core.intervals import mean_interval
 from biorobust.reporting import reported
 from biorobust.reporting.attacks import FEEDBACK_ATTACKS
 from biorobust.reporting.claim import Claim
@@ -26,7 +27,6 @@ from biorobust.reporting.studies.cnnf import (
 from biorobust.reporting.style import look
 from biorobust.reporting.tables.rows import estimate, gradients, state, under_attack
 from biorobust.reporting.tables.table import Column, Table, Value
-from biorobust.statistics.intervals import mean_interval
 
 if TYPE_CHECKING:
     from biorobust.reporting.studies.cnnf import Cnnf
