@@ -22,8 +22,8 @@ FOUR = (4, 12, 25, 44)  # where the report found zeros
 ENOUGH = 0.75  # an agreement from here on supports; one of 1 - ENOUGH or less excludes
 RULE = (
     "Agreement, in brackets, is the share that both have of the layers that the hypothesis or the report puts at zero "
-    "(for Z2, Z10 and Z12, where they give no exact zero, the lowest layer of each stage; for Z3 and Z15, which explain "
-    "dips, the share of the dips at the report's layers that goes with the supposed cause, if at least "
+    "(for Z2, Z10 and Z12, where they give no exact zero, the lowest layer of each stage; for Z3 and Z15, which "
+    "explain dips, the share of the dips at the report's layers that goes with the supposed cause, if at least "
     f"{ENOUGH * len(FOUR):.0f} of the {len(FOUR)} layers dip): {100 * ENOUGH:.0f} % or more supports a hypothesis, "
     f"{100 * (1 - ENOUGH):.0f} % or less excludes it."
 )
