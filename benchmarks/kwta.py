@@ -1,7 +1,7 @@
 """The k-WTA activation: forward and backward against the published top-k formulation and against ReLU.
 
 On the shapes of ResNet18's first activation at 224 pixels and of a late one. The last measurement is the report's own
-claim that finding the k largest takes a time in proportion to the number of values.
+claim that finding the k largest takes a time in proportion to the number of values (`benchmarks.growth`).
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmarks.growth import GAMMA, HALFWAY, LONG, SHORT, growth, median, seconds_by_round
 from benchmarks.timing import Measurement, fresh, paired, single
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 LARGE, SMALL = (64, 64, 112, 112), (64, 64, 16, 16)
-GAMMA = 0.2
-SIZES = (8_192, 32_768, 131_072, 524_288)  # values per sample
-ROWS = 8  # samples
 PUBLISHED = "k-WTA forward, {}, against the published formulation"
 RELU = "k-WTA forward, 64x64x112x112, against ReLU"
 BACKWARD = "k-WTA backward, {}, against ReLU"
 KEPT = "k-WTA, bytes a value kept beside the output, against 1"
-GROWTH = "k-WTA selection, time a value at 524,288 values, against 8,192"
+GROWTH = f"k-WTA selection, marginal time a value at {LONG:,} values, against {SHORT:,}"
 LIMITS = {
     PUBLISHED.format("64x64x112x112"): 0.25,
     PUBLISHED.format("64x64x16x16"): 0.25,
@@ -30,7 +28,7 @@ LIMITS = {
     BACKWARD.format("64x64x112x112"): 1.3,
     BACKWARD.format("64x64x16x16"): 1.3,
     KEPT: 1.0,
-    GROWTH: 1.25,
+    GROWTH: HALFWAY,
 }
 
 
@@ -94,17 +92,10 @@ def kept() -> Measurement:
     return single(KEPT, unit="bytes", ours=size, reference=1.0)
 
 
-def growth(n: int = SIZES[-1], *, repeats: int) -> Measurement:
-    """Selecting alone, per value, in rows of n against short ones; 1 where time is in proportion to their length."""
-    from biorobust.kwta.selection import kth_largest, winners
-
-    short, long = (normal((ROWS, size)) for size in (SIZES[0], n))
-
-    def many_short() -> None:
-        for _ in range(n // SIZES[0]):
-            kth_largest(short, winners(GAMMA, SIZES[0]))
-
-    return paired(GROWTH, partial(kth_largest, long, winners(GAMMA, n)), many_short, repeats=repeats)
+def selection(*, rounds: int) -> Measurement:
+    """1 where the time is in proportion to the number of values."""
+    seconds = seconds_by_round(rounds)["selection"]
+    return single(GROWTH, unit="", ours=median([growth(taken) for taken in seconds])[0], reference=1.0)
 
 
 def measure() -> list[Measurement]:
@@ -115,5 +106,5 @@ def measure() -> list[Measurement]:
         fresh(backward, LARGE, BACKWARD.format("64x64x112x112"), repeats=7),
         fresh(backward, SMALL, BACKWARD.format("64x64x16x16"), repeats=101),
         kept(),
-        fresh(growth, repeats=5),
+        fresh(selection, rounds=15),
     ]

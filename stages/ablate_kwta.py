@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load()
     from biorobust import datasets
     from biorobust.core import work
+    from biorobust.core.progress import progress
 
     if only is not None:
         ablate(only, settings=settings, load=datasets.load, write=False)
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
 
     with run_info("ablate_kwta"):
         states: list[Path] = []
-        for name in settings.runs["kwta_ablations"]:
+        for name in progress(settings.runs["kwta_ablations"], label="training and attacks", unit="ablations"):
             states += ablate(name, settings=settings, load=load)
         work.finish(states)
 
@@ -143,7 +144,9 @@ def under_attack(
         key=key,
     )
     table, state = attacking.single(victim, attack)
-    return {"seed": victim.seed, "n": len(table), "correct": int((~table["broken"]).sum()), "state": state}
+    counted = attacking.counts(table, eps=victim.eps)[attack]
+    kept = {key: counted[key] for key in ("nonfinite_gradient",) if key in counted}
+    return {"seed": victim.seed, "n": counted["n"], "correct": counted["correct"][0], **kept, "state": state}
 
 
 if __name__ == "__main__":

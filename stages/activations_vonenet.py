@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
 def activations(group: str, *, settings: params.Params, plan: Activations, size: ActivationsSize) -> None:
     """Read every network, then compare each that has a V1 stage with its plain twin; write arrays and metrics."""
     from biorobust.core import results
+    from biorobust.core.progress import progress
 
     (ARRAYS / group).mkdir(parents=True, exist_ok=True)  # an out has to be there, with no network in it too
     runs = settings.runs[groups.GROUPS[group].runs]
@@ -49,7 +50,7 @@ def activations(group: str, *, settings: params.Params, plan: Activations, size:
     head = {"study": STUDY, "scale": settings.scale, "dataset": dataset}
     readings: dict[str, dict[int, Reading]] = {}
     states: list[Path] = []
-    for name in runs:
+    for name in progress(runs, label=f"layers of the networks on {dataset}", unit="networks"):
         if reason := groups.unavailable(name):
             for kind in ("activations", "riddle", "attack"):
                 results.write_unavailable(kind, name, reason=reason, settings=shown, **head)
@@ -75,21 +76,19 @@ def read_run(
     group: str, name: str, *, settings: params.Params, plan: Activations, size: ActivationsSize, states: list[Path]
 ) -> dict[int, Reading]:
     """Every seed of one network; what a restart need not read again is kept in files, which are added to `states`."""
-    from tqdm import tqdm
 
     from biorobust import datasets
-    from biorobust.core import runs
-    from biorobust.core.tensors import as_tensors
-    from biorobust.core.training import as_float
+    from biorobust.core import runs, tensors, training
     from biorobust.vonenet import kept, reading
 
     device = pick()
-    data = as_tensors(datasets.load(f"data/datasets/{groups.GROUPS[group].dataset}.npz"), n_train=1, device=device)
+    stored = datasets.load(f"data/datasets/{groups.GROUPS[group].dataset}.npz")
+    data = tensors.as_tensors(stored, n_train=1, device=device)
     listed = settings.runs[groups.GROUPS[group].runs]
     wanted = settings.block("vonenet_perturbations", Perturbations).sources
     sources = [source for source in listed if source in wanted or group != groups.ANALOGUE]
     found = {}
-    for seed in tqdm(runs.seeds(name), desc=f"reading {name}", unit="seed", disable=None):
+    for seed in runs.seeds(name):
         made = groups.perturbed(group, name, seed, device=device)
         others = {
             source: groups.perturbed(group, source, seed, device=device)
@@ -100,12 +99,12 @@ def read_run(
         key = {"plan": asdict(plan), "size": asdict(size), "seed": seed, "device": device}
         key["weights"] = sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors")
         key["perturbed"] = {source: sha256(groups.file_of(group, source, seed)) for source in (name, *others)}
-        state = work.state_path(f"read-{name}-seed{seed}", key, code=kept.CODE)
+        state = work.state_path(f"read-{name}-seed{seed}", key, code=(reading, kept, runs, tensors, training))
         saved = work.load_state(state)
         if saved is None:
             fresh = reading.read(
                 runs.load(name, seed=seed, device=device),
-                as_float(data.test_images[index]),
+                training.as_float(data.test_images[index]),
                 data.test_labels[index],
                 made,
                 others,
@@ -179,7 +178,7 @@ def write_riddle(
     head: dict[str, str],
     shown: dict[str, Any],
 ) -> None:
-    """The outcome of every test of the riddle for the first seed, and the decisions for all seeds."""
+    """What the tests of the zero-deviation hypotheses gave: in words for the first seed, the numbers for all."""
     from biorobust.core import results
     from biorobust.vonenet import explanations
     from biorobust.vonenet.conditions import NONE
@@ -192,12 +191,12 @@ def write_riddle(
         if untrained in readings and seed in readings[untrained]:
             curves = (one.found[NONE].of(OWN, "raw", CONV) for one in (reading, readings[untrained][seed]))
             outcomes[seed].append(asdict(explanations.learned(reading.names, *curves)))
-    decisions = [
-        {"seed": seed} | {outcome["id"]: outcome["decision"] for outcome in of_seed}
+    numbers = [
+        {"seed": seed, "numbers": {outcome["id"]: outcome["numbers"] for outcome in of_seed}}
         for seed, of_seed in outcomes.items()
     ]
     first = next(iter(outcomes.values()))
-    results.write_run("riddle", name, settings=shown, **head, outcomes=first, **results.per_seed(decisions))
+    results.write_run("riddle", name, settings=shown, **head, outcomes=first, **results.per_seed(numbers))
 
 
 def write_pair(

@@ -56,7 +56,6 @@ def attack(
     """Attack every seed on the same evaluation images; write records, metrics, curves and a few adversarial images."""
     import pandas as pd
     import torch
-    from tqdm import tqdm
 
     from biorobust import attacks, datasets
     from biorobust.attacks import records as record
@@ -71,11 +70,20 @@ def attack(
     images, labels = as_float(data.test_images[chosen]), data.test_labels[chosen]
     eps, options = plan.grid(dataset_name), plan.options()
     tables, summaries, curves = [], {}, []
-    for seed in tqdm(runs.seeds(name), desc=f"attacks on {name}", unit="seed", disable=None):
+    for seed in runs.seeds(name):
         model = runs.load(name, seed=seed, device=device)
         views = runs.attack_views(name, model)
         table = attacks.run(
-            model, images, labels, plan.attacks, eps=eps, seed=seed, views=views, **options, **size.options()
+            model,
+            images,
+            labels,
+            plan.attacks,
+            eps=eps,
+            seed=seed,
+            views=views,
+            label=f"{name}, seed {seed}",
+            **options,
+            **size.options(),
         )
         table["index"] = chosen.cpu().numpy()[table["index"].to_numpy()]
         tables.append(table.assign(seed=seed))

@@ -33,10 +33,11 @@ def main(argv: list[str] | None = None) -> None:
         attack(arguments.cell, dataset_name=cells[arguments.cell], settings=settings, write=False)
         return
     from biorobust.core import work
+    from biorobust.core.progress import progress
 
     with run_info(f"attack_kwta@{arguments.run}"):
         states: list[Path] = []
-        for name, dataset in cells.items():
+        for name, dataset in progress(cells.items(), label=f"attacks on {arguments.run}", unit="cells"):
             with run_info(f"attack_kwta@{name}"):
                 states += attack(name, dataset_name=dataset, settings=settings)
         work.finish(states)
@@ -46,7 +47,6 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     """Attack every seed of a cell, probe it, and write its record and metrics; returns the files its states lie in."""
     import pandas as pd
     import torch
-    from tqdm import tqdm
 
     from biorobust import datasets
     from biorobust.attacks.records import COLUMNS
@@ -56,7 +56,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     from biorobust.kwta import attacking
 
     plan, probe = settings.block("kwta_attack", Attacks), settings.block("kwta_probe", Probe)
-    lines = settings.size("kwta_probe", ProbeSize).n_lines
+    probed = settings.size("kwta_probe", ProbeSize)
     trained = read_json(results.METRICS / f"train/{name}.json")
     eps = plan.eps(dataset_name)
     size = settings.size("kwta_attack", AttackedSize)
@@ -78,8 +78,13 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     index = dataset.evaluation[: size.attacked(dataset_name)]
     chosen = torch.from_numpy(index.copy()).to(device)
     again_at = torch.from_numpy(dataset.evaluation[: size.n_reencoded].copy()).to(device)
-    tables, summaries, again, own, by_gamma, states = [], {}, [], [], [], []
-    for seed in tqdm(runs.seeds(name), desc=f"attacks on {name}", unit="seed", disable=None):
+    tables, summaries, again, states = [], {}, [], []
+    found: dict[str, Any] = {
+        "discontinuity": asdict(probe) | {"n_lines": min(probed.n_lines, len(index)), "per_seed": [], "by_gamma": []},
+        "patterns": {"sizes": attacking.pattern_sizes(eps), "n_images": min(probed.n_patterns, len(index))}
+        | {"per_seed": [], "by_gamma": []},
+    }
+    for seed in runs.seeds(name):
         victim = attacking.Victim(
             name=name,
             model=runs.load(name, seed=seed, device=device),
@@ -105,17 +110,17 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
             )
             again.append(row)
             states.append(state)
-        row, others, state = attacking.probe(victim, probe, n_lines=lines)
-        own.append(row)
-        by_gamma += others
+        probes, state = attacking.probe(victim, probe, probed)
+        for kind, of_seed in probes.items():
+            found[kind]["per_seed"].append({"seed": seed, **of_seed["own"]})
+            found[kind]["by_gamma"] += [{"seed": seed, **row} for row in of_seed["by_gamma"]]
         states.append(state)
     if not write:
         return states
     write_parquet(RECORDS / f"{name}.parquet", pd.concat(tables, ignore_index=True))
     way = {"quality": plan.jpeg_quality, "shift": attacking.GRID_SHIFT, "attack": plan.reencoded_attack}
     reencoded = way | {"per_seed": again} if again else None
-    discontinuity = asdict(probe) | {"n_lines": min(lines, len(index)), "per_seed": own, "by_gamma": by_gamma}
-    found = {
+    found |= {
         "eps": [eps],
         "n_images": len(index),
         "attacks": {
@@ -127,7 +132,6 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
         },
         "seeds": list(summaries),
         "reencoded": reencoded,
-        "discontinuity": discontinuity,
     }
     _write(name, settings, dataset_name, shown | {"n_images": len(index)}, found)
     return states

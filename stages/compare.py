@@ -1,4 +1,4 @@
-"""Pack which images the runs of a study get right into one tracked file: `python -m stages.compare hebbian`.
+"""Pack which images the runs of a study get right, and sum the study up: `python -m stages.compare hebbian`.
 
 The per-image records stay out of git; one bit per image is all that intervals of differences need of them.
 """
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
+from biorobust.core.files import write_json
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.summary import summary
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORDS = Path("data/attacks")
-OUTCOMES = Path("reports/metrics/outcomes")
+METRICS = Path("reports/metrics")
+OUTCOMES, SUMMARY = METRICS / "outcomes", METRICS / "summary"
 AGAIN = "delete it and run `dvc repro`"
 PREDICTED = ["seed", "attack", "eps", "index", "label", "prediction"]
 COLUMNS = ["seed", "attack", "eps", "index", "label", "clean_prediction", "broken"]
@@ -57,6 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     predicted = [run for group in getattr(module, "EVALUATED", ()) for run in settings.runs[group]]
     with run_info(f"compare@{study}"):
         compare(study, groups=groups, predicted=predicted)
+        write_json(SUMMARY / f"{study}.json", summary(study, Metrics(METRICS)))
 
 
 def attacked(study: str, run: str) -> bool:

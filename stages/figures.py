@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from biorobust.core.errors import BiorobustError
+from biorobust.core.progress import progress
 from biorobust.reporting.claim_file import ClaimsError
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
@@ -27,7 +28,8 @@ def main(argv: list[str] | None = None) -> None:
     out = Path("reports/figures") / study
     with run_info(f"figures@{study}"):
         shutil.rmtree(out, ignore_errors=True)
-        for source in sources(Path(), study, found=snapshots(RECORDED)):
+        found = sources(Path(), study, found=snapshots(RECORDED))
+        for source in progress(found, label=f"figures of {study}", unit="notebooks"):
             execute(source, out=out / source.key)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,14 +83,13 @@ def learn_seed(
 ) -> tuple[Tensor, list[dict[str, float]], Path]:
     """The weights of one seed, a row of diagnostics per epoch, and the file with the state a restart goes on from."""
     import torch
-    from tqdm import tqdm
 
     from biorobust.core import results
+    from biorobust.core.progress import progress
     from biorobust.hebbian import diagnostics, learn
-    from biorobust.hebbian import rule as rule_module
 
     key = recipe | {"seed": seed, "data": results.dataset_entry("mnist")["sha256"], "device": pick()}
-    state = work.state_path(f"hebbian-{name}-seed{seed}", key, code=(rule_module, diagnostics))
+    state = work.state_path(f"hebbian-{name}-seed{seed}", key, code=(sys.modules[__name__],))
     saved = work.load_state(state)
     generator = torch.Generator().manual_seed(seed)
     rows: list[dict[str, float]] = []
@@ -97,7 +97,7 @@ def learn_seed(
     if saved:
         rows, start = saved["rows"], (len(saved["rows"]), saved["weights"])
         generator.set_state(saved["generator"])
-    bar = tqdm(desc=f"{name}, seed {seed}", total=recipe["epochs"], initial=len(rows), unit="epoch", disable=None)
+    bar = progress(label=f"{name}, seed {seed}", unit="epochs", total=recipe["epochs"], initial=len(rows))
 
     def note(done: int, weights: Tensor) -> None:
         found = diagnostics.describe(weights, p=recipe["p"], shape=shape)

@@ -6,6 +6,7 @@ A stage of its own, because each network's layers are read on the perturbed imag
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from biorobust import params
@@ -30,7 +31,6 @@ def main(argv: list[str] | None = None) -> None:
 def perturb(group: str, *, settings: params.Params, plan: Perturbations, n_images: int) -> None:
     """Perturb the same images against every seed of every network; write them, and metrics of the attacks."""
     import torch
-    from tqdm import tqdm
 
     from biorobust import datasets
     from biorobust.core import results, runs
@@ -53,7 +53,7 @@ def perturb(group: str, *, settings: params.Params, plan: Perturbations, n_image
             results.write_unavailable("perturb", name, reason=reason, **head)
             continue
         entries = []
-        for seed in tqdm(runs.seeds(name), desc=f"perturbing against {name}", unit="seed", disable=None):
+        for seed in runs.seeds(name):
             made, entry, state = perturb_seed(
                 name, images, labels, seed=seed, plan=plan, trained=getattr(run, "trained", True), shown=shown
             )
@@ -77,14 +77,13 @@ def perturb_seed(
     """The perturbed images of one network by role, what the metrics say of them, and the state a restart reads."""
     import torch
 
-    from biorobust.attacks import deepfool
     from biorobust.core import runs
     from biorobust.vonenet import conditions, perturb
 
     model = runs.load(name, seed=seed, device=str(images.device))
     weights = sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors")
     key = shown | {"seed": seed, "device": str(images.device), "trained": trained, "weights": weights}
-    state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(perturb, conditions, deepfool))
+    state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(sys.modules[__name__],))
     saved = work.load_state(state)
     if saved is None:
         saved = {"entry": {}}
@@ -98,7 +97,8 @@ def perturb_seed(
         saved["entry"] |= {"n": len(images), "entered": int(entered.sum()), "by_labels": by_labels}
         noises = (conditions.FROZEN, conditions.LIVE) if conditions.stochastic(model) else (conditions.NONE,)
         for noise in noises:
-            crafted = perturb.deepfooled(model, images, answers, plan=plan, noise=noise, seed=seed)
+            label = f"DeepFool against {name}, seed {seed}, noise {noise}"
+            crafted = perturb.deepfooled(model, images, answers, plan=plan, noise=noise, seed=seed, label=label)
             fresh = conditions.said(model, crafted.images, draws=plan.draws, seed=seed + 1)
             role = "live" if noise == conditions.LIVE else "own"
             saved["tensors"] |= {role: crafted.images, f"{role}_success": crafted.success}

@@ -6,7 +6,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from biorobust.reporting import claim_file
+from biorobust.reporting import agreement, claim_file
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.snapshot import RECORDED, snapshots
@@ -32,6 +32,14 @@ def write(root: Path) -> None:
     for study in STUDIES:
         for source in sources(root, study, found=found):
             by_key.setdefault(source.key, []).append(source)
+    effects = [
+        item
+        for study in STUDIES
+        for now, *before in [sources(root, study, found=found)]
+        for item in agreement.compared(
+            Metrics(now.metrics), Metrics(before[0].metrics) if before else None, study=study
+        )
+    ]
     shutil.rmtree(out, ignore_errors=True)
     for key, of_key in by_key.items():
         judged: list[Judged] = []
@@ -40,7 +48,8 @@ def write(root: Path) -> None:
             metrics, own = Metrics(source.metrics), [claim for claim in claims if claim.study == source.study.name]
             judged += judge(own, metrics)
             tables += source.study.tables(metrics, own)
-        save([ledger(judged), *tables], out / key)
+        extra = [agreement.table(effects)] if key == "current" else []
+        save([ledger(judged), *extra, *tables], out / key)
 
 
 if __name__ == "__main__":

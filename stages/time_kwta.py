@@ -1,19 +1,21 @@
 """Time the selection of the k largest values against their number: `python -m stages.time_kwta`.
 
-The only stage whose result is a time and so does not repeat: ratios of processor times, each pair taken side by side.
+The only stage whose result is a time and so does not repeat. Two controls are timed in the same rows: one pass over the
+values, which takes N, and a sort, which takes N log N.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from biorobust import params
 from biorobust.core.files import write_json
 from stages.common import run_info, stage_main
 
 METRICS = Path("reports/metrics/timing/kwta.json")
-REPEATS = 41
+ROUNDS = 41
 RUN = "selection"
 
 
@@ -21,37 +23,36 @@ def main(argv: list[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     scale = params.load().scale
     with run_info("time_kwta"):
-        from benchmarks.kwta import GAMMA, ROWS, SIZES
+        from benchmarks.growth import GAMMA, HALFWAY, LONG, PREDICTED, SHORT
         from benchmarks.timing import fresh
 
-        first, *longer = SIZES
-        rows = [fresh(_row, n, repeats=REPEATS) for n in longer]
-        write_json(
-            METRICS,
-            {
-                "run": RUN,
-                "study": "kwta",
-                "scale": scale,
-                "status": "ok",
-                "settings": {"gamma": GAMMA, "rows": ROWS, "repeats": REPEATS, "n": longer[-1], "against": first},
-                "by_length": rows,
-                "per_seed": [{"seed": 0} | {key: rows[-1][key] for key in ("growth", "growth_low", "growth_high")}],
-            },
-        )
+        growths, by_length = fresh(_measured, rounds=ROUNDS)
+        settings = {"gamma": GAMMA, "n": LONG, "against": SHORT, "rounds": ROUNDS}
+        head = {"run": RUN, "study": "kwta", "scale": scale, "status": "ok", "settings": settings}
+        found = {"predicted": PREDICTED, "halfway": HALFWAY, "by_length": by_length}
+        write_json(METRICS, head | found | {"per_seed": [{"seed": 0} | growths]})
 
 
-def _row(n: int, *, repeats: int) -> dict[str, float]:
-    """The time a value takes in rows of n, in times of that in the shortest: median of pairs, and its 95 % interval."""
+def _measured(*, rounds: int) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Growth of the marginal time a value of the selection and both controls, and nanoseconds a value by length."""
+    from statistics import median
+
     import torch
-    from scipy.stats import quantile_test
 
-    from benchmarks.kwta import growth
+    from benchmarks import growth
 
     torch.set_num_threads(1)
-    measured = growth(n, repeats=repeats)
-    # Order statistics of the pairs: no assumption on how times scatter.
-    interval = quantile_test(measured.ratios, q=measured.ratio).confidence_interval(0.95)
-    return {"n": n, "growth": measured.ratio, "growth_low": interval.low, "growth_high": interval.high}
+    seconds = growth.seconds_by_round(rounds)
+    growths: dict[str, float] = {}
+    for name, taken in seconds.items():
+        key = "growth" if name == "selection" else f"growth_{name}"
+        ends = growth.median([growth.growth(each) for each in taken])
+        growths |= dict(zip((key, f"{key}_low", f"{key}_high"), ends, strict=True))
+    nanoseconds = 1e9 / growth.TOTAL
+    return growths, [
+        {"n": n} | {name: nanoseconds * median(each[n] for each in taken) for name, taken in seconds.items()}
+        for n in growth.LENGTHS
+    ]
 
 
 if __name__ == "__main__":

@@ -49,10 +49,9 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     import torch
 
     from biorobust import datasets
-    from biorobust.cnnf import blocks, layers, losses, network, noise, objective, pooled
+    from biorobust.cnnf import losses, network
     from biorobust.cnnf import training as cnnf_training
-    from biorobust.core import results, runs, training
-    from biorobust.core.tensors import as_tensors
+    from biorobust.core import results, runs, tensors
 
     device = pick()
     shared = settings.block("cnnf_training", Training)
@@ -60,7 +59,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     adversarial = settings.block("cnnf_adversarial", Adversarial)
     size = settings.size("cnnf_training", DataSize)
     dataset = datasets.load(f"data/datasets/{DATASET}.npz")
-    data = as_tensors(dataset, n_train=size.n_train, device=device)
+    data = tensors.as_tensors(dataset, n_train=size.n_train, device=device)
     kept = ~data.held_out if shared.validate else torch.ones_like(data.held_out)
     images, labels = data.train_images[kept], data.train_labels[kept]
     batch_size = data.batch_size(shared.batch_size)
@@ -81,15 +80,15 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     tests = Tests(settings, data=data, order=torch.from_numpy(dataset.evaluation.copy()).to(device))
     sha256 = results.dataset_entry(DATASET)["sha256"]
     models, entries, states = {}, [], []
-    tables: dict[str, list[Any]] = {"epochs": [], "steps": [], "noise": [], "confusion": [], "predictions": []}
+    names = ("epochs", "steps", "noise", "blur", "confusion", "predictions")
+    tables: dict[str, list[Any]] = {table: [] for table in names}
     for seed in range(settings.seed, settings.seed + chosen.seeds):
         torch.manual_seed(seed)
         model = runs.new(architecture, config).to(device)
         assert isinstance(model, network.FeedbackNetwork)
         key = {**shown, **config, "seed": seed, "data": sha256, "device": device}
-        modules = (training, cnnf_training, objective, network, blocks, pooled, layers, noise)
         # Not named by the run: the headline and the grid cell of the same settings are one training.
-        states.append(work.state_path(f"cnnf-seed{seed}", key, code=modules))
+        states.append(work.state_path(f"cnnf-seed{seed}", key, code=(cnnf_training, tensors)))
         fitted = cnnf_training.fit(
             model,
             images,
@@ -120,6 +119,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     results.write_curves(name, tables["epochs"])
     results.write_curves(f"steps-{name}", tables["steps"])
     results.write_curves(f"noise-{name}", tables["noise"])
+    results.write_curves(f"blur-{name}", tables["blur"])
     write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(tables["confusion"]))
     write_parquet(PREDICTIONS / f"{name}.parquet", pd.concat(tables["predictions"], ignore_index=True))
     results.write_run(
@@ -144,29 +144,29 @@ class Found:
 
 
 class Tests:
-    """The test images, clean and under every level of noise, and what is measured on them."""
+    """The test images, clean and under every level of noise and of blur, and what is measured on them."""
 
     def __init__(self, settings: params.Params, *, data: Any, order: Tensor) -> None:
-        from biorobust.cnnf import evaluation
+        from biorobust.cnnf.noise import blur
         from biorobust.core.training import as_float
 
         self.noise = settings.block("cnnf_noise", Noise)
-        self.levels = settings.block("cnnf_evaluation", Evaluation).levels
+        self.plan = settings.block("cnnf_evaluation", Evaluation)
         size = settings.size("cnnf_evaluation", EvaluationSize)
         self.chosen = order[: size.n_test]
         self.n_images = min(size.n_images, len(self.chosen))
         self.n_classes = data.n_classes
         self.labels = data.test_labels[self.chosen]
-        every = as_float(data.test_images)
-
-        def noisy(level: float, n: int) -> Tensor:
-            return evaluation.noisy(every, kind=self.noise.kind, level=level)[self.chosen[:n]]
-
-        self.halves = {"clean": every[self.chosen], "noisy": noisy(self.noise.level, size.n_test)}
-        self.by_level = {level: noisy(level, self.n_images) for level in self.levels}
+        self.images = self._versions(as_float(data.test_images[self.chosen]))
+        few = self.images["clean"][: self.n_images]
+        self.by_level = {
+            "noise": {level: self._noisy(few, level) for level in self.plan.levels},
+            "blur": {level: blur(few, level) for level in self.plan.blur_levels},
+        }
         self.shown = {
             "evaluation_noise_kind": self.noise.kind,
             "evaluation_noise_level": self.noise.level,
+            "evaluation_blur": self.plan.blur,
             "n_test": len(self.chosen),
             "n_images": self.n_images,
         }
@@ -177,41 +177,57 @@ class Tests:
 
         from biorobust.cnnf import evaluation
 
-        logits = {half: evaluation.cycle_logits(model, images) for half, images in self.halves.items()}
-        counted = {half: model.read(each).argmax(dim=1) for half, each in logits.items()}
-        right = {half: predictions == self.labels for half, predictions in counted.items()}
-        numbers = evaluation.noisy_numbers(right["noisy"])
-        numbers["noisy_minus_clean"] = (right["noisy"].double().mean() - right["clean"].double().mean()).item()
-        for half in evaluation.HALVES:
-            numbers |= evaluation.accuracies(logits[half], self.labels, half=half)
-        few = {half: images[: self.n_images] for half, images in self.halves.items()}
-        numbers |= evaluation.feedback_entry(model, few)
-        sizes = {"clean": ("none", 0.0), "noisy": ("noise", self.noise.level)}
+        logits = {name: evaluation.cycle_logits(model, images) for name, images in self.images.items()}
+        counted = {name: model.read(each).argmax(dim=1) for name, each in logits.items()}
+        right = {name: predictions == self.labels for name, predictions in counted.items()}
+        numbers: dict[str, Any] = {}
+        for name in evaluation.IMAGES:
+            numbers |= evaluation.accuracies(logits[name], self.labels, images=name)
+            if name != "clean":
+                numbers |= evaluation.counted_numbers(right[name], right["clean"], images=name)
+        numbers |= evaluation.feedback_entry(model, {name: each[: self.n_images] for name, each in self.images.items()})
+        sizes = {"clean": ("none", 0.0), "noisy": ("noise", self.noise.level), "blurred": ("blur", self.plan.blur)}
         predictions = [
             pd.DataFrame(
                 {
                     "seed": seed,
-                    "attack": sizes[half][0],
-                    "eps": sizes[half][1],
+                    "attack": sizes[name][0],
+                    "eps": sizes[name][1],
                     "index": self.chosen.cpu().numpy(),
                     "label": self.labels.cpu().numpy(),
-                    "prediction": counted[half].cpu().numpy(),
+                    "prediction": counted[name].cpu().numpy(),
                 }
             )
-            for half in evaluation.HALVES
+            for name in evaluation.IMAGES
         ]
         tables = {
-            "noise": self._noise_rows(model, seed=seed),
+            **{kind: self._level_rows(model, levels, seed=seed) for kind, levels in self.by_level.items()},
             "confusion": self._confusion_rows(counted, seed=seed),
             "predictions": predictions,
         }
         return Found(counted["clean"], numbers, tables)
 
-    def _noise_rows(self, model: FeedbackNetwork, *, seed: int) -> list[dict[str, Any]]:
+    def _noisy(self, images: Tensor, level: float) -> Tensor:
         from biorobust.cnnf import evaluation
 
+        return evaluation.noisy(images, kind=self.noise.kind, level=level)
+
+    def _versions(self, images: Tensor) -> dict[str, Tensor]:
+        """The images as they are, noisy and blurred."""
+        from biorobust.cnnf.noise import blur
+
+        return {
+            "clean": images,
+            "noisy": self._noisy(images, self.noise.level),
+            "blurred": blur(images, self.plan.blur),
+        }
+
+    def _level_rows(self, model: FeedbackNetwork, levels: Mapping[float, Tensor], *, seed: int) -> list[dict[str, Any]]:
+        from biorobust.cnnf import evaluation
+        from biorobust.core.progress import progress
+
         rows = []
-        for level, images in self.by_level.items():
+        for level, images in progress(levels.items(), label="noise levels", unit="levels"):
             said = evaluation.readouts(evaluation.cycle_logits(model, images))
             labels = self.labels[: self.n_images]
             counts = {name: int((each == labels).sum()) for name, each in said.items()}
@@ -222,11 +238,11 @@ class Tests:
         from biorobust.cnnf import evaluation
 
         rows = []
-        for half, predictions in counted.items():
+        for name, predictions in counted.items():
             table = evaluation.confusion(predictions, self.labels, n_classes=self.n_classes)
             for label, predicted in table.nonzero().tolist():
                 count = int(table[label, predicted])
-                row = {"seed": seed, "images": half, "label": label, "predicted": predicted, "count": count}
+                row = {"seed": seed, "images": name, "label": label, "predicted": predicted, "count": count}
                 rows.append(row)
         return rows
 
@@ -237,18 +253,17 @@ class Tests:
 
         if not len(images):
             return {}
-        clean = as_float(images)
-        given = {"": clean, "noisy_": evaluation.noisy(clean, kind=self.noise.kind, level=self.noise.level)}
-        said = {half: model.read(evaluation.cycle_logits(model, each)) for half, each in given.items()}
-        right = {half: logits.argmax(dim=1) == labels for half, logits in said.items()}
-        return {f"{half}tuning_accuracy": each.double().mean().item() for half, each in right.items()}
+        given = self._versions(as_float(images))
+        said = {name: model.read(evaluation.cycle_logits(model, each)) for name, each in given.items()}
+        right = {name: (logits.argmax(dim=1) == labels).double().mean().item() for name, logits in said.items()}
+        return {f"{'' if name == 'clean' else f'{name}_'}tuning_accuracy": share for name, share in right.items()}
 
     def pictures(self, model: FeedbackNetwork) -> dict[str, Any]:
-        """The first letters of the evaluation list, clean and noisy, with their reconstructions."""
+        """The first letters of the evaluation list, clean, noisy and blurred, with their reconstructions."""
         from biorobust.cnnf import evaluation
 
         n = evaluation.N_PICTURES
-        versions = [images[:n] for images in self.halves.values()]
+        versions = [images[:n] for images in self.images.values()]
         found = evaluation.pictures(model, versions, versions[0])
         return found | {"labels": self.labels[:n].cpu().numpy(), "index": self.chosen[:n].cpu().numpy()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from biorobust import params
@@ -58,7 +59,7 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
         torch.manual_seed(seed)
         model = runs.new(architecture, config).to(device)
         key = shown | {"architecture": architecture, "seed": seed, "data": sha256, "device": device}
-        states.append(work.state_path(f"{name}-seed{seed}", key, code=(training, controls)))
+        states.append(work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__], controls)))
 
         def measure(network: torch.nn.Module) -> dict[str, float]:
             right = training.predict(network, data.test_images) == data.test_labels

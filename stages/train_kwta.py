@@ -36,10 +36,11 @@ def main(argv: list[str] | None = None) -> None:
 def train_all(cells: dict[str, tuple[str, str]], *, settings: params.Params, run: Run) -> None:
     """Train every cell. One that fails is named at the end; what the others have done is kept for the next start."""
     from biorobust.core import work
+    from biorobust.core.progress import progress
 
     states: list[Path] = []
     failed = {}
-    for name, place in cells.items():
+    for name, place in progress(cells.items(), label="training", unit="cells"):
         try:
             with run_info(f"train_kwta@{name}"):
                 states += train(name, settings=settings, run=run, place=place)

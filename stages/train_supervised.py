@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from biorobust import params
@@ -30,9 +31,8 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
     from biorobust import datasets
     from biorobust.core import results, runs, training
     from biorobust.core.tensors import as_tensors
-    from biorobust.hebbian import classifier as classifier_module
-    from biorobust.hebbian import diagnostics
     from biorobust.hebbian import readout as readout_module
+    from biorobust.hebbian.units import choose
 
     device = pick()
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=device)
@@ -55,11 +55,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
     for seed in pretrained["seeds"]:
         source = f"data/checkpoints/hebbian/{run.weights}/seed{seed}.safetensors"
         weights = read_tensors(source)["weights"].to(device)
-        if run.units == "converged":
-            kept = diagnostics.converged(weights, p=pretrained["settings"]["p"])
-            # A run too short for any unit to arrive keeps the one nearest to the sphere, and its count says so.
-            distance = (diagnostics.lengths(weights, p=pretrained["settings"]["p"]) - 1).abs()
-            weights = weights[kept] if bool(kept.any()) else weights[distance.argmin()].unsqueeze(0)
+        weights = choose(weights, units=run.units, p=pretrained["settings"]["p"], seed=seed)
         if choice is None:
             choice = readout_module.choose_beta(
                 weights, data, readout=readout, batch_size=batch_size, epochs=size.epochs, seed=seed
@@ -68,8 +64,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
         test_activities = readout_module.activities(model, data.test_images)
         key = recipe | {"seed": seed, "beta": choice.beta, "data": data_sha256, "device": device}
         key |= {"weights": sha256(source), "n_units": len(weights)}
-        modules = (training, classifier_module, readout_module)
-        states.append(work.state_path(f"{name}-seed{seed}", key, code=modules))
+        states.append(work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__],)))
         fitted = readout_module.train(
             model,
             readout_module.activities(model, data.train_images),

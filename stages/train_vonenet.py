@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -47,8 +48,7 @@ def train(
     from biorobust import datasets
     from biorobust.core import augment, results, runs, training
     from biorobust.core.tensors import as_tensors
-    from biorobust.networks import pixels, resnet
-    from biorobust.vonenet import block, evaluation, gabor, models, parameters, response_noise
+    from biorobust.vonenet import evaluation, models
     from biorobust.vonenet.calibration import calibrate
 
     device = pick()
@@ -89,13 +89,12 @@ def train(
         return {"test_accuracy": (classes == data.test_labels[monitored]).double().mean().item()}
 
     sha256 = results.dataset_entry(DATASET)["sha256"]
-    code = (training, augment, pixels, resnet, block, evaluation, gabor, models, parameters, response_noise)
     networks, entries, curves, states = {}, [], [], []
     for seed in range(settings.seed, settings.seed + size.seeds):
         torch.manual_seed(seed)
         model = runs.new("vonenet", config).to(device).to(memory_format=torch.channels_last)
         key = shown | {"seed": seed, "data": sha256, "device": device}
-        states.append(work.state_path(f"{name}-seed{seed}", key, code=code))
+        states.append(work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__], models)))
         fitted = training.fit(
             model,
             data.train_images,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from biorobust.core.files import read_json, write_csv, write_json, write_npz
 
-COUNTS = {"correct", "noisy_correct", "zero_gradient", "zero_gradient_correct", "unverified"}
+COUNTS = {"correct", "noisy_correct", "blurred_correct", "zero_gradient", "zero_gradient_correct", "unverified"}
 MEASURED = {"loss", "smoothed", "accuracy", "first", "cycles", "feature", "block1", "block2"}
 
 
@@ -25,7 +25,7 @@ def other_numbers(metrics: Path) -> None:
             write_json(path, content)
     for path in metrics.rglob("*.csv"):
         frame = pd.read_csv(path)
-        if path.name.startswith("noise-"):
+        if path.name.startswith(("noise-", "blur-")):
             frame[["first", "last", "average"]] = (0.61 * frame[["first", "last", "average"]]).astype(int) + 31
         elif "predicted" in frame:
             frame["count"] = frame["count"] // 2 + 40

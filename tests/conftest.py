@@ -1,5 +1,50 @@
-"""The order of the tests: the whole graph, which takes longest, comes first, and the other worker does the rest."""
+"""The order of the tests, and a watch over every state that a test saves."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from biorobust.core import work
+
+ROOT = Path(__file__).parent.parent
+OURS = tuple(str(ROOT / folder) for folder in ("src/biorobust/", "stages/"))
 
 
 def pytest_collection_modifyitems(items):
+    """The whole graph, which takes longest, comes first, and the other worker does the rest."""
     items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def states_are_named_by_all_the_code_that_ran():
+    """Whatever runs between the naming of a state and its saving has to be in the name, or an edit of it is missed."""
+    last, named, ran = None, set(), set()
+
+    def watch(frame, event, arg):
+        file = frame.f_code.co_filename
+        if event == "call" and file.startswith(OURS) and file != work.__file__:
+            ran.add(file)
+
+    def state_path(name, key, *, code):
+        nonlocal last, named
+        last, named = real["state_path"](name, key, code=code), {str(file) for file in work.sources(code).values()}
+        ran.clear()
+        sys.setprofile(watch)
+        return last
+
+    def save_state(path, state):
+        missed = ran - named if path == last else None
+        assert not missed, f"{path.name} does not depend on {sorted(missed)}"
+        return real["save_state"](path, state)
+
+    def finish(states):
+        sys.setprofile(None)
+        return real["finish"](states)
+
+    real = {new.__name__: getattr(work, new.__name__) for new in (state_path, save_state, finish)}
+    with pytest.MonkeyPatch.context() as patch:
+        for new in (state_path, save_state, finish):
+            patch.setattr(work, new.__name__, new)
+        yield
+    sys.setprofile(None)

@@ -16,6 +16,7 @@ import pandas as pd
 import yaml
 from fake_metrics import ROOT, outcome
 from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
 
 from biorobust import params
 from biorobust.cnnf import params as study
@@ -28,14 +29,17 @@ from biorobust.statistics import mean_interval, wilson
 
 STUDY = "cnnf"
 N_TEST, N_CLASSES, N_PICTURES = 20_800, 26, 6
-# Accuracy on clean and on noisy images after the last cycle.
+IMAGES = ("clean", "noisy", "blurred")
+# Accuracy on clean and on noisy images after the last cycle; on blurred ones it is BLURRED less than on noisy ones.
 ACCURACY = {
     "cnn-clean": (0.922, 0.838),
     "cnn-noisy": (0.905, 0.884),
     "cnn-feedback": (0.781, 0.887),
     "clean-not-cycled": (0.902, 0.889),
     "noisy-only": (0.741, 0.892),
+    "plain-relu": (0.888, 0.880),
     "longer": (0.842, 0.901),
+    "cnn-longer": (0.926, 0.836),
     "t1-r0": (0.80, 0.842),
     "t2-r0": (0.81, 0.873),
     "t3-r0": (0.80, 0.840),
@@ -47,6 +51,7 @@ ACCURACY = {
     "t3-r3": (0.78, 0.894),
 }
 OTHER = (0.85, 0.86)
+BLURRED = 0.03
 # How fast a network falls with epsilon, and what an attack leaves of it.
 STRENGTH = {"cnn-clean": 0.72, "cnn-noisy": 0.98}
 LEFT = (0.9, 1.0, 0.5, 0.6, 0.8)
@@ -126,7 +131,8 @@ class _Writer:
             sizes = asdict(self.params.size("cnnf_training", study.DataSize))
             sizes |= asdict(self.params.size("cnnf_evaluation", study.EvaluationSize))
             noise = self.params.block("cnnf_noise", study.Noise)
-            kinds = {"noise_kind": noise.kind, "evaluation_noise_kind": noise.kind}
+            kinds: dict[str, Any] = {"noise_kind": noise.kind, "evaluation_noise_kind": noise.kind}
+            kinds |= {"evaluation_blur": self.params.block("cnnf_evaluation", study.Evaluation).blur}
             del plan["seeds"]
             self._settings[run] = training | sizes | plan | kinds | {"evaluation_noise_level": noise.level}
         return self._settings[run]
@@ -136,7 +142,8 @@ class _Writer:
         clean, noisy = ACCURACY.get(run, OTHER)
         steps = self.cycles(run)
         back = 0 if cycle is None else steps - cycle
-        value = clean + 0.02 * back if images == "clean" else noisy - 0.015 * back
+        spoilt = noisy - (BLURRED if images == "blurred" else 0.0) - 0.015 * back
+        value = clean + 0.02 * back if images == "clean" else spoilt
         return float(np.clip(value + self.scatter(run, seed) + (self.shift if steps else 0.0), 0, 1))
 
     def correct(self, run: str, images: str, seed: int) -> int:
@@ -164,9 +171,9 @@ class _Writer:
     def seed_entry(self, run: str, seed: int) -> dict[str, Any]:
         steps, wiggle = self.cycles(run), self.scatter(run, seed)
         entry: dict[str, Any] = {"seed": seed, "n": N_TEST, "n_images": self.n_images}
-        for images in ("clean", "noisy"):
+        for images in IMAGES:
             k = self.correct(run, images, seed)
-            prefix = "" if images == "clean" else "noisy_"
+            prefix = "" if images == "clean" else f"{images}_"
             entry |= {
                 f"{prefix}correct": k,
                 f"{prefix}accuracy": k / N_TEST,
@@ -192,10 +199,11 @@ class _Writer:
             if steps >= 2:
                 entry[f"{images}_changed_fall"] = lists["changed"][0] - lists["changed"][-1]
                 entry[f"{images}_psnr_change"] = lists["psnr"][-1] - lists["psnr"][0]
-        entry |= {"noisy_minus_clean": entry["noisy_accuracy"] - entry["accuracy"]}
-        entry |= {"noisy_input_psnr": 12.6, "clean_feature_rms": 0.68}
-        if steps:
-            entry["noisy_psnr_gain"] = entry["noisy_psnr"][-1] - 12.6
+            if images != "clean":
+                entry[f"{images}_minus_clean"] = entry[f"{images}_accuracy"] - entry["accuracy"]
+                entry[f"{images}_input_psnr"] = 12.6
+                entry |= {f"{images}_psnr_gain": lists["psnr"][-1] - 12.6} if steps else {}
+        entry["clean_feature_rms"] = 0.68
         entry |= {"loss_first_epoch": 1.4 + wiggle, "loss_last_epoch": 0.5, "loss_ratio": 0.5 / (1.4 + wiggle)}
         entry |= {"loss_start": 2.9 + wiggle, "loss_end": 0.48, "loss_fall": 1 - 0.48 / (2.9 + wiggle)}
         entry |= {"learning_rate_error": 1e-9 * (1 + seed), "tuning_accuracy": entry["accuracy"] - 0.003}
@@ -234,14 +242,15 @@ class _Writer:
                     {"seed": seed, "level": level, "n": self.n_images} | counts | {"average": counts["last"] - 9}
                 )
             confused += self.confused(run, seed)
-        for name, rows in (("", by_epoch), ("steps-", by_step), ("noise-", by_level)):
+        by_blur = [row for row in by_level if row["level"] <= 0.2]
+        for name, rows in (("", by_epoch), ("steps-", by_step), ("noise-", by_level), ("blur-", by_blur)):
             write_csv(self.root / f"curves/{name}{run}.csv", pd.DataFrame(rows))
         write_csv(self.root / f"confusion/{run}.csv", pd.DataFrame(confused))
 
     def confused(self, run: str, seed: int) -> list[dict[str, Any]]:
         """Right answers in equal shares, wrong ones on the two next letters."""
         rows = []
-        for images in ("clean", "noisy"):
+        for images in IMAGES:
             k, each = self.correct(run, images, seed), N_TEST // N_CLASSES
             for label in range(N_CLASSES):
                 right = k // N_CLASSES + (label < k % N_CLASSES)
@@ -256,7 +265,8 @@ class _Writer:
         rng, steps = np.random.default_rng(0), self.cycles(run)
         clean = letters(N_PICTURES).astype(float)
         noise = 255 * self.settings(run)["evaluation_noise_level"] * rng.standard_normal(clean.shape)
-        arrays = self.reconstructed(np.stack([clean, np.clip(clean + noise, 0, 255)]), clean, steps)
+        blurred = gaussian_filter(clean, (0, 1, 1))
+        arrays = self.reconstructed(np.stack([clean, np.clip(clean + noise, 0, 255), blurred]), clean, steps)
         write_npz(self.root / f"pictures/reconstructions-{run}.npz", arrays | {"index": np.arange(N_PICTURES)})
         if run not in self.attacked:
             return
@@ -322,10 +332,11 @@ class _Writer:
 
     def outcomes(self) -> None:
         packed: dict[Cell, Outcome] = {}
-        usual = self.settings(self.runs[0])["evaluation_noise_level"]
+        noise, blur = (self.settings(self.runs[0])[f"evaluation_{key}"] for key in ("noise_level", "blur"))
+        spoilt = ((outcomes.CLEAN, 0.0, "clean"), ("noise", noise, "noisy"), ("blur", blur, "blurred"))
         for run in self.runs:
             seeds = self.seeds_of(run)
-            for attack, eps, images in ((outcomes.CLEAN, 0.0, "clean"), ("noise", usual, "noisy")):
+            for attack, eps, images in spoilt:
                 counts = {seed: self.correct(run, images, seed) for seed in seeds}
                 packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, N_TEST)
             for attack in (*self.attacks, "worst-case") if run in self.attacked else ():

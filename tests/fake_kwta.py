@@ -1,7 +1,7 @@
 """Made-up metrics of the k-WTA study: every file of its contract, with networks that only a small step leaves standing.
 
-Under the report's step ReLU keeps a part, under the stated one nothing; k-WTA keeps more under either. AlexNet with
-ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
+Under the report's step ReLU keeps a part, under the original paper's nothing; k-WTA keeps more under either. AlexNet
+with ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ LEFT = {
 }
 ON_IMAGE = 1.1
 COLLAPSED = 0.195
+ENDS = ("", "_low", "_high")
 CURVE = ["seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma"]
 
 
@@ -84,10 +85,13 @@ class Writer:
         self.timing()
 
     def timing(self) -> None:
-        row = {"growth": 0.9, "growth_low": 0.8, "growth_high": 1.0}
+        growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
+        seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
         head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
-        settings = {"gamma": 0.2, "rows": 8, "repeats": 41, "n": 524_288, "against": 8192}
-        body = {"settings": settings, "by_length": [{"n": 524_288} | row], "per_seed": [{"seed": 0} | row]}
+        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 8192}
+        by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
+        body = {"settings": settings, "predicted": 1.24, "halfway": 1.12, "by_length": by_length}
+        body |= {"per_seed": [{"seed": 0} | seed]}
         write_json(self.root / "timing/kwta.json", head | body)
 
     def dataset(self, name: str) -> dict[str, str]:
@@ -181,6 +185,7 @@ class Writer:
         }
         found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
         found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}  # type: ignore[attr-defined]
+        found["patterns"] = self.patterns(recipe, eps)
         write_json(self.root / f"attack/{name}.json", head | found)
 
     def reencoded(self, recipe: Recipe, n: int) -> dict[str, Any] | None:
@@ -209,6 +214,20 @@ class Writer:
         by_gamma = [{"seed": seed, "gamma": g, "accuracy": 0.7, **line(g)} for seed in self.seeds for g in gammas]
         own = [{"seed": seed, **line(recipe.gamma)} for seed in self.seeds]
         return asdict(probe) | asdict(self.params.sizes["kwta_probe"]) | {"per_seed": own, "by_gamma": by_gamma}  # type: ignore[call-overload]
+
+    def patterns(self, recipe: Recipe, eps: float) -> dict[str, Any]:
+        probe = self.params.blocks["kwta_probe"]
+
+        def changed(gamma: float | None) -> dict[str, Any]:
+            share = 0.05 if gamma is None else 0.4 * (1 - gamma) + 0.02 * (recipe.gamma == 0.2)
+            sizes = {"changed": [0.1 * share, 0.4 * share, share], "outputs": [0.01, 0.1, 1.0]}
+            return {"signs": sizes, "gradient": sizes}
+
+        gammas = probe.gammas if recipe.gamma is not None else ()  # type: ignore[attr-defined]
+        own = [{"seed": seed, **changed(recipe.gamma)} for seed in self.seeds]
+        by_gamma = [{"seed": seed, "gamma": gamma, **changed(gamma)} for seed in self.seeds for gamma in gammas]
+        size = {"sizes": [eps / 100, eps / 10, eps], "n_images": 256}
+        return size | {"per_seed": own, "by_gamma": by_gamma}
 
     def ablation(self, name: str, run: AblationRun) -> None:
         recipe, baseline = recipes.of_ablation(self.params, run)

@@ -8,9 +8,11 @@ REACHED = {
         "train_supervised@report-uniform",
         "train_supervised@report-normal",
         "train_supervised@normal-converged",
+        "train_supervised@normal-dropped",
         "attack_hebbian@report-uniform",
         "attack_hebbian@report-normal",
         "attack_hebbian@normal-converged",
+        "attack_hebbian@normal-dropped",
         "compare@hebbian",
     },
     "cnnf.residual": {

@@ -130,7 +130,7 @@ def text(html: str) -> str:
 
 def ledger_verdicts(summary: str) -> dict[str, str]:
     """Claim -> verdict word as the ledgers of summary.md print it."""
-    return dict(re.findall(r"^\| ([A-Z]\d+[a-z]?) \|.*\| [+~×?○·] ([a-z ]+): ", summary, flags=re.MULTILINE))
+    return dict(re.findall(r"^\| ([A-Z]\d+[a-z]?) \|.*?\| [+~×?○·] ([a-z ]+?)(?:: | \|)", summary, flags=re.MULTILINE))
 
 
 def judged(root: Path) -> list[Judged]:

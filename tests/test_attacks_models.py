@@ -1,6 +1,7 @@
 """Unusual models: noisy ones, ones whose outputs are not numbers, ones that resize; the rules of the record."""
 
 import attack_victims as victims
+import foolbox
 import pytest
 import torch
 from torch import nn
@@ -23,7 +24,7 @@ def test_every_attack_on_a_convolutional_network(name, conv):
     model, images, labels = conv
     labels = labels.clone()
     labels[:4] = (labels[:4] + 1) % 5
-    table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, batch_size=10)
+    table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, views={"report": model}, batch_size=10)
     assert len(table) == 2 * len(images)
     assert (table["distance"] <= table["eps"] + 1e-6).all()
     assert table.loc[table["index"] < 4, "broken"].all()
@@ -130,8 +131,9 @@ class SometimesNaN(nn.Module):
 
     def forward(self, x):
         first = x[:, :1, 0, 0]
-        slope = torch.sqrt((first - first.detach()).clamp_min(0))  # 0, with an infinite slope times 0
-        logits = self.model(x) + 0 * slope
+        logits = self.model(x)
+        # Adds 0, with a slope of 0 / 0 that differs between the classes.
+        logits = logits + ((first - first.detach()) ** 2).sqrt() * torch.arange(logits.shape[1])
         return torch.where(first > 0.8, torch.full_like(logits, float("nan")), logits)
 
 
@@ -152,8 +154,76 @@ def test_outputs_that_are_not_numbers_count_as_broken_and_are_reported(name, con
     counted = records.counts(table, eps=EPS)[name]
     assert counted["no_prediction"] == [6, int(((table["adversarial_prediction"] == -1) & (table["eps"] > 0)).sum())]
     assert counted["correct"][0] == 18
-    if name != "deepfool-report":
-        assert table.loc[~silent & (table["eps"] > 0), "distance"].min() > 0  # the other pixels still moved
+    assert table.loc[~silent & (table["eps"] > 0), "distance"].min() > 0  # the other pixels still moved
+    assert table.loc[~silent, "nonfinite_gradient"].all()
+    assert min(counted["nonfinite_gradient"]) >= 18
+
+
+class Rooted(nn.Module):
+    """A model behind (x^2)^(1/2): the same answers to images in [0, 1], and a gradient of 0 / 0 at black pixels."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model((x**2).sqrt())
+
+
+@pytest.mark.parametrize(
+    "name", ["fgsm-cross-entropy", "pgd-cross-entropy", "pgd-cross-entropy-best", "deepfool-report"]
+)
+def test_gradients_that_are_not_numbers_are_counted_and_stop_no_attack(name, conv):
+    model, images, _ = conv
+    images = 0.2 + 0.6 * images
+    images[:10, :, 2:4, 2:4] = 0.0
+    labels = model(images).argmax(dim=1)
+    table = attacks.run(victims.frozen(Rooted(model)), images, labels, [name], eps=EPS, seed=0)
+    plain = attacks.run(model, images, labels, [name], eps=EPS, seed=0)
+    assert table["verified"].all()
+    bad = table["nonfinite_gradient"]
+    assert (bad == (table["index"] < 10)).loc[table["eps"] == 0].all()
+    if name.startswith("pgd"):  # within the ball half of the starts of a black pixel lie below 0 and are cut off there
+        assert bad[table["index"] < 10].all()
+    assert not bad[table["index"] >= 10].any()
+    # Twelve of 192 numbers are lost to the attack, not the images.
+    for part in (table["index"] < 10, table["index"] >= 10):
+        broken = [int((found["broken"] & part & (found["eps"] > 0)).sum()) for found in (table, plain)]
+        assert broken[0] >= 0.8 * broken[1] > 3, (name, broken)
+    counted = records.counts(table, eps=EPS)[name]
+    assert counted["nonfinite_gradient"] == [10, 10]
+    assert "nonfinite_gradient" not in records.counts(plain, eps=EPS)[name]
+
+
+def test_deepfool_breaks_as_many_images_of_a_noisy_model_as_foolbox_does():
+    """Fresh noise in every pass; with one draw a step it would leave every fourth where a single pass was fooled."""
+    model, images, labels = victims.conv(n=100)
+    level = 0.002
+    best, second = model(images).topk(2, dim=1).values.T
+    images, labels = images[best - second > 4 * level], labels[best - second > 4 * level]
+    noisy = victims.frozen(victims.Noisy(model, level))
+    found = attacks.run(noisy, images, labels, ["deepfool-report"], eps=(0.3,), seed=0, repeats=20)
+    assert (found["clean_prediction"] == found["label"]).all()
+    torch.manual_seed(1)
+    attack = foolbox.attacks.LinfDeepFoolAttack(steps=20, candidates=10, overshoot=0.02)
+    _, clipped, _ = attack(foolbox.PyTorchModel(noisy, bounds=(0, 1)), images, labels, epsilons=[0.3])
+    theirs = scoring.score(noisy, clipped[0], labels, repeats=20).predicted != labels
+    assert theirs.sum() > 70
+    assert found["broken"].sum() >= theirs.sum() - 2
+
+
+def test_a_deterministic_model_repeats_itself_and_draws_nothing(conv):
+    model, images, _ = conv
+
+    class Coin(nn.Module):
+        def forward(self, x):
+            return model(x.flip(-1) if torch.rand(()) < 1e-9 else x)  # two passes would hardly ever differ
+
+    assert scoring.deterministic(model, images)
+    assert scoring.deterministic(nn.Sequential(model, nn.Dropout(0.5)).eval(), images)
+    assert scoring.deterministic(lambda x: model(x) * float("nan"), images)
+    for noisy in (victims.Noisy(model, 1e-3), Coin(), nn.Sequential(model, nn.Dropout(0.5))):
+        assert not scoring.deterministic(noisy, images)
 
 
 class Resizing(nn.Module):

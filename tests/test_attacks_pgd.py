@@ -280,11 +280,14 @@ def test_views_give_the_gradient_and_the_model_the_score(conv):
             said = model(made.images[0]).argmax(dim=1)
             rows = table[(table["attack"] == name) & (table["eps"] == EPS)]
             assert rows["adversarial_prediction"].tolist() == said.tolist()
-    with pytest.raises(BiorobustError, match="'pgd-margin@last': the model has no view 'last'; it has first"):
+    with pytest.raises(BiorobustError, match=r"'pgd-margin@last': .* view 'last', the model has first, model; give it"):
         attacks.run(model, images, labels, ["pgd-margin@last"], eps=(EPS,), seed=0, views=views)
-    without = attacks.run(conv[0], images, labels, ["fgsm-margin@first"], eps=(EPS,), seed=0)  # a control has no views
+    for needs_a_view in ("fgsm-report", "fgsm-margin@first"):  # never the logits instead, without a word
+        with pytest.raises(BiorobustError, match=r"the model has model; give it in views, or ask for 'fgsm-.*@model'"):
+            attacks.run(conv[0], images, labels, [needs_a_view], eps=(EPS,), seed=0)
+    asked = attacks.run(conv[0], images, labels, ["fgsm-margin@model"], eps=(EPS,), seed=0)
     plain = attacks.run(conv[0], images, labels, ["fgsm-margin"], eps=(EPS,), seed=0)
-    assert without["distance"].equals(plain["distance"])
+    assert asked["distance"].equals(plain["distance"])
     assert "from the view 'first'" in attacks.about("fgsm-margin@first")
 
 

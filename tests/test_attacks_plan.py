@@ -62,7 +62,9 @@ def test_a_study_names_its_views_and_no_others():
 
 def test_every_attack_has_a_name_for_the_report():
     assert len({full_name(name) for name in NAMES}) == len(NAMES)
-    assert full_name("pgd-corrected-best-resized") == "PGD with the stated step, best iterate, on the resized image"
+    words = "PGD with the original paper's step, best iterate, on the resized image"
+    assert full_name("pgd-corrected-best-resized") == words
+    assert full_name("worst-case-image") == "worst case of the attacks on the image"
     assert full_name("fgsm-cross-entropy@first") == "FGSM, gradient of “first”"
 
 

@@ -2,12 +2,14 @@
 
 import importlib
 import json
+import math
 import os
 import subprocess
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -17,6 +19,7 @@ from benchmarks import (
     ROOT,
     __main__,
     fgsm_grid,
+    growth,
     hebbian_readout,
     hebbian_rule,
     kwta_gpu,
@@ -188,6 +191,51 @@ def test_pairs_interleave_and_the_median_forgets_the_unlucky_one():
     )
     assert "".join(calls) == "ab" * 4
     assert (row.ours, row.reference, row.ours_least, row.ratio) == (30.0, 40.0, 20.0, 0.75)
+
+
+@pytest.mark.parametrize("call", [0.0, 1e3, 1e5])
+def test_growth_is_that_of_the_marginal_time_whatever_a_call_costs(call):
+    def seconds(row):
+        return {n: (row(n) + call) * growth.TOTAL / n for n in growth.LENGTHS}
+
+    assert growth.growth(seconds(lambda n: 0.4 * n)) == pytest.approx(1)
+    assert growth.growth(seconds(lambda n: 0.1 * n * math.log2(n))) == pytest.approx(growth.PREDICTED)
+    assert growth.growth(seconds(lambda n: 0.4 * n + 9 * n**0.5)) < 1
+
+
+@pytest.mark.parametrize(
+    ("row", "refused"),
+    [(lambda n: 0.4 * n, False), (lambda n: 0.02 * n * math.log2(n), True)],
+    ids=["N", "N log N"],
+)
+def test_scattered_times_of_n_log_n_are_refused_and_those_of_n_are_not(row, refused):
+    """With calls that cost as much as the shortest rows, times that scatter by 2 % and one in twenty twice as long."""
+    random = np.random.default_rng(0)
+
+    def taken(n):
+        busy = 2 if random.random() < 0.05 else 1
+        return (row(n) + 10_000) * busy * random.lognormal(sigma=0.02) * growth.TOTAL / n
+
+    rounds = [{n: taken(n) for n in growth.LENGTHS} for _ in range(41)]
+    middle, low, high = growth.median([growth.growth(seconds) for seconds in rounds])
+    assert low < middle < high
+    assert (low > growth.HALFWAY, high < growth.HALFWAY) == (refused, not refused)
+
+
+def test_methods_are_timed_in_turn_on_the_same_values(monkeypatch):
+    seen = []
+    method = lambda rows: seen.append((rows.shape, float(rows.sum(dtype=float))))  # noqa: E731
+    monkeypatch.setattr(growth, "METHODS", {"a": (method, 1), "b": (method, 2)})
+    found = growth.seconds_by_round(2)
+    assert {name: [set(seconds) for seconds in rounds] for name, rounds in found.items()} == {
+        name: [set(growth.LENGTHS)] * 2 for name in "ab"
+    }
+    assert len(seen) == 2 * 4 * (2 + 3)  # once more each, to warm up
+    assert {shape for shape, _ in seen} == {(growth.TOTAL // n, n) for n in growth.LENGTHS}
+    totals = [round(total, 6) for _, total in seen]
+    half = len(seen) // 2
+    assert len(set(totals[:half])) == len(set(totals[half:])) == 1
+    assert totals[0] != totals[-1]  # values are drawn anew for each round
 
 
 @pytest.mark.parametrize(("ratio", "status", "verdict"), [(0.5, 0, "ok"), (0.51, 1, "OVER")])

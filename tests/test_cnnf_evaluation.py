@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch.testing import assert_close
 
 from biorobust.cnnf import TwoBlock, evaluation, losses
-from biorobust.cnnf.noise import KINDS
+from biorobust.cnnf.noise import KINDS, blur
 from biorobust.core import training
 
 
@@ -61,6 +62,15 @@ def test_noise_stays_in_range_and_leaves_its_input_alone(kind):
     assert not torch.equal(KINDS[kind](images, 0.5), KINDS[kind](images, 0.5))  # fresh noise for every minibatch
 
 
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
+def test_blur_is_the_gaussian_of_scipy(sigma):
+    images = torch.rand(3, 2, 9, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    wanted = [[gaussian_filter(channel, sigma, mode="nearest", truncate=4) for channel in image] for image in images]
+    assert_close(blur(images, sigma), torch.tensor(np.array(wanted)))
+    assert_close(blur(torch.full((1, 1, 5, 5), 0.3), sigma), torch.full((1, 1, 5, 5), 0.3))
+    assert torch.equal(blur(images, 0.0), images)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_evaluation_noise_is_one_draw_whatever_happened_before(kind):
     images, found = letters(20), []
@@ -71,6 +81,9 @@ def test_evaluation_noise_is_one_draw_whatever_happened_before(kind):
         assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(*found)
     assert not torch.equal(found[0], images)
+    letters_ = torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    whole, first = (evaluation.noisy(given, kind=kind, level=0.2) for given in (letters_, letters_[:7]))
+    assert torch.equal(whole[:7], first)
 
 
 def softmax(logits):
@@ -81,7 +94,7 @@ def softmax(logits):
 def test_accuracies_margins_and_changes_are_those_of_counting():
     logits = torch.randn(4, 30, 5, generator=torch.Generator().manual_seed(3))
     labels = torch.arange(30) % 5
-    found = evaluation.accuracies(logits, labels, half="noisy")
+    found = evaluation.accuracies(logits, labels, images="noisy")
     values = logits.double().numpy()
     read = {"first": values[0], "last": values[-1], "average": values.mean(axis=0)}
     for name, each in read.items():
@@ -109,13 +122,16 @@ def test_accuracies_margins_and_changes_are_those_of_counting():
 def test_a_plain_cnn_has_no_changes_and_no_reconstructions():
     images, labels = letters(), torch.tensor([0, 1, 2, 3, 0])
     model = network(cycles=0)
-    found = evaluation.accuracies(evaluation.cycle_logits(model, images), labels, half="clean")
+    found = evaluation.accuracies(evaluation.cycle_logits(model, images), labels, images="clean")
     assert found["clean_changed"] == []
     assert len(found["clean_cycle_accuracy"]) == len(found["clean_margin"]) == 1
     assert not {"clean_changed_first", "clean_margin_gain", "clean_changed_fall"} & set(found)
-    entry = evaluation.feedback_entry(model, {"clean": images, "noisy": letters(seed=2)})
-    assert entry["clean_psnr"] == entry["noisy_psnr"] == entry["clean_reconstruction_rms"] == []
-    assert not {"noisy_psnr_gain", "noisy_psnr_change"} & set(entry)
+    given = {"clean": images, "noisy": letters(seed=2), "blurred": blur(images, 1.0)}
+    entry = evaluation.feedback_entry(model, given)
+    assert (
+        entry["clean_psnr"] == entry["noisy_psnr"] == entry["blurred_psnr"] == entry["clean_reconstruction_rms"] == []
+    )
+    assert not any(key.endswith(("_psnr_gain", "_psnr_change")) for key in entry)
     pictures = evaluation.pictures(model, [images], images)
     assert pictures["reconstructions"].shape == (1, 0, 5, 9, 8)
     assert pictures["predictions"].shape == (1, 1, 5)
@@ -166,14 +182,23 @@ def test_reconstructions_do_not_depend_on_the_minibatch():
 
 
 def test_feedback_numbers_compare_with_the_clean_letter():
-    model, given = network(), {"clean": letters(), "noisy": letters(seed=2)}
+    model, given = network(), {"clean": letters(), "noisy": letters(seed=2), "blurred": blur(letters(), 1.0)}
     entry = evaluation.feedback_entry(model, given)
-    for half in ("clean", "noisy"):
-        pixels = evaluation.reconstruct(model, given[half]).pixels
-        assert entry[f"{half}_psnr"] == [evaluation.psnr(each, given["clean"]) for each in pixels]
-    assert entry["noisy_input_psnr"] == evaluation.psnr(given["noisy"], given["clean"])
-    assert entry["noisy_psnr_gain"] == entry["noisy_psnr"][1] - entry["noisy_input_psnr"]
-    assert entry["clean_psnr_change"] == entry["clean_psnr"][1] - entry["clean_psnr"][0]
+    for name, images in given.items():
+        pixels = evaluation.reconstruct(model, images).pixels
+        assert entry[f"{name}_psnr"] == [evaluation.psnr(each, given["clean"]) for each in pixels]
+        assert entry[f"{name}_psnr_change"] == entry[f"{name}_psnr"][1] - entry[f"{name}_psnr"][0]
+        if name != "clean":
+            assert entry[f"{name}_input_psnr"] == evaluation.psnr(images, given["clean"])
+            assert entry[f"{name}_psnr_gain"] == entry[f"{name}_psnr"][1] - entry[f"{name}_input_psnr"]
+
+
+def test_counts_on_spoilt_images_stand_beside_the_clean_ones():
+    right, clean = torch.arange(40) < 30, torch.arange(40) < 36
+    found = evaluation.counted_numbers(right, clean, images="blurred")
+    assert (found["blurred_correct"], found["blurred_accuracy"]) == (30, 0.75)
+    assert found["blurred_minus_clean"] == pytest.approx(-0.15)
+    assert found["blurred_wilson"][0] < 0.75 < found["blurred_wilson"][1]
 
 
 def test_pictures_are_fitted_letters_and_what_is_read_at_each_cycle():

@@ -102,6 +102,69 @@ def test_pooling_first_changes_nothing(kind, ind, subtract_bias):
         assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
 
 
+def norm(x):
+    return x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
+
+
+def masked_feedback(model, x):
+    """Logits of every cycle of a network whose forward passes are plain: torch's own ReLU, pooling and unpooling."""
+    kept = {}
+
+    def up(x, start):
+        for index, block in list(enumerate(model.blocks))[start:]:
+            kept[index] = [x]
+            if hasattr(block, "linear"):
+                z = functional.linear(x.flatten(1), block.linear.weight) + block.bias.bias
+                x = z.relu() if block.gate else z
+            else:
+                z = norm(functional.conv2d(x, block.conv.weight, padding=1)) + block.bias.bias.view(1, -1, 1, 1)
+                x = z.relu()
+            kept[index].append(z)
+            if getattr(block, "pool", None):
+                x, places = functional.max_pool2d(x, 2, return_indices=True)
+                kept[index].append(places)
+        return x
+
+    def down(y):
+        for index, block in reversed(list(enumerate(model.blocks))[model.ind :]):
+            below, z, *places = kept[index]
+            if hasattr(block, "linear"):
+                y = y * (z > 0) if block.gate else y
+                y = ((y - block.bias.bias * block.bias.subtract) @ block.linear.weight).view_as(below)
+            else:
+                y = norm(y)
+                y = functional.max_unpool2d(y, places[0], 2, output_size=z.shape[-2:]) if places else y
+                y = y * (z > 0) - block.bias.bias.view(1, -1, 1, 1) * block.bias.subtract
+                y = functional.conv_transpose2d(y, block.conv.weight, padding=1)
+        return y
+
+    found = [up(x * 2 - 1, 0)]
+    h = kept[model.ind][0]
+    for _ in range(model.cycles):
+        h = h + model.residual * (down(found[-1]) - h)
+        found.append(up(h, model.ind))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize(("kind", "ind"), [(TwoBlock, 0), (TwoBlock, 1), (CNNF, 2), (CNNF, 4)])
+@pytest.mark.parametrize("subtract_bias", [True, False])
+def test_plain_forward_passes_with_masked_feedback_are_what_torch_computes(kind, ind, subtract_bias, fuse):
+    """Logits of every cycle and gradients, of pixels and weights; they are not those of the adaptive network."""
+    options = {"ind": ind, "cycles": 3, "image_shape": (1, 12, 12), "subtract_bias": subtract_bias, "fuse": fuse}
+    model, x = network(kind, adaptive=False, **options), images(3, (1, 12, 12)).requires_grad_()
+    leaves = [x, *model.parameters()]
+    found, wanted = (
+        [logits, *torch.autograd.grad(logits.square().sum(), leaves)]
+        for logits in (model(x, return_cycles=True), masked_feedback(model, x))
+    )
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
+    adaptive = network(kind, **options)(x, return_cycles=True)
+    assert torch.equal(adaptive[0], found[0][0])
+    assert float((adaptive[1:] - found[0][1:]).detach().abs().amax(dim=(1, 2)).min()) > 1e-3
+
+
 WEIGHTS = objective.Weights(first=1.0, cycles=0.7, feature=0.5, block1=0.4, block2=0.3, clean=0.2)
 
 

@@ -56,6 +56,9 @@ def changed(raw, path, value):
         ("cnnf_noise/kind", "speckle", "cnnf_noise.kind = 'speckle': must be one of gaussian, uniform, salt-and-pep"),
         ("cnnf_noise/level", 1.5, r"cnnf_noise.level = 1.5: must be a number in \[0, 1\]"),
         ("cnnf_evaluation/levels", [0.1, 0.2], "cnnf_evaluation.levels = .*starts with 0"),
+        ("cnnf_evaluation/levels", [], "cnnf_evaluation.levels = .*starts with 0"),
+        ("cnnf_evaluation/blur", 0, "cnnf_evaluation.blur = 0: must be a number above 0"),
+        ("cnnf_evaluation/blur_levels", [0.0, 2.0, 1.0], "cnnf_evaluation.blur_levels = .*a rising list of numbers"),
         ("cnnf_evaluation/levels", [0.0, 1.5], r"cnnf_evaluation.levels = .*in \[0, 1\]"),
         ("cnnf_adversarial/steps", 0, "cnnf_adversarial.steps = 0: must be an integer of 1 or more"),
         ("cnnf_runs/cnn-noisy/images", "dirty", "cnnf_runs.cnn-noisy.images = 'dirty': must be one of clean, noisy"),
@@ -63,6 +66,11 @@ def changed(raw, path, value):
             "cnnf_runs/cnn-noisy/method",
             "cnnf_long",
             "cnnf_runs.cnn-noisy.method = 'cnnf_long': must be one of cnnf, cnn",
+        ),
+        (
+            "cnnf_variants/plain-relu/feedback",
+            "plain",
+            "cnnf_variants.plain-relu.feedback = 'plain': must be one of ada",
         ),
         ("cnnf_variants/longer/noise_level", -1, "cnnf_variants.longer.noise_level = -1"),
         ("cnnf_grid/cnn-noisy", {"cycles": 1, "residual": 0.0}, "run 'cnn-noisy': named in two run lists"),
@@ -99,16 +107,19 @@ def test_plans_resolve_the_lists(raw):
     settings = params.check(edited | {"scale": "tiny"})
     sizes = raw["scales"]["tiny"]
     shared = {"images": "both", "cycle_clean": True, "noise_level": raw["cnnf_noise"]["level"]}
+    plain = {"cycles": 0, "residual": 0.0, "feedback": "none"}
     wanted = {
         "cnn-feedback": {"cycles": 2, "residual": 0.1, **shared, **sizes["cnnf"]},
-        "cnn-noisy": {"cycles": 0, "residual": 0.0, **shared, **sizes["cnn"]},
-        "cnn-clean": {"cycles": 0, "residual": 0.0, **shared, "images": "clean", **sizes["cnn"]},
+        "cnn-noisy": {**plain, **shared, **sizes["cnn"]},
+        "cnn-clean": {**plain, **shared, "images": "clean", **sizes["cnn"]},
         "t2-r3": {"cycles": 2, "residual": 0.3, **shared, **sizes["cnnf_grid"]},
         "longer": {**raw["cnnf_long"], **shared, **sizes["cnnf_long"]},
         "clean-not-cycled": {**raw["cnnf_fixed"], **shared, "cycle_clean": False, **sizes["cnnf_fixed"]},
         "strong-noise": {**raw["cnnf_fixed"], **shared, "noise_level": 0.3, **sizes["cnnf_fixed"]},
+        "plain-relu": {**raw["cnnf_fixed"], **shared, "feedback": "masked", **sizes["cnnf_fixed"]},
+        "cnn-longer": {**plain, **shared, "images": "clean", **sizes["cnnf_long"]},
     }
     for name, values in wanted.items():
-        assert plan(name, settings) == Plan(**values), name
+        assert plan(name, settings) == Plan(**{"feedback": "adaptive"} | values), name
     with pytest.raises(ParamsError, match=r"run 'cnnf': unknown; known are cnn-clean, .*longer.*t3-r3"):
         plan("cnnf", settings)

@@ -17,7 +17,7 @@ from report_checkout import ROOT, draw_and_tabulate, edit, ledger_verdicts, only
 from test_report_numbers import Places
 
 from biorobust import params
-from biorobust.core.files import read_json
+from biorobust.core.files import read_json, write_json, write_npz
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge
@@ -254,7 +254,46 @@ def test_every_figure_is_drawn_with_its_data(paper: Path) -> None:
         assert "nan" not in entry["caption"].lower().replace("unan", "")
     drawn = pd.read_csv(folder / "reconstructions.csv")
     assert set(drawn["cycle"]) == {0, 1, 2, 3}
-    assert drawn["image"].nunique() == 3  # clean, noisy, attacked
+    assert drawn["image"].nunique() == 4  # clean, noisy, blurred, attacked
+
+
+def test_metrics_without_blur_and_without_some_runs_are_drawn_and_say_so(copy: Path) -> None:
+    folder = copy / "reports/metrics"
+    for path in folder.glob("curves/blur-*.csv"):
+        path.unlink()
+    for run in ("plain-relu", "cnn-longer"):
+        (folder / f"train/{run}.json").unlink()
+    for path in folder.glob("train/*.json"):
+        content = read_json(path)
+        content["per_seed"] = [
+            {key: value for key, value in seed.items() if not key.startswith("blurred")} for seed in content["per_seed"]
+        ]
+        write_json(path, content)
+    for path in folder.glob("pictures/reconstructions-*.npz"):
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        pairs = {key: arrays[key][:2] for key in ("images", "reconstructions", "predictions")}
+        write_npz(path, arrays | pairs)
+    draw_and_tabulate(copy)
+    found = table.read(copy / "reports/tables/current")
+    assert {row["images"] for row in found["cnnf-cycles"].rows} == {"clean", "noisy"}
+    assert not [column.key for column in found["cnnf-noise"].columns if column.key.startswith("blur")]
+    states = {row["run"]: (row["clean"], row["state"]) for row in found["cnnf-accuracy"].rows}
+    assert states["plain-relu"] == states["cnn-longer"] == (None, "not run")
+    drawn = pd.read_csv(copy / "reports/figures/cnnf/current/reconstructions.csv")
+    assert drawn["image"].nunique() == 3
+    assert "Recurrent generative feedback" in text(render(copy).html)
+
+
+def test_blurred_letters_stand_beside_noisy_ones(paper: Path) -> None:
+    found = table.read(paper / "reports/tables/current")
+    levels = {column.key for column in found["cnnf-noise"].columns}
+    assert {"noise_0", "noise_0.15", "blur_0.15"} <= levels
+    assert "blur_0" not in levels  # the same images as without noise
+    rows = {(row["network"], row["images"]): row for row in found["cnnf-cycles"].rows}
+    blurred = rows["CNN-F", "blurred"]
+    assert blurred["psnr_image"] == 12.6
+    assert blurred["psnr_last"] == pytest.approx(14.5 + 0.6 * 2, abs=0.1)
 
 
 def test_the_confusion_matrices_are_shares_of_each_letter(paper: Path) -> None:

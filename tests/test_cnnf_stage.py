@@ -16,6 +16,7 @@ from biorobust import datasets
 from biorobust.cnnf import evaluation
 from biorobust.cnnf import training as cnnf_training
 from biorobust.cnnf.network import FeedbackNetwork
+from biorobust.cnnf.noise import blur
 from biorobust.cnnf.params import Adversarial, Noise
 from biorobust.cnnf.plan import Plan
 from biorobust.core import runs, work
@@ -58,7 +59,7 @@ def study(tmp_path, monkeypatch):
         raw = yaml.safe_load((ROOT / "params.yaml").read_text())
         raw["scale"] = "tiny"
         raw["scales"]["tiny"] |= copy.deepcopy(SIZES)
-        raw["cnnf_evaluation"]["levels"] = [0.0, 0.2]
+        raw["cnnf_evaluation"] = {"levels": [0.0, 0.2], "blur": 1.0, "blur_levels": [0.0, 1.0]}
         for path, value in edits.items():
             *parents, last = path.split("/")
             block = raw
@@ -80,13 +81,15 @@ def weights(run, seed=0):
 
 
 def evaluated(run):
-    """The network of a run, and the test images it was evaluated on, clean and noisy, with their labels."""
+    """The network of a run, and the test images it was evaluated on, as they are, noisy and blurred, with labels."""
     data = datasets.load("data/datasets/emnist_letters.npz")
-    every, chosen = as_float(torch.from_numpy(data.test_images)[:, None]), torch.from_numpy(data.evaluation[:78])
-    noisy = evaluation.noisy(every, kind="gaussian", level=0.15)
+    chosen = torch.from_numpy(data.evaluation[:78])
+    clean = as_float(torch.from_numpy(data.test_images)[chosen, None])
     model = runs.load(run)
     assert isinstance(model, FeedbackNetwork)
-    return model, every[chosen], noisy[chosen], torch.from_numpy(data.test_labels)[chosen]
+    noisy = evaluation.noisy(clean, kind="gaussian", level=0.15)
+    images = {"clean": clean, "noisy": noisy, "blurred": blur(clean, 1.0)}
+    return model, images, torch.from_numpy(data.test_labels)[chosen]
 
 
 def test_what_is_written_is_what_the_stored_network_does(study):
@@ -99,29 +102,33 @@ def test_what_is_written_is_what_the_stored_network_does(study):
     assert (settings["cycles"], settings["residual"], settings["width"], settings["n_train"]) == (3, 0.3, 4, 260)
     assert (settings["n_test"], settings["n_images"], settings["precision"]) == (78, 26, "float32")
 
-    model, clean, noisy, labels = evaluated("cnn-feedback")
+    model, images, labels = evaluated("cnn-feedback")
     predictions = pd.read_parquet("data/attacks/cnnf/predictions/cnn-feedback.parquet").query("seed == 0")
     confusion = pd.read_csv(METRICS / "confusion/cnn-feedback.csv").query("seed == 0")
     with torch.no_grad():
-        for half, images, attack in (("clean", clean, "none"), ("noisy", noisy, "noise")):
-            said = model(images).argmax(dim=1)
+        for name, attack in (("clean", "none"), ("noisy", "noise"), ("blurred", "blur")):
+            said = model(images[name]).argmax(dim=1)
             correct = int((said == labels).sum())
-            assert entry["correct" if half == "clean" else "noisy_correct"] == correct
-            table = confusion[confusion["images"] == half]
+            assert entry["correct" if name == "clean" else f"{name}_correct"] == correct
+            table = confusion[confusion["images"] == name]
             assert table["count"].sum() == 78
             assert table[table["label"] == table["predicted"]]["count"].sum() == correct
             rows = predictions[predictions["attack"] == attack]
             assert rows["prediction"].tolist() == said.tolist()
             assert rows["label"].tolist() == labels.tolist()
             for key, length in (("cycle_accuracy", 4), ("margin", 4), ("changed", 3), ("psnr", 3)):
-                assert len(entry[f"{half}_{key}"]) == length
-    assert entry["noisy_minus_clean"] == pytest.approx(entry["noisy_accuracy"] - entry["accuracy"])
+                assert len(entry[f"{name}_{key}"]) == length
+    for name in ("noisy", "blurred"):
+        assert entry[f"{name}_minus_clean"] == pytest.approx(entry[f"{name}_accuracy"] - entry["accuracy"])
+        assert entry[f"{name}_psnr_gain"] == pytest.approx(entry[f"{name}_psnr"][-1] - entry[f"{name}_input_psnr"])
     assert entry["loss_fall"] > 0.2
     assert entry["learning_rate_error"] < 1e-9
 
-    noise = pd.read_csv(METRICS / "curves/noise-cnn-feedback.csv").query("seed == 0").set_index("level")
-    with torch.no_grad():
-        assert noise.loc[0.0, "average"] == int((model(clean[:26]).argmax(dim=1) == labels[:26]).sum())
+    for kind, level, name in (("noise", 0.0, "clean"), ("blur", 0.0, "clean"), ("blur", 1.0, "blurred")):
+        levels = pd.read_csv(METRICS / f"curves/{kind}-cnn-feedback.csv").query("seed == 0").set_index("level")
+        with torch.no_grad():
+            said = model(images[name][:26]).argmax(dim=1)
+        assert levels.loc[level, "average"] == int((said == labels[:26]).sum())
     curve = pd.read_csv(METRICS / "curves/cnn-feedback.csv").query("seed == 0")
     terms = curve[["first", "cycles", "feature", "block1", "block2"]]
     assert (terms > 0).all(axis=None)
@@ -141,7 +148,7 @@ def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
         path = Path(f"data/attacks/cnnf/predictions/{name}.parquet")
         tables[name] = pd.read_parquet(path)
         correct = compare.read_predictions(path)
-        assert correct.cells == [("noise", 0.15), ("none", 0.0)]
+        assert correct.cells == [("blur", 1.0), ("noise", 0.15), ("none", 0.0)]
         for (attack, _, _), right in correct.right.items():
             rows = tables[name][tables[name]["attack"] == attack].set_index("index")
             wanted = [rows.loc[i, "prediction"] == rows.loc[i, "label"] for i in correct.index]
@@ -191,6 +198,22 @@ def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(study, monkeypat
     assert (METRICS / "curves/steps-cnn-feedback.csv").read_bytes() == steps
 
 
+def test_variants_without_gates_and_without_feedback(study):
+    study(**{"scales/tiny/cnnf_fixed/epochs": 1, "scales/tiny/cnnf_long/epochs": 2})
+    for name in ("plain-relu", "strong-noise", "cnn-longer"):
+        train_cnnf.main([name])
+    masked, adaptive, plain = (metrics(name)["settings"] for name in ("plain-relu", "strong-noise", "cnn-longer"))
+    assert (masked["feedback"], masked["cycles"], adaptive["feedback"]) == ("masked", 3, "adaptive")
+    assert (plain["feedback"], plain["cycles"], plain["images"], plain["epochs"]) == ("none", 0, "clean", 2)
+    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    model, other = runs.load("plain-relu"), runs.load("strong-noise")
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        logits = [network(x, return_cycles=True) for network in (model, other)]
+    assert torch.equal(logits[0][0], logits[1][0])
+    assert float((logits[0][1:] - logits[1][1:]).abs().max()) > 1e-3  # a stored network keeps its kind of feedback
+
+
 def test_held_out_letters_are_scored_and_not_trained_on(study):
     study(**{"cnnf_training/validate": True, "cnnf_noise/kind": "salt-and-pepper"})
     train_cnnf.main(["cnn-noisy"])
@@ -198,6 +221,7 @@ def test_held_out_letters_are_scored_and_not_trained_on(study):
     assert found["settings"]["n_train"] == 260 - 260 // 6
     assert found["settings"]["noise_kind"] == found["settings"]["evaluation_noise_kind"] == "salt-and-pepper"
     assert 0 < found["per_seed"][0]["noisy_tuning_accuracy"] <= 1
+    assert 0 < found["per_seed"][0]["blurred_tuning_accuracy"] <= 1
     assert 0 < found["per_seed"][0]["tuning_accuracy"] <= 1
 
 
@@ -225,9 +249,19 @@ def test_training_on_adversarial_letters(study):
 
 def test_adversarial_letters_lie_in_the_ball_and_raise_the_loss(study):
     train_cnnf.main(["t1-r1"])
-    model, images, _, labels = evaluated("t1-r1")
+    model, versions, labels = evaluated("t1-r1")
+    images = versions["clean"]
     model.requires_grad_(True).train()
-    plan = Plan(cycles=1, residual=0.1, images="adversarial", cycle_clean=True, noise_level=0.15, epochs=1, seeds=1)
+    plan = Plan(
+        cycles=1,
+        residual=0.1,
+        feedback="adaptive",
+        images="adversarial",
+        cycle_clean=True,
+        noise_level=0.15,
+        epochs=1,
+        seeds=1,
+    )
     adversarial = Adversarial(eps=0.1, step=0.0355, steps=7)
     attack = cnnf_training.perturbation(plan, noise_=Noise(kind="gaussian", level=0.15), adversarial=adversarial)
     torch.manual_seed(0)

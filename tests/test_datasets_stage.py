@@ -17,6 +17,7 @@ from biorobust.core.files import write_json
 from biorobust.datasets import DATASETS, imagenet_samples, mirror
 from biorobust.params import load
 from stages import download
+from stages import stale as stale_stages
 from stages.common import stage_main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,10 +53,10 @@ def test_params_yaml_lists_every_data_set():
 
 @pytest.fixture
 def stale(capsys):
-    """What `--stale` prints, line by line."""
+    """What `python -m stages.stale` prints, line by line."""
 
     def lines() -> list[str]:
-        download.main(["--stale"])
+        stale_stages.main([])
         return capsys.readouterr().out.splitlines()
 
     return lines
@@ -105,7 +106,7 @@ def test_a_damaged_record_is_named(checkout, monkeypatch):
     Path("reports/metrics/data").mkdir(parents=True)
     Path("reports/metrics/data/mnist.json").write_text('{"source": "bun')
     with pytest.raises(BiorobustError, match=r"reports/metrics/data/mnist\.json is not valid JSON"):
-        download.main(["--stale"])
+        stale_stages.main([])
 
 
 @pytest.mark.parametrize("arguments", [[], ["mnist", "--stale"], ["--fresh"]])

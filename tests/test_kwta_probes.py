@@ -89,6 +89,89 @@ def test_lines_stay_in_the_box_and_repeat():
     assert_close(points[2], (images[1] + lines.ends[1]) / 2)
 
 
+class Recorder(nn.Module):
+    """Keeps what it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(x.detach())
+        return x
+
+
+def small_network(gamma):
+    torch.manual_seed(0)
+    layers = [Recorder(), nn.Flatten(), nn.Linear(48, 60), KWTA(gamma), nn.Linear(60, 40), nn.ReLU(), nn.Linear(40, 5)]
+    return nn.Sequential(*layers).double()
+
+
+def passed_by_sorting(model, x, gamma):
+    """Places of the winners and of the positive values of `small_network`, image by image, and its outputs."""
+    first, second, last = (layer for layer in model if isinstance(layer, nn.Linear))
+    a = x.flatten(1) @ first.weight.T + first.bias
+    winners = [set(row.argsort(descending=True)[: int(gamma * 60)].tolist()) for row in a]
+    mask = torch.tensor([[i in won for i in range(60)] for won in winners])
+    b = (a * mask) @ second.weight.T + second.bias
+    positive = [set((row > 0).nonzero()[:, 0].tolist()) for row in b]
+    return {"3": winners, "5": positive}, b.relu() @ last.weight.T + last.bias
+
+
+def test_patterns_are_those_of_sorting_before_and_after_each_step():
+    gamma, sizes = 0.25, [1e-4, 0.01, 0.1]
+    model, generator = small_network(gamma), torch.Generator().manual_seed(2)
+    images = torch.rand(7, 3, 4, 4, generator=generator, dtype=torch.float64)
+    labels = torch.arange(7) % 5
+    found = probes.patterns(model, images, labels, sizes=sizes, scale=2.0, seed=3, batch_size=7)
+    x, twice, *moved = model[0].seen
+    assert torch.equal(x, images)
+    assert torch.equal(twice, images)  # for the gradient
+    leaf = images.clone().requires_grad_()
+    nn.functional.cross_entropy(passed_by_sorting(model, leaf, gamma)[1], labels).backward()
+    for name, after in (("signs", moved[:3]), ("gradient", moved[3:])):
+        steps = [(each - images) / size for each, size in zip(after, sizes, strict=True)]
+        inside = (after[-1] > 0) & (after[-1] < 1)
+        assert_close(steps[-1][inside].abs(), torch.ones(int(inside.sum()), dtype=torch.float64))
+        if name == "gradient":
+            assert torch.equal(steps[-1][inside].sign(), leaf.grad[inside].sign())
+        else:
+            assert 0.3 < (steps[-1][inside] > 0).double().mean() < 0.7
+        for i, each in enumerate(after):
+            before, outputs = passed_by_sorting(model, images, gamma)
+            now, changed_outputs = passed_by_sorting(model, each, gamma)
+            counts = {
+                layer: (
+                    sum(len(a ^ b) for a, b in zip(before[layer], now[layer], strict=True)),
+                    sum(len(a) + len(b) for a, b in zip(before[layer], now[layer], strict=True)),
+                )
+                for layer in before
+            }
+            for layer, (changed, n) in counts.items():
+                assert found[name]["layers"][layer][i] == changed / n
+            assert found[name]["changed"][i] == sum(c for c, _ in counts.values()) / sum(n for _, n in counts.values())
+            largest = (changed_outputs - outputs).abs().amax(dim=1).mean().item()
+            assert found[name]["outputs"][i] == pytest.approx(largest / 2)
+
+
+def test_the_share_is_that_of_the_winners_that_were_replaced_and_grows_as_gamma_falls():
+    images, labels = torch.rand(20, 3, 4, 4, dtype=torch.float64), torch.arange(20) % 5
+    model, shares = small_network(0.5), []
+    for gamma in (1.0, 0.5, 0.1):
+        set_gamma(model, gamma)
+        found = probes.patterns(model, images, labels, sizes=[0.0, 0.02], scale=1.0, seed=0)
+        assert found["signs"]["changed"][0] == found["gradient"]["outputs"][0] == 0
+        shares.append(found["signs"]["layers"]["3"][1])
+    assert shares[0] == 0 < shares[1] < shares[2] < 1
+
+
+def test_outputs_without_k_wta_shrink_with_the_step():
+    images, labels = torch.rand(20, 3, 4, 4, dtype=torch.float64), torch.arange(20) % 5
+    model = small_network(1.0)
+    found = probes.patterns(model, images, labels, sizes=[1e-6, 1e-4], scale=1.0, seed=0)["gradient"]
+    assert found["outputs"][1] == pytest.approx(100 * found["outputs"][0], rel=0.05)
+
+
 def test_active_fractions_count_winners_ties_and_both_calls():
     class Twice(nn.Module):
         def __init__(self):

@@ -27,9 +27,8 @@ from report_checkout import (
 )
 from test_reporting import Page
 
-from biorobust.core.files import read_json
+from biorobust.core.files import read_json, write_json
 from biorobust.reporting import cells, claim_file
-from biorobust.reporting.attacks import full_name
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import attack_curve
 from biorobust.reporting.figures.figure import read_index
@@ -75,7 +74,7 @@ def made(root: Path, claims: list[Claim]) -> dict[str, Table]:
 # --- tables ------------------------------------------------------------------------------------------------------
 
 
-def test_eight_tables_have_every_cell_or_its_reason(cpu: Path, claims: list[Claim]) -> None:
+def test_eight_tables_have_every_cell(cpu: Path, claims: list[Claim]) -> None:
     found = made(cpu, claims)
     for number in range(1, 9):
         rows = found[f"kwta-table-{number}"].rows
@@ -84,7 +83,7 @@ def test_eight_tables_have_every_cell_or_its_reason(cpu: Path, claims: list[Clai
             if row["line"] == "report":
                 assert all(isinstance(row[name], float) for name in (cells.CLEAN, cells.PGD, cells.DEEPFOOL))
             elif number in (3, 4, 7, 8):
-                assert row["line"] == "ours: no ImageNet weights"
+                assert row["line"] == "ours"
                 assert {row[name] for name in cells.MEASURES} == {"not run"}
             elif str(row["line"]).startswith("ours"):
                 measures = [name for name in cells.MEASURES if row["line"] == "ours, tensor" or name != cells.CLEAN]
@@ -165,7 +164,10 @@ def test_anomalies_and_ablations_are_filled_from_metrics(cpu: Path, claims: list
     assert "ResNet18 on CIFAR-10 from 52.8\u00a0% to 0.4\u00a0%" in outcomes[3]
     assert "ReLU first: " in outcomes[10]
     assert "k-WTA first: " in outcomes[10]  # the ablation of the clip in which nothing is changed
-    assert outcomes[11].startswith("not run (no ImageNet weights")
+    assert outcomes[11] == "not run"
+    for name in ("anomalies", "ablations", "table-3", "table-8"):
+        assert found[f"kwta-{name}"].caption.endswith("Not run: no ImageNet weights.")
+    assert "Not run" not in found["kwta-table-1"].caption
     rows = {row["name"]: row for row in found["kwta-ablations"].rows}
     assert set(rows) == set(yaml.safe_load((ROOT / "params.yaml").read_text())["kwta_ablations"])
     assert rows["collapse-relu"]["collapsed"] == "5 of 5"
@@ -185,11 +187,6 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: 
     assert tensor[cells.PGD] is None
     assert (verdict[cells.PGD], verdict[cells.DEEPFOOL]) == ("not run", "reproduced")
     assert str(verdict["line"]).endswith("was not run at eps 0.031")
-
-
-def test_names_of_attacks_in_two_threat_models() -> None:
-    assert full_name("pgd-corrected-best-resized") == "PGD with the stated step, best iterate, on the resized image"
-    assert full_name("worst-case-image") == "worst case of the attacks on the image"
 
 
 # --- page --------------------------------------------------------------------------------------------------------
@@ -219,7 +216,7 @@ def test_the_page_is_well_formed(cpu: Path) -> None:
 def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) -> None:
     plain = text(render(cpu).html)
     assert "because its steps are too small" in plain
-    assert "under the text&#39;s, ResNet18 on CIFAR-10: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
+    assert "to the original paper&#39;s, ResNet18 on CIFAR-10: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
     assert (
         "AlexNet on SVHN, accuracy without an attack and under the worst for each image: ReLU collapsed in 1 of 1"
         in plain
@@ -242,7 +239,7 @@ def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
     assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
     assert Page(rendered.html).drawings == []
     ours = [row for row in read(root / "reports/tables/current")["kwta-table-6"].rows if row["line"] != "report"]
-    assert {row["line"] for row in ours} == {"ours: not run"}
+    assert {row["line"] for row in ours} == {"ours"}
     assert {row[name] for row in ours for name in cells.MEASURES} == {"not run"}
 
 
@@ -290,6 +287,44 @@ def test_the_step_figure_is_drawn_from_the_counts(cpu: Path) -> None:
         (seed,) = content["attacks"][f"{attack}-resized"]["per_seed"]
         assert rows["accuracy"][attack] == pytest.approx(seed["correct"][0] / 1280, abs=1e-6)
     assert rows["reported"]["pgd-report"] == 0.6945
+
+
+def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu: Path, tmp_path: Path) -> None:
+    data = pd.read_csv(cpu / "reports/figures/kwta/current/patterns.csv")
+    cell = "resnet18-svhn-scratch-kwta-low"
+    (seed,) = read_json(cpu / f"reports/metrics/attack/{cell}.json")["patterns"]["per_seed"]
+    (drawn,) = data[(data["cell"] == cell) & data["trained"]]["replaced"]
+    assert drawn == pytest.approx(100 * seed["gradient"]["changed"][1])
+    assert data[data["cell"].str.endswith("relu")]["gamma"].isna().all()
+    older = copied(cpu, tmp_path)
+    for path in (older / "reports/metrics/attack").glob("*.json"):
+        content = read_json(path)
+        content.pop("patterns", None)
+        write_json(path, content)
+    given = inputs(
+        metrics=older / "reports/metrics", params=older / "params.yaml", claims=older / "reports/claims.yaml"
+    )
+    assert FIGURES["patterns"](given) is None
+    assert FIGURES["jumps"](given) is not None
+
+
+def test_a_panel_of_nothing_but_collapses_says_so(cpu: Path, tmp_path: Path) -> None:
+    root = copied(cpu, tmp_path)
+
+    def titles() -> list[str]:
+        drawn = FIGURES["curves-scratch"](
+            inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+        )
+        assert drawn is not None
+        return [title for axes in drawn.drawing.axes if (title := axes.get_title("left"))]
+
+    assert titles()[0] == "Table 1: AlexNet, SVHN"
+    for row in ("kwta", "kwta-low"):
+        edit(root, f"train/alexnet-svhn-scratch-{row}", lambda content: content["per_seed"][0].update(collapsed=True))
+    first, *others = titles()
+    assert first == "Table 1: AlexNet, SVHN (all collapsed)"
+    assert others
+    assert not any("collapsed" in title for title in others)
 
 
 def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:

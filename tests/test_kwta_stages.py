@@ -14,10 +14,7 @@ from biorobust.kwta import attacking
 from biorobust.kwta import weights as kwta_weights
 from biorobust.kwta.params import Cells, cells
 from biorobust.networks import weights
-from biorobust.reporting.claim_file import load
-from biorobust.reporting.claims import judge
-from biorobust.reporting.metrics import Metrics
-from stages import ablate_kwta, arrived, attack_kwta, compare, download, time_kwta, train_kwta
+from stages import ablate_kwta, attack_kwta, compare, download, stale, time_kwta, train_kwta
 
 ROOT = params.PARAMS_FILE.resolve().parent
 KEPT = ("clip", "pretrained")  # of the ablations
@@ -101,7 +98,9 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             assert len(record) == 3 * attack["n_images"] == 24
             assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == 8
             assert (attack["reencoded"] is None) == ("svhn" in cell)
-            assert len(attack["discontinuity"]["by_gamma"]) == ("kwta" in run)
+            assert len(attack["discontinuity"]["by_gamma"]) == len(attack["patterns"]["by_gamma"]) == ("kwta" in run)
+            assert attack["patterns"]["sizes"] == pytest.approx([attack["eps"][0] / n for n in (100, 10, 1)])
+            assert list(attack["patterns"]["per_seed"][0]["signs"]["layers"]) == list(train["per_seed"][0]["active"])
             assert not list((finished / "data/work").glob(f"*{cell}*"))
 
 
@@ -207,10 +206,10 @@ def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, 
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     capsys.readouterr()
     monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")
-    arrived.main([])
+    stale.main([])
     assert capsys.readouterr().out == ""
     monkeypatch.setitem(kwta_weights.FILES, "resnet18", "made.pth")
-    arrived.main([])
+    stale.main([])
     assert capsys.readouterr().out.split() == ["train_kwta@pretrained-kwta-low"]
     train_kwta.main(["scratch-relu", "--cell", "alexnet-svhn-scratch-relu"])  # asked for by name, it is trained
     assert len(list((tmp_path / "data/work").glob("alexnet-svhn-scratch-relu*.pt"))) == 1
@@ -222,16 +221,17 @@ def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, 
             params.load()
 
 
-def test_the_time_of_the_selection_is_written_with_its_interval(here, monkeypatch):
-    monkeypatch.setattr(time_kwta, "REPEATS", 7)
+def test_the_time_of_the_selection_is_written_beside_its_controls(here, monkeypatch):
+    monkeypatch.setattr(time_kwta, "ROUNDS", 7)
     time_kwta.main([])
     found = metrics(here, "timing/kwta")
-    assert [row["n"] for row in found["by_length"]] == [32_768, 131_072, found["settings"]["n"]]
-    assert all(0 < row["growth_low"] <= row["growth"] <= row["growth_high"] for row in found["by_length"])
-    assert found["per_seed"][0].items() <= (found["by_length"][-1] | {"seed": 0}).items()
-    claims = load(ROOT / "reports/claims.yaml")
-    judged = {item.claim.id: item for item in judge(claims, Metrics(here / "reports/metrics"))}
-    assert judged["K15"].parts[0].measured == found["per_seed"][0]["growth"]
+    (measured,) = found["per_seed"]
+    for key in ("growth", "growth_pass", "growth_sort"):
+        assert measured[f"{key}_low"] <= measured[key] <= measured[f"{key}_high"]
+    short, long = found["settings"]["against"], found["settings"]["n"]
+    assert [row["n"] for row in found["by_length"]] == [short, 2 * short, long, 2 * long]
+    assert all(row[name] > 0 for row in found["by_length"] for name in ("selection", "pass", "sort"))
+    assert 1 < found["halfway"] < found["predicted"]
 
 
 def test_ablations_write_a_pair_of_files_each(here):
@@ -252,7 +252,7 @@ def test_ablations_write_a_pair_of_files_each(here):
 def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished, monkeypatch, capsys, tmp_path):
     def named():
         capsys.readouterr()
-        arrived.main([])
+        stale.main([])
         return capsys.readouterr().out.split()
 
     if not (finished / "reports/metrics/ablations").exists():
@@ -270,4 +270,4 @@ def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished
     (tmp_path / kwta_weights.FILES["resnet18"]).touch()
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(BiorobustError, match="SHA-256 does not begin with f37072fd"):
-        arrived.main([])
+        stale.main([])

@@ -13,9 +13,9 @@ from biorobust.core import training as loop
 from biorobust.core.attack_plan import NAMES
 from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
-from biorobust.kwta import attacking, networks, recipe, reencode, training
+from biorobust.kwta import attacking, networks, probes, recipe, reencode, training
 from biorobust.kwta.operator import KWTA
-from biorobust.kwta.params import AblationRun, Attacks, Incremental, Probe, Recipe, Run, compared
+from biorobust.kwta.params import AblationRun, Attacks, Incremental, Probe, ProbeSize, Recipe, Run, compared
 
 PLAN = Incremental(start=0.2, step=0.005, hold=5 / 9, factor=0.01)
 ATTACKS = Attacks(
@@ -334,14 +334,21 @@ def test_another_jpeg_loses_as_much_as_a_first_one_did(bundled):
 def test_the_probe_tries_other_gammas_and_puts_the_own_one_back(victim, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
     plan = Probe(length=0.031, n_points=33, gammas=(0.1, 1.0))
-    own, others, _ = attacking.probe(victim, plan, n_lines=2)
-    assert others == []  # ReLU
+    size = ProbeSize(n_lines=2, n_patterns=3)
+    found, _ = attacking.probe(victim, plan, size)
+    assert found["discontinuity"]["by_gamma"] == found["patterns"]["by_gamma"] == []  # ReLU
+    own = found["discontinuity"]["own"]
     assert own["jump"]["mean"] < own["change"]["mean"]
+    assert len(found["patterns"]["own"]["gradient"]["layers"]) == len(probes.passing(victim.model, victim.images[:1]))
     model = networks.build(training.config(Recipe(**RECIPE | {"gamma": 0.2, "activation": "kwta"}), n_classes=10))
-    _, others, _ = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, n_lines=2)
-    assert [row["gamma"] for row in others] == [0.1, 1.0]
+    found, _ = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, size)
+    others, changes = found["discontinuity"]["by_gamma"], found["patterns"]["by_gamma"]
+    assert [row["gamma"] for row in others] == [row["gamma"] for row in changes] == [0.1, 1.0]
     assert {module.gamma for module in model.modules() if isinstance(module, KWTA)} == {0.2}
     assert all(math.isfinite(row["jump"]["mean"]) and 0 <= row["accuracy"] <= 1 for row in others)
+    assert changes[0]["signs"]["changed"][-1] > 0 == changes[1]["signs"]["changed"][-1]
+    assert "layers" in found["patterns"]["own"]["signs"]
+    assert "layers" not in changes[0]["signs"]
 
 
 def test_what_an_attack_is_called_says_where_it_acts():

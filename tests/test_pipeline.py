@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.pipeline
 # What the run leaves out, for it has to end in minutes: instances of a stage of which others stay, and recorded runs.
 LEFT_OUT = {
-    "hebbian_runs": {"report-normal"},
-    "cnnf_variants": {"clean-not-cycled", "noisy-only", "strong-noise"},
+    "hebbian_runs": {"report-normal", "normal-dropped"},
+    "cnnf_variants": {"clean-not-cycled", "noisy-only", "strong-noise", "plain-relu", "cnn-longer"},
     "cnnf_grid": {"t2-r0", "t3-r0", "t1-r1", "t2-r1", "t1-r3", "t2-r3"},
     "kwta_runs": {"scratch-kwta-low", "pretrained-relu", "pretrained-kwta-low"},
     "kwta_ablations": {"collapse-relu-slower", "collapse-relu-slow", "collapse-kwta-slow", "collapse-kwta-low-slow"},

@@ -114,8 +114,10 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root: Path) -> 
     page = text(rendered.html)
     assert set(ledger_verdicts(rendered.summary)) == {*(f"H{number}" for number in range(1, 9)), "T1"}
     assert ledger_verdicts(rendered.summary)["T1"] == rules.REPRODUCED
-    assert "Recorded run big-run, scale paper: 8 of 8 claims judged" in page
-    assert "This run, scale laptop: 1 of 9 claims judged" in page
+    assert re.search(r"Recorded run big-run, scale paper: \d of 8 claims decided", page)
+    assert "This run, scale laptop: 1 of 9 claims decided, 0 left open" in page
+    title = read_json(root / "reports/metrics/data/mnist.json")["title"]
+    assert page[: page.index("The ledger")].count(f"{title} ,") == 1  # data of both runs are named once
     assert "A toy study: no recorded run is part of the repository" in page
     assert "Competing hidden units: no recorded run" not in page
     assert re.search(r"A toy study ?: numbers of this run, scale laptop", page)
@@ -153,7 +155,7 @@ def test_studies_recorded_together_share_their_provenance(root: Path) -> None:
     snapshot.create("together", root=root, source=root, studies=["hebbian", "toy"], commit="e" * 40)
     tables.write(root)
     page = text(render(root).html)
-    assert "Recorded run together, scale laptop: 1 of 9 claims judged" in page
+    assert "Recorded run together, scale laptop: 1 of 9 claims decided, 0 left open" in page
     provenance = page[page.rindex("The claims file has SHA-256") :]
     assert provenance.count("studies Competing hidden units and A toy study") == 2  # the recorded run and this one
     assert "big-run" not in page

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,9 +28,10 @@ from report_checkout import (
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
-from biorobust.reporting import numbers
+from biorobust.reporting import numbers, style
 from biorobust.reporting.claims import Part
 from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figures.hebbian import draw, inputs
 from biorobust.reporting.render import Rendered, render
 from biorobust.reporting.study import STUDIES, read_params
 from biorobust.reporting.tables import table
@@ -178,8 +180,9 @@ def test_the_newest_recorded_run_leads_and_this_run_stands_beside_it(both: Path,
     page = text(rendered.html)
     expected = verdicts(paper)
     assert ledger_verdicts(rendered.summary) == expected
-    assert "Recorded run second, scale paper: 8 of 8 claims judged" in page
-    assert "This run, scale tiny: 0 of 8 claims judged" in page
+    n_open = Counter(expected.values())[rules.INCONCLUSIVE]
+    assert f"Recorded run second, scale paper: {8 - n_open} of 8 claims decided, {n_open} left open" in page
+    assert "This run, scale tiny: 0 of 8 claims decided, 0 left open" in page
     assert "Recorded run first" not in page
     assert page.count("○ not testable") >= 8
     assert f"commit {'d' * 40} stages ran at c0ffee , with changes not committed" in page
@@ -225,7 +228,28 @@ def test_an_unavailable_run_is_left_out_and_named(tmp_path: Path) -> None:
         assert "Not run, so not drawn: convolutional network." in captions[name]
     assert "unavailable: no such device" in render(root).html
     curve = pd.read_csv(root / "reports/figures/hebbian/current/accuracy-epsilon.csv")
-    assert set(curve.loc[curve["run"] == "simple-conv", "attack"]) == {"reported"}
+    assert "simple-conv" not in set(curve["run"])
+    assert set(curve.loc[curve["run"] == "convolutional network", "attack"]) == {"reported"}
+
+
+def test_what_a_report_printed_is_drawn_in_no_runs_colour(paper: Path) -> None:
+    given = inputs(
+        metrics=paper / "reports/metrics", params=paper / "params.yaml", claims=paper / "reports/claims.yaml"
+    )
+    figures = {figure.id: figure for figure in draw(given)}
+    for name in ("accuracy-epsilon", "clean-accuracy"):
+        lines = [line for axes in figures[name].drawing.axes for line in axes.lines]
+        printed = [line for line in lines if line.get_markerfacecolor() == "none"]
+        assert printed
+        assert {line.get_markeredgecolor() for line in printed} == {style.FAINT}
+        assert style.FAINT not in {item.colour for item in style.LOOKS.values()}
+    caption, data = figures["accuracy-epsilon"].caption, figures["accuracy-epsilon"].data
+    said = re.search(r"reported for Hebbian are on average ([\d.]+) points from (.+?) and [\d.]+ points", caption)
+    assert said is not None
+    printed_ = data[(data["run"] == "Hebbian") & (data["attack"] == "reported")].set_index("eps")["accuracy"]
+    ours = data[(data["run"] == "report-uniform") & (data["attack"] == "fgsm-report")].set_index("eps")["accuracy"]
+    assert said[2] == "Hebbian (uniform start)"
+    assert float(said[1]) == pytest.approx(100 * (printed_ - ours).abs().dropna().mean(), abs=0.06)
 
 
 def test_one_seed_is_drawn_with_the_interval_over_images(tmp_path: Path) -> None:

@@ -95,6 +95,35 @@ def test_missing_and_ill_fitting_checkpoints_are_named(tmp_path, monkeypatch):
         runs.load("a-run")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: [], r"model\.json has no configs by seed: delete it and run `dvc repro`"),
+        (lambda content: {"architecture": "end-to-end"}, r"model\.json has no configs by seed"),
+        (lambda content: content | {"architecture": "end-to-start"}, r"'end-to-start' is unknown; known are hebbian"),
+        (lambda content: content | {"configs": {"0": {}}}, r"model\.json describes no network \(missing 'n_inputs'\)"),
+        (
+            lambda content: content | {"architecture": "kwta-network"},
+            r"model\.json describes no network \(a k-WTA network needs network, .*: there is no network, logits, width",
+        ),
+        (
+            lambda content: content | {"architecture": "cnnf-two-block"},
+            r"model\.json describes no network \(.*unexpected keyword argument 'n_inputs'\)",
+        ),
+    ],
+)
+def test_a_damaged_description_is_named_in_one_line(change, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs.save("a-run", {0: fresh("end-to-end")}, architecture="end-to-end", configs={0: CONFIGS["end-to-end"]})
+    path = runs.CHECKPOINTS / "a-run/model.json"
+    write_json(path, change(read_json(path)))
+    with pytest.raises(BiorobustError, match=message) as refused:
+        runs.load("a-run")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(BiorobustError, match="architecture 'end-to-start': unknown; known are hebbian-classifier, "):
+        runs.new("end-to-start", {})
+
+
 def test_an_unavailable_run_has_no_seeds_and_says_why(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs.save_unavailable("a-run", architecture="end-to-end", reason="weights.pth is not here: put it there")

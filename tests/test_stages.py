@@ -128,6 +128,42 @@ def test_damaged_files_are_named(checkout):
     assert leftovers(checkout) == []
 
 
+def test_classifiers_on_converged_units_and_on_as_many_drawn_ones(checkout, monkeypatch):
+    """Seed by seed the same number of units, and other ones; the attack runs on either."""
+    import torch
+
+    from biorobust.core import runs
+    from biorobust.core.files import write_json, write_tensors
+
+    assert stage("download", "mnist", folder=checkout).returncode == 0
+    text = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(
+        text.replace("hebbian_readout: {n_train: 1000, epochs: 400}", "hebbian_readout: {n_train: 100, epochs: 1}")
+    )
+    monkeypatch.chdir(checkout)
+    learned = {}
+    for seed, n in ((0, 20), (1, 25)):
+        weights = torch.randn(64, 784, generator=torch.Generator().manual_seed(seed))
+        weights[::2][:n] /= weights[::2][:n].norm(dim=1, keepdim=True)
+        learned[seed] = weights
+        write_tensors(f"data/checkpoints/hebbian/normal/seed{seed}.safetensors", {"weights": weights})
+    write_json("reports/metrics/pretrain/normal.json", {"seeds": [0, 1], "settings": {"p": 2}})
+    chosen = {}
+    for name in ("normal-converged", "normal-dropped"):
+        assert stage("train_supervised", name, folder=checkout).returncode == 0
+        found = json.loads((checkout / f"reports/metrics/train/{name}.json").read_text())
+        assert [entry["n_units"] for entry in found["per_seed"]] == [20, 25]
+        chosen[name] = [runs.load(name, seed=seed).weights for seed in (0, 1)]
+    assert found["settings"]["units"] == "random"
+    for seed, weights in learned.items():
+        assert torch.equal(chosen["normal-converged"][seed], weights[::2][: (20, 25)[seed]])
+        drawn = chosen["normal-dropped"][seed]
+        places = (drawn[:, None] == weights).all(dim=2).nonzero()[:, 1].tolist()
+        assert len(set(places)) == len(drawn)
+        assert not torch.equal(drawn, chosen["normal-converged"][seed])
+    assert stage("attack", "normal-dropped", folder=checkout).returncode == 0
+
+
 def test_unknown_attack_is_named_before_any_work(checkout):
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(text.replace("- fgsm-margin", "- fgsm-margn"))
@@ -149,6 +185,8 @@ PLUMBING = {
     "src/biorobust/kwta/__init__.py",
     "src/biorobust/kwta/params.py",
     "src/biorobust/params.py",
+    "src/biorobust/core/progress.py",
+    "src/biorobust/core/scale.py",
     "src/biorobust/core/schema.py",
     "src/biorobust/vonenet/__init__.py",
     "src/biorobust/vonenet/params.py",

@@ -124,11 +124,41 @@ def test_only_images_that_are_right_enter(read):
     for name in RUNS:
         with np.load(read / f"data/activations/vonenet/cifar10/{name}-seed0.npz") as arrays:
             index, size = arrays["index"], arrays["size"]
-            assert arrays["none/own/raw"].shape[0] == len(index) == first(read, f"activations/{name}")["entered"]
-        entry = first(read, f"perturb/{name}")
-        assert entry["entered"] == len(index)
+            assert arrays["none/own/raw"].shape[0] == len(index)
+        compared, entry = first(read, f"activations/{name}"), first(read, f"perturb/{name}")
+        assert compared["entered"] == entry["entered"]
         assert entry["by_labels"] == (entry["entered"] < N)
-        assert (size >= 0).all()
+        assert compared["compared"] == len(index) == entry["entered"] - entry["own"]["unmoved"]
+        assert (size > 0).all()
+
+
+def test_images_that_were_not_moved_are_not_compared(read):
+    """One that DeepFool left as it was would be at zero in every layer; another network's is no comparison either."""
+    settings = params.load()
+    plan = settings.block("vonenet_activations", Activations)
+    model = runs.load("resnet50")
+    images, moved = (torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    made = {"own": torch.cat([images[:1], moved[1:]]), "entered": torch.tensor([1, 1, 1, 0]), "answers": torch.zeros(4)}
+    others = {"other": {"own": torch.cat([moved[:2], images[2:]]), "entered": torch.ones(4)}}
+    found = reading.read(
+        model,
+        images,
+        torch.zeros(4, dtype=torch.long),
+        made,
+        others,
+        index=torch.arange(10, 14),
+        plan=plan,
+        size=ActivationsSize(repeats=1, matrix=4, pictures=2),
+        seed=0,
+        name=None,
+    )
+    assert found.index.tolist() == [11, 12]
+    assert (found.numbers["entered"], found.numbers["compared"], found.numbers["zero_share"]) == (3, 2, 0)
+    nothing = next(outcome for outcome in found.outcomes if outcome["id"] == "Z9")
+    assert nothing["finding"].startswith("1 of 3 perturbations are zero")
+    assert found.one_image[0]["image"] == 11
+    transferred = found.found["none"].sets["from-other"]["raw"]
+    assert np.isfinite(transferred).all(axis=1).tolist() == [True, False]
 
 
 def test_perturbations_fool_where_they_were_made_and_are_scored_in_fresh_noise(read):

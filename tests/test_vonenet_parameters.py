@@ -26,6 +26,23 @@ def test_the_published_stream(name):
     np.testing.assert_allclose(drawn[:4], GOLDEN[name], rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("sf_corr", "nx", "sf"),
+    [
+        (1.0, [0.29135877, 0.66469060, 0.48677939], [2.01003087, 5.59421547, 4.44762675]),
+        (0.0, [0.45068281, 0.19151709, 0.25150559], [3.64657085, 2.63447758, 2.62118684]),
+        (-0.3, [0.33980904, 0.54423844, 0.45914513], [4.26516649, 1.44536940, 1.86927006]),
+        (-1.0, [0.29135877, 0.66469060, 0.48677939], [3.91983270, 1.18750364, 1.73835863]),
+    ],
+)
+def test_the_published_stream_at_other_correlations(sf_corr, nx, sf):
+    """Expected: NumPy 2's RandomState(0).multivariate_normal with OpenBLAS, through the measured histograms."""
+    cells = sample_parameters(n_filters=512, seed=0, sf_corr=sf_corr)
+    np.testing.assert_allclose(cells.nx[:3], nx, rtol=1e-7)
+    np.testing.assert_allclose(cells.sf[:3], sf, rtol=1e-7)
+    assert np.corrcoef(np.log(cells.sf), np.log(cells.nx))[0, 1] == pytest.approx(sf_corr, abs=0.06)
+
+
 def test_frequencies_are_truncated_at_whole_bins():
     np.testing.assert_allclose(
         sample_parameters(n_filters=512, sf_max=6).sf[:4], [2.11549427, 4.77579971, 3.83457493, 4.83528855], rtol=1e-8

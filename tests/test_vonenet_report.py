@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from fake_vonenet import REASON
 from report_checkout import (
     ROOT,
     copied,
@@ -29,12 +31,12 @@ from test_reporting import Page
 
 from biorobust import params
 from biorobust.core.files import read_json
-from biorobust.reporting import claim_file
+from biorobust.reporting import claim_file, zeros
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.figures.vonenet import FIGURES, draw, inputs
-from biorobust.reporting.headlines.vonenet import conclusions
+from biorobust.reporting.headlines.vonenet import conclusions, headline
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
@@ -150,10 +152,10 @@ def test_the_page_is_well_formed_and_prints_the_riddle(cpu: Path) -> None:
     outcomes = read_json(cpu / "reports/metrics/riddle/resnet50.json")["outcomes"]
     for outcome in outcomes:
         assert outcome["hypothesis"] in plain
-        assert outcome["decision"] in plain
+    assert "left open (60\u00a0%)" in plain
     assert "decides nothing about ImageNet" in plain
-    excluded = sum(outcome["decision"] == "excluded" for outcome in outcomes)
-    assert f"ResNet50: {excluded} of 15 explanations are excluded" in plain
+    verdicts_ = Counter(item.verdict for item in zeros.tested(Metrics(cpu / "reports/metrics"), "resnet50"))
+    assert f"ResNet50: {verdicts_[zeros.EXCLUDED]} of 15 hypotheses are excluded" in plain
     assert "which network deviates less is a question of the noise" in plain
     assert "ResNet50 (ImageNet): its file is not here" in plain
     assert set(ledger_verdicts(rendered.summary)) == {*EXACT, *ANALOGUE}
@@ -163,11 +165,72 @@ def test_the_page_is_well_formed_and_prints_the_riddle(cpu: Path) -> None:
 def test_headline_follows_its_claim(cpu: Path, tmp_path: Path) -> None:
     plain = text(render(cpu).html)
     assert "zero at none of the layers at which the report found zeros" in plain
-    assert "Of 15 explanations" in plain
+    assert "Of 15 hypotheses" in plain
     root = write_checkout(tmp_path, study="vonenet", scale="tiny")
     small = text(render(root).html)
     assert "have not been looked for in networks of the size this needs" in small
-    assert "Of 15 explanations" not in small
+    assert "Of 15 hypotheses" not in small
+
+
+def test_runs_that_called_the_hypotheses_otherwise_are_read_alike(cpu: Path, tmp_path: Path) -> None:
+    """Z1 to Z15 were H1 to H15, with a decision of their own and fewer numbers."""
+    root = copied(cpu, tmp_path)
+
+    def older(content: dict[str, Any]) -> None:
+        for outcome in content["outcomes"]:
+            outcome |= {"id": outcome["id"].replace("Z", "H"), "decision": "excluded"}
+            numbers = outcome["numbers"]
+            if outcome["id"] == "H1":
+                del numbers["at_zero"]
+            elif outcome["id"] == "H9":
+                numbers["layers_at_zero"] = len(numbers.pop("layers"))
+            elif outcome["id"] == "H11":
+                numbers["convolutions"] = [f"body.{name}" for name in numbers.pop("layers")]
+            elif outcome["id"] == "H12":
+                outcome["numbers"] = {"from_zero": 1}
+        content["per_seed"] = [{"seed": 0} | {outcome["id"]: "excluded" for outcome in content["outcomes"]}]
+
+    for run in ("resnet50", "voneresnet50"):
+        edit(root, f"riddle/{run}", older)
+        assert read_json(root / f"reports/metrics/riddle/{run}.json")["outcomes"][0]["id"] == "H1"
+        before, after = (zeros.tested(Metrics(folder / "reports/metrics"), run) for folder in (cpu, root))
+        assert [item.id for item in after] == [f"Z{n}" for n in range(1, 16)]
+        assert [item.agreement for item in after] == [item.agreement for item in before]
+
+
+def test_images_that_were_not_moved_are_counted_or_left_out(cpu: Path, tmp_path: Path) -> None:
+    root = copied(cpu, tmp_path)
+
+    def said() -> str:
+        return " ".join(headline(judged(root), Metrics(root / "reports/metrics")).facts)
+
+    assert "DeepFool left" not in said()
+    edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["own"].update(unmoved=7))
+    assert "they take no part" in said()
+
+    def counted(content: dict[str, Any]) -> None:  # as runs were recorded that compared them too
+        (entry,) = content["per_seed"]
+        del entry["compared"]
+        entry |= {"entered": 89, "zero_share": 7 / 89}
+
+    edit(root, "activations/voneresnet50", counted)
+    assert "7.9\u00a0% of the values there" in said()
+    assert "0.0\u00a0% of the values at the report's layers are zero" in said()
+
+
+def test_a_reason_that_parts_share_is_said_once_under_their_table(cpu: Path) -> None:
+    rendered = render(cpu)
+    page = text(rendered.html)
+    items = {item.claim.id: item for item in judged(cpu)}
+    several = [item for item in items.values() if item.verdict == rules.NOT_RUN and len(item.parts) > 1]
+    assert {item.claim.id for item in several} <= set(EXACT)
+    for item in several:
+        n = sum(part.verdict == rules.NOT_RUN for part in item.parts)
+        assert f"{n} parts not run: {REASON}" in page
+    # once under the table of each claim, once under the ledger, and where the study says what it could not have
+    assert page.count(REASON) == len([item for item in items.values() if REASON in item.reason]) + 1 + 2
+    assert f"V1, V2, V3, V4, V5, V6 and V7 not run: {REASON}." in rendered.summary
+    assert rendered.summary.count(REASON) == 1
 
 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from biorobust.datasets import cifar10, imagenet_samples, store
 from biorobust.datasets.spec import Split, no_images
 from biorobust.networks import weights
 from biorobust.vonenet import load_official, noise, v1
-from stages import arrived, import_vonenet, train_vonenet
+from stages import import_vonenet, stale, train_vonenet
 
 ROOT = Path(__file__).parent.parent
 METRICS = Path("reports/metrics")
@@ -234,20 +234,20 @@ def test_without_its_file_a_network_is_unavailable_and_says_what_to_do(folder, m
 
 
 def test_with_the_files_the_report_s_own_networks_are_there(folder, monkeypatch, capsys):
-    def stale():
+    def named():
         capsys.readouterr()
-        arrived.main([])
+        stale.main([])
         return capsys.readouterr().out.split()
 
-    assert stale() == []
+    assert named() == []
     for run in FILES:
         import_vonenet.main([run])
-    assert stale() == []
+    assert named() == []
     monkeypatch.setenv(weights.VARIABLE, str(folder))
-    assert stale() == [f"import_vonenet@{run}" for run in FILES]
+    assert named() == [f"import_vonenet@{run}" for run in FILES]
     for run in FILES:
         import_vonenet.main([run])
-    assert stale() == []
+    assert named() == []
     x = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(5))
     for run in FILES:
         found, model = metrics(run), runs.load(run)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from biorobust.cnnf import params as cnnf
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_yaml
+from biorobust.core.scale import SCALES
 from biorobust.core.schema import build, count, one_of, unknown
 from biorobust.hebbian import params as hebbian
 from biorobust.kwta import params as kwta
@@ -25,7 +26,6 @@ from biorobust.vonenet import params as vonenet
 T = TypeVar("T")
 
 PARAMS_FILE = Path("params.yaml")
-SCALES = ("tiny", "laptop", "cpu", "gpu", "paper")
 SOURCES = ("auto", "official", "mirror", "bundled")
 STUDIES = {"hebbian": hebbian, "cnnf": cnnf, "kwta": kwta, "vonenet": vonenet}
 RUN_NAME = re.compile(r"[a-z0-9-]+")

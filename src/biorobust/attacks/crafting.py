@@ -29,12 +29,14 @@ class Crafted:
     """Adversarial images of one minibatch; the lists have one entry per epsilon.
 
     images: (B, C, H, W). zero_gradient: (B,) bool, the gradient was exactly zero in every pixel where the attack began.
+    nonfinite_gradient: (B,) bool, at some step of the attack the gradient was NaN or infinite in some pixel.
     step: (B,) int64, the step the image was taken from. best: the same, from the first iterate that fooled the judge.
     raw: (B, C, H, W), the perturbation of a minimising attack before it was clipped to any epsilon.
     """
 
     images: list[Tensor]
     zero_gradient: list[Tensor]
+    nonfinite_gradient: list[Tensor]
     step: list[Tensor]
     best: Crafted | None = None
     raw: Tensor | None = None

@@ -7,7 +7,7 @@ clipped image may stop fooling, and the raw one may not fool at all, so both are
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import eagerpy as ep
 import foolbox as fb
@@ -15,21 +15,30 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.attacks.crafting import Batch, Crafted, linf, unless_broken
-from biorobust.attacks.gradient import all_zero
-from biorobust.attacks.scoring import predict
+from biorobust.attacks.gradient import all_zero, nonfinite
+from biorobust.attacks.scoring import deterministic, predict
 
 
 class TracedDeepFool(fb.attacks.LinfDeepFoolAttack):
-    """LinfDeepFool that notes, per image, where the gradients of all candidates vanish at the clean image: (B,) bool.
+    """LinfDeepFool that notes what is wrong with the gradients of an image, (B,) bool each.
 
-    It is None when every image was misclassified from the start, so that no gradient was taken.
+    zero_gradient: those of all candidates vanish at the clean image. nonfinite_gradient: one of them is NaN or infinite
+    in some pixel, at any step. Both are None when every image was misclassified from the start, so that no gradient was
+    taken. Foolbox leaves an image with such a pixel unmoved; here that pixel alone counts as flat, as it does in FGSM
+    and PGD, whose sign of NaN is 0.
     """
 
     zero_gradient: Tensor | None = None
+    nonfinite_gradient: Tensor | None = None
 
     def get_distances(self, losses: ep.Tensor, grads: ep.Tensor) -> ep.Tensor:
-        if self.zero_gradient is None:
-            self.zero_gradient = all_zero(grads.raw)
+        gradients, bad = grads.raw, nonfinite(grads.raw)
+        if self.zero_gradient is None or self.nonfinite_gradient is None:
+            self.zero_gradient, self.nonfinite_gradient = all_zero(gradients), bad
+        else:
+            self.nonfinite_gradient = self.nonfinite_gradient | bad
+        if bad.any():
+            grads = ep.astensor(gradients.nan_to_num(0.0, 0.0, 0.0))
         return super().get_distances(losses, grads)
 
 
@@ -38,7 +47,8 @@ class OnePassDeepFool(TracedDeepFool):
 
     Foolbox passes all images forward once per candidate and step. Here the candidates of a step are differentiated from
     one pass, and images that did not move since the last step, above all those that are fooled, keep what is known of
-    them. A minibatch of another size may round its outputs differently; there is no other difference.
+    them. A minibatch of another size may round its outputs differently; there is no other difference. With noise there
+    would be: an image that one pass happened to fool would never be looked at again, and stay where it is.
     """
 
     def _get_loss_fn(self, model: fb.Model, classes: ep.Tensor) -> Callable[[ep.Tensor, int], Any]:
@@ -102,28 +112,57 @@ def craft(
 ) -> Crafted:
     """One run of DeepFool, its perturbation clipped to every epsilon; `step` is that of the raw perturbation.
 
-    steps, candidates (classes looked at, the predicted one among them) and overshoot as in Foolbox. one_pass: as
-    `OnePassDeepFool`, for a view without noise.
+    steps, candidates (classes looked at, the predicted one among them) and overshoot as in Foolbox. one_pass: save work
+    as `OnePassDeepFool` does, if the view is deterministic; one with noise gets a fresh draw in every pass, as from
+    Foolbox.
     """
-    attack = (OnePassDeepFool if one_pass else TracedDeepFool)(steps=steps, candidates=candidates, overshoot=overshoot)
-    wrapped = fb.PyTorchModel(view, bounds=(0, 1), device=batch.images.device)
+    kind = OnePassDeepFool if one_pass and deterministic(view, batch.images) else TracedDeepFool
+    attack = kind(steps=steps, candidates=candidates, overshoot=overshoot)
     watched = _Watched(batch.labels, steps=steps)
-    raw, clipped, _ = attack(wrapped, batch.images, watched, epsilons=[None, *eps])
-    flat = torch.zeros_like(batch.labels, dtype=torch.bool) if attack.zero_gradient is None else attack.zero_gradient
-    return Crafted(images=clipped[1:], zero_gradient=[flat] * len(eps), step=[watched.step] * len(eps), raw=raw[0])
+    raw, *clipped = _run(attack, view, batch.images, watched, eps)
+    n = len(eps)
+    return Crafted(
+        images=clipped,
+        zero_gradient=[_or_none(attack.zero_gradient, batch.labels)] * n,
+        nonfinite_gradient=[_or_none(attack.nonfinite_gradient, batch.labels)] * n,
+        step=[watched.step] * n,
+        raw=raw,
+    )
+
+
+def _run(
+    attack: TracedDeepFool, view: nn.Module, images: Tensor, criterion: fb.criteria.Criterion, eps: tuple[float, ...]
+) -> list[Tensor]:
+    """The perturbed images, and then the same clipped to every epsilon."""
+    wrapped = fb.PyTorchModel(view, bounds=(0, 1), device=images.device)
+    _, found, _ = attack(wrapped, images, criterion, epsilons=[None, *eps])
+    return list(found)
+
+
+def _or_none(flags: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like, dtype=torch.bool) if flags is None else flags
+
+
+class Minimal(NamedTuple):
+    """images: (B, C, H, W). distance: L-infinity, (B,). success: (B,) bool, the view misclassifies them.
+    nonfinite_gradient: (B,) bool, as of an attack record."""
+
+    images: Tensor
+    distance: Tensor
+    success: Tensor
+    nonfinite_gradient: Tensor
 
 
 def minimal(
     view: nn.Module, images: Tensor, labels: Tensor, *, steps: int = 50, candidates: int = 10, overshoot: float = 0.02
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> Minimal:
     """DeepFool's own perturbed images, bounded by [0, 1] alone.
 
-    images: (B, C, H, W) in [0, 1]; labels: (B,) int64. Returns (adversarial images (B, C, H, W), L-infinity distances
-    (B,), success (B,) bool: the view misclassifies them). An image that is misclassified from the start comes back
+    images: (B, C, H, W) in [0, 1]; labels: (B,) int64. An image that is misclassified from the start comes back
     unmoved, at distance 0 and as a success; leave those out beforehand where only broken right answers count.
     """
-    batch = Batch(images=images, labels=labels, generator=torch.Generator())
-    crafted = craft(view, batch, eps=(), steps=steps, candidates=candidates, overshoot=overshoot)
-    assert crafted.raw is not None
-    adversarial = unless_broken(crafted.raw, images)
-    return adversarial, linf(adversarial, images), predict(view, adversarial) != labels
+    attack = TracedDeepFool(steps=steps, candidates=candidates, overshoot=overshoot)
+    (raw,) = _run(attack, view, images, fb.criteria.Misclassification(labels), ())
+    found = unless_broken(raw, images)
+    fooled = predict(view, found) != labels
+    return Minimal(found, linf(found, images), fooled, _or_none(attack.nonfinite_gradient, labels))

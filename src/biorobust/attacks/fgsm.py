@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.attacks.crafting import Batch, Crafted
-from biorobust.attacks.gradient import OwnLoss, all_zero
+from biorobust.attacks.gradient import OwnLoss, all_zero, nonfinite
 from biorobust.attacks.losses import Loss
 
 
 class OneGradientFGSM(OwnLoss, fb.attacks.LinfFastGradientAttack):
-    """FGSM without random start on any loss of the outputs; `zero_gradient` tells, after a call, where it failed."""
+    """FGSM without random start on any loss of the outputs, with one gradient for every epsilon."""
 
     def __init__(self, loss: Loss) -> None:
         super().__init__(random_start=False)
@@ -35,9 +35,10 @@ class OneGradientFGSM(OwnLoss, fb.attacks.LinfFastGradientAttack):
         return self._gradients
 
     @property
-    def zero_gradient(self) -> Tensor:
-        """(B,) bool for the minibatch last attacked: images whose loss gradient is exactly zero in every pixel."""
-        return all_zero(self._gradients[1].raw)
+    def gradient(self) -> Tensor:
+        """(B, C, H, W), of the minibatch last attacked."""
+        gradient: Tensor = self._gradients[1].raw
+        return gradient
 
 
 def craft(view: nn.Module, batch: Batch, *, eps: tuple[float, ...], loss: Loss) -> Crafted:
@@ -45,5 +46,10 @@ def craft(view: nn.Module, batch: Batch, *, eps: tuple[float, ...], loss: Loss) 
     attack = OneGradientFGSM(loss)
     wrapped = fb.PyTorchModel(view, bounds=(0, 1), device=batch.images.device)
     _, clipped, _ = attack(wrapped, batch.images, batch.labels, epsilons=list(eps))
-    one = torch.ones_like(batch.labels)
-    return Crafted(images=clipped, zero_gradient=[attack.zero_gradient] * len(eps), step=[one] * len(eps))
+    n = len(eps)
+    return Crafted(
+        images=clipped,
+        zero_gradient=[all_zero(attack.gradient)] * n,
+        nonfinite_gradient=[nonfinite(attack.gradient)] * n,
+        step=[torch.ones_like(batch.labels)] * n,
+    )

@@ -1,4 +1,4 @@
-"""What every gradient attack here adds to Foolbox's: a loss of one's own."""
+"""What every gradient attack here adds to Foolbox's: a loss of one's own, and a look at the gradients."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ class OwnLoss:
             return ep.astensor(self.loss(outputs, labels.raw))
 
         return summed
+
+
+def nonfinite(gradient: Tensor) -> Tensor:
+    """(B,) bool: gradients (B, ...) with an element that is NaN or infinite."""
+    return ~gradient.isfinite().flatten(1).all(dim=1)
 
 
 def all_zero(gradient: Tensor) -> Tensor:

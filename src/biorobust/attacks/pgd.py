@@ -7,6 +7,7 @@ which others are asked for. Foolbox returns the last iterate; here the first ite
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import eagerpy as ep
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.attacks.crafting import Batch, Crafted
-from biorobust.attacks.gradient import OwnLoss, all_zero
+from biorobust.attacks.gradient import OwnLoss, all_zero, nonfinite
 from biorobust.attacks.losses import Loss
 from biorobust.attacks.scoring import classes, predict
 
@@ -23,9 +24,10 @@ from biorobust.attacks.scoring import classes, predict
 class TracedPGD(OwnLoss, fb.attacks.LinfProjectedGradientDescentAttack):
     """LinfPGD of one epsilon on any loss, from a given start; it notes what happened on the way.
 
-    start: (B, C, H, W) in [-1, 1], in units of epsilon. zero_gradient: (B,) bool at the first iterate. With a judge:
-    first, (B, C, H, W), the first iterate that the judge misclassifies, and broke_at, (B,) its number (0 is the start,
-    -1 none; the last iterate is not among them, it is what Foolbox returns).
+    start: (B, C, H, W) in [-1, 1], in units of epsilon. zero_gradient: (B,) bool at the first iterate;
+    nonfinite_gradient: (B,) bool at any. With a judge: first, (B, C, H, W), the first iterate that the judge
+    misclassifies, and broke_at, (B,) its number (0 is the start, -1 none; the last iterate is not among them, it is
+    what Foolbox returns).
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class TracedPGD(OwnLoss, fb.attacks.LinfProjectedGradientDescentAttack):
         super().__init__(rel_stepsize=rel_stepsize or 0.0, abs_stepsize=abs_stepsize, steps=steps, random_start=True)
         self.loss, self.start, self.view, self.labels, self.judge = loss, start, view, batch.labels, batch.judge
         self.zero_gradient = torch.zeros_like(batch.labels, dtype=torch.bool)
+        self.nonfinite_gradient = self.zero_gradient.clone()
         self.first = batch.images.clone()
         self.broke_at = torch.full_like(batch.labels, -1)
         self._taken = 0
@@ -55,6 +58,7 @@ class TracedPGD(OwnLoss, fb.attacks.LinfProjectedGradientDescentAttack):
         value, gradient = super().value_and_grad(loss_fn, x)
         if self._taken == 0:
             self.zero_gradient = all_zero(gradient.raw)
+        self.nonfinite_gradient |= nonfinite(gradient.raw)
         if self.judge is not None:
             # Where the judge is what was just differentiated, its outputs are there already.
             said = classes(self.outputs) if self.judge is self.view else predict(self.judge, x.raw)
@@ -89,8 +93,8 @@ def craft(
         if targeted
         else fb.criteria.Misclassification(batch.labels)
     )
-    last = Crafted(images=[], zero_gradient=[], step=[])
-    best = Crafted(images=[], zero_gradient=last.zero_gradient, step=[])
+    last = Crafted(images=[], zero_gradient=[], nonfinite_gradient=[], step=[])
+    best = replace(last, images=[], step=[])
     for size in eps:
         attack = TracedPGD(
             loss,
@@ -105,6 +109,7 @@ def craft(
         end = torch.full_like(batch.labels, steps)
         last.images.append(clipped)
         last.zero_gradient.append(attack.zero_gradient)
+        last.nonfinite_gradient.append(attack.nonfinite_gradient)
         last.step.append(end)
         if batch.judge is not None:
             first = attack.distance.clip_perturbation(batch.images, attack.first, size)
@@ -112,9 +117,4 @@ def craft(
             kept = (attack.broke_at >= 0) & (predict(batch.judge, first) != batch.labels)
             best.images.append(torch.where(kept.view(-1, *[1] * (len(shape) - 1)), first, clipped))
             best.step.append(torch.where(kept, attack.broke_at, end))
-    return Crafted(
-        images=last.images,
-        zero_gradient=last.zero_gradient,
-        step=last.step,
-        best=None if batch.judge is None else best,
-    )
+    return last if batch.judge is None else replace(last, best=best)

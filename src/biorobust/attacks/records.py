@@ -22,6 +22,7 @@ COLUMNS = (
     "distance",
     "step",
     "zero_gradient",
+    "nonfinite_gradient",
     "verified",
 )
 # Columns that only some attacks need, present when one of a run's does, and what stands there for the others.
@@ -54,9 +55,10 @@ def counts(records: pd.DataFrame, *, eps: Sequence[float]) -> dict[str, dict[str
 
     `correct` and `unverified` have one count per epsilon, None where the attack was not run; `zero_gradient` counts
     images at the attack's first epsilon. Only where there is something to count: `reached` (images that a targeted
-    attack brought to its target), `no_prediction` (outputs that are not numbers), and for a minimising attack
-    `correct_raw` (images whose perturbation before clipping is too large or does not fool), `raw_fooled` and
-    `raw_distance_median` (over images that were right and that it fools; None without any).
+    attack brought to its target), `no_prediction` (outputs that are not numbers), `nonfinite_gradient` (gradients that
+    are not: to survive them proves nothing), and for a minimising attack `correct_raw` (images whose perturbation
+    before clipping is too large or does not fool), `raw_fooled` and `raw_distance_median` (over images that were right
+    and that it fools; None without any).
     """
     summary: dict[str, dict[str, Any]] = {}
     for attack, rows in records.groupby("attack", sort=False):
@@ -88,6 +90,8 @@ def _only_some(rows: pd.DataFrame, first: pd.DataFrame, at: Sequence[pd.DataFram
     silent = rows["adversarial_prediction"] == NO_CLASS
     if silent.any():
         found["no_prediction"] = _per_eps(at, silent)
+    if "nonfinite_gradient" in rows and rows["nonfinite_gradient"].any():
+        found["nonfinite_gradient"] = _per_eps(at, rows["nonfinite_gradient"])
     if "target" in rows and (rows["target"] >= 0).any():
         found["reached"] = _per_eps(at, rows["adversarial_prediction"] == rows["target"])
     if "raw_distance" in rows and rows["raw_distance"].notna().any():

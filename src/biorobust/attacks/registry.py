@@ -21,7 +21,7 @@ class Attack:
     """One entry of the registry.
 
     craft(view, batch, eps=) -> Crafted, with everything else of the attack bound to it.
-    view: "model", or the name of one of the study's attack views; a model without views is attacked itself.
+    view: "model", or the name of one of the study's attack views.
     best: take the first iterate that fools instead of the last. targeted: it aims at a class, `run`'s targets.
     """
 
@@ -52,12 +52,12 @@ _ACROSS = 2.5 / STEPS
 _LAST_ITERATE = {
     "pgd-report": _pgd(
         losses.cross_entropy,
-        "PGD on the cross-entropy as the k-WTA report ran it: 40 steps of 0.003 epsilon, 0.12 epsilon in all",
+        "PGD on the cross-entropy as in the k-WTA report: 40 steps of 0.003 epsilon, 0.12 epsilon in all",
         rel_stepsize=0.003,
     ),
     "pgd-corrected": _pgd(
         losses.cross_entropy,
-        "PGD on the cross-entropy, 40 steps of 0.003 in pixel units, as the k-WTA paper states it",
+        "PGD on the cross-entropy, 40 steps of 0.003 in pixel units, as in the original k-WTA paper",
         abs_stepsize=0.003,
     ),
     "pgd-cross-entropy": _pgd(

@@ -20,6 +20,7 @@ from biorobust.attacks.crafting import Batch, Crafted, linf, unless_broken
 from biorobust.attacks.registry import Attack
 from biorobust.attacks.scoring import Score, predict, score
 from biorobust.core.errors import BiorobustError
+from biorobust.core.progress import progress
 
 Views = Mapping[str, nn.Module] | None
 
@@ -36,6 +37,7 @@ def run(
     batch_size: int = 500,
     repeats: int = 1,
     targets: Tensor | None = None,
+    label: str = "attacks",
 ) -> pd.DataFrame:
     """Attack every image with every attack at every epsilon; rows as `records.COLUMNS`, `index` the place in `images`.
 
@@ -43,7 +45,8 @@ def run(
     L-infinity, in pixel units. attacks: names of the registry, or `name@view`. An image counts as broken when it is
     misclassified before or after the attack. repeats: forward passes that decide this for a model with noise of its
     own, by more than half of them (column `fooled_share`). targets: (N,) int64, what targeted attacks aim at, by
-    default the class after the label. Raises BiorobustError for an unknown attack or a view the model does not have.
+    default the class after the label. label: names the work on stderr while it lasts.
+    Raises BiorobustError for an unknown attack or a view that is not in `views`.
     """
     chosen = {name: registry.get(name) for name in attacks}
     goals = _goals(model, images, labels, targets) if any(attack.targeted for attack in chosen.values()) else None
@@ -53,6 +56,8 @@ def run(
     judged = {source[name] for name, attack in chosen.items() if attack.best}
     generators = {name: _generator(seed, name) for name in source.values()}
     parts: list[dict[str, np.ndarray]] = []
+    batches = -(-len(images) // batch_size)
+    bar = progress(label=label, unit="minibatches", total=batches * len(generators))
     with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
         for first in range(0, len(images), batch_size):
             rows = slice(first, first + batch_size)
@@ -68,14 +73,17 @@ def run(
                     judge=model if source[name] in judged else None,
                 )
                 if source[name] not in made:
+                    bar.now(f"{label}, {name}")
                     torch.manual_seed(_number(seed, source[name], first))
                     made[source[name]] = craft(attack, name, model, views, batch, eps=eps)
+                    bar.update()
                 crafted = made[source[name]].best if attack.best else made[source[name]]
                 assert crafted is not None
                 n = len(batch.labels)
                 head = {"attack": np.full(n, name, dtype=object), "index": np.arange(first, first + n)}
                 found = _rows(model, attack, batch, crafted, clean, eps=eps, repeats=repeats)
                 parts += [head | part for part in found]
+    bar.close()
     return _table(parts)
 
 
@@ -117,12 +125,13 @@ def pictures(
 
 def craft(attack: Attack, name: str, model: nn.Module, views: Views, batch: Batch, *, eps: Sequence[float]) -> Crafted:
     """One minibatch through an attack, with the gradient from its view of the model."""
-    view = model
-    if attack.view != registry.MODEL and views:
-        if attack.view not in views:
-            raise BiorobustError(f"attack {name!r}: the model has no view {attack.view!r}; it has {', '.join(views)}")
-        view = views[attack.view]
-    return attack.craft(view, batch, eps=tuple(eps))
+    every = {**(views or {}), registry.MODEL: model}
+    if attack.view not in every:
+        raise BiorobustError(
+            f"attack {name!r}: takes its gradient from the view {attack.view!r}, the model has {', '.join(every)}; "
+            f"give it in views, or ask for '{name.partition('@')[0]}@{registry.MODEL}'"
+        )
+    return attack.craft(every[attack.view], batch, eps=tuple(eps))
 
 
 def _goals(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
@@ -183,6 +192,7 @@ def _rows(
             "distance": linf(changed, x),
             "step": torch.where(broken, crafted.step[i], -1),
             "zero_gradient": crafted.zero_gradient[i],
+            "nonfinite_gradient": crafted.nonfinite_gradient[i],
             "verified": again.agrees(found, repeats=repeats),
             **extra,
             **({"fooled_share": found.fooled_share} if repeats > 1 else {}),

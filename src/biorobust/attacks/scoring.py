@@ -30,6 +30,18 @@ def classes(outputs: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def deterministic(model: nn.Module, images: Tensor) -> bool:
+    """Whether two passes over the same images agree to the bit and draw none of torch's random numbers."""
+
+    def drawn() -> list[Tensor]:
+        return [torch.get_rng_state(), *([torch.cuda.get_rng_state(images.device)] if images.is_cuda else [])]
+
+    before, outputs, after = drawn(), model(images), drawn()
+    same = all(map(torch.equal, before, after))
+    return same and torch.allclose(outputs, model(images), rtol=0, atol=0, equal_nan=True)
+
+
+@torch.no_grad()
 def predict(model: nn.Module, images: Tensor, *, batch_size: int | None = None) -> Tensor:
     """Classes (B,) of images (B, C, H, W) in minibatches of `batch_size`, by default in one."""
     return torch.cat([classes(model(part)) for part in images.split(batch_size or len(images))])

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from biorobust.cnnf.network import CNNF, TwoBlock
+    from biorobust.cnnf.official import load_official
 
-__all__ = ["CNNF", "TwoBlock"]
+__all__ = ["CNNF", "TwoBlock", "load_official"]
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, because params.yaml is checked (through biorobust.cnnf.params) by stages that do without torch.
     if name in __all__:
-        from biorobust.cnnf import network
+        from biorobust.cnnf import network, official
 
-        return getattr(network, name)
+        return getattr(official if name == "load_official" else network, name)
     raise AttributeError(name)

@@ -2,6 +2,9 @@
 
 Forward: weights, InsNorm, bias, AdaReLU, AdaPool. Feedback: InsNorm of what comes from above, AdaPool, AdaReLU, bias,
 weights. So InsNorm acts on the pooled map, and what leaves a block downwards is not normalised.
+
+With `adaptive` False every forward pass is like the first one, plain ReLU and max-pooling whatever feedback brought;
+feedback still passes only where ReLU was open, and goes back to where the maxima were.
 """
 
 from __future__ import annotations
@@ -49,7 +52,15 @@ class ConvBlock(Block):
     """
 
     def __init__(
-        self, n_in: int, n_out: int, *, pool: bool, residual: float, subtract_bias: bool = True, fuse: bool = True
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        pool: bool,
+        residual: float,
+        subtract_bias: bool = True,
+        adaptive: bool = True,
+        fuse: bool = True,
     ) -> None:
         super().__init__()
         self.conv = Conv2d(n_in, n_out)
@@ -57,12 +68,12 @@ class ConvBlock(Block):
         self.bias = Bias(n_out, subtract=subtract_bias)
         self.gate = AdaReLU(residual)
         self.pool = AdaPool() if pool else None
-        self.fuse = fuse and pool
+        self.adaptive, self.fuse = adaptive, fuse and pool
 
     def feedforward(self, x: Tensor, memory: BlockMemory | None = None) -> tuple[Tensor, BlockMemory]:
         drive, sizes = self.conv.feedforward(x)
         kept = drive if memory is None else memory.drive
-        gate, pool = (None, None) if memory is None else (memory.gate, memory.pool)
+        gate, pool = (None, None) if memory is None or not self.adaptive else (memory.gate, memory.pool)
         if self.fuse:
             y, gate = pooled.feedforward(drive, gate, bias=self.bias.bias, residual=self.gate.residual)
             return y, BlockMemory(sizes, gate, None, kept, None)
@@ -107,18 +118,28 @@ class ConvBlock(Block):
 class DenseBlock(Block):
     """Linear layer, bias and, with `gate`, AdaReLU: (B, N) or (B, C, H, W) with N numbers each -> (B, N')."""
 
-    def __init__(self, n_in: int, n_out: int, *, gate: bool, residual: float, subtract_bias: bool = True) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        gate: bool,
+        residual: float,
+        subtract_bias: bool = True,
+        adaptive: bool = True,
+    ) -> None:
         super().__init__()
         self.flatten = Flatten()
         self.linear = Linear(n_in, n_out)
         self.bias = Bias(n_out, subtract=subtract_bias)
         self.gate = AdaReLU(residual) if gate else None
+        self.adaptive = adaptive
 
     def feedforward(self, x: Tensor, memory: BlockMemory | None = None) -> tuple[Tensor, BlockMemory]:
         flat, sizes = self.flatten.feedforward(x)
         drive, _ = self.linear.feedforward(flat)
         y, _ = self.bias.feedforward(drive)
-        gate = None if memory is None else memory.gate
+        gate = None if memory is None or not self.adaptive else memory.gate
         if self.gate is not None:
             y, gate = self.gate.feedforward(y, gate)
         return y, BlockMemory(sizes, gate, None, drive if memory is None else memory.drive, None)

@@ -15,11 +15,12 @@ from biorobust.statistics.intervals import wilson
 
 NOISE_SEED = 26  # of the evaluation's noise: the same for all runs and seeds
 N_PICTURES = 6  # letters whose reconstructions are kept: the first evaluation images, not chosen ones
-HALVES = ("clean", "noisy")
+IMAGES = ("clean", "noisy", "blurred")  # versions of the test images; prefixes of what is logged of them
 
 
 def noisy(images: Tensor, *, kind: str, level: float) -> Tensor:
-    """One fixed draw of noise on the whole test split, float (N, C, H, W) in [0, 1]; drawn on the CPU."""
+    """One fixed draw of noise on float (N, C, H, W) in [0, 1], on the CPU: the first images get the same however many
+    there are (if they have a multiple of 16 pixels, what torch draws at a time)."""
     generator = torch.Generator().manual_seed(NOISE_SEED)
     return noise.KINDS[kind](images.cpu(), level, generator).to(images.device)
 
@@ -58,19 +59,19 @@ def changes(logits: Tensor) -> list[float]:
     return (predictions[1:] != predictions[:-1]).double().mean(dim=1).tolist()
 
 
-def accuracies(logits: Tensor, labels: Tensor, *, half: str) -> dict[str, Any]:
-    """Numbers and lists of the contract that follow from the logits (T + 1, N, K) of one half."""
+def accuracies(logits: Tensor, labels: Tensor, *, images: str) -> dict[str, Any]:
+    """Numbers and lists of the contract that follow from the logits (T + 1, N, K) of one version of the images."""
     found: dict[str, Any] = {
-        f"{half}_{name}_accuracy": _share_right(predictions, labels) for name, predictions in readouts(logits).items()
+        f"{images}_{name}_accuracy": _share_right(predictions, labels) for name, predictions in readouts(logits).items()
     }
-    found[f"{half}_cycle_accuracy"] = [_share_right(each.argmax(dim=1), labels) for each in logits]
+    found[f"{images}_cycle_accuracy"] = [_share_right(each.argmax(dim=1), labels) for each in logits]
     margin, changed = margins(logits, labels), changes(logits)
-    found |= {f"{half}_margin": margin, f"{half}_changed": changed}
+    found |= {f"{images}_margin": margin, f"{images}_changed": changed}
     if changed:
-        found |= {f"{half}_changed_first": changed[0], f"{half}_changed_last": changed[-1]}
-        found[f"{half}_margin_gain"] = margin[-1] - margin[0]
+        found |= {f"{images}_changed_first": changed[0], f"{images}_changed_last": changed[-1]}
+        found[f"{images}_margin_gain"] = margin[-1] - margin[0]
     if len(changed) > 1:
-        found[f"{half}_changed_fall"] = changed[0] - changed[-1]
+        found[f"{images}_changed_fall"] = changed[0] - changed[-1]
     return found
 
 
@@ -123,18 +124,20 @@ def reconstruct(model: FeedbackNetwork, images: Tensor, *, batch_size: int = 250
 
 
 def feedback_entry(model: FeedbackNetwork, images: dict[str, Tensor]) -> dict[str, Any]:
-    """PSNR and root mean squares of the reconstructions of clean and noisy images (N, C, H, W), by half."""
-    entry: dict[str, Any] = {"noisy_input_psnr": psnr(images["noisy"], images["clean"])}
-    for half in HALVES:
-        found = reconstruct(model, images[half])
+    """PSNR and root mean squares of the reconstructions, by version of the images (N, C, H, W)."""
+    entry: dict[str, Any] = {}
+    for name in IMAGES:
+        found = reconstruct(model, images[name])
         quality = [psnr(pixels, images["clean"]) for pixels in found.pixels]
-        entry |= {f"{half}_psnr": quality, f"{half}_reconstruction_rms": found.reconstruction_rms}
-        if half == "clean":
-            entry["clean_feature_rms"] = found.feature_rms
+        entry |= {f"{name}_psnr": quality, f"{name}_reconstruction_rms": found.reconstruction_rms}
         if len(quality) > 1:
-            entry[f"{half}_psnr_change"] = quality[-1] - quality[0]
-    if entry["noisy_psnr"]:
-        entry["noisy_psnr_gain"] = entry["noisy_psnr"][-1] - entry["noisy_input_psnr"]
+            entry[f"{name}_psnr_change"] = quality[-1] - quality[0]
+        if name == "clean":
+            entry["clean_feature_rms"] = found.feature_rms
+            continue
+        entry[f"{name}_input_psnr"] = psnr(images[name], images["clean"])
+        if quality:
+            entry[f"{name}_psnr_gain"] = quality[-1] - entry[f"{name}_input_psnr"]
     return entry
 
 
@@ -161,7 +164,12 @@ def confusion(predictions: Tensor, labels: Tensor, *, n_classes: int) -> Tensor:
     return flat.view(n_classes, n_classes)
 
 
-def noisy_numbers(right: Tensor) -> dict[str, Any]:
-    """The contract's numbers on noisy images, from right (N,) bool."""
+def counted_numbers(right: Tensor, clean: Tensor, *, images: str) -> dict[str, Any]:
+    """The contract's numbers on noisy or blurred images under the counted readout; right, clean: (N,) bool."""
     correct, n = int(right.sum()), len(right)
-    return {"noisy_accuracy": correct / n, "noisy_correct": correct, "noisy_wilson": list(wilson(correct, n))}
+    return {
+        f"{images}_accuracy": correct / n,
+        f"{images}_correct": correct,
+        f"{images}_wilson": list(wilson(correct, n)),
+        f"{images}_minus_clean": correct / n - int(clean.sum()) / n,
+    }

@@ -51,7 +51,12 @@ class Conv2d(nn.Module):
 
 
 class Linear(nn.Module):
-    """x W^T; feedback y W with the same parameter. Weights start as torch's own linear layer's."""
+    """x W^T; feedback y W with the same parameter. Weights start as torch's own linear layer's.
+
+    The original's code makes the transpose a parameter of its own on the same memory. So there weight decay acts twice,
+    and the norm that is clipped (`training.Recipe.clip_norm`) is of the gradients of both directions side by side; here
+    it is that of their sum. Without either, a step of gradient descent is the same.
+    """
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -204,7 +209,11 @@ class AvgPool(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Inverted dropout with one mask for both directions and all cycles of the same images; nothing in eval mode."""
+    """Inverted dropout with one mask for both directions and all cycles of the same images; nothing in eval mode.
+
+    Values that stay are divided by 1 - share, so that their mean stays too. The original's code divides by the share
+    that is dropped, and draws a mask of its own in every forward pass.
+    """
 
     def __init__(self, share: float) -> None:
         super().__init__()

@@ -151,6 +151,8 @@ class TwoBlock(FeedbackNetwork):
 
     `width` and twice `width` channels (the report gives no numbers). ind: 0 pixels, 1 the pooled output of the first
     block, 2 that of the second. Feature 1 is "an inner feature" from which a cycle costs one convolution each way.
+    adaptive: whether feedback decides what ReLU and pooling let through in later passes (the original's code) or has no
+    part in them (the report's text).
     """
 
     def __init__(
@@ -163,11 +165,12 @@ class TwoBlock(FeedbackNetwork):
         ind: int = 1,
         readout: str = "average",
         subtract_bias: bool = True,
+        adaptive: bool = True,
         fuse: bool = True,
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         channels, height, wide = image_shape
-        options = {"residual": residual, "subtract_bias": subtract_bias}
+        options = {"residual": residual, "subtract_bias": subtract_bias, "adaptive": adaptive}
         blocks: list[Block] = [
             ConvBlock(channels, width, pool=True, fuse=fuse, **options),  # type: ignore[arg-type]
             ConvBlock(width, 2 * width, pool=True, fuse=fuse, **options),  # type: ignore[arg-type]
@@ -180,7 +183,8 @@ class CNNF(FeedbackNetwork):
     """The original's network for Fashion-MNIST: 4 convolutions (16, 32, 32, 64 channels) and 3 linear layers.
 
     3,298,962 parameters for 10 classes. ind: 0 pixels, 1 and 2 the outputs of the first and second convolution
-    (2 is the original's), 3 the pooled output of the third, and so on.
+    (2 is the original's), 3 the pooled output of the third, and so on. subtract_bias: False as in the original's code;
+    with its weights and True, logits are others altogether. `biorobust.cnnf.official` loads the original's files.
     """
 
     def __init__(
@@ -191,12 +195,13 @@ class CNNF(FeedbackNetwork):
         residual: float,
         ind: int = 2,
         readout: str = "average",
-        subtract_bias: bool = True,
+        subtract_bias: bool = False,
+        adaptive: bool = True,
         fuse: bool = True,
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         channels, height, wide = image_shape
-        options = {"residual": residual, "subtract_bias": subtract_bias}
+        options = {"residual": residual, "subtract_bias": subtract_bias, "adaptive": adaptive}
         convolutions = [(channels, 16, False), (16, 32, False), (32, 32, True), (32, 64, True)]
         dense = [(64 * (height // 4) * (wide // 4), 1000, True), (1000, 128, True), (128, n_classes, False)]
         blocks: list[Block] = [

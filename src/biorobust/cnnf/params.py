@@ -21,6 +21,10 @@ def _not_negative() -> Any:
     return setting("a number of 0 or more", lambda value: value >= 0)
 
 
+def _rising(levels: tuple[float, ...]) -> bool:
+    return list(levels) == sorted(set(levels)) and levels[:1] == (0,)
+
+
 @dataclass(frozen=True)
 class Feedback:
     """T cycles with residual step r (Huang et al. 2020, section 2); T = 0 is a plain CNN."""
@@ -76,9 +80,14 @@ class Noise:
 
 @dataclass(frozen=True)
 class Evaluation:
+    """levels: of the noise. blur: standard deviation in pixels, and those over which accuracy is followed."""
+
     levels: tuple[float, ...] = setting(
-        "a rising list of numbers in [0, 1] that starts with 0",
-        lambda levels: list(levels) == sorted(set(levels)) and levels[0] == 0 and levels[-1] <= 1,
+        "a rising list of numbers in [0, 1] that starts with 0", lambda levels: _rising(levels) and levels[-1] <= 1
+    )
+    blur: float = positive()
+    blur_levels: tuple[float, ...] = setting(
+        "a rising list of numbers that starts with 0", lambda levels: _rising(levels)
     )
 
 
@@ -130,7 +139,10 @@ class NetworkRun:
 
 @dataclass(frozen=True)
 class VariantRun:
+    """feedback: what it does to later passes; `none` is the plain CNN, trained as long as `method` says."""
+
     method: str = one_of("cnnf_fixed", "cnnf_long")
+    feedback: str = one_of("adaptive", "masked", "none")
     images: str = one_of("clean", "noisy", "both", "adversarial")
     cycle_clean: bool = setting("true or false", lambda _: True)
     noise_level: float = _share()

@@ -27,6 +27,7 @@ def new_config(
         "ind": training_.ind,
         "readout": training_.readout,
         "subtract_bias": training_.bias_feedback == "subtract",
+        "adaptive": plan.feedback != "masked",
         "image_shape": [1, *image_size],
     }
     return config | ({"width": width} if training_.network == "two-block" else {})

@@ -31,7 +31,9 @@ ARCHITECTURES = {
 
 
 def new(architecture: str, config: Mapping[str, Any]) -> nn.Module:
-    """A freshly initialised model of an architecture in ARCHITECTURES."""
+    """A freshly initialised model of an architecture in ARCHITECTURES. Raises BiorobustError for another one."""
+    if architecture not in ARCHITECTURES:
+        raise BiorobustError(f"architecture {architecture!r}: unknown; known are {', '.join(ARCHITECTURES)}")
     module, function = ARCHITECTURES[architecture]
     model: nn.Module = getattr(importlib.import_module(module), function)(config)
     return model
@@ -55,7 +57,7 @@ def save_unavailable(run: str, *, architecture: str, reason: str) -> None:
 
 def seeds(run: str) -> list[int]:
     """The seeds a run has checkpoints of."""
-    return [int(seed) for seed in read_json(CHECKPOINTS / run / "model.json")["configs"]]
+    return [int(seed) for seed in _described(run)["configs"]]
 
 
 def load(run: str, *, seed: int = 0, device: str = "cpu") -> nn.Module:
@@ -63,12 +65,16 @@ def load(run: str, *, seed: int = 0, device: str = "cpu") -> nn.Module:
 
     Raises BiorobustError when the run or the seed has no checkpoint, or when it does not fit its configuration.
     """
-    description = read_json(CHECKPOINTS / run / "model.json")
+    description = _described(run)
     if reason := description.get("unavailable"):
         raise BiorobustError(f"run {run!r} is unavailable: {reason}")
     if str(seed) not in description["configs"]:
         raise BiorobustError(f"run {run!r} has no seed {seed}; it has {', '.join(description['configs'])}")
-    model = new(description["architecture"], description["configs"][str(seed)])
+    try:
+        model = new(description["architecture"], description["configs"][str(seed)])
+    except (BiorobustError, KeyError, TypeError, ValueError) as error:
+        text = f"missing {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
+        raise BiorobustError(f"{CHECKPOINTS / run / 'model.json'} describes no network ({text})") from None
     path = CHECKPOINTS / run / f"seed{seed}.safetensors"
     try:
         model.load_state_dict(read_tensors(path))
@@ -79,6 +85,18 @@ def load(run: str, *, seed: int = 0, device: str = "cpu") -> nn.Module:
 
 def attack_views(run: str, model: nn.Module) -> dict[str, nn.Module]:
     """The study's other modules an attack may take gradients from, besides the model itself."""
-    architecture = read_json(CHECKPOINTS / run / "model.json")["architecture"]
+    architecture = _described(run)["architecture"]
     module = importlib.import_module(ARCHITECTURES[architecture][0])
     return module.attack_views(model) if hasattr(module, "attack_views") else {}
+
+
+def _described(run: str) -> dict[str, Any]:
+    """What a run's model.json holds. Raises BiorobustError for one that is missing or lacks what `save` writes."""
+    path = CHECKPOINTS / run / "model.json"
+    description = read_json(path)
+    if not isinstance(description, dict) or not isinstance(description.get("configs"), dict):
+        raise BiorobustError(f"{path} has no configs by seed: delete it and run `dvc repro`")
+    if description.get("architecture") not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise BiorobustError(f"{path}: architecture {description.get('architecture')!r} is unknown; known are {known}")
+    return description

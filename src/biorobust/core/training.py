@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from biorobust.core import work
+from biorobust.core.progress import progress
 
 # (model, x, y) -> (loss, logits), or (loss, logits, parts): the loss and its named parts are summed over the minibatch.
 Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Mapping[str, Tensor]]]
@@ -107,7 +107,7 @@ def fit(
     state: Path | None = None,
     label: str = "training",
 ) -> Fit:
-    """Train `model` in place, with a progress bar named `label` where stderr is a terminal.
+    """Train `model` in place; `label` names it on stderr while it lasts.
 
     inputs: (N, ...) tensor on the model's device; `prepare` turns a minibatch of it into model inputs (scaling,
     augmentation). labels: (N,) int64. objective: (model, x, y) -> (loss summed over the minibatch, logits) and, if it
@@ -137,7 +137,9 @@ def fit(
 
     batches = -(-len(labels) // recipe.batch_size)
     todo = range(len(history), 0 if diverged else recipe.epochs)
-    for epoch in tqdm(todo, desc=label, initial=todo.start, total=recipe.epochs, unit="epoch", disable=None):
+    bar = progress(label=label, unit="steps", total=recipe.epochs * batches, initial=todo.start * batches)
+    for epoch in todo:
+        bar.now(f"{label}, epoch {epoch + 1} of {recipe.epochs}")
         if before_epoch:
             before_epoch(model, epoch)
         model.train()
@@ -161,6 +163,7 @@ def fit(
                 sums[name] = sums.get(name, 0) + part.detach()
             total += loss.detach()
             right += (logits.detach().argmax(dim=1) == y).sum()
+            bar.update()
         diverged = not bool(total.isfinite())
         losses += per_step.tolist()
         row: dict[str, Any] = {"epoch": epoch + 1, "loss": total.item() / len(labels)}
@@ -186,6 +189,7 @@ def fit(
             )
         if diverged:
             break
+    bar.close()
     model.eval()
     return Fit(history=history, diverged=diverged, steps=losses)
 

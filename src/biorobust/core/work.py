@@ -6,8 +6,10 @@ result depends on: parameters, data, seed and the source of the code. State of o
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
-import inspect
+import importlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -18,12 +20,75 @@ from typing import Any
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import atomic
 
+PACKAGES = ("biorobust", "stages")  # whose sources a state depends on; a change of a library starts nothing anew
+
 
 def state_path(name: str, key: Mapping[str, Any], *, code: tuple[ModuleType, ...]) -> Path:
-    """The file that holds the state of the computation `name` with the settings `key` done by the modules `code`."""
-    text = json.dumps(key, sort_keys=True, default=str) + "".join(inspect.getsource(module) for module in code)
+    """The file that holds the state of the computation `name` with the settings `key`.
+
+    code: the modules that do the computation; what they import is found by `sources`.
+    """
+    found = {module: path.read_text(encoding="utf-8") for module, path in sources(code).items()}
+    text = json.dumps([key, found], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Path(os.environ.get("BIOROBUST_WORK", "data/work")) / f"{name}-{digest}.pt"
+
+
+def sources(code: Iterable[ModuleType]) -> dict[str, Path]:
+    """The files of these modules and of all modules of PACKAGES they import, however indirectly, inside functions too.
+
+    Read off the source: a module that is imported by a name put together at run time is not among them.
+    """
+    # A module run as a program calls itself __main__; its specification knows better.
+    waiting = [(module.__spec__.name if module.__spec__ else module.__name__, True) for module in code]
+    done: set[tuple[str, bool]] = set()
+    found: dict[str, Path] = {}
+    while waiting:
+        name, named = waiting.pop()
+        path = _file(name)
+        if path is None or (name, named) in done:
+            continue
+        done.add((name, named))
+        found[name] = path
+        waiting.append((name.rpartition(".")[0], False))  # the package runs as well, but gives nothing away
+        package = path.name == "__init__.py"
+        for module, attribute in _imports(path.read_text(encoding="utf-8"), package=package, named=named):
+            inner = f"{module}.{attribute}"
+            waiting.append((inner if attribute and _file(inner) else module, True))
+    return found
+
+
+def _file(name: str) -> Path | None:
+    """The file of a module of PACKAGES; None for everything else."""
+    top, *rest = name.split(".")
+    if top not in PACKAGES:
+        return None
+    place = Path(importlib.import_module(top).__path__[0], *rest)
+    return next((path for path in (place / "__init__.py", Path(f"{place}.py")) if path.is_file()), None)
+
+
+@functools.cache
+def _imports(source: str, *, package: bool, named: bool) -> tuple[tuple[str, str | None], ...]:
+    """(module, attribute or None) of every import of a source, those for type checkers left out.
+
+    A package gives out lazily what it imports for type checkers: that counts where it is `named` in an import. Where
+    it is only the parent of a module that is, nothing inside its functions and conditions does.
+    """
+    tree = ast.parse(source)
+    if package:
+        nodes = list(ast.walk(tree)) if named else list(tree.body)
+    else:
+        ifs = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+        checked = [statement for node in ifs if ast.unparse(node.test) == "TYPE_CHECKING" for statement in node.body]
+        unread = {id(inner) for statement in checked for inner in ast.walk(statement)}
+        nodes = [node for node in ast.walk(tree) if id(node) not in unread]
+    found: list[tuple[str, str | None]] = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:  # relative imports are not used here
+            found += [(node.module, alias.name) for alias in node.names]
+    return tuple(found)
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

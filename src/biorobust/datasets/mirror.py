@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from biorobust.core.errors import DataError
 from biorobust.core.files import sha256
+from biorobust.core.progress import progress
 from biorobust.datasets.spec import Split, fault, no_images
 
 VARIABLE = "BIOROBUST_DATA_MIRROR"
@@ -77,7 +77,7 @@ def find(root: Path, name: str, split: str) -> list[Path]:
 
 
 def read(paths: list[Path], *, root: Path, image_shape: tuple[int, ...], n_classes: int, n: int) -> Split:
-    """Decode the `n` images of one split; progress stands on stderr while it is a terminal."""
+    """Decode the `n` images of one split; progress stands on stderr."""
     tables = [_open(path) for path in paths]
     found = sum(table.metadata.num_rows for table in tables)
     if found != n:
@@ -85,7 +85,7 @@ def read(paths: list[Path], *, root: Path, image_shape: tuple[int, ...], n_class
 
     images = np.empty((n, *image_shape), dtype=np.uint8)
     labels = np.empty(n, dtype=np.int64)
-    with tqdm(total=n, desc=f"decode {paths[0].parent.name}/{paths[0].stem}", unit=" images", disable=None) as bar:
+    with progress(label=f"decoding {paths[0].parent.name}/{paths[0].stem}", unit="images", total=n) as bar:
         start = 0
         for path, table in zip(paths, tables, strict=True):
             first = start

@@ -85,7 +85,7 @@ class WeightsRun:
 class ReadoutRun:
     weights: str
     readout: str = one_of("hebbian_readout", "hebbian_original_readout")
-    units: str = one_of("all", "converged")
+    units: str = one_of("all", "converged", "random")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,35 +15,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biorobust import attacks
-from biorobust.attacks import (
-    at_resized,
-    crafting,
-    deepfool,
-    gradient,
-    losses,
-    pgd,
-    records,
-    registry,
-    runner,
-    scoring,
-    views,
-)
+from biorobust.attacks import at_resized, records, registry, scoring
 from biorobust.core import work
 from biorobust.core.devices import full_precision
+from biorobust.core.progress import progress
 from biorobust.core.training import as_float
-from biorobust.kwta import networks, operator, probes, reencode, selection
-from biorobust.kwta.params import Attacks, Probe
-from biorobust.networks import alexnet, pixels, resnet
+from biorobust.kwta import networks, operator, probes, reencode
+from biorobust.kwta.params import Attacks, Probe, ProbeSize
 
 RESIZED = "-resized"
 IMAGE_WORST_CASE = f"{records.WORST_CASE}-image"
 GRID_SHIFT = 4  # pixels, half a block of JPEG
 N_SCALE = 512  # test images over which the spread of the logits is taken
-# What a record depends on besides settings, data and weights.
-CODE = (
-    *(attacks, registry, runner, records, scoring, crafting, losses, gradient, pgd, deepfool, views),
-    *(networks, operator, selection, probes, reencode, alexnet, pixels, resnet),
-)
 
 
 @dataclass(frozen=True)
@@ -62,6 +46,11 @@ class Victim:
     key: Mapping[str, Any]
 
     @property
+    def label(self) -> str:
+        """What is shown while it is attacked."""
+        return f"{self.name}, seed {self.seed}"
+
+    @property
     def batch_size(self) -> int:
         """Small on a CPU: DeepFool goes on until the last image of a minibatch is fooled."""
         return 500 if self.images.is_cuda else 64
@@ -69,7 +58,8 @@ class Victim:
     def state(self, what: str) -> Path:
         """Where a finished part of the work lies."""
         key = {**self.key, "seed": self.seed, "eps": self.eps, "index": self.index.tolist(), "what": what}
-        return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=CODE)
+        code = (sys.modules[__name__], networks)
+        return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=code)
 
 
 def attack(victim: Victim, plan: Attacks) -> tuple[pd.DataFrame, list[Path]]:
@@ -98,7 +88,14 @@ def _resumed(victim: Victim, names: list[str], suffix: str) -> tuple[pd.DataFram
     if saved is None:
         model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
         table = attacks.run(
-            model, images, victim.labels, names, eps=[victim.eps], seed=victim.seed, batch_size=victim.batch_size
+            model,
+            images,
+            victim.labels,
+            names,
+            eps=[victim.eps],
+            seed=victim.seed,
+            batch_size=victim.batch_size,
+            label=victim.label,
         )
         saved = _plain(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
         work.save_state(state, saved)
@@ -171,6 +168,7 @@ def reencoded(
             eps=[victim.eps],
             seed=victim.seed,
             batch_size=victim.batch_size,
+            label=f"{victim.label}, another JPEG",
         )
         known = table[table["attack"] == plan.reencoded_attack].set_index("index").loc[victim.index]
         robust = ~known["broken"].to_numpy(dtype=bool), ~attacked["broken"].to_numpy(dtype=bool)
@@ -204,25 +202,43 @@ def _paired(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
 
 
 @full_precision()
-def probe(victim: Victim, plan: Probe, *, n_lines: int) -> tuple[dict[str, Any], list[dict[str, Any]], Path]:
-    """Discontinuity along random lines through the first images: of the model, and of its weights with other gammas."""
-    state = victim.state(f"probe-{plan.length}-{plan.n_points}-{n_lines}-{plan.gammas}")
+def probe(victim: Victim, plan: Probe, size: ProbeSize) -> tuple[dict[str, dict[str, Any]], Path]:
+    """`discontinuity` along random lines through the first images, and `patterns`, what passes after a small step:
+    each `own` of the model and `by_gamma`, of its weights with other gammas.
+    """
+    sizes, n_lines = pattern_sizes(victim.eps), size.n_lines
+    state = victim.state(f"probe-{plan.length}-{plan.n_points}-{n_lines}-{plan.gammas}-{size.n_patterns}")
     saved = work.load_state(state)
     if saved is None:
         lines = probes.random_lines(victim.images[:n_lines], length=plan.length, seed=victim.seed)
 
-        def measured() -> dict[str, Any]:
+        def measured() -> tuple[dict[str, Any], dict[str, Any]]:
             scale = probes.output_scale(victim.model, victim.images[:N_SCALE])
-            return probes.discontinuity(victim.model, lines, n_points=plan.n_points, scale=scale)
+            chosen = victim.images[: size.n_patterns], victim.labels[: size.n_patterns]
+            return (
+                probes.discontinuity(victim.model, lines, n_points=plan.n_points, scale=scale),
+                probes.patterns(victim.model, *chosen, sizes=sizes, scale=scale, seed=victim.seed),
+            )
 
-        saved = {"own": measured(), "by_gamma": []}
+        jumps, changes = measured()
+        saved = {"discontinuity": {"own": jumps, "by_gamma": []}, "patterns": {"own": changes, "by_gamma": []}}
         own = {module.gamma for module in victim.model.modules() if isinstance(module, operator.KWTA)}
-        for gamma in plan.gammas if own else ():
+        gammas = plan.gammas if own else ()
+        for gamma in progress(gammas, label=f"{victim.label}, jumps by gamma", unit="gammas"):
             operator.set_gamma(victim.model, gamma)
             right = scoring.predict(victim.model, victim.images[:n_lines]) == victim.labels[:n_lines]
-            saved["by_gamma"].append({"gamma": gamma, "accuracy": right.double().mean().item(), **measured()})
+            accuracy = right.double().mean().item()
+            jumps, changes = measured()
+            saved["discontinuity"]["by_gamma"].append({"gamma": gamma, "accuracy": accuracy, **jumps})
+            for found in changes.values():
+                del found["layers"]
+            saved["patterns"]["by_gamma"].append({"gamma": gamma, **changes})
         for gamma in own:
             operator.set_gamma(victim.model, gamma)
         work.save_state(state, saved)
-    by_gamma = [{"seed": victim.seed, **row} for row in saved["by_gamma"]]
-    return {"seed": victim.seed, **saved["own"]}, by_gamma, state
+    return saved, state
+
+
+def pattern_sizes(eps: float) -> list[float]:
+    """L-infinity sizes of the steps after which `patterns` looks again."""
+    return [eps / 100, eps / 10, eps]

@@ -173,7 +173,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class ProbeSize:
+    """n_lines: images with a random line each. n_patterns: images of which the passing values are compared."""
+
     n_lines: int = count()
+    n_patterns: int = count()
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from biorobust.core.errors import BiorobustError
 from biorobust.kwta.networks import Classifier
 from biorobust.kwta.params import FULL_WIDTH
-from biorobust.networks.weights import Unavailable, find
+from biorobust.networks.weights import Unavailable, find, read
+
+if TYPE_CHECKING:
+    from biorobust.kwta.networks import Classifier
 
 # torchvision's IMAGENET1K_V1; the part after the hyphen begins the SHA-256.
 FILES = {"resnet18": "resnet18-f37072fd.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
@@ -41,12 +41,3 @@ def load_imagenet(model: Classifier, *, network: str, width: int) -> None:
     if wrong:
         raise BiorobustError(f"{FILES[network]} does not fit {network} (see {wrong[0]}): replace it")
     model.body.load_state_dict(stored | kept)
-
-
-def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a torchvision file. Raises BiorobustError naming one that is damaged."""
-    try:
-        stored: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:
-        raise BiorobustError(f"{path} is damaged ({type(error).__name__}): delete it and run again") from None
-    return stored

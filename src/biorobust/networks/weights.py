@@ -7,7 +7,12 @@ import re
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import atomic, sha256
@@ -69,3 +74,37 @@ def here(name: str) -> bool:
     except Unavailable:
         return False
     return True
+
+
+def read(path: str | Path, *, classes: tuple[type, ...] = ()) -> dict[str, Any]:
+    """The dictionary in a file that torch saved: tensors, plain containers and, where the file needs them, `classes`.
+
+    Read by torch's restricted unpickler, which runs nothing. Raises BiorobustError when the file is missing, damaged,
+    or holds anything else.
+    """
+    if not Path(path).is_file():
+        raise BiorobustError(f"{path} is missing")
+    try:
+        with torch.serialization.safe_globals(list(classes)):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise BiorobustError(f"{path} cannot be read as tensors ({' '.join(str(error).split())[:200]})") from None
+    if not isinstance(content, Mapping):
+        raise BiorobustError(f"{path} holds a {type(content).__name__}: must be a dictionary")
+    return dict(content)
+
+
+def without_prefix(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of a network that was trained under DataParallel, which calls it `module`, as the network's own."""
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], *, path: str | Path) -> None:
+    """Give a network the tensors of the file `path`, under the network's names; no more and no fewer.
+
+    Raises BiorobustError in one line where they are not those of the network.
+    """
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise BiorobustError(f"{path} does not fit the network ({' '.join(str(error).split())[:300]})") from None

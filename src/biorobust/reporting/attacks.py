@@ -13,8 +13,8 @@ NAMES = {
     "fgsm-report": "FGSM on the report's loss",
     "fgsm-cross-entropy": "FGSM",
     "fgsm-margin": "FGSM on the margin",
-    "pgd-report": "PGD as in the report",
-    "pgd-corrected": "PGD with the stated step",
+    "pgd-report": "PGD with the report's step",
+    "pgd-corrected": "PGD with the original paper's step",
     "pgd-cross-entropy": "PGD",
     "pgd-margin": "PGD on the margin",
     "pgd-targeted": "PGD to another class",
@@ -25,7 +25,7 @@ NAMES = {
 
 
 def full_name(attack: str) -> str:
-    """An attack in words: `pgd-corrected-best@first` is PGD with the stated step, best iterate, gradient of "first".
+    """An attack in words: `pgd-margin-best@first` is PGD on the margin, best iterate, gradient of "first".
 
     Knows the suffixes -best (of the registry) and -resized (the resized tensor instead of the image), and @view.
     """

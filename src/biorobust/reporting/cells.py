@@ -16,13 +16,15 @@ from biorobust.reporting.requirements import smaller
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, STARTS, Kwta, Place
 from biorobust.statistics.intervals import wilson
 
-CLEAN, PGD, STATED, BEST, DEEPFOOL = "clean", "pgd-report", "pgd-corrected", "pgd-corrected-best", "deepfool-report"
+CLEAN, DEEPFOOL = "clean", "deepfool-report"
+# PGD with the step of the report, 0.003 eps; with that of the original paper, 0.003 in pixel units; its best iterate.
+PGD, ORIGINAL_STEP, BEST = "pgd-report", "pgd-corrected", "pgd-corrected-best"
 # What a cell is measured on: name -> in words. All but the first are attacks, in two threat models each.
 MEASURES = {
     CLEAN: "clean",
-    PGD: "PGD, step of the code",
+    PGD: "PGD, report's step",
     DEEPFOOL: "DeepFool",
-    STATED: "PGD, step of the text",
+    ORIGINAL_STEP: "PGD, original paper's step",
     BEST: "best iterate of it",
     WORST_CASE: "worst case",
 }

@@ -132,14 +132,15 @@ def per_cycle(found: Mapping[str, Any] | None, key: str) -> tuple[Estimate, ...]
     return tuple(spread(values, n=0) for values in zip(*lists, strict=True))
 
 
-def noise_levels(metrics: Metrics, run: str) -> dict[float, Estimate]:
-    """Accuracy by the level of the noise on the test images, under the counted readout; empty where it was not run."""
-    found, rows = ran(metrics.train(run)), metrics.curve(f"noise-{run}")
+def by_level(metrics: Metrics, run: str, kind: str) -> dict[float, Estimate]:
+    """Accuracy by the level of the "noise" or "blur" on the test images, under the counted readout; empty where it was
+    not run."""
+    found, rows = ran(metrics.train(run)), metrics.curve(f"{kind}-{run}")
     if not found or not rows:
         return {}
     readout = found["settings"]["readout"]
-    by_level: dict[float, list[tuple[int, int]]] = {}
+    counts: dict[float, list[tuple[int, int]]] = {}
     for of_seed in rows.values():
         for row in of_seed:
-            by_level.setdefault(row["level"], []).append((int(row[readout]), int(row["n"])))
-    return {level: combine(counts) for level, counts in sorted(by_level.items())}
+            counts.setdefault(row["level"], []).append((int(row[readout]), int(row["n"])))
+    return {level: combine(of_level) for level, of_level in sorted(counts.items())}

@@ -146,7 +146,7 @@ def _cell(quantity: Quantity, eps: float | None, metrics: Metrics) -> outcomes.C
     # Every run of a study is tested under one noise, or one blur, and its settings say at which level.
     attack, setting = {
         "noisy": ("noise", "evaluation_noise_level"),
-        "blurred": ("blur", "evaluation_blur_level"),
+        "blurred": ("blur", "evaluation_blur"),
     }[quantity.images]
     level = (metrics.train(quantity.of) or {}).get("settings", {}).get(setting, 0.0)
     return outcomes.cell(quantity.of, attack, level)
@@ -173,8 +173,17 @@ def compared(
 ) -> Difference:
     """Accuracy of run a minus that of run b, on the same images. Raises NotMeasured where one is missing."""
     first, second = (Quantity("accuracy", of=run, attack=attack, images=images) for run in (a, b))
-    of_a, of_b = (accuracy(quantity, eps, metrics, study=study) for quantity in (first, second))
-    return difference(of_a, of_b, tables=_tables(first, second, eps, metrics, study=study))
+    return between((first, eps), (second, eps), metrics=metrics, study=study)
+
+
+def between(
+    first: tuple[Quantity, float], second: tuple[Quantity, float], *, metrics: Metrics, study: str
+) -> Difference:
+    """The first accuracy minus the second, each a quantity and the epsilon it is asked at. Raises NotMeasured."""
+    (a, eps_a), (b, eps_b) = first, second
+    of_a, of_b = accuracy(a, eps_a, metrics, study=study), accuracy(b, eps_b, metrics, study=study)
+    tables = _tables(a, b, eps_a, metrics, study=study) if eps_a == eps_b else []
+    return difference(of_a, of_b, tables=tables, same_networks=a.of == b.of)
 
 
 def _accuracies(check: Check, first: PerSeed, second: PerSeed, metrics: Metrics, scatter: Scatter) -> Measured:

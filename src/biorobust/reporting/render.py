@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256
-from biorobust.reporting import claim_file, numbers, style
+from biorobust.reporting import claim_file, effects, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.overview import Overview
@@ -26,8 +26,8 @@ from biorobust.reporting.snapshot import RECORDED, Rejected, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.studies.base import Study
 from biorobust.reporting.study import STUDIES
-from biorobust.reporting.tables.table import cell
-from biorobust.reporting.view import SHOWN, SYMBOLS, View, view
+from biorobust.reporting.tables.table import cell, read
+from biorobust.reporting.view import SHOWN, SYMBOLS, View, bare_reason, shared_reasons, view
 from biorobust.statistics import rules
 
 
@@ -93,6 +93,7 @@ def context(root: Path) -> dict[str, Any]:
         "rejected": [item for item in found if isinstance(item, Rejected)],
         "claims_sha256": sha256(path),
         "protocol": protocol_section(root),
+        "agreement": read(root / "reports" / "tables" / "current").get("agreement"),
     }
 
 
@@ -131,10 +132,13 @@ def _environment(folder: Path) -> Environment:
     )
     page.filters |= {
         "count": numbers.count,
+        "tally": effects.tally,
         "duration": numbers.duration,
         "listed": numbers.listed,
         "slug": lambda verdict: verdict.replace(" ", "-"),
         "cell": cell,
+        "bare_reason": bare_reason,
+        "shared_reasons": shared_reasons,
         "unpiped": lambda text: str(text).replace("|", "\\|"),
         "safe_svg": Markup,
     }

@@ -20,6 +20,8 @@ from matplotlib.figure import Figure as Drawing
 INK = "#010203"
 FAINT = "#808183"  # grid lines and floors: 3:1 or more on white and on near-black
 FONTS = "'Source Sans 3', 'Helvetica Neue', Helvetica, Arial, sans-serif"
+# What a report printed: hollow and neutral, in no run's colour, since its numbers are of none of them.
+REPORTED: dict[str, Any] = {"ls": "", "marker": "o", "mfc": "none", "mec": FAINT, "mew": 1.3, "ms": 8}
 WIDTH = 7.2  # inches: a figure as wide as the page's wide column
 
 
@@ -38,6 +40,7 @@ LOOKS = {
     "report-uniform": Look("Hebbian (uniform start)", "#d55e00", "#ff8b3d", "o", "-"),
     "report-normal": Look("Hebbian (normal start)", "#8c2d04", "#f4a582", "s", "--"),
     "normal-converged": Look("Hebbian (normal start, converged units)", "#8c2d04", "#f4a582", "D", ":"),
+    "normal-dropped": Look("Hebbian (normal start, as many units at random)", "#8c2d04", "#f4a582", "v", "-."),
     "original": Look("Hebbian (original recipe)", "#a6761d", "#e0b050", "^", "-."),
     "simple-conv": Look("convolutional network", INK, INK, "P", "-"),
     "end-to-end": Look("end-to-end network", "#5f6062", "#a9aaac", "X", "--"),
@@ -47,7 +50,9 @@ LOOKS = {
     "clean-not-cycled": Look("CNN-F, clean images not cycled", "#56348b", "#b79be6", "s", "--"),
     "noisy-only": Look("CNN-F, noisy images only", "#8b3465", "#e69bc4", "v", "-."),
     "strong-noise": Look("CNN-F, stronger noise", "#a6611a", "#e0b050", ">", "-."),
+    "plain-relu": Look("CNN-F, plain ReLU forward", "#00758f", "#62c4d6", "^", ":"),
     "longer": Look("CNN-F, trained longer", "#2a4b9b", "#9db4f0", "D", "--"),
+    "cnn-longer": Look("CNN, trained longer", "#3f4042", "#c9cacc", "P", "--"),
     "resnet50": Look("ResNet50", INK, INK, "P", "-"),
     "voneresnet50": Look("VOneResNet50", "#0072b2", "#6cb6e8", "o", "-"),
     "voneresnet50-noiseless": Look("VOneResNet50 (no noise)", "#3a9bd1", "#9fd3f2", "s", "--"),

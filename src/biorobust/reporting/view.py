@@ -110,6 +110,20 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: 
     )
 
 
+def bare_reason(item: Judged | Part) -> str:
+    """The reason of a verdict without the file in front of it."""
+    return re.sub(r"^[\w-]+/[\w-]+: ", "", item.reason)
+
+
+def shared_reasons(items: Iterable[Judged | Part]) -> dict[str, list[Judged | Part]]:
+    """Reason -> those of `items` that were not run for it, where they are several: a table says it once, in a note."""
+    found: dict[str, list[Judged | Part]] = {}
+    for item in items:
+        if item.verdict == rules.NOT_RUN:
+            found.setdefault(bare_reason(item), []).append(item)
+    return {reason: of_reason for reason, of_reason in found.items() if len(of_reason) > 1}
+
+
 def _rows(item: Judged) -> tuple[PartRow, ...]:
     checks: Iterable[Check] = item.claim.under(item.reading)
     return tuple(PartRow(part, cells(part, check)) for part, check in zip(item.parts, checks, strict=True))

@@ -19,7 +19,10 @@ from biorobust.vonenet import conditions, models
 from biorobust.vonenet.perturb import at_size
 
 SIGNS, PGD, DEEPFOOL = "random-signs", "pgd-cross-entropy", "deepfool-"
-COLUMNS = ["attack", "eps", "index", "label", "clean_prediction", "adversarial_prediction", "broken", "distance"]
+COLUMNS = [
+    *("attack", "eps", "index", "label", "clean_prediction", "adversarial_prediction", "broken", "distance"),
+    "nonfinite_gradient",
+]
 
 
 def about(name: str) -> str:
@@ -49,7 +52,7 @@ def records(
 
     perturbed: attack -> images (N, 3, H, W) whose perturbation is brought to every size. Random signs are added to
     them, and PGD on the cross-entropy. An image is broken when it is wrong before or after. index: (N,), the images'
-    places in the test split.
+    places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its own.
     """
     before = _judged(model, images, labels, repeats=repeats, seed=seed)
     signs = noise.signs(images, max(eps), torch.Generator().manual_seed(seed))
@@ -65,7 +68,7 @@ def records(
                 pd.DataFrame(
                     {"attack": name, "eps": size, "index": index, "label": label, "clean_prediction": clean}
                     | {"adversarial_prediction": adversarial, "broken": broken}
-                    | {"distance": linf(shown, images).cpu().numpy()}
+                    | {"distance": linf(shown, images).cpu().numpy(), "nonfinite_gradient": False}
                 )
             )
     draws = repeats if conditions.stochastic(model) else 1
@@ -94,11 +97,17 @@ def metrics(per_seed: Mapping[int, pd.DataFrame], *, eps: Sequence[float]) -> di
     """attack -> what `attack/<run>.json` says of it."""
     counted = {seed: [right(found, eps=size) for size in eps] for seed, found in per_seed.items()}
     names = next(iter(counted.values()))[0]
+
+    def nonfinite(name: str, found: pd.DataFrame) -> dict[str, list[int]]:
+        rows = found[(found["attack"] == name) & found["nonfinite_gradient"]]
+        return {"nonfinite_gradient": [int((rows["eps"] == size).sum()) for size in eps]} if len(rows) else {}
+
     return {
         name: {
             "about": about(name),
             "per_seed": [
                 {"seed": seed, "n": len(sizes[0][name]), "correct": [int(size[name].sum()) for size in sizes]}
+                | nonfinite(name, per_seed[seed])
                 for seed, sizes in counted.items()
             ],
         }

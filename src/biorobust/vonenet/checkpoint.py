@@ -1,8 +1,4 @@
-"""Networks that others trained on ImageNet: files of the VOneNet authors, and torchvision's ResNet50.
-
-The files are pickles, so they are read by torch's restricted unpickler, which builds tensors, plain containers and the
-one class these files need.
-"""
+"""Networks that others trained on ImageNet: files of the VOneNet authors, and torchvision's ResNet50."""
 
 from __future__ import annotations
 
@@ -16,10 +12,10 @@ import torch
 from torch import Tensor
 
 from biorobust.core.errors import BiorobustError
+from biorobust.networks.weights import fill, read, without_prefix
 from biorobust.vonenet import models
 from biorobust.vonenet.models import Classifier
 
-PREFIX = "module."  # of a network trained under DataParallel
 DROPPED = ("vone_block.div_u.weight", "vone_block.div_t.weight")  # in the adversarially trained file; unused
 Q0, Q1 = "vone_block.simple_conv_q0.weight", "vone_block.simple_conv_q1.weight"
 IMAGE_SIZE, VISUAL_DEGREES = 224, 8.0
@@ -36,11 +32,7 @@ class Imported:
     def model(self) -> Classifier:
         """In eval mode. Raises BiorobustError when the tensors are not those of the configuration."""
         model = models.build(self.config)
-        try:
-            model.body.load_state_dict(self.state)
-        except RuntimeError as error:
-            text = " ".join(str(error).split())[:300]
-            raise BiorobustError(f"{self.path} does not fit the network ({text})") from None
+        fill(model.body, self.state, path=self.path)
         return model.eval()
 
 
@@ -50,7 +42,7 @@ def read_official(path: str | Path) -> Imported:
     The prefix of DataParallel is taken off and each filter reduced to its one non-zero input channel.
     Raises BiorobustError when the file is missing, damaged, of another layout, or holds more than tensors and flags.
     """
-    content = _read(path)
+    content = read(path, classes=(argparse.Namespace,))
     flags = _flags(content, path)
     simple, complex_ = int(flags["simple_channels"]), int(flags["complex_channels"])
     state = _converted(content, path, simple=simple)
@@ -77,7 +69,7 @@ def read_official(path: str | Path) -> Imported:
 
 def read_torchvision(path: str | Path) -> Imported:
     """ResNet50 with torchvision's weights. Raises BiorobustError as `read_official` does."""
-    state = _read(path)
+    state = read(path)
     for key in ("conv1.weight", "fc.bias"):
         if not isinstance(state.get(key), Tensor):
             raise BiorobustError(f"{path} is not a torchvision ResNet50: it has no {key}")
@@ -103,19 +95,6 @@ def load_torchvision(path: str | Path) -> Classifier:
     return read_torchvision(path).model()
 
 
-def _read(path: str | Path) -> dict[str, Any]:
-    if not Path(path).is_file():
-        raise BiorobustError(f"{path} is missing")
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise BiorobustError(f"{path} cannot be read as tensors ({' '.join(str(error).split())[:200]})") from None
-    if not isinstance(content, Mapping):
-        raise BiorobustError(f"{path} holds a {type(content).__name__}: must be a dictionary")
-    return dict(content)
-
-
 def _flags(content: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     found = content.get("flags")
     flags: Any = vars(found) if isinstance(found, argparse.Namespace) else found
@@ -129,7 +108,7 @@ def _flags(content: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
 def _converted(content: Mapping[str, Any], path: str | Path, *, simple: int) -> dict[str, Tensor]:
     if not isinstance(content.get("state_dict"), Mapping):
         raise BiorobustError(f"{path} is not an official VOneNet file: it has no state_dict")
-    state = {name.removeprefix(PREFIX): tensor for name, tensor in content["state_dict"].items()}
+    state = without_prefix(content["state_dict"])
     for name in DROPPED:
         state.pop(name, None)
     for name in (Q0, Q1, "bottleneck.weight", "model.fc.bias"):

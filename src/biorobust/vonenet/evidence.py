@@ -1,4 +1,4 @@
-"""What the tests of the riddle look at, and what a test says."""
+"""What the tests of the riddle look at, and what a test says; the verdicts are drawn in reporting/zeros.py."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ import numpy as np
 
 from biorobust.vonenet import dips
 
-EXCLUDED, SUPPORTED = "excluded", "supported"
-OPEN, UNTESTABLE = "left open", "cannot be tested here"
-
 
 @dataclass(frozen=True)
 class Evidence:
-    """One network without noise. Arrays are (N, L): images and convolutions, 1 - r; L entries of `names`.
+    """One network without noise. Arrays are (N, L): images that were moved, and convolutions; 1 - r; `names` has L.
 
     raw, centred: under the network's own perturbation; norm_raw: behind the normalisation (NaN where there is none);
     signs, itself: raw, for random signs and for the clean images again; live: the latter under live noise, None for a
     network without noise. between: share of variance between channel means.
-    probes: what programs with a known mistake give, (n, L), by name. size: (N,) L-infinity; left: after rounding to 8
-    bits. overwritten: layer -> whether an output kept without a copy changes later on. calls: module -> calls a pass.
+    probes: what programs with a known mistake give, (n, L), by name. size: L-infinity of every perturbation, those of
+    images left unmoved too; left: after rounding to 8 bits. overwritten: layer -> whether an output kept without a copy
+    changes later on. calls: module -> calls a pass.
     """
 
     names: Sequence[str]
@@ -52,13 +50,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a test gave. `numbers` are what `finding` is written from."""
+    """What a test gave. `numbers` are what `finding` is written from, and what a verdict is drawn from."""
 
     id: str
     hypothesis: str
     test: str
     finding: str
-    decision: str
     numbers: Mapping[str, Any]
 
 

@@ -10,33 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from biorobust.analysis import bootstrap, deviation, pca, rdm
-from biorobust.vonenet import (
-    accuracy,
-    conditions,
-    dips,
-    evidence,
-    explanations,
-    layers,
-    matrices,
-    mistakes,
-    perturb,
-    portraits,
-    probes,
-    reading,
-    riddle,
-    shown,
-    summary,
-)
 from biorobust.vonenet.layers import Column, Deviations
 from biorobust.vonenet.portraits import Components
 from biorobust.vonenet.reading import Reading
 
-# The code a reading depends on: one made by other code is not taken up again.
-CODE = (
-    *(accuracy, conditions, dips, evidence, explanations, layers, matrices, mistakes, perturb, portraits, probes),
-    *(reading, riddle, shown, summary, bootstrap, deviation, pca, rdm),
-)
 FRAME, TEXTS = "frame", "texts"
 
 

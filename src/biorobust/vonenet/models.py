@@ -96,10 +96,13 @@ def voneresnet18(*, n_classes: int = 1000, width: int = 64, image_size: int = 22
 
 
 def build(config: Mapping[str, Any]) -> Classifier:
-    """The model of a configuration: `network` (a function above) and its keywords."""
+    """The model of a configuration: `network` (a function above) and its keywords. Raises BiorobustError for others."""
     keywords = dict(config)
     networks = {f.__name__: f for f in (resnet50, resnet18, voneresnet50, voneresnet18)}
-    return networks[keywords.pop("network")](**keywords)
+    name = keywords.pop("network", None)
+    if name not in networks:
+        raise BiorobustError(f"network = {name!r}: must be one of {', '.join(networks)}")
+    return networks[name](**keywords)
 
 
 def convolutions(model: Classifier) -> dict[str, nn.Conv2d]:

@@ -95,11 +95,13 @@ def sample_colours(*, n_filters: int, seed: int = 0, paired: bool = False) -> tu
 def _correlated(z: Array, rho: float) -> Array:
     """(n, 2) normal variables of variance 1 and correlation rho from independent ones.
 
-    The factor is the one of NumPy's multivariate_normal for rho > 0, written out because the signs of a singular value
-    decomposition, and with them the sample, are not the same in every linear algebra library.
+    The factor is the one NumPy's multivariate_normal takes from a singular value decomposition by OpenBLAS. It is
+    written out because its signs, and with them the sample, are not the same in every linear algebra library.
     """
-    a, b = np.sqrt((1 + rho) / 2), np.sqrt((1 - rho) / 2)
-    return z @ np.array([[-a, -a], [-b, b]])
+    a, b = np.sqrt((1 + abs(rho)) / 2), np.sqrt((1 - abs(rho)) / 2)
+    if rho == 0:
+        return z
+    return z @ np.array([[-a, -a], [-b, b]] if rho > 0 else [[-a, a], [b, b]])
 
 
 def _uniform(rng: np.random.RandomState, phase: Array, counts: Array, edges: Array) -> GaborParameters:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from biorobust.attacks import deepfool, noise
 from biorobust.attacks.crafting import linf
+from biorobust.core.progress import progress
 from biorobust.vonenet import conditions, models
 from biorobust.vonenet.params import Perturbations
 
@@ -27,6 +28,7 @@ class Crafted:
 
     images: Tensor
     success: Tensor  # (N,) bool
+    nonfinite_gradient: Tensor  # (N,) bool, as of an attack record
 
 
 def deepfooled(
@@ -38,19 +40,21 @@ def deepfooled(
     noise: str,
     seed: int,
     batch_size: int = 32,
+    label: str = "DeepFool",
 ) -> Crafted:
     """Minimal perturbations away from `labels`, (N,) the network's own answers.
 
     noise: frozen (one draw per image for the whole attack, so that gradients and answers belong to one function), live
     (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none. The
-    network is in eval mode.
+    network is in eval mode. label: names the work on stderr while it lasts.
     """
-    made, fooled = [], []
+    made = []
     chosen = conditions.conditions(model, seed=seed, repeats=1).get(noise)
     generator = torch.Generator(images.device).manual_seed(seed)
     # DeepFool goes on with a minibatch until one pass fools all of it: under live noise that is luck, and never comes.
     together = 1 if noise == conditions.LIVE else batch_size
-    for first in range(0, len(images), together):
+    starts = range(0, len(images), together)
+    for first in progress(starts, label=label, unit="images" if together == 1 else "minibatches"):
         rows = range(first, min(first + together, len(images)))
         if chosen is None:  # a network without noise
             context = models.noise(model, conditions.NONE)
@@ -59,7 +63,7 @@ def deepfooled(
         else:
             context = chosen.noise(0, rows)
         with context:
-            adversarial, _, success = deepfool.minimal(
+            found = deepfool.minimal(
                 model,
                 images[first : rows.stop],
                 labels[first : rows.stop],
@@ -67,9 +71,8 @@ def deepfooled(
                 candidates=plan.candidates,
                 overshoot=plan.overshoot,
             )
-        made.append(adversarial)
-        fooled.append(success)
-    return Crafted(torch.cat(made), torch.cat(fooled))
+        made.append((found.images, found.success, found.nonfinite_gradient))
+    return Crafted(*map(torch.cat, zip(*made, strict=True)))
 
 
 def at_size(images: Tensor, perturbed: Tensor, eps: float) -> Tensor:
@@ -95,11 +98,13 @@ def described(images: Tensor, crafted: Crafted, answers: Tensor, labels: Tensor,
     answers: (draws, N) classes under fresh noise. success: share fooled where it was crafted; fresh_success: mean share
     of fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quantiles of the
     L-infinity distance. unmoved: images whose perturbation is exactly zero; erased: zero after rounding to 8 bits.
+    nonfinite_gradient, only where there are any: images with a gradient that is not a number.
     """
     size = linf(crafted.images, images)[entered]
     left = linf(quantised(crafted.images), quantised(images))[entered]
     fooled = (answers != labels)[:, entered].double().mean(dim=0)
     n = int(entered.sum())
+    nonfinite = int(crafted.nonfinite_gradient[entered].sum())
     levels = torch.tensor(QUARTILES, dtype=torch.float64, device=images.device)
     return {
         "n": n,
@@ -110,4 +115,5 @@ def described(images: Tensor, crafted: Crafted, answers: Tensor, labels: Tensor,
         "size": torch.quantile(size.double(), levels).tolist() if n else None,
         "unmoved": int((size == 0).sum()),
         "erased": int((left == 0).sum()),
+        **({"nonfinite_gradient": nonfinite} if nonfinite else {}),
     }

@@ -26,7 +26,7 @@ Made = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Reading:
-    """One network and seed. found: noise condition -> deviations, a row for each of `index`, the images that entered.
+    """One network and seed. found: noise condition -> deviations, a row for each of `index`, the images compared.
 
     numbers: for the metrics, by name. records: of the attacks (accuracy.py).
     one_image: rows of `layers.one_image`. drawn: picture file -> arrays.
@@ -65,17 +65,20 @@ def read(
 ) -> Reading:
     """Read one network on images (N, 3, H, W) whose places in the test split are `index`.
 
+    Layers are compared on the images that entered and that DeepFool moved: under frozen noise it leaves an image that
+    is wrong in that draw as it is, and an image compared with itself says nothing of any layer.
+
     made: what was perturbed against it; others: against other networks. name: its own, where it is itself a source.
     """
     model.eval()
     known = layers.of(model)
     noises = conditions(model, seed=seed, repeats=size.repeats)
-    entered = made["entered"].bool()
-    clean, own = images[entered], made["own"][entered]
+    entered, chosen = made["entered"].bool(), _compared(images, made)
+    clean, own = images[chosen], made["own"][chosen]
     sets = shown.sets(
         clean,
         own,
-        {source: other["own"][entered] for source, other in others.items()},
+        {source: other["own"][chosen] for source, other in others.items()},
         common_eps=plan.common_eps,
         seed=seed,
     )
@@ -90,7 +93,7 @@ def read(
             repeats=condition.repeats,
         )
         for source, other in others.items():
-            _leave_out(found[noise], source, ~other["entered"].bool()[entered])
+            _leave_out(found[noise], source, ~_compared(images, other)[chosen])
     table = [row for noise, deviations in found.items() for row in summary.rows(seed, noise, deviations)]
     few = slice(0, size.matrix)
     coins = perturb.signs_like(images[few], made["own"][few], seed=seed)
@@ -103,10 +106,15 @@ def read(
         components = portraits.components(model, known, images[first], made["own"][first])
     after = majority(said(model, made["own"][first], draws=size.repeats, seed=seed))
     return Reading(
-        index=index[entered.cpu()].numpy(),
+        index=index[chosen.cpu()].numpy(),
         size=linf(own, clean).cpu().numpy(),
         found=found,
-        numbers={"entered": int(entered.sum()), **summary.of_network(found[NONE]), **summary.noise_floor(found)},
+        numbers={
+            "entered": int(entered.sum()),
+            "compared": len(clean),
+            **summary.of_network(found[NONE]),
+            **summary.noise_floor(found),
+        },
         table=table,
         matrices=matrices.compared(
             model,
@@ -119,7 +127,10 @@ def read(
         ),
         one_image=_one_image(model, known, images, made, others, index=index, quiet=noises[NONE]),
         outcomes=[
-            asdict(outcome) for outcome in riddle.solve(_evidence(model, known, clean, own, found, noises[NONE]))
+            asdict(outcome)
+            for outcome in riddle.solve(
+                _evidence(model, known, clean, own, found, noises[NONE], every=(images[entered], made["own"][entered]))
+            )
         ],
         records=accuracy.records(
             model,
@@ -151,17 +162,24 @@ def _one_image(
     index: Tensor,
     quiet: Condition,
 ) -> list[dict[str, Any]]:
-    """The first image that this network and the sources all get right, so that twins show the same one."""
-    by_all = torch.stack([one["entered"].bool() for one in (made, *others.values())]).all(dim=0)
-    first = int((by_all if bool(by_all.any()) else made["entered"].bool()).int().argmax())
+    """The first image compared in this network and in all sources, so that twins show the same one."""
+    by_all = torch.stack([_compared(images, one) for one in (made, *others.values())]).all(dim=0)
+    first = int((by_all if bool(by_all.any()) else _compared(images, made)).int().argmax())
     chosen = slice(first, first + 1)
     with quiet.noise(0, range(1)):
         rows = layers.one_image(model, known, images[chosen], made["own"][chosen])
     return [{"image": int(index[first]), **row} for row in rows]
 
 
+def _compared(images: Tensor, made: Made) -> Tensor:
+    """(N,) bool: which images entered and were moved; all that entered where none was moved."""
+    entered = made["entered"].bool()
+    moved = entered & (linf(made["own"], images) > 0)
+    return moved if bool(moved.any()) else entered
+
+
 def _leave_out(found: Deviations, source: str, rows: Tensor) -> None:
-    """Images the source got wrong when clean were not perturbed as the report's were: their rows are undefined."""
+    """Images that the source got wrong when clean, or that were not moved, make no comparison: rows of NaN."""
     for name, statistics in found.sets.items():
         if name.removesuffix(shown.COMMON) == f"{FROM}{source}":
             for values in statistics.values():
@@ -175,7 +193,10 @@ def _evidence(
     own: Tensor,
     found: Mapping[str, Deviations],
     quiet: Condition,
+    *,
+    every: tuple[Tensor, Tensor],
 ) -> Evidence:
+    """every: clean and perturbed images that entered, those left unmoved too."""
     deviations = found[NONE]
     norms = deviations.of(OWN, "raw", NORM)
     behind = np.full((len(clean), len(known.convolutions)), np.nan)
@@ -195,8 +216,8 @@ def _evidence(
         live=found[LIVE].of(SELF, "raw", CONV) if LIVE in found else None,
         between=deviations.of(OWN, "between", CONV),
         probes=probed,
-        size=linf(own, clean).cpu().numpy(),
-        left=linf(perturb.quantised(own), perturb.quantised(clean)).cpu().numpy(),
+        size=linf(*every).cpu().numpy(),
+        left=linf(*map(perturb.quantised, every)).cpu().numpy(),
         overwritten=overwritten,
         calls=dict(calls),
     )

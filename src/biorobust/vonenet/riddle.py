@@ -1,8 +1,7 @@
-"""Why does the report find a deviation of exactly zero at four layers? Every explanation as a test with a rule.
+"""Why does the report find a deviation of exactly zero at four layers? The zero-deviation hypotheses as tests.
 
-A test looks at what an explanation would put at zero in our networks. `excluded`: it would not give the report's
-picture here. `supported`: it would. `left open`: the numbers do not say. `cannot be tested here`: it speaks of the
-report's own program, which is not public. None of this proves what that program did; the networks are ours.
+A test looks at which layers a hypothesis would put at zero in our networks; reporting/zeros.py holds them against the
+report's four. None of this proves what the report's program did: it is not public, and the networks are ours.
 """
 
 from __future__ import annotations

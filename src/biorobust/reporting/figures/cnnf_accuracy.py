@@ -12,13 +12,13 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from biorobust.reporting.estimates import Estimate, noise_levels, test_accuracy
+from biorobust.reporting.estimates import Estimate, by_level, test_accuracy
 from biorobust.reporting.figures.cnnf_letters import letter
-from biorobust.reporting.figures.curves import HOLLOW, bars, hollow, left_out
+from biorobust.reporting.figures.curves import bars, hollow, left_out
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.numbers import listed, percent, share
 from biorobust.reporting.studies.cnnf import FEEDBACK, IMAGES
-from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style, look
+from biorobust.reporting.style import FAINT, INK, REPORTED, WIDTH, drawing_style, look
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
@@ -45,7 +45,7 @@ def clean_and_noisy(metrics: Metrics, study: Cnnf, *, reported: Mapping[str, Map
             for images, marker, at in zip(IMAGES, ("o", "D"), (row - 0.13, row + 0.13), strict=True):
                 _dot(axes, values[images], at, colour=colour, marker=marker)
                 if run in reported.get(images, {}):
-                    axes.plot(100 * reported[images][run], at, mec=colour, **HOLLOW | {"marker": marker})
+                    axes.plot(100 * reported[images][run], at, **REPORTED | {"marker": marker})
         axes.set_yticks(range(len(found)), [look(run).label for run in found])
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlabel("test accuracy, %")
@@ -55,7 +55,7 @@ def clean_and_noisy(metrics: Metrics, study: Cnnf, *, reported: Mapping[str, Map
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         handles = [Line2D([], [], color=INK, marker=marker, ls="") for marker in ("o", "D")]
-        handles.append(Line2D([], [], mec=INK, **HOLLOW))
+        handles.append(Line2D([], [], **REPORTED))
         drawing.legend(handles, ["clean images", "noisy images", "as reported"], loc="outside upper center", ncols=3)
     gaps = [
         f"{look(run).label} {share(values['clean'].value)} and {share(values['noisy'].value)}"
@@ -123,9 +123,8 @@ def grid(metrics: Metrics, study: Cnnf, *, reported: Mapping[str, float]) -> Fig
                     for cycles, v in known.items()
                 ]
             printed = {cycles: reported[run] for cycles, (run, _) in by_cycles.items() if run in reported}
-            axes.plot(
-                list(printed), [100 * value for value in printed.values()], mec=COLOUR, **HOLLOW | {"marker": "s"}
-            )
+            heights = [100 * value for value in printed.values()]
+            axes.plot(list(printed), heights, **REPORTED | {"marker": "s"})
             axes.set_xticks(at)
             axes.set_xlim(at[0] - 0.4, at[-1] + 0.4)
             axes.set_title(f"residual {residual:g}")
@@ -135,7 +134,7 @@ def grid(metrics: Metrics, study: Cnnf, *, reported: Mapping[str, float]) -> Fig
         handles = [
             Line2D([], [], color=COLOUR, marker="D", lw=0.8),
             Line2D([], [], color=INK, marker="o", lw=0.8),
-            Line2D([], [], mec=COLOUR, **HOLLOW | {"marker": "s"}),
+            Line2D([], [], **REPORTED | {"marker": "s"}),
         ]
         drawing.legend(handles, ["noisy images", "clean images", "as reported"], loc="outside upper center", ncols=3)
     table = pd.DataFrame(rows)
@@ -240,7 +239,7 @@ def _levels(metrics: Metrics, run: str) -> pd.DataFrame | None:
     """Accuracy by noise level: level, accuracy, low, high, seeds."""
     rows = [
         {"level": level, "accuracy": v.value, "low": v.low, "high": v.high, "n": v.n, "seeds": v.n_seeds}
-        for level, v in noise_levels(metrics, run).items()
+        for level, v in by_level(metrics, run, "noise").items()
     ]
     return pd.DataFrame(rows) if rows else None
 

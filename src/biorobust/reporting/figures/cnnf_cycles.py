@@ -37,7 +37,7 @@ PANELS = {  # what is logged per cycle or per feedback -> title, whether it is a
 
 
 def reconstructions(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Figure | None:
-    """Clean, noisy and attacked letters of one network, and what each cycle makes of them, with PSNR to the clean."""
+    """Clean, noisy, blurred and attacked letters of one network, and what each cycle makes of them, with their PSNR."""
     for run in runs:
         found = arrays(metrics, f"reconstructions-{run}")
         if found is not None:
@@ -45,8 +45,9 @@ def reconstructions(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Fi
     else:
         return None
     attacked = arrays(metrics, f"adversarial-reconstructions-{run}")
-    n = SHOWN // (2 if attacked is None else 3)
-    blocks = {name: _block(found, index, found["images"][0], n=n) for index, name in enumerate(IMAGES)}
+    n = SHOWN // (len(found["images"]) + (attacked is not None))
+    versions = (*IMAGES, "blurred")[: len(found["images"])]  # older runs have no blurred letters
+    blocks = {name: _block(found, index, found["images"][0], n=n) for index, name in enumerate(versions)}
     if attacked is not None:
         index = int(np.argmin(np.abs(attacked["eps"] - ATTACKED)))
         clean = attacked["images"][int(np.argmin(attacked["eps"]))]

@@ -1,4 +1,4 @@
-"""Accuracy against epsilon, over training, and clean; what the report printed stands beside it as hollow markers."""
+"""Accuracy against epsilon, under other losses, and clean; what the report printed stands beside it, hollow."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from biorobust.reporting.estimates import Curve, Estimate, attack_curve, clean_a
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.numbers import count, epsilon, listed, percent, share
 from biorobust.reporting.reported import Reported
-from biorobust.reporting.style import INK, WIDTH, Look, drawing_style, look
+from biorobust.reporting.style import INK, REPORTED, WIDTH, Look, drawing_style, look
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
     from biorobust.reporting.studies.base import Study
 
-HOLLOW: dict[str, Any] = {"ls": "", "marker": "o", "mfc": "none", "ms": 8}  # what the report printed
 FLOOR: dict[str, Any] = {"lw": 0.8, "ls": (0, (1, 3))}  # right, with a gradient of exactly zero
 
 
@@ -111,10 +110,29 @@ def _plateau_answer(curves: Mapping[str, Curve], floors: Mapping[str, Estimate])
     return f"{answer} Right with a gradient of exactly zero, which the attack cannot move: {_named(floors)}."
 
 
+def _network(run: str) -> str:
+    """A run without what tells it from others of the same network: "Hebbian (normal start)" -> "Hebbian"."""
+    return look(run).label.partition(" (")[0]
+
+
+def _follows(curves: Mapping[str, Curve], reported: Reported) -> str:
+    """Where several runs stand for one reported network: how far its values are from each of them."""
+    said = []
+    for run, values in reported.items():
+        gaps = {}
+        for other in (other for other in curves if _network(other) == _network(run)):
+            found = [abs(value - point.value) for eps, value in values.items() if (point := curves[other].at(eps))]
+            gaps[other] = sum(found) / len(found) if found else None
+        if len(gaps) > 1 and None not in gaps.values():
+            away = listed(f"{percent(gap, digits=1)} points from {look(other).label}" for other, gap in gaps.items())
+            said.append(f" The values reported for {_network(run)} are on average {away}.")
+    return "".join(said)
+
+
 def accuracy_against_epsilon(
     metrics: Metrics, study: Study, *, runs: Sequence[str], reported: Reported
 ) -> Figure | None:
-    """Accuracy under the report's own loss. `reported`: run -> {eps: accuracy}, drawn hollow in the run's colour."""
+    """Accuracy under the report's own loss. `reported`: run -> {eps: accuracy}, drawn for its network."""
     curves = {run: curve for run in runs if (curve := attack_curve(metrics, run, REPORT_LOSS))}
     if not curves:
         return None
@@ -129,13 +147,12 @@ def accuracy_against_epsilon(
         for run, floor in floors.items():
             axes.axhline(100 * floor.value, color=look(run).colour, **FLOOR)
             rows.append({"run": run, "attack": "zero gradient and right", "accuracy": floor.value})
-        for run, values in reported.items():
-            axes.plot(list(values), [100 * value for value in values.values()], mec=look(run).colour, **HOLLOW)
-            rows += [{"run": run, "attack": "reported", "eps": eps, "accuracy": v} for eps, v in values.items()]
+        for (run, values), marker in zip(reported.items(), ("o", "D", "s"), strict=False):
+            name = f"{_network(run)}, as reported"
+            style = REPORTED | {"marker": marker, "label": name}
+            axes.plot(list(values), [100 * value for value in values.values()], **style)
+            rows += [{"run": _network(run), "attack": "reported", "eps": e, "accuracy": v} for e, v in values.items()]
         handles, labels = axes.get_legend_handles_labels()
-        if reported:
-            handles.append(Line2D([], [], mec=INK, **HOLLOW))
-            labels.append("hollow: as reported")
         if floors:
             handles.append(Line2D([], [], color=INK, **FLOOR))
             labels.append("right, with a zero gradient")
@@ -150,6 +167,7 @@ def accuracy_against_epsilon(
         f"from {_ends(curves, 0)} percent without an attack to {_ends(curves, -1)} percent at the end.",
         caption="How does accuracy fall as the report's attack (FGSM on its own loss) grows?"
         + _plateau_answer(curves, floors)
+        + _follows(curves, reported)
         + bars(points)
         + left_out(runs, list(curves)),
         drawing=drawing,
@@ -233,7 +251,7 @@ def clean_accuracies(metrics: Metrics, study: Study, *, reported: Mapping[str, f
             colour, marker = look(run).colour, look(run).marker
             axes.errorbar(100 * value.value, row, xerr=reach, color=colour, marker=marker, elinewidth=1)
             if run in reported:
-                axes.plot(100 * reported[run], row, mec=colour, **HOLLOW)
+                axes.plot(100 * reported[run], row, **REPORTED)
         axes.set_yticks(range(len(found)), [look(run).label for run in found])
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlabel("test accuracy, %")

@@ -35,6 +35,7 @@ def inputs(*, metrics: str | Path, params: str | Path, claims: str | Path) -> In
 FIGURES: Mapping[str, Callable[[Inputs], Figure | None]] = {
     "steps": lambda given: kwta_steps.steps(given.metrics, given.study, reported=given.reported),
     "jumps": lambda given: kwta_jumps.jumps(given.metrics, given.study),
+    "patterns": lambda given: kwta_jumps.patterns(given.metrics, given.study),
     "active": lambda given: kwta_training.active(given.metrics, given.study),
     "collapses": lambda given: kwta_training.collapses(given.metrics, given.study),
     "curves-scratch": lambda given: kwta_training.curves(given.metrics, given.study, init="scratch"),

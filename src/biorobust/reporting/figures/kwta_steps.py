@@ -1,4 +1,4 @@
-"""The step-size question: every cell under the report's PGD, under PGD with the stated step, and at its worst."""
+"""The step of PGD: every cell under the report's, under the original paper's, and at its worst."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from biorobust.reporting.attacks import WORST_CASE
-from biorobust.reporting.cells import DEEPFOOL, PGD, STATED, Key, gamma_of, measured, row_name
+from biorobust.reporting.cells import DEEPFOOL, ORIGINAL_STEP, PGD, Key, gamma_of, measured, row_name
 from biorobust.reporting.estimates import Estimate, ran
-from biorobust.reporting.figures.curves import HOLLOW, bars
+from biorobust.reporting.figures.curves import bars
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.figures.kwta_rows import grid, not_drawn, row_look, title, with_results
 from biorobust.reporting.numbers import listed, share
-from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style
+from biorobust.reporting.style import FAINT, INK, REPORTED, WIDTH, drawing_style
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 # What is drawn of a cell -> its name, marker and size; the line between the first two is the effect of the step.
 DRAWN: Mapping[str, tuple[str, str, float]] = {
-    PGD: ("PGD, the code's step (0.003 ε)", "o", 6),
-    STATED: ("PGD, the text's step (0.003)", "D", 5.5),
+    PGD: ("PGD, report's step (0.003 ε)", "o", 6),
+    ORIGINAL_STEP: ("PGD, original paper's (0.003)", "D", 5.5),
     DEEPFOOL: ("DeepFool", "^", 6),
-    WORST_CASE: ("worst of all attacks, image by image", "|", 12),
+    WORST_CASE: ("worst for each image", "|", 12),
 }
 COLUMNS = 2
 PANEL = 1.55  # inches
 
 
 def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) -> Figure | None:
-    """A panel per table, a line per row: from the accuracy under the code's step to that under the text's."""
+    """A panel per table, a line per row: from accuracy under the report's step to that under the original paper's."""
     found = [(place, cells) for place, cells in with_results(metrics, study.places) if _attacked(metrics, cells)]
     if not found:
         return None
@@ -64,13 +64,13 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
             axes.tick_params(axis="y", length=0)
         for axes in lowest:
             axes.set_xlabel("accuracy on the attacked images, %")
-        handles = [Line2D([], [], mec=INK, **HOLLOW)]
+        handles = [Line2D([], [], **REPORTED)]
         handles += [Line2D([], [], color=INK, marker=marker, ms=size, ls="") for _, marker, size in DRAWN.values()]
         labels = ["PGD as reported", *(name for name, _, _ in DRAWN.values())]
         drawing.legend(handles, labels, loc="outside lower center", ncols=3)
     table = pd.DataFrame(rows)
     relu = table[(table["activation"] == row_name(None)) & ~table["collapsed"]]
-    left = [relu[relu["attack"] == what]["accuracy"] for what in (PGD, STATED)]
+    left = [relu[relu["attack"] == what]["accuracy"] for what in (PGD, ORIGINAL_STEP)]
     said = [f"{share(values.min())} to {share(values.max())}" for values in left if len(values)]
     answer = (
         f" ReLU keeps {listed(said, last='against')} over the tables drawn, collapsed networks left out."
@@ -80,11 +80,12 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
     drawn = [v for place, cells in found for cell in cells if (v := measured(metrics, cell, PGD, resized=True))]
     return Figure(
         id="steps",
-        title="Steps of the code and steps of the text",
+        title="The report's step and the original paper's",
         alt=f"Dot plots, a panel for each of {len(found)} tables and a line for each activation, of accuracy under PGD "
-        "with small and with stated steps, under DeepFool and under the worst attack for each image.",
-        caption="How much of the accuracy under PGD is the size of its step? The report's code takes 40 steps of 0.003 "
-        f"ε, its text says 0.003; everything else is the same.{answer} Attacks on the resized tensor, as in the report."
+        "with small and with large steps, under DeepFool and under the worst attack for each image.",
+        caption="How much of the accuracy under PGD is the size of its step? The report takes 40 steps of 0.003 ε, "
+        f"the original paper 40 of 0.003 in pixel units; everything else is the same.{answer} Attacks on the resized "
+        "tensor, as in the report."
         f"{bars(drawn)}{not_drawn(study, [place for place, _ in found])}",
         drawing=drawing,
         data=table,
@@ -108,8 +109,8 @@ def _row(metrics: Metrics, study: Kwta, cell: str) -> str:
 
 
 def _draw(axes: Axes, at: int, values: Mapping[str, Estimate], printed: Estimate | None, *, colour: str) -> None:
-    if PGD in values and STATED in values:
-        ends = [100 * values[what].value for what in (PGD, STATED)]
+    if PGD in values and ORIGINAL_STEP in values:
+        ends = [100 * values[what].value for what in (PGD, ORIGINAL_STEP)]
         axes.plot(ends, [at, at], color=FAINT, lw=1.2, zorder=1)
     for what, value in values.items():
         _, marker, size = DRAWN[what]
@@ -118,4 +119,4 @@ def _draw(axes: Axes, at: int, values: Mapping[str, Estimate], printed: Estimate
         style: Any = {"color": colour, "marker": marker, "ms": size, "ls": "", "zorder": 3}
         axes.errorbar(100 * value.value, at, xerr=reach, elinewidth=1, **style)
     if printed:
-        axes.plot(100 * printed.value, at, mec=colour, zorder=4, **HOLLOW)
+        axes.plot(100 * printed.value, at, zorder=4, **REPORTED)

@@ -41,7 +41,7 @@ def curves(metrics: Metrics, study: Kwta, *, init: str) -> Figure | None:
                 style = row_look(metrics, study, cell)
                 _epochs(row, table, style)
                 tables.append(table.assign(table=place.number, cell=cell, activation=style.label))
-            row[0].set_title(f"Table {place.number}: {title(place)}")
+            row[0].set_title(f"Table {place.number}: {title(place)}{_nothing_learned(metrics, cells)}")
             row[0].set_ylim(0, 100)
             row[1].set_ylim(bottom=0)
             row[2].set_yscale("log")
@@ -79,6 +79,12 @@ def curves(metrics: Metrics, study: Kwta, *, init: str) -> Figure | None:
         data=data[["table", "cell", "activation", "seed", "epoch", "loss", "accuracy", "test_loss", "test_accuracy"]],
         provenance=tuple(dict.fromkeys(study.train_stage(cell) for _, cells in found for cell in cells)),
     )
+
+
+def _nothing_learned(metrics: Metrics, cells: Sequence[str]) -> str:
+    """What a panel says of itself if every training in it collapsed."""
+    seeds = [seed for cell in cells if (found := ran(metrics.train(cell))) for seed in found["per_seed"]]
+    return " (all collapsed)" if seeds and all(seed["collapsed"] for seed in seeds) else ""
 
 
 def _curves(metrics: Metrics, cells: Sequence[str]) -> dict[str, pd.DataFrame]:

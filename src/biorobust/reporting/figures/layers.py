@@ -15,8 +15,8 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.studies.vonenet import Vonenet
 from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style, look
+from biorobust.reporting.zeros import FOUR
 
-FOUR = (4, 12, 25, 44)  # where the report found zeros
 PLAIN, VONE, NOISELESS = "resnet50", "voneresnet50", "voneresnet50-noiseless"
 SMALLEST = 1e-9  # of a logarithmic axis: exact zeros are not drawn, and said
 LAYER = "convolution, numbered as in the report (lines: layers 4, 12, 25 and 44)"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from biorobust.reporting.attacks import WORST_CASE
-from biorobust.reporting.cells import BEST, DEEPFOOL, PGD, STATED, gamma_of, measured, row_name, scratch
+from biorobust.reporting.cells import BEST, DEEPFOOL, ORIGINAL_STEP, PGD, gamma_of, measured, row_name, scratch
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import clean_accuracy, ran
 from biorobust.reporting.headline import Headline
@@ -18,8 +18,8 @@ from biorobust.statistics import THRESHOLDS, rules
 
 CLAIM = "K18"
 LEADS = {
-    rules.REPRODUCED: "ReLU networks survive the report's PGD because its steps are too small: with the step that the "
-    "report's text gives they fall to about nothing.",
+    rules.REPRODUCED: "ReLU networks survive the report's PGD because its steps are too small: with the original "
+    "paper's step they fall to about nothing.",
     rules.PARTLY: "The step of PGD explains a part of what the report's ReLU networks survive.",
     rules.NOT_REPRODUCED: "The step of PGD does not explain what the report's ReLU networks survive.",
     rules.INCONCLUSIVE: "How much of the robustness under PGD is the size of its step is left open.",
@@ -40,18 +40,18 @@ def headline(judged: Sequence[Judged], metrics: Metrics, study: Kwta) -> Headlin
 
 
 def _row(metrics: Metrics, study: Kwta, place: Place) -> str:
-    """Each row of a table that trained, under the step of the code and under that of the text."""
+    """Each row of a table that trained, under the report's step and under the original paper's."""
     said = []
     for cell in place.rows:
         if clean_accuracy(metrics, cell) is None:
             continue
-        small, stated = (measured(metrics, cell, measure, resized=True) for measure in (PGD, STATED))
-        if small and stated:
+        report, original = (measured(metrics, cell, measure, resized=True) for measure in (PGD, ORIGINAL_STEP))
+        if report and original:
             said.append(
-                f"{row_name(gamma_of(metrics, study, cell))} from {share(small.value)} to {share(stated.value)}"
+                f"{row_name(gamma_of(metrics, study, cell))} from {share(report.value)} to {share(original.value)}"
             )
     where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
-    return f"Accuracy under the code's step and under the text's, {where}: {listed(said)}." if said else ""
+    return f"Accuracy from the report's step to the original paper's, {where}: {listed(said)}." if said else ""
 
 
 def conclusions(metrics: Metrics, study: Kwta) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _misses(metrics: Metrics, study: Kwta) -> str:
         return ""
     alone = ": neither attack of the report measures robustness alone" if failed[PGD] and failed[DEEPFOOL] else ""
     return (
-        f"In {failed[PGD]} of {n} cells that trained PGD as the code runs it leaves more than twice as many images as "
-        f"the worst attack does (and 3 points more), in {failed[DEEPFOOL]} DeepFool does, in {failed[BEST]} the best "
-        f"iterate of PGD with the stated step{alone}."
+        f"In {failed[PGD]} of {n} cells that trained PGD with the report's step leaves more than twice as many images "
+        f"as the worst attack does (and 3 points more), in {failed[DEEPFOOL]} DeepFool does, in {failed[BEST]} the "
+        f"best iterate of PGD with the original paper's step{alone}."
     )

@@ -1,4 +1,4 @@
-"""The answer of the VOneNet study: what becomes of the report's zeros where every explanation can be tested."""
+"""The answer of the VOneNet study: what becomes of the report's zeros where hypotheses on them can be tested."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import epsilon, listed, share
 from biorobust.reporting.studies.vonenet import Vonenet
 from biorobust.reporting.style import look
+from biorobust.reporting.zeros import EXCLUDED, tested
 from biorobust.statistics import rules
 
 CLAIM = "V3a"
@@ -27,11 +28,10 @@ LEADS = {
     rules.NOT_TESTABLE: "The report's zeros cannot be looked for on these data.",
     rules.NOT_RUN: "The report's zeros have not been looked for in networks of the size this needs.",
 }
-EXCLUDED = "excluded"
 LIMITS = (
     "Limits: the networks are narrower than the report's, trained on other and smaller images, and the report's "
-    "program is not public. An explanation that is excluded here could still hold there, and one that is supported "
-    "need not."
+    "program is not public. A hypothesis that is excluded here could still hold there, and one that is supported need "
+    "not."
 )
 
 
@@ -41,7 +41,7 @@ def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
         judged,
         claim=CLAIM,
         leads=LEADS,
-        facts=lambda _: (_smallest(metrics), _explanations(metrics), _noise(metrics)),
+        facts=lambda _: (_smallest(metrics), _unmoved(metrics), _hypotheses(metrics), _noise(metrics)),
     )
 
 
@@ -60,8 +60,27 @@ def _smallest(metrics: Metrics) -> str:
     )
 
 
+def _unmoved(metrics: Metrics) -> str:
+    """Images that DeepFool left as they were: at zero in every layer, because nothing was changed."""
+    attacked, read = _first(metrics, f"perturb/{VONE}"), _first(metrics, f"activations/{VONE}")
+    n = attacked["own"]["unmoved"] if attacked else 0
+    if not n or read is None:
+        return ""
+    said = (
+        f"DeepFool left {n} of {read['entered']} images of {look(VONE).label} as they were, because in the noise of "
+        "the attack it was wrong about them already"
+    )
+    if "compared" in read:
+        return f"{said}: they take no part."
+    moved = (read["zero_share"] * read["entered"] - n) / (read["entered"] - n)
+    return (
+        f"{said}: they are at zero in every layer, and make up {share(read['zero_share'])} of the values there. Of the "
+        f"images that were moved {share(abs(round(moved, 6)))} of the values at the report's layers are zero."
+    )
+
+
 def conclusions(metrics: Metrics, study: Vonenet) -> tuple[str, ...]:
-    """What the tests of the riddle leave of the explanations, what noise does to the comparison, and the limits."""
+    """What the tests leave of the hypotheses, what noise does to the comparison, and the limits."""
     said = [*(_left(metrics, run) for run in (PLAIN, VONE) if run in study.runs)]
     said += [_floor(metrics), _silenced(metrics), _what_helps(metrics)]
     found = tuple(sentence for sentence in said if sentence)
@@ -69,17 +88,15 @@ def conclusions(metrics: Metrics, study: Vonenet) -> tuple[str, ...]:
 
 
 def _left(metrics: Metrics, run: str) -> str:
-    """Each decision with the explanations it was made for."""
-    found = ran(metrics.get(f"riddle/{run}"))
-    if found is None:
+    """Each verdict with the hypotheses it was drawn for."""
+    by_verdict: dict[str, list[str]] = {}
+    for item in (found := tested(metrics, run)):
+        by_verdict.setdefault(item.verdict, []).append(f"{item.hypothesis} ({item.id})")
+    if not found:
         return ""
-    by_decision: dict[str, list[str]] = {}
-    for outcome in found["outcomes"]:
-        by_decision.setdefault(outcome["decision"], []).append(f"{outcome['hypothesis']} ({outcome['id']})")
-    kept = {decision: names for decision, names in by_decision.items() if decision != EXCLUDED}
-    said = " ".join(f"{decision.capitalize()}: {'; '.join(names)}." for decision, names in kept.items())
-    n = len(by_decision.get(EXCLUDED, []))
-    return f"{look(run).label}: {n} of {len(found['outcomes'])} explanations are {EXCLUDED}. {said}"
+    excluded = len(by_verdict.pop(EXCLUDED, []))
+    said = " ".join(f"{verdict.capitalize()}: {'; '.join(names)}." for verdict, names in by_verdict.items())
+    return f"{look(run).label}: {excluded} of {len(found)} hypotheses are {EXCLUDED}. {said}".rstrip()
 
 
 def _floor(metrics: Metrics) -> str:
@@ -122,24 +139,20 @@ def _what_helps(metrics: Metrics) -> str:
     plain, filters, noisy = (curve.at(size) for curve in curves if curve is not None)
     if plain is None or filters is None or noisy is None:
         return ""
-    helps = noisy.low > max(plain.high, filters.high) and filters.low <= plain.high
     return (
-        f"Under attacks of size {epsilon(size)} the plain network keeps {share(plain.value)} of the images, the same "
-        f"network behind the V1 stage's filters {share(filters.value)}, and with its noise too {share(noisy.value)}"
-        f"{': what helps is the noise, not the filters' if helps else ''}. No attack averages its "
-        "gradient over noise, so what the noise leaves is an upper bound."
+        f"Under attacks that do not average over the noise, at {epsilon(size)}, the plain network keeps "
+        f"{share(plain.value)} of the images, the same network behind the V1 stage's filters {share(filters.value)}, "
+        f"and with its noise too {share(noisy.value)}. An attack that averages has not been run here, so the last is "
+        "an upper bound."
     )
 
 
-def _explanations(metrics: Metrics) -> str:
-    found = ran(metrics.get(f"riddle/{PLAIN}"))
-    if found is None:
-        return ""
-    by_decision: dict[str, list[str]] = {}
-    for outcome in found["outcomes"]:
-        by_decision.setdefault(outcome["decision"], []).append(outcome["id"])
-    said = "; ".join(f"{decision}: {listed(ids)}" for decision, ids in by_decision.items())
-    return f"Of {len(found['outcomes'])} explanations, in the plain network: {said}."
+def _hypotheses(metrics: Metrics) -> str:
+    by_verdict: dict[str, list[str]] = {}
+    for item in (found := tested(metrics, PLAIN)):
+        by_verdict.setdefault(item.verdict, []).append(item.id)
+    said = "; ".join(f"{verdict}: {listed(ids)}" for verdict, ids in by_verdict.items())
+    return f"Of {len(found)} hypotheses on the zeros, in the plain network: {said}." if found else ""
 
 
 def _noise(metrics: Metrics) -> str:

@@ -22,6 +22,8 @@ CNN_NOISY = "cnn-noisy"
 NOT_CYCLED = "clean-not-cycled"
 NOISY_ONLY = "noisy-only"
 LONGER = "longer"
+CNN_LONGER = "cnn-longer"
+PLAIN_RELU = "plain-relu"
 IMAGES = ("clean", "noisy")
 
 

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 from biorobust.reporting import reported
 from biorobust.reporting.attacks import FEEDBACK_ATTACKS
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.estimates import noise_levels, per_cycle, per_seed, ran, test_accuracy
+from biorobust.reporting.estimates import by_level, per_cycle, per_seed, ran, test_accuracy
 from biorobust.reporting.measure import NotMeasured, compared
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.studies.cnnf import CNN, CNN_NOISY, FEEDBACK, IMAGES, NOISY_ONLY, NOT_CYCLED
+from biorobust.reporting.studies.cnnf import (
+    CNN,
+    CNN_LONGER,
+    CNN_NOISY,
+    FEEDBACK,
+    IMAGES,
+    LONGER,
+    NOISY_ONLY,
+    NOT_CYCLED,
+    PLAIN_RELU,
+)
 from biorobust.reporting.style import look
 from biorobust.reporting.tables.rows import estimate, gradients, state, under_attack
 from biorobust.reporting.tables.table import Column, Table, Value
@@ -31,6 +41,8 @@ PAIRS = (
     (FEEDBACK, CNN_NOISY, "feedback"),
     (NOT_CYCLED, CNN_NOISY, "feedback on noisy images only"),
     (NOISY_ONLY, CNN_NOISY, "feedback, and no clean training images"),
+    (PLAIN_RELU, CNN_NOISY, "feedback that leaves ReLU and pooling alone"),
+    (LONGER, CNN_LONGER, "noisy training images and feedback, both trained longer"),
 )
 
 
@@ -201,14 +213,14 @@ def _cycles(metrics: Metrics, study: Cnnf) -> Table:
     rows = []
     for run in study.runs + study.variants:
         found = ran(metrics.train(run))
-        for images in IMAGES if per_cycle(found, "noisy_changed") else ():
+        for images in [name for name in (*IMAGES, "blurred") if per_cycle(found, f"{name}_changed")]:
             row: dict[str, Value] = {"network": look(run).label, "images": images}
             for key in ("changed_first", "changed_last"):
                 row |= estimate(key, per_seed(found, f"{images}_{key}"))
             for key in ("margin", "psnr", "reconstruction_rms"):
                 values = per_cycle(found, f"{images}_{key}")
                 row |= {f"{key}_first": values[0].value, f"{key}_last": values[-1].value} if values else {}
-            before = per_seed(found, "noisy_input_psnr") if images == "noisy" else None
+            before = per_seed(found, f"{images}_input_psnr")
             rms = per_seed(found, "clean_feature_rms")
             row |= {"psnr_image": before.value if before else None, "feature_rms": rms.value if rms else None}
             rows.append(row)
@@ -239,24 +251,27 @@ def _cycles(metrics: Metrics, study: Cnnf) -> Table:
 
 def _noise(metrics: Metrics, study: Cnnf) -> Table:
     rows: list[dict[str, Value]] = []
-    grid: dict[float, None] = {}
+    grid: dict[str, dict[float, None]] = {"noise": {}, "blur": {}}
     for run in study.runs + study.variants:
-        found = noise_levels(metrics, run)
         settings = (metrics.train(run) or {}).get("settings", {})
-        row: dict[str, Value] = {"network": look(run).label}
+        row: dict[str, Value] = {"network": look(run).label, "images": None}
         row["trained"] = settings.get("noise_level") if settings.get("images") != "clean" else None
-        row |= {f"{level:g}": value.value for level, value in found.items()}
-        grid |= dict.fromkeys(found)
-        rows.append(row | {"images": next(iter(found.values())).n if found else None})
+        for kind, levels in grid.items():
+            found = by_level(metrics, run, kind)
+            row |= {f"{kind}_{level:g}": value.value for level, value in found.items()}
+            row["images"] = next((value.n for value in found.values()), row["images"])
+            levels |= dict.fromkeys(found)
+        rows.append(row)
     return Table(
         id="cnnf-noise",
-        title="Sensitivity to the level of the noise",
-        caption="Test accuracy in percent by the level of the noise on the test images, mean over seeds. The report "
-        "gives neither the kind of its noise nor its level.",
+        title="Sensitivity to the level of noise and blur",
+        caption="Test accuracy in percent by the level of the noise on the test images, and by the standard deviation "
+        "of their blur in pixels; mean over seeds. The report gives neither the kind of its noise nor a level.",
         columns=(
             Column("network", "network"),
             Column("trained", "trained at", "plain"),
-            *(Column(f"{level:g}", f"level {level:g}", "percent") for level in sorted(grid)),
+            *(Column(f"noise_{level:g}", f"level {level:g}", "percent") for level in sorted(grid["noise"])),
+            *(Column(f"blur_{level:g}", f"blur {level:g}", "percent") for level in sorted(grid["blur"]) if level),
             Column("images", "images", "count"),
         ),
         rows=tuple(rows),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from biorobust.reporting.cells import row_name
@@ -11,7 +11,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import UNDER_TRAINED, flags
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
-from biorobust.reporting.tables.rows import estimate, state
+from biorobust.reporting.tables.rows import estimate, nonfinite, state
 from biorobust.reporting.tables.table import Column, Table, Value
 
 CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
@@ -35,6 +35,19 @@ QUESTIONS = {
     "normalise": "ImageNet's inputs",
     "gamma": "course of gamma",
 }
+
+
+NOT_RUN = "not run"
+
+
+def kept_from(contents: Iterable[Mapping[str, Any] | None]) -> str:
+    """A sentence for a caption: why some of these could not be run, each reason once; "" where none says.
+
+    What to do about it, behind the colon of a reason, the study's section says once for all.
+    """
+    reasons = [str(content["reason"]) for content in contents if content and content["status"] != "ok"]
+    said = dict.fromkeys(reason.partition(": ")[0] for reason in reasons)
+    return f" Not run: {'; '.join(said)}." if said else ""
 
 
 def unchanged(content: Mapping[str, Any]) -> bool:
@@ -63,9 +76,9 @@ def robust_accuracy(content: Mapping[str, Any]) -> Estimate:
 
 
 def _state(content: Mapping[str, Any] | None) -> str:
-    """As for a run, with the seeds that decide nothing counted and not named, and what is missing in short."""
+    """As for a run, with the seeds that decide nothing counted and not named."""
     if content is None or content["status"] != "ok":
-        return state(content).rpartition(": ")[0] if content else state(content)
+        return NOT_RUN
     short = sum(UNDER_TRAINED in flags(content, seed, printed={}) for seed in content["per_seed"])
     return f"{short} of {len(content['per_seed'])} under-trained" if short else state(content)
 
@@ -74,6 +87,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
     """A row per ablation: what was changed, accuracy clean and attacked, and how many of its trainings collapsed."""
     rows: list[dict[str, Value]] = []
     trained: dict[str, None] = {}
+    attacked: dict[str, dict[str, Any]] = {}
     for name, question in study.ablations.items():
         content = metrics.get(f"ablations/{name}")
         row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
@@ -94,16 +108,17 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
             broken = content["collapses"]
             row |= estimate("clean", clean_accuracy(content)) | estimate("robust", robust_accuracy(content))
             row |= {"collapsed": f"{broken['collapsed']} of {broken['n_seeds']}"}
+            attacked[name] = {"attacks": {content["robust"]["attack"]: content["robust"]}}
         rows.append(row)
     return Table(
         id="kwta-ablations",
         title="One setting changed at a time",
         caption=f"Trainings of {listed(trained) if trained else 'few epochs'}, to compare with one another and not "
-        "with the tables above. Accuracy in percent on "
-        "clean images and under PGD with the stated step, best iterate, on the 32-pixel image; 95 % intervals over "
-        "seeds where there are several, else over images. Collapsed: trainings that end with one class for all images; "
-        "with more steps some might have begun to learn. Where gamma is lowered the learning rate falls with it, as in "
-        "the original.",
+        "with the tables above. Accuracy in percent on clean images and under PGD with the original paper's step, best "
+        "iterate, on the 32-pixel image; 95 % intervals over seeds where there are several, else over images. "
+        "Collapsed: trainings that end with one class for all images; with more steps some might have begun to learn. "
+        "Where gamma is lowered the learning rate falls with it, as in "
+        "the original." + kept_from(metrics.get(f"ablations/{name}") for name in study.ablations) + nonfinite(attacked),
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),

@@ -12,8 +12,8 @@ from biorobust.reporting.cells import (
     BEST,
     CLEAN,
     DEEPFOOL,
+    ORIGINAL_STEP,
     PGD,
-    STATED,
     Key,
     gamma_of,
     measured,
@@ -25,12 +25,10 @@ from biorobust.reporting.estimates import Estimate, clean_accuracy, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed, points, share
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
+from biorobust.reporting.tables.kwta_ablations import NOT_RUN, kept_from, robust_accuracy, setting, unchanged
 from biorobust.reporting.tables.kwta_ablations import clean_accuracy as ablated_clean
-from biorobust.reporting.tables.kwta_ablations import robust_accuracy, setting, unchanged
 from biorobust.reporting.tables.table import Column, Table, Value
 from biorobust.statistics import rules
-
-NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,8 @@ def anomalies(metrics: Metrics, study: Kwta, reported: Mapping[Key, Estimate]) -
         id="kwta-anomalies",
         title="What is odd in the report's tables, and what became of it here",
         caption="Each oddity with the test that was made for it. Outcomes are computed from this run, at its size; "
-        "they say what happens here, not what happened in the report's networks.",
+        "they say what happens here, not what happened in the report's networks."
+        + kept_from(metrics.get(f"ablations/{name}") for name in study.ablations),
         columns=(
             Column("number", "no.", "count"),
             Column("seen", "in the report"),
@@ -91,7 +90,7 @@ def _listed(reported: Mapping[Key, Estimate]) -> Iterable[Anomaly]:
         ),
         Anomaly(
             f"ReLU keeps {relu} under PGD and nothing under DeepFool of the same size.",
-            "The same networks under PGD with the step of the code and with that of the text.",
+            "The same networks under PGD with the report's step and with the original paper's.",
             _steps,
         ),
         Anomaly(
@@ -178,26 +177,26 @@ def _steps(metrics: Metrics, study: Kwta) -> str:
         for cell in place.rows:
             if gamma_of(metrics, study, cell) is not None or clean_accuracy(metrics, cell) is None:
                 continue  # a network that gives one class to every image has nothing to lose
-            small, stated = (measured(metrics, cell, measure, resized=True) for measure in (PGD, STATED))
-            if small and stated:
+            report, original = (measured(metrics, cell, measure, resized=True) for measure in (PGD, ORIGINAL_STEP))
+            if report and original:
                 where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
-                said.append(f"{where} from {share(small.value)} to {share(stated.value)}")
-    return f"ReLU, from the code's step to the text's: {'; '.join(said)}." if said else ""
+                said.append(f"{where} from {share(report.value)} to {share(original.value)}")
+    return f"ReLU, from the report's step to the original paper's: {'; '.join(said)}." if said else ""
 
 
 def _ranks(metrics: Metrics, study: Kwta) -> str:
     found = []
     for cell in study.networks:
-        values = [measured(metrics, cell, measure, resized=True) for measure in (STATED, DEEPFOOL, BEST)]
+        values = [measured(metrics, cell, measure, resized=True) for measure in (ORIGINAL_STEP, DEEPFOOL, BEST)]
         if all(values) and gamma_of(metrics, study, cell) is not None:
             found.append([value.value for value in values if value])
     if not found:
         return ""
-    above = sum(stated > deepfool for stated, deepfool, _ in found)
-    lost = max(stated - best for stated, _, best in found)
+    above = sum(last > deepfool for last, deepfool, _ in found)
+    lost = max(last - best for last, _, best in found)
     return (
-        f"PGD with the stated step leaves more than DeepFool in {above} of {len(found)} k-WTA cells. Its best iterate "
-        f"fools up to {points(lost, digits=1).lstrip('+')} points more than its last."
+        f"PGD with the original paper's step leaves more than DeepFool in {above} of {len(found)} k-WTA cells. "
+        f"Its best iterate fools up to {points(lost, digits=1).lstrip('+')} points more than its last."
     )
 
 
@@ -230,9 +229,7 @@ def _beside(metrics: Metrics, study: Kwta, question: str, *, and_also: Sequence[
     """Accuracy, clean and attacked, of every ablation of a question."""
     found = _found(metrics, study, question)
     if not found:
-        names = [name for name, asked in study.ablations.items() if asked == question]
-        content = metrics.get(f"ablations/{names[0]}") if names else None
-        return f"{NOT_RUN} ({content['reason']})" if content and content["status"] != "ok" else ""
+        return ""
     others = [content for other in and_also for content in _found(metrics, study, other).values() if unchanged(content)]
     changed = next(iter(found.values()))["changed"]["key"]
     said = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from biorobust.reporting.attacks import WORST_CASE, AttackLook
+from biorobust.reporting.attacks import WORST_CASE, AttackLook, full_name
 from biorobust.reporting.estimates import Estimate, attack_curve, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.reported import Reported
@@ -40,6 +40,23 @@ def estimate(key: str, value: Estimate | None) -> dict[str, Value]:
     return {key: value.value, f"{key}_low": value.low, f"{key}_high": value.high}
 
 
+def nonfinite(attacked: Mapping[str, Mapping[str, Any] | None]) -> str:
+    """A sentence for a caption: where gradients of an attack were not numbers, and how many images had them; else "".
+
+    attacked: a network in words -> the metrics of its attacks.
+    """
+    found = []
+    for network, content in attacked.items():
+        for attack, entry in content["attacks"].items() if content else ():
+            seeds = entry["per_seed"]
+            # At the epsilon with the most of them.
+            n = sum(max((count or 0 for count in seed.get("nonfinite_gradient", ())), default=0) for seed in seeds)
+            if n:
+                found.append(f"{network}, {full_name(attack)}: {n} of {sum(seed['n'] for seed in seeds)} images")
+    note = " Some gradients were NaN or infinite, and an image that survived them has shown nothing: "
+    return f"{note}{'; '.join(found)}." if found else ""
+
+
 def under_attack(
     metrics: Metrics,
     runs: Sequence[str],
@@ -56,6 +73,7 @@ def under_attack(
     """
     rows: list[dict[str, Value]] = []
     grid: dict[float, None] = {}
+    note += nonfinite({look(run).label: ran(metrics.attack(run)) for run in runs})
     for run in runs:
         label = look(run).label
         if run in printed:

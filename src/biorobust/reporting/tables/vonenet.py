@@ -8,10 +8,13 @@ from typing import Any
 from biorobust.reporting.attacks import ATTACKS
 from biorobust.reporting.estimates import attack_curve, clean_accuracy, ran
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import percent
 from biorobust.reporting.studies.vonenet import Vonenet
 from biorobust.reporting.style import look
+from biorobust.reporting.tables.rows import nonfinite
 from biorobust.reporting.tables.rows import state as ran_state
 from biorobust.reporting.tables.table import Column, Table, Value
+from biorobust.reporting.zeros import RULE, Tested, tested
 
 # The networks whose riddle is printed: the plain one, then the one with a V1 stage.
 RIDDLE = ("resnet50", "voneresnet50")
@@ -54,30 +57,36 @@ def _mean(seeds: list[Mapping[str, Any]], key: str) -> float | None:
 
 
 def _riddle(metrics: Metrics) -> Table:
-    found = {run: ran(metrics.get(f"riddle/{run}")) for run in RIDDLE}
-    first = next((entry for entry in found.values() if entry), None)
-    decided = {run: {outcome["id"]: outcome for outcome in entry["outcomes"]} for run, entry in found.items() if entry}
+    found = {run: {item.id: item for item in tested(metrics, run)} for run in RIDDLE}
+    first = next(filter(None, found.values()), {})
     rows: list[dict[str, Value]] = []
-    for outcome in first["outcomes"] if first else ():
-        row: dict[str, Value] = {key: outcome[key] for key in ("id", "hypothesis", "test", "finding")}
-        for run in RIDDLE:
-            row[run] = decided.get(run, {}).get(outcome["id"], {}).get("decision")
-        rows.append(row)
+    for id, item in first.items():
+        row: dict[str, Value] = {"id": id, "hypothesis": item.hypothesis, "test": item.test, "finding": item.finding}
+        rows.append(row | {run: _verdict(of_run.get(id)) for run, of_run in found.items()})
     return Table(
         id="vonenet-riddle",
         title="The riddle of the zeros",
-        caption="Every explanation of a deviation of exactly zero at layers 4, 12, 25 and 44, its test, what it gave "
-        "in the plain network, and what follows for each network of the analogue. Excluded: it would not give the "
-        "report's picture here. Supported: it would. Neither proves what the report's program did.",
+        caption="Zero-deviation hypotheses: how a deviation of exactly zero at layers 4, 12, 25 and 44 could come "
+        f"about, tested in our networks (finding: in the plain one, first seed). {RULE} No verdict proves what the "
+        "report's program did.",
         columns=(
             Column("id", "no."),
-            Column("hypothesis", "explanation"),
+            Column("hypothesis", "hypothesis"),
             Column("test", "test"),
             Column("finding", "finding, plain network"),
             *(Column(run, look(run).label) for run in RIDDLE),
         ),
         rows=tuple(rows),
     )
+
+
+def _verdict(item: Tested | None) -> Value:
+    """A verdict with the agreement it follows from."""
+    if item is None:
+        return None
+    if item.agreement is None:
+        return item.verdict
+    return f"{item.verdict} ({percent(item.agreement, digits=0)}\u00a0%)"
 
 
 def _accuracy(metrics: Metrics, study: Vonenet) -> Table:
@@ -116,6 +125,7 @@ def _accuracy(metrics: Metrics, study: Vonenet) -> Table:
 
 def _perturbations(metrics: Metrics, study: Vonenet) -> Table:
     rows: list[dict[str, Value]] = []
+    crafted: dict[str, dict[str, Any]] = {}
     for run in study.networks:
         found = ran(metrics.get(f"perturb/{run}"))
         for role in ("own", "live") if found else ():
@@ -129,13 +139,17 @@ def _perturbations(metrics: Metrics, study: Vonenet) -> Table:
             row["size"] = 255 * sum(sizes) / len(sizes) if sizes else None
             row |= {key: sum(seed[key] for seed in seeds) for key in ("unmoved", "erased")}
             rows.append(row)
+            counted = [{"n": seed["n"], "nonfinite_gradient": [seed.get("nonfinite_gradient")]} for seed in seeds]
+            made = {"attacks": {"deepfool-report": {"per_seed": counted}}}
+            crafted[f"{look(run).label}, {seeds[0]['noise']} noise"] = made
     return Table(
         id="vonenet-perturbations",
         title="What DeepFool did",
         caption="DeepFool in L-infinity on the images each network gets right (all of them where weights are random). "
         "Fooled: in the noise it was crafted in; in fresh noise, mean over passes, and in more than half of them. "
         "In live noise DeepFool stops at the first pass that an image happens to fail. Size: median, in 255ths. "
-        "Erased: nothing is left after rounding to 8 bits.",
+        "Unmoved: already wrong in the noise of the attack, so DeepFool left them as they were. Erased: nothing is "
+        f"left after rounding to 8 bits.{nonfinite(crafted)}",
         columns=(
             Column("network", "network"),
             Column("noise", "crafted in noise"),
@@ -171,7 +185,8 @@ def _under_attack(metrics: Metrics, study: Vonenet) -> Table:
         title="Accuracy on perturbed images",
         caption="Share of the images shown that are right before and after, in percent, by ε (L-infinity, pixel "
         "intensity 0 to 1); a noisy network is right when at least half of its passes are. DeepFool's perturbations "
-        "are stretched or shrunk to the size. Worst case: over all but the random signs.",
+        "are stretched or shrunk to the size. Worst case: over all of them, random signs included."
+        + nonfinite({look(run).label: ran(metrics.attack(run)) for run in study.networks}),
         columns=(
             Column("network", "network"),
             Column("attack", "perturbation"),

@@ -1,0 +1,203 @@
+"""Run what is out of date in the graph, and say where it stands: what `make repro` calls.
+
+The work is done by DVC's own command line in this process: what it says, its exit status and its way to end at Ctrl-C
+are passed on. With nothing to do it is not even asked, because one look at the graph has said so already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from biorobust import params
+from biorobust.core.files import read_json
+from biorobust.core.scale import set_scale
+from biorobust.reporting.effects import tally
+from biorobust.reporting.notes import read_note
+from biorobust.reporting.numbers import duration, listed
+from stages.common import RUN_INFO, stage_main
+from stages.stale import stale
+
+REPORT = Path("reports/report.html")
+RECORDED = Path("reports/recorded")
+AGREEMENT = Path("reports/tables/current/agreement.csv")
+OVERHEAD = 1.0  # seconds a stage takes beside what it notes itself: DVC's hashes and lock file, the start of Python
+FAIR_SAMPLE = 120.0  # seconds of noted time after which this machine's speed is taken from what has been done
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.repro", description=__doc__)
+    parser.add_argument("--scale", help="first set this scale in params.yaml")
+    scale = parser.parse_args(argv).scale
+    if scale is not None:
+        set_scale(params.PARAMS_FILE, scale)
+    settings = params.load()
+    # A stage's `python` is the first one on the path: the one this environment has.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    forced = stale(settings)
+    graph = look(forced)
+    if graph is not None and not graph.todo:
+        print("Data and pipelines are up to date.")
+        print(closing())
+        return
+    run(graph or Graph((), ()), forced, scale=settings.scale)
+
+
+def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
+    """`dvc repro`, first of the stages in `forced` whatever DVC thinks of them; a failure ends in its exit status."""
+    from dvc.cli import main as dvc
+
+    notes = noted(graph.todo, scale=scale)
+    if graph.todo:
+        print(announcement(graph, notes, scale=scale), flush=True)
+    narrator = Narrator(graph.todo, {stage: note["wall_seconds"] for stage, note in notes.items()})
+    for logger in map(logging.getLogger, ("dvc.stage", "dvc.stage.run", "dvc.stage.cache", "dvc.dvcfile")):
+        logger.addFilter(narrator)
+    started = time.monotonic()
+    commands = [["repro", "--force", "--single-item", *forced]] if forced else []
+    for command in [*commands, ["repro"]]:
+        status = dvc(command)
+        took = duration(time.monotonic() - started)
+        if status:
+            if narrator.seen:
+                print(f"Stopped after {took}. What is done stays done: the same command goes on.", file=sys.stderr)
+            sys.exit(status)
+        narrator.finish()
+    print(f"Done in {took}.", closing())
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Names of all stages in the order DVC takes them, and those that it may run: changed ones and all behind them."""
+
+    stages: tuple[str, ...]
+    todo: tuple[str, ...]
+
+
+def look(forced: Iterable[str]) -> Graph | None:
+    """What there is to do, the stages in `forced` included; None where DVC cannot say, and will say why itself."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            changed = {*repo.status(), *forced}
+            if not changed:
+                return Graph((), ())
+            import networkx
+            from dvc.repo.reproduce import get_active_graph, plan_repro
+
+            graph = get_active_graph(repo.index.graph)
+            order = plan_repro(graph)
+            first = {stage for stage in order if stage.addressing in changed}
+            todo = first.union(*(networkx.ancestors(graph, stage) for stage in first))
+            names = tuple(stage.addressing for stage in order)
+            return Graph(names, tuple(stage.addressing for stage in order if stage in todo))
+    except DvcException:
+        return None
+
+
+def noted(stages: Iterable[str], *, scale: str) -> dict[str, Mapping[str, Any]]:
+    """Per stage the note of its last run at this scale, of this checkout or else of a recorded run."""
+    snapshots = [path.parent for path in sorted(RECORDED.glob("*/manifest.json")) if read_json(path)["scale"] == scale]
+    folders = [RUN_INFO, *(snapshot / "run_info" for snapshot in reversed(snapshots))]
+    found = {stage: [read_note(folder, stage, scale=scale) for folder in folders] for stage in stages}
+    return {stage: next(filter(None, notes)) for stage, notes in found.items() if any(notes)}
+
+
+def announcement(graph: Graph, notes: Mapping[str, Mapping[str, Any]], *, scale: str) -> str:
+    """How much there is to do and how long it will take, as far as notes of earlier runs can tell."""
+    todo, every = len(graph.todo), len(graph.stages)
+    head = f"Scale {scale}: {'all' if todo == every else f'up to {todo} of'} {every} stages to run"
+    if not notes:
+        return f"{head}. How long that takes is not known: no run at this scale is on record."
+    seconds = sum(note["wall_seconds"] + OVERHEAD for note in notes.values())
+    about = "about" if len(notes) == todo else f"at least {todo - len(notes)} stages without a time and"
+    machines = dict.fromkeys(
+        note["cpu"] if note["device"] == "cpu" else note["device"] for note in notes.values() if note.get("device")
+    )
+    threads = sorted({note["threads"] for note in notes.values()})
+    days = sorted({note["finished"][:10] for note in notes.values()})
+    return (
+        f"{head}, {about} {duration(seconds)}.\n"
+        f"(Times of {' to '.join(dict.fromkeys([days[0], days[-1]]))}, on {listed(machines)} "
+        f"with {listed(map(str, threads), last='or')} thread{'s' * (threads != [1])}.)"
+    )
+
+
+class Narrator(logging.Filter):
+    """Turns what DVC logs about single stages into a count, with the time each took and the time that is left."""
+
+    def __init__(self, todo: Sequence[str], seconds: Mapping[str, float]) -> None:
+        super().__init__()
+        self.todo = list(todo)
+        self.seconds = {stage: seconds[stage] + OVERHEAD for stage in todo if stage in seconds}
+        self.seen: set[str] = set()
+        self.running: tuple[str, float] | None = None
+        self.spent = self.expected = 0.0  # seconds, over the stages done whose time was noted
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Called for every message; False leaves it out."""
+        message, stage = record.msg, str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
+        if message == "%s %s":  # the command that belongs to "Running stage"
+            return True
+        self.finish()
+        if message == "Running stage '%s':":
+            record.msg, record.args = f"{self.count(stage)}{self.left(stage)}", ()
+            self.running = stage, time.monotonic()
+        elif message == "Stage '%s' is cached - skipping run, checking out outputs":
+            record.msg, record.args = f"{self.count(stage)} comes from DVC's cache", ()
+        elif message == "Stage '%s' didn't change, skipping":
+            if stage not in self.todo or stage in self.seen:
+                return False
+            record.msg, record.args = f"{self.count(stage)} is up to date after all", ()
+        return True
+
+    def count(self, stage: str) -> str:
+        self.seen.add(stage)
+        return f"stage {len(self.seen)} of {max(len(self.todo), len(self.seen))}: {stage}"
+
+    def left(self, stage: str) -> str:
+        """What to expect of this stage, and of all that is left with it, at the speed the run has had so far."""
+        speed = self.spent / self.expected if self.expected > FAIR_SAMPLE else 1.0
+        ahead = [self.seconds[name] for name in self.todo if name in self.seconds and name not in self.seen - {stage}]
+        own = f", about {duration(speed * self.seconds[stage])}" if stage in self.seconds else ""
+        return f"{own}; {duration(speed * sum(ahead))} left in all" if ahead else own
+
+    def finish(self) -> None:
+        """The stage that was running has ended well."""
+        if self.running is None:
+            return
+        stage, started = self.running
+        self.running = None
+        took = time.monotonic() - started
+        if stage in self.seconds:
+            self.spent += took
+            self.expected += self.seconds[stage]
+        print(f"{stage} took {duration(took)}", flush=True)
+
+
+def closing() -> str:
+    """Where the report lies, and whether this run points the same way as the recorded ones."""
+    return "\n".join(filter(None, [f"The report: {REPORT.resolve()} (its ledger: reports/summary.md)", agreement()]))
+
+
+def agreement() -> str | None:
+    """Whether the headline effects of this run point the same way as those of the recorded ones; None without any."""
+    if not AGREEMENT.is_file():
+        return None
+    with open(AGREEMENT, encoding="utf-8", newline="") as stream:
+        words = [row["word"] for row in csv.DictReader(stream)]
+    return f"Headline effects against the recorded runs: {tally(words)}" if words else None
+
+
+if __name__ == "__main__":
+    stage_main(main)

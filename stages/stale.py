@@ -1,0 +1,84 @@
+"""Print the DVC stages to run again for want of something that is here now: `python -m stages.stale`.
+
+That is real data, where a stand-in was taken because no folder was named, and weights that others trained. DVC cannot
+see either: no parameter and no file of the repository has changed. `make repro` runs these stages again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from biorobust import datasets, params
+from biorobust.core.files import read_json
+from biorobust.kwta.params import AblationRun, Cells, Run
+from biorobust.kwta.weights import FILES
+from biorobust.networks import weights
+from biorobust.vonenet.params import ImagenetRun
+from stages.common import stage_main
+
+METRICS = Path("reports/metrics")
+
+
+def main(argv: list[str] | None = None) -> None:
+    argparse.ArgumentParser(prog="python -m stages.stale", description=__doc__).parse_args(argv)
+    for stage in stale(params.load()):
+        print(stage)
+
+
+def stale(settings: params.Params) -> list[str]:
+    """Names of the stages. Raises BiorobustError for a damaged file of weights."""
+    lacking = [*_vonenet(settings), *_kwta(settings)]
+    here = {file: _here(file) for file in {file for _, file in lacking}}
+    return list(dict.fromkeys([*_stand_ins(settings), *(stage for stage, file in lacking if here[file])]))
+
+
+def _stand_ins(settings: params.Params) -> Iterator[str]:
+    """Stages that took bundled data, now that a variable names a folder with real data."""
+    for name in settings.datasets if settings.data.source == "auto" else ():
+        if _noted(f"data/{name}", "source") == "bundled" and datasets.local_folder(name) is not None:
+            yield f"download@{name}"
+
+
+def _vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
+    """Stages that noted a run as unavailable, each with the file it lacked."""
+    group = "vonenet_imagenet"
+    for name in settings.runs[group]:
+        if _unavailable(f"train/{name}"):
+            yield f"import_vonenet@{name}", settings.run(group, name, ImagenetRun).file
+
+
+def _kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
+    """The same of k-WTA: of its cells and of its ablations."""
+    cells = [
+        (f"train_kwta@{run}", f"train/{place}-{run}", place.partition("-")[0])
+        for run in settings.runs["kwta_runs"]
+        if settings.run("kwta_runs", run, Run).init == "pretrained"
+        for place in settings.size("kwta_cells", Cells).trained
+    ]
+    ablations = {name: settings.run("kwta_ablations", name, AblationRun) for name in settings.runs["kwta_ablations"]}
+    cells += [("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items()]
+    for stage, metrics, network in cells:
+        if network in FILES and _unavailable(metrics):
+            yield stage, FILES[network]
+
+
+def _unavailable(metrics: str) -> bool:
+    return _noted(metrics, "status") == "unavailable"
+
+
+def _noted(metrics: str, key: str) -> str | None:
+    path = METRICS / f"{metrics}.json"
+    return read_json(path).get(key) if path.is_file() else None
+
+
+def _here(file: str) -> bool:
+    if os.environ.get(weights.VARIABLE):
+        return weights.here(file)
+    return (weights.DOWNLOADS / file).is_file()
+
+
+if __name__ == "__main__":
+    stage_main(main)

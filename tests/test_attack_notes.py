@@ -1,0 +1,59 @@
+"""Below the tables of every study: where an attack's gradients were not numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_checkout import edit, only, write_checkout
+
+from biorobust.reporting import claim_file
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.study import STUDIES, read_params
+
+# The study, a metrics file of an attack, the attack in it and in words, and the table that shows its outcome.
+PLACES = [
+    ("hebbian", "attack/report-uniform", "fgsm-report", "FGSM on the report's loss", "hebbian-fgsm"),
+    ("cnnf", "attack/cnn-feedback", "pgd-cross-entropy@first", "PGD, gradient of “first”", "cnnf-attacks"),
+    ("kwta", "attack/resnet18-svhn-scratch-kwta", "deepfool-report", "DeepFool", "kwta-table-5"),
+    ("vonenet", "attack/voneresnet50", "pgd-cross-entropy", "PGD", "vonenet-attack"),
+]
+
+
+def captions(root: Path, study: str) -> dict[str, str]:
+    built = STUDIES[study](read_params(root / "params.yaml"))
+    tables = built.tables(Metrics(root / "reports/metrics"), claim_file.load(root / "reports/claims.yaml"))
+    return {table.id: table.caption for table in tables}
+
+
+@pytest.mark.parametrize(("study", "file", "attack", "words", "shown"), PLACES)
+def test_what_could_not_be_differentiated_is_named(
+    study: str, file: str, attack: str, words: str, shown: str, tmp_path: Path
+) -> None:
+    with only(study):
+        root = write_checkout(tmp_path, study=study, scale="cpu")
+        assert not any("NaN" in caption for caption in captions(root, study).values())
+        n = 0
+
+        def spoil(content: dict[str, Any]) -> None:
+            nonlocal n
+            seeds = content["attacks"][attack]["per_seed"]
+            n = sum(seed["n"] for seed in seeds)
+            seeds[0]["nonfinite_gradient"] = [3, *[None] * (len(content["eps"]) - 1)]
+            seeds[-1]["nonfinite_gradient"] = [*[2] * (len(content["eps"]) - 1), 4]
+
+        edit(root, file, spoil)
+        found = captions(root, study)
+        many = 4 if len(Metrics(root / "reports/metrics").get(file)["seeds"]) == 1 else 7  # type: ignore[index]
+        assert f"{words}: {many} of {n} images" in found[shown]
+        assert [name for name, caption in found.items() if "NaN" in caption] == [shown]
+
+
+def test_what_deepfool_could_not_differentiate_is_named(tmp_path: Path) -> None:
+    with only("vonenet"):
+        root = write_checkout(tmp_path, study="vonenet", scale="cpu")
+        edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["live"].update(nonfinite_gradient=5))
+        caption = captions(root, "vonenet")["vonenet-perturbations"]
+        assert "live noise, DeepFool: 5 of" in caption
+        assert "frozen noise, DeepFool" not in caption

@@ -1,0 +1,250 @@
+"""The environment: checked before it is made, made once, shared by checkouts that each go on running their own code."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from biorobust.core.scale import SCALES
+from stages import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGED = ("pyproject.toml", "README.md", "LICENSE", "Makefile", "requirements.lock", "src", "stages")
+GIT = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.c"}
+# Says whose library a stage runs with.
+WHERE = """
+from pathlib import Path
+import biorobust, stages
+Path("where.txt").write_text(f"{Path(biorobust.__file__).parents[2]}\\n{stages.ROOT}\\n")
+"""
+
+
+def run(*command, folder, **variables):
+    """A command with the variables of this process, but for those that would change where Python looks."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MAKE", "BIOROBUST_"))}
+    environment = kept | GIT | {key: str(value) for key, value in variables.items()}
+    return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, env=environment)
+
+
+def checkout(folder):
+    """A copy of what is installed and of the stages, as a git repository with a stage that says where it runs."""
+    for name in PACKAGED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / name)
+    (folder / "stages/where.py").write_text(WHERE)
+    (folder / ".gitignore").write_text("__pycache__/\n*.egg-info/\n")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        assert run("git", *command, folder=folder).returncode == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Two checkouts and an environment that holds the first, with blanks in its path and the packages of this one."""
+    folder = tmp_path_factory.mktemp("shared with blanks")
+    one, two = (checkout(folder / name) for name in ("one", "two"))
+    env = folder / "an environment"
+    venv.create(env, with_pip=False)
+    (environment.site_packages(env) / "packages.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    assert run(env / "bin/python", "-m", "pip", "--version", folder=folder).returncode == 0
+    stamp(env)
+    made = run("make", "environment", f"VENV={env}", folder=one)
+    assert (made.returncode, made.stderr) == (0, "")
+    return one, two, env
+
+
+def stamp(env):
+    """Mark the locked packages as installed."""
+    digest = hashlib.sha256((ROOT / "requirements.lock").read_bytes()).hexdigest()
+    (env / f".locked-{digest[:12]}").touch()
+
+
+@pytest.mark.parametrize("safe", [{}, {"PYTHONSAFEPATH": 1}], ids=["usual path", "safe path"])
+def test_every_checkout_runs_its_own_code_in_a_shared_environment(shared, safe):
+    one, two, env = shared
+    for folder in (one, two):
+        done = run(env / "bin/python", "-m", "stages.where", folder=folder, **safe)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "where.txt").read_text().split("\n")[:2] == [str(folder), str(folder)]
+        (folder / "where.txt").unlink()
+
+
+def test_the_package_is_there_from_any_folder(shared, tmp_path):
+    one, _, env = shared
+    program = "import biorobust, importlib.metadata; print(biorobust.__file__, importlib.metadata.version('biorobust'))"
+    done = run(env / "bin/python", "-c", program, folder=tmp_path)
+    assert done.stdout == f"{one}/src/biorobust/__init__.py 0.1.0\n"
+
+
+def test_an_experiment_in_a_copy_runs_the_code_of_the_copy(shared):
+    _, two, env = shared
+    path = f"{env / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    (two / "dvc.yaml").write_text(
+        "stages: {where: {cmd: python -m stages.where, outs: [{where.txt: {cache: false}}]}}\n"
+    )
+    (two / "params.yaml").write_text("scale: tiny\n")
+    assert run("dvc", "init", "-q", folder=two, PATH=path).returncode == 0
+    run("git", "add", "-A", folder=two)
+    run("git", "commit", "-qm", "graph", folder=two)
+    done = run("dvc", "exp", "run", "--temp", "-n", "copied", folder=two, PATH=path)
+    assert done.returncode == 0, done.stderr
+    reference = run("git", "for-each-ref", "--format=%(refname)", "refs/exps/*/*/copied", folder=two).stdout.strip()
+    library, stages = run("git", "show", f"{reference}:where.txt", folder=two).stdout.split("\n")[:2]
+    assert library == stages
+    assert library.startswith(f"{two}/.dvc/tmp/exps/")
+
+
+def test_what_is_in_place_is_left_alone_whatever_its_age(shared):
+    one, two, env = shared
+    before = {path: path.stat().st_mtime_ns for path in env.rglob("*")}
+    os.utime(two / "requirements.lock")
+    for folder in (one, two):
+        done = run("make", "environment", f"VENV={env}", folder=folder)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {path: path.stat().st_mtime_ns for path in env.rglob("*")} == before
+
+
+def test_when_its_checkout_is_gone_the_environment_holds_the_next_one(shared, tmp_path):
+    one, two, env = shared
+    one.rename(tmp_path / "moved")
+    try:
+        assert environment.checkout_in(env) is None
+        assert run("make", "environment", f"VENV={env}", folder=two).returncode == 0
+        assert environment.checkout_in(env) == two
+    finally:
+        (tmp_path / "moved").rename(one)
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """A pip that only notes what it was asked for, and an environment for it."""
+    asked = []
+
+    def pip(python, *arguments, log):
+        asked.append(arguments)
+        if "--editable" in arguments:
+            note = environment.site_packages(tmp_path / "env") / "biorobust-0.1.0.dist-info/direct_url.json"
+            note.parent.mkdir(exist_ok=True)
+            note.write_text(json.dumps({"url": ROOT.as_uri()}))
+
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("a==1\n")
+    monkeypatch.setattr(environment, "LOCK", lock)
+    monkeypatch.setattr(environment, "pip", pip)
+    (tmp_path / "env/lib/python3.11/site-packages").mkdir(parents=True)
+    monkeypatch.setattr(environment, "make", lambda folder: folder / "bin/python")
+    return asked, lock, tmp_path / "env"
+
+
+def test_packages_are_installed_again_for_another_lock_only(recorded):
+    asked, lock, env = recorded
+    environment.install(env)
+    assert [arguments[-1] for arguments in asked] == [str(lock), str(ROOT)]
+    environment.install(env)
+    os.utime(lock)
+    environment.install(env)
+    assert len(asked) == 2
+    lock.write_text("a==2\n")
+    environment.install(env)
+    assert asked[2:] == [("--require-hashes", "-r", str(lock))]
+    assert len(list(env.glob(".locked-*"))) == 1
+
+
+def test_an_installation_that_failed_is_not_taken_for_done(recorded, monkeypatch):
+    asked, lock, env = recorded
+    environment.install(env)
+    lock.write_text("a==2\n")
+    with monkeypatch.context() as broken:
+        broken.setattr(environment, "pip", lambda *_, **__: (_ for _ in ()).throw(environment.Stop("no network")))
+        with pytest.raises(environment.Stop):
+            environment.install(env)
+    assert not list(env.glob(".locked-*"))
+    lock.write_text("a==1\n")
+    environment.install(env)
+    assert len(asked) == 3
+
+
+def test_pip_is_silent_unless_it_fails(tmp_path, capfd, monkeypatch):
+    speaking = tmp_path / "speaking"
+    speaking.write_text(
+        "#!/bin/sh\nfor i in 1 2 3; do echo \"Location 'x$i' is ignored\"; done; echo no such package; exit $FAIL\n"
+    )
+    speaking.chmod(0o755)
+    monkeypatch.setenv("FAIL", "0")
+    environment.pip(speaking, log=tmp_path / "log")
+    assert capfd.readouterr() == ("", "")
+    monkeypatch.setenv("FAIL", "1")
+    with pytest.raises(environment.Stop, match="pip failed"):
+        environment.pip(speaking, log=tmp_path / "log")
+    assert capfd.readouterr().err == "no such package\n"
+
+
+def one_error(done, *words):
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(lines) == 1
+    assert all(word in lines[0] for word in ("error: ", *words)), lines
+
+
+def test_scale_and_git_are_checked_before_anything_is_made(tmp_path):
+    done = run("make", "repro", "SCALE=huge", f"VENV={tmp_path / 'env'}", folder=ROOT)
+    one_error(done, "SCALE=huge", *SCALES)
+    copy = tmp_path / "downloaded"
+    shutil.copytree(ROOT / "stages", copy / "stages")
+    shutil.copytree(ROOT / "src", copy / "src")
+    shutil.copy(ROOT / "Makefile", copy / "Makefile")
+    done = run("make", "repro", "VENV=env", folder=copy, GIT_CEILING_DIRECTORIES=tmp_path)
+    one_error(done, "not a git repository", "git init")
+    assert not (tmp_path / "env").exists()
+    assert not (copy / "env").exists()
+
+
+def test_an_older_python_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "NEEDED", (99, 0))
+    with pytest.raises(environment.Stop, match="PYTHON="):
+        environment.make(tmp_path / "env")
+    assert not (tmp_path / "env").exists()
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Runs make with an environment whose Python only prints what it is told to do."""
+    env = tmp_path / "env with blanks"
+    (env / "bin").mkdir(parents=True)
+    (env / "bin/python").write_text('#!/bin/sh\necho "$@"\n')
+    (env / "bin/python").chmod(0o755)
+    stamp(env)
+    note = env / "lib/python3.11/site-packages/biorobust-0.1.0.dist-info/direct_url.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"url": ROOT.as_uri()}))
+
+    def make(*arguments, **variables):
+        done = run("make", "--no-print-directory", *arguments, f"VENV={env}", folder=ROOT, **variables)
+        return done.stdout.strip() or done.stderr.strip()
+
+    return make
+
+
+def test_make_hands_over_what_stands_on_its_command_line(told):
+    assert told("repro") == "-m stages.repro"
+    assert told("repro", "SCALE=tiny") == "-m stages.repro --scale tiny"
+    assert told("record", "NAME=mine", "SCALE=cpu", NAME="other") == "-m stages.record mine --scale cpu"
+    assert told("compare", "EXP=a b") == "-m stages.experiment a b"
+
+
+@pytest.mark.parametrize(("target", "name"), [("record", "NAME"), ("compare", "EXP")])
+def test_names_from_the_environment_are_not_taken(told, target, name):
+    said = told(target, **{name: "surprise"})
+    assert re.search(rf"name it: make {target} {name}=", said)
+    assert "surprise" not in said

@@ -1,0 +1,333 @@
+"""Files in the layout of the originals' own programs, against forward passes written from their description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+from biorobust import cnnf, kwta
+from biorobust.core.errors import BiorobustError
+
+CHANNELS = [(1, 16), (16, 32), (32, 32), (32, 64)]
+UNITS = [(3136, 1000), (1000, 128), (128, 7)]
+
+
+def drawn(*shape: int, seed: int, scale: float = 1.0) -> Tensor:
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def pixels(*shape: int) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+
+
+def cnnf_file() -> dict[str, Tensor]:
+    """As the original's network saves itself: every weight under two or three names, biases with all axes."""
+    state: dict[str, Tensor] = {}
+    for i, (n_in, n_out) in enumerate(CHANNELS, start=1):
+        weight = drawn(n_out, n_in, 3, 3, seed=i, scale=(2 / (9 * n_out)) ** 0.5)
+        state |= {f"conv{i}.conv.weight": weight, f"conv{i}.conv_t.weight": weight}
+        state[f"ins{i}_bias.bias"] = drawn(1, n_out, 1, 1, seed=10 + i, scale=0.3)
+    for i, (n_in, n_out) in enumerate(UNITS, start=1):
+        weight = drawn(n_out, n_in, seed=20 + i, scale=n_in**-0.5)
+        state |= {f"fc{i}.weight": weight, f"fc{i}.linear.weight": weight}
+        state[f"fc{i}.linear_t.weight"] = drawn(n_in, n_out, seed=40 + i)  # stale, as after a training without cycles
+        state[f"fc{i}_bias.bias"] = drawn(1, n_out, seed=30 + i, scale=0.3)
+    return state
+
+
+class Original:
+    """The original's network layer by layer, with what each layer remembers of the pass before in dictionaries."""
+
+    def __init__(self, state: dict[str, Tensor], *, residual: float, ind: int) -> None:
+        self.state = {name: tensor.double() for name, tensor in state.items()}
+        self.residual, self.ind = residual, ind
+        self.came: dict[str, Tensor] = {}  # what feedback last brought to a layer
+        self.open: dict[str, Tensor] = {}
+        self.places: dict[str, tuple[Tensor, Tensor | None, Tensor | None]] = {}
+
+    def relu(self, name: str, x: Tensor) -> Tensor:
+        if name in self.came:
+            x = x + self.residual * (self.came[name] - x)
+        self.open[name] = x * self.came.get(name, torch.ones_like(x)) > 0
+        return x * self.open[name]
+
+    def relu_back(self, name: str, y: Tensor) -> Tensor:
+        self.came[name] = y
+        return y * self.open[name]
+
+    def pool(self, name: str, x: Tensor) -> Tensor:
+        high, at_high = functional.max_pool2d(x, 2, return_indices=True)
+        if name not in self.came:
+            self.places[name] = at_high, None, None
+            return high
+        low, at_low = functional.max_pool2d(-x, 2, return_indices=True)
+        sign = self.came[name].sign()
+        self.places[name] = at_high, at_low, sign
+        return high * (sign > 0) - low * (sign < 0)
+
+    def pool_back(self, name: str, y: Tensor) -> Tensor:
+        at_high, at_low, sign = self.places[name]
+        self.came[name] = y
+        if at_low is None or sign is None:
+            return functional.max_unpool2d(y, at_high, 2)
+        return functional.max_unpool2d(y * (sign > 0), at_high, 2) + functional.max_unpool2d(y * (sign < 0), at_low, 2)
+
+    @staticmethod
+    def normalised(x: Tensor) -> Tensor:
+        return x / ((x * x).mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
+
+    def up(self, x: Tensor, *, start: int) -> tuple[Tensor, Tensor]:
+        """Logits from the input of convolution `start` + 1 on, and the input of convolution `ind` + 1 on the way."""
+        feature = x
+        for i in range(start + 1, 5):
+            feature = x if i == self.ind + 1 else feature
+            x = functional.conv2d(x, self.state[f"conv{i}.conv.weight"], padding=1)
+            x = self.relu(f"relu{i}", self.normalised(x) + self.state[f"ins{i}_bias.bias"])
+            x = self.pool(f"pool{i}", x) if i > 2 else x
+        x = x.flatten(1)
+        for i in (1, 2, 3):
+            x = x @ self.state[f"fc{i}.linear.weight"].T + self.state[f"fc{i}_bias.bias"]
+            x = self.relu(f"relu{i + 4}", x) if i < 3 else x
+        return x, feature
+
+    def down(self, y: Tensor) -> Tensor:
+        """What feedback makes of the feature; biases are left alone."""
+        for i in (3, 2, 1):
+            y = (self.relu_back(f"relu{i + 4}", y) if i < 3 else y) @ self.state[f"fc{i}.linear.weight"]
+        y = y.view(-1, 64, 7, 7)
+        for i in range(4, self.ind, -1):
+            y = self.normalised(y)
+            y = self.pool_back(f"pool{i}", y) if i > 2 else y
+            y = functional.conv_transpose2d(
+                self.relu_back(f"relu{i}", y), self.state[f"conv{i}.conv.weight"], padding=1
+            )
+        return y
+
+    def logits(self, images: Tensor, *, cycles: int) -> Tensor:
+        """(T + 1, B, K), of images in [0, 1]."""
+        found, feature = self.up(images * 2 - 1, start=0)
+        every = [found]
+        for _ in range(cycles):
+            feature = feature + self.residual * (self.down(every[-1]) - feature)
+            every.append(self.up(feature, start=self.ind)[0])
+        return torch.stack(every)
+
+
+@pytest.mark.parametrize(("ind", "cycles"), [(2, 0), (2, 1), (2, 3), (1, 2), (0, 2)])
+def test_an_official_cnnf_is_the_originals_network(ind: int, cycles: int, tmp_path: Path) -> None:
+    state = cnnf_file()
+    torch.save(state, tmp_path / "CNNF_1_fmnist.pt")
+    model = cnnf.load_official(tmp_path / "CNNF_1_fmnist.pt", cycles=cycles, residual=0.2, ind=ind)
+    assert not model.training
+    assert sum(parameter.numel() for parameter in model.parameters()) == 3_298_962 - 3 * 129  # 7 classes, not 10
+    images = pixels(5, 1, 28, 28)
+    expected = Original(state, residual=0.2, ind=ind).logits(images, cycles=cycles)
+    assert_close(model.double()(images, return_cycles=True), expected, rtol=1e-10, atol=1e-11)
+    assert_close(model(images), expected.mean(dim=0), rtol=1e-10, atol=1e-11)
+
+
+def test_official_weights_are_right_in_the_network_as_it_comes(tmp_path: Path) -> None:
+    """CNNF without a word about biases is the original's; subtracting them, as the report does, is another network."""
+    torch.save(cnnf_file(), tmp_path / "file.pt")
+    loaded, images = cnnf.load_official(tmp_path / "file.pt"), pixels(5, 1, 28, 28).float()
+    found = {}
+    for options in ({}, {"subtract_bias": True}):
+        model = cnnf.CNNF(7, cycles=1, residual=0.1, **options).eval()
+        model.load_state_dict(loaded.state_dict())
+        found[len(options)] = model(images)
+    assert torch.equal(found[0], loaded(images))
+    assert (found[1] - found[0]).norm() > 0.1 * found[0].norm()
+
+
+def without(state: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: tensor for key, tensor in state.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: without(state, "conv2.conv.weight"), r"not the original's .*: it has no conv2\.conv\.weight"),
+        (lambda state: state | {"bn1.weight": torch.ones(3)}, r"not the original's .*: it has bn1\.weight"),
+        (lambda state: state | {"fc1.weight": torch.ones(1000, 3136)}, r"fc1\.weight differs from fc1\.linear\.weight"),
+        (lambda state: state | {"conv1.conv.weight": 3}, r"not the original's .*: it has conv1\.conv\.weight"),
+        (lambda state: [1, 2], "holds a list: must be a dictionary"),
+        (
+            lambda state: state | dict.fromkeys(("conv1.conv.weight", "conv1.conv_t.weight"), torch.ones(8, 1, 3, 3)),
+            "does not fit the network",
+        ),
+    ],
+)
+def test_other_files_are_no_official_cnnf(change: Callable[[Any], Any], message: str, tmp_path: Path) -> None:
+    torch.save(change(cnnf_file()), tmp_path / "other.pt")
+    with pytest.raises(BiorobustError, match=message) as refused:
+        cnnf.load_official(tmp_path / "other.pt")
+    assert "\n" not in str(refused.value)
+
+
+def winners(x: Tensor, gamma: float | None) -> Tensor:
+    """The k-WTA activation from a sort; ReLU for None."""
+    if gamma is None:
+        return x.clamp_min(0)
+    flat = x.flatten(1)
+    k = int(gamma * flat.shape[1])
+    least = flat.sort(dim=1, descending=True).values[:, k - 1]
+    return torch.where(x >= least.view(-1, *[1] * (x.ndim - 1)), x, 0)
+
+
+def resnet_file(width: int, *, n_outputs: int) -> dict[str, Tensor]:
+    """As the original saves its ResNet18: `shortcut` and `linear`, where torchvision says `downsample` and `fc`."""
+    state: dict[str, Tensor] = {}
+
+    def convolution(name: str, norm: str, n_in: int, n_out: int, side: int) -> None:
+        seed = len(state)
+        state[f"{name}.weight"] = drawn(n_out, n_in, side, side, seed=seed, scale=(2 / (side**2 * n_in)) ** 0.5)
+        state[f"{norm}.weight"] = 1 + drawn(n_out, seed=seed + 1, scale=0.1)
+        state[f"{norm}.bias"] = drawn(n_out, seed=seed + 2, scale=0.1)
+        state[f"{norm}.running_mean"] = drawn(n_out, seed=seed + 3, scale=0.1)
+        state[f"{norm}.running_var"] = 1 + drawn(n_out, seed=seed + 4, scale=0.1).abs()
+        state[f"{norm}.num_batches_tracked"] = torch.tensor(5)
+
+    convolution("conv1", "bn1", 3, width, 3)
+    n_in = width
+    for stage in range(1, 5):
+        for block in range(2):
+            here, n_out = f"layer{stage}.{block}", width * 2 ** (stage - 1)
+            convolution(f"{here}.conv1", f"{here}.bn1", n_in, n_out, 3)
+            convolution(f"{here}.conv2", f"{here}.bn2", n_out, n_out, 3)
+            if n_in != n_out:
+                convolution(f"{here}.shortcut.0", f"{here}.shortcut.1", n_in, n_out, 1)
+            n_in = n_out
+    state["linear.weight"] = drawn(n_outputs, n_in, seed=500, scale=n_in**-0.5)
+    state["linear.bias"] = drawn(n_outputs, seed=501, scale=0.1)
+    return state
+
+
+def resnet_logits(state: dict[str, Tensor], x: Tensor, gamma: float | None) -> Tensor:
+    state = {name: tensor.double() for name, tensor in state.items()}
+
+    def convolved(x: Tensor, name: str, norm: str, stride: int = 1) -> Tensor:
+        weight = state[f"{name}.weight"]
+        x = functional.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
+        mean, var, scale, shift = (
+            state[f"{norm}.{part}"].view(-1, 1, 1) for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return (x - mean) / (var + 1e-5).sqrt() * scale + shift
+
+    x = convolved(x, "conv1", "bn1").clamp_min(0)
+    for stage in range(1, 5):
+        for block in range(2):
+            here, stride = f"layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
+            y = winners(convolved(x, f"{here}.conv1", f"{here}.bn1", stride), gamma)
+            y = convolved(y, f"{here}.conv2", f"{here}.bn2")
+            short = f"{here}.shortcut"
+            x = convolved(x, f"{short}.0", f"{short}.1", stride) if f"{short}.0.weight" in state else x
+            x = winners(y + x, gamma)
+    return functional.avg_pool2d(x, 4).flatten(1) @ state["linear.weight"].T + state["linear.bias"]
+
+
+@pytest.mark.parametrize("gamma", [None, 0.2, 0.1])
+@pytest.mark.parametrize("parallel", [False, True])
+def test_an_official_resnet18_is_the_originals_network(gamma: float | None, parallel: bool, tmp_path: Path) -> None:
+    state = resnet_file(8, n_outputs=10)
+    saved = {f"module.{name}": tensor for name, tensor in state.items()} if parallel else state
+    torch.save(saved, tmp_path / "spresnet18_cifar.pth")
+    model = kwta.load_official(tmp_path / "spresnet18_cifar.pth", gamma=gamma).double()
+    images = pixels(4, 3, 32, 32)
+    assert not model.training
+    assert_close(model(images), resnet_logits(state, images, gamma), rtol=1e-9, atol=1e-10)
+
+
+class Winners(nn.Module):
+    def __init__(self, gamma: float | None) -> None:
+        super().__init__()
+        self.gamma = gamma
+
+    def forward(self, x: Tensor) -> Tensor:
+        return winners(x, self.gamma)
+
+
+@pytest.mark.parametrize("gamma", [None, 0.1])
+def test_the_reports_resnet18_is_torchvisions_with_other_activations(gamma: float | None, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet18(num_classes=1000)
+    theirs(torch.rand(4, 3, 64, 64))  # normalisation that fits
+    torch.save(theirs.state_dict(), tmp_path / "ResNet18_CIFAR-10_k-WTA_0.1.pth")
+    ours = kwta.load_official(tmp_path / "ResNet18_CIFAR-10_k-WTA_0.1.pth", gamma=gamma).double()
+    for parent in list(theirs.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.ReLU):
+                setattr(parent, name, Winners(gamma))
+    theirs, small = theirs.double().eval(), pixels(2, 3, 32, 32)
+    large = functional.interpolate(small, 224, mode="bilinear")
+    with torch.no_grad():
+        assert_close(ours.outputs(small), theirs(large), rtol=1e-9, atol=1e-10)
+        assert_close(ours(large), theirs(large)[:, :10], rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("gamma", [None, 0.2])
+def test_the_reports_alexnet(gamma: float | None, tmp_path: Path) -> None:
+    layers = [(0, 3, 4, 11), (3, 4, 12, 5), (6, 12, 24, 3), (8, 24, 16, 3), (10, 16, 16, 3)]
+    state: dict[str, Tensor] = {}
+    for place, n_in, n_out, side in layers:
+        state[f"features.{place}.weight"] = drawn(
+            n_out, n_in, side, side, seed=place, scale=(2 / n_in / side**2) ** 0.5
+        )
+        state[f"features.{place}.bias"] = drawn(n_out, seed=place + 50, scale=0.1)
+    for place, n_in, n_out in [(1, 576, 256), (4, 256, 256), (6, 256, 1000)]:
+        state[f"classifier.{place}.weight"] = drawn(n_out, n_in, seed=place + 70, scale=n_in**-0.5)
+        state[f"classifier.{place}.bias"] = drawn(n_out, seed=place + 90, scale=0.1)
+    torch.save(state, tmp_path / "AlexNet_SVHN_k-WTA_0.2.pth")
+    model = kwta.load_official(tmp_path / "AlexNet_SVHN_k-WTA_0.2.pth", gamma=gamma).double()
+    images = pixels(3, 3, 224, 224)
+    state = {name: tensor.double() for name, tensor in state.items()}
+    x = images
+    for place, _, _, side in layers:
+        stride, padding = (4, 2) if place == 0 else (1, side // 2)
+        kept = state[f"features.{place}.weight"], state[f"features.{place}.bias"]
+        x = winners(functional.conv2d(x, *kept, stride=stride, padding=padding), gamma)
+        x = functional.max_pool2d(x, 3, 2) if place in (0, 3, 10) else x
+    x = x.flatten(1)
+    for place in (1, 4, 6):
+        x = x @ state[f"classifier.{place}.weight"].T + state[f"classifier.{place}.bias"]
+        x = winners(x, gamma) if place != 6 else x
+    assert_close(model(images), x[:, :10], rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda state: without(state, "linear.weight"),
+            r"holds none of .*: it has no classifier\.6\.weight or fc\.weight",
+        ),
+        (lambda state: without(state, "conv1.weight"), "holds none of alexnet, resnet18, resnet18-small"),
+        (lambda state: without(state, "layer3.0.bn1.bias"), r"does not fit the network .*layer3\.0\.bn1\.bias"),
+        (lambda state: state | {"layer1.2.conv1.weight": torch.ones(2)}, r"does not fit .*layer1\.2\.conv1"),
+        (lambda state: [1], "holds a list"),
+    ],
+)
+def test_other_files_are_no_official_kwta_network(change: Callable[[Any], Any], message: str, tmp_path: Path) -> None:
+    torch.save(change(resnet_file(2, n_outputs=10)), tmp_path / "other.pth")
+    with pytest.raises(BiorobustError, match=message) as refused:
+        kwta.load_official(tmp_path / "other.pth", gamma=0.1)
+    assert "\n" not in str(refused.value)
+
+
+def test_unknown_networks_are_named() -> None:
+    from biorobust.kwta import networks
+    from biorobust.vonenet import models
+
+    with pytest.raises(BiorobustError, match="network = 'resnet34': must be one of resnet18, resnet18-small, alexnet"):
+        networks.build(dict.fromkeys(networks.KEYS, 10) | {"network": "resnet34"})
+    with pytest.raises(BiorobustError, match="there is no gamma, stem"):
+        networks.build(dict.fromkeys(networks.KEYS[:-2], 10))
+    with pytest.raises(BiorobustError, match="network = 'vgg': must be one of resnet50, resnet18, voneresnet50"):
+        models.build({"network": "vgg"})

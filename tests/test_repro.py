@@ -1,0 +1,232 @@
+"""`make repro` on a small graph: what it says before, during and after, and that DVC's own errors come through."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages import repro
+
+ROOT = Path(__file__).resolve().parent.parent
+UP_TO_DATE = "Data and pipelines are up to date."
+# A line of three stages: the second writes the same whatever the first says, the third copies the second.
+STAGES = {
+    "first": {
+        "cmd": "python -c \"open('a', 'w').write(open('in').read())\"",
+        "deps": ["in"],
+        "outs": ["a"],
+    },
+    "second": {"cmd": "python -c \"open('b', 'w').write('same')\"", "deps": ["a"], "outs": ["b"]},
+    "third": {"cmd": "python -c \"open('c', 'w').write(open('b').read())\"", "deps": ["b"], "outs": ["c"]},
+}
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A repository with that graph, the project's parameters and stages, and no run information."""
+    for name in ("stages", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}, sort_keys=False))
+    (tmp_path / "in").write_text("1")
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def environment():
+    """This process's variables without those that name data or weights, and a path that has no Python on it."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("BIOROBUST_")}
+    return kept | {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
+
+
+def run(*arguments, **variables):
+    command = [sys.executable, "-m", "stages.repro", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment() | variables)
+
+
+def change(name, **keys):
+    graph = yaml.safe_load(Path("dvc.yaml").read_text())
+    graph["stages"][name] |= keys
+    Path("dvc.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
+
+
+def note(folder, stage, *, seconds, scale="laptop", **others):
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {"scale": scale, "wall_seconds": seconds, "device": "cpu", "cpu": "a processor", "threads": 2}
+    (folder / f"{stage}.json").write_text(json.dumps(values | {"finished": "2026-01-02T03:04:05"} | others))
+
+
+def test_a_first_run_counts_its_stages_and_a_second_has_nothing_to_do(checkout):
+    done = run()
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Scale laptop: all 3 stages to run.")
+    assert "not known" in lines[0]
+    said = [line for line in lines if line.startswith("stage ")]
+    assert [line.split(",")[0] for line in said] == [
+        f"stage {n} of 3: {name}" for n, name in enumerate(STAGES, start=1)
+    ]
+    assert [line.split(" took ")[0] for line in lines if " took " in line] == list(STAGES)
+    assert "Done in" in done.stdout
+    assert f"{checkout}/reports/report.html" in done.stdout
+    again = run()
+    assert (again.returncode, again.stdout.splitlines()[0]) == (0, UP_TO_DATE)
+    assert "stage" not in again.stdout.replace("stages", "")
+
+
+def test_only_what_may_run_is_counted_and_what_did_not_need_to_is_said(checkout):
+    assert run().returncode == 0
+    (checkout / "in").write_text("2")
+    lines = run().stdout.splitlines()
+    assert lines[0].startswith("Scale laptop: all 3 stages")
+    assert [line.split(",")[0] for line in lines if line.startswith("stage ")] == [
+        "stage 1 of 3: first",
+        "stage 2 of 3: second",
+        "stage 3 of 3: third is up to date after all",
+    ]
+    change("third", cmd="python -c \"open('c', 'w').write('new')\"")
+    lines = run().stdout.splitlines()
+    assert lines[0].startswith("Scale laptop: up to 1 of 3 stages")
+    assert [line for line in lines if line.startswith("stage ")] == ["stage 1 of 1: third"]
+    (checkout / "in").write_text("1")
+    assert "stage 1 of 3: first comes from DVC's cache" in run().stdout
+
+
+def test_the_estimate_is_of_the_stages_to_run_at_their_last_time_at_this_scale(checkout):
+    here = checkout / repro.RUN_INFO
+    note(here, "first", seconds=100)
+    note(here, "second", seconds=200, threads=1)
+    note(here, "third", seconds=300)
+    graph = repro.look([])
+    assert graph == repro.Graph(tuple(STAGES), tuple(STAGES))
+    said = repro.announcement(graph, repro.noted(graph.todo, scale="laptop"), scale="laptop")
+    assert "about 10 min" in said
+    assert "2026-01-02, on a processor with 1 or 2 threads" in said
+    only = repro.Graph(tuple(STAGES), ("second",))
+    said = repro.announcement(only, repro.noted(only.todo, scale="laptop"), scale="laptop")
+    assert "up to 1 of 3 stages to run, about 3 min" in said
+    note(here, "third", seconds=300, scale="cpu")
+    notes = repro.noted(graph.todo, scale="laptop")
+    assert "1 stages without a time" in repro.announcement(graph, notes, scale="laptop")
+    assert "not known" in repro.announcement(graph, repro.noted(graph.todo, scale="tiny"), scale="tiny")
+
+
+def test_a_scale_that_was_only_recorded_is_estimated_from_the_recorded_run(checkout):
+    snapshot = checkout / repro.RECORDED / "big"
+    note(snapshot / "run_info", "first", seconds=7200, scale="paper")
+    (snapshot / "manifest.json").write_text(json.dumps({"scale": "paper"}))
+    assert {stage: found["wall_seconds"] for stage, found in repro.noted(STAGES, scale="paper").items()} == {
+        "first": 7200
+    }
+    assert repro.noted(STAGES, scale="cpu") == {}
+
+
+def test_the_time_left_follows_the_speed_of_this_machine(monkeypatch, capsys):
+    now = iter([0.0, 404.0, 404.0, 500.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    narrator = repro.Narrator(["a", "b", "c"], {"a": 201.0, "b": 59.0, "c": 119.0})
+
+    def say(message, *arguments):
+        record = logging.LogRecord("dvc.stage", logging.INFO, "", 0, message, arguments, None)
+        return narrator.filter(record), record.getMessage()
+
+    assert say("Running stage '%s':", "a") == (True, "stage 1 of 3: a, about 3 min; 6 min left in all")
+    assert say("%s %s", ">", "python") == (True, "> python")
+    assert say("Running stage '%s':", "b") == (True, "stage 2 of 3: b, about 2 min; 6 min left in all")
+    assert capsys.readouterr().out == "a took 7 min\n"  # twice as long as noted, so is what comes
+    assert say("Stage '%s' didn't change, skipping", "unplanned")[0] is False
+
+
+def test_a_failure_is_dvcs_own_and_the_next_call_goes_on(checkout):
+    change("second", cmd="echo this went wrong >&2; exit 3")
+    done = run()
+    assert done.returncode == 255
+    assert "this went wrong" in done.stderr
+    assert "ERROR: failed to reproduce 'second'" in done.stderr
+    assert "Stopped after" in done.stderr
+    assert "second took" not in done.stdout
+    change("second", **STAGES["second"])
+    lines = run().stdout.splitlines()
+    assert [line.split(",")[0] for line in lines if line.startswith("stage ")] == [
+        "stage 1 of 2: second",
+        "stage 2 of 2: third",
+    ]
+
+
+def test_what_dvc_refuses_is_said_by_dvc(checkout):
+    (checkout / "dvc.yaml").write_text("stages: [1\n")
+    done = run()
+    assert done.returncode == 255
+    assert "'./dvc.yaml' is invalid" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Stopped" not in done.stderr
+
+
+def test_ctrl_c_ends_the_stage_and_dvc_says_so(checkout):
+    change("second", cmd="python -c \"import time; print('working', flush=True); time.sleep(60)\"")
+    command = [sys.executable, "-m", "stages.repro"]
+    running = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    for line in running.stdout:
+        if line == "working\n":
+            break
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 255
+    assert "failed to reproduce 'second'" in errors
+    assert "Stopped after" in errors
+
+
+def test_real_data_that_has_come_since_is_taken_first(checkout):
+    change("first", cmd="echo again >> log", outs=[{"log": {"persist": True}}])
+    graph = yaml.safe_load(Path("dvc.yaml").read_text())
+    graph["stages"] = {"download": {"foreach": ["mnist"], "do": graph["stages"]["first"]}}
+    Path("dvc.yaml").write_text(yaml.safe_dump(graph))
+    assert run().returncode == 0
+    (checkout / "reports/metrics/data").mkdir(parents=True)
+    (checkout / "reports/metrics/data/mnist.json").write_text('{"source": "bundled"}')
+    (checkout / "mirror/mnist").mkdir(parents=True)
+    assert run().stdout.startswith(UP_TO_DATE)
+    done = run(BIOROBUST_DATA_MIRROR=str(checkout / "mirror"))
+    assert done.returncode == 0, done.stderr
+    assert "stage 1 of 1: download@mnist" in done.stdout
+    assert (checkout / "log").read_text() == "again\n" * 2
+
+
+def test_the_scale_is_set_first_and_a_wrong_one_runs_nothing(checkout):
+    before = (checkout / "params.yaml").read_text()
+    wrong = run("--scale", "huge")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "error: SCALE=huge: must be tiny, laptop, cpu, gpu or paper\n"
+    assert run("--scale", "tiny").stdout.startswith("Scale tiny: all 3 stages")
+    assert (checkout / "params.yaml").read_text() == before.replace("\nscale: laptop", "\nscale: tiny")
+
+
+def test_the_last_line_compares_with_the_recorded_runs(checkout):
+    def ledger(key, **verdicts):
+        path = checkout / repro.LEDGER.format(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [f"{claim},{verdict.replace('_', ' ')}" for claim, verdict in verdicts.items()]
+        path.write_text("\n".join(["claim,claim_verdict", *rows]))
+
+    assert repro.agreement() is None
+    ledger("recorded", A="reproduced", B="partly", C="not_reproduced", D="inconclusive")
+    assert repro.agreement() is None
+    ledger("current", A="reproduced", B="not_reproduced", C="not_run", D="reproduced")
+    assert repro.agreement() == "Of 3 claims that the recorded runs decide this run decides 2, 1 the same way."

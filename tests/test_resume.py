@@ -1,0 +1,100 @@
+"""A kept state is refused after an edit of any module it depends on, and of none that it does not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import biorobust
+import stages
+from biorobust.core import work
+
+ROOT = Path(__file__).parent.parent
+# What is kept, the modules that the stage names for it, and modules among those behind them that are easily missed.
+STATES = {
+    "hebbian units": (["stages.hebbian_pretrain"], ["hebbian.rule", "hebbian.diagnostics", "core.tensors"]),
+    "readout": (["stages.train_supervised"], ["hebbian.classifier", "hebbian.readout", "core.training"]),
+    "control": (["stages.train_controls", "biorobust.hebbian.controls"], ["hebbian.controls", "core.training"]),
+    "CNN-F": (
+        ["biorobust.cnnf.training", "biorobust.core.tensors"],
+        ["attacks.pgd", "attacks.gradient", "cnnf.pooled"],
+    ),
+    "k-WTA": (["biorobust.kwta.training"], ["kwta.selection", "networks.pixels", "core.augment"]),
+    "attack on k-WTA": (["biorobust.kwta.attacking"], ["attacks.deepfool", "attacks.pgd", "kwta.selection"]),
+    "VOneNet": (["stages.train_vonenet", "biorobust.vonenet.models"], ["vonenet.response_noise", "networks.resnet"]),
+    "perturbed images": (["stages.perturb_vonenet"], ["attacks.deepfool", "vonenet.block", "vonenet.perturb"]),
+    "layers": (
+        [
+            f"biorobust.{module}"
+            for module in ("vonenet.reading", "vonenet.kept", "core.runs", "core.tensors", "core.training")
+        ],
+        [
+            "analysis.capture",
+            "vonenet.block",
+            "vonenet.models",
+            "vonenet.response_noise",
+            "attacks.pgd",
+            "attacks.noise",
+        ],
+    ),
+}
+LOADED = """
+import importlib, json, sys
+found = []
+for names in json.loads(sys.argv[1]):
+    for name in [name for name in sys.modules if name.split(".")[0] in ("biorobust", "stages")]:
+        del sys.modules[name]
+    for name in names:
+        importlib.import_module(name)
+    found.append([name for name in sys.modules if name.split(".")[0] in ("biorobust", "stages")])
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """What Python itself loads when the modules of each state are imported: the least it can depend on."""
+    command = [sys.executable, "-c", LOADED, json.dumps([names for names, _ in STATES.values()])]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return dict(zip(STATES, json.loads(done.stdout), strict=True))
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A copy of all sources in the place of the real ones, for whoever reads them from now on."""
+    for package, folder in ((biorobust, ROOT / "src/biorobust"), (stages, ROOT / "stages")):
+        shutil.copytree(folder, tmp_path / package.__name__, ignore=shutil.ignore_patterns("__pycache__"))
+        monkeypatch.setattr(package, "__path__", [str(tmp_path / package.__name__)])
+    return tmp_path
+
+
+@pytest.mark.parametrize("kept", STATES)
+def test_an_edit_of_any_module_behind_a_state_refuses_it(kept, loaded, copy, monkeypatch):
+    monkeypatch.setenv("BIOROBUST_WORK", str(copy / "work"))
+    names, missed = STATES[kept]
+    code = tuple(sys.modules.get(name) or import_module(name) for name in names)
+
+    def load():
+        return work.load_state(work.state_path("state", {"seed": 0}, code=code))
+
+    def edited(module):
+        file = copy.joinpath(*module.split("."))
+        file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+        before = file.read_text()
+        file.write_text(before + "\n# edited\n")
+        found = load()
+        file.write_text(before)
+        return found
+
+    work.save_state(work.state_path("state", {"seed": 0}, code=code), {"epoch": 3})
+    needed = {*loaded[kept], *(f"biorobust.{module}" for module in missed)}
+    assert len(needed) > 15
+    assert [module for module in sorted(needed) if edited(module) is not None] == []
+    for module in ("biorobust.reporting.render", "biorobust.cnnf.evaluation", "stages.report"):
+        assert edited(module) == {"epoch": 3}
