@@ -1,4 +1,4 @@
-"""`dvc plots show` with the project's templates: seeds and attacks told apart, and a word where the network is missing."""
+"""`dvc plots show` with the templates here: seeds and attacks told apart, and a word where the network is missing."""
 
 import json
 import re
