@@ -40,8 +40,7 @@ from biorobust.reporting.studies.kwta import kwta
 from biorobust.reporting.study import read_params
 from biorobust.reporting.tables.kwta import tables
 from biorobust.reporting.tables.table import Table, read
-from biorobust.statistics import rules
-from biorobust.statistics.paired import Counts, paired_interval
+from biorobust.statistics import Accuracy, Counts, difference, rules
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -144,8 +143,10 @@ def test_one_more_jpeg_is_a_paired_difference(cpu: Path, claims: list[Claim]) ->
     counts = seed["clean"]
     lost, won = counts["before"] - counts["both"], counts["after"] - counts["both"]
     assert row["clean_change"] == pytest.approx((won - lost) / counts["n"])
-    low, high = paired_interval(Counts(counts["both"], won, lost, counts["n"] - counts["both"] - won - lost))
-    assert (row["clean_change_low"], row["clean_change_high"]) == (low, high)
+    table = Counts(counts["both"], won, lost, counts["n"] - counts["both"] - won - lost)
+    after, before = (Accuracy((counts[when],), counts["n"]) for when in ("after", "before"))
+    expected = difference(after, before, tables=[table])
+    assert (row["clean_change_low"], row["clean_change_high"]) == pytest.approx((expected.low, expected.high))
 
 
 def test_the_report_is_asked_about_its_own_numbers(cpu: Path, claims: list[Claim]) -> None:
