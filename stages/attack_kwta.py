@@ -1,17 +1,17 @@
-"""Attack the four cells of a k-WTA run in both threat models: `python -m stages.attack_kwta scratch-kwta`."""
+"""Attack the cells of a k-WTA run in both threat models: `python -m stages.attack_kwta scratch-kwta`."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from biorobust import params
 from biorobust.core.devices import pick
 from biorobust.core.files import read_json, sha256, write_parquet
-from biorobust.kwta.params import AttackedSize, Attacks, Probe, ProbeSize, Run
+from biorobust.kwta.params import FAST, AttackedSize, Attacks, Probe, ProbeSize, Run
 from biorobust.kwta.params import cells as cells_of
 from stages.common import run_info, stage_main
 
@@ -58,6 +58,8 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     plan, probe = settings.block("kwta_attack", Attacks), settings.block("kwta_probe", Probe)
     probed = settings.size("kwta_probe", ProbeSize)
     trained = read_json(results.METRICS / f"train/{name}.json")
+    if trained["settings"]["network"] == FAST:  # it sees the image as it is, so there is no resized tensor to attack
+        plan = replace(plan, resized_attacks=())
     eps = plan.eps(dataset_name)
     size = settings.size("kwta_attack", AttackedSize)
     shown = trained["settings"] | {

@@ -59,13 +59,14 @@ def main(argv: list[str] | None = None) -> None:
     if hasattr(module, "compared"):
         groups = [[run for run in group if attacked(study, run)] for group in module.compared(settings.runs)]
     predicted = [run for group in getattr(module, "EVALUATED", ()) for run in settings.runs[group]]
+    predicted = [run for run in predicted if attacked(study, f"predictions/{run}")]
     with run_info(f"compare@{study}"):
         compare(study, groups=groups, predicted=predicted)
         write_json(SUMMARY / f"{study}.json", summary(study, Metrics(METRICS)))
 
 
 def attacked(study: str, run: str) -> bool:
-    """False for a run whose record holds no images because it was unavailable."""
+    """False for a run whose record holds no images, because it was unavailable or the scale leaves it out."""
     import pyarrow
     from pyarrow import parquet
 

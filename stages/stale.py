@@ -13,7 +13,8 @@ from pathlib import Path
 
 from biorobust import datasets, params
 from biorobust.core.files import read_json
-from biorobust.kwta.params import AblationRun, Cells, Run
+from biorobust.core.left_out import has_run
+from biorobust.kwta.params import AblationRun, AblationSize, Cells, Run
 from biorobust.kwta.weights import FILES
 from biorobust.networks import weights
 from biorobust.vonenet.params import ImagenetRun
@@ -59,7 +60,10 @@ def _kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
         for place in settings.size("kwta_cells", Cells).trained
     ]
     ablations = {name: settings.run("kwta_ablations", name, AblationRun) for name in settings.runs["kwta_ablations"]}
-    cells += [("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items()]
+    trained = settings.size("kwta_ablation", AblationSize).trained
+    cells += [
+        ("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items() if has_run(trained, name)
+    ]
     for stage, metrics, network in cells:
         if network in FILES and _unavailable(metrics):
             yield stage, FILES[network]

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biorobust import params
 from biorobust.cnnf.params import (
     EVALUATED,
+    PARTS,
     Adversarial,
     DataSize,
     Evaluation,
     EvaluationSize,
     Noise,
+    Part,
     Training,
 )
 from biorobust.cnnf.plan import Plan, plan
-from biorobust.core import work
+from biorobust.core import results, runs, work
 from biorobust.core.devices import pick
 from biorobust.core.files import write_csv, write_npz, write_parquet
+from biorobust.core.left_out import has_run, not_at_this_scale
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
 
 PREDICTIONS = Path("data/attacks/cnnf/predictions")
 DATASET = "emnist_letters"
+# Columns of the files of a run that has no rows.
+CURVES = {"": ["seed", "epoch", "loss"], "steps-": ["seed", "step", "smoothed"], "noise-": ["seed", "level", "average"]}
+CONFUSED = ["seed", "images", "label", "predicted", "count"]
+PREDICTED = ["seed", "attack", "eps", "index", "label", "prediction"]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -40,7 +48,25 @@ def main(argv: list[str] | None = None) -> None:
     chosen = plan(name, settings)
     group = next(group for group in EVALUATED if name in settings.runs[group])
     with run_info(f"train_{group.removesuffix('_runs')}@{name}"):
-        train(name, settings=settings, chosen=chosen)
+        if group in PARTS.values() and not has_run(settings.size(group, Part).trained, name):
+            leave_out(name, settings=settings, chosen=chosen, block=group)
+        else:
+            train(name, settings=settings, chosen=chosen)
+
+
+def leave_out(name: str, *, settings: params.Params, chosen: Plan, block: str) -> None:
+    """Write every file of a run that the scale does not have: no rows, and the reason. block: the key that says so."""
+    import pandas as pd
+
+    reason = not_at_this_scale(settings.scale, block)
+    runs.save_unavailable(name, architecture=f"cnnf-{settings.block('cnnf_training', Training).network}", reason=reason)
+    for curve, columns in CURVES.items():
+        results.write_curves(f"{curve}{name}", [], columns=columns)
+    write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(columns=CONFUSED))
+    write_npz(results.METRICS / f"pictures/reconstructions-{name}.npz", {})
+    write_parquet(PREDICTIONS / f"{name}.parquet", pd.DataFrame(columns=PREDICTED))
+    head: dict[str, Any] = {"study": "cnnf", "scale": settings.scale, "dataset": DATASET, "settings": asdict(chosen)}
+    results.write_unavailable("train", name, reason=reason, **head)
 
 
 def train(name: str, *, settings: params.Params, chosen: Plan) -> None:

@@ -102,12 +102,37 @@ def test_eight_tables_have_every_cell(cpu: Path, claims: list[Claim]) -> None:
 
 
 def test_a_small_run_says_what_it_lacks_in_a_few_words(tmp_path: Path, claims: list[Claim]) -> None:
-    root = write_checkout(tmp_path, study="kwta", scale="laptop")
+    root = write_checkout(tmp_path, study="kwta", scale="cpu")
+    for row in ("relu", "kwta", "kwta-low"):
+        edit(root, f"train/resnet18-cifar10-scratch-{row}", lambda content: content["settings"].update(epochs=2))
     lines = [str(row["line"]) for row in made(root, claims)["kwta-table-6"].rows]
     asked = "epochs is 2, the claim needs at least 10"
     assert [line for line in lines if line.startswith("verdict")] == [
         f"verdict (re-encoded, smaller, one seed): {asked}"
     ] * 3
+
+
+def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="laptop")
+    found = made(root, claims)
+    for number in range(1, 9):
+        table = found[f"kwta-table-{number}"]
+        assert table.caption.startswith("Ours: not at this scale (laptop).")
+        assert [row["line"] for row in table.rows] == ["report"] * 3
+    rows = found["kwta-table-fast"].rows
+    assert [(row["activation"], row["line"]) for row in rows] == [
+        (name, "ours") for name in ("ReLU", "k-WTA-0.2", "k-WTA-0.1")
+    ]
+    for run, row in zip(("relu", "kwta", "kwta-low"), rows, strict=True):
+        content = read_json(root / f"reports/metrics/attack/fast-cifar10-scratch-{run}.json")
+        for measure in (name for name in cells.MEASURES if name != cells.CLEAN):
+            name = f"{measure}-image" if measure == "worst-case" else measure
+            (seed,) = content["attacks"][name]["per_seed"]
+            assert row[measure] == seed["correct"][0] / seed["n"]
+    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    figures = {figure.id: figure for figure in draw(given)}
+    assert set(figures["steps"].data["table"]) == {"ours"}
+    assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figures["steps"].caption
 
 
 @pytest.mark.parametrize("gamma", [0.15, 0.1])
@@ -241,8 +266,10 @@ def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
     assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
     assert Page(rendered.html).drawings == []
     ours = [row for row in read(root / "reports/tables/current")["kwta-table-6"].rows if row["line"] != "report"]
-    assert {row["line"] for row in ours} == {"ours"}
-    assert {row[name] for row in ours for name in cells.MEASURES} == {"not run"}
+    assert ours == []
+    assert "<strong>Table 6 of the report: ResNet18 on CIFAR-10, from random weights.</strong> Ours: not run." in (
+        rendered.html
+    )
 
 
 def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
@@ -251,7 +278,7 @@ def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
     figures = {figure.id: figure for figure in draw(given)}
     assert list(figures) == list(FIGURES)
     assert "t interval over 3 seeds" in figures["steps"].caption
-    assert set(figures["steps"].data["table"]) == set(range(1, 9))
+    assert set(figures["steps"].data["table"]) == {*range(1, 9), "ours"}
     assert "not drawn" not in figures["steps"].caption
 
 
@@ -338,5 +365,5 @@ def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: P
     rows = made(root, claims)["kwta-table-1"].rows
     assert {row["activation"] for row in rows} == {"ReLU", "k-WTA-0.2"}
     study = kwta(read_params(root / "params.yaml"))
-    assert len(study.networks) == 16
+    assert len(study.networks) == 18
     assert kwta({}).networks == ()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from biorobust.core.files import read_json, write_csv, write_json
 from biorobust.core.intervals import mean_interval, wilson
+
+if TYPE_CHECKING:  # a stage that only says why it has no results loads neither torch nor pandas
+    from torch import Tensor
 
 METRICS = Path("reports/metrics")
 
@@ -27,7 +26,7 @@ def seed_entry(seed: int, predictions: Tensor, labels: Tensor, *, diverged: bool
     return {
         "seed": seed,
         **proportion(predictions, labels),
-        "collapsed": len(torch.unique(predictions)) == 1,
+        "collapsed": len(predictions.unique()) == 1,
         "diverged": diverged,
     }
 
@@ -75,5 +74,7 @@ def write_curves(name: str, rows: Sequence[Mapping[str, Any]], *, columns: Seque
 
     columns: by default those of the rows; named by who may have no rows.
     """
+    import pandas as pd
+
     table = pd.DataFrame(list(rows), columns=None if columns is None else list(columns))
     write_csv(METRICS / "curves" / f"{name}.csv", table)

@@ -32,8 +32,10 @@ TERMS = {  # column of the curve -> its name, the line's dashes
 
 
 def _curve(metrics: Metrics, name: str) -> pd.DataFrame | None:
+    """None where there is no file, or one without rows, as of a run that the scale leaves out."""
     path = metrics.root / "curves" / f"{name}.csv"
-    return pd.read_csv(path) if path.exists() else None
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    return table if len(table) else None
 
 
 def losses(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Figure | None:

@@ -11,7 +11,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import UNDER_TRAINED, flags
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
-from biorobust.reporting.tables.rows import estimate, nonfinite, state
+from biorobust.reporting.tables.rows import estimate, left_out, nonfinite, omitted, state
 from biorobust.reporting.tables.table import Column, Table, Value
 
 CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
@@ -88,8 +88,11 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
     rows: list[dict[str, Value]] = []
     trained: dict[str, None] = {}
     attacked: dict[str, dict[str, Any]] = {}
+    contents = {name: metrics.get(f"ablations/{name}") for name in study.ablations}
     for name, question in study.ablations.items():
-        content = metrics.get(f"ablations/{name}")
+        content = contents[name]
+        if left_out(content):
+            continue
         row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
         if content:
             settings = content["settings"]
@@ -118,7 +121,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         "iterate, on the 32-pixel image; 95 % intervals over seeds where there are several, else over images. "
         "Collapsed: trainings that end with one class for all images; with more steps some might have begun to learn. "
         "Where gamma is lowered the learning rate falls with it, as in "
-        "the original." + kept_from(metrics.get(f"ablations/{name}") for name in study.ablations) + nonfinite(attacked),
+        f"the original.{omitted(contents)}" + kept_from(contents.values()) + nonfinite(attacked),
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),
