@@ -35,8 +35,8 @@ def main(argv: list[str] | None = None) -> None:
 
         growths, by_length = fresh(_measured, rounds=ROUNDS)
         timed = {"gamma": GAMMA, "n": LONG, "against": SHORT, "rounds": ROUNDS}
-        head = {"run": RUN, "study": "kwta", "scale": scale, "status": "ok", "settings": timed}
-        found = {"predicted": PREDICTED, "halfway": HALFWAY, "by_length": by_length}
+        head = {"run": RUN, "study": "kwta", "scale": scale, "status": "ok"}
+        found = {"settings": timed, "predicted": PREDICTED, "halfway": HALFWAY, "by_length": by_length}
         write_json(METRICS, head | found | {"per_seed": [{"seed": 0} | growths]})
 
 
