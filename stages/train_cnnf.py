@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 PREDICTIONS = Path("data/attacks/cnnf/predictions")
 DATASET = "emnist_letters"
 # Columns of the files of a run that has no rows.
-CURVES = {"": ["seed", "epoch", "loss"], "steps-": ["seed", "step", "smoothed"], "noise-": ["seed", "level", "average"]}
+CURVES = {
+    "": ["seed", "epoch", "loss"],
+    "steps-": ["seed", "step", "smoothed"],
+    "noise-": ["seed", "level", "average"],
+    "blur-": ["seed", "level", "average"],
+}
 CONFUSED = ["seed", "images", "label", "predicted", "count"]
 PREDICTED = ["seed", "attack", "eps", "index", "label", "prediction"]
 

@@ -96,7 +96,7 @@ def train(
         torch.manual_seed(seed)
         model = runs.new("vonenet", config).to(device).to(memory_format=torch.channels_last)
         if run.trained and recipe.zero_init:
-            resnet.zero_residuals(model)
+            zero_residuals(model)
         key = shown | {"seed": seed, "data": sha256, "device": device}
         states.append(work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__], models)))
         fitted = training.fit(

@@ -17,7 +17,7 @@ from biorobust.networks.fast import FastNet
 from biorobust.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise, Resize
 from biorobust.networks.resnet import ResNet
 
-NETWORKS = ("resnet18", "resnet18-small", "alexnet")
+NETWORKS = ("resnet18", "resnet18-small", "alexnet", FAST)
 KEYS = ("network", "n_classes", "logits", "width", "image_size", "normalise", "gamma", "stem")
 
 
