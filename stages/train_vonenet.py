@@ -48,7 +48,6 @@ def train(
     from biorobust import datasets
     from biorobust.core import augment, results, runs, training
     from biorobust.core.tensors import as_tensors
-    from biorobust.networks import resnet
     from biorobust.vonenet import evaluation, models
     from biorobust.vonenet.calibration import calibrate
 

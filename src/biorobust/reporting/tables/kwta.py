@@ -17,7 +17,7 @@ from biorobust.reporting.requirements import Levels, printed_accuracies
 from biorobust.reporting.studies.kwta import DATASETS, NAMES, Kwta, Place
 from biorobust.reporting.tables.kwta_ablations import NOT_RUN, ablations, kept_from
 from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
-from biorobust.reporting.tables.rows import estimate, left_out, nonfinite, state
+from biorobust.reporting.tables.rows import estimate, nonfinite, state
 from biorobust.reporting.tables.table import Column, Table, Value
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
