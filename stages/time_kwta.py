@@ -23,8 +23,8 @@ RUN = "selection"
 
 def main(argv: list[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
-    given = params.load()
-    scale = given.scale
+    settings = params.load()
+    scale = settings.scale
     with run_info("time_kwta"):
         if not settings.size("kwta_timing", TimingSize).timed:
             head = {"run": RUN, "study": "kwta", "scale": scale, "status": "unavailable"}
