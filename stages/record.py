@@ -15,11 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from biorobust.scale import set_scale
-
 from biorobust import params
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_yaml, write_text
+from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
 from biorobust.reporting.study import STUDIES
 from stages import ROOT

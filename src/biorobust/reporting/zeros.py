@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from biorobust.core import places
 from biorobust.reporting.estimates import ran
 from biorobust.reporting.metrics import Metrics
 
@@ -124,7 +125,7 @@ def _renamed(outcomes: Sequence[Mapping[str, Any]], metrics: Metrics, run: str) 
     """
     if not any(outcome["id"].startswith("H") for outcome in outcomes):
         return list(outcomes)
-    with open(metrics.root / f"activations/{run}.csv", encoding="utf-8", newline="") as stream:
+    with open(places.find(metrics.root, f"activations/{run}.csv"), encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if (row["noise"], row["shown"], row["kind"]) == OWN_CURVE]
     curve = {int(row["layer"]): float(row["raw"]) for row in rows if row["seed"] == rows[0]["seed"]}
     names = {int(row["layer"]): row["name"] for row in rows}
