@@ -67,7 +67,6 @@ class Quantity:
     key: str | None = None
     published: Published | None = None
 
-
     @property
     def unit(self) -> str | None:
         """The unit of a logged value, "" for one without; None for a proportion."""

@@ -194,7 +194,9 @@ def _decide(check: Check, measured: Measured) -> Decision:
     if check.rule == "threshold":
         value = measured.value if measured.difference is None else measured.difference
         ends = {"low": measured.low, "high": measured.high}
-        return rules.threshold(value, **ends, at_least=check.at_least, at_most=check.at_most, unit=_unit(check, measured))
+        return rules.threshold(
+            value, **ends, at_least=check.at_least, at_most=check.at_most, unit=_unit(check, measured)
+        )
     if check.rule == "no difference" and check.errors:
         return rules.same_errors(Interval(*measured.ratio[1:]) if measured.ratio else None)
     found = _interval(measured)

@@ -146,8 +146,8 @@ def _grid(metrics: Metrics, study: Cnnf, printed: Mapping[str, float]) -> Table:
         id="cnnf-grid",
         title="The grid of residual and cycles",
         caption="Test accuracy in percent, as reported and ours on noisy and on clean test images; the report does not "
-        "say which it scored. Brackets: 95 % interval over images, and over seeds where there are several. Verdicts on a "
-        "single seed borrow the scatter of the settings that have several.",
+        "say which it scored. Brackets: 95 % interval over images, and over seeds where there are several. Verdicts on "
+        "a single seed borrow the scatter of the settings that have several.",
         columns=(
             Column("run", "cell", "label"),
             Column("residual", "residual", "plain"),
