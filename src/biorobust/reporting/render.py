@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256
@@ -140,6 +140,7 @@ def _environment(folder: Path) -> Environment:
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
         "unpiped": lambda text: str(text).replace("|", "\\|"),
+        "coded": lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))),
         "safe_svg": Markup,
     }
     page.tests["numeric"] = lambda text: bool(re.fullmatch(r"-?[\d.]+(e-?\d+)?", text))

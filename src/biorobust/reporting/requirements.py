@@ -68,9 +68,9 @@ def obstacle(check: Check, metrics: Metrics, *, printed: Levels) -> Decision | N
 
 
 def flags(content: Mapping[str, Any], entry: Mapping[str, Any], *, printed: Levels) -> list[str]:
-    """The keys of FLAGS that hold for one training of a metrics file."""
+    """The keys of FLAGS that hold for one training of a metrics file; a broken one is not under-trained as well."""
     broken = [flag for flag in ("collapsed", "diverged") if entry.get(flag)]
-    return [*broken, *([UNDER_TRAINED] if _under_trained(content, entry, printed) else [])]
+    return broken or ([UNDER_TRAINED] if _under_trained(content, entry, printed) else [])
 
 
 def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed: Levels) -> bool:

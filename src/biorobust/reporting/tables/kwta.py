@@ -24,7 +24,7 @@ from biorobust.statistics import Accuracy, Counts, difference, rules
 LEVELS = ("0.5", "0.7", "0.8")
 CAPTION = (
     "Share of images classified correctly, in percent, with 95 % intervals: of the report from the number of its "
-    "images, ours over seeds where there are several, else over images. The report attacked the resized tensor with "
+    "images, ours over images, and over seeds where there are several. The report attacked the resized tensor with "
     "steps of 0.003 ε; below it are attacks on the 32-pixel image, beside it PGD with the original paper's step, 0.003 "
     "in pixel units, and its best iterate. Worst case: an image counts only if it survives every attack, on the "
     "tensor those of both lines. A verdict holds the tensor against the report. In brackets what limits it: data that "
