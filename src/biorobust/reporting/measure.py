@@ -128,12 +128,17 @@ def _accuracy(
         raise NotMeasured(f"{found.path}: the seeds were tested on different numbers of images")
     kept = (metrics.outcomes(study) or {}).get(_cell(quantity, eps, metrics)) if quantity.kind == "accuracy" else None
     (n,) = sizes
-    fits = kept is not None and kept.seeds == seeds and tuple(kept.right.sum(axis=1).tolist()) == counts
+    images = None
+    if found.right:
+        images = np.stack([found.right[seed] for seed in seeds])
+    elif kept is not None and kept.seeds == seeds:
+        images = kept.right
+    fits = images is not None and images.shape[1] == n and tuple(images.sum(axis=1).tolist()) == counts
     single = len(counts) == 1 and scatter is not None and quantity.kind == "accuracy"
     return Accuracy(
         counts,
         n,
-        outcomes=kept.right if kept is not None and fits and kept.right.shape[1] == n else None,
+        outcomes=images if fits else None,
         borrowed=scatter.borrowed(quantity, eps) if single and scatter else None,
     )
 
