@@ -10,7 +10,7 @@ from statistics import fmean, variance
 import numpy as np
 
 from biorobust.core import outcomes
-from biorobust.core.intervals import mean_interval, wilson
+from biorobust.core.intervals import LEVEL, mean_interval, wilson
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
 from biorobust.reporting.metrics import Metrics, eps_key
 from biorobust.reporting.per_seed import NotMeasured, PerSeed, per_seed
@@ -361,7 +361,7 @@ def _welch(groups: list[tuple[list[float], float]]) -> float | None:
 
     parts = _components(groups)
     total, spread = sum(part for part, _ in parts), sum(part**2 / df for part, df in parts)
-    return float(t.ppf(0.975, total**2 / spread)) * math.sqrt(total) if spread > 0 else 0.0
+    return float(t.ppf((1 + LEVEL) / 2, total**2 / spread)) * math.sqrt(total) if spread > 0 else 0.0
 
 
 def _t_test(groups: list[tuple[list[float], float]]) -> float | None:
