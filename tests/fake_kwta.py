@@ -88,7 +88,7 @@ class Writer:
         growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
         seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
         head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
-        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 8192}
+        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 32_768}
         by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
         body = {"settings": settings, "predicted": 1.24, "halfway": 1.12, "by_length": by_length}
         body |= {"per_seed": [{"seed": 0} | seed]}
