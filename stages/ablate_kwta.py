@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biorobust import params
+from biorobust.core import results
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_csv, write_json
-from biorobust.kwta.params import Ablation, AblationRun, AblationSize, Attacks, Incremental
+from biorobust.core.left_out import has_run, not_at_this_scale
+from biorobust.kwta import recipe as recipes
+from biorobust.kwta.params import CURVE_COLUMNS, Ablation, AblationRun, AblationSize, Attacks, Incremental, Recipe
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
@@ -49,21 +52,23 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
 
     load: gives the data set stored in a file.
     """
-    import pandas as pd
-    import torch
-
-    from biorobust.core import results
-    from biorobust.core.tensors import as_tensors
-    from biorobust.kwta import recipe as recipes
-    from biorobust.kwta import training
-    from biorobust.networks.weights import Unavailable
-    from biorobust.statistics.intervals import wilson
-
     run = settings.run("kwta_ablations", name, AblationRun)
     size = settings.size("kwta_ablation", AblationSize)
     plan = settings.block("kwta_incremental", Incremental)
-    device = pick()
     recipe, baseline = recipes.of_ablation(settings, run)
+    if write and not has_run(size.trained, name):
+        reason = not_at_this_scale(settings.scale, "kwta_ablation")
+        write_metrics(name, settings, recipe, baseline, {"reason": reason}, n_test=size.n_test)
+        return []
+    import torch
+
+    from biorobust.core import results
+    from biorobust.core.intervals import wilson
+    from biorobust.core.tensors import as_tensors
+    from biorobust.kwta import training
+    from biorobust.networks.weights import Unavailable
+
+    device = pick()
     dataset = load(f"data/datasets/{run.dataset}.npz")
     data = as_tensors(dataset, n_train=recipe.n_train, device=device)
     tested = torch.from_numpy(dataset.evaluation[: size.n_test].copy()).to(device)
@@ -87,22 +92,6 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
         return states
     entries = [one.entry for one in trained]
     broken = sum(entry["collapsed"] or entry["diverged"] for entry in entries)
-    head = {
-        "run": name,
-        "study": "kwta",
-        "scale": settings.scale,
-        "status": "ok" if unavailable is None else "unavailable",
-    }
-    falling = {}
-    if recipe.gamma_schedule == "incremental":  # the fall of gamma brings its own of the learning rate
-        falling = {"drop_at": recipes.held(plan, recipe.epochs) / recipe.epochs, "drop_factor": plan.factor}
-    sizes = {"recipe": run.recipe, "n_test": len(tested), "n_images": size.n_images}
-    body: dict[str, Any] = {
-        "dataset": results.dataset_entry(run.dataset),
-        "settings": asdict(recipe) | falling | sizes,
-        "question": run.question,
-        "changed": {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]},
-    }
     outcome: dict[str, Any] = {"reason": unavailable}
     if unavailable is None:
         outcome = {
@@ -116,10 +105,41 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
                 "per_seed": robust,
             },
         }
-    write_json(METRICS / f"{name}.json", head | body | outcome)
-    curve = pd.DataFrame([row for one in trained for row in one.curve], columns=list(training.CURVE_COLUMNS))
-    write_csv(METRICS / f"{name}.csv", curve)
+    rows = [row for one in trained for row in one.curve]
+    write_metrics(name, settings, recipe, baseline, outcome, rows, n_test=len(tested))
     return states
+
+
+def write_metrics(
+    name: str,
+    settings: params.Params,
+    recipe: Recipe,
+    baseline: Recipe,
+    outcome: dict[str, Any],
+    rows: Sequence[Mapping[str, Any]] = (),
+    *,
+    n_test: int,
+) -> None:
+    """The two files of an ablation. outcome: what came out, or the `reason` why nothing did; rows: of its curves."""
+    import pandas as pd
+
+    run = settings.run("kwta_ablations", name, AblationRun)
+    plan = settings.block("kwta_incremental", Incremental)
+    status = "unavailable" if "reason" in outcome else "ok"
+    falling = {}
+    if recipe.gamma_schedule == "incremental":  # the fall of gamma brings its own of the learning rate
+        falling = {"drop_at": recipes.held(plan, recipe.epochs) / recipe.epochs, "drop_factor": plan.factor}
+    n_images = settings.size("kwta_ablation", AblationSize).n_images
+    sizes = {"recipe": run.recipe, "n_test": n_test, "n_images": n_images}
+    head = {"run": name, "study": "kwta", "scale": settings.scale, "status": status}
+    body: dict[str, Any] = {
+        "dataset": results.dataset_entry(run.dataset),
+        "settings": asdict(recipe) | falling | sizes,
+        "question": run.question,
+        "changed": {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]},
+    }
+    write_json(METRICS / f"{name}.json", head | body | outcome)
+    write_csv(METRICS / f"{name}.csv", pd.DataFrame(list(rows), columns=list(CURVE_COLUMNS)))
 
 
 def under_attack(

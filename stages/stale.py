@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biorobust import datasets, params
+from biorobust.core import places
 from biorobust.core.files import read_json
-from biorobust.kwta.params import AblationRun, Cells, Run
+from biorobust.core.left_out import has_run
+from biorobust.kwta.params import AblationRun, AblationSize, Cells, Run
 from biorobust.kwta.weights import FILES
 from biorobust.networks import weights
 from biorobust.vonenet.params import ImagenetRun
@@ -59,7 +61,10 @@ def _kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
         for place in settings.size("kwta_cells", Cells).trained
     ]
     ablations = {name: settings.run("kwta_ablations", name, AblationRun) for name in settings.runs["kwta_ablations"]}
-    cells += [("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items()]
+    trained = settings.size("kwta_ablation", AblationSize).trained
+    cells += [
+        ("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items() if has_run(trained, name)
+    ]
     for stage, metrics, network in cells:
         if network in FILES and _unavailable(metrics):
             yield stage, FILES[network]
@@ -70,7 +75,7 @@ def _unavailable(metrics: str) -> bool:
 
 
 def _noted(metrics: str, key: str) -> str | None:
-    path = METRICS / f"{metrics}.json"
+    path = places.find(METRICS, f"{metrics}.json")
     return read_json(path).get(key) if path.is_file() else None
 
 

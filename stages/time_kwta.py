@@ -12,6 +12,8 @@ from typing import Any
 
 from biorobust import params
 from biorobust.core.files import write_json
+from biorobust.core.left_out import not_at_this_scale
+from biorobust.kwta.params import TimingSize
 from stages.common import run_info, stage_main
 
 METRICS = Path("reports/metrics/timing/kwta.json")
@@ -21,15 +23,20 @@ RUN = "selection"
 
 def main(argv: list[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
-    scale = params.load().scale
+    settings = params.load()
+    scale = settings.scale
     with run_info("time_kwta"):
+        if not settings.size("kwta_timing", TimingSize).timed:
+            head = {"run": RUN, "study": "kwta", "scale": scale, "status": "unavailable"}
+            write_json(METRICS, head | {"reason": not_at_this_scale(scale, "kwta_timing"), "settings": {}})
+            return
         from benchmarks.growth import GAMMA, HALFWAY, LONG, PREDICTED, SHORT
         from benchmarks.timing import fresh
 
         growths, by_length = fresh(_measured, rounds=ROUNDS)
-        settings = {"gamma": GAMMA, "n": LONG, "against": SHORT, "rounds": ROUNDS}
-        head = {"run": RUN, "study": "kwta", "scale": scale, "status": "ok", "settings": settings}
-        found = {"predicted": PREDICTED, "halfway": HALFWAY, "by_length": by_length}
+        timed = {"gamma": GAMMA, "n": LONG, "against": SHORT, "rounds": ROUNDS}
+        head = {"run": RUN, "study": "kwta", "scale": scale, "status": "ok"}
+        found = {"settings": timed, "predicted": PREDICTED, "halfway": HALFWAY, "by_length": by_length}
         write_json(METRICS, head | found | {"per_seed": [{"seed": 0} | growths]})
 
 

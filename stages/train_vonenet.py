@@ -26,12 +26,12 @@ def main(argv: list[str] | None = None) -> None:
     name = parser.parse_args(argv).run
     settings = params.load()
     run = settings.run("vonenet_runs", name, Run)
-    recipe = settings.block("vonenet_training", Training)
     size = settings.size("vonenet_training", TrainingSize)
+    recipe = settings.block(size.recipe, Training)
     config: dict[str, Any] = {"width": size.width, "image_size": recipe.image_size}
     if run.method == "vonenet":
-        v1 = asdict(settings.block("vonenet", V1Stage)) | {"filters": run.filters, "noise": run.noise}
-        config |= {"network": f"voneresnet{run.depth}", **v1}
+        v1 = settings.block("vonenet", V1Stage).keywords(image_size=recipe.image_size)
+        config |= {"network": f"voneresnet{run.depth}", **v1, "filters": run.filters, "noise": run.noise}
     else:
         config |= {"network": f"resnet{run.depth}", **asdict(settings.block("resnet", PixelStem))}
     with run_info(f"train_vonenet@{name}"):
@@ -48,6 +48,7 @@ def train(
     from biorobust import datasets
     from biorobust.core import augment, results, runs, training
     from biorobust.core.tensors import as_tensors
+    from biorobust.networks import resnet
     from biorobust.vonenet import evaluation, models
     from biorobust.vonenet.calibration import calibrate
 
@@ -64,6 +65,7 @@ def train(
         learning_rate=recipe.learning_rate,
         optimiser="sgd",
         momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
         schedule=training.warmed_up(training.SCHEDULES[recipe.schedule], recipe.warmup),
     )
@@ -93,6 +95,8 @@ def train(
     for seed in range(settings.seed, settings.seed + size.seeds):
         torch.manual_seed(seed)
         model = runs.new("vonenet", config).to(device).to(memory_format=torch.channels_last)
+        if run.trained and recipe.zero_init:
+            resnet.zero_residuals(model)
         key = shown | {"seed": seed, "data": sha256, "device": device}
         states.append(work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__], models)))
         fitted = training.fit(

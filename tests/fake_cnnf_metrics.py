@@ -24,6 +24,7 @@ from biorobust.cnnf.plan import plan as plan_of
 from biorobust.core import outcomes
 from biorobust.core.attack_plan import AttackSize
 from biorobust.core.files import write_csv, write_json, write_npz
+from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.core.outcomes import Cell, Outcome
 from biorobust.statistics import mean_interval, wilson
 
@@ -67,10 +68,12 @@ def write_metrics(
     grid_seeds: Sequence[int] = (0,),
     shift: float = 0.0,
 ) -> None:
-    """Write every file of docs/contracts.md below `root`, for every run of params.yaml."""
+    """Write every file of docs/contracts.md below `root`, for every run that the scale has of params.yaml."""
     checked = params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
     writer = _Writer(root, checked, fidelity, list(seeds), list(grid_seeds), shift)
     writer.data()
+    for run, block in writer.omitted.items():
+        write_json(root / f"train/{run}.json", writer.left_out(run, block))
     for run in writer.runs:
         writer.train(run)
         writer.curves(run)
@@ -103,7 +106,11 @@ class _Writer:
         self.root, self.params, self.shift = root, checked, shift
         self.seeds, self.grid_seeds = seeds, grid_seeds
         self.attacked = list(checked.runs["cnnf_runs"])
-        self.runs = [*self.attacked, *checked.runs["cnnf_variants"], *checked.runs["cnnf_grid"]]
+        parts = {name: checked.size(name, study.Part).trained for name in study.PARTS}
+        listed = {run: block for block in parts for run in checked.runs[block]}
+        self.omitted = {run: block for run, block in listed.items() if not has_run(parts[block], run)}
+        order = [*self.attacked, *checked.runs["cnnf_variants"], *checked.runs["cnnf_grid"]]
+        self.runs = [run for run in order if run not in self.omitted]
         self.n_images = checked.size("cnnf_attack", AttackSize).n_images
         self.attacks, self.eps = (getattr(checked.blocks["cnnf_attack"], key) for key in ("attacks", "eps"))
         self._settings: dict[str, dict[str, Any]] = {}
@@ -122,6 +129,10 @@ class _Writer:
     def head(self, run: str) -> dict[str, Any]:
         head = {"run": run, "study": STUDY, "scale": self.params.scale, "status": "ok", "dataset": self.dataset}
         return head | {"settings": self.settings(run), "seeds": self.seeds_of(run)}
+
+    def left_out(self, run: str, block: str) -> dict[str, Any]:
+        found = {key: value for key, value in self.head(run).items() if key != "seeds"}
+        return found | {"status": "unavailable", "reason": not_at_this_scale(self.params.scale, block)}
 
     def settings(self, run: str) -> dict[str, Any]:
         """What was run, under the names of the contract."""

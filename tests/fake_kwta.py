@@ -17,11 +17,22 @@ from fake_metrics import outcome
 
 from biorobust import params
 from biorobust.core import outcomes
-from biorobust.core.files import write_csv, write_json
+from biorobust.core.files import read_json, write_csv, write_json
+from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.core.outcomes import Cell, Outcome
 from biorobust.kwta import recipe as recipes
-from biorobust.kwta.params import AblationRun, Attacks, Recipe, Run, cell_name, compared
-from biorobust.reporting.studies.kwta import DATASETS, NETWORKS
+from biorobust.kwta.params import (
+    FAST,
+    AblationRun,
+    AblationSize,
+    Attacks,
+    Cells,
+    Recipe,
+    Run,
+    TimingSize,
+    cells,
+    compared,
+)
 from biorobust.statistics import mean_interval, wilson
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +47,7 @@ CLEAN: Mapping[tuple[str, str], Sequence[float | None]] = {
     ("alexnet", "cifar10"): (0.83, 0.82, 0.81),
     ("resnet18", "svhn"): (0.95, 0.93, 0.92),
     ("resnet18", "cifar10"): (0.88, 0.85, 0.83),
+    (FAST, "cifar10"): (0.66, 0.60, 0.47),
 }
 # Share of the clean accuracy that an attack leaves, a value per row; on the image a little more than on the tensor.
 LEFT = {
@@ -76,9 +88,8 @@ class Writer:
             shape = {"image_shape": [32, 32, 3], "n_classes": 10, "train": split, "test": split}
             write_json(self.root / f"data/{name}.json", self.dataset(name) | more | shape)
         for run, plan in self.params.runs["kwta_runs"].items():
-            for network in NETWORKS:
-                for dataset in DATASETS:
-                    self.cell(cell_name(network, dataset, run), plan, network, dataset)  # type: ignore[arg-type]
+            for name, (network, dataset) in cells(run).items():
+                self.cell(name, plan, network, dataset)  # type: ignore[arg-type]
         for name, ablation in self.params.runs["kwta_ablations"].items():
             self.ablation(name, ablation)  # type: ignore[arg-type]
         self.outcomes()
@@ -88,6 +99,12 @@ class Writer:
         growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
         seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
         head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
+        if not self.params.size("kwta_timing", TimingSize).timed:
+            reason = not_at_this_scale(self.params.scale, "kwta_timing")
+            write_json(
+                self.root / "timing/kwta.json", head | {"status": "unavailable", "reason": reason, "settings": {}}
+            )
+            return
         settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 32_768}
         by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
         body = {"settings": settings, "predicted": 1.24, "halfway": 1.12, "by_length": by_length}
@@ -107,6 +124,8 @@ class Writer:
         recipe = recipes.of_cell(self.params, run, network=network, dataset=dataset)
         recipe = replace(recipe, n_train=min(recipe.n_train, N_TRAIN[dataset]))
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
+        if f"{network}-{dataset}" not in self.params.size("kwta_cells", Cells).trained:
+            reason = not_at_this_scale(self.params.scale, "kwta_cells")
         settings = asdict(recipe)
         entries = [self.trained(recipe, seed) for seed in self.seeds]
         summary = mean_interval([entry["accuracy"] for entry in entries])._asdict()
@@ -162,8 +181,8 @@ class Writer:
         left = LEFT[plain][self.row(recipe.gamma)] * (ON_IMAGE if on_image else 1.0)
         return round(clean * min(1.0, left) * self.n) + seed
 
-    def attacks(self) -> list[str]:
-        resized = [f"{name}-resized" for name in self.plan.resized_attacks]
+    def attacks(self, recipe: Recipe) -> list[str]:
+        resized = [f"{name}-resized" for name in self.plan.resized_attacks if recipe.network != FAST]
         return [*self.plan.attacks, *resized, "worst-case", "worst-case-image"]
 
     def attack(self, name: str, recipe: Recipe, reason: str | None) -> None:
@@ -181,7 +200,7 @@ class Writer:
                     {"seed": seed, "n": self.n, "correct": [self.right(recipe, key, seed)]} for seed in self.seeds
                 ],
             }
-            for key in self.attacks()
+            for key in self.attacks(recipe)
         }
         found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
         found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}  # type: ignore[attr-defined]
@@ -232,13 +251,15 @@ class Writer:
     def ablation(self, name: str, run: AblationRun) -> None:
         recipe, baseline = recipes.of_ablation(self.params, run)
         recipe = replace(recipe, n_train=min(recipe.n_train, N_TRAIN[recipe.dataset]))
-        size = self.params.sizes["kwta_ablation"]
-        n_test, n_images = min(size.n_test, N_TEST[recipe.dataset]), size.n_images  # type: ignore[attr-defined]
+        size = self.params.size("kwta_ablation", AblationSize)
+        n_test, n_images = min(size.n_test, N_TEST[recipe.dataset]), size.n_images
         settings = asdict(recipe) | {"recipe": run.recipe, "n_test": n_test, "n_images": n_images}
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
+        if not has_run(size.trained, name):
+            reason = not_at_this_scale(self.params.scale, "kwta_ablation")
         changed = {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]}
         head = self.head(name, recipe.dataset, settings, reason) | {"question": run.question, "changed": changed}
-        seeds = list(range(min(run.seeds, size.seeds)))  # type: ignore[attr-defined]
+        seeds = list(range(min(run.seeds, size.seeds)))
         entries = [self.trained(recipe, seed) for seed in seeds]
         # The collapse of ReLU needs the high learning rate.
         fine = not (recipe.gamma is None and recipe.network == "alexnet" and recipe.learning_rate < 0.1)
@@ -262,11 +283,11 @@ class Writer:
     def outcomes(self) -> None:
         raw = {"kwta_runs": {run: asdict(given) for run, given in self.params.runs["kwta_runs"].items()}}  # type: ignore[call-overload]
         packed: dict[Cell, Outcome] = {}
-        for name in [
-            name for group in compared(raw) for name in group if self.pretrained or "-pretrained-" not in name
-        ]:
+        for name in [name for group in compared(raw) for name in group]:
+            if read_json(self.root / f"train/{name}.json")["status"] != "ok":
+                continue
             recipe = self.recipe(name)
-            for attack in (outcomes.CLEAN, *self.attacks()):
+            for attack in (outcomes.CLEAN, *self.attacks(recipe)):
                 if attack == "worst-case-image":
                     continue  # worked out from the others
                 eps = 0.0 if attack == outcomes.CLEAN else self.plan.eps(recipe.dataset)

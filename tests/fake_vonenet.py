@@ -116,7 +116,8 @@ class Writer:
         write_json(self.root / f"{kind}/{run}.json", self.head(run, settings) | more | seeds)
 
     def train(self, run: str) -> None:
-        block, size = self.params.blocks["vonenet_training"], self.params.sizes["vonenet_training"]
+        size = self.params.sizes["vonenet_training"]
+        block = self.params.blocks[size.recipe]  # type: ignore[attr-defined]
         settings = asdict(block) | asdict(size) | asdict(self.params.runs["vonenet_runs"][run])  # type: ignore[call-overload]
 
         def entry(seed: int) -> dict[str, Any]:

@@ -42,6 +42,16 @@ def test_no_padding_only_mirrors():
     assert 8 < sum(flipped) < 32
 
 
+def test_what_moves_in_may_be_the_image_reflected_at_its_edge():
+    images = 1 - torch.rand(60, 3, 6, 5)
+    torch.manual_seed(2)
+    changed = crop_and_flip(images, padding=2, edges="reflect")
+    torch.manual_seed(2)
+    shifted = crop_and_flip(torch.nn.functional.pad(images, (2, 2, 2, 2), mode="reflect"), padding=2)
+    assert torch.equal(changed, shifted[..., 2:8, 2:7])
+    assert (changed > 0).all()
+
+
 def test_the_generator_decides_and_nothing_may_be_asked_for():
     images = torch.rand(9, 3, 8, 8)
     assert crop_and_flip(images, padding=0, flip=False) is images

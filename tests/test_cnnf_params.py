@@ -106,13 +106,14 @@ def test_plans_resolve_the_lists(raw):
     edited = changed(changed(raw, "cnnf/cycles", 2), "cnnf/residual", 0.1)
     settings = params.check(edited | {"scale": "tiny"})
     sizes = raw["scales"]["tiny"]
+    grid = {key: value for key, value in sizes["cnnf_grid"].items() if key != "trained"}
     shared = {"images": "both", "cycle_clean": True, "noise_level": raw["cnnf_noise"]["level"]}
     plain = {"cycles": 0, "residual": 0.0, "feedback": "none"}
     wanted = {
         "cnn-feedback": {"cycles": 2, "residual": 0.1, **shared, **sizes["cnnf"]},
         "cnn-noisy": {**plain, **shared, **sizes["cnn"]},
         "cnn-clean": {**plain, **shared, "images": "clean", **sizes["cnn"]},
-        "t2-r3": {"cycles": 2, "residual": 0.3, **shared, **sizes["cnnf_grid"]},
+        "t2-r3": {"cycles": 2, "residual": 0.3, **shared, **grid},
         "longer": {**raw["cnnf_long"], **shared, **sizes["cnnf_long"]},
         "clean-not-cycled": {**raw["cnnf_fixed"], **shared, "cycle_clean": False, **sizes["cnnf_fixed"]},
         "strong-noise": {**raw["cnnf_fixed"], **shared, "noise_level": 0.3, **sizes["cnnf_fixed"]},

@@ -32,7 +32,9 @@ METRICS = Path("reports/metrics")
 SIZES = {
     "cnnf_training": {"n_train": 260, "width": 4},
     "cnnf_evaluation": {"n_test": 78, "n_images": 26},
-    **{name: {"epochs": 3, "seeds": 1} for name in ("cnnf", "cnn", "cnnf_fixed", "cnnf_long", "cnnf_grid")},
+    **{name: {"epochs": 3, "seeds": 1} for name in ("cnnf", "cnn", "cnnf_fixed", "cnnf_long")},
+    "cnnf_grid": {"trained": "all", "epochs": 3, "seeds": 1},
+    "cnnf_variants": {"trained": "all"},
 }
 
 

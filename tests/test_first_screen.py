@@ -36,7 +36,8 @@ def read(said: str, pattern: str) -> Counted:
     """From text in which `pattern` finds (count, word, provisional count or nothing)."""
     found = {word: (int(n), int(single or 0)) for n, word, single in re.findall(pattern, said)}
     return Counted(
-        {word: n for word, (n, _) in found.items() if n}, {word: single for word, (_, single) in found.items() if single}
+        {word: n for word, (n, _) in found.items() if n},
+        {word: single for word, (_, single) in found.items() if single},
     )
 
 
@@ -113,7 +114,9 @@ def test_what_is_inconclusive_is_not_decided(kind: str, root: Path, claims: dict
 def test_one_training_and_open_parts_are_named_beside_the_verdict(root: Path, claims: dict[str, list[Judged]]) -> None:
     rendered = render(root)
     for item in claims["reports"] + claims["our own"]:
-        (row,) = re.findall(rf'<tbody id="claim-{item.claim.id}">\n<tr class="claim">.*?</tr>', rendered.html, re.DOTALL)
+        (row,) = re.findall(
+            rf'<tbody id="claim-{item.claim.id}">\n<tr class="claim">.*?</tr>', rendered.html, re.DOTALL
+        )
         (line,) = (line for line in rendered.summary.splitlines() if line.startswith(f"| {item.claim.id} |"))
         n_open, n = (sum(part.counts and part.verdict in of for part in item.parts) for of in (OPEN, rules.VERDICTS))
         mostly = item.verdict in rules.DECIDED and n_open > n / 2

@@ -40,8 +40,7 @@ from biorobust.reporting.studies.kwta import kwta
 from biorobust.reporting.study import read_params
 from biorobust.reporting.tables.kwta import tables
 from biorobust.reporting.tables.table import Table, read
-from biorobust.statistics import rules
-from biorobust.statistics.paired import Counts, paired_interval
+from biorobust.statistics import Accuracy, Counts, difference, rules
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,12 +102,37 @@ def test_eight_tables_have_every_cell(cpu: Path, claims: list[Claim]) -> None:
 
 
 def test_a_small_run_says_what_it_lacks_in_a_few_words(tmp_path: Path, claims: list[Claim]) -> None:
-    root = write_checkout(tmp_path, study="kwta", scale="laptop")
+    root = write_checkout(tmp_path, study="kwta", scale="cpu")
+    for row in ("relu", "kwta", "kwta-low"):
+        edit(root, f"train/resnet18-cifar10-scratch-{row}", lambda content: content["settings"].update(epochs=2))
     lines = [str(row["line"]) for row in made(root, claims)["kwta-table-6"].rows]
     asked = "epochs is 2, the claim needs at least 10"
     assert [line for line in lines if line.startswith("verdict")] == [
         f"verdict (re-encoded, smaller, one seed): {asked}"
     ] * 3
+
+
+def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_path: Path, claims: list[Claim]) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="laptop")
+    found = made(root, claims)
+    for number in range(1, 9):
+        table = found[f"kwta-table-{number}"]
+        assert table.caption.endswith(" Not run: not at this scale (laptop).")
+        assert [row["line"] for row in table.rows] == ["report"] * 3
+    rows = found["kwta-table-fast"].rows
+    assert [(row["activation"], row["line"]) for row in rows] == [
+        (name, "ours") for name in ("ReLU", "k-WTA-0.2", "k-WTA-0.1")
+    ]
+    for run, row in zip(("relu", "kwta", "kwta-low"), rows, strict=True):
+        content = read_json(root / f"reports/metrics/attack/fast-cifar10-scratch-{run}.json")
+        for measure in (name for name in cells.MEASURES if name != cells.CLEAN):
+            name = f"{measure}-image" if measure == "worst-case" else measure
+            (seed,) = content["attacks"][name]["per_seed"]
+            assert row[measure] == seed["correct"][0] / seed["n"]
+    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    figures = {figure.id: figure for figure in draw(given)}
+    assert set(figures["steps"].data["table"]) == {"ours"}
+    assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figures["steps"].caption
 
 
 @pytest.mark.parametrize("gamma", [0.15, 0.1])
@@ -144,8 +168,10 @@ def test_one_more_jpeg_is_a_paired_difference(cpu: Path, claims: list[Claim]) ->
     counts = seed["clean"]
     lost, won = counts["before"] - counts["both"], counts["after"] - counts["both"]
     assert row["clean_change"] == pytest.approx((won - lost) / counts["n"])
-    low, high = paired_interval(Counts(counts["both"], won, lost, counts["n"] - counts["both"] - won - lost))
-    assert (row["clean_change_low"], row["clean_change_high"]) == (low, high)
+    table = Counts(counts["both"], won, lost, counts["n"] - counts["both"] - won - lost)
+    after, before = (Accuracy((counts[when],), counts["n"]) for when in ("after", "before"))
+    expected = difference(after, before, tables=[table])
+    assert (row["clean_change_low"], row["clean_change_high"]) == pytest.approx((expected.low, expected.high))
 
 
 def test_the_report_is_asked_about_its_own_numbers(cpu: Path, claims: list[Claim]) -> None:
@@ -216,7 +242,8 @@ def test_the_page_is_well_formed(cpu: Path) -> None:
 def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) -> None:
     plain = text(render(cpu).html)
     assert "because its steps are too small" in plain
-    assert "to the original paper&#39;s, ResNet18 on CIFAR-10: ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
+    assert "the original paper&#39;s: ResNet18 on" in plain
+    assert "ResNet18 on CIFAR-10, ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
     assert (
         "AlexNet on SVHN, accuracy without an attack and under the worst for each image: ReLU collapsed in 1 of 1"
         in plain
@@ -239,8 +266,10 @@ def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
     assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
     assert Page(rendered.html).drawings == []
     ours = [row for row in read(root / "reports/tables/current")["kwta-table-6"].rows if row["line"] != "report"]
-    assert {row["line"] for row in ours} == {"ours"}
-    assert {row[name] for row in ours for name in cells.MEASURES} == {"not run"}
+    assert ours == []
+    assert "<strong>Table 6 of the report: ResNet18 on CIFAR-10, from random weights.</strong> Ours: not run." in (
+        rendered.html
+    )
 
 
 def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
@@ -249,7 +278,7 @@ def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
     figures = {figure.id: figure for figure in draw(given)}
     assert list(figures) == list(FIGURES)
     assert "t interval over 3 seeds" in figures["steps"].caption
-    assert set(figures["steps"].data["table"]) == set(range(1, 9))
+    assert set(figures["steps"].data["table"]) == {*range(1, 9), "ours"}
     assert "not drawn" not in figures["steps"].caption
 
 
@@ -336,5 +365,5 @@ def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: P
     rows = made(root, claims)["kwta-table-1"].rows
     assert {row["activation"] for row in rows} == {"ReLU", "k-WTA-0.2"}
     study = kwta(read_params(root / "params.yaml"))
-    assert len(study.networks) == 16
+    assert len(study.networks) == 18
     assert kwta({}).networks == ()

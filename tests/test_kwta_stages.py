@@ -12,7 +12,7 @@ from biorobust import params
 from biorobust.core.errors import BiorobustError
 from biorobust.kwta import attacking
 from biorobust.kwta import weights as kwta_weights
-from biorobust.kwta.params import Cells, cells
+from biorobust.kwta.params import PLACES, Cells, cells
 from biorobust.networks import weights
 from stages import ablate_kwta, attack_kwta, compare, download, stale, time_kwta, train_kwta
 
@@ -46,6 +46,8 @@ def checkout(tmp_path_factory):
         "precision": "float32",
     }
     raw["scales"]["tiny"]["kwta_training"] = small | {"seeds": 1}
+    raw["scales"]["tiny"]["kwta_cells"] = {"trained": list(PLACES)}
+    raw["scales"]["tiny"]["kwta_fast"] = {"n_train": 64, "width": 2, "epochs": 2}
     raw["scales"]["tiny"]["kwta_scratch"] = {"epochs": 2, "epochs_svhn": 2}
     raw["scales"]["tiny"]["kwta_ablation"] |= {"n_train": 64, "n_test": 20}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
@@ -86,16 +88,19 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             record = pd.read_parquet(finished / f"data/attacks/kwta/{cell}.parquet")
             assert (finished / f"data/checkpoints/{cell}/model.json").exists()
             if run.startswith("pretrained"):
+                reason = "random weights alone" if "fast" in cell else "is not in the folder of BIOROBUST_WEIGHTS"
                 assert train["status"] == attack["status"] == "unavailable"
-                assert "is not in the folder of BIOROBUST_WEIGHTS" in train["reason"] == attack["reason"]
+                assert reason in train["reason"] == attack["reason"]
                 assert len(curve) == len(record) == 0
                 continue
             assert train["status"] == attack["status"] == "ok"
             assert train["settings"].items() <= attack["settings"].items()
             assert train["n_steps"] >= 20
             assert list(curve["epoch"]) == [1, 2]
-            assert set(record["attack"]) == {QUICK, "pgd-corrected-best", f"{QUICK}-resized"}
-            assert len(record) == 3 * attack["n_images"] == 24
+            resized = {f"{QUICK}-resized"} if "fast" not in cell else set()
+            assert set(record["attack"]) == {QUICK, "pgd-corrected-best"} | resized
+            assert len(record) == (2 + len(resized)) * attack["n_images"]
+            assert attack["n_images"] == 8
             assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == 8
             assert (attack["reencoded"] is None) == ("svhn" in cell)
             assert len(attack["discontinuity"]["by_gamma"]) == len(attack["patterns"]["by_gamma"]) == ("kwta" in run)
@@ -143,7 +148,7 @@ def test_pairs_are_cells_of_one_network_and_data_set_that_are_there(finished):
     pairs = pd.read_csv(finished / "reports/metrics/compare/kwta.csv")
     assert set(pairs["attack"]) >= {"none", "worst-case", f"{QUICK}-resized"}
     named = pairs[["a", "b"]].drop_duplicates().to_numpy().tolist()
-    assert len(named) == 4  # two available rows on each of four
+    assert len(named) == 5  # two available rows on each of five
     for a, b in named:
         assert a.split("-")[:2] == b.split("-")[:2]
         assert "pretrained" not in a + b
@@ -162,13 +167,13 @@ def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
 
     monkeypatch.setattr(training, "train", broken)
     with pytest.raises(
-        BiorobustError, match="1 of 4 cells failed, resnet18-svhn-scratch-relu with RuntimeError: out of"
+        BiorobustError, match="1 of 5 cells failed, resnet18-svhn-scratch-relu with RuntimeError: out of"
     ):
         train_kwta.main(["scratch-relu"])
-    assert len(done) == 3
+    assert len(done) == 4
     assert "going on with the next" in capsys.readouterr().err
     states = list((here / "data/work").glob("*scratch-relu*.pt"))
-    assert len(states) == 3  # the next start finds what was trained
+    assert len(states) == 4  # the next start finds what was trained
     monkeypatch.setattr(training, "train", real)
     train_kwta.main(["scratch-relu"])
     assert not list((here / "data/work").glob("*scratch-relu*.pt"))
@@ -198,7 +203,7 @@ def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, 
     attack_kwta.main(["pretrained-kwta-low"])
     for cell in cells("pretrained-kwta-low"):
         reason = (
-            "is not in the folder" if cell.startswith("resnet18-svhn") else "left out at scale tiny: see kwta_cells"
+            "is not in the folder" if cell.startswith("resnet18-svhn") else "not at this scale (tiny): see kwta_cells"
         )
         assert reason in metrics(tmp_path, f"train/{cell}")["reason"]
         assert metrics(tmp_path, f"attack/{cell}")["status"] == "unavailable"
@@ -219,6 +224,34 @@ def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, 
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
         with pytest.raises(params.ParamsError, match=r"kwta_cells.trained = .* of resnet18-cifar10, resnet18-svhn"):
             params.load()
+
+
+def test_rows_of_equal_settings_get_equal_numbers(here, monkeypatch, tmp_path):
+    """`kwta.gamma=0.1` makes the k-WTA row equal to the fixed one below it: same seeds, weights and records."""
+    raw = yaml.safe_load((here / "params.yaml").read_text())
+    raw["kwta"]["gamma"] = raw["kwta_low"]["gamma"] = 0.1
+    raw["kwta_runs"] |= {"scratch-kwta-low": {"init": "scratch", "method": "kwta_low"}}
+    raw["scales"]["tiny"]["kwta_cells"] = {"trained": ["fast-cifar10"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/datasets").symlink_to(here / "data/datasets")
+    shutil.copytree(here / "reports/metrics/data", tmp_path / "reports/metrics/data")
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for run in ("scratch-kwta", "scratch-kwta-low"):
+        train_kwta.main([run])
+        attack_kwta.main([run])
+        cell = f"fast-cifar10-{run}"
+        files = {kind: metrics(tmp_path, f"{kind}/{cell}") for kind in ("train", "attack")}
+        assert all(content.pop("run") == cell for content in files.values())
+        record = pd.read_parquet(tmp_path / f"data/attacks/kwta/{cell}.parquet")
+        weights_ = (tmp_path / f"data/checkpoints/{cell}/seed0.safetensors").read_bytes()
+        found.append((files, record.to_dict("list"), weights_))
+    assert found[0] == found[1]
+
+
+def test_the_time_of_the_selection_is_written_with_its_interval(here, monkeypatch):
+    monkeypatch.setattr(time_kwta, "REPEATS", 7)
 
 
 def test_the_time_of_the_selection_is_written_beside_its_controls(here, monkeypatch):

@@ -15,7 +15,17 @@ from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.kwta import attacking, networks, probes, recipe, reencode, training
 from biorobust.kwta.operator import KWTA
-from biorobust.kwta.params import AblationRun, Attacks, Incremental, Probe, ProbeSize, Recipe, Run, compared
+from biorobust.kwta.params import (
+    CURVE_COLUMNS,
+    AblationRun,
+    Attacks,
+    Incremental,
+    Probe,
+    ProbeSize,
+    Recipe,
+    Run,
+    compared,
+)
 
 PLAN = Incremental(start=0.2, step=0.005, hold=5 / 9, factor=0.01)
 ATTACKS = Attacks(
@@ -88,6 +98,39 @@ def test_gamma_reaches_its_end_in_any_number_of_epochs(epochs):
     assert gammas == sorted(gammas, reverse=True)
 
 
+def test_gamma_falls_in_a_straight_line_and_arrives():
+    at = recipe.linear(gamma=0.1, epochs=6, fall=2 / 3)
+    assert [at(epoch) for epoch in range(6)] == pytest.approx([1.0, 0.775, 0.55, 0.325, 0.1, 0.1])
+    for epochs in (1, 2, 3, 8):
+        for fall in (0.0, 0.5, 1.0):
+            gammas = [recipe.linear(gamma=0.2, epochs=epochs, fall=fall)(epoch) for epoch in range(epochs)]
+            assert gammas[-1] == 0.2
+            assert gammas[0] == (1.0 if fall and epochs > 1 else 0.2)
+            assert gammas == sorted(gammas, reverse=True)
+
+
+def test_the_small_fast_network_has_a_recipe_of_its_own(settings):
+    for method, gamma, fall in (("relu", None, 0.0), ("kwta", 0.2, pytest.approx(2 / 3))):
+        found = recipe.of_cell(settings, Run(init="scratch", method=method), network="fast", dataset="cifar10")
+        assert (found.gamma, found.gamma_fall, found.image_size, found.clip) == (gamma, fall, 32, None)
+        assert (found.schedule, found.nesterov, found.edges) == ("triangular", True, "reflect")
+
+
+def test_the_small_fast_network_learns_and_its_gamma_falls(settings, bundled, tmp_path):
+    whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="fast", dataset="cifar10")
+    small = replace(whole, width=4, epochs=4, batch_size=32, n_train=len(bundled.train_images))
+    done = trained(small, bundled, tmp_path)
+    assert [row["gamma"] for row in done.curve] == pytest.approx([1.0, 0.733333, 0.466667, 0.2], abs=1e-5)
+    assert {module.gamma for module in done.model.modules() if isinstance(module, KWTA)} == {0.2}
+    rates = [row["learning_rate"] for row in done.curve]
+    assert rates[0] == max(rates)
+    assert done.entry["accuracy"] > 0.3
+    whitening = done.model.body.whitening.weight
+    expected = networks.PixelFastNet(width=4)
+    expected.whiten(bundled.train_images / 255)
+    assert torch.equal(whitening, expected.whitening.weight)
+
+
 def test_one_gamma_drives_one_row(settings):
     """`kwta.gamma` is read by the k-WTA row alone; the others keep their own, or have none."""
     gammas = {
@@ -117,9 +160,9 @@ def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale, monkeypatch)
 
 def test_cells_of_one_network_and_data_set_are_compared(settings):
     groups = compared(settings.runs)
-    assert len(groups) == 4
+    assert len(groups) == 5
     assert groups[0][:3] == ["resnet18-cifar10-scratch-relu", "resnet18-cifar10-scratch-kwta", groups[0][2]]
-    assert len({cell for group in groups for cell in group}) == 24
+    assert len({cell for group in groups for cell in group}) == 30
 
 
 @pytest.mark.parametrize(
@@ -167,7 +210,7 @@ def test_training_is_logged_and_goes_on_where_it_stopped(small, bundled, tmp_pat
         assert other.entry == whole.entry
         for name, value in whole.model.state_dict().items():
             assert torch.equal(other.model.state_dict()[name], value), name
-    assert set(whole.curve[0]) == set(training.CURVE_COLUMNS)
+    assert set(whole.curve[0]) == set(CURVE_COLUMNS)
     assert whole.curve[-1]["loss"] < whole.curve[0]["loss"]
     assert whole.entry["active"]["body.layer1.0.relu"] >= 0.2 - 1e-3
     assert sum(whole.entry["predicted"]) == whole.entry["n"] == 60
@@ -181,8 +224,8 @@ def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small,
         for precision in ("float32", "bfloat16")
     )
     x, y = data.train_images[:32] / 255, data.train_labels[:32]
-    in_full, _ = training._objective(bfloat16=False)(rounded.model, x, y)
-    in_half, logits = training._objective(bfloat16=True)(rounded.model, x, y)
+    in_full, _ = training._objective(bfloat16=False, label_smoothing=0.0)(rounded.model, x, y)
+    in_half, logits = training._objective(bfloat16=True, label_smoothing=0.0)(rounded.model, x, y)
     assert in_half.item() != in_full.item()
     assert in_half.item() == pytest.approx(in_full.item(), rel=0.05)
     assert logits.dtype == torch.float32
@@ -213,7 +256,6 @@ def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(sma
         stuck.model.body.fc.bias.copy_(torch.arange(10.0))
     entry = training._entry(0, stuck.model, data, stuck.curve, diverged=False)
     assert entry["collapsed"]
-    assert entry["under_trained"]
     assert entry["label_entropy"] == 0
     assert entry["predicted"] == [0] * 9 + [60]
     assert set(entry["epochs_to"].values()) == {None}
@@ -240,7 +282,7 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
     config = training.config(Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64}), n_classes=10)
     model = networks.build(config).eval()
     x, y = torch.rand(4, 3, 32, 32), torch.arange(4)
-    loss, logits = training._objective(bfloat16=False)(model, x, y)
+    loss, logits = training._objective(bfloat16=False, label_smoothing=0.0)(model, x, y)
     outputs = model.outputs(x).double()
     assert loss.item() == pytest.approx(sum(outputs[i].logsumexp(0) - outputs[i, i] for i in range(4)).item(), rel=1e-5)
     assert logits.shape == (4, 10)
@@ -248,9 +290,18 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
 
 RECIPE = {
     **{"network": "resnet18", "dataset": "cifar10", "init": "scratch", "activation": "relu", "gamma": None},
-    **{"gamma_schedule": "constant", "stem": "kwta", "logits": 10, "width": 8, "image_size": 48, "normalise": False},
+    **{
+        "gamma_schedule": "constant",
+        "gamma_fall": 0.0,
+        "stem": "kwta",
+        "logits": 10,
+        "width": 8,
+        "image_size": 48,
+        "normalise": False,
+    },
     "precision": "float32",
     **{"n_train": 2000, "epochs": 4, "batch_size": 50, "learning_rate": 0.1, "drop_at": 1.0, "drop_factor": 1.0},
+    **{"schedule": "steps", "warmup": 0.0, "nesterov": False, "label_smoothing": 0.0, "edges": "zeros"},
     **{"momentum": 0.9, "weight_decay": 0.0, "clip": 0.5, "crop": 0, "flip": False},
 }
 

@@ -19,10 +19,10 @@ import pytest
 from report_checkout import ROOT, judged, ledger_verdicts, only, ready, text, verdicts
 
 from biorobust.core.files import read_json, write_csv, write_json, write_npz
-from biorobust.reporting.claims import verdict_counts
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.render import Rendered, render
 from biorobust.reporting.view import SYMBOLS
+from biorobust.statistics.rules import tally
 
 SHARES = {
     *("converged_share", "negative_share", "autocorrelation", "test_accuracy", "accuracy", "tuning_accuracy"),
@@ -231,7 +231,7 @@ def test_verdict_words_are_those_of_the_rules(roots: tuple[Path, Path], pages: t
         page = text(rendered.html)
         for claim, verdict in expected.items():
             assert f"{claim} {SYMBOLS[verdict]} {verdict}" in page
-        for verdict, count in verdict_counts(judged(root)).items():
+        for verdict, count in tally((item.verdict, item.provisional) for item in judged(root)).counts.items():
             assert f"{SYMBOLS[verdict]} {count} {verdict}" in page
 
 

@@ -113,7 +113,10 @@ def test_templates_hold_no_result() -> None:
     """No decimal number and no verdict in the words of a template; both are computed."""
     for path in (ROOT / "reports/templates").rglob("*.j2"):
         words = re.sub(
-            r"\{[{%#].*?[%#}]\}|<style>.*?</style>|<math.*?</math>|<code>.*?</code>|<[^>]+>", " ", path.read_text(), flags=re.DOTALL
+            r"\{[{%#].*?[%#}]\}|<style>.*?</style>|<math.*?</math>|<code>.*?</code>|<[^>]+>",
+            " ",
+            path.read_text(),
+            flags=re.DOTALL,
         )
         assert re.findall(r"\d+\.\d+|\d+ ?%", words.replace("95 %", "")) == [], path.name
         if path.name != "protocol.html.j2":  # which says what leads to which verdict

@@ -117,7 +117,7 @@ def test_the_estimate_is_of_the_stages_to_run_at_their_last_time_at_this_scale(c
     assert "up to 1 of 3 stages to run, about 3 min" in said
     note(here, "third", seconds=300, scale="cpu")
     notes = repro.noted(graph.todo, scale="laptop")
-    assert "1 stages without a time" in repro.announcement(graph, notes, scale="laptop")
+    assert "at least 5 min, 1 of them have no time yet" in repro.announcement(graph, notes, scale="laptop")
     assert "not known" in repro.announcement(graph, repro.noted(graph.todo, scale="tiny"), scale="tiny")
 
 

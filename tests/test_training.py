@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from biorobust.core import work
 from biorobust.core.errors import BiorobustError
-from biorobust.core.training import SCHEDULES, Recipe, fit, objective, polynomial, predict, steps
+from biorobust.core.training import SCHEDULES, Recipe, fit, objective, polynomial, predict, steps, triangular
 
 
 def data():
@@ -106,6 +106,23 @@ def test_weight_decay_shrinks_a_weight_without_gradient():
     settings = Recipe(epochs=1, batch_size=200, learning_rate=0.5, optimiser="sgd", weight_decay=0.1)
     fit(model, *data(), recipe=settings, objective=lambda m, x, y: (0 * m(x).sum(), m(x)), seed=1)
     torch.testing.assert_close(model.weight.detach(), before * (1 - 0.5 * 0.1))
+
+
+def test_a_triangular_rate_rises_to_its_peak_and_falls_to_nothing():
+    at = triangular(0.2)
+    assert [at(progress) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)] == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])
+
+
+def test_nesterov_looks_ahead_by_the_momentum():
+    """In the second step of SGD on a slope that stays the same: the plain one has moved less."""
+    moved = {}
+    for nesterov in (False, True):
+        model = nn.Linear(6, 2, bias=False)
+        nn.init.zeros_(model.weight)
+        settings = Recipe(epochs=2, batch_size=200, learning_rate=0.1, optimiser="sgd", momentum=0.5, nesterov=nesterov)
+        fit(model, *data(), recipe=settings, objective=lambda m, x, y: (200 * m.weight.sum(), m(x)), seed=1)
+        moved[nesterov] = model.weight.detach().mean().item()
+    assert moved == pytest.approx({False: -0.25, True: -0.325})
 
 
 def test_before_epoch_is_called_with_every_epoch_that_is_trained(tmp_path):

@@ -5,6 +5,7 @@ import torch
 import torchvision
 
 from biorobust.core.errors import BiorobustError
+from biorobust.networks.resnet import zero_residuals
 from biorobust.vonenet import calibration, models, v1
 from biorobust.vonenet.models import conv_names, convolutions, norms, resnet18, resnet50, voneresnet18, voneresnet50
 
@@ -134,6 +135,18 @@ def test_build_makes_what_a_configuration_names():
     assert all(
         torch.equal(a, b) for a, b in zip(direct.state_dict().values(), built.state_dict().values(), strict=True)
     )
+
+
+@pytest.mark.parametrize("make", [resnet18, resnet50])
+def test_blocks_that_begin_as_the_identity_leave_what_their_stage_is_given(make):
+    model = make(n_classes=4, width=4, stem="small", image_size=32)
+    zero_residuals(model)
+    identity = model.body.layer1[1]  # no projection, and a ReLU behind the sum
+    x = torch.rand(2, identity.conv1.in_channels, 8, 8)
+    torch.testing.assert_close(identity(x), x)
+    (gradient,) = torch.autograd.grad(model(images(size=32)).square().sum(), model.body.layer1[0].conv1.weight)
+    assert gradient.abs().sum() == 0  # until the normalisation behind has moved
+    assert sum(parameter.abs().sum() == 0 for parameter in model.parameters()) >= 8
 
 
 def test_calibration_sets_the_statistics_of_the_images():

@@ -85,9 +85,13 @@ def test_sound_runs_are_taken(raw, run):
 def test_the_committed_filters_fit_the_committed_images(raw):
     """Frequencies that the pixels carry, and a first stage as large as the plain network's."""
     loaded = params.check(raw)
-    stage, training = loaded.block("vonenet", V1Stage), loaded.block("vonenet_training", Training)
-    gabor.check_frequency(stage.sf_max, image_size=training.image_size, visual_degrees=stage.visual_degrees)
-    assert stage.ksize <= training.image_size
+    stage = loaded.block("vonenet", V1Stage)
+    for name, degrees in (("vonenet_training", 2), ("vonenet_short_training", 1)):
+        side = loaded.block(name, Training).image_size
+        found = stage.keywords(image_size=side)
+        assert found["visual_degrees"] == degrees
+        gabor.check_frequency(found["sf_max"], image_size=side, visual_degrees=found["visual_degrees"])
+        assert stage.ksize <= side
     assert (stage.stride, raw["resnet"]["stem"]) == (4, "imagenet")  # 7x7 of stride 2, then a maximum of stride 2
 
 

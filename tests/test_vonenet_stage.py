@@ -60,7 +60,10 @@ def study(tmp_path, monkeypatch):
     def configure(**edits):
         raw = yaml.safe_load((ROOT / "params.yaml").read_text())
         raw["scale"] = "tiny"
-        raw["scales"]["tiny"]["vonenet_training"] = {"n_train": 64, "n_test": 100, "width": 2, "epochs": 2, "seeds": 1}
+        raw["scales"]["tiny"]["vonenet_training"] = {
+            "recipe": "vonenet_training",
+            **{"n_train": 64, "n_test": 100, "width": 2, "epochs": 2, "seeds": 1},
+        }
         raw["vonenet"] |= {"simple_channels": 4, "complex_channels": 4}
         raw["vonenet_runs"] = RUNS
         for path, value in edits.items():
@@ -190,7 +193,7 @@ def test_lower_precision_is_a_parameter_of_the_training(study):
     ("edits", "run", "message"),
     [
         ({}, "resnet", "run 'resnet': unknown; vonenet_runs has "),
-        ({"vonenet_training/image_size": 32}, "noisy", r"sf_max = 11\.3: must be at most 5\.657 cycles per degree"),
+        ({"vonenet/pixels_per_degree": 16}, "noisy", r"sf_max = 11\.3: must be at most 5\.657 cycles per degree"),
         ({"vonenet/ksize": 65}, "noisy", "ksize = 65: must be at most the image's 64 pixels"),
         ({"vonenet/simple_channels": 0, "vonenet/complex_channels": 0}, "noisy", "simple_channels = 0"),
     ],

@@ -1,7 +1,8 @@
 """params.yaml, read once and checked whole: unknown, missing and impossible values stop here, with one line.
 
 A study registers its params module in STUDIES. It holds three tables, BLOCKS (science), SIZES (what `scales.<scale>`
-may hold) and RUNS (run lists); what is attacked (NETWORKS, ATTACK, DATASET); and `check_runs` for what refers to what.
+may hold) and RUNS (run lists); PARTS, the sizes whose `trained` says which runs of a list a scale has; what is attacked
+(NETWORKS, ATTACK, DATASET); and `check_runs` for what refers to what.
 Stages get the checked result as `Params`; no dictionary of raw values goes any further.
 """
 
@@ -110,6 +111,9 @@ def check(raw: Mapping[str, Any]) -> Params:
     for study in STUDIES.values():
         _one_place_each(study)
         study.check_runs(built_runs)
+        for key, group in getattr(study, "PARTS", {}).items():
+            for scale in SCALES:
+                _only_known_runs(f"scales.{scale}.{key}", built_sizes[scale][key], group, built_runs[group])
     names = [name for study in STUDIES.values() for group in study.NETWORKS for name in built_runs[group]]
     for name in names:
         if names.count(name) > 1:
@@ -153,6 +157,14 @@ def _runs(raw: object, group: str, kind: type) -> dict[str, object]:
         if RESERVED.fullmatch(name) or name in STUDIES:
             raise ParamsError(f"{group}.{name}: a run may not be called so, files of other stages are (params.yaml)")
     return {name: build(kind, values, where=f"{group}.{name}") for name, values in raw.items()}
+
+
+def _only_known_runs(where: str, size: object, group: str, runs: Mapping[str, object]) -> None:
+    """A scale that has some runs of a list names runs of that list."""
+    trained: str | tuple[str, ...] = size.trained  # type: ignore[attr-defined]
+    for name in trained if isinstance(trained, tuple) else ():
+        if name not in runs:
+            raise ParamsError(f"{where}.trained: no run {name!r}; {group} has {', '.join(runs)} (params.yaml)")
 
 
 def _one_place_each(study: Any) -> None:

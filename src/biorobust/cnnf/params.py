@@ -8,6 +8,7 @@ from typing import Any
 
 from biorobust.core.attack_plan import AttackPlan, AttackSize, attack_names, eps_grid
 from biorobust.core.errors import ParamsError
+from biorobust.core.left_out import some_runs
 from biorobust.core.schema import count, one_of, positive, setting
 
 HIGHEST_IND = {"two-block": 2, "original": 6}  # the last block of each network, whose input may still cycle
@@ -126,6 +127,18 @@ class RunSize:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which runs of a list a scale has; the others are reported as not at this scale."""
+
+    trained: str | tuple[str, ...] = some_runs()
+
+
+@dataclass(frozen=True)
+class GridSize(RunSize, Part):
+    """How much of the grid to run."""
+
+
+@dataclass(frozen=True)
 class EvaluationSize:
     n_test: int = count(32)
     n_images: int = count(6)
@@ -166,10 +179,12 @@ SIZES = {
     "cnn": RunSize,
     "cnnf_fixed": RunSize,
     "cnnf_long": RunSize,
-    "cnnf_grid": RunSize,
+    "cnnf_grid": GridSize,
+    "cnnf_variants": Part,
     "cnnf_evaluation": EvaluationSize,
     "cnnf_attack": AttackSize,
 }
+PARTS = {"cnnf_grid": "cnnf_grid", "cnnf_variants": "cnnf_variants"}  # size -> the run list it has a part of
 RUNS = {"cnnf_runs": NetworkRun, "cnnf_variants": VariantRun, "cnnf_grid": Feedback}
 NETWORKS = ("cnnf_runs",)  # run lists whose runs have checkpoints, are attacked and compared
 EVALUATED = ("cnnf_runs", "cnnf_variants", "cnnf_grid")  # those whose predictions are compared

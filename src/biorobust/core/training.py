@@ -43,6 +43,11 @@ def warmed_up(schedule: Schedule, share: float) -> Schedule:
     return lambda progress: schedule(progress) * (min(1.0, progress / share) if share else 1.0)
 
 
+def triangular(peak: float) -> Schedule:
+    """Rising in a straight line over the first `peak` (a share in (0, 1)) of the training, then falling to 0."""
+    return lambda progress: min(progress / peak, (1.0 - progress) / (1.0 - peak))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How to train. `schedule` maps progress in [0, 1) (steps done / steps in all) to a factor on the learning rate."""
@@ -52,6 +57,7 @@ class Recipe:
     learning_rate: float
     optimiser: str = "adam"
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 0.0
     clip_norm: float | None = None
     schedule: Schedule = SCHEDULES["constant"]
@@ -87,7 +93,11 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(
-            parameters, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            parameters,
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
         )
     raise ValueError(f"optimiser = {recipe.optimiser!r}: must be adam or sgd")
 

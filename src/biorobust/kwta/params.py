@@ -8,13 +8,17 @@ from typing import Any
 
 from biorobust.core.attack_plan import NAMES, AttackSize, attack_names
 from biorobust.core.errors import ParamsError
+from biorobust.core.left_out import some_runs
 from biorobust.core.schema import build, count, one_of, positive, setting
 
 NETWORKS_OF_THE_REPORT = ("resnet18", "alexnet")
 DATASETS = ("cifar10", "svhn")
-PLACES = tuple(f"{network}-{dataset}" for network in NETWORKS_OF_THE_REPORT for dataset in DATASETS)
+FAST = "fast"  # our own small network beside the report's; on CIFAR-10 alone, and from random weights alone
+PLACES = (*(f"{network}-{dataset}" for network in NETWORKS_OF_THE_REPORT for dataset in DATASETS), f"{FAST}-cifar10")
+ARCHITECTURE = "kwta-network"  # of all cells, in biorobust.core.runs.ARCHITECTURES
+CURVE_COLUMNS = ("seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma")
 FULL_WIDTH = 64  # channels of the first convolution of ResNet18 and AlexNet, the only width with ImageNet weights
-SMALL_IMAGE = 32  # pixels: what the original's ResNet18 with its 3x3 stem is made for
+SMALL_IMAGE = 32  # pixels: what the small fast network and the original's ResNet18 with its 3x3 stem are made for
 
 
 def _gamma() -> Any:
@@ -65,6 +69,32 @@ class Training:
     stem: str = one_of("relu", "kwta")
     logits: int = count(10)
     normalise: bool = _flag()
+
+
+@dataclass(frozen=True)
+class Fast:
+    """How the small fast network is trained: SGD with Nesterov momentum, a rate that rises over the share `warmup` of
+    the steps and then falls to 0, smoothed labels, images mirrored and shifted by up to `crop` pixels.
+
+    gamma_fall: share of the epochs in which gamma falls from 1 to the row's own in a straight line; 0: it is constant.
+    """
+
+    batch_size: int = count()
+    learning_rate: float = positive()
+    warmup: float = setting("a number above 0 and below 1", lambda warmup: 0 < warmup < 1)
+    momentum: float = setting("a number above 0 and below 1", lambda momentum: 0 < momentum < 1)
+    weight_decay: float = setting("a number of 0 or more", lambda decay: decay >= 0)
+    label_smoothing: float = setting("a number in [0, 1)", lambda smoothing: 0 <= smoothing < 1)
+    crop: int = count(0)
+    flip: bool = _flag()
+    gamma_fall: float = _share()
+
+
+@dataclass(frozen=True)
+class FastSize:
+    n_train: int = count(32)
+    width: int = count()
+    epochs: int = count()
 
 
 @dataclass(frozen=True)
@@ -188,13 +218,23 @@ class Ablation:
 
 @dataclass(frozen=True)
 class AblationSize:
-    """n_test: so many images of the evaluation list give the clean accuracy; the first n_images are attacked."""
+    """trained: which of kwta_ablations. n_test: so many images of the evaluation list give the clean accuracy; the
+    first n_images are attacked.
+    """
 
+    trained: str | tuple[str, ...] = some_runs()
     n_train: int = count(32)
     epochs: int = count()
     seeds: int = count()
     n_test: int = count(8)
     n_images: int = count(8)
+
+
+@dataclass(frozen=True)
+class TimingSize:
+    """Whether the selection of the k largest values is timed."""
+
+    timed: bool = _flag()
 
 
 @dataclass(frozen=True)
@@ -225,14 +265,19 @@ class AblationRun:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything one cell is trained with, flat; these are the `settings` of its metrics."""
+    """Everything one cell is trained with, flat; these are the `settings` of its metrics.
 
-    network: str = one_of("resnet18", "resnet18-small", "alexnet")
+    schedule: of the learning rate; `drop_at` and `drop_factor` are those of "steps", `warmup` is that of "triangular".
+    gamma_fall: of the gamma_schedule "linear". edges: what a crop moves in, see `augment.crop_and_flip`.
+    """
+
+    network: str = one_of("resnet18", "resnet18-small", "alexnet", FAST)
     dataset: str = one_of(*DATASETS)
     init: str = one_of("scratch", "pretrained")
     activation: str = one_of("relu", "kwta")
     gamma: float | None = _gamma_or_relu()
-    gamma_schedule: str = one_of("constant", "incremental")
+    gamma_schedule: str = one_of("constant", "incremental", "linear")
+    gamma_fall: float = _share()
     stem: str = one_of("relu", "kwta")
     logits: int = count(10)
     width: int = count()
@@ -243,12 +288,17 @@ class Recipe:
     epochs: int = count()
     batch_size: int = count()
     learning_rate: float = positive()
+    schedule: str = one_of("steps", "triangular")
     drop_at: float = _share()
     drop_factor: float = positive()
+    warmup: float = _share()
     momentum: float = setting("a number in [0, 1)", lambda momentum: 0 <= momentum < 1)
+    nesterov: bool = _flag()
     weight_decay: float = setting("a number of 0 or more", lambda decay: decay >= 0)
+    label_smoothing: float = setting("a number in [0, 1)", lambda smoothing: 0 <= smoothing < 1)
     clip: float | None = setting("a number above 0, or null", lambda clip: clip is None or clip > 0)
     crop: int = count(0)
+    edges: str = one_of("zeros", "reflect")
     flip: bool = _flag()
 
 
@@ -258,6 +308,7 @@ BLOCKS = {
     "kwta_low": Winners,
     "kwta_training": Training,
     "kwta_original": Training,
+    "kwta_fast": Fast,
     "kwta_scratch": Rate,
     "kwta_pretrained": Rate,
     "kwta_incremental": Incremental,
@@ -267,13 +318,16 @@ BLOCKS = {
 }
 SIZES = {
     "kwta_training": TrainingSize,
+    "kwta_fast": FastSize,
     "kwta_cells": Cells,
     "kwta_scratch": Epochs,
     "kwta_pretrained": Epochs,
     "kwta_attack": AttackedSize,
     "kwta_probe": ProbeSize,
     "kwta_ablation": AblationSize,
+    "kwta_timing": TimingSize,
 }
+PARTS = {"kwta_ablation": "kwta_ablations"}  # size -> the run list it has a part of
 RUNS = {"kwta_runs": Run, "kwta_ablations": AblationRun}
 NETWORKS: tuple[str, ...] = ()  # the general attack stage serves runs of one network; these have an own one
 # Any sound recipe, to check what an ablation changes before there are sizes.
@@ -284,6 +338,7 @@ _SOUND = {
     "activation": "kwta",
     "gamma": 0.2,
     "gamma_schedule": "constant",
+    "gamma_fall": 0.0,
     "stem": "kwta",
     "logits": 10,
     "width": 64,
@@ -294,37 +349,29 @@ _SOUND = {
     "epochs": 1,
     "batch_size": 64,
     "learning_rate": 0.1,
+    "schedule": "steps",
     "drop_at": 1.0,
     "drop_factor": 1.0,
+    "warmup": 0.0,
     "momentum": 0.9,
+    "nesterov": False,
     "weight_decay": 0.0,
+    "label_smoothing": 0.0,
     "clip": None,
     "crop": 4,
+    "edges": "zeros",
     "flip": True,
 }
 
 
 def cells(run: str) -> dict[str, tuple[str, str]]:
     """The cells of a run: name -> network and data set."""
-    return {
-        cell_name(network, dataset, run): (network, dataset)
-        for network in NETWORKS_OF_THE_REPORT
-        for dataset in DATASETS
-    }
-
-
-def cell_name(network: str, dataset: str, run: str) -> str:
-    """What a cell is called wherever its files lie."""
-    return f"{network}-{dataset}-{run}"
+    return {f"{place}-{run}": (network, dataset) for place in PLACES for network, dataset in [place.split("-")]}
 
 
 def compared(runs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Cells that are compared image by image: those of one network on one data set."""
-    return [
-        [cell_name(network, dataset, run) for run in runs["kwta_runs"]]
-        for network in NETWORKS_OF_THE_REPORT
-        for dataset in DATASETS
-    ]
+    return [[f"{place}-{run}" for run in runs["kwta_runs"]] for place in PLACES]
 
 
 def check_runs(runs: Mapping[str, Mapping[str, Any]]) -> None:

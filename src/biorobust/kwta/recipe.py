@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from biorobust.core.schema import build
 from biorobust.kwta.params import (
+    FAST,
     FULL_WIDTH,
     SMALL_IMAGE,
     AblationRun,
     AblationSize,
     Epochs,
+    Fast,
+    FastSize,
     Incremental,
     Rate,
     Recipe,
@@ -34,6 +37,8 @@ def of_cell(settings: Params, run: Run, *, network: str, dataset: str) -> Recipe
     gamma = None if run.method == "relu" else settings.block(run.method, Winners).gamma
     if run.method == "relu":
         settings.block(run.method, Relu)
+    if network == FAST:
+        return build(Recipe, _fast(settings, dataset=dataset, init=run.init, gamma=gamma), where=f"{network}-{dataset}")
     epochs = settings.size(f"kwta_{run.init}", Epochs).over(dataset)
     values = _values(settings, "kwta_training", network=network, dataset=dataset, init=run.init, gamma=gamma)
     return build(Recipe, values | {"epochs": epochs}, where=f"{network}-{dataset}")
@@ -50,6 +55,32 @@ def of_ablation(settings: Params, run: AblationRun) -> tuple[Recipe, Recipe]:
     return build(Recipe, changed, where=run.question), build(Recipe, values, where=run.question)
 
 
+def _fast(settings: Params, *, dataset: str, init: str, gamma: float | None) -> dict[str, Any]:
+    block = settings.block("kwta_fast", Fast)
+    return {
+        "network": FAST,
+        "dataset": dataset,
+        "init": init,
+        "activation": "relu" if gamma is None else "kwta",
+        "gamma": gamma,
+        "gamma_schedule": "linear" if gamma is not None and block.gamma_fall else "constant",
+        "stem": "kwta",
+        "logits": 10,
+        "image_size": SMALL_IMAGE,
+        "precision": "float32",
+        "normalise": False,  # the first convolution whitens
+        "schedule": "triangular",
+        "drop_at": 1.0,
+        "drop_factor": 1.0,
+        "nesterov": True,
+        "clip": None,
+        "edges": "reflect",
+        **asdict(block),
+        **asdict(settings.size("kwta_fast", FastSize)),
+        "gamma_fall": 0.0 if gamma is None else block.gamma_fall,
+    }
+
+
 def _values(
     settings: Params, block: str, *, network: str, dataset: str, init: str, gamma: float | None
 ) -> dict[str, Any]:
@@ -62,10 +93,16 @@ def _values(
         "activation": "relu" if gamma is None else "kwta",
         "gamma": gamma,
         "gamma_schedule": "constant",
+        "gamma_fall": 0.0,
         "width": FULL_WIDTH if init == "pretrained" else width,
         "image_size": SMALL_IMAGE if network == "resnet18-small" else size.image_size,
         "precision": size.precision,
         "n_train": size.n_train,
+        "schedule": "steps",
+        "warmup": 0.0,
+        "nesterov": False,
+        "label_smoothing": 0.0,
+        "edges": "zeros",
         **asdict(settings.block(block, Training)),
         **asdict(settings.block(f"kwta_{init}", Rate)),
     }
@@ -74,6 +111,23 @@ def _values(
 def held(plan: Incremental, epochs: int) -> int:
     """How many epochs gamma stays at `plan.start`, and the learning rate as it is: a whole number."""
     return round(plan.hold * epochs)
+
+
+def course(recipe: Recipe, plan: Incremental | None = None) -> Callable[[int], float] | None:
+    """Epoch (from 0) -> gamma, None where it is the same in all of them. plan: how gamma falls where incremental."""
+    if recipe.gamma is None or recipe.gamma_schedule == "constant":
+        return None
+    if recipe.gamma_schedule == "linear":
+        return linear(gamma=recipe.gamma, epochs=recipe.epochs, fall=recipe.gamma_fall)
+    return incremental(plan, gamma=recipe.gamma, epochs=recipe.epochs) if plan else None
+
+
+def linear(*, gamma: float, epochs: int, fall: float) -> Callable[[int], float]:
+    """Epoch (from 0) -> gamma: from 1, where all values pass, to `gamma` in equal steps over the share `fall` of the
+    epochs. The last epoch has `gamma` in any case. Exact decimals where the number of steps allows.
+    """
+    steps, end = min(round(fall * epochs), epochs - 1), Fraction(str(gamma))
+    return lambda epoch: float(1 - (1 - end) * Fraction(epoch, steps)) if epoch < steps else float(end)
 
 
 def incremental(plan: Incremental, *, gamma: float, epochs: int) -> Callable[[int], float]:

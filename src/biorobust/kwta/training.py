@@ -17,15 +17,12 @@ from biorobust.core.tensors import Tensors
 from biorobust.core.training import as_float
 from biorobust.kwta import networks, operator, probes, weights
 from biorobust.kwta import recipe as recipes
-from biorobust.kwta.params import Incremental, Recipe
+from biorobust.kwta.params import ARCHITECTURE, Incremental, Recipe
 
-ARCHITECTURE = "kwta-network"
-# The level the study was set for its ReLU ResNet18 on CIFAR-10; the report's own cells lie above, but for two.
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of test accuracy, for how many epochs it took to get there
 N_ACTIVE = 256  # test images on which active fractions are measured
+N_WHITENED = 2000  # training images whose patches the small fast network is made to whiten
 N_WATCHED = 2000  # of the evaluation list, tested after every epoch; the last epoch's network is tested on all
-
-CURVE_COLUMNS = ("seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma")
 
 
 @dataclass(frozen=True)
@@ -85,11 +82,10 @@ def train(
     if recipe.init == "pretrained":
         weights.load_imagenet(model, network=recipe.network, width=recipe.width)
     model = model.to(data.train_labels.device)
-    factors = {recipe.drop_at: recipe.drop_factor}
-    gamma_at = None
-    if recipe.gamma_schedule == "incremental" and recipe.gamma is not None and plan is not None:
-        gamma_at = recipes.incremental(plan, gamma=recipe.gamma, epochs=recipe.epochs)
-        factors = {recipes.held(plan, recipe.epochs) / recipe.epochs: plan.factor}
+    if isinstance(model.body, networks.PixelFastNet):
+        spread = data.train_images[:: max(1, len(data.train_images) // N_WHITENED)]  # a mirror may sort them by class
+        model.body.whiten(as_float(spread))
+    gamma_at = recipes.course(recipe, plan)
 
     def before_epoch(network: nn.Module, epoch: int) -> None:
         if gamma_at is not None:
@@ -111,13 +107,16 @@ def train(
             learning_rate=recipe.learning_rate,
             optimiser="sgd",
             momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay,
             clip_norm=recipe.clip,
-            schedule=training.steps(factors),
+            schedule=_schedule(recipe, plan),
         ),
-        objective=_objective(bfloat16=recipe.precision == "bfloat16"),
+        objective=_objective(bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing),
         seed=seed,
-        prepare=lambda images: as_float(augment.crop_and_flip(images, padding=recipe.crop, flip=recipe.flip)),
+        prepare=lambda images: as_float(
+            augment.crop_and_flip(images, padding=recipe.crop, flip=recipe.flip, edges=recipe.edges)
+        ),
         before_epoch=before_epoch,
         measure=measure,
         state=state,
@@ -132,7 +131,15 @@ def train(
     return Trained(model, recipe.dataset, _entry(seed, model, data, curve, diverged=fitted.diverged), curve)
 
 
-def _objective(*, bfloat16: bool) -> training.Objective:
+def _schedule(recipe: Recipe, plan: Incremental | None) -> training.Schedule:
+    if recipe.schedule == "triangular":
+        return training.triangular(recipe.warmup)
+    if recipe.gamma_schedule == "incremental" and plan is not None:
+        return training.steps({recipes.held(plan, recipe.epochs) / recipe.epochs: plan.factor})
+    return training.steps({recipe.drop_at: recipe.drop_factor})
+
+
+def _objective(*, bfloat16: bool, label_smoothing: float) -> training.Objective:
     """Cross-entropy over everything the head has, classes or not; accuracy among the classes.
 
     bfloat16: products with weights, and the activations between them, in that precision (autocast); winners are chosen
@@ -143,7 +150,8 @@ def _objective(*, bfloat16: bool) -> training.Objective:
         assert isinstance(model, networks.Classifier)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
             outputs = model.outputs(x).float()
-        return functional.cross_entropy(outputs, y, reduction="sum"), outputs[:, : model.body.n_classes]
+        loss = functional.cross_entropy(outputs, y, reduction="sum", label_smoothing=label_smoothing)
+        return loss, outputs[:, : model.body.n_classes]
 
     return objective
 

@@ -105,6 +105,13 @@ class ResNet(nn.Module):
         return logits
 
 
+def zero_residuals(model: nn.Module) -> None:
+    """Set the last normalisation of every block to 0, so that it begins as the identity (Goyal et al. 2017)."""
+    for module in model.modules():
+        if isinstance(module, (BasicBlock, Bottleneck)):
+            nn.init.zeros_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
+
+
 def _conv(n_inputs: int, n_outputs: int, size: int, *, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(n_inputs, n_outputs, size, stride=stride, padding=size // 2, bias=False)
 

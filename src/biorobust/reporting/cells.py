@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from biorobust.core.intervals import wilson
 from biorobust.reporting.attacks import IMAGE_WORST_CASE, RESIZED, WORST_CASE
 from biorobust.reporting.claim import Check, Claim
 from biorobust.reporting.claims import Judged, Part
@@ -13,8 +14,7 @@ from biorobust.reporting.estimates import Estimate, attack_curve, clean_accuracy
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import smaller
-from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, STARTS, Kwta, Place
-from biorobust.statistics.intervals import wilson
+from biorobust.reporting.studies.kwta import DATASETS, FAST, NETWORKS, STARTS, Kwta, Place
 
 CLEAN, DEEPFOOL = "clean", "deepfool-report"
 # PGD with the step of the report, 0.003 eps; with that of the original paper, 0.003 in pixel units; its best iterate.
@@ -48,11 +48,12 @@ def measured(metrics: Metrics, cell: str, measure: str, *, resized: bool) -> Est
     """Accuracy of a cell, None where it was not measured. resized: the tensor that the network sees was attacked.
 
     The worst case on the resized tensor is over the attacks in both threat models: a change of the image within eps is
-    one of the tensor within eps.
+    one of the tensor within eps. For a network that sees the image as it is, the tensor is the image.
     """
     if measure == CLEAN:
         found = ran(metrics.train(cell))
         return None if found is None else clean_accuracy(metrics, cell) or _broken(metrics, cell)
+    resized = resized and not cell.startswith(f"{FAST}-")
     if measure == WORST_CASE:
         name = WORST_CASE if resized else IMAGE_WORST_CASE
     else:
@@ -137,8 +138,8 @@ def scratch(study: Kwta) -> list[Place]:
 
 
 def sizes(metrics: Metrics, study: Kwta) -> str:
-    """What the cells were really trained with, in words; "" where nothing has run."""
-    found = [entry["settings"] for cell in study.networks if (entry := ran(metrics.train(cell)))]
+    """What the cells of the report's tables were really trained with, in words; "" where none has run."""
+    found = _settings(metrics, [place for place in study.places if place.number])
     if not found:
         return ""
 
@@ -166,6 +167,24 @@ def sizes(metrics: Metrics, study: Kwta) -> str:
     lowered = {settings.get("precision", "float32") for settings in found} - {"float32"}
     products = f"; trained with products in {listed(sorted(lowered))}" if lowered else ""
     return f"{widths}; images enlarged to {values('image_size')} pixels; {data}; {epochs}{products}"
+
+
+def own_sizes(metrics: Metrics, study: Kwta) -> str:
+    """The same of the small fast network."""
+    found = _settings(metrics, [place for place in study.places if not place.number])
+    if not found:
+        return ""
+    first = found[0]
+    return (
+        f"{first['width']} channels in its first block, {count(first['n_train'])} training images, "
+        f"{first['epochs']} epochs"
+    )
+
+
+def _settings(metrics: Metrics, places: Iterable[Place]) -> list[Mapping[str, Any]]:
+    """Of the cells that ran."""
+    cells = [cell for place in places for cell in place.rows]
+    return [entry["settings"] for cell in cells if (entry := ran(metrics.train(cell)))]
 
 
 def _by_data(values: Mapping[str, str]) -> str:

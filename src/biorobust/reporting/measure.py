@@ -10,11 +10,11 @@ from statistics import fmean, variance
 import numpy as np
 
 from biorobust.core import outcomes
+from biorobust.core.intervals import mean_interval, wilson
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
 from biorobust.reporting.metrics import Metrics, eps_key
 from biorobust.reporting.per_seed import NotMeasured, PerSeed, per_seed
 from biorobust.statistics.accuracy import Accuracy, Borrowed, Difference, difference, error_ratio, interval, pooled
-from biorobust.statistics.intervals import mean_interval, wilson
 from biorobust.statistics.paired import Counts, paired_counts
 
 __all__ = ["Measured", "NotMeasured", "Scatter", "compared", "measure"]

@@ -81,6 +81,8 @@ def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed
     if "correct" not in entry or "collapsed" not in entry:
         return False  # no network's accuracy: weights learned without labels, attacks
     kind = "imagenet" if content["dataset"]["name"].startswith("imagenet") else content["study"]
+    if content["settings"].get("network") == "fast":
+        kind = f"{kind}-fast"
     best = max(entry["correct"], entry.get("noisy_correct", 0)) / entry["n"]
     return bool(best <= THRESHOLDS.trained_above(kind, reported=printed.get(content["run"])))
 

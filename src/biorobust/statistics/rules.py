@@ -16,8 +16,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from biorobust.core.intervals import wilson
 from biorobust.statistics.accuracy import Accuracy, Interval, difference, error_ratio
-from biorobust.statistics.intervals import wilson
 from biorobust.statistics.thresholds import THRESHOLDS
 
 REPRODUCED = "reproduced"

@@ -39,7 +39,14 @@ class Thresholds:
     error_ratio: float = 1.5
     below_reported: float = 0.10
     trained: Mapping[str, float] = field(
-        default_factory=lambda: {"hebbian": 0.90, "cnnf": 0.60, "kwta": 0.80, "vonenet": 0.70, "imagenet": 0.50}
+        default_factory=lambda: {
+            "hebbian": 0.90,
+            "cnnf": 0.60,
+            "kwta": 0.80,
+            "kwta-fast": 0.30,
+            "vonenet": 0.70,
+            "imagenet": 0.50,
+        }
     )
     min_images: Mapping[str, int] = field(
         default_factory=lambda: {"cnnf": 1000, "kwta-cifar10": 1280, "kwta-svhn": 640, "vonenet": 100}

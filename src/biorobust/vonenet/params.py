@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from biorobust.core.schema import count, one_of, positive, setting
 
 @dataclass(frozen=True)
 class V1Stage:
-    """The VOneBlock of the analogue: the keywords of `VOneBlock` that its runs share."""
+    """The VOneBlock of the analogue: the keywords of `VOneBlock` that its runs share, and the scale of its filters.
 
-    visual_degrees: float = positive()
+    pixels_per_degree: an image spans as many degrees of visual angle as it has pixels by this.
+    """
+
+    pixels_per_degree: float = positive()
     simple_channels: int = count(0)
     complex_channels: int = count(0)
     ksize: int = setting("an odd number of pixels", lambda ksize: ksize > 0 and ksize % 2 == 1)
@@ -31,6 +34,11 @@ class V1Stage:
     gabor_seed: int = count(0)
     colour_seed: int = count(0)
 
+    def keywords(self, *, image_size: int) -> dict[str, Any]:
+        """Of `VOneBlock`, for images of so many pixels."""
+        values = asdict(self)
+        return {"visual_degrees": image_size / values.pop("pixels_per_degree"), **values}
+
 
 @dataclass(frozen=True)
 class PixelStem:
@@ -41,23 +49,29 @@ class PixelStem:
 
 @dataclass(frozen=True)
 class Training:
-    """How all networks of the analogue are trained: SGD on cross-entropy, shifted and mirrored images."""
+    """How all networks of the analogue are trained: SGD on cross-entropy, shifted and mirrored images.
+
+    zero_init: the last normalisation of every residual block starts at 0, so that it begins as the identity.
+    """
 
     image_size: int = count(32)
     batch_size: int = count()
     learning_rate: float = positive()
     momentum: float = setting("a number from 0 to below 1", lambda momentum: 0 <= momentum < 1)
+    nesterov: bool = setting("true or false", lambda _: True)
     weight_decay: float = setting("a number of 0 or more", lambda decay: decay >= 0)
     schedule: str = one_of("constant", "linear", "cosine")
     warmup: float = setting("a number from 0 to below 1", lambda share: 0 <= share < 1)
     crop_padding: int = count(0)
+    zero_init: bool = setting("true or false", lambda _: True)
     precision: str = one_of("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
 class TrainingSize:
-    """n_test: so many images of the evaluation list are tested."""
+    """recipe: the block of params.yaml with the rest. n_test: so many images of the evaluation list are tested."""
 
+    recipe: str = one_of("vonenet_training", "vonenet_short_training")
     n_train: int = count(32)
     n_test: int = count(8)
     width: int = count()
@@ -119,6 +133,7 @@ BLOCKS = {
     "vonenet": V1Stage,
     "resnet": PixelStem,
     "vonenet_training": Training,
+    "vonenet_short_training": Training,
     "vonenet_perturbations": Perturbations,
     "vonenet_activations": Activations,
 }

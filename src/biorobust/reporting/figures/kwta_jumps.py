@@ -109,7 +109,8 @@ def _panels(
                 style, gamma = row_look(metrics, study, cell), gamma_of(metrics, study, cell)
                 looks[style.label] = style
                 own = mean(line["per_seed"])
-                rows.append({"table": place.number, "cell": cell, "gamma": gamma, "trained": True, quantity: own})
+                table = place.number or "ours"
+                rows.append({"table": table, "cell": cell, "gamma": gamma, "trained": True, quantity: own})
                 if gamma is None:
                     axes.axhline(own, color=style.colour, lw=1.2)
                     continue
@@ -120,7 +121,7 @@ def _panels(
                 )
                 axes.plot(gamma, own, color=style.colour, marker=style.marker, ms=8, mec=INK, mew=0.8, ls="")
                 rows += [
-                    {"table": place.number, "cell": cell, "gamma": other, "trained": False, quantity: drawn}
+                    {"table": place.number or "ours", "cell": cell, "gamma": other, "trained": False, quantity: drawn}
                     for other, drawn in by_gamma.items()
                 ]
             axes.set_xscale("log")
@@ -128,7 +129,7 @@ def _panels(
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_ylim(bottom=0)
             axes.grid(axis="y")
-            axes.set_title(f"Table {place.number}:\n{title(place)}")
+            axes.set_title(f"{place.label}:\n{title(place)}")
         for axes in left:
             axes.set_ylabel(label)
         for axes in lowest:

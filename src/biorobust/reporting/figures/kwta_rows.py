@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from biorobust.reporting.cells import gamma_of, row_name
 from biorobust.reporting.estimates import ran
 from biorobust.reporting.numbers import listed
-from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
+from biorobust.reporting.studies.kwta import DATASETS, NAMES, Kwta, Place
 from biorobust.reporting.style import Look, look
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def row_look(metrics: Metrics, study: Kwta, cell: str) -> Look:
 
 def title(place: Place) -> str:
     """As in "ResNet18, CIFAR-10"."""
-    return f"{NETWORKS[place.network]}, {DATASETS[place.dataset]}"
+    return f"{NAMES[place.network]}, {DATASETS[place.dataset]}"
 
 
 def with_results(metrics: Metrics, places: Iterable[Place]) -> list[tuple[Place, tuple[str, ...]]]:
@@ -52,5 +52,5 @@ def grid(drawing: Drawing, n: int, *, columns: int, **shared: Any) -> tuple[list
 
 def not_drawn(study: Kwta, drawn: Sequence[Place]) -> str:
     """A sentence naming the tables of which nothing ran; empty when there are none."""
-    missing = [f"{place.number}" for place in study.places if place not in drawn]
+    missing = [f"{place.number}" for place in study.places if place not in drawn and place.number]
     return f" Not run, so not drawn: table{'s' * (len(missing) > 1)} {listed(missing)}." if missing else ""

@@ -50,7 +50,7 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
                 values = {what: v for what in DRAWN if (v := measured(metrics, cell, what, resized=True))}
                 _draw(axes, at, values, printed, colour=row_look(metrics, study, cell).colour)
                 rows += [
-                    {"table": place.number, "cell": cell, "activation": row_name(gamma), "attack": what}
+                    {"table": place.number or "ours", "cell": cell, "activation": row_name(gamma), "attack": what}
                     | {"accuracy": v.value, "low": v.low, "high": v.high, "collapsed": _collapsed(metrics, cell)}
                     | {"reported": printed.value if printed and what == PGD else None}
                     for what, v in values.items()
@@ -59,7 +59,7 @@ def steps(metrics: Metrics, study: Kwta, *, reported: Mapping[Key, Estimate]) ->
             axes.set_ylim(len(cells) - 0.5, -0.5)
             axes.set_xlim(-3, 103)
             axes.grid(axis="x")
-            axes.set_title(f"Table {place.number}: {title(place)}, {place.init}")
+            axes.set_title(f"{place.label}: {title(place)}, {place.init}")
             axes.spines["left"].set_visible(False)
             axes.tick_params(axis="y", length=0)
         for axes in lowest:

@@ -40,8 +40,8 @@ def curves(metrics: Metrics, study: Kwta, *, init: str) -> Figure | None:
             for cell, table in _curves(metrics, cells).items():
                 style = row_look(metrics, study, cell)
                 _epochs(row, table, style)
-                tables.append(table.assign(table=place.number, cell=cell, activation=style.label))
-            row[0].set_title(f"Table {place.number}: {title(place)}{_nothing_learned(metrics, cells)}")
+                tables.append(table.assign(table=place.number or "ours", cell=cell, activation=style.label))
+            row[0].set_title(f"{place.label}: {title(place)}{_nothing_learned(metrics, cells)}")
             row[0].set_ylim(0, 100)
             row[1].set_ylim(bottom=0)
             row[2].set_yscale("log")
@@ -60,7 +60,7 @@ def curves(metrics: Metrics, study: Kwta, *, init: str) -> Figure | None:
         drawing.legend(handles, [*rows, "test images", "training images"], loc="outside lower center", ncols=5)
     data = pd.concat(tables)
     flat = [
-        f"{row_name(gamma_of(metrics, study, cell))} of table {place.number}"
+        f"{row_name(gamma_of(metrics, study, cell))} of {place.where}"
         for place, cells in found
         for cell in cells
         if clean_accuracy(metrics, cell) is None
@@ -199,11 +199,11 @@ def active(metrics: Metrics, study: Kwta) -> Figure | None:
                 else:
                     axes.axhline(100 * gamma, color=style.colour, lw=0.6, ls=":")
                 rows += [
-                    {"table": place.number, "cell": cell, "activation": style.label, "layer": layer}
+                    {"table": place.number or "ours", "cell": cell, "activation": style.label, "layer": layer}
                     | {"place": place_in_order, "share": share_}
                     for place_in_order, (layer, share_) in enumerate(means.items(), start=1)
                 ]
-            axes.set_title(f"Table {place.number}: {title(place)}")
+            axes.set_title(f"{place.label}: {title(place)}")
             axes.set_ylim(0, 108 * max(float(row["share"]) for row in rows))
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.grid(axis="y")

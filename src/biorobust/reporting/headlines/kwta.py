@@ -13,7 +13,7 @@ from biorobust.reporting.headline import Headline
 from biorobust.reporting.headlines import answer
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import listed, share
-from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta, Place
+from biorobust.reporting.studies.kwta import FAST, Kwta, Place
 from biorobust.statistics import THRESHOLDS, rules
 
 CLAIM = "K18"
@@ -35,12 +35,17 @@ LIMITS = (
 
 def headline(judged: Sequence[Judged], metrics: Metrics, study: Kwta) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
-    places = [place for place in scratch(study) if place.network == COUNTED]
-    return answer(judged, claim=CLAIM, leads=LEADS, facts=lambda _: (_row(metrics, study, place) for place in places))
+    places = [place for place in scratch(study) if place.network in (COUNTED, FAST)]
+    return answer(judged, claim=CLAIM, leads=LEADS, facts=lambda _: [_fall(metrics, study, places)])
+
+
+def _fall(metrics: Metrics, study: Kwta, places: Sequence[Place]) -> str:
+    """What every row that trained keeps under the report's step and under the original paper's."""
+    said = [sentence for place in places if (sentence := _row(metrics, study, place))]
+    return f"Accuracy from the report's step to the original paper's: {'; '.join(said)}." if said else ""
 
 
 def _row(metrics: Metrics, study: Kwta, place: Place) -> str:
-    """Each row of a table that trained, under the report's step and under the original paper's."""
     said = []
     for cell in place.rows:
         if clean_accuracy(metrics, cell) is None:
@@ -50,8 +55,7 @@ def _row(metrics: Metrics, study: Kwta, place: Place) -> str:
             said.append(
                 f"{row_name(gamma_of(metrics, study, cell))} from {share(report.value)} to {share(original.value)}"
             )
-    where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
-    return f"Accuracy from the report's step to the original paper's, {where}: {listed(said)}." if said else ""
+    return f"{place.where}, {listed(said)}" if said else ""
 
 
 def conclusions(metrics: Metrics, study: Kwta) -> tuple[str, ...]:
@@ -75,9 +79,8 @@ def _left(metrics: Metrics, study: Kwta, place: Place) -> str:
         clean = clean_accuracy(metrics, cell)
         trained |= clean is not None
         said.append(f"{name} {share(clean.value)} and {share(worst.value)}" if clean else f"{name} {_broken(found)}")
-    where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
     what = ", accuracy without an attack and under the worst for each image" if trained else ""
-    return f"{where}{what}: {listed(said)}." if said else ""
+    return f"{place.where}{what}: {listed(said)}." if said else ""
 
 
 def _broken(found: Mapping[str, Any]) -> str:

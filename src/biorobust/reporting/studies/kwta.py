@@ -1,4 +1,5 @@
-"""The study of k-winners-take-all activations: eight tables of three rows each, ablations, and probes of the jumps."""
+"""The study of k-winners-take-all activations: eight tables of three rows each, a further network of our own beside
+them, ablations, and probes of the jumps."""
 
 from __future__ import annotations
 
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
     from biorobust.reporting.tables.table import Table
 
-NETWORKS = {"alexnet": "AlexNet", "resnet18": "ResNet18"}
+NETWORKS = {"alexnet": "AlexNet", "resnet18": "ResNet18"}  # of the report
+FAST = "fast"
+NAMES = {**NETWORKS, FAST: "small fast network"}
 DATASETS = {"svhn": "SVHN", "cifar10": "CIFAR-10"}
 STARTS = {"scratch": "random weights", "pretrained": "ImageNet weights"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """One of the report's tables: a network on a data set from one start. `rows`: its cells, as stages call them."""
+    """One of the report's tables, or ours: a network on a data set from one start. `rows`: its cells, as stages call
+    them; `number`: of the report's table, None for ours.
+    """
 
-    number: int
+    number: int | None
     network: str
     dataset: str
     init: str
@@ -34,44 +39,51 @@ class Place:
     @property
     def words(self) -> str:
         """As in "ResNet18 on CIFAR-10, from random weights"."""
-        return f"{NETWORKS[self.network]} on {DATASETS[self.dataset]}, from {STARTS[self.init]}"
+        return f"{self.where}, from {STARTS[self.init]}"
+
+    @property
+    def where(self) -> str:
+        """As in "ResNet18 on CIFAR-10"."""
+        return f"{'' if self.number else 'our '}{NAMES[self.network]} on {DATASETS[self.dataset]}"
+
+    @property
+    def label(self) -> str:
+        """What stands above its rows: "Table 6", or "Ours"."""
+        return f"Table {self.number}" if self.number else "Ours"
 
 
 @dataclass(frozen=True)
 class Kwta(Study):
     """`rows`: run of params.yaml -> its start; `gammas`: run -> its gamma, None for ReLU.
 
-    `ablations`: entry of params.yaml -> the question it belongs to.
+    `ablations`: entry of params.yaml -> the question it belongs to. `fast`: whether there is a network of our own.
     """
 
     rows: Mapping[str, str]
     gammas: Mapping[str, float | None]
     ablations: Mapping[str, str]
+    fast: bool
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """The tables, in the order and with the numbers of the report."""
+        """The tables, in the order and with the numbers of the report, and ours behind them."""
         found = [(network, dataset, init) for network in NETWORKS for init in STARTS for dataset in DATASETS]
-        return tuple(
-            Place(
-                number=number,
-                network=network,
-                dataset=dataset,
-                init=init,
-                rows=tuple(f"{network}-{dataset}-{run}" for run, start in self.rows.items() if start == init),
-            )
-            for number, (network, dataset, init) in enumerate(found, start=1)
-        )
+        ours = [self._place(None, FAST, "cifar10", "scratch")] if self.fast and self.rows else []
+        return (*(self._place(number, *where) for number, where in enumerate(found, start=1)), *ours)
+
+    def _place(self, number: int | None, network: str, dataset: str, init: str) -> Place:
+        rows = tuple(f"{network}-{dataset}-{run}" for run, start in self.rows.items() if start == init)
+        return Place(number=number, network=network, dataset=dataset, init=init, rows=rows)
 
     @property
     def networks(self) -> tuple[str, ...]:
         return tuple(cell for place in self.places for cell in place.rows)
 
     def train_stage(self, run: str) -> str:
-        return f"train_kwta@{self.row(run)}"
+        return f"train_kwta@{self.row(run).partition('-')[2]}"
 
     def attack_stage(self, run: str) -> str:
-        return f"attack_kwta@{self.row(run)}"
+        return f"attack_kwta@{self.row(run).partition('-')[2]}"
 
     def row(self, cell: str) -> str:
         """The run of params.yaml that a cell belongs to."""
@@ -80,10 +92,10 @@ class Kwta(Study):
     def stages(self) -> tuple[str, ...]:
         return (
             *(f"download@{name}" for name in self.datasets),
-            *(f"train_kwta@{run}" for run in self.rows),
+            *dict.fromkeys(map(self.train_stage, self.networks)),
             "ablate_kwta",
             "time_kwta",
-            *(f"attack_kwta@{run}" for run in self.rows),
+            *dict.fromkeys(map(self.attack_stage, self.networks)),
             f"compare@{self.name}",
         )
 
@@ -110,12 +122,14 @@ class Kwta(Study):
         return conclusions(metrics, self)
 
     def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`unavailable`: why -> how many cells could not be had for it. `sizes`: what was really run, in words."""
-        from biorobust.reporting.cells import sizes
+        """`unavailable`: why -> how many cells could not be had for it. `sizes`, `own_sizes`: what was really run, in
+        words, of the report's networks and of ours.
+        """
+        from biorobust.reporting.cells import own_sizes, sizes
 
         found = [entry for cell in self.networks if (entry := metrics.train(cell)) is not None]
         reasons = Counter(str(entry["reason"]) for entry in found if entry["status"] != "ok")
-        return {"unavailable": dict(reasons), "sizes": sizes(metrics, self)}
+        return {"unavailable": dict(reasons), "sizes": sizes(metrics, self), "own_sizes": own_sizes(metrics, self)}
 
 
 def kwta(params: Mapping[str, Any]) -> Kwta:
@@ -129,4 +143,5 @@ def kwta(params: Mapping[str, Any]) -> Kwta:
         rows={run: values["init"] for run, values in runs.items()},
         gammas={run: params.get(values["method"], {}).get("gamma") for run, values in runs.items()},
         ablations={name: values["question"] for name, values in params.get("kwta_ablations", {}).items()},
+        fast="kwta_fast" in params,
     )

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core.intervals import mean_interval
 from biorobust.reporting import reported
 from biorobust.reporting.attacks import FEEDBACK_ATTACKS
 from biorobust.reporting.claim import Claim
@@ -24,9 +25,8 @@ from biorobust.reporting.studies.cnnf import (
     PLAIN_RELU,
 )
 from biorobust.reporting.style import look
-from biorobust.reporting.tables.rows import estimate, gradients, state, under_attack
+from biorobust.reporting.tables.rows import estimate, gradients, left_out, omitted, state, under_attack
 from biorobust.reporting.tables.table import Column, Table, Value
-from biorobust.statistics.intervals import mean_interval
 
 if TYPE_CHECKING:
     from biorobust.reporting.studies.cnnf import Cnnf
@@ -66,8 +66,10 @@ def tables(metrics: Metrics, study: Cnnf, claims: Iterable[Claim]) -> list[Table
 
 def _accuracy(metrics: Metrics, study: Cnnf, printed: Reported) -> Table:
     rows = []
-    for run in study.runs + study.variants:
-        found = metrics.train(run)
+    trained = {run: metrics.train(run) for run in study.runs + study.variants}
+    for run, found in trained.items():
+        if left_out(found):
+            continue
         row: dict[str, Value] = {"network": look(run).label, "run": run}
         row["n_parameters"] = found["n_parameters"] if ran(found) and found else None
         for images in IMAGES:
@@ -82,8 +84,8 @@ def _accuracy(metrics: Metrics, study: Cnnf, printed: Reported) -> Table:
         id="cnnf-accuracy",
         title="Clean and noisy test images",
         caption="Share of test images classified correctly under the counted readout, in percent; noisy images are the "
-        "same pixels for every network. Brackets: 95 % interval over images, and over seeds where there are "
-        "several.",
+        "same pixels for every network. Brackets: 95 % interval over images, and over seeds where there are several."
+        f"{omitted({look(run).label: found for run, found in trained.items()})}",
         columns=(
             Column("network", "network"),
             Column("run", "run"),
@@ -104,7 +106,7 @@ def _accuracy(metrics: Metrics, study: Cnnf, printed: Reported) -> Table:
 def _confounds(metrics: Metrics, study: Cnnf) -> Table:
     rows = []
     for a, b, differs in PAIRS:
-        if not {a, b} <= set(study.networks):
+        if not {a, b} <= set(study.networks) or any(left_out(metrics.train(run)) for run in (a, b)):
             continue
         row: dict[str, Value] = {"first": look(a).label, "second": look(b).label, "differs": differs}
         for images in ("noisy", "clean"):
@@ -130,8 +132,8 @@ def _confounds(metrics: Metrics, study: Cnnf) -> Table:
 
 def _grid(metrics: Metrics, study: Cnnf, printed: Mapping[str, float]) -> Table:
     rows = []
-    for run in study.grid:
-        found = metrics.train(run)
+    trained = {run: metrics.train(run) for run in study.grid}
+    for run, found in trained.items():
         cycles, residual = study.cells[run]
         row: dict[str, Value] = {"run": run, "residual": residual, "cycles": cycles}
         row["reported"] = printed.get(run)
@@ -141,13 +143,13 @@ def _grid(metrics: Metrics, study: Cnnf, printed: Mapping[str, float]) -> Table:
             row[f"{images}_difference"] = value.value - printed[run] if value and run in printed else None
             row[f"{images}_sd"] = _sd(found, images) if value else None
             row |= {"seeds": value.n_seeds} if value else {}
-        rows.append(row | {"state": state(found)})
+        rows.append(row | {"state": "" if left_out(found) else state(found)})
     return Table(
         id="cnnf-grid",
         title="The grid of residual and cycles",
         caption="Test accuracy in percent, as reported and ours on noisy and on clean test images; the report does not "
         "say which it scored. Brackets: 95 % interval over images, and over seeds where there are several. Verdicts on "
-        "a single seed borrow the scatter of the settings that have several.",
+        f"a single seed borrow the scatter of the settings that have several.{omitted(trained)}",
         columns=(
             Column("run", "cell", "label"),
             Column("residual", "residual", "plain"),
@@ -253,6 +255,8 @@ def _noise(metrics: Metrics, study: Cnnf) -> Table:
     rows: list[dict[str, Value]] = []
     grid: dict[str, dict[float, None]] = {"noise": {}, "blur": {}}
     for run in study.runs + study.variants:
+        if left_out(metrics.train(run)):
+            continue
         settings = (metrics.train(run) or {}).get("settings", {})
         row: dict[str, Value] = {"network": look(run).label, "images": None}
         row["trained"] = settings.get("noise_level") if settings.get("images") != "clean" else None

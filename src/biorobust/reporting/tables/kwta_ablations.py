@@ -12,7 +12,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import flags
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
-from biorobust.reporting.tables.rows import estimate, nonfinite
+from biorobust.reporting.tables.rows import estimate, left_out, nonfinite, omitted
 from biorobust.reporting.tables.table import Column, Table, Value
 
 CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
@@ -90,8 +90,11 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
     rows: list[dict[str, Value]] = []
     trained: dict[str, None] = {}
     attacked: dict[str, dict[str, Any]] = {}
+    contents = {name: metrics.get(f"ablations/{name}") for name in study.ablations}
     for name, question in study.ablations.items():
-        content = metrics.get(f"ablations/{name}")
+        content = contents[name]
+        if left_out(content):
+            continue
         row: dict[str, Value] = {"question": QUESTIONS.get(question, question), "name": name, "state": _state(content)}
         if content:
             settings = content["settings"]
@@ -120,7 +123,7 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         "iterate, on the 32-pixel image; 95 % intervals over images, and over seeds where there are several. "
         "Collapsed: trainings that end with one class for all images; with more steps some might have begun to learn. "
         "Where gamma is lowered the learning rate falls with it, as in "
-        "the original." + kept_from(metrics.get(f"ablations/{name}") for name in study.ablations) + nonfinite(attacked),
+        f"the original.{omitted(contents)}" + kept_from(contents.values()) + nonfinite(attacked),
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),

@@ -24,7 +24,7 @@ from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import Estimate, clean_accuracy, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed, points, share
-from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
+from biorobust.reporting.studies.kwta import Kwta
 from biorobust.reporting.tables.kwta_ablations import NOT_RUN, kept_from, robust_accuracy, setting, unchanged
 from biorobust.reporting.tables.kwta_ablations import clean_accuracy as ablated_clean
 from biorobust.reporting.tables.table import Column, Table, Value
@@ -179,8 +179,7 @@ def _steps(metrics: Metrics, study: Kwta) -> str:
                 continue  # a network that gives one class to every image has nothing to lose
             report, original = (measured(metrics, cell, measure, resized=True) for measure in (PGD, ORIGINAL_STEP))
             if report and original:
-                where = f"{NETWORKS[place.network]} on {DATASETS[place.dataset]}"
-                said.append(f"{where} from {share(report.value)} to {share(original.value)}")
+                said.append(f"{place.where} from {share(report.value)} to {share(original.value)}")
     return f"ReLU, from the report's step to the original paper's: {'; '.join(said)}." if said else ""
 
 

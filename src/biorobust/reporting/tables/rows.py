@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from biorobust.core.left_out import LEFT_OUT
 from biorobust.reporting.attacks import WORST_CASE, AttackLook, full_name
 from biorobust.reporting.estimates import Estimate, attack_curve, ran
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.numbers import listed
 from biorobust.reporting.reported import Reported
 from biorobust.reporting.requirements import FLAGS, Levels, flags
 from biorobust.reporting.style import look
@@ -29,6 +31,23 @@ def state(found: Mapping[str, Any] | None, *, printed: Levels | None = None) -> 
         for flag in flags(found, seed, printed=printed or {})
     ]
     return ", ".join(raised) or "ran"
+
+
+def left_out(found: Mapping[str, Any] | None) -> bool:
+    """Whether the scale does not have a run, so that a table has no row for it."""
+    return found is not None and found["status"] != "ok" and found["reason"].startswith(LEFT_OUT)
+
+
+def omitted(labels: Mapping[str, Mapping[str, Any] | None]) -> str:
+    """The sentence for the caption of a table that has no rows for some runs; "" where it has all of them.
+
+    labels: how each run is called -> its metrics.
+    """
+    missing = {label: str(found["reason"]) for label, found in labels.items() if found and left_out(found)}
+    if not missing:
+        return ""
+    reason = next(iter(missing.values())).partition(": ")[0]
+    return f" {reason.capitalize()}: {'all' if len(missing) == len(labels) else listed(missing)}."
 
 
 def estimate(key: str, value: Estimate | None) -> dict[str, Value]:
