@@ -137,9 +137,10 @@ def ledger_verdicts(summary: str) -> dict[str, str]:
     )
 
 
-def judged(root: Path) -> list[Judged]:
-    """The counted claims, judged by the checkout's own metrics."""
-    found = judge(claim_file.load(root / "reports/claims.yaml"), Metrics(root / "reports/metrics"))
+def judged(root: Path, *, recorded: str = "") -> list[Judged]:
+    """The counted claims, judged by the checkout's own metrics or by those of a recorded run."""
+    metrics = root / "reports" / (f"recorded/{recorded}/metrics" if recorded else "metrics")
+    found = judge(claim_file.load(root / "reports/claims.yaml"), Metrics(metrics))
     return [item for item in found if item.counted]
 
 

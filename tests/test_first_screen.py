@@ -6,16 +6,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from html import unescape
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
-from report_checkout import edit, judged, only, record, text, write_checkout
+from report_checkout import copied, edit, judged, only, record, text, write_checkout
 
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.render import render, render_template
 from biorobust.statistics import rules
 from stages import tables
+
+OPEN = (rules.INCONCLUSIVE, rules.NOT_TESTABLE, rules.NOT_RUN)
 
 
 class Counted(NamedTuple):
@@ -60,7 +64,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def claims(root: Path) -> dict[str, list[Judged]]:
     """The recorded run's claims: those of the reports, and ours."""
-    items = judged(root, metrics=root / "reports/recorded/big-run/metrics")
+    items = judged(root, recorded="big-run")
     return {"reports": [i for i in items if not i.claim.ours], "our own": [i for i in items if i.claim.ours]}
 
 
@@ -125,9 +129,6 @@ def test_one_training_and_open_parts_are_named_beside_the_verdict(root: Path, cl
             assert (f"{n_open} of {n} parts open" in said) == mostly, said
 
 
-OPEN = (rules.INCONCLUSIVE, rules.NOT_TESTABLE, rules.NOT_RUN)
-
-
 def test_a_finding_that_rests_on_one_training_says_so(root: Path, tmp_path: Path) -> None:
     several = write_checkout(tmp_path, study="kwta", scale="paper", seeds=(0, 1, 2))
     for checkout, provisional in ((root, True), (several, False)):
@@ -142,20 +143,31 @@ def test_a_finding_that_rests_on_one_training_says_so(root: Path, tmp_path: Path
 
 
 def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root: Path) -> None:
+    frame = pd.read_csv(root / "reports/tables/current/agreement.csv")
+    assert len(frame) > 1
     page = render(root).html
-    rows = tables.agreement_rows(root)
-    assert rows
-    first = text(page[: page.index('id="ledger"')])
-    assert f"of {len(rows)}" in first
-    for effect, word in rows:
-        assert re.search(rf"<th scope=\"row\">{re.escape(effect)}</th>.*?<td>{word}</td>", page, re.DOTALL)
+    first = page[: page.index('id="ledger"')]
+    said = re.search(r"<summary>This run \(scale tiny\).*?: (.*?)</summary>", first)
+    assert said
+    words = dict(re.findall(r"([a-z ]+): (\d+)", said[1]))
+    assert {word.strip(): int(n) for word, n in words.items()} == {"same direction": 0} | dict(Counter(frame["word"]))
+    for effect, word in zip(frame["effect"], frame["word"], strict=True):
+        (row,) = (row for row in re.findall(r"<tr>.*?</tr>", first, re.DOTALL) if effect in unescape(text(row)))
+        assert word in text(row)
 
 
 def test_without_a_recorded_run_there_is_nothing_to_agree_with(tmp_path: Path) -> None:
     root = write_checkout(tmp_path, study="kwta", scale="cpu")
     tables.write(root)
-    rendered = render(root)
-    assert "same direction" not in rendered.html
-    assert "no recorded run is part of the repository" in rendered.html
-    edit(root, "data/svhn", lambda content: content.update(fidelity="stand-in"))
-    edit(root, "data/cifar10", lambda content: content.update(fidelity="stand-in"))
+    page = render(root).html
+    assert "against the recorded ones" not in page
+    assert "no recorded run is part of the repository" in page
+
+
+def test_a_run_on_stand_in_data_is_named_on_the_first_screen(root: Path, tmp_path: Path) -> None:
+    checkout = copied(root, tmp_path)
+    edit(checkout, "data/svhn", lambda content: content.update(fidelity="stand-in"))
+    said = "This run (scale tiny, on data that only stand in for the real ones)"
+    for folder, stands_in in ((root, False), (checkout, True)):
+        page = text(render(folder).html)
+        assert (said in page[: page.index("The ledger Every claim")]) == stands_in

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from report_checkout import (
     ROOT,
     copied,
@@ -259,6 +260,19 @@ def test_what_a_report_printed_is_drawn_in_no_runs_colour(paper: Path) -> None:
     ours = data[(data["run"] == "report-uniform") & (data["attack"] == "fgsm-report")].set_index("eps")["accuracy"]
     assert said[2] == "Hebbian (uniform start)"
     assert float(said[1]) == pytest.approx(100 * (printed_ - ours).abs().dropna().mean(), abs=0.06)
+
+
+def test_the_printed_curve_is_that_of_the_notebook_and_not_of_a_sentence(paper: Path) -> None:
+    """H7 asks the plateau of the text, 28 %, as well: it is no point of the curve."""
+    published = yaml.safe_load((paper / "reports/claims.yaml").read_text())["published"]["hebbian"]["accuracy"]
+    data = pd.read_csv(paper / "reports/figures/hebbian/current/accuracy-epsilon.csv")
+    drawn = data[(data["run"] == "Hebbian") & (data["attack"] == "reported")].set_index("eps")["accuracy"]
+    assert drawn.to_dict() == pytest.approx(published)
+    table_ = pd.read_csv(paper / "reports/tables/current/hebbian-fgsm.csv")
+    (row,) = table_[(table_["network"] == "Hebbian (normal start)") & (table_["attack"] == "as reported")].to_dict(
+        "records"
+    )
+    assert {eps: row[f"{eps:g}"] for eps in published} == pytest.approx(published)
 
 
 def test_one_seed_is_drawn_with_the_interval_over_images(tmp_path: Path) -> None:

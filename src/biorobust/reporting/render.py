@@ -86,8 +86,10 @@ def context(root: Path) -> dict[str, Any]:
 
     now = _views([current(root, name) for name in STUDIES], claims, root=root)
     before = _views([source for name in STUDIES if (source := recorded(found, name))], claims, root=root)
+    chapters = [_chapter(now[name], before.get(name)) for name in STUDIES]
     return {
-        "chapters": [_chapter(now[name], before.get(name)) for name in STUDIES],
+        "chapters": chapters,
+        "leading": Overview(tuple(chapter.leading for chapter in chapters)),
         "current": Overview(tuple(now.values())),
         "recorded": Overview(tuple(before.values())) if before else None,
         "rejected": [item for item in found if isinstance(item, Rejected)],
