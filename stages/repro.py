@@ -28,7 +28,7 @@ from stages.stale import stale
 REPORT = Path("reports/report.html")
 RECORDED = Path("reports/recorded")
 LEDGER = "reports/tables/{}/ledger.csv"
-OVERHEAD = 1.0  # seconds a stage takes beside what it notes itself: DVC's hashes and lock file, the start of Python
+OVERHEAD = 1.5  # seconds a stage takes beside what it notes itself: DVC's hashes and lock file, the start of Python
 KNOWN = 0.9  # share of the stages ahead that must have a time before their sum is shown
 FAIR_SAMPLE = 120.0  # seconds of noted time after which this machine's speed is taken from what has been done
 
