@@ -10,6 +10,7 @@ import argparse
 import csv
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,6 +62,7 @@ def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
     narrator = Narrator(graph.todo, {stage: note["wall_seconds"] for stage, note in notes.items()})
     for logger in map(logging.getLogger, ("dvc.stage", "dvc.stage.run", "dvc.stage.cache", "dvc.dvcfile")):
         logger.addFilter(narrator)
+    signal.signal(signal.SIGTERM, end_stage)
     started = time.monotonic()
     commands = [["repro", "--force", "--single-item", *forced]] if forced else []
     for command in [*commands, ["repro"]]:
@@ -72,6 +74,17 @@ def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
             sys.exit(status)
         narrator.finish()
     print(f"Done in {took}.", closing())
+
+
+def end_stage(*_: object) -> None:
+    """SIGTERM goes to the stage that runs, so that none is left behind; DVC then says that it ended, and ends too."""
+    import psutil
+
+    running = psutil.Process().children(recursive=True)
+    for process in running:
+        process.terminate()
+    if not running:
+        sys.exit(143)
 
 
 @dataclass(frozen=True)
