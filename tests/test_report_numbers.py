@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fake_metrics import outcome
+from fake_metrics import other_outcomes
 from report_checkout import ROOT, ledger_verdicts, only, ready, text, verdicts
 
-from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_csv, write_json, write_npz
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.render import Rendered, render
@@ -55,12 +54,7 @@ def other_numbers(metrics: Path) -> None:
         write_csv(path, frame)
     for path in metrics.rglob("*.npz"):
         if path.parent.name == "outcomes":
-            kept = outcomes.read(path)
-            counts = {
-                cell: {seed: _changed(int(row.sum()), "correct") for seed, row in zip(of.seeds, of.right, strict=True)}
-                for cell, of in kept.items()
-            }
-            outcomes.write(path, {cell: outcome(cell.run, counts[cell], len(kept[cell].images)) for cell in kept})  # type: ignore[arg-type]
+            other_outcomes(path, lambda count: _changed(count, "correct"))
             continue
         with np.load(path) as stored:
             arrays = dict(stored)
