@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> list[Path]:
     dataset = datasets.load(f"data/datasets/{DATASET}.npz")
     data = tensors.as_tensors(dataset, n_train=size.n_train, device=device)
     kept = ~data.held_out if shared.validate else torch.ones_like(data.held_out)
+    chosen = replace(chosen, epochs=data.epochs(chosen.epochs, n_train=size.n_train))
     images, labels = data.train_images[kept], data.train_labels[kept]
     batch_size = data.batch_size(shared.batch_size)
     n_steps = chosen.epochs * -(-len(labels) // batch_size)

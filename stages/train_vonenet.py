@@ -60,7 +60,7 @@ def train(
     config |= {"n_classes": data.n_classes}
     batch_size = data.batch_size(recipe.batch_size)
     schedule = training.Recipe(
-        epochs=size.epochs if run.trained else 0,
+        epochs=data.epochs(size.epochs, n_train=size.n_train) if run.trained else 0,
         batch_size=batch_size,
         learning_rate=recipe.learning_rate,
         optimiser="sgd",

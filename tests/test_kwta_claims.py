@@ -134,9 +134,7 @@ def test_starts_are_compared_at_one_width(tmp_path: Path) -> None:
 
 def test_smaller_scales_decide_nothing(tmp_path: Path) -> None:
     root = write_checkout(tmp_path, study="kwta", scale="laptop")
-    said = verdicts(root)
-    assert said.pop("K15") == rules.REPRODUCED  # a time, which has no scale
-    assert set(said.values()) == {rules.NOT_RUN}
+    assert set(verdicts(root).values()) == {rules.NOT_RUN}
 
 
 def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
@@ -175,10 +173,9 @@ def test_a_time_that_grows_like_a_sort_is_not_in_proportion(
     ours, sort, one_pass = by_claim(root)["K15"].parts
     assert ours.verdict == verdict
     assert not ours.provisional
-    # A sort has to come out above the border, a pass below: else the measurement tells nothing apart.
+    # Controls that are shown: a sort has to come out above the border, a pass below.
     assert {sort.verdict, one_pass.verdict} == {rules.REPRODUCED}
-    edit(root, "timing/kwta", lambda content: content["per_seed"][0].update(growth_sort_low=1.0))
-    assert by_claim(root)["K15"].verdict != rules.REPRODUCED
+    assert not sort.counts
 
 
 def _set(content: Any, attack: str, correct: int | None) -> None:

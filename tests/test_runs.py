@@ -199,3 +199,6 @@ def test_a_subset_of_the_training_images_is_fixed_and_small_sets_get_small_minib
     assert whole.train_images.shape == (100, 1, 3, 3)
     assert whole.batch_size(3584) == 6  # 16 minibatches an epoch
     assert whole.batch_size(4) == 4
+    assert whole.epochs(3, n_train=50) == 3
+    assert whole.epochs(3, n_train=len(whole.train_images)) == 3
+    assert whole.epochs(3, n_train=10 * len(whole.train_images)) == 30  # as many images as there would be

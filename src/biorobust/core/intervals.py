@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
-Z95 = NormalDist().inv_cdf(0.975)
+LEVEL = 0.95  # of every interval
+Z95 = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
 class Mean(NamedTuple):
@@ -52,7 +53,7 @@ def mean_interval(values: Sequence[float]) -> Mean:
     from scipy.stats import t
 
     sd = stdev(values)
-    half_width = float(t.ppf(0.975, len(values) - 1)) * sd / math.sqrt(len(values))
+    half_width = float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
     return Mean(fmean(values), sd, half_width)
 
 

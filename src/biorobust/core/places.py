@@ -32,9 +32,8 @@ def to_write(place: Path) -> Path:
 
 
 def find(place: Path, name: str) -> Path:
-    """The file or folder `name` of a place, its own or in the folder of a group; its own where there is neither.
+    """The file or folder `name` of a place: in the folder of a group if it is there, else its own.
 
     Names come from params.yaml, so that what removed runs have left is never found.
     """
-    own = place / name
-    return own if own.exists() else next(iter(sorted(place.glob(f"*/{name}"))), own)
+    return next(iter(sorted(place.glob(f"*/{name}"))), place / name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biorobust.core import places
+from biorobust.core import outcomes, places
 from biorobust.core.files import read_json, write_csv, write_json
 from biorobust.core.intervals import mean_interval, wilson
 
@@ -28,10 +28,11 @@ def dataset_entry(name: str, *, metrics: Path = places.METRICS) -> dict[str, Any
 
 
 def seed_entry(seed: int, predictions: Tensor, labels: Tensor, *, diverged: bool) -> dict[str, Any]:
-    """One seed's result on the whole test split. collapsed: all predictions are one class."""
+    """One seed's result on the test split. collapsed: all predictions are one class. right: which images, packed."""
     return {
         "seed": seed,
         **proportion(predictions, labels),
+        "right": outcomes.as_text((predictions == labels).cpu().numpy()),
         "collapsed": len(predictions.unique()) == 1,
         "diverged": diverged,
     }

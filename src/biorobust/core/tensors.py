@@ -36,6 +36,14 @@ class Tensors:
         """`wanted`, or less when the training images are too few for STEPS_PER_EPOCH minibatches of that size."""
         return max(1, min(wanted, len(self.train_images) // STEPS_PER_EPOCH))
 
+    def epochs(self, wanted: int, *, n_train: int) -> int:
+        """How often to go through the training images, so that as many are seen as in `wanted` epochs of n_train.
+
+        More often than `wanted` where the data set has fewer than n_train, as a bundled stand-in does: a training then
+        has its length all the same.
+        """
+        return -(-wanted * n_train // min(n_train, len(self.train_images)))
+
 
 def as_tensors(dataset: Dataset, *, n_train: int, device: str) -> Tensors:
     """The first n_train images of a fixed random order of the training split (all of them when it has fewer)."""

@@ -17,7 +17,7 @@ from biorobust.core.tensors import Tensors
 from biorobust.core.training import as_float
 from biorobust.kwta import networks, operator, probes, weights
 from biorobust.kwta import recipe as recipes
-from biorobust.kwta.params import ARCHITECTURE, Incremental, Recipe
+from biorobust.kwta.params import ARCHITECTURE, FAST, Incremental, Recipe
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of test accuracy, for how many epochs it took to get there
 N_ACTIVE = 256  # test images on which active fractions are measured
@@ -36,8 +36,13 @@ class Trained:
 
 
 def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
-    """The recipe with what the data set has: fewer images, and minibatches so small that an epoch has some."""
-    return replace(recipe, n_train=len(data.train_images), batch_size=data.batch_size(recipe.batch_size))
+    """The recipe with what the data set has: fewer images, and minibatches so small that an epoch has some.
+
+    The small fast network goes through a smaller data set more often; the report's networks keep the report's epochs.
+    """
+    epochs = data.epochs(recipe.epochs, n_train=recipe.n_train) if recipe.network == FAST else recipe.epochs
+    batch_size = data.batch_size(recipe.batch_size)
+    return replace(recipe, n_train=len(data.train_images), batch_size=batch_size, epochs=epochs)
 
 
 def config(recipe: Recipe, *, n_classes: int) -> dict[str, Any]:

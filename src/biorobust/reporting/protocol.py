@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from biorobust.core.errors import BiorobustError
+from biorobust.core.intervals import LEVEL
 from biorobust.reporting.numbers import listed
 from biorobust.statistics.thresholds import THRESHOLDS
 
@@ -50,7 +51,7 @@ def described() -> tuple[tuple[str, str], ...]:
     trained = listed(f"{name} {100 * level:g} %" for name, level in t.trained.items())
     images = listed(f"{name} {n:,}" for name, n in t.min_images.items())
     return (
-        ("Level of every interval", f"{100 * t.level:g} %"),
+        ("Level of every interval", f"{100 * LEVEL:g} %"),
         (
             "Region around a printed number",
             f"the larger of {points(t.tolerance)} and {t.reported_widths:g} times the Wilson half-width of that number",

@@ -212,7 +212,9 @@ def any_of(parts: Sequence[Decision]) -> Decision:
         return Decision(REPRODUCED, f"{counts[REPRODUCED]} of {len(parts)} rows")
     if counts[NOT_REPRODUCED] == len(parts):
         return Decision(NOT_REPRODUCED, f"none of {len(parts)} rows")
-    open_parts = [part for part in parts if part.verdict != NOT_REPRODUCED]
+    if counts[NOT_REPRODUCED] + counts[PARTLY] == len(parts):
+        return Decision(PARTLY, f"partly in {counts[PARTLY]} of {len(parts)} rows")
+    open_parts = [part for part in parts if part.verdict not in (NOT_REPRODUCED, PARTLY)]
     tested = [part for part in parts if part.verdict in (*DECIDED, INCONCLUSIVE)]
     if not tested:
         return open_parts[0]

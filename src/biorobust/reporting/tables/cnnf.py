@@ -84,8 +84,8 @@ def _accuracy(metrics: Metrics, study: Cnnf, printed: Reported) -> Table:
         id="cnnf-accuracy",
         title="Clean and noisy test images",
         caption="Share of test images classified correctly under the counted readout, in percent; noisy images are the "
-        "same pixels for every network. Brackets: 95 % interval over images, and over seeds where there are several."
-        f"{omitted({look(run).label: found for run, found in trained.items()})}",
+        "same pixels for every network. Brackets: 95 % interval over images, and over seeds where there are "
+        "several." + omitted({look(run).label: found for run, found in trained.items()}),
         columns=(
             Column("network", "network"),
             Column("run", "run"),
@@ -149,7 +149,7 @@ def _grid(metrics: Metrics, study: Cnnf, printed: Mapping[str, float]) -> Table:
         title="The grid of residual and cycles",
         caption="Test accuracy in percent, as reported and ours on noisy and on clean test images; the report does not "
         "say which it scored. Brackets: 95 % interval over images, and over seeds where there are several. Verdicts on "
-        f"a single seed borrow the scatter of the settings that have several.{omitted(trained)}",
+        "a single seed borrow the scatter of the settings that have several." + omitted(trained),
         columns=(
             Column("run", "cell", "label"),
             Column("residual", "residual", "plain"),
