@@ -81,11 +81,12 @@ def _place(
         if place.number:
             rows.append(known | _verdicts(cell, gamma, columns, said))
     attacked = {row_name(gamma_of(metrics, study, cell)): ran(metrics.attack(cell)) for cell in place.rows}
+    kept = kept_from(metrics.train(cell) for cell in place.rows) or ("" if any(there.values()) else " Ours: not run.")
     caption = CAPTION if place.number == 1 else "Lines and intervals as in table 1." if place.number else OWN_CAPTION
     return Table(
         id=f"kwta-table-{place.number or place.network}",
         title=f"Table {place.number} of the report: {place.words}" if place.number else "Small fast network, ours",
-        caption=caption + kept_from(metrics.train(cell) for cell in place.rows) + nonfinite(attacked),
+        caption=caption + kept + nonfinite(attacked),
         columns=(
             Column("activation", "activation", "label"),
             Column("line", "line"),
