@@ -15,7 +15,7 @@ AGAINST :=
 # No $(abspath): a path may hold blanks.
 export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
 
-.PHONY: repro test lint format bench record compare lock environment
+.PHONY: repro test test-experiments lint format bench record compare lock environment
 
 repro: environment
 	@python -m stages.repro $(if $(SCALE),--scale "$(SCALE)")
@@ -23,6 +23,10 @@ repro: environment
 # Two workers of one thread each: with two each, small layers spend most of their time waiting for a core.
 test: environment
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
+
+# The graph at scale tiny, then one setting changed: what runs again, and what `dvc metrics diff` shows of it.
+test-experiments: environment
+	@OMP_NUM_THREADS=1 python -m pytest -m experiment tests/test_pipeline.py
 
 lint: environment
 	@ruff check .

@@ -62,10 +62,11 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
         return []
     import torch
 
+    from biorobust.core import results
+    from biorobust.core.intervals import wilson
     from biorobust.core.tensors import as_tensors
     from biorobust.kwta import training
     from biorobust.networks.weights import Unavailable
-    from biorobust.statistics.intervals import wilson
 
     device = pick()
     dataset = load(f"data/datasets/{run.dataset}.npz")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biorobust import params
-from biorobust.core import work
+from biorobust.core import places, work
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_npz, write_parquet
 from biorobust.vonenet import groups
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
         raise params.ParamsError(
             f"vonenet_activations.common_eps = {plan.common_eps}: must be one of eps, {text} (params.yaml)"
         )
-    with run_info("activations_vonenet"):
+    with run_info("activations_vonenet"), places.together("vonenet"):
         for group in groups.GROUPS:
             activations(group, settings=settings, plan=plan, size=size)
         write_v1()
@@ -97,7 +97,7 @@ def read_run(
         }
         index = made["index"]
         key = {"plan": asdict(plan), "size": asdict(size), "seed": seed, "device": device}
-        key["weights"] = sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors")
+        key["weights"] = sha256(runs.folder(name) / f"seed{seed}.safetensors")
         key["perturbed"] = {source: sha256(groups.file_of(group, source, seed)) for source in (name, *others)}
         state = work.state_path(f"read-{name}-seed{seed}", key, code=(reading, kept, runs, tensors, training))
         saved = work.load_state(state)

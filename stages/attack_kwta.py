@@ -9,38 +9,40 @@ from pathlib import Path
 from typing import Any
 
 from biorobust import params
+from biorobust.core import places
 from biorobust.core.devices import pick
 from biorobust.core.files import read_json, sha256, write_parquet
-from biorobust.kwta.params import FAST, AttackedSize, Attacks, Probe, ProbeSize, Run
-from biorobust.kwta.params import cells as cells_of
+from biorobust.kwta.params import FAST, AttackedSize, Attacks, Probe, ProbeSize
 from stages.common import run_info, stage_main
+from stages.train_kwta import row_cells
 
-RECORDS = Path("data/attacks/kwta")
 REENCODED = ("cifar10",)  # the data set whose mirror holds JPEG files
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="an entry of kwta_runs in params.yaml")
+    parser.add_argument("row", help="relu, kwta or kwta-low: the entries of kwta_runs in params.yaml that end with it")
     parser.add_argument("--cell", help="attack this one only, and write nothing but its state, for the stage to find")
     arguments = parser.parse_args(argv)
     settings = params.load()
-    settings.run("kwta_runs", arguments.run, Run)
-    cells = {name: dataset for name, (_, dataset) in cells_of(arguments.run).items()}
+    cells = {name: dataset for name, (_, (_, dataset)) in row_cells(arguments.row, settings=settings).items()}
     if arguments.cell is not None:
         if arguments.cell not in cells:
-            raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.run} has {', '.join(cells)}")
+            raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.row} has {', '.join(cells)}")
         attack(arguments.cell, dataset_name=cells[arguments.cell], settings=settings, write=False)
         return
     from biorobust.core import work
     from biorobust.core.progress import progress
 
-    with run_info(f"attack_kwta@{arguments.run}"):
+    with run_info(f"attack_kwta@{arguments.row}"), places.together(f"kwta-{arguments.row}-attacked"):
         states: list[Path] = []
-        for name, dataset in progress(cells.items(), label=f"attacks on {arguments.run}", unit="cells"):
-            with run_info(f"attack_kwta@{name}"):
-                states += attack(name, dataset_name=dataset, settings=settings)
+        for name, dataset in progress(cells.items(), label=f"attacks on {arguments.row}", unit="cells"):
+            states += attack(name, dataset_name=dataset, settings=settings)
         work.finish(states)
+
+
+def _record(name: str) -> Path:
+    return places.to_write(places.RECORDS / "kwta") / f"{name}.parquet"
 
 
 def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool = True) -> list[Path]:
@@ -50,14 +52,14 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
 
     from biorobust import datasets
     from biorobust.attacks.records import COLUMNS
-    from biorobust.core import results, runs
+    from biorobust.core import runs
     from biorobust.core.tensors import as_tensors
     from biorobust.core.training import as_float
     from biorobust.kwta import attacking
 
     plan, probe = settings.block("kwta_attack", Attacks), settings.block("kwta_probe", Probe)
     probed = settings.size("kwta_probe", ProbeSize)
-    trained = read_json(results.METRICS / f"train/{name}.json")
+    trained = read_json(places.find(places.METRICS, f"train/{name}.json"))
     if trained["settings"]["network"] == FAST:  # it sees the image as it is, so there is no resized tensor to attack
         plan = replace(plan, resized_attacks=())
     eps = plan.eps(dataset_name)
@@ -71,7 +73,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     }
     if trained["status"] != "ok":
         if write:
-            write_parquet(RECORDS / f"{name}.parquet", pd.DataFrame(columns=[*COLUMNS, "seed"]))
+            write_parquet(_record(name), pd.DataFrame(columns=[*COLUMNS, "seed"]))
             _write(name, settings, dataset_name, shown, {"status": "unavailable", "reason": trained["reason"]})
         return []
     device = pick()
@@ -96,8 +98,8 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
             eps=eps,
             seed=seed,
             key={
-                "weights": sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors"),
-                "model": read_json(runs.CHECKPOINTS / name / "model.json"),
+                "weights": sha256(runs.folder(name) / f"seed{seed}.safetensors"),
+                "model": read_json(runs.folder(name) / "model.json"),
                 "data": trained["dataset"]["sha256"],
                 "device": device,
             },
@@ -119,7 +121,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
         states.append(state)
     if not write:
         return states
-    write_parquet(RECORDS / f"{name}.parquet", pd.concat(tables, ignore_index=True))
+    write_parquet(_record(name), pd.concat(tables, ignore_index=True))
     way = {"quality": plan.jpeg_quality, "shift": attacking.GRID_SHIFT, "attack": plan.reencoded_attack}
     reencoded = way | {"per_seed": again} if again else None
     found |= {

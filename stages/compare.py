@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biorobust import params
-from biorobust.core import outcomes
+from biorobust.core import outcomes, places
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_json
 from biorobust.reporting.metrics import Metrics
@@ -71,7 +71,7 @@ def attacked(study: str, run: str) -> bool:
     from pyarrow import parquet
 
     try:
-        rows: int = parquet.ParquetFile(RECORDS / study / f"{run}.parquet").metadata.num_rows
+        rows: int = parquet.ParquetFile(places.find(RECORDS / study, f"{run}.parquet")).metadata.num_rows
     except (OSError, pyarrow.ArrowException):
         return True  # missing or damaged: whoever reads it says so
     return rows > 0
@@ -84,9 +84,11 @@ def compare(study: str, *, groups: Sequence[Sequence[str]], predicted: Sequence[
     clean and damaged images beside their attack records, which are more images than are attacked.
     """
     packed: dict[outcomes.Cell, outcomes.Outcome] = {}
-    evaluated = {run: read_predictions(RECORDS / study / "predictions" / f"{run}.parquet") for run in predicted}
+    evaluated = {
+        run: read_predictions(places.find(RECORDS / study / "predictions", f"{run}.parquet")) for run in predicted
+    }
     for runs in groups:
-        correct = {run: read_correct(RECORDS / study / f"{run}.parquet") for run in runs}
+        correct = {run: read_correct(places.find(RECORDS / study, f"{run}.parquet")) for run in runs}
         for a, b in pairwise(correct):
             _same_images(a, correct[a], b, correct[b])
         for run, found in correct.items():

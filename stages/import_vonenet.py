@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict
 
 from biorobust import params
+from biorobust.core import places
 from biorobust.core.devices import pick
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256
@@ -24,12 +25,11 @@ BATCH_SIZE = 32
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.import_vonenet", description=__doc__)
-    parser.add_argument("run", help=f"an entry of {RUNS} in params.yaml")
-    arguments = parser.parse_args(argv)
+    parser.parse_args(argv)
     settings = params.load()
-    run = settings.run(RUNS, arguments.run, ImagenetRun)
-    with run_info(f"import_vonenet@{arguments.run}"):
-        take_over(arguments.run, settings=settings, run=run)
+    with run_info("import_vonenet"), places.together("imagenet"):
+        for name in settings.runs[RUNS]:
+            take_over(name, settings=settings, run=settings.run(RUNS, name, ImagenetRun))
 
 
 def take_over(name: str, *, settings: params.Params, run: ImagenetRun) -> None:

@@ -81,7 +81,7 @@ def perturb_seed(
     from biorobust.vonenet import conditions, perturb
 
     model = runs.load(name, seed=seed, device=str(images.device))
-    weights = sha256(runs.CHECKPOINTS / name / f"seed{seed}.safetensors")
+    weights = sha256(runs.folder(name) / f"seed{seed}.safetensors")
     key = shown | {"seed": seed, "device": str(images.device), "trained": trained, "weights": weights}
     state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(sys.modules[__name__],))
     saved = work.load_state(state)

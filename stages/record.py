@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from biorobust import params
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_yaml, write_text
+from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
 from biorobust.reporting.study import STUDIES
 from stages import ROOT
@@ -89,11 +89,6 @@ def take(name: str, *, source: Path, studies: Sequence[str], root: Path) -> None
         if not path.startswith(RESULTS) or path == "reports/claims.yaml":
             raise BiorobustError(f"{source}: {path} differs from commit {commit[:10]}: commit it and run again")
     snapshot.create(name, root=root, source=source, studies=studies, commit=commit)
-
-
-def set_scale(path: Path, scale: str) -> None:
-    """Change the one line `scale: ...` of a params.yaml, comments and all else kept."""
-    write_text(path, re.sub(r"^scale: [a-z]*", f"scale: {scale}", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
 def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:

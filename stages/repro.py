@@ -10,6 +10,7 @@ import argparse
 import csv
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from biorobust import params
 from biorobust.core.files import read_json
 from biorobust.core.scale import set_scale
 from biorobust.reporting.effects import tally
-from biorobust.reporting.notes import read_note
+from biorobust.reporting.notes import DOWNLOAD, read_note
 from biorobust.reporting.numbers import duration, listed
 from stages.common import RUN_INFO, stage_main
 from stages.stale import stale
@@ -29,7 +30,8 @@ from stages.stale import stale
 REPORT = Path("reports/report.html")
 RECORDED = Path("reports/recorded")
 AGREEMENT = Path("reports/tables/current/agreement.csv")
-OVERHEAD = 1.0  # seconds a stage takes beside what it notes itself: DVC's hashes and lock file, the start of Python
+OVERHEAD = 1.5  # seconds a stage takes beside what it notes itself: DVC's hashes and lock file, the start of Python
+KNOWN = 0.9  # share of the stages ahead that must have a time before their sum is shown
 FAIR_SAMPLE = 120.0  # seconds of noted time after which this machine's speed is taken from what has been done
 
 
@@ -61,6 +63,7 @@ def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
     narrator = Narrator(graph.todo, {stage: note["wall_seconds"] for stage, note in notes.items()})
     for logger in map(logging.getLogger, ("dvc.stage", "dvc.stage.run", "dvc.stage.cache", "dvc.dvcfile")):
         logger.addFilter(narrator)
+    signal.signal(signal.SIGTERM, end_stage)
     started = time.monotonic()
     commands = [["repro", "--force", "--single-item", *forced]] if forced else []
     for command in [*commands, ["repro"]]:
@@ -72,6 +75,17 @@ def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
             sys.exit(status)
         narrator.finish()
     print(f"Done in {took}.", closing())
+
+
+def end_stage(*_: object) -> None:
+    """SIGTERM goes to the stage that runs, so that none is left behind; DVC then says that it ended, and ends too."""
+    import psutil
+
+    running = psutil.Process().children(recursive=True)
+    for process in running:
+        process.terminate()
+    if not running:
+        sys.exit(143)
 
 
 @dataclass(frozen=True)
@@ -117,17 +131,20 @@ def announcement(graph: Graph, notes: Mapping[str, Mapping[str, Any]], *, scale:
     """How much there is to do and how long it will take, as far as notes of earlier runs can tell."""
     todo, every = len(graph.todo), len(graph.stages)
     head = f"Scale {scale}: {'all' if todo == every else f'up to {todo} of'} {every} stages to run"
-    if not notes:
+    if all(stage.startswith(DOWNLOAD) for stage in notes):  # which no scale changes
         return f"{head}. How long that takes is not known: no run at this scale is on record."
     seconds = sum(note["wall_seconds"] + OVERHEAD for note in notes.values())
-    about = "about" if len(notes) == todo else f"at least {todo - len(notes)} stages without a time and"
+    missing = todo - len(notes)
+    about = (
+        f"at least {duration(seconds)}, {missing} of them have no time yet" if missing else f"about {duration(seconds)}"
+    )
     machines = dict.fromkeys(
         note["cpu"] if note["device"] == "cpu" else note["device"] for note in notes.values() if note.get("device")
     )
     threads = sorted({note["threads"] for note in notes.values()})
     days = sorted({note["finished"][:10] for note in notes.values()})
     return (
-        f"{head}, {about} {duration(seconds)}.\n"
+        f"{head}, {about}.\n"
         f"(Times of {' to '.join(dict.fromkeys([days[0], days[-1]]))}, on {listed(machines)} "
         f"with {listed(map(str, threads), last='or')} thread{'s' * (threads != [1])}.)"
     )
@@ -168,9 +185,10 @@ class Narrator(logging.Filter):
     def left(self, stage: str) -> str:
         """What to expect of this stage, and of all that is left with it, at the speed the run has had so far."""
         speed = self.spent / self.expected if self.expected > FAIR_SAMPLE else 1.0
-        ahead = [self.seconds[name] for name in self.todo if name in self.seconds and name not in self.seen - {stage}]
+        ahead = [name for name in self.todo if name not in self.seen - {stage}]
+        known = [self.seconds[name] for name in ahead if name in self.seconds]
         own = f", about {duration(speed * self.seconds[stage])}" if stage in self.seconds else ""
-        return f"{own}; {duration(speed * sum(ahead))} left in all" if ahead else own
+        return f"{own}; {duration(speed * sum(known))} left in all" if len(known) > KNOWN * len(ahead) else own
 
     def finish(self) -> None:
         """The stage that was running has ended well."""

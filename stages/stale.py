@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biorobust import datasets, params
+from biorobust.core import places
 from biorobust.core.files import read_json
 from biorobust.core.left_out import has_run
 from biorobust.kwta.params import AblationRun, AblationSize, Cells, Run
@@ -74,7 +75,7 @@ def _unavailable(metrics: str) -> bool:
 
 
 def _noted(metrics: str, key: str) -> str | None:
-    path = METRICS / f"{metrics}.json"
+    path = places.find(METRICS, f"{metrics}.json")
     return read_json(path).get(key) if path.is_file() else None
 
 

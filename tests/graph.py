@@ -18,14 +18,11 @@ REACHED = {
     "cnnf.residual": {
         "train_cnnf@cnn-feedback",
         "attack_cnnf@cnn-feedback",
-        "cnnf_pictures@cnn-feedback",
         "compare@cnnf",
     },
     "kwta.gamma": {
-        "train_kwta@scratch-kwta",
-        "train_kwta@pretrained-kwta",
-        "attack_kwta@scratch-kwta",
-        "attack_kwta@pretrained-kwta",
+        "train_kwta@kwta",
+        "attack_kwta@kwta",
         "compare@kwta",
     },
     "vonenet.gabor_seed": {

@@ -59,6 +59,8 @@ def write_checkout(
     `given`: further options of the study's writer, such as its seeds.
     """
     shutil.copytree(ROOT / "reports/templates", root / "reports/templates")
+    (root / "docs").mkdir()
+    shutil.copy(ROOT / "docs/protocol.md", root / "docs")
     (root / "reports/claims.yaml").write_text(claims_of(study))
     params = re.sub(r"(?m)^scale: \w+", f"scale: {scale}", (ROOT / "params.yaml").read_text())
     (root / "params.yaml").write_text(params)
@@ -130,12 +132,15 @@ def text(html: str) -> str:
 
 def ledger_verdicts(summary: str) -> dict[str, str]:
     """Claim -> verdict word as the ledgers of summary.md print it."""
-    return dict(re.findall(r"^\| ([A-Z]\d+[a-z]?) \|.*?\| [+~×?○·] ([a-z ]+?)(?:: | \|)", summary, flags=re.MULTILINE))
+    return dict(
+        re.findall(r"^\| ([A-Z]\d+[a-z]?) \|.*?\| [+~×?○·] ([a-z ]+?)(?:, |: | \(| \|)", summary, flags=re.MULTILINE)
+    )
 
 
-def judged(root: Path) -> list[Judged]:
-    """The counted claims, judged by the checkout's own metrics."""
-    found = judge(claim_file.load(root / "reports/claims.yaml"), Metrics(root / "reports/metrics"))
+def judged(root: Path, *, recorded: str = "") -> list[Judged]:
+    """The counted claims, judged by the checkout's own metrics or by those of a recorded run."""
+    metrics = root / "reports" / (f"recorded/{recorded}/metrics" if recorded else "metrics")
+    found = judge(claim_file.load(root / "reports/claims.yaml"), Metrics(metrics))
     return [item for item in found if item.counted]
 
 

@@ -13,8 +13,8 @@ from scipy import stats
 from scipy.special import expit, logit
 from simulated_networks import population, setting, trainings
 
+from biorobust.core.intervals import LEVEL
 from biorobust.statistics import (
-    THRESHOLDS,
     Accuracy,
     Counts,
     Interval,
@@ -140,9 +140,9 @@ def test_one_training_has_wilsons_interval(k: int, n: int) -> None:
 
 def test_the_level_is_that_of_the_protocol() -> None:
     one, two = Accuracy((70, 60, 65), 100), Accuracy((50, 52, 55), 100)
-    assert interval(one) == interval(one, level=THRESHOLDS.level)
-    assert difference(one, two) == difference(one, two, level=THRESHOLDS.level)
-    assert error_ratio(one, two) == error_ratio(one, two, level=THRESHOLDS.level)
+    assert interval(one) == interval(one, level=LEVEL)
+    assert difference(one, two) == difference(one, two, level=LEVEL)
+    assert error_ratio(one, two) == error_ratio(one, two, level=LEVEL)
     assert width(interval(one, level=0.8)) < width(interval(one)) < width(interval(one, level=0.99))
 
 

@@ -23,7 +23,6 @@ from biorobust.statistics.accuracy import Accuracy
 from biorobust.statistics.rules import tally
 
 CLAIMS = ROOT / "reports" / "claims.yaml"
-COMING = {"normal-dropped"}  # runs that claims ask for before they are in params.yaml
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,6 @@ def test_every_run_weights_and_attack_exists(claims: list[Claim]) -> None:
     settings = params.load(ROOT / "params.yaml")
     runs = {*settings.runs["hebbian_runs"], *settings.runs["hebbian_controls"]}
     known = {f"{kind}/{run}" for kind in ("train", "attack") for run in runs}
-    known |= {f"{kind}/{run}" for kind in ("train", "attack") for run in COMING}
     known |= {f"pretrain/{weights}" for weights in settings.runs["hebbian_weights"]}
     attacks = {*settings.blocks["hebbian_attack"].attacks, "worst-case", None}  # type: ignore[attr-defined]
     grid = {*settings.blocks["hebbian_attack"].eps, None}  # type: ignore[attr-defined]
@@ -79,8 +77,6 @@ def test_the_required_recipes_are_what_the_paper_scale_runs(claims: list[Claim],
             for check in claim.under(reading):
                 for name, settings in check.requires:
                     found = metrics.get(name)
-                    if name.split("/")[1] in COMING and found is None:
-                        continue
                     assert found is not None
                     assert {key: found["settings"][key] for key in settings} == settings, name
 

@@ -13,10 +13,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from cnnf_numbers import other_numbers
-from report_checkout import ROOT, draw_and_tabulate, edit, ledger_verdicts, only, ready, text, verdicts, write_checkout
+from report_checkout import (
+    ROOT,
+    by_claim,
+    draw_and_tabulate,
+    edit,
+    ledger_verdicts,
+    only,
+    ready,
+    text,
+    verdicts,
+    write_checkout,
+)
 from test_report_numbers import Places
 
 from biorobust import params
+from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_json, write_npz
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
@@ -29,8 +41,7 @@ from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
 from biorobust.reporting.study import STUDIES, read_params
 from biorobust.reporting.tables import table
-from biorobust.statistics import rules
-from biorobust.statistics.paired import combine
+from biorobust.statistics import Accuracy, Difference, difference, rules
 from stages import tables
 
 SHARE = re.compile(r"[−+]?\d+\.\d+(?=\u00a0%| points| dB)")
@@ -95,7 +106,7 @@ def test_every_run_attack_and_epsilon_exists(claims: list[Claim]) -> None:
     plan: Any = settings.blocks["cnnf_attack"]
     for claim in claims:
         for reading in claim.readings or (None,):
-            for check in claim.under(reading):
+            for check in (check for check in claim.under(reading) if not check.missing):
                 assert set(files(check)) <= known, claim.id
                 assert {name for name, _ in check.requires} == set(files(check)), (claim.id, check.label)
                 assert check.quantity.attack in {*plan.attacks, "worst-case", None}
@@ -112,21 +123,23 @@ def test_the_required_recipes_are_what_the_larger_scales_run(scale: str, tmp_pat
 
 def test_metrics_near_the_reports_reproduce_it(paper: Path) -> None:
     said = verdicts(paper)
-    assert {said[name] for name in GRID} == {rules.INCONCLUSIVE}  # one seed
     assert {name for name in said if said[name] == rules.REPRODUCED} == {
-        *("F10", "F11", "F12", "F13", "F14", "F15", "F17", "F18", "F19", "F20")
+        *GRID[:-1],
+        *("F10", "F11", "F12", "F13", "F14", "F15", "F17", "F19", "F20"),
     }
-    assert said["F21"] == rules.PARTLY
+    part = found(paper)["F9", "scored-on-noisy"].parts[0]  # asked of the headline network, 0.7 points below
+    assert (part.reported, part.n_seeds, part.n_images, part.verdict) == (0.8939, 3, 20_800, rules.PARTLY)
+    assert part.measured == pytest.approx(0.887, abs=1e-4)
 
 
-def test_grid_cells_with_three_seeds_are_decided(several: Path) -> None:
-    items = found(several)
-    for name in GRID:
-        assert items[name, "scored-on-noisy"].verdict == rules.REPRODUCED
-        assert items[name, "scored-on-clean"].verdict in (rules.PARTLY, rules.NOT_REPRODUCED)
-    part = items["F9", "scored-on-noisy"].parts[0]
-    assert (part.reported, part.n_seeds, part.n_images) == (0.8939, 3, 20_800)
-    assert part.measured == pytest.approx(0.894, abs=1e-4)
+def test_a_cell_of_the_grid_borrows_the_scatter_of_networks_with_several_trainings(paper: Path, tmp_path: Path) -> None:
+    alone_ = by_claim(write_checkout(tmp_path, study="cnnf", seeds=(0,)))
+    for name in GRID[:-1]:
+        (borrowed,), (unknown,) = by_claim(paper)[name].parts, alone_[name].parts
+        assert (borrowed.n_seeds, borrowed.provisional, unknown.provisional) == (1, False, True)
+        assert borrowed.low is not None
+        assert unknown.low is not None
+        assert borrowed.low < unknown.low
 
 
 def test_readings_ask_other_networks_or_other_images(paper: Path) -> None:
@@ -139,13 +152,21 @@ def test_readings_ask_other_networks_or_other_images(paper: Path) -> None:
     assert gaps["labels-swapped"] == pytest.approx(-gaps["both-cycled"])
 
 
+def on_noisy_images(root: Path, a: str, b: str) -> Difference:
+    """Accuracy of run a minus that of run b, from their outcomes."""
+    packed = {
+        cell[:2]: right for cell, (_, _, right) in outcomes.read(root / "reports/metrics/outcomes/cnnf.npz").items()
+    }
+    of_a, of_b = (packed[run, "noise"] for run in (a, b))
+    return difference(*(Accuracy(tuple(map(int, of.sum(axis=1))), of.shape[1], outcomes=of) for of in (of_a, of_b)))
+
+
 def test_noisy_images_are_compared_image_by_image(paper: Path) -> None:
     part = found(paper)["F12", "both-cycled"].parts[0]
-    rows = pd.read_csv(paper / "reports/metrics/compare/cnnf.csv")
-    rows = rows[(rows["a"] == "cnn-clean") & (rows["b"] == "cnn-feedback") & (rows["attack"] == "noise")]
-    n = rows[["both", "only_a", "only_b", "neither"]].sum(axis=1)
-    assert part.difference == pytest.approx(float(((rows["only_b"] - rows["only_a"]) / n).mean()))
-    assert (part.path, part.n_images, part.n_seeds) == ("compare/cnnf.csv", 20_800, 3)
+    assert (part.difference, part.low, part.high) == pytest.approx(
+        on_noisy_images(paper, "cnn-feedback", "cnn-clean")[:3]
+    )
+    assert (part.path, part.n_images, part.n_seeds) == ("train/cnn-feedback.json", 20_800, 3)
 
 
 def test_the_reports_own_numbers_are_asked_too(paper: Path) -> None:
@@ -168,7 +189,7 @@ def test_the_reports_own_numbers_are_asked_too(paper: Path) -> None:
         ("F19", "train/cnn-feedback", {"noisy_changed_fall": 0.0009}, rules.PARTLY),
         ("F20", "train/cnn-feedback", {"noisy_psnr_gain": 0.09}, rules.PARTLY),
         ("F20", "train/cnn-feedback", {"noisy_margin_gain": -0.1, "noisy_psnr_change": 0.0}, rules.PARTLY),
-        ("F21", "train/longer", {"under_trained": True}, rules.INCONCLUSIVE),
+        ("F21", "train/longer", {"correct": 12_000, "noisy_correct": 12_000}, rules.INCONCLUSIVE),
     ],
 )
 def test_a_proxy_on_the_other_side_of_its_threshold(
@@ -196,17 +217,15 @@ def test_what_noise_and_feedback_bring_adds_up(paper: Path) -> None:
     )
     for images in ("noisy", "clean"):
         assert whole[images] == pytest.approx(noise[images] + feedback[images], abs=2e-6)
-    pairs = Metrics(paper / "reports/metrics").pair("cnnf", "cnn-feedback", "cnn-noisy", attack="noise", eps=0.15)
-    expected = combine(list((pairs or {}).values()))
-    assert [feedback["noisy"], feedback["noisy_low"], feedback["noisy_high"]] == pytest.approx(
-        [expected.difference, expected.low, expected.high], abs=1e-6
-    )
+    expected = on_noisy_images(paper, "cnn-feedback", "cnn-noisy")
+    shown = feedback["noisy"], feedback["noisy_low"], feedback["noisy_high"]
+    assert shown == pytest.approx(expected[:3], abs=1e-6)
 
 
 def test_the_grid_prints_mean_and_spread_where_there_are_seeds(paper: Path, several: Path) -> None:
     one, three = (table.read(root / "reports/tables/current")["cnnf-grid"].rows for root in (paper, several))
     assert {row["noisy_sd"] for row in one} == {None}
-    assert [row["noisy_sd"] for row in three] == pytest.approx([0.005] * 9, abs=1e-4)
+    assert [row["noisy_sd"] for row in three] == pytest.approx([0.002] * 9, abs=1e-4)
     assert [row["reported"] for row in one] == [
         *(0.8420, 0.8739, 0.8397),
         *(0.8779, 0.8793, 0.8227),

@@ -1,5 +1,7 @@
 """The whole graph as DVC reads it: what one overridden scalar reaches, and that nothing is made that is not shown."""
 
+import ast
+import re
 from pathlib import Path
 
 import networkx
@@ -8,6 +10,7 @@ from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 from graph import DRAWN, REACHED
 
+from biorobust.core.runs import ARCHITECTURES
 from biorobust.reporting.study import STUDIES, read_params
 
 ROOT = Path(__file__).parent.parent
@@ -44,3 +47,97 @@ def test_the_last_stages_of_a_study_are_the_whole_of_it(index, name):
     assert len(ends) == len(study.ends())
     needed = ends | {stage for end in ends for stage in networkx.descendants(index.graph, end)}
     assert {stage.name for stage in needed} >= set(study.stages())
+
+
+# One file of each part of the library, and the stages that have to run again after an edit of it: by name, without what
+# follows from them. Networks that are loaded by name are among them.
+HEBBIAN = {"hebbian_pretrain", "train_supervised", "train_controls", "attack_hebbian", "attack_controls"}
+CNNF = {"train_cnnf", "train_cnnf_variants", "train_cnnf_grid", "attack_cnnf"}
+KWTA = {"train_kwta", "ablate_kwta", "attack_kwta"}
+VONENET = {"train_vonenet", "import_vonenet", "perturb_vonenet", "activations_vonenet"}
+DRAWING = {"tables", "figures", "report"}
+LEARNING = HEBBIAN | CNNF | KWTA | VONENET
+ATTACKED = LEARNING - {"hebbian_pretrain", "train_supervised", "train_controls"}
+EDITED = {
+    "src/biorobust/core/files.py": LEARNING | DRAWING | {"compare", "time_kwta"},
+    "src/biorobust/core/devices.py": LEARNING | DRAWING | {"compare", "time_kwta"},
+    "src/biorobust/core/training.py": LEARNING | DRAWING | {"compare", "time_kwta"},
+    "src/biorobust/datasets/mirror.py": {"download"},
+    "src/biorobust/attacks/pgd.py": ATTACKED | {"compare"},
+    "src/biorobust/networks/resnet.py": CNNF | KWTA | VONENET,
+    "src/biorobust/networks/fast.py": CNNF | KWTA | VONENET,
+    "src/biorobust/hebbian/classifier.py": HEBBIAN,
+    "src/biorobust/cnnf/network.py": CNNF,
+    "src/biorobust/kwta/networks.py": KWTA | {"time_kwta"},
+    "src/biorobust/kwta/selection.py": KWTA | {"time_kwta"},
+    "src/biorobust/vonenet/models.py": VONENET,
+    "src/biorobust/analysis/deviation.py": {"activations_vonenet", "tables", "figures"},
+    "src/biorobust/statistics/thresholds.py": DRAWING | {"compare"},
+    "src/biorobust/reporting/claims.py": DRAWING,
+    "src/biorobust/reporting/tables/kwta.py": DRAWING,
+    "reports/templates/report.html.j2": {"report"},
+    "docs/protocol.md": {"report"},
+}
+
+
+@pytest.mark.parametrize(("file", "stages"), EDITED.items())
+def test_an_edit_of_a_file_reaches_the_stages_that_use_it(index, file, stages):
+    assert (ROOT / file).is_file()
+    reached = set()
+    for stage in index.stages:
+        folders = [Path(dep.fs_path).relative_to(ROOT) for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+        if any(folder == Path(file) or folder in Path(file).parents for folder in folders):
+            reached.add(stage.name.partition("@")[0])
+    assert reached == stages
+
+
+# What only reads and checks params.yaml: what it gives a stage stands among the stage's parameters.
+CHECKING = ("src/biorobust/params.py", "src/biorobust/__init__.py", "stages/__init__.py", "stages/common.py")
+
+
+def imported(path):
+    """Files of the project that a file imports, directly, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            base = ("src/" if name.startswith("biorobust") else "") + name.replace(".", "/")
+            found |= {file for file in (f"{base}.py", f"{base}/__init__.py") if (ROOT / file).is_file()}
+    return {file for file in found if file.startswith(("src/biorobust/", "stages/", "benchmarks/"))}
+
+
+def behind(path):
+    """All files that a program loads; what checks parameters is not followed, as it knows every study."""
+    known, todo = set(), {path}
+    while todo:
+        file = todo.pop()
+        known.add(file)
+        if file not in CHECKING and not file.startswith("src/biorobust/datasets/"):
+            todo |= imported(file) - known
+    aside = (*CHECKING, "src/biorobust/datasets/")  # the stored data are a dependency themselves
+    return {file for file in known if not file.startswith(aside) and not file.endswith("/params.py")}
+
+
+def test_every_stage_depends_on_the_code_that_decides_its_numbers(index):
+    networks = {name: module.replace(".", "/") for name, (module, _) in ARCHITECTURES.items()}
+    rooms = {Path(path).name for path in (ROOT / "src/biorobust").iterdir() if path.is_dir()}
+    missing = {}
+    for stage in index.stages:
+        name = stage.name.partition("@")[0]
+        if name == "download":
+            continue  # what stores an array decides none of it
+        programs = re.findall(r"python -m ([\w.]+)", str(stage.cmd))
+        needed = set().union(*(behind(program.replace(".", "/") + ".py") for program in programs))
+        study = next((room for room in rooms if f"_{room}" in f"_{stage.name}"), None)
+        if "core/runs.py" in " ".join(needed):
+            needed |= {f"src/{path}.py" for path in networks.values() if f"/{study}/" in path}
+        deps = [Path(dep.fs_path).relative_to(ROOT) for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+        lost = {file for file in needed if not any(dep == Path(file) or dep in Path(file).parents for dep in deps)}
+        if lost:
+            missing[name] = lost
+    assert not missing

@@ -250,6 +250,10 @@ def test_rows_of_equal_settings_get_equal_numbers(here, monkeypatch, tmp_path):
     assert found[0] == found[1]
 
 
+def test_the_time_of_the_selection_is_written_with_its_interval(here, monkeypatch):
+    monkeypatch.setattr(time_kwta, "REPEATS", 7)
+
+
 def test_the_time_of_the_selection_is_written_beside_its_controls(here, monkeypatch):
     monkeypatch.setattr(time_kwta, "ROUNDS", 7)
     time_kwta.main([])

@@ -12,14 +12,13 @@ import pytest
 import yaml
 from graph import DRAWN, REACHED
 
+from biorobust.core.places import find
+
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.pipeline
 # What the run leaves out, for it has to end in minutes: instances of a stage of which others stay, and recorded runs.
 LEFT_OUT = {
     "hebbian_runs": {"report-normal", "normal-dropped"},
-    "cnnf_variants": {"clean-not-cycled", "noisy-only", "strong-noise", "plain-relu", "cnn-longer"},
-    "cnnf_grid": {"t2-r0", "t3-r0", "t1-r1", "t2-r1", "t1-r3", "t2-r3"},
-    "kwta_runs": {"scratch-kwta-low", "pretrained-relu", "pretrained-kwta-low"},
     "kwta_ablations": {"collapse-relu-slower", "collapse-relu-slow", "collapse-kwta-slow", "collapse-kwta-low-slow"},
 }
 RECORDED = "cnnf-cpu"
@@ -104,10 +103,14 @@ def test_every_run_of_letters_learned_and_every_attack_saw_enough(checkout):
     import pandas as pd
 
     params = yaml.safe_load((checkout / "params.yaml").read_text())
-    for name in [*params["cnnf_runs"], *params["cnnf_variants"], *params["cnnf_grid"]]:
-        curve = pd.read_csv(checkout / f"reports/metrics/curves/{name}.csv")
+    sizes, metrics = params["scales"]["tiny"], checkout / "reports/metrics"
+    lists = [sizes[name]["trained"] for name in ("cnnf_variants", "cnnf_grid")]
+    for name in [*params["cnnf_runs"], *lists[0], *lists[1]]:
+        curve = pd.read_csv(find(metrics, f"curves/{name}.csv"))
         assert curve["loss"].iloc[-1] < curve["loss"].iloc[0]
-        assert len(pd.read_csv(checkout / f"reports/metrics/curves/steps-{name}.csv")) >= 20
+        assert len(pd.read_csv(find(metrics, f"curves/steps-{name}.csv"))) >= 20
+    left_out = json.loads(find(metrics, "train/t2-r0.json").read_text())
+    assert left_out["reason"].startswith("not at this scale")
     for name in params["cnnf_runs"]:
         attack = json.loads((checkout / f"reports/metrics/attack/{name}.json").read_text())
         assert attack["n_images"] >= 8
@@ -133,18 +136,20 @@ def test_every_network_with_a_v1_stage_was_perturbed_read_and_scored(checkout):
     params = yaml.safe_load((checkout / "params.yaml").read_text())
     for kind in ("perturb", "activations", "riddle", "attack"):
         for name in params["vonenet_runs"]:
-            assert json.loads((checkout / f"reports/metrics/{kind}/{name}.json").read_text())["status"] == "ok"
+            assert json.loads(find(checkout / "reports/metrics", f"{kind}/{name}.json").read_text())["status"] == "ok"
         for name in params["vonenet_imagenet"]:
-            found = json.loads((checkout / f"reports/metrics/{kind}/{name}.json").read_text())
+            found = json.loads(find(checkout / "reports/metrics", f"{kind}/{name}.json").read_text())
             assert (found["status"], "BIOROBUST_WEIGHTS" in found["reason"]) == ("unavailable", True)
     live = json.loads((checkout / "reports/metrics/perturb/voneresnet50.json").read_text())["per_seed"][0]["live"]
     assert (live["noise"], live["fresh_draws"]) == ("live", params["vonenet_perturbations"]["draws"])
 
 
 def test_metrics_parameters_and_plots_are_useful_to_dvc(checkout):
-    shown = run("dvc", "metrics", "show", "--md", folder=checkout)
-    assert "reports/metrics/train/report-uniform.json" in shown
-    assert "accuracy.mean" in shown
+    shown = json.loads(run("dvc", "metrics", "show", "--json", folder=checkout).splitlines()[0])
+    files = {Path(name).stem: found["data"] for name, found in shown[""]["data"].items()}
+    assert set(files) == {"hebbian", "cnnf", "kwta", "vonenet"}
+    assert {"kwta_low_clean", "kwta_low_pgd", "kwta_low_deepfool", "kwta_low_worst"} <= set(files["kwta"])
+    assert all(len(found) <= 15 for found in files.values())
     assert "hebbian.delta" in run("dvc", "params", "diff", "--all", "HEAD~1", folder=checkout)
     plots = run("dvc", "plots", "show", folder=checkout)
     assert "index.html" in plots
@@ -160,10 +165,14 @@ def test_the_report_renders_again_from_git_alone(checkout, tmp_path):
     assert not (clone / "data/checkpoints").exists()
 
 
+@pytest.mark.experiment
 def test_an_experiment_runs_only_what_depends_on_its_overrides(checkout):
     reached = set.union(*(REACHED[override.split("=")[0]] for override in OVERRIDES))
     output = run("dvc", "exp", "run", *(f"-S{override}" for override in OVERRIDES), folder=checkout)
     assert ran(output) == reached | DRAWN
-    for run_name, setting, value in (("cnn-feedback", "residual", 0.1), ("resnet18-svhn-scratch-kwta", "gamma", 0.15)):
-        metrics = json.loads((checkout / f"reports/metrics/train/{run_name}.json").read_text())
+    for run_name, setting, value in (("cnn-feedback", "residual", 0.1), ("fast-cifar10-scratch-kwta", "gamma", 0.15)):
+        metrics = json.loads(find(checkout / "reports/metrics", f"train/{run_name}.json").read_text())
         assert metrics["settings"][setting] == value
+    changed = run("dvc", "metrics", "diff", folder=checkout)
+    assert "kwta_clean" in changed
+    assert "relu_clean" not in changed

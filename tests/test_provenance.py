@@ -12,6 +12,7 @@ from fake_metrics import ROOT
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_json
+from biorobust.reporting import claim_file
 from biorobust.reporting.provenance import Provenance, provenance
 from biorobust.reporting.snapshot import Snapshot
 from biorobust.reporting.source import current
@@ -54,9 +55,10 @@ def of(root: Path, *, recorded_at: str | None = None) -> Provenance:
             claims_sha256="0" * 64,
             recorded_at="2026-01-01T00:00:00+00:00",
             device="cpu",
+            protocol={},
         )
         source = dataclasses.replace(source, key="recorded", snapshot=made)
-    return provenance([source], claims=root / "reports/claims.yaml")
+    return provenance([source], claims=claim_file.load(root / "reports/claims.yaml"))
 
 
 def test_times_of_stages_that_ran_add_up(root: Path) -> None:

@@ -1,11 +1,12 @@
 """README.md shows the newest recorded run, as rendered from its metrics, and nothing typed."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from fake_metrics import write_metrics
-from report_checkout import draw_and_tabulate, record, write_checkout
+from report_checkout import only, record, verdicts, write_checkout
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
@@ -13,6 +14,7 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.render import render_template
 from biorobust.reporting.study import hebbian, read_params
 from biorobust.reporting.tables.hebbian import tables
+from biorobust.statistics import rules
 from stages import readme
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,15 +27,20 @@ def test_the_readme_is_up_to_date():
 
 def test_results_come_from_the_recorded_run(tmp_path):
     root = write_checkout(tmp_path / "here", scale="tiny", fidelity="stand-in", seeds=(0,))
-    assert "No recorded run yet" in render_template(root, "readme.md.j2")
-    record(root, write_checkout(tmp_path / "there"), "big-run")
-    draw_and_tabulate(root)
-    block = render_template(root, "readme.md.j2")
-    assert "`big-run`: scale paper" in block
-    assert [line.split("|")[1].strip() for line in block.splitlines() if line.startswith("| H")] == [
-        f"H{number}" for number in range(1, 9)
-    ]
-    assert "not testable" not in block  # that would be the current run's stand-in data
+    with only("hebbian"):
+        assert render_template(root, "readme.md.j2").strip() == "No recorded run yet."
+        record(root, write_checkout(tmp_path / "there"), "big-run")
+        block = render_template(root, "readme.md.j2")
+    expected = Counter(verdicts(tmp_path / "there").values())
+    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in block.splitlines() if " claims of " in line]
+    assert len(rows) == 2
+    found = {word: sum(int(row[place]) for row in rows) for place, word in enumerate(rules.VERDICTS)}
+    assert found == {word: expected[word] for word in rules.VERDICTS}  # the current run's are all not testable
+    assert "(H8: + reproduced)" in block
+    (run,) = (line for line in block.splitlines() if line.startswith("| `big-run` at"))
+    assert "paper" in run
+    assert "stand-in" not in run
+    assert [line for line in block.splitlines() if re.match(r"\| [A-Z]\d", line)] == []  # the ledger is elsewhere
 
 
 def block(content):
@@ -59,15 +66,23 @@ def test_a_stale_readme_is_found(tmp_path, monkeypatch):
     readme.main(["--check"])
 
 
-@pytest.mark.parametrize("flag", ["under_trained", "collapsed", "diverged"])
-def test_a_seed_that_went_wrong_is_named_and_not_averaged(tmp_path, flag):
+@pytest.mark.parametrize(
+    ("values", "words", "averaged"),
+    [
+        ({"correct": 5000}, "under-trained", True),  # half of the images: found by its accuracy, no training says so
+        ({"collapsed": True}, "collapsed", False),
+        ({"diverged": True}, "diverged", False),
+        ({"collapsed": True, "correct": 1000}, "collapsed", False),  # and nothing else
+    ],
+)
+def test_a_seed_that_went_wrong_is_named_and_not_averaged(tmp_path, values, words, averaged):
     write_metrics(tmp_path)
     path = tmp_path / "train/report-uniform.json"
     found = read_json(path)
-    found["per_seed"][1][flag] = True
+    found["per_seed"][1] |= values
     write_json(path, found)
     study = hebbian(read_params(ROOT / "params.yaml"))
     accuracy = next(table for table in tables(Metrics(tmp_path), study, []) if table.id == "hebbian-accuracy")
     row = next(row for row in accuracy.rows if row["run"] == "report-uniform")
-    assert row["state"] == f"seed 1 {flag.replace('_', '-')}"
-    assert (row["ours"] is None) == (flag != "under_trained")
+    assert row["state"] == f"seed 1 {words}"
+    assert (row["ours"] is not None) == averaged

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from report_checkout import ROOT, judged, ledger_verdicts, only, ready, text, verdicts
+from fake_metrics import other_outcomes
+from report_checkout import ROOT, ledger_verdicts, only, ready, text, verdicts
 
 from biorobust.core.files import read_json, write_csv, write_json, write_npz
-from biorobust.reporting.claims import verdict_counts
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.render import Rendered, render
 from biorobust.reporting.view import SYMBOLS
@@ -28,34 +28,34 @@ SHARES = {
     *("converged_share", "negative_share", "autocorrelation", "test_accuracy", "accuracy", "tuning_accuracy"),
     *("wilson", "norm_quantiles", "mean", "sd", "half_width"),
 }
-COUNTS = {"correct": (0.61, 1173), "zero_gradient": (0.58, 1301), "zero_gradient_correct": (0.55, 901)}
+COUNTS = {"correct": 1173, "zero_gradient": 1301, "zero_gradient_correct": 901}  # images of 10,000 that are added
 # Columns that hold what was reported, asked for or set, and not what was measured.
 GIVEN = {
-    *("claim", "statement", "part", "rule", "reported", "own numbers", "seeds × images"),  # the ledger
+    *("claim", "statement", "part", "rule", "reported", "own numbers", "trainings × images"),  # the ledger
     *("network", "run", "loss attacked", "seeds", "images", "state", "weights", "start", "p", "k", "units", "epochs"),
     *("attack", "eps", "name", "quantity", "seed", "epoch", "image", "label", "n", "training"),  # data of figures
 }
 NUMBER = re.compile(r"\d+\.\d+|\d[\d\u202f]*\d")
 ESTIMATE = re.compile(r"[−+]?\d+\.\d+ \[−?\d+\.\d+, −?\d+\.\d+\]")
 # A number in a sentence, with the words behind it.
-SHARE = re.compile(r"(?:\d+\.\d(?=\u00a0%| points (?:of the|away))|0\.\d+(?= for )|\d+ of the (?=\d)).{12}")
+SHARE = re.compile(r"(?:\d+\.\d(?=\u00a0%| points (?:of the (?!printed)|away))|0\.\d+(?= for )|\d+ of the (?=\d)).{12}")
 
 
 def other_numbers(metrics: Path) -> None:
-    """Change every measured value of a metrics folder, so far that verdicts change with it."""
+    """Change every measured value of a metrics folder, so far that verdicts change with it, and so little that every
+    network still counts as trained."""
     for path in metrics.rglob("*.json"):
         if path.parent.name != "data":
             write_json(path, _changed(read_json(path)))
     for path in metrics.rglob("*.csv"):
         frame = pd.read_csv(path)
         for column in SHARES & set(frame):
-            frame[column] = 0.61 * frame[column] + 0.1173
-        if "only_a" in frame:
-            moved = frame[["both", "only_a"]].min(axis=1) // 2
-            frame = frame.assign(both=frame["both"] - moved, neither=frame["neither"] + moved, only_b=frame["only_b"])
-            frame["only_a"], frame["only_b"] = frame["only_b"] + 0, frame["only_a"]
+            frame[column] = np.where(frame[column] < 0.5, 0.7 * frame[column] + 0.1173, 1.3 * frame[column] - 0.3372)
         write_csv(path, frame)
     for path in metrics.rglob("*.npz"):
+        if path.parent.name == "outcomes":
+            other_outcomes(path, lambda count: _changed(count, "correct"))
+            continue
         with np.load(path) as stored:
             arrays = dict(stored)
         if "units" in arrays:
@@ -72,10 +72,9 @@ def _changed(value: object, key: str = "") -> object:
     if isinstance(value, list):
         return [_changed(item, key) for item in value]
     if key in COUNTS:
-        factor, more = COUNTS[key]
-        return int(factor * value) + more
+        return int(0.7 * value) + COUNTS[key] if value < 5000 else int(1.3 * value) - 3372
     if key in SHARES and isinstance(value, float):
-        return 0.61 * value + 0.1173
+        return 0.7 * value + 0.1173 if value < 0.5 else 1.3 * value - 0.3372
     return value + 7 if key in {"n_parameters", "n_updates", "unverified"} else value
 
 
@@ -156,7 +155,8 @@ def pages(roots: tuple[Path, Path]) -> tuple[Rendered, Rendered]:
 
 def test_every_measured_cell_of_the_page_changes(pages: tuple[Rendered, Rendered]) -> None:
     before, after = (
-        [cell for cell in Places(page.html).cells if cell[0] not in ("provenance", "commands")] for page in pages
+        [cell for cell in Places(page.html).cells if cell[0] not in ("protocol", "provenance", "commands")]
+        for page in pages
     )
     assert len(before) == len(after) > 1200
     kept, compared = [], 0
@@ -178,7 +178,9 @@ def test_no_old_number_is_left_in_the_words_of_the_page(pages: tuple[Rendered, R
     """What two texts at one place have in common stands in claims.yaml or params.yaml, or is an interval's 95 %."""
     given = (ROOT / "reports/claims.yaml").read_text() + (ROOT / "params.yaml").read_text() + "95 2019 32 1 10 000 28"
     allowed = set(re.findall(r"\d+\.\d+|\d+", given)) | {"10\u202f000", "60\u202f000", "1\u202f024", "2\u202f000"}
-    before, after = ([said for said in Places(page.html).prose if said[0] != "provenance"] for page in pages)
+    before, after = (
+        [said for said in Places(page.html).prose if said[0] not in ("protocol", "provenance")] for page in pages
+    )
     assert [section for section, _ in before] == [section for section, _ in after]
     assert len(before) > 60
     for (_, old), (_, new) in zip(before, after, strict=True):
@@ -228,15 +230,12 @@ def test_verdict_words_are_those_of_the_rules(roots: tuple[Path, Path], pages: t
     for root, rendered in zip(roots, pages, strict=True):
         expected = verdicts(root)
         assert ledger_verdicts(rendered.summary) == expected
-        page = text(rendered.html)
         for claim, verdict in expected.items():
-            assert f"{claim} {SYMBOLS[verdict]} {verdict}" in page
-        for verdict, count in verdict_counts(judged(root)).items():
-            assert f"{SYMBOLS[verdict]} {count} {verdict}" in page
+            assert f"{claim} {SYMBOLS[verdict]} {verdict}" in text(rendered.html)
 
 
 def test_the_headline_follows_the_metrics(pages: tuple[Rendered, Rendered]) -> None:
-    answers = [re.search(r'<section id="answer">.*?</p>', page.html, re.DOTALL)[0] for page in pages]  # type: ignore[index]
+    answers = [re.search(r'<section id="answer".*?</section>', page.html, re.DOTALL)[0] for page in pages]  # type: ignore[index]
     leads = [re.search(r"<strong>(.*?)</strong>", answer)[1] for answer in answers]  # type: ignore[index]
     assert leads[0] == "Our explanation of the published curve holds."
     assert leads[0] not in pages[1].html + pages[1].summary

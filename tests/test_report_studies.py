@@ -13,17 +13,18 @@ import pytest
 import yaml
 from report_checkout import ROOT, ledger_verdicts, record, run_info, text, write_checkout
 
+from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.render import render
+from biorobust.reporting.render import render, render_template
 from biorobust.reporting.studies.base import Study
 from biorobust.reporting.study import STUDIES, read_params
 from biorobust.reporting.tables.table import Column, Table
-from biorobust.statistics import rules
+from biorobust.statistics import THRESHOLDS, rules
 from stages import tables
 
 SECTION = """
@@ -75,6 +76,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     record(root, there, "big-run")
     for name in [name for name in STUDIES if name != "hebbian"]:
         monkeypatch.delitem(STUDIES, name)
+    monkeypatch.setitem(THRESHOLDS.trained, "toy", 0.5)  # type: ignore[arg-type]
     monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",)))
     add_toy(root)
     tables.write(root)
@@ -83,7 +85,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def add_toy(root: Path) -> None:
     """Claims, template, metrics and notes of the toy study."""
-    part = {"label": "accuracy", "rule": "figure", "quantity": {"accuracy": "toy-net"}, "at_least": 0.9}
+    part = {"label": "accuracy", "rule": "threshold", "quantity": {"accuracy": "toy-net"}, "at_least": 0.9}
     claim = {"id": "T1", "study": "toy", "source": ["ours"], "where": "here", "statement": "A toy works."}
     path = root / "reports/claims.yaml"
     claims = yaml.safe_load(path.read_text())
@@ -92,7 +94,7 @@ def add_toy(root: Path) -> None:
     (root / "reports/templates/studies/toy.html.j2").write_text(SECTION)
     metrics = read_json(root / "reports/metrics/train/simple-conv.json")
     write_json(root / "reports/metrics/train/toy-net.json", metrics | {"run": "toy-net", "study": "toy"})
-    (root / "reports/metrics/compare/toy.csv").write_text("a,b,attack,eps,seed,both,only_a,only_b,neither\n")
+    outcomes.write(root / "reports/metrics/outcomes/toy.npz", {})
     for stage in ("train_toy@toy-net", "attack_toy@toy-net", "compare@toy"):
         write_json(root / f"reports/run_info/{stage}.json", run_info(stage, seconds=1000.0))
 
@@ -114,17 +116,16 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root: Path) -> 
     page = text(rendered.html)
     assert set(ledger_verdicts(rendered.summary)) == {*(f"H{number}" for number in range(1, 9)), "T1"}
     assert ledger_verdicts(rendered.summary)["T1"] == rules.REPRODUCED
-    assert re.search(r"Recorded run big-run, scale paper: \d of 8 claims decided", page)
-    assert "This run, scale laptop: 1 of 9 claims decided, 0 left open" in page
+    assert "Verdicts of recorded run big-run (scale paper), this run (scale laptop)" in page
     title = read_json(root / "reports/metrics/data/mnist.json")["title"]
-    assert page[: page.index("The ledger")].count(f"{title} ,") == 1  # data of both runs are named once
+    assert page[: page.index("The ledger Every claim")].count(f"{title} ,") == 1  # data of both runs are named once
     assert "A toy study: no recorded run is part of the repository" in page
     assert "Competing hidden units: no recorded run" not in page
     assert re.search(r"A toy study ?: numbers of this run, scale laptop", page)
     assert re.search(r"Competing hidden units ?: numbers of recorded run big-run, scale paper", page)
     assert "It knows forty-two." in page
     assert "dvc repro attack_toy@toy-net" in page
-    assert "The toy leads." in page
+    assert page.count("The toy leads.") == 1
     assert page.count("Our explanation of the published curve") == 1
     accuracy = read_json(root / "reports/metrics/train/toy-net.json")["accuracy"]["mean"]
     assert page.count(f"toy network {100 * accuracy:.2f}") == 1
@@ -132,15 +133,19 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root: Path) -> 
     assert len(ids) == len(set(ids))
 
 
-def test_banner_counts_add_up(root: Path) -> None:
-    page = text(render(root).html)
-    banner = page[page.index("This run, scale laptop") : page.index("The ledger")]
-    total, hebbian, toy = (
-        {word: int(number) for number, word in re.findall(r"(\d+) (not reproduced|reproduced|not run)", part)}
-        for part in re.split("Competing hidden units ?:|A toy study ?:", banner)[:3]
-    )
-    assert total["reproduced"] == hebbian.get("reproduced", 0) + toy["reproduced"] == 1
-    assert total["not run"] == hebbian["not run"] == 8
+def test_the_first_screen_counts_the_verdicts_of_the_ledger(root: Path) -> None:
+    """Of a study without a recorded run those of this run; README has recorded runs alone."""
+    rendered = render(root)
+    verdicts = ledger_verdicts(rendered.summary)
+    ours = {"H8": verdicts.pop("H8"), "T1": verdicts.pop("T1")}
+    for words, of in (("claims of the reports", verdicts), ("claims of our own", ours)):
+        decided = sum(verdict in rules.DECIDED for verdict in of.values())
+        assert f"{len(of)} {words}, {decided} decided" in text(rendered.html)
+        assert f"**{len(of)} {words}**" in rendered.summary
+    block = render_template(root, "readme.md.j2")
+    assert "| 1 claims of our own |" in block
+    assert "Our explanation of the published curve" in block
+    assert "The toy leads" not in block
 
 
 def test_a_snapshot_of_one_study_has_its_results_and_stages_only(root: Path, tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_studies_recorded_together_share_their_provenance(root: Path) -> None:
     snapshot.create("together", root=root, source=root, studies=["hebbian", "toy"], commit="e" * 40)
     tables.write(root)
     page = text(render(root).html)
-    assert "Recorded run together, scale laptop: 1 of 9 claims decided, 0 left open" in page
+    assert "Verdicts of recorded run together (scale laptop)." in page
     provenance = page[page.rindex("The claims file has SHA-256") :]
     assert provenance.count("studies Competing hidden units and A toy study") == 2  # the recorded run and this one
     assert "big-run" not in page

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from biorobust.core.errors import BiorobustError
+from biorobust.core.intervals import wilson
 from biorobust.statistics import rules
 from biorobust.statistics.accuracy import Interval
-from biorobust.statistics.intervals import wilson
 from biorobust.statistics.rules import DECIDED, VERDICTS, Decision, Tally
 from biorobust.statistics.thresholds import THRESHOLDS, Thresholds
 

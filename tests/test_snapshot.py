@@ -14,6 +14,7 @@ from fake_metrics import ROOT, write_metrics
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256, write_json
+from biorobust.core.scale import set_scale
 from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.snapshot import Rejected, Snapshot, SnapshotError
 from biorobust.reporting.study import STUDIES, read_params
@@ -28,7 +29,7 @@ def finished(root: Path, *, scale: str = "paper", device: str = "cpu") -> Path:
     root.mkdir(parents=True, exist_ok=True)
     text = (ROOT / "params.yaml").read_text()
     (root / "params.yaml").write_text(text)
-    record.set_scale(root / "params.yaml", scale)
+    set_scale(root / "params.yaml", scale)
     (root / "dvc.lock").write_text("schema: '2.0'\n")
     write_metrics(root / "reports/metrics", scale=scale)
     (root / "reports/claims.yaml").write_text((ROOT / "reports/claims.yaml").read_text())
@@ -171,7 +172,7 @@ def test_results_of_other_studies_stay_behind(tmp_path: Path) -> None:
 
 def test_results_of_another_scale_are_refused(tmp_path: Path) -> None:
     source = finished(tmp_path / "source", scale="tiny")
-    record.set_scale(source / "params.yaml", "paper")
+    set_scale(source / "params.yaml", "paper")
     with pytest.raises(SnapshotError, match=r"is of scale tiny, params\.yaml says paper"):
         make(tmp_path / "main", source)
 
@@ -261,7 +262,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "reports").mkdir(parents=True)
     for name in ("params.yaml", "reports/claims.yaml"):
         (root / name).write_text((ROOT / name).read_text())
-    record.set_scale(root / "params.yaml", "laptop")
+    set_scale(root / "params.yaml", "laptop")
     places = {"fail": str(tmp_path / "fail"), "seen": str(tmp_path / "seen")}
     (root / "run.py").write_text(RUN.format(root=str(ROOT), **places))
     (root / "dvc.yaml").write_text(DVC_YAML)

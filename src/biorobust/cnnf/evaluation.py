@@ -11,7 +11,7 @@ from torch import Tensor
 
 from biorobust.cnnf import noise
 from biorobust.cnnf.network import FeedbackNetwork
-from biorobust.statistics.intervals import wilson
+from biorobust.core.intervals import wilson
 
 NOISE_SEED = 26  # of the evaluation's noise: the same for all runs and seeds
 N_PICTURES = 6  # letters whose reconstructions are kept: the first evaluation images, not chosen ones

@@ -6,26 +6,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core import outcomes, places
 from biorobust.core.files import read_json, write_csv, write_json
-from biorobust.statistics.intervals import mean_interval, wilson
+from biorobust.core.intervals import mean_interval, wilson
 
 if TYPE_CHECKING:  # a stage that only says why it has no results loads neither torch nor pandas
     from torch import Tensor
 
-METRICS = Path("reports/metrics")
+
+def __getattr__(name: str) -> Path:
+    """`METRICS`: the folder that the stage in this process writes to."""
+    if name == "METRICS":
+        return places.to_write(places.METRICS)
+    raise AttributeError(name)
 
 
-def dataset_entry(name: str, *, metrics: Path = METRICS) -> dict[str, Any]:
+def dataset_entry(name: str, *, metrics: Path = places.METRICS) -> dict[str, Any]:
     """The part of a data set's provenance that every metrics file repeats."""
     provenance = read_json(metrics / "data" / f"{name}.json")
     return {key: provenance[key] for key in ("name", "source", "fidelity", "sha256")}
 
 
 def seed_entry(seed: int, predictions: Tensor, labels: Tensor, *, diverged: bool) -> dict[str, Any]:
-    """One seed's result on the whole test split. collapsed: all predictions are one class."""
+    """One seed's result on the test split. collapsed: all predictions are one class. right: which images, packed."""
     return {
         "seed": seed,
         **proportion(predictions, labels),
+        "right": outcomes.as_text((predictions == labels).cpu().numpy()),
         "collapsed": len(predictions.unique()) == 1,
         "diverged": diverged,
     }
@@ -52,7 +59,7 @@ def write_run(
     """Write `reports/metrics/<kind>/<run>.json`: what every metrics file says, then `more` in the order given."""
     head = {"run": run, "study": study, "scale": scale, "status": "ok"}
     body = {"dataset": dataset_entry(dataset), "settings": dict(settings), **more}
-    write_json(METRICS / kind / f"{run}.json", head | body)
+    write_json(places.to_write(places.METRICS) / kind / f"{run}.json", head | body)
 
 
 def write_unavailable(
@@ -61,7 +68,7 @@ def write_unavailable(
     """`write_run` for a run that cannot be had here: the same head with status `unavailable`, and why."""
     head = {"run": run, "study": study, "scale": scale, "status": "unavailable", "reason": reason}
     body = {"dataset": dataset_entry(dataset), "settings": dict(settings)}
-    write_json(METRICS / kind / f"{run}.json", head | body)
+    write_json(places.to_write(places.METRICS) / kind / f"{run}.json", head | body)
 
 
 def per_seed(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -77,4 +84,4 @@ def write_curves(name: str, rows: Sequence[Mapping[str, Any]], *, columns: Seque
     import pandas as pd
 
     table = pd.DataFrame(list(rows), columns=None if columns is None else list(columns))
-    write_csv(METRICS / "curves" / f"{name}.csv", table)
+    write_csv(places.to_write(places.METRICS) / "curves" / f"{name}.csv", table)

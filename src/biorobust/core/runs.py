@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core import places
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_tensors, write_json, write_tensors
 
 if TYPE_CHECKING:
     from torch import nn
 
-CHECKPOINTS = Path("data/checkpoints")
 
 # Architecture -> (module, function that builds it from its configuration). Modules are imported when needed.
 ARCHITECTURES = {
@@ -44,7 +44,7 @@ def save(
     run: str, models: Mapping[int, nn.Module], *, architecture: str, configs: Mapping[int, Mapping[str, Any]]
 ) -> None:
     """Store one model per seed with the configuration that rebuilds it."""
-    folder = CHECKPOINTS / run
+    folder = places.to_write(places.CHECKPOINTS) / run
     for seed, model in models.items():
         write_tensors(folder / f"seed{seed}.safetensors", model.state_dict())
     configurations = {str(seed): dict(config) for seed, config in configs.items()}
@@ -53,7 +53,13 @@ def save(
 
 def save_unavailable(run: str, *, architecture: str, reason: str) -> None:
     """In the place of checkpoints, why there are none: the run has no seeds, and `load` gives the reason."""
-    write_json(CHECKPOINTS / run / "model.json", {"architecture": architecture, "configs": {}, "unavailable": reason})
+    folder = places.to_write(places.CHECKPOINTS) / run
+    write_json(folder / "model.json", {"architecture": architecture, "configs": {}, "unavailable": reason})
+
+
+def folder(run: str) -> Path:
+    """Where the checkpoints of a run lie."""
+    return places.find(places.CHECKPOINTS, run)
 
 
 def seeds(run: str) -> list[int]:
@@ -75,8 +81,8 @@ def load(run: str, *, seed: int = 0, device: str = "cpu") -> nn.Module:
         model = new(description["architecture"], description["configs"][str(seed)])
     except (BiorobustError, KeyError, TypeError, ValueError) as error:
         text = f"missing {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
-        raise BiorobustError(f"{CHECKPOINTS / run / 'model.json'} describes no network ({text})") from None
-    path = CHECKPOINTS / run / f"seed{seed}.safetensors"
+        raise BiorobustError(f"{folder(run) / 'model.json'} describes no network ({text})") from None
+    path = folder(run) / f"seed{seed}.safetensors"
     try:
         model.load_state_dict(read_tensors(path))
     except RuntimeError as error:
@@ -93,7 +99,7 @@ def attack_views(run: str, model: nn.Module) -> dict[str, nn.Module]:
 
 def _described(run: str) -> dict[str, Any]:
     """What a run's model.json holds. Raises BiorobustError for one that is missing or lacks what `save` writes."""
-    path = CHECKPOINTS / run / "model.json"
+    path = folder(run) / "model.json"
     description = read_json(path)
     if not isinstance(description, dict) or not isinstance(description.get("configs"), dict):
         raise BiorobustError(f"{path} has no configs by seed: delete it and run `dvc repro`")

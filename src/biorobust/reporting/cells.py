@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from biorobust.core.intervals import wilson
 from biorobust.reporting.attacks import IMAGE_WORST_CASE, RESIZED, WORST_CASE
 from biorobust.reporting.claim import Check, Claim
 from biorobust.reporting.claims import Judged, Part
@@ -14,7 +15,6 @@ from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
 from biorobust.reporting.requirements import smaller
 from biorobust.reporting.studies.kwta import DATASETS, FAST, NETWORKS, STARTS, Kwta, Place
-from biorobust.statistics.intervals import wilson
 
 CLEAN, DEEPFOOL = "clean", "deepfool-report"
 # PGD with the step of the report, 0.003 eps; with that of the original paper, 0.003 in pixel units; its best iterate.

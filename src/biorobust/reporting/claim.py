@@ -28,6 +28,10 @@ QUANTITIES = {
     "jump_by_gamma": set(),  # Spearman's rank correlation of gamma and median jump, on a run's weights
 }
 
+# Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
+UNITS = {"autocorrelation": "", "psnr": "dB", "margin": "", "alike": "", "self": "", "ratio": "", "growth": ""}
+KIND_UNITS = {"epochs_to": "epochs", "jump": "sd", "jump_by_gamma": ""}  # of what other quantities count
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -62,6 +66,13 @@ class Quantity:
     images: str = "clean"
     key: str | None = None
     published: Published | None = None
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of a logged value, "" for one without; None for a proportion."""
+        if self.kind in KIND_UNITS:
+            return KIND_UNITS[self.kind]
+        return next((UNITS[word] for word in (self.key or "").split("_") if word in UNITS), None)
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def _fitting(rule: str, quantity: Quantity, against: Quantity | None, fields: Ma
     """Raise unless a part has exactly the keys its rule can use."""
     both = [q for q in (quantity, against) if q is not None]
     accuracies = all(q.kind == "accuracy" for q in both)
-    attacked = any(q.attack and q.kind == "accuracy" for q in both)
+    attacked = any(q.attack and q.kind in ("accuracy", "reached") for q in both)
     pair = ("reported", "reported_against")
     ends = {"at_least", "at_most"} & set(fields)
     problems = {

@@ -194,7 +194,9 @@ def _decide(check: Check, measured: Measured) -> Decision:
     if check.rule == "threshold":
         value = measured.value if measured.difference is None else measured.difference
         ends = {"low": measured.low, "high": measured.high}
-        return rules.threshold(value, **ends, at_least=check.at_least, at_most=check.at_most)
+        return rules.threshold(
+            value, **ends, at_least=check.at_least, at_most=check.at_most, unit=_unit(check, measured)
+        )
     if check.rule == "no difference" and check.errors:
         return rules.same_errors(Interval(*measured.ratio[1:]) if measured.ratio else None)
     found = _interval(measured)
@@ -203,11 +205,18 @@ def _decide(check: Check, measured: Measured) -> Decision:
         return rules.number(found, reported=check.reported, n=check.reported_n)
     if check.rule == "order":
         if check.smallest is not None:
-            return rules.order(found, smallest=check.smallest, unit="")
+            return rules.order(found, smallest=check.smallest, unit=_unit(check, measured))
         known = check.reported is not None and check.reported_against is not None
         gap = check.reported - check.reported_against if known else None  # type: ignore[operator]
         return rules.order(found, smallest=rules.smallest_effect(gap))
     return rules.no_difference(found)
+
+
+def _unit(check: Check, measured: Measured) -> str:
+    """In which a reason gives a border, the same as the numbers beside it."""
+    if check.quantity.unit is not None:
+        return check.quantity.unit
+    return "%" if measured.difference is None else "points"
 
 
 def _interval(measured: Measured) -> Interval:

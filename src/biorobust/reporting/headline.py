@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Headline:
     """`lead` is chosen by the claim's verdict, `facts` are filled from metrics.
 
-    `facts` are empty where nothing may be concluded; `reason` then says why.
+    `facts` are empty where nothing may be concluded; `reason` then says why. `provisional`: the verdict rests on one
+    training.
     """
 
     claim: str
@@ -18,3 +19,4 @@ class Headline:
     lead: str
     reason: str
     facts: tuple[str, ...]
+    provisional: bool = False

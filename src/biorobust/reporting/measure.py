@@ -10,11 +10,11 @@ from statistics import fmean, variance
 import numpy as np
 
 from biorobust.core import outcomes
+from biorobust.core.intervals import LEVEL, mean_interval, wilson
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
 from biorobust.reporting.metrics import Metrics, eps_key
 from biorobust.reporting.per_seed import NotMeasured, PerSeed, per_seed
 from biorobust.statistics.accuracy import Accuracy, Borrowed, Difference, difference, error_ratio, interval, pooled
-from biorobust.statistics.intervals import mean_interval, wilson
 from biorobust.statistics.paired import Counts, paired_counts
 
 __all__ = ["Measured", "NotMeasured", "Scatter", "compared", "measure"]
@@ -128,12 +128,17 @@ def _accuracy(
         raise NotMeasured(f"{found.path}: the seeds were tested on different numbers of images")
     kept = (metrics.outcomes(study) or {}).get(_cell(quantity, eps, metrics)) if quantity.kind == "accuracy" else None
     (n,) = sizes
-    fits = kept is not None and kept.seeds == seeds and tuple(kept.right.sum(axis=1).tolist()) == counts
+    images = None
+    if found.right:
+        images = np.stack([found.right[seed] for seed in seeds])
+    elif kept is not None and kept.seeds == seeds:
+        images = kept.right
+    fits = images is not None and images.shape[1] == n and tuple(images.sum(axis=1).tolist()) == counts
     single = len(counts) == 1 and scatter is not None and quantity.kind == "accuracy"
     return Accuracy(
         counts,
         n,
-        outcomes=kept.right if kept is not None and fits and kept.right.shape[1] == n else None,
+        outcomes=images if fits else None,
         borrowed=scatter.borrowed(quantity, eps) if single and scatter else None,
     )
 
@@ -356,7 +361,7 @@ def _welch(groups: list[tuple[list[float], float]]) -> float | None:
 
     parts = _components(groups)
     total, spread = sum(part for part, _ in parts), sum(part**2 / df for part, df in parts)
-    return float(t.ppf(0.975, total**2 / spread)) * math.sqrt(total) if spread > 0 else 0.0
+    return float(t.ppf((1 + LEVEL) / 2, total**2 / spread)) * math.sqrt(total) if spread > 0 else 0.0
 
 
 def _t_test(groups: list[tuple[list[float], float]]) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from biorobust.core import outcomes
+from biorobust.core import outcomes, places
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json
 from biorobust.core.outcomes import Cell, Outcome
@@ -38,7 +38,7 @@ class Metrics:
 
     def path(self, name: str) -> Path:
         """File of a metrics name such as "train/report-uniform"."""
-        return self.root / f"{name}.json"
+        return places.find(self.root, f"{name}.json")
 
     def get(self, name: str) -> Mapping[str, Any] | None:
         """The JSON file of a name such as "train/report-uniform", or None. Raises BiorobustError when damaged."""
@@ -68,7 +68,7 @@ class Metrics:
     def curve(self, name: str) -> Curve | None:
         """The rows of curves/<name>.csv by seed, in the order of the file; empty cells are left out."""
         if name not in self._curves:
-            path = self.root / "curves" / f"{name}.csv"
+            path = places.find(self.root, f"curves/{name}.csv")
             self._curves[name] = _read_curve(path) if path.exists() else None
         return self._curves[name]
 

@@ -1,4 +1,4 @@
-"""All studies at a glance: their views of one kind, recorded or current, and the verdicts they add up to."""
+"""All studies at a glance: a view of each, and the verdicts they add up to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.reporting.numbers import listed
 from biorobust.reporting.provenance import Provenance
 from biorobust.reporting.view import View
 from biorobust.statistics import rules
@@ -23,13 +22,6 @@ class Overview:
     def runs(self) -> tuple[Provenance, ...]:
         """The runs behind the views, each once."""
         return tuple({id(view.provenance): view.provenance for view in self.views}.values())
-
-    @property
-    def title(self) -> str:
-        """Every run with its scale: "Recorded run a, scale paper"."""
-        return listed(
-            f"{run.title if position == 0 else run.name}, scale {run.scale}" for position, run in enumerate(self.runs)
-        )
 
     @property
     def reports(self) -> Tally:

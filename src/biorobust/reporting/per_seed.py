@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from biorobust.core import outcomes
 from biorobust.reporting.claim import Quantity
 from biorobust.reporting.metrics import Metrics, eps_key
 
@@ -28,6 +32,7 @@ class PerSeed:
     over_images: Mapping[int, tuple[float, float]] = field(default_factory=dict)  # interval, where the file has one
     over_seeds: tuple[int, int] | None = None
     never: bool = False
+    right: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)  # which images, where the file says so
 
 
 def per_seed(quantity: Quantity, eps: float | None, metrics: Metrics) -> PerSeed:
@@ -41,6 +46,9 @@ def per_seed(quantity: Quantity, eps: float | None, metrics: Metrics) -> PerSeed
         if any(key not in entry for entry in entries):
             raise NotMeasured(f"{name}.json has no {key}")
         counts = {entry["seed"]: (entry[key], entry["n"]) for entry in entries}
+        if key == "correct" and all("right" in entry for entry in entries):
+            right = {entry["seed"]: outcomes.from_text(entry["right"], entry["n"]) for entry in entries}
+            return PerSeed({seed: k / n for seed, (k, n) in counts.items()}, counts, f"{name}.json", right=right)
     else:
         name = f"attack/{quantity.of}"
         counts = _attacked(quantity, eps, file(name, metrics), name)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from biorobust.core.errors import BiorobustError
+from biorobust.core.intervals import LEVEL
 from biorobust.reporting.numbers import listed
 from biorobust.statistics.thresholds import THRESHOLDS
 
 AMENDMENTS = Path("docs/protocol.md")
-DATED = re.compile(r"^## (\d{4}-\d{2}-\d{2}): (.+)$", re.MULTILINE)
+HEADING = re.compile(r"^##(?!#)(.*)$", re.MULTILINE)
+EXAMPLE = 'a heading such as "## 2026-01-31: what changed"'
+DATED = re.compile(r" (\d{4}-\d{2}-\d{2}): (\S.*)")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Protocol:
 
 
 def protocol_section(root: Path) -> Protocol:
-    """Raises BiorobustError when docs/protocol.md is missing or lists nothing."""
+    """Raises BiorobustError when docs/protocol.md is missing lists nothing, or has a heading of another form."""
     return Protocol(thresholds=described(), fingerprint=THRESHOLDS.fingerprint(), amendments=amendments(root))
 
 
@@ -47,7 +51,7 @@ def described() -> tuple[tuple[str, str], ...]:
     trained = listed(f"{name} {100 * level:g} %" for name, level in t.trained.items())
     images = listed(f"{name} {n:,}" for name, n in t.min_images.items())
     return (
-        ("Level of every interval", f"{100 * t.level:g} %"),
+        ("Level of every interval", f"{100 * LEVEL:g} %"),
         (
             "Region around a printed number",
             f"the larger of {points(t.tolerance)} and {t.reported_widths:g} times the Wilson half-width of that number",
@@ -71,19 +75,32 @@ def described() -> tuple[tuple[str, str], ...]:
 
 
 def amendments(root: Path) -> tuple[Amendment, ...]:
-    """The headings "## date: title" of docs/protocol.md with the paragraphs below each, newest first as they stand."""
+    """The headings "## date: title" of docs/protocol.md with the paragraphs below each, newest first as they stand.
+
+    Raises BiorobustError for any other heading of this kind: its text would pass for that of the amendment above it.
+    """
     path = root / AMENDMENTS
     if not path.exists():
         raise BiorobustError(f"{path} is missing: restore it with git")
     text = path.read_text(encoding="utf-8")
-    found = list(DATED.finditer(text))
-    if not found:
-        raise BiorobustError(f'{path}: no amendment, a heading such as "## 2026-01-31: what changed"')
-    ends = [match.start() for match in found[1:]] + [len(text)]
+    headings = list(HEADING.finditer(text))
+    if not headings:
+        raise BiorobustError(f"{path}: no amendment, {EXAMPLE}")
+    ends = [match.start() for match in headings[1:]] + [len(text)]
     return tuple(
-        Amendment(match[1], match[2], tuple(_paragraphs(text[match.end() : end])))
-        for match, end in zip(found, ends, strict=True)
+        Amendment(*_dated(match, path), tuple(_paragraphs(text[match.end() : end])))
+        for match, end in zip(headings, ends, strict=True)
     )
+
+
+def _dated(heading: re.Match[str], path: Path) -> tuple[str, str]:
+    found = DATED.fullmatch(heading[1])
+    try:
+        date.fromisoformat(found[1] if found else "")
+    except ValueError:
+        raise BiorobustError(f"{path}: {heading[0]!r} is no amendment, {EXAMPLE}") from None
+    assert found
+    return found[1], found[2]
 
 
 def _paragraphs(text: str) -> list[str]:

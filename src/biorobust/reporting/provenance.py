@@ -84,6 +84,8 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
     params = read_params(first.params)
     scale, snapshot = str(params["scale"]), first.snapshot
     stages = tuple(dict.fromkeys(stage for source in sources for stage in source.study.stages()))
+    if snapshot is not None:  # the stages of its own graph, which may have been another one
+        stages = tuple(sorted(path.stem for path in (first.results / "run_info").glob("*.json")))
     locked = _locked(first.base / "dvc.lock", stages)
     done = {out["stage"] for out in locked}
     notes = {stage: read_note(first.results / "run_info", stage, scale=scale) for stage in stages}

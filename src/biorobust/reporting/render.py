@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256
@@ -86,8 +86,10 @@ def context(root: Path) -> dict[str, Any]:
 
     now = _views([current(root, name) for name in STUDIES], claims, root=root)
     before = _views([source for name in STUDIES if (source := recorded(found, name))], claims, root=root)
+    chapters = [_chapter(now[name], before.get(name)) for name in STUDIES]
     return {
-        "chapters": [_chapter(now[name], before.get(name)) for name in STUDIES],
+        "chapters": chapters,
+        "leading": Overview(tuple(chapter.leading for chapter in chapters)),
         "current": Overview(tuple(now.values())),
         "recorded": Overview(tuple(before.values())) if before else None,
         "rejected": [item for item in found if isinstance(item, Rejected)],
@@ -140,6 +142,7 @@ def _environment(folder: Path) -> Environment:
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
         "unpiped": lambda text: str(text).replace("|", "\\|"),
+        "coded": lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))),
         "safe_svg": Markup,
     }
     page.tests["numeric"] = lambda text: bool(re.fullmatch(r"-?[\d.]+(e-?\d+)?", text))

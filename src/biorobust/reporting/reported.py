@@ -18,11 +18,13 @@ def _accuracies(claims: Iterable[Claim]) -> Iterator[Check]:
 
 
 def curves(claims: Iterable[Claim]) -> Reported:
-    """Accuracies under attack, of the rows that count."""
+    """Accuracies under attack, of the rows that count. Of two for one epsilon the first stands, in the claim that goes
+    through the whole curve; a later one is what a sentence makes of it, such as "28 %".
+    """
     found: dict[str, dict[float, float]] = {}
     for check in _accuracies(claims):
         if check.counts and check.eps is not None and check.reported is not None:
-            found.setdefault(check.quantity.of, {})[check.eps] = check.reported
+            found.setdefault(check.quantity.of, {}).setdefault(check.eps, check.reported)
     return found
 
 

@@ -68,9 +68,9 @@ def obstacle(check: Check, metrics: Metrics, *, printed: Levels) -> Decision | N
 
 
 def flags(content: Mapping[str, Any], entry: Mapping[str, Any], *, printed: Levels) -> list[str]:
-    """The keys of FLAGS that hold for one training of a metrics file."""
+    """The keys of FLAGS that hold for one training of a metrics file; a broken one is not under-trained as well."""
     broken = [flag for flag in ("collapsed", "diverged") if entry.get(flag)]
-    return [*broken, *([UNDER_TRAINED] if _under_trained(content, entry, printed) else [])]
+    return broken or ([UNDER_TRAINED] if _under_trained(content, entry, printed) else [])
 
 
 def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed: Levels) -> bool:
@@ -81,6 +81,8 @@ def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed
     if "correct" not in entry or "collapsed" not in entry:
         return False  # no network's accuracy: weights learned without labels, attacks
     kind = "imagenet" if content["dataset"]["name"].startswith("imagenet") else content["study"]
+    if content["settings"].get("network") == "fast":
+        kind = f"{kind}-fast"
     best = max(entry["correct"], entry.get("noisy_correct", 0)) / entry["n"]
     return bool(best <= THRESHOLDS.trained_above(kind, reported=printed.get(content["run"])))
 

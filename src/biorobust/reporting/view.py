@@ -76,6 +76,11 @@ class View:
     tables: tuple[Table, ...]
 
     @property
+    def by_image(self) -> bool:
+        """Whether the run kept which images each training gets right."""
+        return self.metrics.outcomes(self.study.name) is not None
+
+    @property
     def reports(self) -> Tally:
         """Verdicts of what reports and papers claim."""
         return self._tally(ours=False)

@@ -1,9 +1,9 @@
 """The zero-deviation hypotheses Z1 to Z15 of the VOneNet study: what the recorded numbers say of each.
 
 One rule for all. A hypothesis names the layers it would put at zero in our network; its agreement is the share, among
-the layers that it or the report puts at zero, of those that both do. Where a hypothesis gives no exact zero but one
-lowest layer per stage, as the report has one zero per stage, it names these. Z3 and Z15 explain dips, not zeros: their
-agreement is the share of the dips at the report's layers that is gone without the supposed cause.
+the layers that it or the report puts at zero, of those that both do. Z2, Z10 and Z12 give one lowest layer per stage
+where they give no exact zero, as the report has one zero per stage, and name these. Z3 and Z15 explain dips, not zeros:
+their agreement is the share of the dips at the report's layers that is gone without the supposed cause.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from biorobust.core import places
 from biorobust.reporting.estimates import ran
 from biorobust.reporting.metrics import Metrics
 
@@ -21,10 +22,10 @@ OPEN, UNTESTABLE = "left open", "cannot be tested here"
 FOUR = (4, 12, 25, 44)  # where the report found zeros
 ENOUGH = 0.75  # an agreement from here on supports; one of 1 - ENOUGH or less excludes
 RULE = (
-    "Agreement, in brackets: of the layers that the hypothesis or the report puts at zero, the share that both do (a "
-    "stage's lowest layer stands for its zero where there is no exact one); for Z3 and Z15, which explain dips, the "
-    "share of the dips at the report's layers that is gone without the supposed cause, if at least "
-    f"{ENOUGH * len(FOUR):.0f} of the {len(FOUR)} layers dip. {100 * ENOUGH:.0f} % or more supports a hypothesis, "
+    "Agreement, in brackets, is the share that both have of the layers that the hypothesis or the report puts at zero "
+    "(for Z2, Z10 and Z12, where they give no exact zero, the lowest layer of each stage; for Z3 and Z15, which "
+    "explain dips, the share of the dips at the report's layers that goes with the supposed cause, if at least "
+    f"{ENOUGH * len(FOUR):.0f} of the {len(FOUR)} layers dip): {100 * ENOUGH:.0f} % or more supports a hypothesis, "
     f"{100 * (1 - ENOUGH):.0f} % or less excludes it."
 )
 OWN_CURVE = ("none", "own", "conv")  # noise, images shown, kind of layer
@@ -124,7 +125,7 @@ def _renamed(outcomes: Sequence[Mapping[str, Any]], metrics: Metrics, run: str) 
     """
     if not any(outcome["id"].startswith("H") for outcome in outcomes):
         return list(outcomes)
-    with open(metrics.root / f"activations/{run}.csv", encoding="utf-8", newline="") as stream:
+    with open(places.find(metrics.root, f"activations/{run}.csv"), encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if (row["noise"], row["shown"], row["kind"]) == OWN_CURVE]
     curve = {int(row["layer"]): float(row["raw"]) for row in rows if row["seed"] == rows[0]["seed"]}
     names = {int(row["layer"]): row["name"] for row in rows}

@@ -1,7 +1,7 @@
 """Intervals over networks and images, the rules that turn them into verdicts, and every threshold of the repository."""
 
+from biorobust.core.intervals import Mean, difference_interval, mean_interval, wilson
 from biorobust.statistics.accuracy import Accuracy, Difference, Interval, difference, error_ratio, interval, pooled
-from biorobust.statistics.intervals import Mean, difference_interval, mean_interval, wilson
 from biorobust.statistics.paired import Counts, holm, paired_counts
 from biorobust.statistics.thresholds import THRESHOLDS, Thresholds
 

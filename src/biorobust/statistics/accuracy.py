@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from biorobust.core.intervals import LEVEL
 from biorobust.statistics.paired import Counts
-from biorobust.statistics.thresholds import THRESHOLDS
 
 
 class Interval(NamedTuple):
@@ -100,7 +100,7 @@ class Accuracy:
         return squares / ((self.n_seeds - 1) * (self.n - 1)) / (self.n * self.n_seeds)
 
 
-def interval(accuracy: Accuracy, *, level: float = THRESHOLDS.level) -> Interval:
+def interval(accuracy: Accuracy, *, level: float = LEVEL) -> Interval:
     """Of the mean accuracy over all networks of a setting and all images, as proportions in [0, 1]."""
     seeds = accuracy.seeds
     total = max(accuracy.image_variance - accuracy.residual, 0.0) + sum(part for part, _ in seeds)
@@ -122,7 +122,7 @@ def difference(
     *,
     tables: Sequence[Counts] = (),
     same_networks: bool = False,
-    level: float = THRESHOLDS.level,
+    level: float = LEVEL,
 ) -> Difference:
     """Accuracy of a minus accuracy of b.
 
@@ -150,7 +150,7 @@ def error_ratio(
     b: Accuracy,
     *,
     tables: Sequence[Counts] = (),
-    level: float = THRESHOLDS.level,
+    level: float = LEVEL,
 ) -> Difference | None:
     """Errors of a over errors of b; `p` is of a ratio of 1. None where one of them makes no error.
 

@@ -16,8 +16,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from biorobust.core.intervals import wilson
 from biorobust.statistics.accuracy import Accuracy, Interval, difference, error_ratio
-from biorobust.statistics.intervals import wilson
 from biorobust.statistics.thresholds import THRESHOLDS
 
 REPRODUCED = "reproduced"
@@ -81,7 +81,7 @@ def smallest_effect(gap: float | None) -> float:
 
 def order(found: Interval, *, smallest: float, unit: str = "points") -> Decision:
     """Is a above b? found: interval of a - b. smallest: the smallest difference that counts, in `unit`."""
-    least = points(smallest) if unit == "points" else f"{smallest:g} {unit}".strip()
+    least = points(smallest) if unit == "points" else _in(unit, smallest)
     if found.low > 0 and found.high < smallest:
         return Decision(PARTLY, f"the difference lies above 0 and below {least}: negligible")
     if found.low > 0:
@@ -122,10 +122,12 @@ def threshold(
     high: float | None,
     at_least: float | None,
     at_most: float | None,
+    unit: str = "",
 ) -> Decision:
     """Does a proxy lie in [at_least, at_most] (None: open on that side)?
 
-    `low`, `high`: its interval if it has one; with one of them alone the other end is open.
+    `low`, `high`: its interval if it has one; with one of them alone the other end is open. unit: in which the reason
+    gives the range; proportions are given in "%" or, for differences, in "points".
     """
     if low is None and high is None:
         low = high = measured
@@ -134,13 +136,17 @@ def threshold(
     bottom = -math.inf if at_least is None else at_least
     top = math.inf if at_most is None else at_most
     wanted = " and ".join(
-        f"at {side} {border:g}" for side, border in (("least", at_least), ("most", at_most)) if border is not None
+        f"at {side} {_in(unit, end)}" for side, end in (("least", at_least), ("most", at_most)) if end is not None
     )
     if bottom - ROUNDING <= lowest and highest <= top + ROUNDING:
         return Decision(REPRODUCED, f"the proxy has to be {wanted}")
     if highest < bottom or lowest > top:
         return Decision(NOT_REPRODUCED, f"the proxy has to be {wanted}")
     return Decision(INCONCLUSIVE, f"the interval reaches across the border: the proxy has to be {wanted}")
+
+
+def _in(unit: str, value: float) -> str:
+    return f"{100 * value:g} {unit}" if unit in ("%", "points") else f"{value:g} {unit}".strip()
 
 
 def own_order(a: float, b: float, *, n: int) -> str:
@@ -206,7 +212,9 @@ def any_of(parts: Sequence[Decision]) -> Decision:
         return Decision(REPRODUCED, f"{counts[REPRODUCED]} of {len(parts)} rows")
     if counts[NOT_REPRODUCED] == len(parts):
         return Decision(NOT_REPRODUCED, f"none of {len(parts)} rows")
-    open_parts = [part for part in parts if part.verdict != NOT_REPRODUCED]
+    if counts[NOT_REPRODUCED] + counts[PARTLY] == len(parts):
+        return Decision(PARTLY, f"partly in {counts[PARTLY]} of {len(parts)} rows")
+    open_parts = [part for part in parts if part.verdict not in (NOT_REPRODUCED, PARTLY)]
     tested = [part for part in parts if part.verdict in (*DECIDED, INCONCLUSIVE)]
     if not tested:
         return open_parts[0]

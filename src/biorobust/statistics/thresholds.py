@@ -19,7 +19,7 @@ from biorobust.core.errors import BiorobustError
 class Thresholds:
     """Proportions: a point is 0.01.
 
-    level: of every interval. tolerance, reported_widths: a printed number is met within the larger of `tolerance` and
+    tolerance, reported_widths: a printed number is met within the larger of `tolerance` and
     `reported_widths` Wilson half-widths of the printed value. partly: and partly within so many times that.
     smallest_effect, gap_share: a difference of accuracies smaller than the smaller of `smallest_effect` and `gap_share`
     of the printed difference is negligible. same: accuracies are alike within this. high_accuracy, error_ratio: where a
@@ -28,7 +28,6 @@ class Thresholds:
     never asked for more than the printed accuracy less this. min_images: fewest attacked images for a verdict.
     """
 
-    level: float = 0.95
     tolerance: float = 0.01
     reported_widths: float = 2.0
     partly: float = 3.0
@@ -39,7 +38,14 @@ class Thresholds:
     error_ratio: float = 1.5
     below_reported: float = 0.10
     trained: Mapping[str, float] = field(
-        default_factory=lambda: {"hebbian": 0.90, "cnnf": 0.60, "kwta": 0.80, "vonenet": 0.70, "imagenet": 0.50}
+        default_factory=lambda: {
+            "hebbian": 0.90,
+            "cnnf": 0.60,
+            "kwta": 0.80,
+            "kwta-fast": 0.30,
+            "vonenet": 0.70,
+            "imagenet": 0.50,
+        }
     )
     min_images: Mapping[str, int] = field(
         default_factory=lambda: {"cnnf": 1000, "kwta-cifar10": 1280, "kwta-svhn": 640, "vonenet": 100}

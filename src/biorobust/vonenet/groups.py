@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biorobust.core import places
 from biorobust.core.files import read_json, read_tensors
 
-CHECKPOINTS = Path("data/checkpoints")
 PERTURBED = Path("data/perturbed/vonenet")
 RECORDS = Path("data/attacks/vonenet")
 FEWEST = 3  # images a network has to get right for its layers to be read on these alone
@@ -33,7 +33,7 @@ GROUPS = {
 
 def unavailable(run: str) -> str | None:
     """Why a run has no network, as the stage that makes it noted; None for one that has."""
-    reason = read_json(CHECKPOINTS / run / "model.json").get("unavailable")
+    reason = read_json(places.find(places.CHECKPOINTS, run) / "model.json").get("unavailable")
     return None if reason is None else str(reason)
 
 

@@ -227,8 +227,8 @@ def by_noise_level(metrics: Metrics, study: Cnnf) -> Figure | None:
         alt=f"Line charts of accuracy against noise level for {listed(look(run).label for run in (*main, *other))}.",
         caption="How much depends on the noise level, which the report does not give? From level "
         f"{next(iter(ends.values()))[0]['level']:g} to {next(iter(ends.values()))[1]['level']:g} accuracy goes {said}."
-        " Dotted: the levels CNN-F was trained at. Bars: 95 % interval, t over seeds where there are several, else "
-        "Wilson." + left_out(study.runs, main),
+        " Dotted: the levels CNN-F was trained at. Bars: 95 % interval over images, and over seeds where there are "
+        "several." + left_out(study.runs, main),
         drawing=drawing,
         data=pd.concat([tables[run].assign(run=run) for run in (*main, *other)]),
         provenance=tuple(map(study.train_stage, (*main, *other))),

@@ -78,7 +78,7 @@ def reconstructions(metrics: Metrics, study: Cnnf, *, runs: Sequence[str]) -> Fi
         f"PSNR to the clean image in dB, both after brightness and contrast are fitted.{_attack(attacked)}",
         drawing=drawing,
         data=pd.DataFrame([row for name, block in blocks.items() for row in _rows(name, block)]),
-        provenance=(study.train_stage(run), *([study.pictures_stage(run)] if attacked is not None else [])),
+        provenance=(study.train_stage(run), *([study.attack_stage(run)] if attacked is not None else [])),
     )
 
 

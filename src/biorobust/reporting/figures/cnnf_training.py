@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from biorobust.core import places
 from biorobust.reporting.estimates import per_seed
 from biorobust.reporting.figures.curves import left_out
 from biorobust.reporting.figures.figure import Figure
@@ -33,7 +34,7 @@ TERMS = {  # column of the curve -> its name, the line's dashes
 
 def _curve(metrics: Metrics, name: str) -> pd.DataFrame | None:
     """None where there is no file, or one without rows, as of a run that the scale leaves out."""
-    path = metrics.root / "curves" / f"{name}.csv"
+    path = places.find(metrics.root, f"curves/{name}.csv")
     table = pd.read_csv(path) if path.exists() else pd.DataFrame()
     return table if len(table) else None
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
+from biorobust.core import places
 from biorobust.reporting.attacks import ATTACKS, WORST_CASE
 from biorobust.reporting.estimates import attack_curve
 from biorobust.reporting.figures.curves import left_out, percent_axis
@@ -25,7 +26,7 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 def _arrays(metrics: Metrics, name: str) -> dict[str, Any] | None:
-    path = metrics.root / "portraits" / f"{name}.npz"
+    path = places.find(metrics.root, f"portraits/{name}.npz")
     if not path.exists():
         return None
     with np.load(path) as stored:

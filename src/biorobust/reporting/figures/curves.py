@@ -35,13 +35,9 @@ def bars(estimates: Sequence[Estimate]) -> str:
     single, several = ([item for item in estimates if (item.n_seeds == 1) == one] for one in (True, False))
     seeds = listed(map(str, sorted({item.n_seeds for item in several}))) if several else ""
     if not several:
-        return f" Bars: 95 % Wilson interval over {_images(single)}, one seed."
-    if not single:
-        return f" Bars: 95 % t interval over {seeds} seeds, {_images(several)} each."
-    return (
-        f" Bars: 95 % interval, t over {seeds} seeds with {_images(several)} each; where there is one seed, Wilson "
-        f"over {_images(single)}."
-    )
+        return f" Bars: 95 % interval over {_images(single)}, one seed."
+    both = f" Bars: 95 % interval over {seeds} seeds and {_images(several)}"
+    return f"{both}; where there is one seed, over {_images(single)}." if single else f"{both}."
 
 
 def _images(estimates: Sequence[Estimate]) -> str:

@@ -109,9 +109,8 @@ def _panels(
                 style, gamma = row_look(metrics, study, cell), gamma_of(metrics, study, cell)
                 looks[style.label] = style
                 own = mean(line["per_seed"])
-                rows.append(
-                    {"table": place.number or "ours", "cell": cell, "gamma": gamma, "trained": True, quantity: own}
-                )
+                table = place.number or "ours"
+                rows.append({"table": table, "cell": cell, "gamma": gamma, "trained": True, quantity: own})
                 if gamma is None:
                     axes.axhline(own, color=style.colour, lw=1.2)
                     continue

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
+from biorobust.core import places
 from biorobust.reporting.figures.curves import left_out
 from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.metrics import Metrics
@@ -38,7 +39,7 @@ class Line:
 
 def table(metrics: Metrics, name: str) -> pd.DataFrame | None:
     """A table of the metrics such as "activations/resnet50", None where it was not written."""
-    path = metrics.root / f"{name}.csv"
+    path = places.find(metrics.root, f"{name}.csv")
     return pd.read_csv(path) if path.exists() else None
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
+from biorobust.core import places
 from biorobust.reporting.attacks import ATTACKS
 from biorobust.reporting.estimates import Estimate, per_seed
 from biorobust.reporting.figures.figure import Figure
@@ -27,7 +28,7 @@ SHOWN = 6  # images per network
 
 def arrays(metrics: Metrics, name: str) -> dict[str, Any] | None:
     """The arrays of a file below pictures, None where it is not there."""
-    path = metrics.root / "pictures" / f"{name}.npz"
+    path = places.find(metrics.root, f"pictures/{name}.npz")
     if not path.exists():
         return None
     with np.load(path) as stored:

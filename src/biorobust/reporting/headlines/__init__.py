@@ -29,4 +29,5 @@ def answer(
         lead=leads[found.verdict],
         reason=found.reason,
         facts=tuple(sentence for sentence in facts(found) if sentence) if found.verdict in JUDGED else (),
+        provisional=found.provisional,
     )

@@ -36,11 +36,16 @@ LIMITS = (
 def headline(judged: Sequence[Judged], metrics: Metrics, study: Kwta) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
     places = [place for place in scratch(study) if place.network in (COUNTED, FAST)]
-    return answer(judged, claim=CLAIM, leads=LEADS, facts=lambda _: (_row(metrics, study, place) for place in places))
+    return answer(judged, claim=CLAIM, leads=LEADS, facts=lambda _: [_fall(metrics, study, places)])
+
+
+def _fall(metrics: Metrics, study: Kwta, places: Sequence[Place]) -> str:
+    """What every row that trained keeps under the report's step and under the original paper's."""
+    said = [sentence for place in places if (sentence := _row(metrics, study, place))]
+    return f"Accuracy from the report's step to the original paper's: {'; '.join(said)}." if said else ""
 
 
 def _row(metrics: Metrics, study: Kwta, place: Place) -> str:
-    """Each row of a table that trained, under the report's step and under the original paper's."""
     said = []
     for cell in place.rows:
         if clean_accuracy(metrics, cell) is None:
@@ -50,7 +55,7 @@ def _row(metrics: Metrics, study: Kwta, place: Place) -> str:
             said.append(
                 f"{row_name(gamma_of(metrics, study, cell))} from {share(report.value)} to {share(original.value)}"
             )
-    return f"Accuracy from the report's step to the original paper's, {place.where}: {listed(said)}." if said else ""
+    return f"{place.where}, {listed(said)}" if said else ""
 
 
 def conclusions(metrics: Metrics, study: Kwta) -> tuple[str, ...]:

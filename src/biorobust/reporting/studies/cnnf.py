@@ -45,27 +45,20 @@ class Cnnf(Study):
         return self.runs
 
     def train_stage(self, run: str) -> str:
-        lists = {"train_cnnf": self.runs, "train_cnnf_variants": self.variants, "train_cnnf_grid": self.grid}
-        return next(f"{stage}@{run}" for stage, names in lists.items() if run in names)
+        if run in self.runs:
+            return f"train_cnnf@{run}"
+        return "train_cnnf_variants" if run in self.variants else "train_cnnf_grid"
 
     def attack_stage(self, run: str) -> str:
         return f"attack_cnnf@{run}"
 
-    def pictures_stage(self, run: str) -> str:
-        """The stage that makes pictures of what feedback makes of attacked letters."""
-        return f"cnnf_pictures@{run}"
-
     def stages(self) -> tuple[str, ...]:
         return (
             *(f"download@{name}" for name in self.datasets),
-            *map(self.train_stage, self.networks),
+            *dict.fromkeys(map(self.train_stage, self.networks)),
             *map(self.attack_stage, self.attacked),
-            *map(self.pictures_stage, self.attacked),
             f"compare@{self.name}",
         )
-
-    def ends(self) -> tuple[str, ...]:
-        return (*super().ends(), *map(self.pictures_stage, self.attacked))
 
     def results(self) -> tuple[str, ...]:
         return (*(f"train/{run}" for run in self.networks), *(f"attack/{run}" for run in self.attacked))

@@ -80,10 +80,10 @@ class Kwta(Study):
         return tuple(cell for place in self.places for cell in place.rows)
 
     def train_stage(self, run: str) -> str:
-        return f"train_kwta@{self.row(run)}"
+        return f"train_kwta@{self.row(run).partition('-')[2]}"
 
     def attack_stage(self, run: str) -> str:
-        return f"attack_kwta@{self.row(run)}"
+        return f"attack_kwta@{self.row(run).partition('-')[2]}"
 
     def row(self, cell: str) -> str:
         """The run of params.yaml that a cell belongs to."""
@@ -92,10 +92,10 @@ class Kwta(Study):
     def stages(self) -> tuple[str, ...]:
         return (
             *(f"download@{name}" for name in self.datasets),
-            *(f"train_kwta@{run}" for run in self.rows),
+            *dict.fromkeys(map(self.train_stage, self.networks)),
             "ablate_kwta",
             "time_kwta",
-            *(f"attack_kwta@{run}" for run in self.rows),
+            *dict.fromkeys(map(self.attack_stage, self.networks)),
             f"compare@{self.name}",
         )
 

@@ -29,7 +29,7 @@ class Vonenet(Study):
         return self.runs + self.exact
 
     def train_stage(self, run: str) -> str:
-        return f"{'train' if run in self.runs else 'import'}_vonenet@{run}"
+        return f"train_vonenet@{run}" if run in self.runs else "import_vonenet"
 
     def attack_stage(self, run: str) -> str:
         return "perturb_vonenet"
@@ -41,7 +41,7 @@ class Vonenet(Study):
     def stages(self) -> tuple[str, ...]:
         return (
             *(f"download@{name}" for name in self.datasets),
-            *map(self.train_stage, self.networks),
+            *dict.fromkeys(map(self.train_stage, self.networks)),
             "perturb_vonenet",
             "activations_vonenet",
             f"compare@{self.name}",

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core.intervals import mean_interval
 from biorobust.reporting import reported
 from biorobust.reporting.attacks import FEEDBACK_ATTACKS
 from biorobust.reporting.claim import Claim
@@ -26,7 +27,6 @@ from biorobust.reporting.studies.cnnf import (
 from biorobust.reporting.style import look
 from biorobust.reporting.tables.rows import estimate, gradients, left_out, omitted, state, under_attack
 from biorobust.reporting.tables.table import Column, Table, Value
-from biorobust.statistics.intervals import mean_interval
 
 if TYPE_CHECKING:
     from biorobust.reporting.studies.cnnf import Cnnf
@@ -84,8 +84,8 @@ def _accuracy(metrics: Metrics, study: Cnnf, printed: Reported) -> Table:
         id="cnnf-accuracy",
         title="Clean and noisy test images",
         caption="Share of test images classified correctly under the counted readout, in percent; noisy images are the "
-        "same pixels for every network. Brackets: 95 % interval, t over seeds where there are several, else Wilson "
-        f"over images.{omitted({look(run).label: found for run, found in trained.items()})}",
+        "same pixels for every network. Brackets: 95 % interval over images, and over seeds where there are "
+        "several." + omitted({look(run).label: found for run, found in trained.items()}),
         columns=(
             Column("network", "network"),
             Column("run", "run"),
@@ -148,11 +148,10 @@ def _grid(metrics: Metrics, study: Cnnf, printed: Mapping[str, float]) -> Table:
         id="cnnf-grid",
         title="The grid of residual and cycles",
         caption="Test accuracy in percent, as reported and ours on noisy and on clean test images; the report does not "
-        "say which it scored. Brackets: 95 % interval, t over seeds where there are several, else Wilson over images. "
-        "One seed decides nothing about a number: the interval over images does not hold the scatter of seeds."
-        f"{omitted(trained)}",
+        "say which it scored. Brackets: 95 % interval over images, and over seeds where there are several. Verdicts on "
+        "a single seed borrow the scatter of the settings that have several." + omitted(trained),
         columns=(
-            Column("run", "cell"),
+            Column("run", "cell", "label"),
             Column("residual", "residual", "plain"),
             Column("cycles", "cycles", "count"),
             Column("reported", "reported", "percent"),

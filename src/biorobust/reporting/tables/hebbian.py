@@ -47,8 +47,8 @@ def _accuracy(metrics: Metrics, study: Hebbian, printed: Mapping[str, float]) ->
     return Table(
         id="hebbian-accuracy",
         title="Accuracy without an attack",
-        caption="Share of test images classified correctly, in percent. Brackets: 95 % interval, t over seeds where "
-        "there are several, else Wilson over images.",
+        caption="Share of test images classified correctly, in percent. Brackets: 95 % interval over images, and "
+        "over seeds where there are several.",
         columns=(
             Column("network", "network"),
             Column("run", "run"),

@@ -17,14 +17,14 @@ from biorobust.reporting.requirements import Levels, printed_accuracies
 from biorobust.reporting.studies.kwta import DATASETS, NAMES, Kwta, Place
 from biorobust.reporting.tables.kwta_ablations import NOT_RUN, ablations, kept_from
 from biorobust.reporting.tables.kwta_anomalies import anomalies, own_numbers
-from biorobust.reporting.tables.rows import estimate, left_out, nonfinite, state
+from biorobust.reporting.tables.rows import estimate, nonfinite, state
 from biorobust.reporting.tables.table import Column, Table, Value
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
 LEVELS = ("0.5", "0.7", "0.8")
 CAPTION = (
     "Share of images classified correctly, in percent, with 95 % intervals: of the report from the number of its "
-    "images, ours over seeds where there are several, else over images. The report attacked the resized tensor with "
+    "images, ours over images, and over seeds where there are several. The report attacked the resized tensor with "
     "steps of 0.003 ε; below it are attacks on the 32-pixel image, beside it PGD with the original paper's step, 0.003 "
     "in pixel units, and its best iterate. Worst case: an image counts only if it survives every attack, on the "
     "tensor those of both lines. A verdict holds the tensor against the report. In brackets what limits it: data that "
@@ -59,18 +59,19 @@ def _place(
 ) -> Table:
     """A table as the report has it, a column per attack; under each of its rows ours, and what the ledger says.
 
-    A cell that is not at this scale has no row of ours, and the caption says why. A network of our own has no row of
-    the report, and sees the image as it is, so that it has one line.
+    Where none of its cells was run the caption says why, and the report's rows stand alone. A network of our
+    own has no row of the report, and sees the image as it is, so that it has one line.
     """
     rows: list[dict[str, Value]] = []
+    there = {cell: ran(metrics.train(cell)) is not None for cell in place.rows}
     for cell in place.rows:
         gamma = gamma_of(metrics, study, cell)
         columns = {name: reported.get((place.network, place.dataset, place.init, gamma, name)) for name in MEASURES}
         known: dict[str, Value] = {"activation": row_name(gamma), "cell": cell}
         if place.number:
             rows.append(known | {"line": "report"} | _estimates(columns))
-        if not ran(metrics.train(cell)):
-            if not left_out(metrics.train(cell)):
+        if not there[cell]:
+            if any(there.values()):
                 rows.append({**known, "line": "ours", **dict.fromkeys(MEASURES, NOT_RUN)})
             continue
         for line, resized in (("ours, tensor", True), ("ours, image", False)) if place.number else (("ours", False),):
@@ -80,13 +81,12 @@ def _place(
         if place.number:
             rows.append(known | _verdicts(cell, gamma, columns, said))
     attacked = {row_name(gamma_of(metrics, study, cell)): ran(metrics.attack(cell)) for cell in place.rows}
-    caption = "Lines and intervals as in table 1." if place.number else OWN_CAPTION
+    kept = kept_from(metrics.train(cell) for cell in place.rows) or ("" if any(there.values()) else " Ours: not run.")
+    caption = CAPTION if place.number == 1 else "Lines and intervals as in table 1." if place.number else OWN_CAPTION
     return Table(
         id=f"kwta-table-{place.number or place.network}",
         title=f"Table {place.number} of the report: {place.words}" if place.number else "Small fast network, ours",
-        caption=(CAPTION if place.number == 1 else caption)
-        + kept_from(metrics.train(cell) for cell in place.rows)
-        + nonfinite(attacked),
+        caption=caption + kept + nonfinite(attacked),
         columns=(
             Column("activation", "activation", "label"),
             Column("line", "line"),

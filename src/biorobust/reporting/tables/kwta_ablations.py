@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,9 +10,9 @@ from biorobust.reporting.cells import row_name
 from biorobust.reporting.estimates import Estimate, combine, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import count, listed
-from biorobust.reporting.requirements import UNDER_TRAINED, flags
+from biorobust.reporting.requirements import flags
 from biorobust.reporting.studies.kwta import DATASETS, NETWORKS, Kwta
-from biorobust.reporting.tables.rows import estimate, left_out, nonfinite, state
+from biorobust.reporting.tables.rows import estimate, left_out, nonfinite, omitted
 from biorobust.reporting.tables.table import Column, Table, Value
 
 CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
@@ -76,19 +77,20 @@ def robust_accuracy(content: Mapping[str, Any]) -> Estimate:
 
 
 def _state(content: Mapping[str, Any] | None) -> str:
-    """As for a run, with the seeds that decide nothing counted and not named."""
+    """As for a run, with the seeds counted and not named; those that collapsed have a column of their own."""
     if content is None or content["status"] != "ok":
         return NOT_RUN
-    short = sum(UNDER_TRAINED in flags(content, seed, printed={}) for seed in content["per_seed"])
-    return f"{short} of {len(content['per_seed'])} under-trained" if short else state(content)
+    seeds = content["per_seed"]
+    raised = Counter(flag for seed in seeds for flag in flags(content, seed, printed={}) if flag != "collapsed")
+    return ", ".join(f"{n} of {len(seeds)} {flag.replace('_', '-')}" for flag, n in raised.items()) or "ran"
 
 
 def ablations(metrics: Metrics, study: Kwta) -> Table:
     """A row per ablation: what was changed, accuracy clean and attacked, and how many of its trainings collapsed."""
     rows: list[dict[str, Value]] = []
     trained: dict[str, None] = {}
-    contents = {name: metrics.get(f"ablations/{name}") for name in study.ablations}
     attacked: dict[str, dict[str, Any]] = {}
+    contents = {name: metrics.get(f"ablations/{name}") for name in study.ablations}
     for name, question in study.ablations.items():
         content = contents[name]
         if left_out(content):
@@ -118,10 +120,10 @@ def ablations(metrics: Metrics, study: Kwta) -> Table:
         title="One setting changed at a time",
         caption=f"Trainings of {listed(trained) if trained else 'few epochs'}, to compare with one another and not "
         "with the tables above. Accuracy in percent on clean images and under PGD with the original paper's step, best "
-        "iterate, on the 32-pixel image; 95 % intervals over seeds where there are several, else over images. "
+        "iterate, on the 32-pixel image; 95 % intervals over images, and over seeds where there are several. "
         "Collapsed: trainings that end with one class for all images; with more steps some might have begun to learn. "
         "Where gamma is lowered the learning rate falls with it, as in "
-        "the original." + kept_from(contents.values()) + nonfinite(attacked),
+        f"the original.{omitted(contents)}" + kept_from(contents.values()) + nonfinite(attacked),
         columns=(
             Column("question", "question"),
             Column("network", "network, data", "label"),

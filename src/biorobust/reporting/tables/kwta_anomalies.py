@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from biorobust.core import outcomes
 from biorobust.reporting.cells import (
     BEST,
     CLEAN,
@@ -157,18 +158,29 @@ def _collapse(metrics: Metrics, study: Kwta) -> str:
 
 def _other_images(metrics: Metrics, study: Kwta) -> str:
     gaps, n_images = [], set()
-    for (a, b, attack, _), by_seed in (metrics.pairs(study.name) or {}).items():
-        for cell, right in ((a, lambda c: c.both + c.only_a), (b, lambda c: c.both + c.only_b)):
-            found = ran(metrics.train(cell))
-            if attack != "none" or not found:
-                continue
-            whole = {seed["seed"]: seed["accuracy"] for seed in found["per_seed"]}
-            gaps += [abs(right(counts) / counts.n - whole[seed]) for seed, counts in by_seed.items()]
-            n_images |= {counts.n for counts in by_seed.values()}
+    for cell, seed, right, n in _attacked_part(metrics, study):
+        found = ran(metrics.train(cell))
+        if found:
+            whole = {entry["seed"]: entry["accuracy"] for entry in found["per_seed"]}
+            gaps.append(abs(right / n - whole[seed]))
+            n_images.add(n)
     if not gaps:
         return ""
     sizes = " or ".join(count(n) for n in sorted(n_images))
     return f"Up to {points(max(gaps), digits=1).lstrip('+')} points, with {sizes} images."
+
+
+def _attacked_part(metrics: Metrics, study: Kwta) -> Iterator[tuple[str, int, int, int]]:
+    """Cell, seed, right and all of the images that are attacked, as they are; older runs hold paired counts alone."""
+    kept = metrics.outcomes(study.name)
+    for cell in study.networks:
+        of_cell = (kept or {}).get(outcomes.cell(cell, outcomes.CLEAN, 0.0))
+        for seed, right in zip(of_cell.seeds, of_cell.right, strict=True) if of_cell else ():
+            yield cell, seed, int(right.sum()), len(right)
+    for (a, b, attack, _), by_seed in (metrics.pairs(study.name) or {}).items():
+        for seed, counts in by_seed.items() if attack == outcomes.CLEAN else ():
+            yield a, seed, counts.both + counts.only_a, counts.n
+            yield b, seed, counts.both + counts.only_b, counts.n
 
 
 def _steps(metrics: Metrics, study: Kwta) -> str:

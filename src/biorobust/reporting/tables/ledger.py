@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biorobust.reporting.claim import Check, Quantity
+from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.numbers import MINUS, MISSING, interval, percent, points
 from biorobust.reporting.tables.table import Column, Table, Value
 from biorobust.statistics import rules
-
-# Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
-UNITS = {"autocorrelation": "", "psnr": "dB", "margin": "", "alike": "", "self": "", "ratio": "", "growth": ""}
-KIND_UNITS = {"epochs_to": "epochs", "jump": "sd", "jump_by_gamma": ""}  # of what other quantities count
 
 
 def ledger(judged: Sequence[Judged]) -> Table:
@@ -65,7 +61,7 @@ def ledger(judged: Sequence[Judged]) -> Table:
 
 def cells(part: Part, check: Check) -> dict[str, str]:
     """How a part is printed: reported, ours with its interval, difference. `check` knows the unit."""
-    unit = _unit(check.quantity)
+    unit = check.quantity.unit
     plain = unit is not None
 
     def value(number: float | None) -> str:
@@ -89,17 +85,10 @@ def cells(part: Part, check: Check) -> dict[str, str]:
         return {
             "reported": reported,
             "ours": ours,
-            "difference": f"{ratio:.2f} times the errors [{low:.2f}, {high:.2f}]",
+            "difference": f"errors × {ratio:.2f} [{low:.2f}, {high:.2f}]",
         }
     return {
         "reported": reported,
         "ours": ours if of_difference else f"{ours} {reach}".strip(),
         "difference": f"{written} {reach}".strip() if of_difference else written,
     }
-
-
-def _unit(quantity: Quantity) -> str | None:
-    """The unit of a logged value, "" for one without; None for a proportion."""
-    if quantity.kind in KIND_UNITS:
-        return KIND_UNITS[quantity.kind]
-    return next((UNITS[word] for word in (quantity.key or "").split("_") if word in UNITS), None)

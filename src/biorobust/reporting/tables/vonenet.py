@@ -107,8 +107,8 @@ def _accuracy(metrics: Metrics, study: Vonenet) -> Table:
         id="vonenet-accuracy",
         title="Accuracy without an attack",
         caption="Share of test images classified correctly, in percent, under the noise a network was trained with, "
-        "and without and with neuronal noise. Brackets: 95 % interval, t over seeds where there are several, else "
-        "Wilson.",
+        "and without and with neuronal noise. Brackets: 95 % interval over images, and over seeds where there are "
+        "several.",
         columns=(
             Column("network", "network"),
             Column("n_parameters", "trained parameters", "count"),

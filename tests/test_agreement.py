@@ -1,0 +1,156 @@
+"""Small runs beside large ones: headline effects that point the same way, and a study in at most fifteen numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from report_checkout import ROOT, WRITERS
+from small_metrics import EPS, network
+
+from biorobust.core.files import read_json
+from biorobust.reporting import agreement
+from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL, tally
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting.summary import COLUMNS, MOST, ROWS, summary
+from biorobust.reporting.tables import table
+
+CLEAN = "plain above the V1 stage without an attack"
+
+
+def run(root: Path, plain: Sequence[int], v1: Sequence[int]) -> Metrics:
+    """A run with right answers of 1000 images, a number for each training; no file where there is none."""
+    for name, correct in (("resnet50", plain), ("voneresnet50", v1)):
+        if correct:
+            network(root, name, correct)
+    return Metrics(root)
+
+
+def effect(now: Metrics, recorded: Metrics | None, words: str = CLEAN, study: str = "vonenet") -> agreement.Compared:
+    return next(item for item in agreement.compared(now, recorded, study=study) if item.effect.words == words)
+
+
+# Of 1000 images each, 30 points are far more than an interval holds and 1 point is far less.
+@pytest.mark.parametrize(
+    ("now", "recorded", "word"),
+    [
+        (([800], [700]), ([900], [500]), SAME),
+        (([500], [900]), ([700], [800]), SAME),  # both below 0: the same direction, whatever the effect is called
+        (([700], [800]), ([900], [500]), OTHER),
+        (([900], [500]), ([700], [800]), OTHER),
+        (([800], [790]), ([900], [500]), SMALL),  # this run cannot see it
+        (([790], [800]), ([900], [500]), SMALL),  # and a value on the other side of 0 is none either
+        (([900], [500]), ([800], [790]), SMALL),  # nor can the recorded one
+        (([800], [800]), ([800], [800]), SMALL),
+        (([800], [700]), ([900], []), MISSING),
+        (([], [700]), ([900], [500]), MISSING),
+    ],
+)
+def test_an_effect_points_somewhere_only_where_its_interval_excludes_zero(
+    now: tuple[list[int], list[int]], recorded: tuple[list[int], list[int]], word: str, tmp_path: Path
+) -> None:
+    found = effect(run(tmp_path / "now", *now), run(tmp_path / "recorded", *recorded))
+    assert found.word == word
+    for side in (found.now, found.recorded):
+        assert side is None or side.low <= side.value <= side.high
+
+
+def test_trainings_that_scatter_hide_an_effect_that_one_training_shows(tmp_path: Path) -> None:
+    recorded = run(tmp_path / "recorded", [900], [500])
+    assert effect(run(tmp_path / "one", [800], [700]), recorded).word == SAME
+    assert effect(run(tmp_path / "three", [800, 950, 650], [700, 550, 850]), recorded).word == SMALL
+
+
+def test_without_a_recorded_run_every_effect_is_not_run(tmp_path: Path) -> None:
+    found = effect(run(tmp_path, [800], [700]), None)
+    assert (found.word, found.recorded) == (MISSING, None)
+    assert found.now is not None
+    assert found.now.value == pytest.approx(0.1)
+
+
+def test_a_run_without_the_first_network_of_an_effect_is_asked_with_the_next(tmp_path: Path) -> None:
+    words = "ReLU above k-WTA-0.1 without an attack"
+    for cell, right in (("fast-cifar10-scratch", (600, 400)), ("resnet18-svhn-scratch", (900, 800))):
+        for row, correct in zip(("relu", "kwta-low"), right, strict=True):
+            network(tmp_path / cell, f"{cell}-{row}", [correct], study="kwta")
+    fast, large = (Metrics(tmp_path / name) for name in ("fast-cifar10-scratch", "resnet18-svhn-scratch"))
+    found = effect(fast, large, words, "kwta")
+    assert found.word == SAME
+    assert [side.value for side in (found.now, found.recorded) if side] == pytest.approx([0.2, 0.1])
+
+
+def test_the_table_holds_the_differences_and_reads_back(tmp_path: Path) -> None:
+    found = effect(run(tmp_path / "now", [800], [700]), run(tmp_path / "recorded", [700], [800]))
+    assert found.now
+    table.save([agreement.table([found, effect(run(tmp_path / "now", [], []), None)])], tmp_path)
+    first, second = table.read(tmp_path)["agreement"].rows
+    assert (first["study"], first["effect"], first["word"]) == ("vonenet", CLEAN, OTHER)
+    assert [first[key] for key in ("now", "now_low", "now_high")] == pytest.approx(found.now[:3], abs=1e-6)
+    assert first["recorded"] == pytest.approx(-0.1)
+    assert (second["word"], second["recorded"]) == (MISSING, None)
+
+
+def test_words_are_counted_against_all_effects() -> None:
+    assert tally([SAME, SMALL, SAME, OTHER, SMALL]) == "same direction: 2 of 5; other direction: 1; too small to see: 2"
+    assert tally([MISSING]) == "same direction: 0 of 1; not run: 1"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metrics]:
+    """Every study with every run of params.yaml."""
+    root = tmp_path_factory.mktemp("made")
+    for name, write in WRITERS.items():
+        write(root / name, scale="paper")
+    return {name: Metrics(root / name) for name in WRITERS}
+
+
+@pytest.mark.parametrize("study", list(STUDIES))
+def test_every_effect_is_of_networks_and_attacks_that_are_run(study: str, made: dict[str, Metrics]) -> None:
+    found = agreement.compared(made[study], made[study], study=study)
+    assert found
+    assert [item.effect.words for item in found if item.word == MISSING] == []
+    assert [item.effect.words for item in found if item.word == OTHER] == []
+
+
+# --- a study in at most fifteen numbers --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("study", list(STUDIES))
+def test_a_study_is_at_most_fifteen_numbers_in_percent(study: str, made: dict[str, Metrics]) -> None:
+    found = summary(study, made[study])
+    networks = STUDIES[study](read_params(ROOT / "params.yaml")).networks
+    assert set(ROWS[study].values()) <= set(networks)
+    assert set(found) == {f"{row}_{column}" for row in ROWS[study] for column, *_ in COLUMNS[study]}
+    assert 0 < len(found) <= MOST == 15
+    for value in found.values():  # flat: DVC shows one column for each
+        assert isinstance(value, float)
+        assert 0 <= value <= 100
+    assert max(found.values()) > 1
+
+
+@pytest.mark.parametrize("study", list(STUDIES))
+def test_its_numbers_are_those_of_the_metrics(study: str, made: dict[str, Metrics]) -> None:
+    found = summary(study, made[study])
+    for row, name in ROWS[study].items():
+        seeds = (made[study].train(name) or {})["per_seed"]
+        mean = sum(seed["correct"] / seed["n"] for seed in seeds) / len(seeds)
+        assert found[f"{row}_clean"] == pytest.approx(100 * mean, abs=0.005)
+        attacked = made[study].attack(name) or {}
+        for column, attack, eps, _ in COLUMNS[study]:
+            if attack is not None:
+                seeds = attacked["attacks"][attack]["per_seed"]
+                at = [round(value, 6) for value in attacked["eps"]].index(eps)
+                mean = sum(seed["correct"][at] / seed["n"] for seed in seeds) / len(seeds)
+                assert found[f"{row}_{column}"] == pytest.approx(100 * mean, abs=0.005)
+
+
+def test_what_was_not_run_is_left_out(tmp_path: Path) -> None:
+    assert summary("vonenet", Metrics(tmp_path)) == {}
+    attacked = {"pgd-cross-entropy": [{"correct": [300]}]}
+    network(tmp_path, "resnet50", [800], attacked=attacked)
+    network(tmp_path, "voneresnet50", [700])
+    path = tmp_path / "attack/resnet50.json"
+    assert read_json(path)["eps"] == [EPS]  # none of the summary's
+    assert summary("vonenet", Metrics(tmp_path)) == {"resnet_clean": 80.0, "vone_clean": 70.0}

@@ -1,0 +1,173 @@
+"""The first screen: findings before counts, the reports' claims apart from our own, nothing open called decided, and
+one training named as such; page, summary.md and README say the same."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from html import unescape
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+from report_checkout import copied, edit, judged, only, record, text, write_checkout
+
+from biorobust.reporting.claims import Judged
+from biorobust.reporting.render import render, render_template
+from biorobust.statistics import rules
+from stages import tables
+
+OPEN = (rules.INCONCLUSIVE, rules.NOT_TESTABLE, rules.NOT_RUN)
+
+
+class Counted(NamedTuple):
+    """What a row of counts says: verdict word -> how many, and how many of these are provisional."""
+
+    counts: dict[str, int]
+    provisional: dict[str, int]
+
+
+def counted(items: Sequence[Judged]) -> Counted:
+    """What a row of counts has to say of these claims; words without a claim are left out."""
+    words = Counter(item.verdict for item in items)
+    single = Counter(item.verdict for item in items if item.provisional)
+    return Counted(dict(words), dict(single))
+
+
+def read(said: str, pattern: str) -> Counted:
+    """From text in which `pattern` finds (count, word, provisional count or nothing)."""
+    found = {word: (int(n), int(single or 0)) for n, word, single in re.findall(pattern, said)}
+    return Counted(
+        {word: n for word, (n, _) in found.items() if n},
+        {word: single for word, (_, single) in found.items() if single},
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone() -> Iterator[None]:
+    with only("kwta"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recorded run of one training each, with every kind of verdict but stand-in data, beside a tiny run."""
+    there = write_checkout(tmp_path_factory.mktemp("there"), study="kwta", scale="cpu")
+    root = write_checkout(tmp_path_factory.mktemp("here"), study="kwta", scale="tiny")
+    record(root, there, "big-run", study="kwta")
+    tables.write(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def claims(root: Path) -> dict[str, list[Judged]]:
+    """The recorded run's claims: those of the reports, and ours."""
+    items = judged(root, recorded="big-run")
+    return {"reports": [i for i in items if not i.claim.ours], "our own": [i for i in items if i.claim.ours]}
+
+
+def test_the_claims_are_of_every_kind(claims: dict[str, list[Judged]]) -> None:
+    """Or the tests below would compare nothing with nothing."""
+    assert claims["our own"]
+    assert {item.verdict for item in claims["reports"]} >= {rules.PARTLY, rules.INCONCLUSIVE, rules.NOT_RUN}
+    assert any(item.provisional for item in claims["reports"])
+    assert any(item.mostly_open for item in claims["reports"])
+    assert not all(item.mostly_open for item in claims["reports"] if item.verdict in rules.DECIDED)
+
+
+def test_key_findings_come_before_counts_and_data_sets(root: Path) -> None:
+    html = render(root).html
+    places = [html.index(part) for part in ('<ul class="findings">', '<div class="bar"', "Data sets", 'id="ledger"')]
+    assert places == sorted(places)
+    closed = re.search(r"<details>\s*<summary>Data sets", html)
+    assert closed, "data sets stand behind a line that opens them"
+    before = text(html[: places[1]])
+    assert not any(f"{n} {word}" in before for word in rules.VERDICTS for n in range(10))
+
+
+@pytest.mark.parametrize(("kind", "place"), [("reports", 0), ("our own", 1)])
+def test_claims_of_our_own_are_counted_apart(
+    kind: str, place: int, root: Path, claims: dict[str, list[Judged]]
+) -> None:
+    expected, n = counted(claims[kind]), len(claims[kind])
+    rendered, block = render(root), render_template(root, "readme.md.j2")
+    lists = re.findall(r'<ul class="verdicts">(.*?)</ul>', rendered.html, re.DOTALL)
+    assert read(text(lists[place]), r"(\d+) ([a-z ]+?) (?:\((\d+) provisional\) )?(?=[+~×?○·]|$)") == expected
+    widths = re.findall(r'<div class="bar" aria-hidden="true">(.*?)</div>', rendered.html, re.DOTALL)[place]
+    assert sum(map(int, re.findall(r"flex: (\d+)", widths))) == n
+    line = rendered.summary.splitlines()[2 + 2 * place]
+    assert line.startswith(f"**{n} claims of {'the reports' if kind == 'reports' else kind}**")
+    assert read(line, r"(\d+) ([a-z ]+?)(?: \((\d+) provisional\))?(?=[,.])") == expected
+    row = next(line for line in block.splitlines() if line.startswith(f"| {n} claims of"))
+    cells = [re.fullmatch(r"(\d+)(?: \((\d+) provisional\))?", cell.strip()) for cell in row.split("|")[2:-1]]
+    assert [(int(c[1]), int(c[2] or 0)) for c in cells if c] == [
+        (expected.counts.get(word, 0), expected.provisional.get(word, 0)) for word in rules.VERDICTS
+    ]
+
+
+@pytest.mark.parametrize("kind", ["reports", "our own"])
+def test_what_is_inconclusive_is_not_decided(kind: str, root: Path, claims: dict[str, list[Judged]]) -> None:
+    decided = [item for item in claims[kind] if item.verdict in ("reproduced", "partly", "not reproduced")]
+    said = re.search(rf"(\d+) claims of (?:the )?{kind}, (\d+) decided", text(render(root).html))
+    assert said
+    assert (int(said[1]), int(said[2])) == (len(claims[kind]), len(decided))
+
+
+def test_one_training_and_open_parts_are_named_beside_the_verdict(root: Path, claims: dict[str, list[Judged]]) -> None:
+    rendered = render(root)
+    for item in claims["reports"] + claims["our own"]:
+        (row,) = re.findall(
+            rf'<tbody id="claim-{item.claim.id}">\n<tr class="claim">.*?</tr>', rendered.html, re.DOTALL
+        )
+        (line,) = (line for line in rendered.summary.splitlines() if line.startswith(f"| {item.claim.id} |"))
+        n_open, n = (sum(part.counts and part.verdict in of for part in item.parts) for of in (OPEN, rules.VERDICTS))
+        mostly = item.verdict in rules.DECIDED and n_open > n / 2
+        for said in (text(row), line):
+            assert ("provisional" in said) == item.provisional, said
+            assert (f"{n_open} of {n} parts open" in said) == mostly, said
+
+
+def test_a_finding_that_rests_on_one_training_says_so(root: Path, tmp_path: Path) -> None:
+    several = write_checkout(tmp_path, study="kwta", scale="paper", seeds=(0, 1, 2))
+    for checkout, provisional in ((root, True), (several, False)):
+        rendered = render(checkout)
+        finding = re.search(r'<ul class="findings">.*?</ul>', rendered.html, re.DOTALL)
+        assert finding
+        assert "reproduced" in finding[0]
+        assert ("provisional" in finding[0]) == provisional
+        claim = next(line for line in rendered.summary.splitlines() if line.startswith("Claim K18"))
+        assert ("reproduced, provisional" in claim) == provisional
+    assert "(K18: + reproduced, provisional)" in render_template(root, "readme.md.j2")
+
+
+def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root: Path) -> None:
+    frame = pd.read_csv(root / "reports/tables/current/agreement.csv")
+    assert len(frame) > 1
+    page = render(root).html
+    first = page[: page.index('id="ledger"')]
+    said = re.search(r"<summary>This run \(scale tiny\).*?: (.*?)</summary>", first)
+    assert said
+    words = dict(re.findall(r"([a-z ]+): (\d+)", said[1]))
+    assert {word.strip(): int(n) for word, n in words.items()} == {"same direction": 0} | dict(Counter(frame["word"]))
+    for effect, word in zip(frame["effect"], frame["word"], strict=True):
+        (row,) = (row for row in re.findall(r"<tr>.*?</tr>", first, re.DOTALL) if effect in unescape(text(row)))
+        assert word in text(row)
+
+
+def test_without_a_recorded_run_there_is_nothing_to_agree_with(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path, study="kwta", scale="cpu")
+    tables.write(root)
+    page = render(root).html
+    assert "against the recorded ones" not in page
+    assert "no recorded run is part of the repository" in page
+
+
+def test_a_run_on_stand_in_data_is_named_on_the_first_screen(root: Path, tmp_path: Path) -> None:
+    checkout = copied(root, tmp_path)
+    edit(checkout, "data/svhn", lambda content: content.update(fidelity="stand-in"))
+    said = "This run (scale tiny, on data that only stand in for the real ones)"
+    for folder, stands_in in ((root, False), (checkout, True)):
+        page = text(render(folder).html)
+        assert (said in page[: page.index("The ledger Every claim")]) == stands_in
