@@ -50,7 +50,7 @@ def pretrain(name: str, *, settings: params.Params, run: WeightsRun, rule: Rule,
         "batch_size": data.batch_size(rule.batch_size),
         "init": run.init,
         "n_hidden": size.n_hidden,
-        "epochs": size.epochs,
+        "epochs": data.epochs(size.epochs, n_train=size.n_train),
         "n_train": len(images),
     }
     entries, curves, states = [], [], []
@@ -71,7 +71,7 @@ def pretrain(name: str, *, settings: params.Params, run: WeightsRun, rule: Rule,
         scale=settings.scale,
         dataset="mnist",
         settings=recipe,
-        n_updates=size.epochs * (len(images) // recipe["batch_size"]),
+        n_updates=recipe["epochs"] * (len(images) // recipe["batch_size"]),
         n_parameters=size.n_hidden * images.shape[1],
         **results.per_seed(entries),
     )

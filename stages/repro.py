@@ -10,6 +10,7 @@ import argparse
 import csv
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ from stages.stale import stale
 REPORT = Path("reports/report.html")
 RECORDED = Path("reports/recorded")
 AGREEMENT = Path("reports/tables/current/agreement.csv")
-OVERHEAD = 1.0  # seconds a stage takes beside what it notes itself: DVC's hashes and lock file, the start of Python
+OVERHEAD = 1.5  # seconds a stage takes beside what it notes itself: DVC's hashes and lock file, the start of Python
 KNOWN = 0.9  # share of the stages ahead that must have a time before their sum is shown
 FAIR_SAMPLE = 120.0  # seconds of noted time after which this machine's speed is taken from what has been done
 
@@ -62,6 +63,7 @@ def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
     narrator = Narrator(graph.todo, {stage: note["wall_seconds"] for stage, note in notes.items()})
     for logger in map(logging.getLogger, ("dvc.stage", "dvc.stage.run", "dvc.stage.cache", "dvc.dvcfile")):
         logger.addFilter(narrator)
+    signal.signal(signal.SIGTERM, end_stage)
     started = time.monotonic()
     commands = [["repro", "--force", "--single-item", *forced]] if forced else []
     for command in [*commands, ["repro"]]:
@@ -73,6 +75,17 @@ def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
             sys.exit(status)
         narrator.finish()
     print(f"Done in {took}.", closing())
+
+
+def end_stage(*_: object) -> None:
+    """SIGTERM goes to the stage that runs, so that none is left behind; DVC then says that it ended, and ends too."""
+    import psutil
+
+    running = psutil.Process().children(recursive=True)
+    for process in running:
+        process.terminate()
+    if not running:
+        sys.exit(143)
 
 
 @dataclass(frozen=True)

@@ -44,12 +44,12 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
     if isinstance(size, MlpSize):
         config |= {"n_inputs": shape[0] * shape[1], "n_hidden": size.n_hidden}
     architecture = run.method.replace("_", "-")
-    batch_size = data.batch_size(control.batch_size)
-    recipe = training.Recipe(epochs=size.epochs, batch_size=batch_size, learning_rate=control.learning_rate)
+    batch_size, epochs = data.batch_size(control.batch_size), data.epochs(size.epochs, n_train=size.n_train)
+    recipe = training.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=control.learning_rate)
     shown = {
         "learning_rate": control.learning_rate,
         "batch_size": batch_size,
-        "epochs": size.epochs,
+        "epochs": epochs,
         "n_train": len(data.train_images),
         **config,
     }

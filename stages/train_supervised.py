@@ -37,6 +37,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
     device = pick()
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=device)
     batch_size = data.batch_size(readout.batch_size)
+    epochs = data.epochs(size.epochs, n_train=size.n_train)
     pretrained = read_json(results.METRICS / "pretrain" / f"{run.weights}.json")
     data_sha256 = results.dataset_entry("mnist")["sha256"]
     recipe: dict[str, Any] = {
@@ -46,7 +47,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
         "readout_learning_rate": readout.learning_rate,
         "readout_schedule": readout.schedule,
         "readout_batch_size": batch_size,
-        "readout_epochs": size.epochs,
+        "readout_epochs": epochs,
         "readout_n_train": len(data.train_images),
         "units": run.units,
     }
@@ -58,7 +59,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
         weights = choose(weights, units=run.units, p=pretrained["settings"]["p"], seed=seed)
         if choice is None:
             choice = readout_module.choose_beta(
-                weights, data, readout=readout, batch_size=batch_size, epochs=size.epochs, seed=seed
+                weights, data, readout=readout, batch_size=batch_size, epochs=epochs, seed=seed
             )
         model = readout_module.new_classifier(weights, data.n_classes, readout=readout, beta=choice.beta, seed=seed)
         test_activities = readout_module.activities(model, data.test_images)
@@ -71,7 +72,7 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
             data.train_labels,
             readout=readout,
             batch_size=batch_size,
-            epochs=size.epochs,
+            epochs=epochs,
             seed=seed,
             test=(test_activities, data.test_labels),
             state=states[-1],

@@ -172,7 +172,8 @@ def test_what_dvc_refuses_is_said_by_dvc(checkout):
     assert "Stopped" not in done.stderr
 
 
-def test_ctrl_c_ends_the_stage_and_dvc_says_so(checkout):
+@pytest.mark.parametrize("end", [lambda pid: os.killpg(pid, signal.SIGINT), lambda pid: os.kill(pid, signal.SIGTERM)])
+def test_ctrl_c_and_sigterm_end_the_stage_and_dvc_says_so(checkout, end):
     change("second", cmd="python -c \"import time; print('working', flush=True); time.sleep(60)\"")
     command = [sys.executable, "-m", "stages.repro"]
     running = subprocess.Popen(
@@ -186,7 +187,7 @@ def test_ctrl_c_ends_the_stage_and_dvc_says_so(checkout):
     for line in running.stdout:
         if line == "working\n":
             break
-    os.killpg(running.pid, signal.SIGINT)
+    end(running.pid)
     _, errors = running.communicate(timeout=30)
     assert running.returncode == 255
     assert "failed to reproduce 'second'" in errors
