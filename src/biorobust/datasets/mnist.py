@@ -75,8 +75,8 @@ def _bundled() -> tuple[Split, Split]:
 def enlarge(digit: np.ndarray) -> NDArray[np.uint8]:
     """An 8x8 digit with values 0..16, framed as MNIST frames its own; uint8 (28,28).
 
-    Scaled to 20x20 (bicubic), without its faint edges, and put into the 28x28 field with its centre of mass at (14, 14),
-    to whole pixels.
+    Scaled to 20x20 (bicubic), without its faint edges, and put into the 28x28 field with its centre of mass at
+    (14, 14), to whole pixels.
     """
     from PIL import Image
 
