@@ -14,14 +14,14 @@ from biorobust.core.devices import pick
 from biorobust.core.files import read_json, sha256, write_parquet
 from biorobust.kwta.params import FAST, AttackedSize, Attacks, Probe, ProbeSize
 from stages.common import run_info, stage_main
-from stages.train_kwta import row_cells
+from stages.train_kwta import group, row_cells
 
 REENCODED = ("cifar10",)  # the data set whose mirror holds JPEG files
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("row", help="relu, kwta or kwta-low: the entries of kwta_runs in params.yaml that end with it")
+    parser.add_argument("row", help="relu, kwta or kwta-low, or an entry of kwta_runs in params.yaml")
     parser.add_argument("--cell", help="attack this one only, and write nothing but its state, for the stage to find")
     arguments = parser.parse_args(argv)
     settings = params.load()
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     from biorobust.core import work
     from biorobust.core.progress import progress
 
-    with run_info(f"attack_kwta@{arguments.row}"), places.together(f"kwta-{arguments.row}-attacked"):
+    with run_info(f"attack_kwta@{arguments.row}"), places.together(f"{group(arguments.row)}-attacked"):
         states: list[Path] = []
         for name, dataset in progress(cells.items(), label=f"attacks on {arguments.row}", unit="cells"):
             states += attack(name, dataset_name=dataset, settings=settings)

@@ -1,6 +1,6 @@
-"""Take over a network that others trained on ImageNet: `python -m stages.import_vonenet imagenet-resnet50`.
+"""Take over the networks that others trained on ImageNet: `python -m stages.import_vonenet`.
 
-Its file is looked for in the folder that BIOROBUST_WEIGHTS names. Without the file the run is noted as unavailable.
+Their files are looked for in the folder that BIOROBUST_WEIGHTS names. One without its file is noted as unavailable.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ BATCH_SIZE = 32
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.import_vonenet", description=__doc__)
-    parser.parse_args(argv)
+    parser.add_argument("run", nargs="?", help="one entry of vonenet_imagenet in params.yaml; without it, all of them")
+    only = parser.parse_args(argv).run
     settings = params.load()
+    found = {name: settings.run(RUNS, name, ImagenetRun) for name in ([only] if only else settings.runs[RUNS])}
     with run_info("import_vonenet"), places.together("imagenet"):
-        for name in settings.runs[RUNS]:
-            take_over(name, settings=settings, run=settings.run(RUNS, name, ImagenetRun))
+        for name, run in found.items():
+            take_over(name, settings=settings, run=run)
 
 
 def take_over(name: str, *, settings: params.Params, run: ImagenetRun) -> None:

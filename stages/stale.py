@@ -49,13 +49,13 @@ def _vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
     group = "vonenet_imagenet"
     for name in settings.runs[group]:
         if _unavailable(f"train/{name}"):
-            yield f"import_vonenet@{name}", settings.run(group, name, ImagenetRun).file
+            yield "import_vonenet", settings.run(group, name, ImagenetRun).file
 
 
 def _kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
     """The same of k-WTA: of its cells and of its ablations."""
     cells = [
-        (f"train_kwta@{run}", f"train/{place}-{run}", place.partition("-")[0])
+        (f"train_kwta@{run.partition('-')[2]}", f"train/{place}-{run}", place.partition("-")[0])
         for run in settings.runs["kwta_runs"]
         if settings.run("kwta_runs", run, Run).init == "pretrained"
         for place in settings.size("kwta_cells", Cells).trained

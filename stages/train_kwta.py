@@ -20,7 +20,7 @@ from stages.common import run_info, stage_main
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("row", help="relu, kwta or kwta-low: the entries of kwta_runs in params.yaml that end with it")
+    parser.add_argument("row", help="relu, kwta or kwta-low, or an entry of kwta_runs in params.yaml")
     parser.add_argument("--cell", help="train this one only, and write nothing but its state, for the stage to find")
     arguments = parser.parse_args(argv)
     settings = params.load()
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
         run, place = cells[arguments.cell]
         train(arguments.cell, settings=settings, run=run, place=place, write=False)
         return
-    with run_info(f"train_kwta@{arguments.row}"), places.together(f"kwta-{arguments.row}"):
+    with run_info(f"train_kwta@{arguments.row}"), places.together(group(arguments.row)):
         train_all(cells, settings=settings)
 
 
@@ -39,16 +39,19 @@ Cell = tuple[Run, tuple[str, str]]  # its run; its network and data set
 
 
 def row_cells(row: str, *, settings: params.Params) -> dict[str, Cell]:
-    """The cells of a row of the tables, from every start, by name. Raises ParamsError for an unknown row."""
-    named = {name: name.partition("-")[2] for name in settings.runs["kwta_runs"]}
-    if row not in named.values():
-        raise params.ParamsError(f"row {row!r}: unknown; known are {', '.join(dict.fromkeys(named.values()))}")
+    """The cells of a row of the tables from every start, or of one run, by name. Raises ParamsError."""
+    runs_ = [name for name in settings.runs["kwta_runs"] if row in (name, name.partition("-")[2])]
+    if not runs_:
+        settings.run("kwta_runs", row, Run)  # which names those that there are
     return {
-        cell: (settings.run("kwta_runs", name, Run), place)
-        for name in named
-        if named[name] == row
-        for cell, place in cells_of(name).items()
+        cell: (settings.run("kwta_runs", name, Run), place) for name in runs_ for cell, place in cells_of(name).items()
     }
+
+
+def group(row: str) -> str:
+    """The folder of a row's results, also of one of its runs."""
+    start, _, rest = row.partition("-")
+    return f"kwta-{rest if start in ('scratch', 'pretrained') else row}"
 
 
 def train_all(cells: dict[str, Cell], *, settings: params.Params) -> None:

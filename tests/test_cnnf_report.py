@@ -268,6 +268,7 @@ def test_every_figure_is_drawn_with_its_data(paper: Path) -> None:
     stages = STUDIES["cnnf"](read_params(paper / "params.yaml")).stages()
     for entry in entries.values():
         assert set(entry["provenance"]) <= set(stages)
+        assert len(entry["provenance"]) == len(set(entry["provenance"]))  # the grid is many runs and one stage
         assert len(entry["alt"]) > 40
         assert len(pd.read_csv(folder / entry["data"])) > 0
         assert "nan" not in entry["caption"].lower().replace("unan", "")

@@ -9,7 +9,9 @@ import torch
 import yaml
 
 from biorobust import params
+from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
+from biorobust.core.places import find
 from biorobust.kwta import attacking
 from biorobust.kwta import weights as kwta_weights
 from biorobust.kwta.params import PLACES, Cells, cells
@@ -70,23 +72,23 @@ def here(checkout, monkeypatch):
 def finished(here):
     """Every run trained and attacked, once for the whole module."""
     for run in RUNS:
-        if not (here / f"data/attacks/kwta/{list(cells(run))[-1]}.parquet").exists():
+        if not find(here / "data/attacks/kwta", f"{list(cells(run))[-1]}.parquet").exists():
             train_kwta.main([run])
             attack_kwta.main([run])
     return here
 
 
 def metrics(folder, name):
-    return json.loads((folder / f"reports/metrics/{name}.json").read_text())
+    return json.loads(find(folder / "reports/metrics", f"{name}.json").read_text())
 
 
 def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
     for run in RUNS:
         for cell in cells(run):
             train, attack = metrics(finished, f"train/{cell}"), metrics(finished, f"attack/{cell}")
-            curve = pd.read_csv(finished / f"reports/metrics/curves/{cell}.csv")
-            record = pd.read_parquet(finished / f"data/attacks/kwta/{cell}.parquet")
-            assert (finished / f"data/checkpoints/{cell}/model.json").exists()
+            curve = pd.read_csv(find(finished / "reports/metrics", f"curves/{cell}.csv"))
+            record = pd.read_parquet(find(finished / "data/attacks/kwta", f"{cell}.parquet"))
+            assert (find(finished / "data/checkpoints", cell) / "model.json").exists()
             if run.startswith("pretrained"):
                 reason = "random weights alone" if "fast" in cell else "is not in the folder of BIOROBUST_WEIGHTS"
                 assert train["status"] == attack["status"] == "unavailable"
@@ -111,7 +113,11 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
 
 def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, monkeypatch):
     cell = next(iter(cells("scratch-relu")))
-    whole, real, calls = pd.read_parquet(finished / f"data/attacks/kwta/{cell}.parquet"), attacking.attacks.run, []
+    whole, real, calls = (
+        pd.read_parquet(find(finished / "data/attacks/kwta", f"{cell}.parquet")),
+        attacking.attacks.run,
+        [],
+    )
 
     def killed_in_the_third(*args, **kwargs):
         calls.append(args[3])
@@ -143,15 +149,11 @@ def test_rows_are_labelled_by_the_gamma_that_was_used(finished):
         assert metrics(finished, f"train/{next(iter(cells(run)))}")["settings"]["gamma"] == gamma
 
 
-def test_pairs_are_cells_of_one_network_and_data_set_that_are_there(finished):
+def test_outcomes_are_those_of_the_cells_that_are_there(finished):
     compare.main(["kwta"])
-    pairs = pd.read_csv(finished / "reports/metrics/compare/kwta.csv")
-    assert set(pairs["attack"]) >= {"none", "worst-case", f"{QUICK}-resized"}
-    named = pairs[["a", "b"]].drop_duplicates().to_numpy().tolist()
-    assert len(named) == 5  # two available rows on each of five
-    for a, b in named:
-        assert a.split("-")[:2] == b.split("-")[:2]
-        assert "pretrained" not in a + b
+    packed = outcomes.read(finished / "reports/metrics/outcomes/kwta.npz")
+    assert {cell.attack for cell in packed} >= {"none", "worst-case", f"{QUICK}-resized"}
+    assert {cell.run for cell in packed} == {cell for run in RUNS[:2] for cell in cells(run)}
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
@@ -181,10 +183,10 @@ def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
 
 def test_one_cell_alone_leaves_its_state_for_the_stage(here):
     cell = "alexnet-svhn-scratch-kwta"
-    before = (here / f"data/checkpoints/{cell}").exists()
+    before = find(here / "data/checkpoints", cell).exists()
     train_kwta.main(["scratch-kwta", "--cell", cell])
     assert len(list((here / "data/work").glob(f"{cell}*.pt"))) == 1
-    assert (here / f"data/checkpoints/{cell}").exists() == before
+    assert find(here / "data/checkpoints", cell).exists() == before
     with pytest.raises(params.ParamsError, match="cell 'x': unknown; scratch-kwta has resnet18-cifar10-scratch-kwta"):
         train_kwta.main(["scratch-kwta", "--cell", "x"])
     with pytest.raises(params.ParamsError, match="kwta_runs has"):
@@ -215,7 +217,7 @@ def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, 
     assert capsys.readouterr().out == ""
     monkeypatch.setitem(kwta_weights.FILES, "resnet18", "made.pth")
     stale.main([])
-    assert capsys.readouterr().out.split() == ["train_kwta@pretrained-kwta-low"]
+    assert capsys.readouterr().out.split() == ["train_kwta@kwta-low"]
     train_kwta.main(["scratch-relu", "--cell", "alexnet-svhn-scratch-relu"])  # asked for by name, it is trained
     assert len(list((tmp_path / "data/work").glob("alexnet-svhn-scratch-relu*.pt"))) == 1
     assert params.load().size("kwta_cells", Cells).trained == ("resnet18-svhn",)
@@ -244,14 +246,10 @@ def test_rows_of_equal_settings_get_equal_numbers(here, monkeypatch, tmp_path):
         cell = f"fast-cifar10-{run}"
         files = {kind: metrics(tmp_path, f"{kind}/{cell}") for kind in ("train", "attack")}
         assert all(content.pop("run") == cell for content in files.values())
-        record = pd.read_parquet(tmp_path / f"data/attacks/kwta/{cell}.parquet")
-        weights_ = (tmp_path / f"data/checkpoints/{cell}/seed0.safetensors").read_bytes()
+        record = pd.read_parquet(find(tmp_path / "data/attacks/kwta", f"{cell}.parquet"))
+        weights_ = (find(tmp_path / "data/checkpoints", cell) / "seed0.safetensors").read_bytes()
         found.append((files, record.to_dict("list"), weights_))
     assert found[0] == found[1]
-
-
-def test_the_time_of_the_selection_is_written_with_its_interval(here, monkeypatch):
-    monkeypatch.setattr(time_kwta, "REPEATS", 7)
 
 
 def test_the_time_of_the_selection_is_written_beside_its_controls(here, monkeypatch):
@@ -294,12 +292,12 @@ def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished
     monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")  # a name without a hash
     (tmp_path / "made.pth").touch()
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    assert named() == ["train_kwta@pretrained-kwta-low"]
+    assert named() == ["train_kwta@kwta-low"]
     (finished / weights.DOWNLOADS).mkdir(parents=True)
     (finished / weights.DOWNLOADS / kwta_weights.FILES["resnet18"]).touch()
-    assert named() == ["train_kwta@pretrained-kwta-low"]  # the folder named comes before what was downloaded
+    assert named() == ["train_kwta@kwta-low"]  # the folder named comes before what was downloaded
     monkeypatch.delenv(weights.VARIABLE)
-    assert named() == ["train_kwta@pretrained-kwta-low", "ablate_kwta"]
+    assert named() == ["train_kwta@kwta-low", "ablate_kwta"]
     (tmp_path / kwta_weights.FILES["resnet18"]).touch()
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(BiorobustError, match="SHA-256 does not begin with f37072fd"):

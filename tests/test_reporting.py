@@ -16,6 +16,7 @@ import pytest
 import yaml
 from report_checkout import (
     ROOT,
+    by_claim,
     copied,
     draw_and_tabulate,
     ledger_verdicts,
@@ -372,6 +373,14 @@ def row(label: str, verdict: str, **more: object) -> PartRow:
     fields = dict.fromkeys(field.name for field in dataclasses.fields(Part))
     given = {"label": label, "rule": "threshold", "verdict": verdict, "counts": True}
     return PartRow(Part(**(fields | given | more)), cells={})  # type: ignore[arg-type]
+
+
+def test_a_border_is_given_in_the_unit_of_the_numbers_beside_it(paper: Path) -> None:
+    distance, *_, plateau, _ = by_claim(paper)["H8"].parts
+    assert "at most 3 %" in distance.reason
+    assert "at least -1 points and at most 1 points" in plateau.reason
+    smooth = by_claim(paper)["H3"].parts[0]  # an autocorrelation
+    assert re.search(r"at least 0\.\d+$", smooth.reason)
 
 
 def test_the_part_that_decides_most_stands_for_its_claim() -> None:

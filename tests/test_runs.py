@@ -87,7 +87,7 @@ def test_missing_and_ill_fitting_checkpoints_are_named(tmp_path, monkeypatch):
     with pytest.raises(BiorobustError, match=r"nothing/model\.json is missing: run `dvc repro`"):
         runs.load("nothing")
     runs.save("a-run", {0: fresh("end-to-end")}, architecture="end-to-end", configs={0: CONFIGS["end-to-end"]})
-    path = runs.CHECKPOINTS / "a-run/model.json"
+    path = runs.folder("a-run") / "model.json"
     description = read_json(path)
     description["configs"]["0"]["n_hidden"] = 13
     write_json(path, description)
@@ -115,7 +115,7 @@ def test_missing_and_ill_fitting_checkpoints_are_named(tmp_path, monkeypatch):
 def test_a_damaged_description_is_named_in_one_line(change, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs.save("a-run", {0: fresh("end-to-end")}, architecture="end-to-end", configs={0: CONFIGS["end-to-end"]})
-    path = runs.CHECKPOINTS / "a-run/model.json"
+    path = runs.folder("a-run") / "model.json"
     write_json(path, change(read_json(path)))
     with pytest.raises(BiorobustError, match=message) as refused:
         runs.load("a-run")

@@ -14,7 +14,7 @@ from made_weights import official, torchvision_file
 
 from biorobust import datasets, params
 from biorobust.attacks import registry
-from biorobust.core import runs
+from biorobust.core import places, runs
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_json, write_json
 from biorobust.networks.weights import VARIABLE
@@ -84,7 +84,7 @@ def read(tmp_path_factory):
 
 
 def metrics(folder, name):
-    return json.loads((folder / f"reports/metrics/{name}.json").read_text())
+    return json.loads(places.find(folder / "reports/metrics", f"{name}.json").read_text())
 
 
 def first(folder, name):
@@ -95,7 +95,7 @@ def test_both_groups_are_read_whole(read):
     for name in (*RUNS, "imagenet-resnet50", "imagenet-voneresnet50"):
         for kind in ("perturb", "activations", "riddle", "attack"):
             assert metrics(read, f"{kind}/{name}")["status"] == "ok", (kind, name)
-        table = pd.read_csv(read / f"reports/metrics/activations/{name}.csv")
+        table = pd.read_csv(places.find(read / "reports/metrics", f"activations/{name}.csv"))
         own = table[(table["shown"] == "own") & (table["noise"] == "none") & (table["kind"] == "conv")]
         assert own["layer"].tolist() == list(range(53))
         assert (own["raw"] > 0).all()
@@ -112,7 +112,7 @@ def test_both_groups_are_read_whole(read):
 
 
 def test_clean_against_clean_is_exactly_zero_unless_noise_is_live(read):
-    table = pd.read_csv(read / "reports/metrics/activations/voneresnet50.csv")
+    table = pd.read_csv(places.find(read / "reports/metrics", "activations/voneresnet50.csv"))
     itself = table[table["shown"] == "self"].groupby("noise")["raw"].agg(["min", "max"])
     assert itself.loc[["none", "frozen"]].to_numpy().max() == 0
     assert itself.loc["live", "min"] > 0
@@ -207,20 +207,20 @@ def test_matrices_agree_with_an_independent_computation(read):
     network = model.body
     activations = [network.conv1(network.normalise(model.resize(x))).flatten(1).double() for x in (images, moved)]
     expected = spearmanr(*(pdist(values.numpy(), "correlation") for values in activations)).statistic
-    table = pd.read_csv(read / "reports/metrics/activations/resnet50-matrices.csv")
+    table = pd.read_csv(places.find(read / "reports/metrics", "activations/resnet50-matrices.csv"))
     row = table[(table["layer"] == 0) & (table["shown"] == "own")].iloc[0]
     assert row["similarity"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_pictures_share_their_basis_and_say_what_is_flat(read):
-    with np.load(read / "reports/metrics/portraits/pca-voneresnet50.npz") as arrays:
+    with np.load(places.find(read / "reports/metrics", "portraits/pca-voneresnet50.npz")) as arrays:
         names = arrays["layers"].tolist()
         assert names[0] == "v1"
         assert {"layer1.0.downsample.0", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"} <= set(names)
         assert arrays["clean_0"].dtype == np.uint8
         assert arrays["clean_0"].shape == arrays["perturbed_0"].shape == (16, 16, 3)
         assert arrays["degenerate_0"].dtype == bool
-    with np.load(read / "reports/metrics/portraits/v1-natural.npz") as arrays:
+    with np.load(places.find(read / "reports/metrics", "portraits/v1-natural.npz")) as arrays:
         assert arrays["simple"].shape == arrays["simple_noisy"].shape == (portraits.N_CELLS, 56, 56)
         assert (arrays["simple"] != arrays["simple_noisy"]).any()
         assert arrays["filters"].shape == (portraits.N_FILTERS, 25, 25)

@@ -139,6 +139,7 @@ def _environment(folder: Path) -> Environment:
         "listed": numbers.listed,
         "slug": lambda verdict: verdict.replace(" ", "-"),
         "cell": cell,
+        "label": lambda run: style.look(run).label,
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
         "unpiped": lambda text: str(text).replace("|", "\\|"),

@@ -49,7 +49,7 @@ def save(figures: Sequence[Figure], folder: str | Path) -> None:
             "caption": figure.caption,
             "file": f"{figure.id}.svg",
             "data": f"{figure.id}.csv",
-            "provenance": figure.provenance,
+            "provenance": list(dict.fromkeys(figure.provenance)),  # a stage may make several runs
         }
         for figure in figures
     ]
