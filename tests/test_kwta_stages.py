@@ -51,7 +51,8 @@ def checkout(tmp_path_factory):
     raw["scales"]["tiny"]["kwta_cells"] = {"trained": list(PLACES)}
     raw["scales"]["tiny"]["kwta_fast"] = {"n_train": 64, "width": 2, "epochs": 2}
     raw["scales"]["tiny"]["kwta_scratch"] = {"epochs": 2, "epochs_svhn": 2}
-    raw["scales"]["tiny"]["kwta_ablation"] |= {"n_train": 64, "n_test": 20}
+    raw["scales"]["tiny"]["kwta_ablation"] |= {"trained": "all", "n_train": 64, "n_test": 20}
+    raw["scales"]["tiny"]["kwta_timing"] = {"timed": True}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     return folder
 
