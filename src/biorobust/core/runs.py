@@ -59,7 +59,7 @@ def save_unavailable(run: str, *, architecture: str, reason: str) -> None:
 
 def folder(run: str) -> Path:
     """Where the checkpoints of a run lie."""
-    return places.find(places.CHECKPOINTS, run)
+    return places.find(places.CHECKPOINTS, f"{run}/model.json").parent
 
 
 def seeds(run: str) -> list[int]:
