@@ -63,8 +63,13 @@ def grid(model: nn.Module, images: Tensor, labels: Tensor, *, eps: tuple[float, 
 def gradients_per_minibatch(model: nn.Module, images: Tensor, labels: Tensor, *, n_minibatches: int) -> Measurement:
     """Input gradients per minibatch and loss: the library's runner with every FGSM, against stock Foolbox."""
     from biorobust import attacks
+    from biorobust.attacks import registry
 
-    names = [name for name in attacks.ATTACKS if name.startswith("fgsm")]
+    names = [
+        name if attack.view == registry.MODEL else f"{name}@{registry.MODEL}"
+        for name, attack in attacks.ATTACKS.items()
+        if name.startswith("fgsm")
+    ]
     batch_size = -(-len(images) // n_minibatches)
     watched, taken = counting(model)
     attacks.run(watched, images, labels, names, eps=EPS, seed=0, batch_size=batch_size)

@@ -28,6 +28,7 @@ RECORDS = Path("data/attacks")
 METRICS = Path("reports/metrics")
 OUTCOMES, SUMMARY = METRICS / "outcomes", METRICS / "summary"
 AGAIN = "delete it and run `dvc repro`"
+PREDICTIONS = "predictions"  # the folder, beside the attack records
 PREDICTED = ["seed", "attack", "eps", "index", "label", "prediction"]
 COLUMNS = ["seed", "attack", "eps", "index", "label", "clean_prediction", "broken"]
 
@@ -57,21 +58,21 @@ def main(argv: list[str] | None = None) -> None:
     module = params.STUDIES[study]
     groups = [[run for group in getattr(module, "COMPARED", module.NETWORKS) for run in settings.runs[group]]]
     if hasattr(module, "compared"):
-        groups = [[run for run in group if attacked(study, run)] for group in module.compared(settings.runs)]
+        groups = [[run for run in group if attacked(RECORDS / study, run)] for group in module.compared(settings.runs)]
     predicted = [run for group in getattr(module, "EVALUATED", ()) for run in settings.runs[group]]
-    predicted = [run for run in predicted if attacked(study, f"predictions/{run}")]
+    predicted = [run for run in predicted if attacked(RECORDS / study / PREDICTIONS, run)]
     with run_info(f"compare@{study}"):
         compare(study, groups=groups, predicted=predicted)
         write_json(SUMMARY / f"{study}.json", summary(study, Metrics(METRICS)))
 
 
-def attacked(study: str, run: str) -> bool:
+def attacked(folder: Path, run: str) -> bool:
     """False for a run whose record holds no images, because it was unavailable or the scale leaves it out."""
     import pyarrow
     from pyarrow import parquet
 
     try:
-        rows: int = parquet.ParquetFile(places.find(RECORDS / study, f"{run}.parquet")).metadata.num_rows
+        rows: int = parquet.ParquetFile(places.find(folder, f"{run}.parquet")).metadata.num_rows
     except (OSError, pyarrow.ArrowException):
         return True  # missing or damaged: whoever reads it says so
     return rows > 0
@@ -85,7 +86,7 @@ def compare(study: str, *, groups: Sequence[Sequence[str]], predicted: Sequence[
     """
     packed: dict[outcomes.Cell, outcomes.Outcome] = {}
     evaluated = {
-        run: read_predictions(places.find(RECORDS / study / "predictions", f"{run}.parquet")) for run in predicted
+        run: read_predictions(places.find(RECORDS / study / PREDICTIONS, f"{run}.parquet")) for run in predicted
     }
     for runs in groups:
         correct = {run: read_correct(places.find(RECORDS / study, f"{run}.parquet")) for run in runs}

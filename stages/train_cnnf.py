@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PREDICTIONS = Path("data/attacks/cnnf/predictions")
 DATASET = "emnist_letters"
 # Columns of the files of a run that has no rows.
+RUNS = "cnnf_runs"
 LISTS = ("cnnf_variants", "cnnf_grid")
 CURVES = {
     "": ["seed", "epoch", "loss"],
@@ -83,9 +84,15 @@ def leave_out(name: str, *, settings: params.Params, chosen: Plan, block: str) -
         results.write_curves(f"{curve}{name}", [], columns=columns)
     write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(columns=CONFUSED))
     write_npz(results.METRICS / f"pictures/reconstructions-{name}.npz", {})
-    write_parquet(places.to_write(PREDICTIONS) / f"{name}.parquet", pd.DataFrame(columns=PREDICTED))
+    write_parquet(predictions_file(name), pd.DataFrame(columns=PREDICTED))
     head: dict[str, Any] = {"study": "cnnf", "scale": settings.scale, "dataset": DATASET, "settings": asdict(chosen)}
     results.write_unavailable("train", name, reason=reason, **head)
+
+
+def predictions_file(name: str) -> Path:
+    """One folder deeper than attack records, where no search for those looks."""
+    folder = places.to_write(PREDICTIONS)
+    return (PREDICTIONS / RUNS if folder == PREDICTIONS else folder) / f"{name}.parquet"
 
 
 def train(name: str, *, settings: params.Params, chosen: Plan) -> list[Path]:
@@ -167,7 +174,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> list[Path]:
     results.write_curves(f"noise-{name}", tables["noise"])
     results.write_curves(f"blur-{name}", tables["blur"])
     write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(tables["confusion"]))
-    write_parquet(places.to_write(PREDICTIONS) / f"{name}.parquet", pd.concat(tables["predictions"], ignore_index=True))
+    write_parquet(predictions_file(name), pd.concat(tables["predictions"], ignore_index=True))
     results.write_run(
         "train",
         name,

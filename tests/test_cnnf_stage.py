@@ -105,7 +105,7 @@ def test_what_is_written_is_what_the_stored_network_does(study):
     assert (settings["n_test"], settings["n_images"], settings["precision"]) == (78, 26, "float32")
 
     model, images, labels = evaluated("cnn-feedback")
-    predictions = pd.read_parquet("data/attacks/cnnf/predictions/cnn-feedback.parquet").query("seed == 0")
+    predictions = pd.read_parquet("data/attacks/cnnf/predictions/cnnf_runs/cnn-feedback.parquet").query("seed == 0")
     confusion = pd.read_csv(METRICS / "confusion/cnn-feedback.csv").query("seed == 0")
     with torch.no_grad():
         for name, attack in (("clean", "none"), ("noisy", "noise"), ("blurred", "blur")):
@@ -147,7 +147,7 @@ def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
         train_cnnf.main([name])
         with np.load(METRICS / f"pictures/reconstructions-{name}.npz") as pictures:
             shown.append(pictures["images"])
-        path = Path(f"data/attacks/cnnf/predictions/{name}.parquet")
+        path = Path(f"data/attacks/cnnf/predictions/cnnf_runs/{name}.parquet")
         tables[name] = pd.read_parquet(path)
         correct = compare.read_predictions(path)
         assert correct.cells == [("blur", 1.0), ("noise", 0.15), ("none", 0.0)]
@@ -158,7 +158,7 @@ def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
     assert all(np.array_equal(images, shown[0]) for images in shown)
     assert all(table["index"].equals(tables["cnn-clean"]["index"]) for table in tables.values())
 
-    path = Path("data/attacks/cnnf/predictions/cnn-noisy.parquet")
+    path = Path("data/attacks/cnnf/predictions/cnnf_runs/cnn-noisy.parquet")
     table = tables["cnn-noisy"]
     for spoilt, message in (
         (table.drop(columns="prediction"), "is no"),

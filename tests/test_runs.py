@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from biorobust.core import runs
+from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json, write_tensors
 from biorobust.core.tensors import Tensors, as_tensors
@@ -212,3 +212,15 @@ def test_a_subset_of_the_training_images_is_fixed_and_small_sets_get_small_minib
     assert whole.epochs(3, n_train=50) == 3
     assert whole.epochs(3, n_train=len(whole.train_images)) == 3
     assert whole.epochs(3, n_train=10 * len(whole.train_images)) == 30  # as many images as there would be
+
+
+def test_a_run_is_found_whatever_else_bears_its_name(tmp_path, monkeypatch):
+    """Pretraining leaves a folder `original` too, and a stage of several runs writes below a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/checkpoints/hebbian/original").mkdir(parents=True)
+    save = {"architecture": "simple-conv", "configs": {0: CONFIGS["simple-conv"]}}
+    runs.save("original", {0: fresh("simple-conv")}, **save)
+    with places.together("several"):
+        runs.save("one-of-them", {0: fresh("simple-conv")}, **save)
+    assert [runs.seeds(name) for name in ("original", "one-of-them")] == [[0], [0]]
+    assert runs.folder("one-of-them").parent.name == "several"

@@ -59,7 +59,6 @@ def save_unavailable(run: str, *, architecture: str, reason: str) -> None:
 
 def folder(run: str) -> Path:
     """Where the checkpoints of a run lie."""
-    # By its file: data/checkpoints/hebbian/<weights> is no group of runs, and weights may be called as a run is.
     return places.find(places.CHECKPOINTS, f"{run}/model.json").parent
 
 

@@ -33,7 +33,7 @@ GROUPS = {
 
 def unavailable(run: str) -> str | None:
     """Why a run has no network, as the stage that makes it noted; None for one that has."""
-    reason = read_json(places.find(places.CHECKPOINTS, run) / "model.json").get("unavailable")
+    reason = read_json(places.find(places.CHECKPOINTS, f"{run}/model.json")).get("unavailable")
     return None if reason is None else str(reason)
 
 
