@@ -48,7 +48,7 @@ def passes(model: nn.Module, clean: Tensor, perturbed: dict[str, Tensor]) -> Non
 
 
 def read(model: nn.Module, clean: Tensor, perturbed: dict[str, Tensor]) -> None:
-    from biorobust.vonenet import layers
+    from biorobust.vonenet.model import layers
 
     layers.deviations(model, layers.of(model), clean, perturbed, batch_size=BATCH_SIZE)
 

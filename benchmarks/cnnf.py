@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.timing import Measurement, paired, processor_seconds
-from biorobust.cnnf import TwoBlock, objective
+from biorobust.cnnf import TwoBlock
+from biorobust.cnnf.model import objective
 
 STEP = "CNN-F training step, T=1, against a straightforward one"
 LINEAR = "CNN-F, second and third cycle against the first"

@@ -33,7 +33,7 @@ def selection(rows: Rows) -> None:
     """Ours."""
     import torch
 
-    from biorobust.kwta.selection import kth_largest, winners
+    from biorobust.kwta.model.selection import kth_largest, winners
 
     kth_largest(torch.from_numpy(rows), winners(GAMMA, rows.shape[1]))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import synthetic
 from benchmarks.timing import Measurement, paired
-from biorobust.hebbian.params import Readout
+from biorobust.hebbian.model.params import Readout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ SEED = 0
 
 def from_activities(weights: Tensor, activities: Tensor, labels: Tensor, *, batch_size: int) -> Tensor:
     """(K, H) readout after one epoch on stored activities (M, H), as the stage trains it."""
-    from biorobust.hebbian import readout
+    from biorobust.hebbian.model import readout
 
     model = readout.new_classifier(weights, synthetic.N_CLASSES, readout=RECIPE, beta=BETA, seed=SEED)
     readout.train(model, activities, labels, readout=RECIPE, batch_size=batch_size, epochs=1, seed=SEED)
@@ -36,8 +36,8 @@ def from_activities(weights: Tensor, activities: Tensor, labels: Tensor, *, batc
 def from_images(weights: Tensor, images: Tensor, labels: Tensor, *, batch_size: int) -> Tensor:
     """(K, H) readout after one epoch on uint8 images (M, 1, 28, 28) through the whole classifier."""
     from biorobust.core.training import Recipe, fit, objective
-    from biorobust.hebbian import readout
-    from biorobust.hebbian.classifier import power_loss
+    from biorobust.hebbian.model import readout
+    from biorobust.hebbian.model.classifier import power_loss
 
     model = readout.new_classifier(weights, synthetic.N_CLASSES, readout=RECIPE, beta=BETA, seed=SEED)
     fit(
@@ -55,7 +55,7 @@ def from_images(weights: Tensor, images: Tensor, labels: Tensor, *, batch_size: 
 def measure() -> list[Measurement]:
     from torch.testing import assert_close
 
-    from biorobust.hebbian import readout
+    from biorobust.hebbian.model import readout
 
     images = synthetic.images(synthetic.N_TRAIN, seed=0)[:SAMPLED].reshape(-1, 1, 28, 28)
     labels = synthetic.labels(SAMPLED, seed=0)

@@ -12,7 +12,7 @@ from benchmarks.timing import Measurement, Skipped, paired
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from biorobust.kwta.networks import Classifier
+    from biorobust.kwta.model.networks import Classifier
 
 STEP = "k-WTA, training step of ResNet18 at 224 pixels on a GPU, against ReLU"
 LIMITS = {STEP: 1.15}  # the published formulation: 1.76 to 2.03
@@ -22,7 +22,7 @@ REPEATS = 9
 
 def network(gamma: float | None) -> Classifier:
     """The report's ResNet18, with ReLU where gamma is None."""
-    from biorobust.kwta import networks
+    from biorobust.kwta.model import networks
 
     shape = {"network": "resnet18", "width": 64, "image_size": 224, "normalise": False, "logits": 10, "n_classes": 10}
     return networks.build(shape | {"gamma": gamma, "stem": "kwta"})

@@ -31,8 +31,8 @@ def train_readout(
     import torch
 
     from biorobust.core.tensors import Tensors
-    from biorobust.hebbian import readout
-    from biorobust.hebbian.params import Readout
+    from biorobust.hebbian.model import readout
+    from biorobust.hebbian.model.params import Readout
 
     recipe = Readout(
         inputs="unit", power=4.5, beta=(0.1, 1.0), m=6, learning_rate=1e-3, schedule="linear", batch_size=1024

@@ -59,7 +59,8 @@ def published(block: VOneBlock, banks: tuple[Tensor, Tensor], x: Tensor) -> Tens
 def measure() -> list[Measurement]:
     import torch
 
-    from biorobust.vonenet import VOneBlock, response_noise
+    from biorobust.vonenet import VOneBlock
+    from biorobust.vonenet.model import response_noise
 
     block = VOneBlock(image_size=SIZE)
     banks = dense(block)

@@ -14,14 +14,14 @@ from biorobust.core import results
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_csv, write_json
 from biorobust.core.left_out import has_run, not_at_this_scale
-from biorobust.kwta import recipe as recipes
-from biorobust.kwta.params import CURVE_COLUMNS, Ablation, AblationRun, AblationSize, Attacks, Incremental, Recipe
+from biorobust.kwta.model import recipe as recipes
+from biorobust.kwta.model.params import CURVE_COLUMNS, Ablation, AblationRun, AblationSize, Attacks, Incremental, Recipe
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
     from biorobust.core.tensors import Tensors
     from biorobust.datasets import Dataset
-    from biorobust.kwta.training import Trained
+    from biorobust.kwta.model.training import Trained
 
 METRICS = Path("reports/metrics/ablations")
 
@@ -65,7 +65,7 @@ def ablate(name: str, *, settings: params.Params, load: Callable[[str], Dataset]
     from biorobust.core import results
     from biorobust.core.intervals import wilson
     from biorobust.core.tensors import as_tensors
-    from biorobust.kwta import training
+    from biorobust.kwta.model import training
     from biorobust.networks.weights import Unavailable
 
     device = pick()
@@ -149,7 +149,7 @@ def under_attack(
     import numpy as np
 
     from biorobust.core.training import as_float
-    from biorobust.kwta import attacking
+    from biorobust.kwta.model import attacking
 
     plan, attack = settings.block("kwta_attack", Attacks), settings.block("kwta_ablation", Ablation).attack
     n = min(settings.size("kwta_ablation", AblationSize).n_images, len(data.test_labels))

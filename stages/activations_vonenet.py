@@ -11,12 +11,12 @@ from biorobust import params
 from biorobust.core import places, work
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_npz, write_parquet
-from biorobust.vonenet import groups
-from biorobust.vonenet.params import Activations, ActivationsSize, Perturbations
+from biorobust.vonenet.model import groups
+from biorobust.vonenet.model.params import Activations, ActivationsSize, Perturbations
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
-    from biorobust.vonenet.reading import Reading
+    from biorobust.vonenet.model.reading import Reading
 
 ARRAYS = Path("data/activations/vonenet")
 STUDY = "vonenet"
@@ -79,7 +79,7 @@ def read_run(
 
     from biorobust import datasets
     from biorobust.core import runs, tensors, training
-    from biorobust.vonenet import kept, reading
+    from biorobust.vonenet.model import kept, reading
 
     device = pick()
     stored = datasets.load(f"data/datasets/{groups.GROUPS[group].dataset}.npz")
@@ -134,7 +134,7 @@ def write(
     import pandas as pd
 
     from biorobust.core import results
-    from biorobust.vonenet import accuracy
+    from biorobust.vonenet.model import accuracy
 
     for seed, reading in found.items():
         arrays = {"index": reading.index, "size": reading.size}
@@ -180,10 +180,10 @@ def write_riddle(
 ) -> None:
     """What the tests of the zero-deviation hypotheses gave: in words for the first seed, the numbers for all."""
     from biorobust.core import results
-    from biorobust.vonenet import explanations
-    from biorobust.vonenet.conditions import NONE
-    from biorobust.vonenet.layers import CONV
-    from biorobust.vonenet.shown import OWN
+    from biorobust.vonenet.model import explanations
+    from biorobust.vonenet.model.conditions import NONE
+    from biorobust.vonenet.model.layers import CONV
+    from biorobust.vonenet.model.shown import OWN
 
     outcomes = {}
     for seed, reading in readings[name].items():
@@ -204,7 +204,7 @@ def write_pair(
 ) -> None:
     """A network with a V1 stage against its plain twin."""
     from biorobust.core import results
-    from biorobust.vonenet import twins
+    from biorobust.vonenet.model import twins
 
     entries, rows = [], []
     for seed in (seed for seed in readings[name] if seed in readings[twin]):
@@ -233,8 +233,9 @@ def write_v1() -> None:
     from biorobust.core import results
     from biorobust.core.tensors import as_tensors
     from biorobust.core.training import as_float
-    from biorobust.vonenet import VOneBlock, portraits
-    from biorobust.vonenet.models import Resize
+    from biorobust.vonenet import VOneBlock
+    from biorobust.vonenet.model import portraits
+    from biorobust.vonenet.model.models import Resize
 
     dataset = datasets.load("data/datasets/imagenet_samples.npz")
     data = as_tensors(dataset, n_train=1, device="cpu")

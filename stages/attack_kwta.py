@@ -12,7 +12,7 @@ from biorobust import params
 from biorobust.core import places
 from biorobust.core.devices import pick
 from biorobust.core.files import read_json, sha256, write_parquet
-from biorobust.kwta.params import FAST, AttackedSize, Attacks, Probe, ProbeSize
+from biorobust.kwta.model.params import FAST, AttackedSize, Attacks, Probe, ProbeSize
 from stages.common import run_info, stage_main
 from stages.train_kwta import group, row_cells
 
@@ -55,7 +55,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     from biorobust.core import runs
     from biorobust.core.tensors import as_tensors
     from biorobust.core.training import as_float
-    from biorobust.kwta import attacking
+    from biorobust.kwta.model import attacking
 
     plan, probe = settings.block("kwta_attack", Attacks), settings.block("kwta_probe", Probe)
     probed = settings.size("kwta_probe", ProbeSize)

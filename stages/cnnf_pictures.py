@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from biorobust import params
-from biorobust.cnnf import params as study
+from biorobust.cnnf.model import params as study
 from biorobust.core.attack_plan import AttackSize
 from biorobust.core.devices import pick
 from biorobust.core.files import write_npz
@@ -32,8 +32,8 @@ def reconstruct(name: str, *, settings: params.Params) -> None:
     import torch
 
     from biorobust import datasets
-    from biorobust.cnnf import evaluation, probe
-    from biorobust.cnnf.network import FeedbackNetwork
+    from biorobust.cnnf.model import evaluation, probe
+    from biorobust.cnnf.model.network import FeedbackNetwork
     from biorobust.core import results, runs
     from biorobust.core.tensors import as_tensors
     from biorobust.core.training import as_float

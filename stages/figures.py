@@ -11,9 +11,9 @@ from pathlib import Path
 from biorobust.core.errors import BiorobustError
 from biorobust.core.progress import progress
 from biorobust.reporting.claim_file import ClaimsError
+from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
-from biorobust.reporting.study import STUDIES
 from stages import ROOT
 from stages.common import run_info, stage_main
 

@@ -11,7 +11,7 @@ from biorobust import params
 from biorobust.core import work
 from biorobust.core.devices import pick
 from biorobust.core.files import write_npz, write_tensors
-from biorobust.hebbian.params import Rule, RuleSize, WeightsRun
+from biorobust.hebbian.model.params import Rule, RuleSize, WeightsRun
 from stages.common import run_info, stage_main
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def pretrain(name: str, *, settings: params.Params, run: WeightsRun, rule: Rule,
     from biorobust import datasets
     from biorobust.core import results
     from biorobust.core.tensors import as_tensors
-    from biorobust.hebbian import diagnostics
+    from biorobust.hebbian.model import diagnostics
 
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=pick())
     shape = data.image_size
@@ -86,7 +86,8 @@ def learn_seed(
 
     from biorobust.core import results
     from biorobust.core.progress import progress
-    from biorobust.hebbian import diagnostics, learn
+    from biorobust.hebbian import learn
+    from biorobust.hebbian.model import diagnostics
 
     key = recipe | {"seed": seed, "data": results.dataset_entry("mnist")["sha256"], "device": pick()}
     state = work.state_path(f"hebbian-{name}-seed{seed}", key, code=(sys.modules[__name__],))

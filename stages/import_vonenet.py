@@ -15,7 +15,7 @@ from biorobust.core.devices import pick
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256
 from biorobust.networks import weights
-from biorobust.vonenet.params import ImagenetRun
+from biorobust.vonenet.model.params import ImagenetRun
 from stages.common import run_info, stage_main
 
 RUNS, DATASET = "vonenet_imagenet", "imagenet_samples"
@@ -39,7 +39,7 @@ def take_over(name: str, *, settings: params.Params, run: ImagenetRun) -> None:
     from biorobust import datasets
     from biorobust.core import results, runs
     from biorobust.core.tensors import as_tensors
-    from biorobust.vonenet import checkpoint, evaluation
+    from biorobust.vonenet.model import checkpoint, evaluation
 
     head = {"study": "vonenet", "scale": settings.scale, "dataset": DATASET}
     try:

@@ -13,8 +13,8 @@ from biorobust import params
 from biorobust.core import work
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_tensors
-from biorobust.vonenet import groups
-from biorobust.vonenet.params import Perturbations, PerturbationsSize
+from biorobust.vonenet.model import groups
+from biorobust.vonenet.model.params import Perturbations, PerturbationsSize
 from stages.common import run_info, stage_main
 
 
@@ -78,7 +78,7 @@ def perturb_seed(
     import torch
 
     from biorobust.core import runs
-    from biorobust.vonenet import conditions, perturb
+    from biorobust.vonenet.model import conditions, perturb
 
     model = runs.load(name, seed=seed, device=str(images.device))
     weights = sha256(runs.folder(name) / f"seed{seed}.safetensors")

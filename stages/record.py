@@ -20,7 +20,7 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_yaml, write_text
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
-from biorobust.reporting.study import STUDIES
+from biorobust.reporting.registry import STUDIES
 from stages import ROOT
 from stages.common import stage_main
 

@@ -15,10 +15,10 @@ from biorobust import datasets, params
 from biorobust.core import places
 from biorobust.core.files import read_json
 from biorobust.core.left_out import has_run
-from biorobust.kwta.params import AblationRun, AblationSize, Cells, Run
-from biorobust.kwta.weights import FILES
+from biorobust.kwta.model.params import AblationRun, AblationSize, Cells, Run
+from biorobust.kwta.model.weights import FILES
 from biorobust.networks import weights
-from biorobust.vonenet.params import ImagenetRun
+from biorobust.vonenet.model.params import ImagenetRun
 from stages.common import stage_main
 
 METRICS = Path("reports/metrics")

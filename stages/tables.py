@@ -9,9 +9,9 @@ from pathlib import Path
 from biorobust.reporting import agreement, claim_file
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
-from biorobust.reporting.study import STUDIES
 from biorobust.reporting.tables.ledger import ledger
 from biorobust.reporting.tables.table import Table, save
 from stages.common import run_info, stage_main

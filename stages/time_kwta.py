@@ -13,7 +13,7 @@ from typing import Any
 from biorobust import params
 from biorobust.core.files import write_json
 from biorobust.core.left_out import not_at_this_scale
-from biorobust.kwta.params import TimingSize
+from biorobust.kwta.model.params import TimingSize
 from stages.common import run_info, stage_main
 
 METRICS = Path("reports/metrics/timing/kwta.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biorobust import params
-from biorobust.cnnf.params import (
+from biorobust.cnnf.model.params import (
     Adversarial,
     DataSize,
     Evaluation,
@@ -18,7 +18,7 @@ from biorobust.cnnf.params import (
     Part,
     Training,
 )
-from biorobust.cnnf.plan import Plan, plan
+from biorobust.cnnf.model.plan import Plan, plan
 from biorobust.core import places, results, runs, work
 from biorobust.core.devices import pick
 from biorobust.core.files import write_csv, write_npz, write_parquet
@@ -28,7 +28,7 @@ from stages.common import run_info, stage_main
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from biorobust.cnnf.network import FeedbackNetwork
+    from biorobust.cnnf.model.network import FeedbackNetwork
 
 PREDICTIONS = Path("data/attacks/cnnf/predictions")
 DATASET = "emnist_letters"
@@ -101,8 +101,8 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> list[Path]:
     import torch
 
     from biorobust import datasets
-    from biorobust.cnnf import losses, network
-    from biorobust.cnnf import training as cnnf_training
+    from biorobust.cnnf.model import losses, network
+    from biorobust.cnnf.model import training as cnnf_training
     from biorobust.core import results, runs, tensors
 
     device = pick()
@@ -200,7 +200,7 @@ class Tests:
     """The test images, clean and under every level of noise and of blur, and what is measured on them."""
 
     def __init__(self, settings: params.Params, *, data: Any, order: Tensor) -> None:
-        from biorobust.cnnf.noise import blur
+        from biorobust.cnnf.model.noise import blur
         from biorobust.core.training import as_float
 
         self.noise = settings.block("cnnf_noise", Noise)
@@ -228,7 +228,7 @@ class Tests:
         """Everything the contract lists for one network."""
         import pandas as pd
 
-        from biorobust.cnnf import evaluation
+        from biorobust.cnnf.model import evaluation
 
         logits = {name: evaluation.cycle_logits(model, images) for name, images in self.images.items()}
         counted = {name: model.read(each).argmax(dim=1) for name, each in logits.items()}
@@ -261,13 +261,13 @@ class Tests:
         return Found(counted["clean"], numbers, tables)
 
     def _noisy(self, images: Tensor, level: float) -> Tensor:
-        from biorobust.cnnf import evaluation
+        from biorobust.cnnf.model import evaluation
 
         return evaluation.noisy(images, kind=self.noise.kind, level=level)
 
     def _versions(self, images: Tensor) -> dict[str, Tensor]:
         """The images as they are, noisy and blurred."""
-        from biorobust.cnnf.noise import blur
+        from biorobust.cnnf.model.noise import blur
 
         return {
             "clean": images,
@@ -276,7 +276,7 @@ class Tests:
         }
 
     def _level_rows(self, model: FeedbackNetwork, levels: Mapping[float, Tensor], *, seed: int) -> list[dict[str, Any]]:
-        from biorobust.cnnf import evaluation
+        from biorobust.cnnf.model import evaluation
         from biorobust.core.progress import progress
 
         rows = []
@@ -288,7 +288,7 @@ class Tests:
         return rows
 
     def _confusion_rows(self, counted: Mapping[str, Tensor], *, seed: int) -> list[dict[str, Any]]:
-        from biorobust.cnnf import evaluation
+        from biorobust.cnnf.model import evaluation
 
         rows = []
         for name, predictions in counted.items():
@@ -301,7 +301,7 @@ class Tests:
 
     def tuning(self, model: FeedbackNetwork, images: Tensor, labels: Tensor) -> dict[str, float]:
         """Accuracies on training images that were held out; nothing where none were."""
-        from biorobust.cnnf import evaluation
+        from biorobust.cnnf.model import evaluation
         from biorobust.core.training import as_float
 
         if not len(images):
@@ -313,7 +313,7 @@ class Tests:
 
     def pictures(self, model: FeedbackNetwork) -> dict[str, Any]:
         """The first letters of the evaluation list, clean, noisy and blurred, with their reconstructions."""
-        from biorobust.cnnf import evaluation
+        from biorobust.cnnf.model import evaluation
 
         n = evaluation.N_PICTURES
         versions = [images[:n] for images in self.images.values()]

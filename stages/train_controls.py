@@ -10,7 +10,7 @@ from biorobust import params
 from biorobust.core import work
 from biorobust.core.devices import pick
 from biorobust.core.files import write_npz
-from biorobust.hebbian.params import Control, ControlRun, ConvSize, MlpSize
+from biorobust.hebbian.model.params import Control, ControlRun, ConvSize, MlpSize
 from stages.common import run_info, stage_main
 
 
@@ -35,7 +35,7 @@ def train(name: str, *, settings: params.Params, run: ControlRun, control: Contr
     from biorobust import datasets
     from biorobust.core import results, runs, training
     from biorobust.core.tensors import as_tensors
-    from biorobust.hebbian import controls, diagnostics
+    from biorobust.hebbian.model import controls, diagnostics
 
     device = pick()
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=device)

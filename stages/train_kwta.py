@@ -12,9 +12,9 @@ from biorobust.core import places, results, runs
 from biorobust.core.devices import pick
 from biorobust.core.errors import BiorobustError
 from biorobust.core.left_out import not_at_this_scale
-from biorobust.kwta import recipe as recipes
-from biorobust.kwta.params import ARCHITECTURE, CURVE_COLUMNS, FAST, Cells, Recipe, Run, TrainingSize
-from biorobust.kwta.params import cells as cells_of
+from biorobust.kwta.model import recipe as recipes
+from biorobust.kwta.model.params import ARCHITECTURE, CURVE_COLUMNS, FAST, Cells, Recipe, Run, TrainingSize
+from biorobust.kwta.model.params import cells as cells_of
 from stages.common import run_info, stage_main
 
 
@@ -84,7 +84,7 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
 
     from biorobust import datasets
     from biorobust.core.tensors import as_tensors
-    from biorobust.kwta import training
+    from biorobust.kwta.model import training
     from biorobust.networks.weights import Unavailable
 
     device = pick()

@@ -10,7 +10,7 @@ from biorobust import params
 from biorobust.core import work
 from biorobust.core.devices import pick
 from biorobust.core.files import read_json, read_tensors, sha256
-from biorobust.hebbian.params import Readout, ReadoutRun, ReadoutSize
+from biorobust.hebbian.model.params import Readout, ReadoutRun, ReadoutSize
 from stages.common import run_info, stage_main
 
 
@@ -31,8 +31,8 @@ def train(name: str, *, settings: params.Params, run: ReadoutRun, readout: Reado
     from biorobust import datasets
     from biorobust.core import results, runs, training
     from biorobust.core.tensors import as_tensors
-    from biorobust.hebbian import readout as readout_module
-    from biorobust.hebbian.units import choose
+    from biorobust.hebbian.model import readout as readout_module
+    from biorobust.hebbian.model.units import choose
 
     device = pick()
     data = as_tensors(datasets.load("data/datasets/mnist.npz"), n_train=size.n_train, device=device)

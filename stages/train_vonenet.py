@@ -11,7 +11,7 @@ from typing import Any
 from biorobust import params
 from biorobust.core import work
 from biorobust.core.devices import pick
-from biorobust.vonenet.params import PixelStem, Run, Training, TrainingSize, V1Stage
+from biorobust.vonenet.model.params import PixelStem, Run, Training, TrainingSize, V1Stage
 from stages.common import run_info, stage_main
 
 DATASET = "cifar10"
@@ -49,8 +49,8 @@ def train(
     from biorobust.core import augment, results, runs, training
     from biorobust.core.tensors import as_tensors
     from biorobust.networks import resnet
-    from biorobust.vonenet import evaluation, models
-    from biorobust.vonenet.calibration import calibrate
+    from biorobust.vonenet.model import evaluation, models
+    from biorobust.vonenet.model.calibration import calibrate
 
     device = pick()
     dataset = datasets.load(f"data/datasets/{DATASET}.npz")

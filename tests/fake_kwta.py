@@ -20,8 +20,8 @@ from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_csv, write_json
 from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.core.outcomes import Cell, Outcome
-from biorobust.kwta import recipe as recipes
-from biorobust.kwta.params import (
+from biorobust.kwta.model import recipe as recipes
+from biorobust.kwta.model.params import (
     FAST,
     AblationRun,
     AblationSize,

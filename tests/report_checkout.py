@@ -25,8 +25,8 @@ from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.figures import figure
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.source import sources
-from biorobust.reporting.study import STUDIES, read_params
 from stages import tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,7 +110,7 @@ def record(root: Path, source: Path, name: str, *, study: str = "hebbian") -> Pa
 def draw_and_tabulate(root: Path) -> None:
     """What the stages before the report do, without a notebook's kernel."""
     for name in STUDIES:
-        drawings = import_module(f"biorobust.reporting.figures.{name}")
+        drawings = import_module(f"biorobust.{name}.report.figures")
         for source in sources(root, name, found=snapshot.snapshots(root / snapshot.RECORDED)):
             given = drawings.inputs(metrics=source.metrics, params=source.params, claims=root / "reports/claims.yaml")
             figure.save(drawings.draw(given), root / "reports/figures" / name / source.key)

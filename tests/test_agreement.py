@@ -13,7 +13,7 @@ from biorobust.core.files import read_json
 from biorobust.reporting import agreement
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL, tally
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.summary import COLUMNS, MOST, ROWS, summary
 from biorobust.reporting.tables import table
 

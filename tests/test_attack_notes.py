@@ -10,7 +10,7 @@ from report_checkout import edit, only, write_checkout
 
 from biorobust.reporting import claim_file
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting.registry import STUDIES, read_params
 
 # The study, a metrics file of an attack, the attack in it and in words, and the table that shows its outcome.
 PLACES = [

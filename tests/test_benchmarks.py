@@ -29,8 +29,9 @@ from benchmarks import (
     timing,
 )
 from biorobust import attacks
-from biorobust.hebbian import HebbianClassifier, learn, readout
-from biorobust.kwta.operator import KWTA
+from biorobust.hebbian import HebbianClassifier, learn
+from biorobust.hebbian.model import readout
+from biorobust.kwta.model.operator import KWTA
 
 
 @pytest.fixture

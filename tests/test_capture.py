@@ -10,7 +10,7 @@ from torch import nn
 from biorobust.analysis import capture
 from biorobust.analysis.deviation import dissimilarity
 from biorobust.core.errors import BiorobustError
-from biorobust.vonenet import layers, models
+from biorobust.vonenet.model import layers, models
 
 V1 = {"visual_degrees": 1.0, "simple_channels": 6, "complex_channels": 6, "ksize": 9, "stride": 2, "sf_max": 8}
 

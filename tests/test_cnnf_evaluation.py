@@ -10,8 +10,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.testing import assert_close
 
-from biorobust.cnnf import TwoBlock, evaluation, losses
-from biorobust.cnnf.noise import KINDS, blur
+from biorobust.cnnf import TwoBlock
+from biorobust.cnnf.model import evaluation, losses
+from biorobust.cnnf.model.noise import KINDS, blur
 from biorobust.core import training
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from biorobust.cnnf import pooled
-from biorobust.cnnf.layers import (
+from biorobust.cnnf.model import pooled
+from biorobust.cnnf.model.layers import (
     AdaPool,
     AdaReLU,
     AvgPool,

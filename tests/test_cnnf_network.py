@@ -9,8 +9,9 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from benchmarks import cnnf as benchmark
-from biorobust.cnnf import CNNF, TwoBlock, objective
-from biorobust.cnnf.network import attack_views
+from biorobust.cnnf import CNNF, TwoBlock
+from biorobust.cnnf.model import objective
+from biorobust.cnnf.model.network import attack_views
 from biorobust.core import runs
 
 

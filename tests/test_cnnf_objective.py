@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
-from biorobust.cnnf import CNNF, TwoBlock, objective
-from biorobust.cnnf.objective import TERMS
+from biorobust.cnnf import CNNF, TwoBlock
+from biorobust.cnnf.model import objective
+from biorobust.cnnf.model.objective import TERMS
 
 WEIGHTS = objective.Weights(first=1.0, cycles=0.7, feature=0.5, block1=0.4, block2=0.3, clean=0.2)
 LABELS = torch.tensor([0, 3, 1])

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from biorobust import params
-from biorobust.cnnf import params as study
-from biorobust.cnnf.network import NETWORKS
-from biorobust.cnnf.noise import KINDS
-from biorobust.cnnf.plan import Plan, plan
+from biorobust.cnnf.model import params as study
+from biorobust.cnnf.model.network import NETWORKS
+from biorobust.cnnf.model.noise import KINDS
+from biorobust.cnnf.model.plan import Plan, plan
 from biorobust.core.errors import ParamsError
 
 FILE = Path(__file__).parent.parent / "params.yaml"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from biorobust.cnnf import TwoBlock, evaluation, probe
+from biorobust.cnnf import TwoBlock
+from biorobust.cnnf.model import evaluation, probe
 
 EPS = (0.0, 0.05, 0.1)
 LABELS = torch.arange(6) % 4

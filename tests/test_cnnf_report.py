@@ -28,18 +28,18 @@ from report_checkout import (
 from test_report_numbers import Places
 
 from biorobust import params
+from biorobust.cnnf.report.figures import FIGURES, inputs
+from biorobust.cnnf.report.letters import psnr
 from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_json, write_npz
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge
-from biorobust.reporting.figures.cnnf import FIGURES, inputs
-from biorobust.reporting.figures.cnnf_letters import psnr
 from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
-from biorobust.reporting.study import STUDIES, read_params
 from biorobust.reporting.tables import table
 from biorobust.statistics import Accuracy, Difference, difference, rules
 from stages import tables

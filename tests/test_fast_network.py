@@ -9,8 +9,8 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from biorobust.core.errors import BiorobustError
-from biorobust.kwta import networks, probes
-from biorobust.kwta.operator import KWTA, set_gamma
+from biorobust.kwta.model import networks, probes
+from biorobust.kwta.model.operator import KWTA, set_gamma
 from biorobust.networks.fast import VARIANCE, FastNet
 
 

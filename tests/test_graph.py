@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from graph import DRAWN, REACHED
 
 from biorobust.core.runs import ARCHITECTURES
-from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting.registry import STUDIES, read_params
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,15 +66,15 @@ EDITED = {
     "src/biorobust/attacks/pgd.py": ATTACKED | {"compare"},
     "src/biorobust/networks/resnet.py": CNNF | KWTA | VONENET,
     "src/biorobust/networks/fast.py": CNNF | KWTA | VONENET,
-    "src/biorobust/hebbian/classifier.py": HEBBIAN,
-    "src/biorobust/cnnf/network.py": CNNF,
-    "src/biorobust/kwta/networks.py": KWTA | {"time_kwta"},
-    "src/biorobust/kwta/selection.py": KWTA | {"time_kwta"},
-    "src/biorobust/vonenet/models.py": VONENET,
+    "src/biorobust/hebbian/model/classifier.py": HEBBIAN,
+    "src/biorobust/cnnf/model/network.py": CNNF,
+    "src/biorobust/kwta/model/networks.py": KWTA | {"time_kwta"},
+    "src/biorobust/kwta/model/selection.py": KWTA | {"time_kwta"},
+    "src/biorobust/vonenet/model/models.py": VONENET,
     "src/biorobust/analysis/deviation.py": {"activations_vonenet", "tables", "figures"},
     "src/biorobust/statistics/thresholds.py": DRAWING | {"compare"},
     "src/biorobust/reporting/claims.py": DRAWING,
-    "src/biorobust/reporting/tables/kwta.py": DRAWING,
+    "src/biorobust/kwta/report/tables.py": DRAWING,
     "reports/templates/report.html.j2": {"report"},
     "docs/protocol.md": {"report"},
 }
@@ -92,7 +92,14 @@ def test_an_edit_of_a_file_reaches_the_stages_that_use_it(index, file, stages):
 
 
 # What only reads and checks params.yaml: what it gives a stage stands among the stage's parameters.
-CHECKING = ("src/biorobust/params.py", "src/biorobust/__init__.py", "stages/__init__.py", "stages/common.py")
+DOORS = [f"src/biorobust/{study}/__init__.py" for study in ("hebbian", "cnnf", "kwta", "vonenet")]  # look names up
+CHECKING = (
+    "src/biorobust/params.py",
+    "src/biorobust/__init__.py",
+    *DOORS,
+    "stages/__init__.py",
+    "stages/common.py",
+)
 
 
 def imported(path):

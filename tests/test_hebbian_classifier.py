@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from biorobust.hebbian import HebbianClassifier, classifier, controls, diagnostics, units
-from biorobust.hebbian.classifier import power_loss
+from biorobust.hebbian import HebbianClassifier
+from biorobust.hebbian.model import classifier, controls, diagnostics, units
+from biorobust.hebbian.model.classifier import power_loss
 
 
 @pytest.fixture

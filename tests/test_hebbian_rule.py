@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from biorobust.hebbian import learn
-from biorobust.hebbian.diagnostics import lengths
-from biorobust.hebbian.rule import bracket, initial_weights, step
+from biorobust.hebbian.model.diagnostics import lengths
+from biorobust.hebbian.model.rule import bracket, initial_weights, step
 
 
 def naive_increment(weights, batch, *, p, k, delta):

@@ -12,13 +12,14 @@ from report_checkout import ROOT, by_claim, copied, edit, only, verdicts, write_
 
 from biorobust import params
 from biorobust.core.files import read_json
-from biorobust.reporting import cells, claim_file
+from biorobust.kwta.report import cells
+from biorobust.kwta.report.study import kwta
+from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Part
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import read_params
 from biorobust.reporting.requirements import files
-from biorobust.reporting.studies.kwta import kwta
-from biorobust.reporting.study import read_params
 from biorobust.statistics import rules
 
 # Images of 1,280 that survive PGD and DeepFool in the authors' logs, row by row of Tables 1 to 8.

@@ -10,8 +10,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from biorobust.core.errors import BiorobustError
-from biorobust.kwta import networks, probes, weights
-from biorobust.kwta.operator import KWTA, replace_relu
+from biorobust.kwta.model import networks, probes, weights
+from biorobust.kwta.model.operator import KWTA, replace_relu
 from biorobust.networks.alexnet import AlexNet
 from biorobust.networks.resnet import ResNet
 from biorobust.networks.weights import VARIABLE, Unavailable, find

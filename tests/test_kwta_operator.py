@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from biorobust.kwta import KWTA, kwta, replace_relu, selection
-from biorobust.kwta import operator as operator_module
+from biorobust.kwta import KWTA, kwta, replace_relu
+from biorobust.kwta.model import operator as operator_module
+from biorobust.kwta.model import selection
 
 GAMMAS = [Fraction(thousandths, 1000) for thousandths in range(100, 201, 5)]
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from biorobust.kwta import probes, reencode
-from biorobust.kwta.operator import KWTA, set_gamma
+from biorobust.kwta.model import probes, reencode
+from biorobust.kwta.model.operator import KWTA, set_gamma
 
 
 class Known(nn.Module):

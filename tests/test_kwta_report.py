@@ -28,17 +28,18 @@ from report_checkout import (
 from test_reporting import Page
 
 from biorobust.core.files import read_json, write_json
-from biorobust.reporting import cells, claim_file
+from biorobust.kwta.report import cells
+from biorobust.kwta.report.figures import FIGURES, draw, inputs
+from biorobust.kwta.report.rows import grid
+from biorobust.kwta.report.study import kwta
+from biorobust.kwta.report.tables import tables
+from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import attack_curve
 from biorobust.reporting.figures.figure import read_index
-from biorobust.reporting.figures.kwta import FIGURES, draw, inputs
-from biorobust.reporting.figures.kwta_rows import grid
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.studies.kwta import kwta
-from biorobust.reporting.study import read_params
-from biorobust.reporting.tables.kwta import tables
 from biorobust.reporting.tables.table import Table, read
 from biorobust.statistics import Accuracy, Counts, difference, rules
 

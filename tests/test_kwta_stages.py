@@ -12,9 +12,9 @@ from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.places import find
-from biorobust.kwta import attacking
-from biorobust.kwta import weights as kwta_weights
-from biorobust.kwta.params import PLACES, Cells, cells
+from biorobust.kwta.model import attacking
+from biorobust.kwta.model import weights as kwta_weights
+from biorobust.kwta.model.params import PLACES, Cells, cells
 from biorobust.networks import weights
 from stages import ablate_kwta, attack_kwta, compare, download, stale, time_kwta, train_kwta
 
@@ -158,7 +158,7 @@ def test_outcomes_are_those_of_the_cells_that_are_there(finished):
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
-    from biorobust.kwta import training
+    from biorobust.kwta.model import training
 
     real, done = training.train, []
 

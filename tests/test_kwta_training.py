@@ -13,9 +13,9 @@ from biorobust.core import training as loop
 from biorobust.core.attack_plan import NAMES
 from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
-from biorobust.kwta import attacking, networks, probes, recipe, reencode, training
-from biorobust.kwta.operator import KWTA
-from biorobust.kwta.params import (
+from biorobust.kwta.model import attacking, networks, probes, recipe, reencode, training
+from biorobust.kwta.model.operator import KWTA
+from biorobust.kwta.model.params import (
     CURVE_COLUMNS,
     AblationRun,
     Attacks,

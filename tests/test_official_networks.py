@@ -322,8 +322,8 @@ def test_other_files_are_no_official_kwta_network(change: Callable[[Any], Any], 
 
 
 def test_unknown_networks_are_named() -> None:
-    from biorobust.kwta import networks
-    from biorobust.vonenet import models
+    from biorobust.kwta.model import networks
+    from biorobust.vonenet.model import models
 
     with pytest.raises(BiorobustError, match="network = 'resnet34': must be one of resnet18, resnet18-small, alexnet"):
         networks.build(dict.fromkeys(networks.KEYS, 10) | {"network": "resnet34"})

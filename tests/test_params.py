@@ -97,7 +97,7 @@ def test_files_that_are_no_params(tmp_path):
 
 
 def test_unknown_run_names_the_known_ones(raw):
-    from biorobust.hebbian.params import WeightsRun
+    from biorobust.hebbian.model.params import WeightsRun
 
     with pytest.raises(ParamsError, match="hebbian_weights has uniform, normal, original"):
         params.check(raw).run("hebbian_weights", "unifrom", WeightsRun)
@@ -107,7 +107,7 @@ def test_no_knob_stands_in_a_method_and_in_its_size(monkeypatch, raw):
     from dataclasses import dataclass
 
     from biorobust.core.schema import count
-    from biorobust.hebbian import params as study
+    from biorobust.hebbian.model import params as study
 
     @dataclass(frozen=True)
     class Size(study.ConvSize):

@@ -10,10 +10,10 @@ from report_checkout import only, record, verdicts, write_checkout
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
+from biorobust.hebbian.report.tables import tables
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import hebbian, read_params
 from biorobust.reporting.render import render_template
-from biorobust.reporting.study import hebbian, read_params
-from biorobust.reporting.tables.hebbian import tables
 from biorobust.statistics import rules
 from stages import readme
 

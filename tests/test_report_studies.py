@@ -20,9 +20,9 @@ from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render, render_template
-from biorobust.reporting.studies.base import Study
-from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting.study import Study
 from biorobust.reporting.tables.table import Column, Table
 from biorobust.statistics import THRESHOLDS, rules
 from stages import tables

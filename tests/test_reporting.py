@@ -29,13 +29,13 @@ from report_checkout import (
 )
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, write_json
+from biorobust.core.files import read_json, read_yaml, write_json
+from biorobust.hebbian.report.figures import draw, inputs
 from biorobust.reporting import numbers, style
 from biorobust.reporting.claims import Part
 from biorobust.reporting.figures.figure import read_index
-from biorobust.reporting.figures.hebbian import draw, inputs
+from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.study import STUDIES, read_params
 from biorobust.reporting.tables import table
 from biorobust.reporting.view import PartRow, shown
 from biorobust.statistics import rules
@@ -278,11 +278,12 @@ def test_the_printed_curve_is_that_of_the_notebook_and_not_of_a_sentence(paper: 
 
 def test_one_seed_is_drawn_with_the_interval_over_images(tmp_path: Path) -> None:
     root = ready(tmp_path, scale="laptop", seeds=(0,))
+    n = read_yaml(root / "params.yaml")["scales"]["laptop"]["hebbian_attack"]["n_images"]
     caption = read_index(root / "reports/figures/hebbian/current")[0]["caption"]
-    assert "Bars: 95 % interval over 2\u202f000 test images, one seed." in caption
+    assert f"Bars: 95 % interval over {n // 1000}\u202f{n % 1000:03d} test images, one seed." in caption
     curve = pd.read_csv(root / "reports/figures/hebbian/current/accuracy-epsilon.csv")
     conv = curve[(curve["run"] == "simple-conv") & (curve["attack"] == "fgsm-report")]
-    p, n, z = conv["accuracy"].to_numpy(), 2000, 1.959964
+    p, z = conv["accuracy"].to_numpy(), 1.959964
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     np.testing.assert_allclose(conv["low"], centre - reach, atol=1e-5)

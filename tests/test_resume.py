@@ -17,27 +17,39 @@ from biorobust.core import work
 ROOT = Path(__file__).parent.parent
 # What is kept, the modules that the stage names for it, and modules among those behind them that are easily missed.
 STATES = {
-    "hebbian units": (["stages.hebbian_pretrain"], ["hebbian.rule", "hebbian.diagnostics", "core.tensors"]),
-    "readout": (["stages.train_supervised"], ["hebbian.classifier", "hebbian.readout", "core.training"]),
-    "control": (["stages.train_controls", "biorobust.hebbian.controls"], ["hebbian.controls", "core.training"]),
-    "CNN-F": (
-        ["biorobust.cnnf.training", "biorobust.core.tensors"],
-        ["attacks.pgd", "attacks.gradient", "cnnf.pooled"],
+    "hebbian units": (["stages.hebbian_pretrain"], ["hebbian.model.rule", "hebbian.model.diagnostics", "core.tensors"]),
+    "readout": (["stages.train_supervised"], ["hebbian.model.classifier", "hebbian.model.readout", "core.training"]),
+    "control": (
+        ["stages.train_controls", "biorobust.hebbian.model.controls"],
+        ["hebbian.model.controls", "core.training"],
     ),
-    "k-WTA": (["biorobust.kwta.training"], ["kwta.selection", "networks.pixels", "core.augment"]),
-    "attack on k-WTA": (["biorobust.kwta.attacking"], ["attacks.deepfool", "attacks.pgd", "kwta.selection"]),
-    "VOneNet": (["stages.train_vonenet", "biorobust.vonenet.models"], ["vonenet.response_noise", "networks.resnet"]),
-    "perturbed images": (["stages.perturb_vonenet"], ["attacks.deepfool", "vonenet.block", "vonenet.perturb"]),
+    "CNN-F": (
+        ["biorobust.cnnf.model.training", "biorobust.core.tensors"],
+        ["attacks.pgd", "attacks.gradient", "cnnf.model.pooled"],
+    ),
+    "k-WTA": (["biorobust.kwta.model.training"], ["kwta.model.selection", "networks.pixels", "core.augment"]),
+    "attack on k-WTA": (
+        ["biorobust.kwta.model.attacking"],
+        ["attacks.deepfool", "attacks.pgd", "kwta.model.selection"],
+    ),
+    "VOneNet": (
+        ["stages.train_vonenet", "biorobust.vonenet.model.models"],
+        ["vonenet.model.response_noise", "networks.resnet"],
+    ),
+    "perturbed images": (
+        ["stages.perturb_vonenet"],
+        ["attacks.deepfool", "vonenet.model.block", "vonenet.model.perturb"],
+    ),
     "layers": (
         [
             f"biorobust.{module}"
-            for module in ("vonenet.reading", "vonenet.kept", "core.runs", "core.tensors", "core.training")
+            for module in ("vonenet.model.reading", "vonenet.model.kept", "core.runs", "core.tensors", "core.training")
         ],
         [
             "analysis.capture",
-            "vonenet.block",
-            "vonenet.models",
-            "vonenet.response_noise",
+            "vonenet.model.block",
+            "vonenet.model.models",
+            "vonenet.model.response_noise",
             "attacks.pgd",
             "attacks.noise",
         ],
@@ -96,5 +108,5 @@ def test_an_edit_of_any_module_behind_a_state_refuses_it(kept, loaded, copy, mon
     needed = {*loaded[kept], *(f"biorobust.{module}" for module in missed)}
     assert len(needed) > 15
     assert [module for module in sorted(needed) if edited(module) is not None] == []
-    for module in ("biorobust.reporting.render", "biorobust.cnnf.evaluation", "stages.report"):
+    for module in ("biorobust.reporting.render", "biorobust.cnnf.model.evaluation", "stages.report"):
         assert edited(module) == {"epoch": 3}

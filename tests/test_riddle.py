@@ -7,10 +7,10 @@ import pytest
 import torch
 from fake_vonenet import convolutions
 
-from biorobust.reporting import zeros
-from biorobust.reporting.zeros import EXCLUDED, OPEN, SUPPORTED, UNTESTABLE
-from biorobust.vonenet import dips, explanations, layers, mistakes, models, probes, riddle
-from biorobust.vonenet.evidence import Evidence
+from biorobust.vonenet.model import dips, explanations, layers, mistakes, models, probes, riddle
+from biorobust.vonenet.model.evidence import Evidence
+from biorobust.vonenet.report import zeros
+from biorobust.vonenet.report.zeros import EXCLUDED, OPEN, SUPPORTED, UNTESTABLE
 
 NAMES = convolutions("resnet50")
 FOUR = [4, 12, 25, 44]

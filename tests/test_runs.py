@@ -10,8 +10,8 @@ from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json, write_tensors
 from biorobust.core.tensors import Tensors, as_tensors
-from biorobust.hebbian import readout as readout_module
-from biorobust.hebbian.params import Readout
+from biorobust.hebbian.model import readout as readout_module
+from biorobust.hebbian.model.params import Readout
 
 CONFIGS = {
     "hebbian-classifier": {"n_hidden": 12, "n_inputs": 784, "n_classes": 10, "n": 2.0, "beta": 0.5, "inputs": "unit"},

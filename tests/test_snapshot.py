@@ -16,8 +16,8 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256, write_json
 from biorobust.core.scale import set_scale
 from biorobust.reporting import claim_file, snapshot
+from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.snapshot import Rejected, Snapshot, SnapshotError
-from biorobust.reporting.study import STUDIES, read_params
 from biorobust.statistics import THRESHOLDS
 from stages import record
 

@@ -22,8 +22,8 @@ from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
 from biorobust.reporting.metrics import Metrics
 from biorobust.statistics import rules
-from biorobust.vonenet import accuracy, conditions, models, perturb, portraits, reading, summary
-from biorobust.vonenet.params import Activations, ActivationsSize, Perturbations
+from biorobust.vonenet.model import accuracy, conditions, models, perturb, portraits, reading, summary
+from biorobust.vonenet.model.params import Activations, ActivationsSize, Perturbations
 from stages import activations_vonenet, import_vonenet, perturb_vonenet
 
 ROOT = Path(__file__).parent.parent
@@ -201,7 +201,7 @@ def test_matrices_agree_with_an_independent_computation(read):
     model = runs.load("resnet50")
     dataset = datasets.load("data/datasets/cifar10.npz")
     images = torch.from_numpy(dataset.test_images[dataset.evaluation[:4]]).permute(0, 3, 1, 2).float() / 255
-    from biorobust.vonenet import groups
+    from biorobust.vonenet.model import groups
 
     moved = groups.perturbed("cifar10", "resnet50", 0, device="cpu")["own"][:4]
     network = model.body

@@ -8,7 +8,7 @@ import torch
 from benchmarks.vonenet import dense, published
 from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import VOneBlock, sample_parameters
-from biorobust.vonenet.block import magnitude
+from biorobust.vonenet.model.block import magnitude
 
 SMALL = {"image_size": 32, "visual_degrees": 2.0, "ksize": 13, "sf_max": 5.6, "stride": 2}
 

@@ -7,13 +7,13 @@ from made_weights import FLAGS, official, torchvision_file
 from biorobust.core.errors import BiorobustError
 from biorobust.networks import weights
 from biorobust.vonenet import (
-    checkpoint,
     load_official,
     load_official_state_dict,
     load_torchvision,
     noise,
     v1,
 )
+from biorobust.vonenet.model import checkpoint
 
 
 @pytest.fixture

@@ -6,8 +6,17 @@ import torchvision
 
 from biorobust.core.errors import BiorobustError
 from biorobust.networks.resnet import zero_residuals
-from biorobust.vonenet import calibration, models, v1
-from biorobust.vonenet.models import conv_names, convolutions, norms, resnet18, resnet50, voneresnet18, voneresnet50
+from biorobust.vonenet import v1
+from biorobust.vonenet.model import calibration, models
+from biorobust.vonenet.model.models import (
+    conv_names,
+    convolutions,
+    norms,
+    resnet18,
+    resnet50,
+    voneresnet18,
+    voneresnet50,
+)
 
 V1 = {"simple_channels": 4, "complex_channels": 4, "visual_degrees": 2.0, "image_size": 64, "sf_max": 11.3}
 REPORTED = {4: "layer1.0.downsample.0", 12: "layer2.0.conv2", 25: "layer3.0.conv2", 44: "layer4.0.conv2"}

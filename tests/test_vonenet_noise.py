@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from biorobust.core.errors import BiorobustError
-from biorobust.vonenet import VOneBlock, noise, resnet18, response_noise, voneresnet18
-from biorobust.vonenet.response_noise import Frozen, Live, apply
+from biorobust.vonenet import VOneBlock, noise, resnet18, voneresnet18
+from biorobust.vonenet.model import response_noise
+from biorobust.vonenet.model.response_noise import Frozen, Live, apply
 
 SMALL = {
     "image_size": 32,

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from biorobust.core.errors import BiorobustError
-from biorobust.vonenet import gabor
-from biorobust.vonenet.parameters import sample_colours, sample_parameters
+from biorobust.vonenet.model import gabor
+from biorobust.vonenet.model.parameters import sample_colours, sample_parameters
 
 GOLDEN = {
     "phase": [197.57286141, 257.46817189, 216.99481539, 196.15794588],

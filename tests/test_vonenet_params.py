@@ -8,8 +8,8 @@ import yaml
 
 from biorobust import params
 from biorobust.core.errors import ParamsError
-from biorobust.vonenet import gabor
-from biorobust.vonenet.params import Run, Training, V1Stage
+from biorobust.vonenet.model import gabor
+from biorobust.vonenet.model.params import Run, Training, V1Stage
 
 FILE = Path(__file__).parent.parent / "params.yaml"
 PLAIN = {"method": "resnet", "depth": 50, "noise": "none", "filters": "none", "trained": True}

@@ -31,19 +31,20 @@ from test_reporting import Page
 
 from biorobust import params
 from biorobust.core.files import read_json
-from biorobust.reporting import claim_file, zeros
+from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
 from biorobust.reporting.figures.figure import read_index
-from biorobust.reporting.figures.vonenet import FIGURES, draw, inputs
-from biorobust.reporting.headlines.vonenet import conclusions, headline
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
-from biorobust.reporting.studies.vonenet import vonenet
-from biorobust.reporting.study import read_params
-from biorobust.reporting.tables.vonenet import tables
 from biorobust.statistics import rules
+from biorobust.vonenet.report import zeros
+from biorobust.vonenet.report.figures import FIGURES, draw, inputs
+from biorobust.vonenet.report.headline import conclusions, headline
+from biorobust.vonenet.report.study import vonenet
+from biorobust.vonenet.report.tables import tables
 
 EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 8)]
 

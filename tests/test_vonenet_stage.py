@@ -241,6 +241,7 @@ def test_with_the_files_the_report_s_own_networks_are_there(folder, monkeypatch,
         stale.main([])
         return capsys.readouterr().out.split()
 
+    monkeypatch.delenv("BIOROBUST_DATA_MIRROR", raising=False)
     assert named() == []
     for run in FILES:
         import_vonenet.main([run])

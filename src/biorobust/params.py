@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from biorobust.cnnf import params as cnnf
+from biorobust.cnnf.model import params as cnnf
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_yaml
 from biorobust.core.scale import SCALES
 from biorobust.core.schema import build, count, one_of, unknown
-from biorobust.hebbian import params as hebbian
-from biorobust.kwta import params as kwta
-from biorobust.vonenet import params as vonenet
+from biorobust.hebbian.model import params as hebbian
+from biorobust.kwta.model import params as kwta
+from biorobust.vonenet.model import params as vonenet
 
 T = TypeVar("T")
 

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 # Architecture -> (module, function that builds it from its configuration). Modules are imported when needed.
 ARCHITECTURES = {
-    "hebbian-classifier": ("biorobust.hebbian.classifier", "build"),
-    "simple-conv": ("biorobust.hebbian.controls", "build_simple_conv"),
-    "end-to-end": ("biorobust.hebbian.controls", "build_end_to_end"),
-    "cnnf-two-block": ("biorobust.cnnf.network", "build_two_block"),
-    "cnnf-original": ("biorobust.cnnf.network", "build_original"),
-    "vonenet": ("biorobust.vonenet.models", "build"),
-    "kwta-network": ("biorobust.kwta.networks", "build"),
+    "hebbian-classifier": ("biorobust.hebbian.model.classifier", "build"),
+    "simple-conv": ("biorobust.hebbian.model.controls", "build_simple_conv"),
+    "end-to-end": ("biorobust.hebbian.model.controls", "build_end_to_end"),
+    "cnnf-two-block": ("biorobust.cnnf.model.network", "build_two_block"),
+    "cnnf-original": ("biorobust.cnnf.model.network", "build_original"),
+    "vonenet": ("biorobust.vonenet.model.models", "build"),
+    "kwta-network": ("biorobust.kwta.model.networks", "build"),
 }
 
 

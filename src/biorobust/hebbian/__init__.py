@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from biorobust.hebbian.classifier import HebbianClassifier
-    from biorobust.hebbian.rule import learn
+    from biorobust.hebbian.model.classifier import HebbianClassifier
+    from biorobust.hebbian.model.rule import learn
 
 __all__ = ["HebbianClassifier", "learn"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, because params.yaml is checked (through biorobust.hebbian.params) by stages that do without torch.
+    # Lazy, because params.yaml is checked (through biorobust.hebbian.model.params) by stages that do without torch.
     if name == "learn":
-        from biorobust.hebbian.rule import learn
+        from biorobust.hebbian.model.rule import learn
 
         return learn
     if name == "HebbianClassifier":
-        from biorobust.hebbian.classifier import HebbianClassifier
+        from biorobust.hebbian.model.classifier import HebbianClassifier
 
         return HebbianClassifier
     raise AttributeError(name)

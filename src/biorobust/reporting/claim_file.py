@@ -24,9 +24,9 @@ from biorobust.reporting.claim import (
     Quantity,
     Reading,
 )
+from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.requirements import AT_LEAST, REPORTED
 from biorobust.reporting.series import EACH, Items, written_out
-from biorobust.reporting.study import STUDIES
 from biorobust.statistics import rules
 from biorobust.statistics.thresholds import THRESHOLDS
 

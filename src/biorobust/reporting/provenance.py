@@ -11,10 +11,10 @@ from biorobust.core.files import read_yaml
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.notes import read_note
+from biorobust.reporting.registry import read_params
 from biorobust.reporting.requirements import STAND_IN
 from biorobust.reporting.snapshot import Snapshot
 from biorobust.reporting.source import Source
-from biorobust.reporting.study import read_params
 
 Commit = tuple[str | None, bool]  # hash, and whether code or parameters differed from it
 

@@ -22,10 +22,10 @@ from biorobust.reporting.headline import Headline
 from biorobust.reporting.overview import Overview
 from biorobust.reporting.protocol import protocol_section
 from biorobust.reporting.provenance import provenance
+from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, Rejected, snapshots
 from biorobust.reporting.source import Source, current, recorded
-from biorobust.reporting.studies.base import Study
-from biorobust.reporting.study import STUDIES
+from biorobust.reporting.study import Study
 from biorobust.reporting.tables.table import cell, read
 from biorobust.reporting.view import SHOWN, SYMBOLS, View, bare_reason, shared_reasons, view
 from biorobust.statistics import rules

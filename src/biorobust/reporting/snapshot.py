@@ -23,7 +23,7 @@ from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.notes import read_note
-from biorobust.reporting.study import STUDIES
+from biorobust.reporting.registry import STUDIES
 from biorobust.statistics.thresholds import THRESHOLDS
 
 RECORDED = Path("reports/recorded")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.snapshot import Rejected, Snapshot
-from biorobust.reporting.studies.base import Study
-from biorobust.reporting.study import STUDIES, read_params
+from biorobust.reporting.study import Study
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from biorobust.reporting.figures.figure import read_index
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.provenance import Provenance
 from biorobust.reporting.source import Source
-from biorobust.reporting.studies.base import Study
+from biorobust.reporting.study import Study
 from biorobust.reporting.tables.ledger import cells
 from biorobust.reporting.tables.table import Table, read
 from biorobust.statistics import rules

@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from biorobust.vonenet.block import VOneBlock
-    from biorobust.vonenet.checkpoint import load_official, load_official_state_dict, load_torchvision
-    from biorobust.vonenet.models import (
+    from biorobust.vonenet.model.block import VOneBlock
+    from biorobust.vonenet.model.checkpoint import load_official, load_official_state_dict, load_torchvision
+    from biorobust.vonenet.model.models import (
         Classifier,
         conv_names,
         convolutions,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         voneresnet18,
         voneresnet50,
     )
-    from biorobust.vonenet.parameters import sample_parameters
+    from biorobust.vonenet.model.parameters import sample_parameters
 
 __all__ = [
     "Classifier",
@@ -42,9 +42,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, because params.yaml is checked (through biorobust.vonenet.params) by stages that do without torch.
+    # Lazy, because params.yaml is checked (through biorobust.vonenet.model.params) by stages that do without torch.
     if name not in __all__:
         raise AttributeError(name)
     modules = {"VOneBlock": "block", "sample_parameters": "parameters"}
     module = "checkpoint" if name.startswith("load_") else modules.get(name, "models")
-    return getattr(importlib.import_module(f"biorobust.vonenet.{module}"), name)
+    return getattr(importlib.import_module(f"biorobust.vonenet.model.{module}"), name)

@@ -19,7 +19,7 @@ from biorobust.reporting.style import INK, REPORTED, WIDTH, Look, drawing_style,
 
 if TYPE_CHECKING:
     from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.studies.base import Study
+    from biorobust.reporting.study import Study
 
 FLOOR: dict[str, Any] = {"lw": 0.8, "ls": (0, (1, 3))}  # right, with a gradient of exactly zero
 

@@ -18,9 +18,9 @@ from biorobust.reporting.numbers import epsilon, listed
 from biorobust.reporting.style import WIDTH, drawing_style, look
 
 if TYPE_CHECKING:
+    from biorobust.hebbian.report.study import Hebbian
     from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.studies.base import Study
-    from biorobust.reporting.studies.hebbian import Hebbian
+    from biorobust.reporting.study import Study
 
 SIDE = 5  # at most so many units per row and column of a panel
 SHOWN = 6  # images per network

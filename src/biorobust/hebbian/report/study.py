@@ -1,0 +1,98 @@
+"""The study of competing hidden units on MNIST."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from biorobust.reporting.study import Study
+
+if TYPE_CHECKING:
+    from biorobust.reporting.claim import Claim
+    from biorobust.reporting.claims import Judged
+    from biorobust.reporting.headline import Headline
+    from biorobust.reporting.metrics import Metrics
+    from biorobust.reporting.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Hebbian(Study):
+    """Weights learned without labels, classifiers on top of them, and conventionally trained controls."""
+
+    weights: tuple[str, ...]
+    runs: tuple[str, ...]
+    controls: tuple[str, ...]
+    weights_of: Mapping[str, str]  # run -> the weights it stands on
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return self.runs + self.controls
+
+    def first_run(self, weights: str) -> str:
+        """The run whose name and colour stand for these weights; the weights' own name if no run uses them."""
+        return next((run for run in self.runs if self.weights_of[run] == weights), weights)
+
+    def weights_stage(self, weights: str) -> str:
+        """The stage that learns weights without labels."""
+        return f"hebbian_pretrain@{weights}"
+
+    def train_stage(self, run: str) -> str:
+        return f"{'train_supervised' if run in self.runs else 'train_controls'}@{run}"
+
+    def attack_stage(self, run: str) -> str:
+        return f"{'attack_hebbian' if run in self.runs else 'attack_controls'}@{run}"
+
+    def stages(self) -> tuple[str, ...]:
+        return (
+            *(f"download@{name}" for name in self.datasets),
+            *map(self.weights_stage, self.weights),
+            *map(self.train_stage, self.networks),
+            *map(self.attack_stage, self.networks),
+            f"compare@{self.name}",
+        )
+
+    def results(self) -> tuple[str, ...]:
+        pretrained = (f"pretrain/{weights}" for weights in self.weights)
+        return (*pretrained, *(f"{kind}/{run}" for kind in ("train", "attack") for run in self.networks))
+
+    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
+        from biorobust.hebbian.report.tables import tables
+
+        return tables(metrics, self, claims)
+
+    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+        from biorobust.hebbian.report.headline import headline
+
+        return headline(judged, metrics)
+
+    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`capped`: metrics files whose minibatch was smaller than params.yaml says; None where nothing has run."""
+        sizes = dict(self._minibatches(metrics, params))
+        return {"capped": tuple(name for name, (ran, wanted) in sizes.items() if ran < wanted) if sizes else None}
+
+    def _minibatches(self, metrics: Metrics, params: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Metrics file -> minibatch that was run and that of params.yaml, for what has metrics."""
+        methods = {f"pretrain/{name}": params["hebbian_weights"][name]["method"] for name in self.weights}
+        methods |= {f"train/{name}": params["hebbian_runs"][name]["readout"] for name in self.runs}
+        methods |= {f"train/{name}": params["hebbian_controls"][name]["method"] for name in self.controls}
+        for name, method in methods.items():
+            settings = (metrics.get(name) or {}).get("settings", {})
+            # A classifier's file repeats the settings of its weights; its own minibatch is the one with the prefix.
+            ran = settings.get("readout_batch_size", settings.get("batch_size"))
+            if ran is not None:
+                yield name, (ran, params[method]["batch_size"])
+
+
+def hebbian(params: Mapping[str, Any]) -> Hebbian:
+    """The study as a params.yaml lists it."""
+    runs = params.get("hebbian_runs", {})
+    return Hebbian(
+        name="hebbian",
+        title="Competing hidden units",
+        datasets=("mnist",),
+        weights=tuple(params.get("hebbian_weights", {})),
+        runs=tuple(runs),
+        controls=tuple(params.get("hebbian_controls", {})),
+        weights_of={run: values["weights"] for run, values in runs.items()},
+    )

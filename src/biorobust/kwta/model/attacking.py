@@ -1,0 +1,244 @@
+"""Every attack of the study on one trained seed: two threat models, records per image, resumable attack by attack."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from biorobust import attacks
+from biorobust.attacks import at_resized, records, registry, scoring
+from biorobust.core import work
+from biorobust.core.devices import full_precision
+from biorobust.core.progress import progress
+from biorobust.core.training import as_float
+from biorobust.kwta.model import networks, operator, probes, reencode
+from biorobust.kwta.model.params import Attacks, Probe, ProbeSize
+
+RESIZED = "-resized"
+IMAGE_WORST_CASE = f"{records.WORST_CASE}-image"
+GRID_SHIFT = 4  # pixels, half a block of JPEG
+N_SCALE = 512  # test images over which the spread of the logits is taken
+
+
+@dataclass(frozen=True)
+class Victim:
+    """One trained seed and what it is attacked on. `key` holds everything its records depend on, weights included.
+
+    images: float (n, 3, H, W) in [0, 1], the first of the evaluation list; index: (n,) their places in the test split.
+    """
+
+    name: str
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+    index: np.ndarray
+    eps: float
+    seed: int
+    key: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What is shown while it is attacked."""
+        return f"{self.name}, seed {self.seed}"
+
+    @property
+    def batch_size(self) -> int:
+        """Small on a CPU: DeepFool goes on until the last image of a minibatch is fooled."""
+        return 500 if self.images.is_cuda else 64
+
+    def state(self, what: str) -> Path:
+        """Where a finished part of the work lies."""
+        key = {**self.key, "seed": self.seed, "eps": self.eps, "index": self.index.tolist(), "what": what}
+        code = (sys.modules[__name__], networks)
+        return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=code)
+
+
+def attack(victim: Victim, plan: Attacks) -> tuple[pd.DataFrame, list[Path]]:
+    """Rows as `attacks.run` gives them, attacks on the resized tensor under `<attack>-resized`, and the states' files.
+
+    `index` is the place in the test split.
+    """
+    tables, states = [], []
+    for names, suffix in ((plan.attacks, ""), (plan.resized_attacks, RESIZED)):
+        for group in _shared_iterates(names):
+            table, state = _resumed(victim, group, suffix)
+            tables.append(table)
+            states.append(state)
+    return pd.concat(tables, ignore_index=True), states
+
+
+def single(victim: Victim, name: str) -> tuple[pd.DataFrame, Path]:
+    """The rows of one attack on the images, and its state's file."""
+    return _resumed(victim, [name], "")
+
+
+@full_precision()
+def _resumed(victim: Victim, names: list[str], suffix: str) -> tuple[pd.DataFrame, Path]:
+    state = victim.state("+".join(names) + suffix)
+    saved = work.load_state(state)
+    if saved is None:
+        model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
+        table = attacks.run(
+            model,
+            images,
+            victim.labels,
+            names,
+            eps=[victim.eps],
+            seed=victim.seed,
+            batch_size=victim.batch_size,
+            label=victim.label,
+        )
+        saved = _plain(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
+        work.save_state(state, saved)
+    return _frame(saved), state
+
+
+def _shared_iterates(names: Sequence[str]) -> list[list[str]]:
+    """Attacks grouped by whose iterates they read: last and best iterate come from one pass."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(registry.iterates(name), []).append(name)
+    return list(groups.values())
+
+
+def _plain(table: pd.DataFrame) -> dict[str, Any]:
+    """A table as what a state file may hold: tensors, and text as lists."""
+    return {
+        str(name): column.tolist() if name == "attack" else torch.tensor(column.to_numpy())
+        for name, column in table.items()
+    }
+
+
+def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            name: values.numpy() if isinstance(values, Tensor) else np.array(values, dtype=object)
+            for name, values in columns.items()
+        }
+    )
+
+
+def counts(table: pd.DataFrame, *, eps: float) -> dict[str, dict[str, Any]]:
+    """Per attack and for both worst cases the counts of one seed (`records.counts`)."""
+    found = records.counts(table, eps=(eps,))
+    image = records.counts(table[~table["attack"].str.endswith(RESIZED)], eps=(eps,))
+    return {**found, IMAGE_WORST_CASE: image[records.WORST_CASE]}
+
+
+def about(name: str) -> str:
+    """One line on an attack under the names used here."""
+    if name == IMAGE_WORST_CASE:
+        return "per image, the worst of all attacks on the 32-pixel image"
+    where = "the resized tensor" if name.endswith(RESIZED) else "the 32-pixel image"
+    text = attacks.about(name.removesuffix(RESIZED))
+    return text if name == records.WORST_CASE else f"{text}; on {where}"
+
+
+@full_precision()
+def reencoded(
+    victim: Victim, plan: Attacks, table: pd.DataFrame, *, test_images: Tensor, test_labels: Tensor
+) -> tuple[dict[str, Any], Path]:
+    """What another JPEG of the test images changes, in images that are right: clean and under an attack.
+
+    table: the victim's records, with the attack on the images as they are. test_images: uint8 (N, 3, H, W), for clean
+    accuracy; attacked are the victim's own images.
+    """
+    state = victim.state(f"reencoded-{GRID_SHIFT}-{plan.jpeg_quality}-{plan.reencoded_attack}-{len(test_labels)}")
+    saved = work.load_state(state)
+    if saved is None:
+        again = another_jpeg(test_images, quality=plan.jpeg_quality)
+        before, after = (
+            _right(victim.model, images, test_labels, batch_size=victim.batch_size) for images in (test_images, again)
+        )
+        own = another_jpeg((victim.images * 255).round().to(torch.uint8), quality=plan.jpeg_quality)
+        attacked = attacks.run(
+            victim.model,
+            as_float(own),
+            victim.labels,
+            [plan.reencoded_attack],
+            eps=[victim.eps],
+            seed=victim.seed,
+            batch_size=victim.batch_size,
+            label=f"{victim.label}, another JPEG",
+        )
+        known = table[table["attack"] == plan.reencoded_attack].set_index("index").loc[victim.index]
+        robust = ~known["broken"].to_numpy(dtype=bool), ~attacked["broken"].to_numpy(dtype=bool)
+        saved = {"clean": _paired(before.cpu().numpy(), after.cpu().numpy()), "robust": _paired(*robust)}
+        work.save_state(state, saved)
+    return {"seed": victim.seed, **saved}, state
+
+
+def another_jpeg(images: Tensor, *, quality: int) -> Tensor:
+    """uint8 (N, 3, H, W) through a JPEG whose blocks lie half a block away from those of any earlier one.
+
+    On the same blocks a second JPEG of equal quality finds nothing left to lose, and would tell nothing of the first.
+    """
+    wider = functional.pad(images.float(), [GRID_SHIFT] * 4, mode="replicate").to(torch.uint8)
+    return reencode.jpeg(wider, quality=quality)[..., GRID_SHIFT:-GRID_SHIFT, GRID_SHIFT:-GRID_SHIFT].contiguous()
+
+
+@torch.no_grad()
+def _right(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int) -> Tensor:
+    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    return torch.cat([model(as_float(x)).argmax(dim=1) == y for x, y in parts])
+
+
+def _paired(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
+    return {
+        "n": len(before),
+        "before": int(before.sum()),
+        "after": int(after.sum()),
+        "both": int((before & after).sum()),
+    }
+
+
+@full_precision()
+def probe(victim: Victim, plan: Probe, size: ProbeSize) -> tuple[dict[str, dict[str, Any]], Path]:
+    """`discontinuity` along random lines through the first images, and `patterns`, what passes after a small step:
+    each `own` of the model and `by_gamma`, of its weights with other gammas.
+    """
+    sizes, n_lines = pattern_sizes(victim.eps), size.n_lines
+    state = victim.state(f"probe-{plan.length}-{plan.n_points}-{n_lines}-{plan.gammas}-{size.n_patterns}")
+    saved = work.load_state(state)
+    if saved is None:
+        lines = probes.random_lines(victim.images[:n_lines], length=plan.length, seed=victim.seed)
+
+        def measured() -> tuple[dict[str, Any], dict[str, Any]]:
+            scale = probes.output_scale(victim.model, victim.images[:N_SCALE])
+            chosen = victim.images[: size.n_patterns], victim.labels[: size.n_patterns]
+            return (
+                probes.discontinuity(victim.model, lines, n_points=plan.n_points, scale=scale),
+                probes.patterns(victim.model, *chosen, sizes=sizes, scale=scale, seed=victim.seed),
+            )
+
+        jumps, changes = measured()
+        saved = {"discontinuity": {"own": jumps, "by_gamma": []}, "patterns": {"own": changes, "by_gamma": []}}
+        own = {module.gamma for module in victim.model.modules() if isinstance(module, operator.KWTA)}
+        gammas = plan.gammas if own else ()
+        for gamma in progress(gammas, label=f"{victim.label}, jumps by gamma", unit="gammas"):
+            operator.set_gamma(victim.model, gamma)
+            right = scoring.predict(victim.model, victim.images[:n_lines]) == victim.labels[:n_lines]
+            accuracy = right.double().mean().item()
+            jumps, changes = measured()
+            saved["discontinuity"]["by_gamma"].append({"gamma": gamma, "accuracy": accuracy, **jumps})
+            for found in changes.values():
+                del found["layers"]
+            saved["patterns"]["by_gamma"].append({"gamma": gamma, **changes})
+        for gamma in own:
+            operator.set_gamma(victim.model, gamma)
+        work.save_state(state, saved)
+    return saved, state
+
+
+def pattern_sizes(eps: float) -> list[float]:
+    """L-infinity sizes of the steps after which `patterns` looks again."""
+    return [eps / 100, eps / 10, eps]

@@ -1,0 +1,173 @@
+"""What k-WTA does inside a network: how many values pass, which others do after a small step, and how outputs jump."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from biorobust.kwta.model.operator import KWTA, mask
+
+
+def passing(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    """Which values pass every activation, by its name: bool, of the shape of its input, for one minibatch.
+
+    k-WTA: the winners, ties and winning zeros included. ReLU: the positive ones. The second call of an activation that
+    is used twice is `name:2`.
+    """
+    return _observed(model, x)[1]
+
+
+@torch.no_grad()
+def _observed(model: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The model's output and what `passing` gives."""
+    found: dict[str, Tensor] = {}
+
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            calls = sum(known.partition(":")[0] == name for known in found) + 1
+            key = name if calls == 1 else f"{name}:{calls}"
+            found[key] = mask(inputs[0], module.gamma) if isinstance(module, KWTA) else inputs[0] > 0
+
+        return hook
+
+    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, (KWTA, nn.ReLU))]
+    handles = [module.register_forward_pre_hook(note(name)) for name, module in layers]
+    try:
+        output = model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return output, found
+
+
+def active_fractions(model: nn.Module, images: Tensor, *, batch_size: int = 32) -> dict[str, float]:
+    """Share of values that pass each activation, over all images (N, C, H, W), by the activation's name."""
+    totals: dict[str, float] = {}
+    for part in images.split(batch_size):
+        for name, passed in passing(model, part).items():
+            totals[name] = totals.get(name, 0.0) + passed.double().mean().item() * len(part) / len(images)
+    return totals
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Straight lines through images: starts (L, C, H, W) in [0, 1] and ends, `length` apart in L-infinity."""
+
+    starts: Tensor
+    ends: Tensor
+
+    def points(self, line: int, n: int) -> Tensor:
+        """(n, C, H, W), evenly spaced from start to end."""
+        along = torch.linspace(0, 1, n, device=self.starts.device).view(-1, 1, 1, 1)
+        return torch.lerp(self.starts[line], self.ends[line], along)
+
+
+def random_lines(images: Tensor, *, length: float, seed: int) -> Lines:
+    """One line per image (L, C, H, W): every pixel moves by `length` up or down, by the toss of a coin, within [0, 1].
+
+    A pixel at the edge of [0, 1] stops there.
+    """
+    coins = _coins(images, torch.Generator().manual_seed(seed))
+    return Lines(images, (images + length * coins).clamp(0, 1))
+
+
+@torch.no_grad()
+def discontinuity(model: nn.Module, lines: Lines, *, n_points: int, scale: float) -> dict[str, dict[str, float]]:
+    """How the outputs, divided by `scale`, change along lines: mean and median over the lines of four numbers.
+
+    change: largest difference of an output between neighbours of n_points (odd) points. jump: the same, extrapolated to
+    points without distance, 2 change(h) - change(2 h), at least 0: J for a function that climbs steadily but for a jump
+    by J, 0 for one that only climbs. variation: all differences added up over the difference of the ends, 1 for a
+    steady climb. crossings: share of activation values that pass at one end and not at the other.
+    """
+    rows = []
+    for line in range(len(lines.starts)):
+        outputs = model(lines.points(line, n_points)).double() / scale
+        steps = outputs.diff(dim=0).abs()
+        fine, coarse = steps.max().item(), outputs[::2].diff(dim=0).abs().max().item()
+        apart = (outputs[-1] - outputs[0]).abs().sum().item()
+        ends = passing(model, torch.stack([lines.starts[line], lines.ends[line]]))
+        crossed = sum(int((passed[0] ^ passed[1]).sum()) for passed in ends.values())
+        rows.append(
+            {
+                "jump": max(0.0, 2 * fine - coarse),
+                "change": fine,
+                "variation": steps.sum().item() / apart if apart else 1.0,
+                "crossings": crossed / max(1, sum(passed[0].numel() for passed in ends.values())),
+            }
+        )
+    return {key: _summary([row[key] for row in rows]) for key in rows[0]}
+
+
+def patterns(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    sizes: Sequence[float],
+    scale: float,
+    seed: int,
+    batch_size: int = 32,
+) -> dict[str, dict[str, Any]]:
+    """What changes where every pixel of images (N, C, H, W) moves by a size up or down, within [0, 1].
+
+    By direction, random `signs` and those of the loss's `gradient` (a pixel without one stays), lists over the sizes:
+    `changed`, how many values pass before or after the step and not both, over how many pass before and after, summed
+    over all activations: 0 if the same ones pass, 1 if none does again, with k-WTA and no ties the share of winners
+    that were replaced. `layers`: the same by activation. `outputs`: the largest change of an output over `scale`, mean
+    over the images.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    names = ("signs", "gradient")
+    outputs = {name: [0.0 for _ in sizes] for name in names}
+    counts: dict[str, list[dict[str, tuple[int, int]]]] = {name: [{} for _ in sizes] for name in names}
+    for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        logits, passed = _observed(model, x)
+        for name, direction in zip(names, (_coins(x, generator), _ascent(model, x, y)), strict=True):
+            for i, size in enumerate(sizes):
+                moved, after = _observed(model, (x + size * direction).clamp(0, 1))
+                outputs[name][i] += (moved - logits).abs().amax(dim=1).double().sum().item() / scale / len(images)
+                for layer, before in passed.items():
+                    old = counts[name][i].get(layer, (0, 0))
+                    n = int(before.sum()) + int(after[layer].sum())
+                    counts[name][i][layer] = (old[0] + int((before ^ after[layer]).sum()), old[1] + n)
+    return {
+        name: {
+            "changed": [_share(*map(sum, zip(*by_layer.values(), strict=True))) for by_layer in counts[name]],
+            "outputs": outputs[name],
+            "layers": {layer: [_share(*by_layer[layer]) for by_layer in counts[name]] for layer in counts[name][0]},
+        }
+        for name in names
+    }
+
+
+def _coins(images: Tensor, generator: torch.Generator) -> Tensor:
+    """-1 or 1 for every pixel, by the toss of a coin."""
+    return 2 * torch.randint(0, 2, images.shape, generator=generator).to(images) - 1
+
+
+def _ascent(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Sign of the cross-entropy's gradient: -1, 0 or 1 for every pixel."""
+    x = images.clone().requires_grad_()
+    return torch.autograd.grad(functional.cross_entropy(model(x), labels, reduction="sum"), x)[0].sign()
+
+
+def _share(changed: int, n: int) -> float:
+    return changed / n if n else 0.0
+
+
+def _summary(values: list[float]) -> dict[str, float]:
+    found = torch.tensor(values, dtype=torch.float64)
+    return {"mean": found.mean().item(), "median": found.median().item()}
+
+
+@torch.no_grad()
+def output_scale(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> float:
+    """Standard deviation of all outputs over images (N, C, H, W); 1 for a model whose outputs never change."""
+    outputs: Any = torch.cat([model(part) for part in images.split(batch_size)])
+    return float(outputs.double().std()) or 1.0

@@ -1,0 +1,201 @@
+"""Training one cell or ablation: the recipe turned into a call of the one training loop, and what is measured."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from biorobust.core import augment, results, runs, training, work
+from biorobust.core.devices import full_precision
+from biorobust.core.tensors import Tensors
+from biorobust.core.training import as_float
+from biorobust.kwta.model import networks, operator, probes, weights
+from biorobust.kwta.model import recipe as recipes
+from biorobust.kwta.model.params import ARCHITECTURE, FAST, Incremental, Recipe
+
+LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of test accuracy, for how many epochs it took to get there
+N_ACTIVE = 256  # test images on which active fractions are measured
+N_WHITENED = 2000  # training images whose patches the small fast network is made to whiten
+N_WATCHED = 2000  # of the evaluation list, tested after every epoch; the last epoch's network is tested on all
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One seed: the model, its data set, its entry in the metrics and its rows of the curves."""
+
+    model: networks.Classifier
+    dataset: str
+    entry: dict[str, Any]
+    curve: list[dict[str, Any]]
+
+
+def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
+    """The recipe with what the data set has: fewer images, and minibatches so small that an epoch has some.
+
+    The small fast network goes through a smaller data set more often; the report's networks keep the report's epochs.
+    """
+    epochs = data.epochs(recipe.epochs, n_train=recipe.n_train) if recipe.network == FAST else recipe.epochs
+    batch_size = data.batch_size(recipe.batch_size)
+    return replace(recipe, n_train=len(data.train_images), batch_size=batch_size, epochs=epochs)
+
+
+def config(recipe: Recipe, *, n_classes: int) -> dict[str, Any]:
+    """What `networks.build` needs of a recipe."""
+    names = ("network", "logits", "width", "image_size", "normalise", "gamma", "stem")
+    return {"n_classes": n_classes} | {name: getattr(recipe, name) for name in names}
+
+
+def n_steps(recipe: Recipe) -> int:
+    """Optimiser steps of one seed."""
+    return recipe.epochs * -(-recipe.n_train // recipe.batch_size)
+
+
+def state_path(
+    name: str, recipe: Recipe, *, seed: int, data_sha256: str, device: str, plan: Incremental | None = None
+) -> Path:
+    """Where the training of one seed keeps its state."""
+    key = asdict(recipe) | {"seed": seed, "data": data_sha256, "device": device}
+    if recipe.gamma_schedule == "incremental" and plan is not None:
+        key |= {"plan": asdict(plan)}
+    return work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__],))
+
+
+def train(
+    name: str,
+    recipe: Recipe,
+    data: Tensors,
+    *,
+    watched: Tensor,
+    seed: int,
+    state: Path,
+    plan: Incremental | None = None,
+) -> Trained:
+    """Train one seed of a recipe that fits the data (`fitted_recipe`).
+
+    watched: int64, places of the test images that are tested after every epoch; the entry is of all test images.
+    plan: how gamma falls where it is incremental. Raises weights.Unavailable when the recipe starts from ImageNet
+    weights and there are none.
+    """
+    torch.manual_seed(seed)
+    model = networks.build(config(recipe, n_classes=data.n_classes))
+    if recipe.init == "pretrained":
+        weights.load_imagenet(model, network=recipe.network, width=recipe.width)
+    model = model.to(data.train_labels.device)
+    if isinstance(model.body, networks.PixelFastNet):
+        spread = data.train_images[:: max(1, len(data.train_images) // N_WHITENED)]  # a mirror may sort them by class
+        model.body.whiten(as_float(spread))
+    gamma_at = recipes.course(recipe, plan)
+
+    def before_epoch(network: nn.Module, epoch: int) -> None:
+        if gamma_at is not None:
+            operator.set_gamma(network, gamma_at(epoch))
+
+    seen = data.test_images[watched], data.test_labels[watched]
+
+    def measure(network: nn.Module) -> dict[str, float]:
+        loss, predictions = evaluate(network, *seen)
+        return {"test_loss": loss, "test_accuracy": (predictions == seen[1]).double().mean().item()}
+
+    fitted = training.fit(
+        model,
+        data.train_images,
+        data.train_labels,
+        recipe=training.Recipe(
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+            optimiser="sgd",
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+            clip_norm=recipe.clip,
+            schedule=_schedule(recipe, plan),
+        ),
+        objective=_objective(bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing),
+        seed=seed,
+        prepare=lambda images: as_float(
+            augment.crop_and_flip(images, padding=recipe.crop, flip=recipe.flip, edges=recipe.edges)
+        ),
+        before_epoch=before_epoch,
+        measure=measure,
+        state=state,
+        label=f"{name}, seed {seed}",
+    )
+    if recipe.gamma is not None:  # a training that was finished before has not set the last gamma
+        operator.set_gamma(model, gamma_at(len(fitted.history) - 1) if gamma_at else recipe.gamma)
+    curve = [
+        {"seed": seed, **row, "gamma": gamma_at(int(row["epoch"]) - 1) if gamma_at else recipe.gamma}
+        for row in fitted.history
+    ]
+    return Trained(model, recipe.dataset, _entry(seed, model, data, curve, diverged=fitted.diverged), curve)
+
+
+def _schedule(recipe: Recipe, plan: Incremental | None) -> training.Schedule:
+    if recipe.schedule == "triangular":
+        return training.triangular(recipe.warmup)
+    if recipe.gamma_schedule == "incremental" and plan is not None:
+        return training.steps({recipes.held(plan, recipe.epochs) / recipe.epochs: plan.factor})
+    return training.steps({recipe.drop_at: recipe.drop_factor})
+
+
+def _objective(*, bfloat16: bool, label_smoothing: float) -> training.Objective:
+    """Cross-entropy over everything the head has, classes or not; accuracy among the classes.
+
+    bfloat16: products with weights, and the activations between them, in that precision (autocast); winners are chosen
+    among values so rounded, so some more tie.
+    """
+
+    def objective(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        assert isinstance(model, networks.Classifier)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
+            outputs = model.outputs(x).float()
+        loss = functional.cross_entropy(outputs, y, reduction="sum", label_smoothing=label_smoothing)
+        return loss, outputs[:, : model.body.n_classes]
+
+    return objective
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = 500) -> tuple[float, Tensor]:
+    """Mean cross-entropy over the classes, and predicted classes (N,); uint8 images, model in eval mode."""
+    total, predictions = 0.0, []
+    with full_precision():
+        for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+            logits = model(as_float(x))
+            total += functional.cross_entropy(logits, y, reduction="sum").item()
+            predictions.append(logits.argmax(dim=1))
+    return total / len(labels), torch.cat(predictions)
+
+
+def _entry(
+    seed: int, model: networks.Classifier, data: Tensors, curve: list[dict[str, Any]], *, diverged: bool
+) -> dict[str, Any]:
+    loss, predictions = evaluate(model, data.test_images, data.test_labels)
+    entry = results.seed_entry(seed, predictions, data.test_labels, diverged=diverged)
+    predicted = torch.bincount(predictions, minlength=data.n_classes)
+    shares = predicted[predicted > 0] / len(predictions)
+    return entry | {
+        "train_accuracy": curve[-1]["accuracy"],
+        "test_loss": loss,
+        "label_entropy": abs(-(shares * shares.log2()).sum().item()),
+        "predicted": predicted.tolist(),
+        "epochs_to": {str(level): _first(curve, level) for level in LEVELS},
+        "active": probes.active_fractions(model, as_float(data.test_images[:N_ACTIVE])),
+    }
+
+
+def _first(curve: list[dict[str, Any]], level: float) -> int | None:
+    """The first epoch whose test accuracy reached a level."""
+    return next((int(row["epoch"]) for row in curve if row["test_accuracy"] >= level), None)
+
+
+def save(name: str, models: dict[int, nn.Module], recipe: Recipe, *, n_classes: int) -> None:
+    """Write the checkpoints of a cell, one per seed."""
+    configs = dict.fromkeys(models, config(recipe, n_classes=n_classes))
+    runs.save(name, models, architecture=ARCHITECTURE, configs=configs)

@@ -1,0 +1,192 @@
+"""VOneBlock: a fixed model of primary visual cortex, simple and complex cells with Gabor fields and neuronal noise."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from biorobust.core.errors import BiorobustError
+from biorobust.vonenet.model import gabor, response_noise
+from biorobust.vonenet.model.parameters import sample_colours, sample_parameters
+
+COLOURS = 3
+
+
+class VOneBlock(nn.Module):
+    """V1 responses (B, simple + complex, h, w) to images (B, 3, H, W) scaled to [-1, 1] (0 is mid grey).
+
+    Simple cells are half-rectified Gabor responses, complex cells the root mean square of a quadrature pair; both are
+    multiplied by `k_exc`, then noise is added (Dapello, Marques et al. 2020; the defaults are the paper's). Simple
+    cells come first. Padding is ksize // 2 zeros, so h = ceil(H / stride).
+
+    image_size pixels span visual_degrees, which fixes the filters' scale; images of another size get the same filters.
+    filters: "biological" or the "uniform" control. colours: "published" draws the channels of a quadrature pair
+    independently, "paired" once. noise: the mode outside any `noise` context. gabor_seed, colour_seed: of the filters
+    and of their channels. Nothing here is trained: filters are buffers, and gradients go to the image only.
+
+    Raises BiorobustError for an even kernel, one larger than the image, no cells, or sf_max above the Nyquist limit.
+    """
+
+    kernels: Tensor  # (F, ksize, ksize): simple cells, complex cells, then the quadrature partners of the complex cells
+    colours: Tensor  # (F,) int64: the one input channel each filter sees
+    _sorted: Tensor  # (F, 1, ksize, ksize): kernels in the order of their channels
+    _place: Tensor  # (F,) int64: where each filter stands in that order
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 224,
+        visual_degrees: float = 8.0,
+        simple_channels: int = 256,
+        complex_channels: int = 256,
+        ksize: int = 25,
+        stride: int = 4,
+        sf_min: float = 0.0,
+        sf_max: float = 9.0,
+        sf_corr: float = 0.75,
+        k_exc: float = 25.0,
+        filters: str = "biological",
+        colours: str = "published",
+        noise: str = "neuronal",
+        noise_scale: float = 0.35,
+        noise_level: float = 0.07,
+        gabor_seed: int = 0,
+        colour_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        _check_layout(simple_channels, complex_channels, ksize=ksize, stride=stride, image_size=image_size)
+        _check_choice("filters", filters, ("biological", "uniform"))
+        _check_choice("colours", colours, ("published", "paired"))
+        _check_choice("noise", noise, response_noise.MODES)
+        if noise_scale <= 0 or noise_level < 0:
+            raise BiorobustError(
+                f"noise_scale = {noise_scale}, noise_level = {noise_level}: must be above 0, and not below"
+            )
+        gabor.check_frequency(sf_max, image_size=image_size, visual_degrees=visual_degrees)
+        self.simple_channels, self.complex_channels = simple_channels, complex_channels
+        self.ksize, self.stride, self.k_exc = ksize, stride, k_exc
+        self.noise_mode, self.noise_scale, self.noise_level = noise, noise_scale, noise_level
+        self._source: response_noise.Source = response_noise.Live()
+
+        n = simple_channels + complex_channels
+        cells = sample_parameters(
+            n_filters=n, seed=gabor_seed, sf_min=sf_min, sf_max=sf_max, sf_corr=sf_corr, uniform=filters == "uniform"
+        )
+        first, second = sample_colours(n_filters=n, seed=colour_seed, paired=colours == "paired")
+        ppd = image_size / visual_degrees
+        q0 = gabor.kernels(cells, ksize=ksize, pixels_per_degree=ppd)
+        q1 = gabor.kernels(cells, ksize=ksize, pixels_per_degree=ppd, quadrature=True)
+        self.register_buffer("kernels", torch.cat([q0, q1[simple_channels:]]))
+        self.register_buffer(
+            "colours", torch.cat([torch.from_numpy(first), torch.from_numpy(second[simple_channels:])])
+        )
+        self._sort()
+        self.register_load_state_dict_post_hook(_sort_again)
+
+    def _sort(self) -> None:
+        order = self.colours.argsort(stable=True)
+        self.register_buffer("_sorted", self.kernels[order][:, None].contiguous(), persistent=False)
+        self.register_buffer("_place", order.argsort(), persistent=False)
+        self._split: list[int] = self.colours.bincount(minlength=COLOURS).tolist()
+
+    def filter_responses(self, x: Tensor) -> Tensor:
+        """Linear responses (B, F, h, w) of all filters times `k_exc`, in the order of `kernels`.
+
+        Every filter has one non-zero input channel, so a third of the products of a dense convolution are left.
+        """
+        if min(x.shape[-2:]) < self.ksize:
+            size = " x ".join(map(str, x.shape[-2:]))
+            raise BiorobustError(
+                f"images of {size} pixels: must be at least as large as the V1 filters (ksize {self.ksize})"
+            )
+        # The image is smaller than what becomes of it. Single channels of a channels-last one would take the slow path.
+        x = (self.k_exc * x).contiguous()
+        channels = enumerate(self._sorted.split(self._split))
+        return torch.cat(
+            [
+                functional.conv2d(x[:, colour : colour + 1], weights, stride=self.stride, padding=self.ksize // 2)
+                for colour, weights in channels
+                if len(weights)
+            ],
+            dim=1,
+        ).index_select(1, self._place)
+
+    def responses(self, x: Tensor) -> Tensor:
+        """Responses of the cells (B, simple + complex, h, w) before noise; never negative."""
+        sizes = [self.simple_channels, self.complex_channels, self.complex_channels]
+        simple, even, odd = self.filter_responses(x).split(sizes, dim=1)
+        return torch.cat([functional.relu(simple), magnitude(even, odd).mul_(1 / math.sqrt(2))], dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):  # weak responses and their noise stay in float32
+            return response_noise.apply(
+                self.responses(x),
+                mode=self.noise_mode,
+                scale=self.noise_scale,
+                level=self.noise_level,
+                source=self._source,
+            )
+
+    @contextlib.contextmanager
+    def noise(
+        self,
+        mode: str | None = None,
+        *,
+        seed: int | None = None,
+        seeds: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[None]:
+        """Other noise inside the `with`: `"none"`, or another mode, or other numbers (at most one of the three).
+
+        seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch, which must have
+        as many. generator: live, from this generator. Without any: live, from torch's global generator.
+        Raises BiorobustError for numbers without noise to use them in.
+        """
+        mode = self.noise_mode if mode is None else mode
+        _check_choice("noise", mode, response_noise.MODES)
+        chosen = response_noise.source(seed=seed, seeds=seeds, generator=generator)
+        if mode == "none" and chosen != response_noise.Live():
+            raise BiorobustError("noise is none, so a seed or generator has no use: name a mode, neuronal or gaussian")
+        before = self.noise_mode, self._source
+        self.noise_mode, self._source = mode, chosen
+        try:
+            yield
+        finally:
+            self.noise_mode, self._source = before
+
+
+def magnitude(a: Tensor, b: Tensor) -> Tensor:
+    """sqrt(a^2 + b^2) with gradient 0 where both are 0 (the plain root has NaN there: any mid-grey image)."""
+    squared = (a * a).addcmul_(b, b)
+    if not squared.requires_grad:
+        return squared.sqrt_()
+    seen = squared > 0
+    return squared.where(seen, 1.0).sqrt().where(seen, 0.0)
+
+
+def _sort_again(block: Any, _: Any) -> None:
+    block._sort()
+
+
+def _check_layout(simple: int, complex_: int, *, ksize: int, stride: int, image_size: int) -> None:
+    if simple < 0 or complex_ < 0 or simple + complex_ == 0:
+        raise BiorobustError(
+            f"simple_channels = {simple}, complex_channels = {complex_}: must be 0 or more, and not both 0"
+        )
+    if ksize < 1 or ksize % 2 == 0:
+        raise BiorobustError(f"ksize = {ksize}: must be an odd number of pixels")
+    if stride < 1:
+        raise BiorobustError(f"stride = {stride}: must be 1 or more pixels")
+    if image_size < ksize:
+        raise BiorobustError(f"ksize = {ksize}: must be at most the image's {image_size} pixels (image_size)")
+
+
+def _check_choice(name: str, value: str, options: Sequence[str]) -> None:
+    if value not in options:
+        raise BiorobustError(f"{name} = {value!r}: must be one of {', '.join(options)}")

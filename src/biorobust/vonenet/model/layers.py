@@ -1,0 +1,205 @@
+"""How a network's layers differ between clean and perturbed images, streamed: only one minibatch is ever kept.
+
+Read are all convolutions, numbered as the report numbers them, the normalisation behind each, and the V1 stage. At test
+time normalisation is an affine map per channel, so its deviations follow from the sums of the convolution's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from biorobust.analysis import capture
+from biorobust.analysis import deviation as dev
+from biorobust.vonenet.model.conditions import Noise
+
+# raw, centred, relative: analysis/deviation.py; between: share of the clean layer's variance between channel means.
+STATISTICS = {
+    "raw": dev.raw,
+    "centred": dev.centred,
+    "relative": dev.relative_l2,
+    "between": dev.between_share,
+}
+V1, CONV, NORM = "v1", "conv", "norm"
+# Images (N, 3, H, W), or a function that makes those of some rows when they are needed.
+Images = Tensor | Callable[[range], Tensor]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One read layer. `index`: the report's number of the convolution; of a norm that of its convolution; -1 for V1."""
+
+    kind: str
+    index: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What is read of a network: convolutions by name in order, the norm behind each that has one, and the V1 stage."""
+
+    convolutions: Mapping[str, nn.Module]
+    norms: Mapping[str, nn.BatchNorm2d]
+    v1: nn.Module | None
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """What is hooked, by name."""
+        return ({V1: self.v1} if self.v1 is not None else {}) | dict(self.convolutions)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """V1 if there is one, then all convolutions, then all norms."""
+        numbers = {name: index for index, name in enumerate(self.convolutions)}
+        front = [Column(V1, -1, V1)] if self.v1 is not None else []
+        convolutions = [Column(CONV, index, name) for name, index in numbers.items()]
+        return (*front, *convolutions, *(Column(NORM, numbers[name], name) for name in self.norms))
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """sets[perturbation][statistic]: float64 (N, L), a row per image, one of `columns` per layer; NaN: undefined."""
+
+    columns: tuple[Column, ...]
+    sets: Mapping[str, Mapping[str, np.ndarray]]
+
+    def of(self, perturbation: str, statistic: str, kind: str) -> np.ndarray:
+        """The layers of one kind, (N, L of that kind)."""
+        chosen = [place for place, column in enumerate(self.columns) if column.kind == kind]
+        return self.sets[perturbation][statistic][:, chosen]
+
+
+def of(model: nn.Module) -> Layers:
+    """The layers of one of the study's classifiers."""
+    from biorobust.vonenet.model import models
+
+    assert isinstance(model, models.Classifier)
+    return Layers(models.convolutions(model), models.norms(model), models.v1(model))
+
+
+def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Gain and shift, float64 (C,), of a normalisation in eval mode."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    gain = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.affine:
+        gain = gain * norm.weight.double()
+    shift = -gain * norm.running_mean.double()
+    return gain, shift + norm.bias.double() if norm.affine else shift
+
+
+def quiet(number: int, rows: range) -> AbstractContextManager[None]:
+    """The noise of a network that has none."""
+    return nullcontext()
+
+
+@torch.no_grad()
+def deviations(
+    model: nn.Module,
+    layers: Layers,
+    clean: Tensor,
+    perturbed: Mapping[str, Images],
+    *,
+    noise: Noise = quiet,
+    repeats: int = 1,
+    batch_size: int = 32,
+) -> Deviations:
+    """Deviations of every perturbed set from `clean`, (N, 3, H, W) each, layer by layer and image by image.
+
+    noise: entered around every forward pass. repeats: passes, under different numbers, whose mean activations are
+    compared. Memory depends on the minibatch and not on N. `clean` itself as a perturbed set gives the
+    self-dissimilarity: exactly 0 for a deterministic network. The model is in eval mode.
+    Raises BiorobustError for a layer that is not called exactly once in a pass.
+    """
+    found: dict[str, dict[str, list[Tensor]]] = {key: {name: [] for name in STATISTICS} for key in perturbed}
+    for first in range(0, len(clean), batch_size):
+        rows = range(first, min(first + batch_size, len(clean)))
+        own: dict[str, dev.Own] = {}
+
+        def keep(name: str, output: Tensor, own: dict[str, dev.Own] = own) -> None:
+            own[name] = dev.own(output.clone())
+
+        _read(model, layers.modules, clean[rows.start : rows.stop], keep, range(repeats), rows=rows, noise=noise)
+        for place, (key, images) in enumerate(perturbed.items(), start=1):
+            sums: dict[str, dev.Moments] = {}
+
+            def compare(
+                name: str, output: Tensor, own: dict[str, dev.Own] = own, sums: dict[str, dev.Moments] = sums
+            ) -> None:
+                sums[name] = dev.moments(own[name], output)
+
+            numbers = range(place * repeats, (place + 1) * repeats)
+            _read(model, layers.modules, _rows(images, rows), compare, numbers, rows=rows, noise=noise)
+            for name, row in _statistics(layers, sums).items():
+                found[key][name].append(row)
+    values = {
+        key: {name: torch.cat(parts).cpu().numpy() for name, parts in statistics.items()}
+        for key, statistics in found.items()
+    }
+    return Deviations(layers.columns, values)
+
+
+@torch.no_grad()
+def one_image(
+    model: nn.Module, layers: Layers, clean: Tensor, perturbed: Tensor, *, draws: int = 200, seed: int = 0
+) -> list[dict[str, float | int | str]]:
+    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution.
+
+    One image has no other images to draw: the 95 % interval is over the channels of the layer, drawn with replacement.
+    """
+    before = capture.features(model, clean, layers.convolutions)
+    after = capture.features(model, perturbed, layers.convolutions)
+    rows: list[dict[str, float | int | str]] = []
+    for place, name in enumerate(layers.convolutions):
+        found = dev.moments(dev.own(before[name]), after[name])
+        channels = found.aa.shape[1]
+        chosen = torch.randint(channels, (draws, channels), generator=torch.Generator().manual_seed(seed))
+        drawn = dev.Moments(found.positions, *(values[0].cpu()[chosen] for values in found[1:]))
+        levels = torch.tensor([0.025, 0.975], dtype=torch.float64)
+        low, high = dev.raw(dev.totals(drawn)).nanquantile(levels).tolist()
+        value = dev.raw(dev.totals(found)).item()
+        rows.append({"layer": place, "name": name, "raw": value, "low": low, "high": high})
+    return rows
+
+
+def _rows(images: Images, rows: range) -> Tensor:
+    return images[rows.start : rows.stop] if isinstance(images, Tensor) else images(rows)
+
+
+def _read(
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    images: Tensor,
+    take: Callable[[str, Tensor], None],
+    numbers: range,
+    *,
+    rows: range,
+    noise: Noise,
+) -> None:
+    """Hand every layer's output, its mean over the passes `numbers` if they are several, to `take`."""
+    sums: dict[str, Tensor] = {}
+
+    def add(name: str, output: Tensor) -> None:
+        if len(numbers) == 1:
+            take(name, output)
+        else:
+            sums[name] = sums[name].add_(output) if name in sums else output.clone()
+
+    for number in numbers:
+        with noise(number, rows), capture.hooked(modules, add) as calls:
+            model(images)
+        capture.called_once(modules, calls)
+    for name in list(sums):
+        take(name, sums.pop(name).div_(len(numbers)))
+
+
+def _statistics(layers: Layers, sums: Mapping[str, dev.Moments]) -> dict[str, Tensor]:
+    """Every statistic of a minibatch, (B, L)."""
+    behind = (dev.affine(sums[name], *affine(norm)) for name, norm in layers.norms.items())
+    found = dev.stack([dev.totals(item) for item in (*(sums[name] for name in layers.modules), *behind)])
+    return {name: compute(found) for name, compute in STATISTICS.items()}

@@ -1,0 +1,147 @@
+"""The study's classifiers: ResNets on pixels, and ResNets whose stem is a VOneBlock, with numbered convolutions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from biorobust.core.errors import BiorobustError
+from biorobust.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise, Resize
+from biorobust.networks.resnet import ResNet
+from biorobust.vonenet.model.block import VOneBlock
+
+GREY = (0.5, 0.5, 0.5)
+TOLERANCE = 1e-3  # how far pixels may lie outside [0, 1], for the rounding of an attack
+
+
+class PixelResNet(ResNet):
+    """A ResNet on images in [0, 1], normalised inside with the mean and deviation of ImageNet."""
+
+    def __init__(self, depth: int, **layout: Any) -> None:
+        super().__init__(depth, **layout)
+        self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.normalise(x))
+
+
+class VOneResNet(nn.Module):
+    """Images in [0, 1], scaled to [-1, 1], to a VOneBlock, a 1x1 convolution to `width` channels, a ResNet's stages."""
+
+    def __init__(self, depth: int, block: VOneBlock, *, n_classes: int, width: int) -> None:
+        super().__init__()
+        self.normalise = Normalise(GREY, GREY)
+        self.vone_block = block
+        self.bottleneck = nn.Conv2d(block.simple_channels + block.complex_channels, width, 1, bias=False)
+        nn.init.kaiming_normal_(self.bottleneck.weight, mode="fan_out", nonlinearity="relu")
+        self.model = ResNet(depth, n_classes=n_classes, width=width, stem="none")
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.model(self.bottleneck(self.vone_block(self.normalise(x))))
+        return logits
+
+
+class Classifier(nn.Module):
+    """Images (B, 3, H, W) in [0, 1] of any size -> logits: `resize`, then `body`, which normalises.
+
+    Raises BiorobustError for images that are no floating-point numbers in [0, 1], as normalised ones are.
+    """
+
+    def __init__(self, resize: Resize, body: PixelResNet | VOneResNet) -> None:
+        super().__init__()
+        self.resize, self.body = resize, body
+
+    def forward(self, x: Tensor) -> Tensor:
+        low, high = (float(value) for value in x.detach().aminmax()) if x.is_floating_point() else (0.0, 255.0)
+        if low < -TOLERANCE or high > 1 + TOLERANCE:
+            raise BiorobustError(
+                f"images hold values from {low:.3g} to {high:.3g}: must be in [0, 1], the model normalises them itself"
+            )
+        logits: Tensor = self.body(self.resize(x))
+        return logits
+
+
+def _plain(depth: int, n_classes: int, width: int, stem: str, image_size: int) -> Classifier:
+    return Classifier(Resize(image_size), PixelResNet(depth, n_classes=n_classes, width=width, stem=stem))
+
+
+def _v1(depth: int, n_classes: int, width: int, image_size: int, v1: Mapping[str, Any]) -> Classifier:
+    block = VOneBlock(image_size=image_size, **v1)
+    return Classifier(Resize(image_size), VOneResNet(depth, block, n_classes=n_classes, width=width))
+
+
+def resnet50(*, n_classes: int = 1000, width: int = 64, stem: str = "imagenet", image_size: int = 224) -> Classifier:
+    """ResNet50 (53 convolutions) with fresh weights; torchvision's at width 64 and stem "imagenet"."""
+    return _plain(50, n_classes, width, stem, image_size)
+
+
+def resnet18(*, n_classes: int = 1000, width: int = 64, stem: str = "imagenet", image_size: int = 224) -> Classifier:
+    """ResNet18 (20 convolutions) with fresh weights; torchvision's at width 64 and stem "imagenet"."""
+    return _plain(18, n_classes, width, stem, image_size)
+
+
+def voneresnet50(*, n_classes: int = 1000, width: int = 64, image_size: int = 224, **v1: Any) -> Classifier:
+    """VOneResNet50: the stem of ResNet50 replaced by a VOneBlock with the keywords `v1` and a 1x1 convolution."""
+    return _v1(50, n_classes, width, image_size, v1)
+
+
+def voneresnet18(*, n_classes: int = 1000, width: int = 64, image_size: int = 224, **v1: Any) -> Classifier:
+    """VOneResNet18: the stem of ResNet18 replaced by a VOneBlock with the keywords `v1` and a 1x1 convolution."""
+    return _v1(18, n_classes, width, image_size, v1)
+
+
+def build(config: Mapping[str, Any]) -> Classifier:
+    """The model of a configuration: `network` (a function above) and its keywords. Raises BiorobustError for others."""
+    keywords = dict(config)
+    networks = {f.__name__: f for f in (resnet50, resnet18, voneresnet50, voneresnet18)}
+    name = keywords.pop("network", None)
+    if name not in networks:
+        raise BiorobustError(f"network = {name!r}: must be one of {', '.join(networks)}")
+    return networks[name](**keywords)
+
+
+def convolutions(model: Classifier) -> dict[str, nn.Conv2d]:
+    """Name -> convolution in order of execution; the position in this order is the report's layer number.
+
+    Names are torchvision's: `conv1` (`bottleneck` in a VOne net), `layer1.0.conv1`, ... The V1 filters are not in it.
+    """
+    named = model.body.named_modules()
+    return {name.removeprefix("model."): module for name, module in named if isinstance(module, nn.Conv2d)}
+
+
+def conv_names(model: Classifier) -> list[str]:
+    """The names of `convolutions`, in order: 53 for the 50-layer nets."""
+    return list(convolutions(model))
+
+
+def norms(model: Classifier) -> dict[str, nn.BatchNorm2d]:
+    """Name of a convolution -> the batch normalisation behind it; a VOne net's `bottleneck` has none."""
+    modules = {name.removeprefix("model."): module for name, module in model.body.named_modules()}
+    behind = {name: name.replace("conv", "bn").replace("downsample.0", "downsample.1") for name in conv_names(model)}
+    found = {name: modules[norm] for name, norm in behind.items()}
+    return {name: module for name, module in found.items() if isinstance(module, nn.BatchNorm2d)}
+
+
+def v1(model: nn.Module) -> VOneBlock | None:
+    """The model's V1 stage, None for a model on pixels."""
+    return next((module for module in model.modules() if isinstance(module, VOneBlock)), None)
+
+
+def noise(
+    model: nn.Module,
+    mode: str | None = None,
+    *,
+    seed: int | None = None,
+    seeds: Sequence[int] | None = None,
+    generator: torch.Generator | None = None,
+) -> AbstractContextManager[None]:
+    """`VOneBlock.noise` of the model's V1 stage; without effect where there is no such stage, or none with noise."""
+    block = v1(model)
+    if block is None or (mode is None and block.noise_mode == "none"):
+        return contextlib.nullcontext()
+    return block.noise(mode, seed=seed, seeds=seeds, generator=generator)

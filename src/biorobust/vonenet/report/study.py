@@ -1,0 +1,107 @@
+"""The study of a V1 stage in front of a ResNet: a CIFAR-10 analogue, and the report's networks on ImageNet images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from biorobust.reporting.study import Study
+
+if TYPE_CHECKING:
+    from biorobust.reporting.claim import Claim
+    from biorobust.reporting.claims import Judged
+    from biorobust.reporting.headline import Headline
+    from biorobust.reporting.metrics import Metrics
+    from biorobust.reporting.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Vonenet(Study):
+    """`runs` are those of the analogue, `exact` the report's; `twins`: network with a V1 stage -> its plain twin."""
+
+    runs: tuple[str, ...]
+    exact: tuple[str, ...]
+    twins: Mapping[str, str]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return self.runs + self.exact
+
+    def train_stage(self, run: str) -> str:
+        return f"train_vonenet@{run}" if run in self.runs else "import_vonenet"
+
+    def attack_stage(self, run: str) -> str:
+        return "perturb_vonenet"
+
+    def read_stage(self, run: str) -> str:
+        """The stage that reads a network's layers, and scores it on perturbed images."""
+        return "activations_vonenet"
+
+    def stages(self) -> tuple[str, ...]:
+        return (
+            *(f"download@{name}" for name in self.datasets),
+            *dict.fromkeys(map(self.train_stage, self.networks)),
+            "perturb_vonenet",
+            "activations_vonenet",
+            f"compare@{self.name}",
+        )
+
+    def results(self) -> tuple[str, ...]:
+        kinds = ("train", "perturb", "activations", "riddle", "attack")
+        of_networks = (f"{kind}/{run}" for kind in kinds for run in self.networks)
+        return (*of_networks, *(f"deviations/{run}" for run in self.twins))
+
+    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
+        from biorobust.vonenet.report.tables import tables
+
+        return tables(metrics, self)
+
+    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+        from biorobust.vonenet.report.headline import headline
+
+        return headline(judged, metrics)
+
+    def conclusions(self, judged: Sequence[Judged], metrics: Metrics) -> tuple[str, ...]:
+        from biorobust.vonenet.report.headline import conclusions
+
+        return conclusions(metrics, self)
+
+    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here.
+
+        `n_layers`: convolutions compared, None where nothing ran.
+        """
+        found = {run: metrics.train(run) for run in self.networks}
+        missing = {run: str(entry["reason"]) for run, entry in found.items() if entry and entry["status"] != "ok"}
+        pairs = [entry for run in self.twins if (entry := metrics.get(f"deviations/{run}")) and entry["status"] == "ok"]
+        here = [run for run in self.exact if (entry := found[run]) and entry["status"] == "ok"]
+        return {"unavailable": missing, "exact": here, "n_layers": pairs[0]["per_seed"][0]["layers"] if pairs else None}
+
+
+def vonenet(params: Mapping[str, Any]) -> Vonenet:
+    """The study as a params.yaml lists it."""
+    runs, exact = (dict(params.get(name, {})) for name in ("vonenet_runs", "vonenet_imagenet"))
+    return Vonenet(
+        name="vonenet",
+        title="A model of V1 in front of a ResNet",
+        datasets=("cifar10", "imagenet_samples"),
+        runs=tuple(runs),
+        exact=tuple(exact),
+        twins=_twins(runs) | _twins(exact),
+    )
+
+
+def _twins(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """As vonenet.model.groups.twin pairs them, from the raw values of a params.yaml that may be an older one."""
+
+    def alike(run: Mapping[str, Any]) -> tuple[object, object]:
+        return run.get("depth", 50), run.get("trained", True)
+
+    plain = [name for name, run in runs.items() if run["method"] == "resnet"]
+    found = {
+        name: next((other for other in plain if alike(runs[other]) == alike(run)), None)
+        for name, run in runs.items()
+        if name not in plain
+    }
+    return {name: other for name, other in found.items() if other is not None}
