@@ -96,7 +96,7 @@ def read_run(
             if source != name and not groups.unavailable(source) and seed in runs.seeds(source)
         }
         index = made["index"]
-        key = {"plan": asdict(plan), "size": asdict(size), "seed": seed, "device": device}
+        key = {"plan": plan.model_dump(), "size": size.model_dump(), "seed": seed, "device": device}
         key["weights"] = sha256(runs.folder(name) / f"seed{seed}.safetensors")
         key["perturbed"] = {source: sha256(groups.file_of(group, source, seed)) for source in (name, *others)}
         state = work.state_path(f"read-{name}-seed{seed}", key, code=(reading, kept, runs, tensors, training))

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from biorobust import params
 from biorobust.cnnf.report.study import cnnf
-from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml
 from biorobust.hebbian.report.study import hebbian
 from biorobust.kwta.report.study import kwta
 from biorobust.reporting.study import Study
 from biorobust.vonenet.report.study import vonenet
 
+MANIFEST = "manifest.json"  # beside the params.yaml of a snapshot
 # In the order of the report. A study is made from the values of a params.yaml.
 STUDIES: dict[str, Callable[[Mapping[str, Any]], Study]] = {
     "hebbian": hebbian,
@@ -24,11 +24,7 @@ STUDIES: dict[str, Callable[[Mapping[str, Any]], Study]] = {
 
 
 def read_params(path: str | Path) -> Mapping[str, Any]:
-    """The values of a params.yaml, unchecked: that of a snapshot may be older than the checks.
-
-    Raises BiorobustError when the file is missing or no block of keys.
-    """
-    raw = read_yaml(path)
-    if not isinstance(raw, Mapping):
-        raise BiorobustError(f"{path}: must be a block of keys")
-    return raw
+    """The values of a params.yaml. Raises BiorobustError for one that is unsound; a snapshot's is not checked."""
+    if (Path(path).parent / MANIFEST).exists():
+        return params.read_recorded(path)
+    return params.load(path).values
