@@ -76,6 +76,9 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("hebbian_controls/-x", {"method": "simple_conv"}, "hebbian_controls.-x: a run's name .* not begin with -"),
         ("hebbian_controls/Net_1", {"method": "simple_conv"}, "hebbian_controls.Net_1: a run's name may hold only"),
         ("hebbian_controls", {7: {"method": "simple_conv"}}, "hebbian_controls.7: a run's name may hold only"),
+        ("hebbian_controls", {None: {"method": "simple_conv"}}, "hebbian_controls.None: a run's name may hold only"),
+        ("hebbian", {1: 2}, "hebbian.1: unknown key; known are batch_size"),
+        ("relu", {"gamma": 0.1}, "relu.gamma: unknown key; known are none"),
         ("hebbian_runs/report-uniform/weights", "unifrom", "must be one of uniform, normal, original"),
         ("hebbian_controls/original", {"method": "simple_conv"}, "run 'original': named in two run lists"),
         ("hebbian_runs", {}, "hebbian_runs: must be a block of named runs"),
@@ -208,11 +211,11 @@ def test_no_knob_stands_in_a_method_and_in_its_size():
             assert not set(study.SIZES[key].model_fields) & set(study.BLOCKS[key].model_fields), key
 
 
-def test_loading_parameters_needs_no_torch():
+@pytest.mark.parametrize("load", ["from biorobust import params; params.load()", "import stages.repro"])
+def test_loading_parameters_and_seeing_that_nothing_is_to_do_needs_no_torch(load):
     import subprocess
     import sys
 
-    load = "from biorobust import params; params.load()"
     code = f"import sys; sys.path.insert(0, 'src'); {load}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=FILE.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

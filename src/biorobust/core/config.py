@@ -15,6 +15,7 @@ from biorobust.core.errors import ParamsError
 
 T = TypeVar("T")
 B = TypeVar("B", bound="Block")
+UNKNOWN = ("extra_forbidden", "invalid_key")  # pydantic's errors for keys, of which the second are no text
 
 
 class Block(BaseModel):
@@ -56,7 +57,7 @@ def build(cls: type[B], values: object, *, where: str = "") -> B:
         return cls.model_validate(values)
     except ValidationError as error:
         # A misspelt key is also a missing one: what is unknown is said first.
-        first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+        first = min(error.errors(include_url=False), key=lambda found: found["type"] not in UNKNOWN)
         raise ParamsError(f"{_line(first, cls.model_json_schema(), values, where)} (params.yaml)") from None
 
 
@@ -67,12 +68,12 @@ def _line(error: Any, schema: dict[str, Any], value: Any, where: str) -> str:
         if inside.get("type") != "object" or key == "[key]":  # a field, or the name of a run
             break
         where = f"{where}.{key}" if where else str(key)
-        if error["type"] == "extra_forbidden" and key not in inside.get("properties", {key: None}):
+        if error["type"] in UNKNOWN and key not in inside.get("properties", {key: None}):
             return f"{where}: unknown key; known are {', '.join(sorted(inside['properties'])) or 'none'}"
-        if key not in value:
+        if error["type"] == "missing" and key not in value:
             return f"{where}: missing key"
         inside = inside["properties"][key] if "properties" in inside else inside["additionalProperties"]
-        inside, value = definitions.get(inside.get("$ref", "").rpartition("/")[2], inside), value[key]
+        inside, value = definitions.get(inside.get("$ref", "").rpartition("/")[2], inside), value.get(key)
     said = str(error["ctx"]["error"]) if error["type"] == "value_error" else ""
     if inside.get("type") != "object":
         return f"{where} = {value!r}: must be {said or words(inside)}"

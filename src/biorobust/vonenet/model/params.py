@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -94,6 +96,9 @@ class Run(Block):
 class ImagenetRun(Block):
     """A network that others trained on ImageNet: the file of its weights, in the folder of BIOROBUST_WEIGHTS."""
 
+    depth: ClassVar[int] = 50
+    trained: ClassVar[bool] = True
+
     method: Literal["resnet", "vonenet"]
     file: str = Field(pattern=r"^[^/]*[^/.][^/]*$", description="the name of a file, without a folder")
 
@@ -125,6 +130,38 @@ class ActivationsSize(Block):
     repeats: int = Field(ge=2)
     matrix: int = Field(ge=3)
     pictures: Count
+
+
+@dataclass(frozen=True)
+class Group:
+    """Networks whose layers are measured on the same images. runs: their list in params.yaml."""
+
+    runs: str
+    dataset: str
+
+
+ANALOGUE = "cifar10"  # the other group is the report's own networks
+GROUPS = {
+    ANALOGUE: Group(runs="vonenet_runs", dataset="cifar10"),
+    "imagenet": Group(runs="vonenet_imagenet", dataset="imagenet_samples"),
+}
+
+
+def baseline(name: str, runs: Mapping[str, Any]) -> str | None:
+    """The plain network that one with a V1 stage is compared with: as deep, and trained if it is; else None."""
+    run = runs[name]
+    if run.method == "resnet":
+        return None
+    plain = (other for other in runs if runs[other].method == "resnet")
+    return next((n for n in plain if (runs[n].depth, runs[n].trained) == (run.depth, run.trained)), None)
+
+
+def untrained(name: str, runs: Mapping[str, Any]) -> str | None:
+    """The network of a trained one's architecture with random weights; None where there is none."""
+    run = runs[name]
+    random = (other for other in runs if run.trained and not runs[other].trained)
+    layout = (run.method, run.depth, getattr(run, "filters", None))
+    return next((n for n in random if (runs[n].method, runs[n].depth, runs[n].filters) == layout), None)
 
 
 BLOCKS = {
