@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,9 +134,9 @@ def write_metrics(
     head = {"run": name, "study": "kwta", "scale": settings.scale, "status": status}
     body: dict[str, Any] = {
         "dataset": results.dataset_entry(run.dataset),
-        "settings": asdict(recipe) | falling | sizes,
+        "settings": recipe.model_dump() | falling | sizes,
         "question": run.question,
-        "changed": {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]},
+        "changed": {"key": run.change, "value": run.to, "baseline": getattr(baseline, run.change)},
     }
     write_json(METRICS / f"{name}.json", head | body | outcome)
     write_csv(METRICS / f"{name}.csv", pd.DataFrame(list(rows), columns=list(CURVE_COLUMNS)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +108,7 @@ def measure_run(
             for source in sources
             if source != name and not runs.unavailable(source) and seed in runs.seeds(source)
         }
-        key: dict[str, Any] = {"plan": asdict(plan), "size": asdict(size), "seed": seed, "device": device}
+        key: dict[str, Any] = {"plan": plan.model_dump(), "size": size.model_dump(), "seed": seed, "device": device}
         key["weights"] = sha256(runs.folder(name) / f"seed{seed}.safetensors")
         key["perturbed"] = {source: sha256(stimuli.path(group, source, seed)) for source in (name, *others)}
         state = work.state_path(f"layers-{name}-seed{seed}", key, code=(measurements, runs, tensors, training))

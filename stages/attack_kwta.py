@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     probed = settings.size("kwta_probe", ProbeSize)
     trained = read_json(places.find(places.METRICS, f"train/{name}.json"))
     if trained["settings"]["network"] == FAST:  # it sees the image as it is, so there is no resized tensor to attack
-        plan = replace(plan, resized_attacks=())
+        plan = plan.model_copy(update={"resized_attacks": ()})
     eps = plan.eps(dataset_name)
     size = settings.size("kwta_attack", AttackedSize)
     shown = trained["settings"] | {
@@ -84,7 +83,8 @@ def attack(name: str, *, dataset_name: str, settings: params.Params, write: bool
     again_at = torch.from_numpy(dataset.evaluation[: size.n_reencoded].copy()).to(device)
     tables, summaries, again, states = [], {}, [], []
     found: dict[str, Any] = {
-        "discontinuity": asdict(probe) | {"n_lines": min(probed.n_lines, len(index)), "per_seed": [], "by_gamma": []},
+        "discontinuity": probe.model_dump()
+        | {"n_lines": min(probed.n_lines, len(index)), "per_seed": [], "by_gamma": []},
         "patterns": {"sizes": attacking.pattern_sizes(eps), "n_images": min(probed.n_patterns, len(index))}
         | {"per_seed": [], "by_gamma": []},
     }

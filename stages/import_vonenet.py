@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 
 from biorobust import params
 from biorobust.core import places
@@ -46,7 +45,7 @@ def take_over(name: str, *, settings: params.Params, run: ImagenetRun) -> None:
         path = weights.find(run.file)
     except weights.Unavailable as error:
         runs.save_unavailable(name, architecture="vonenet", reason=str(error))
-        results.write_unavailable("train", name, reason=str(error), settings=asdict(run), **head)
+        results.write_unavailable("train", name, reason=str(error), settings=run.model_dump(), **head)
         print(f"{name} is unavailable: {error}", file=sys.stderr)
         return
     device = pick()
@@ -64,7 +63,7 @@ def take_over(name: str, *, settings: params.Params, run: ImagenetRun) -> None:
         "train",
         name,
         **head,
-        settings=asdict(run) | {"sha256": sha256(path)} | imported.config,
+        settings=run.model_dump() | {"sha256": sha256(path)} | imported.config,
         accuracy=results.over_seeds([entry]),
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         **results.per_seed([entry]),

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml, write_text
+from biorobust.core.files import write_text
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
-from biorobust.reporting.registry import STUDIES
+from biorobust.reporting.registry import STUDIES, read_params
 from stages import ROOT
 from stages.common import stage_main
 
@@ -101,7 +101,7 @@ def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
         "BIOROBUST_WORK": str(work.resolve()),
     }
-    listed = read_yaml(clone / "params.yaml")
+    listed = read_params(clone / "params.yaml")
     targets = [stage for study in studies for stage in STUDIES[study](listed).ends()]
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=clone, env=environment, check=False)
     if done.returncode:

@@ -112,7 +112,7 @@ def train(name: str, *, settings: params.Params, chosen: Plan) -> list[Path]:
     size = settings.size("cnnf_training", DataSize)
     dataset = datasets.load(f"data/datasets/{DATASET}.npz")
     data = tensors.as_tensors(dataset, n_train=size.n_train, device=device)
-    kept = ~data.held_out if shared.validate else torch.ones_like(data.held_out)
+    kept = ~data.held_out if shared.hold_out else torch.ones_like(data.held_out)
     chosen = replace(chosen, epochs=data.epochs(chosen.epochs, n_train=size.n_train))
     images, labels = data.train_images[kept], data.train_labels[kept]
     batch_size = data.batch_size(shared.batch_size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from biorobust import params
@@ -115,7 +114,7 @@ def train(name: str, *, settings: params.Params, run: Run, place: tuple[str, str
         study="kwta",
         scale=settings.scale,
         dataset=dataset,
-        settings=asdict(recipe),
+        settings=recipe.model_dump(),
         accuracy=results.over_seeds(entries),
         n_steps=training.n_steps(recipe),
         n_parameters=sum(parameter.numel() for parameter in trained[0].model.parameters()),
@@ -136,7 +135,7 @@ def write_unavailable(name: str, recipe: Recipe, *, reason: str, scale: str) -> 
     runs.save_unavailable(name, architecture=ARCHITECTURE, reason=reason)
     results.write_curves(name, [], columns=CURVE_COLUMNS)
     results.write_unavailable(
-        "train", name, reason=reason, study="kwta", scale=scale, dataset=recipe.dataset, settings=asdict(recipe)
+        "train", name, reason=reason, study="kwta", scale=scale, dataset=recipe.dataset, settings=recipe.model_dump()
     )
 
 

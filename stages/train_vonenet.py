@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from dataclasses import asdict
 from typing import Any
 
 from biorobust import params
@@ -33,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
         v1 = settings.block("vonenet", V1Stage).keywords(image_size=recipe.image_size)
         config |= {"network": f"voneresnet{run.depth}", **v1, "filters": run.filters, "noise": run.noise}
     else:
-        config |= {"network": f"resnet{run.depth}", **asdict(settings.block("resnet", PixelStem))}
+        config |= {"network": f"resnet{run.depth}", **settings.block("resnet", PixelStem).model_dump()}
     with run_info(f"train_vonenet@{name}"):
         train(name, settings=settings, run=run, config=config, recipe=recipe, size=size)
 
@@ -68,7 +67,7 @@ def train(
         weight_decay=recipe.weight_decay,
         schedule=training.warmed_up(training.SCHEDULES[recipe.schedule], recipe.warmup),
     )
-    shown = asdict(recipe) | config
+    shown = recipe.model_dump() | config
     shown |= {"method": run.method, "depth": run.depth, "trained": run.trained, "noise": run.noise}
     shown |= {"filters": run.filters, "batch_size": batch_size, "epochs": schedule.epochs}
     shown |= {"n_train": len(data.train_images)}

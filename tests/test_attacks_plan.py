@@ -1,7 +1,6 @@
 """What params.yaml may say about attacks, what the stage makes of it, and what attacks are called in the report."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,21 +13,20 @@ import yaml
 
 from biorobust import attacks, datasets, params
 from biorobust.core import results, runs
-from biorobust.core.attack_plan import NAMES, AttackPlan, AttackSize, attack_names
+from biorobust.core.attack_plan import NAMES, AttackPlan, AttackSize
+from biorobust.core.config import Count, build
 from biorobust.core.errors import ParamsError
-from biorobust.core.schema import build, count
 from biorobust.reporting.attacks import full_name
 from stages import attack as stage
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@dataclass(frozen=True)
 class OwnPlan(AttackPlan):
     """A study's own plan: views by name, smaller sizes on one data set, a noisy model."""
 
-    attacks: tuple[str, ...] = attack_names("first", "averaged")
-    repeats: int = count()
+    VIEWS = ("first", "averaged")
+    repeats: Count
 
     def grid(self, dataset):
         return self.eps if dataset == "cifar10" else tuple(value / 2 for value in self.eps)
@@ -37,9 +35,8 @@ class OwnPlan(AttackPlan):
         return {"repeats": self.repeats}
 
 
-@dataclass(frozen=True)
 class OwnSize(AttackSize):
-    batch_size: int = count()
+    batch_size: Count
 
     def options(self):
         return {"batch_size": self.batch_size}

@@ -11,6 +11,7 @@ import torch
 from biorobust import datasets, params
 from biorobust.core import training as loop
 from biorobust.core.attack_plan import NAMES
+from biorobust.core.config import build
 from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.kwta.model import attacking, networks, probes, recipe, reencode, training
@@ -54,7 +55,7 @@ def bundled(tmp_path_factory):
 def small(settings):
     """A recipe that trains in a second or two."""
     whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="resnet18-small", dataset="cifar10")
-    return replace(whole, width=4, n_train=192, epochs=2, batch_size=32)
+    return whole.model_copy(update={"width": 4, "n_train": 192, "epochs": 2, "batch_size": 32})
 
 
 def part(data, n):
@@ -82,7 +83,7 @@ def test_gamma_falls_as_the_original_lowered_it():
 
 def test_the_learning_rate_falls_with_the_first_step_of_gamma():
     """In one step of training, although 0.5555555556 of 90 epochs is a little more than 50."""
-    plan = replace(PLAN, hold=0.5555555556)
+    plan = PLAN.model_copy(update={"hold": 0.5555555556})
     for epochs, steps in ((90, 196), (9, 7), (3, 6)):
         first = next(e for e in range(epochs) if recipe.incremental(plan, gamma=0.1, epochs=epochs)(e) < 0.2)
         schedule = loop.steps({recipe.held(plan, epochs) / epochs: plan.factor})
@@ -118,7 +119,7 @@ def test_the_small_fast_network_has_a_recipe_of_its_own(settings):
 
 def test_the_small_fast_network_learns_and_its_gamma_falls(settings, bundled, tmp_path):
     whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="fast", dataset="cifar10")
-    small = replace(whole, width=4, epochs=4, batch_size=32, n_train=len(bundled.train_images))
+    small = whole.model_copy(update={"width": 4, "epochs": 4, "batch_size": 32, "n_train": len(bundled.train_images)})
     done = trained(small, bundled, tmp_path)
     assert [row["gamma"] for row in done.curve] == pytest.approx([1.0, 0.733333, 0.466667, 0.2], abs=1e-5)
     assert {module.gamma for module in done.model.modules() if isinstance(module, KWTA)} == {0.2}
@@ -154,7 +155,7 @@ def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale, monkeypatch)
             assert (found.activation == "relu") == (found.gamma is None)
     for run in settings.runs["kwta_ablations"].values():
         changed, baseline = recipe.of_ablation(settings, run)
-        assert replace(changed, **{run.change: getattr(baseline, run.change)}) == baseline
+        assert changed.model_copy(update={run.change: getattr(baseline, run.change)}) == baseline
         assert getattr(changed, run.change) == run.to
 
 
@@ -185,7 +186,7 @@ def test_an_ablation_that_changes_nothing_that_exists_is_named(change, to, words
 
 def test_the_attack_on_reencoded_images_is_one_of_the_attacks():
     with pytest.raises(ParamsError, match="reencoded_attack = 'pgd': must be one of pgd-report"):
-        replace(ATTACKS, reencoded_attack="pgd")
+        build(Attacks, ATTACKS.model_dump() | {"reencoded_attack": "pgd"}, where="kwta_attack")
     assert set(ATTACKS.attacks) <= set(NAMES)
 
 
@@ -220,7 +221,7 @@ def test_training_is_logged_and_goes_on_where_it_stopped(small, bundled, tmp_pat
 def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small, bundled, tmp_path):
     data = part(bundled, 192)
     exact, rounded = (
-        trained(replace(small, precision=precision, learning_rate=0.01), data, tmp_path)
+        trained(small.model_copy(update={"precision": precision, "learning_rate": 0.01}), data, tmp_path)
         for precision in ("float32", "bfloat16")
     )
     x, y = data.train_images[:32] / 255, data.train_labels[:32]
@@ -240,7 +241,7 @@ def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small,
 
 
 def test_incremental_gamma_is_set_logged_and_kept(small, bundled, tmp_path):
-    lowered = replace(small, gamma=0.1, gamma_schedule="incremental", epochs=3)
+    lowered = small.model_copy(update={"gamma": 0.1, "gamma_schedule": "incremental", "epochs": 3})
     for _ in range(2):  # the second call finds a finished training
         done = trained(lowered, part(bundled, 192), tmp_path, plan=PLAN)
         assert [row["gamma"] for row in done.curve] == [0.2, 0.2, 0.1]
@@ -250,7 +251,7 @@ def test_incremental_gamma_is_set_logged_and_kept(small, bundled, tmp_path):
 
 def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(small, bundled, tmp_path):
     data = part(bundled, 192)
-    stuck = trained(replace(small, learning_rate=1e-12, epochs=1, gamma=None), data, tmp_path)
+    stuck = trained(small.model_copy(update={"learning_rate": 1e-12, "epochs": 1, "gamma": None}), data, tmp_path)
     with torch.no_grad():
         stuck.model.body.fc.weight.zero_()
         stuck.model.body.fc.bias.copy_(torch.arange(10.0))
@@ -259,7 +260,7 @@ def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(sma
     assert entry["label_entropy"] == 0
     assert entry["predicted"] == [0] * 9 + [60]
     assert set(entry["epochs_to"].values()) == {None}
-    diverged = trained(replace(small, learning_rate=1e30, clip=None, epochs=3), data, tmp_path)
+    diverged = trained(small.model_copy(update={"learning_rate": 1e30, "clip": None, "epochs": 3}), data, tmp_path)
     assert diverged.entry["diverged"]
     assert len(diverged.curve) == 1
 

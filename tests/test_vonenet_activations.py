@@ -148,7 +148,7 @@ def test_images_that_were_not_moved_are_not_compared(read):
         others,
         index=torch.arange(10, 14),
         plan=plan,
-        size=ActivationsSize(repeats=1, matrix=4, pictures=2),
+        size=ActivationsSize(repeats=2, matrix=4, pictures=2),
         seed=0,
         name=None,
     )

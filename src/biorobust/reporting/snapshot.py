@@ -23,12 +23,11 @@ from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.notes import read_note
-from biorobust.reporting.registry import STUDIES
+from biorobust.reporting.registry import MANIFEST, STUDIES, read_params
 from biorobust.statistics.thresholds import THRESHOLDS
 
 RECORDED = Path("reports/recorded")
 RUN_INFO = Path("reports/run_info")
-MANIFEST = "manifest.json"
 NAME = re.compile(r"[a-z0-9-]+")
 FIELDS = {
     "name": str,
@@ -204,7 +203,7 @@ def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str
     for name in ("params.yaml", "dvc.lock", "reports/claims.yaml"):
         if not (source / name).exists():
             raise SnapshotError(f"{source / name} is missing: not a finished checkout")
-    raw = read_yaml(source / "params.yaml")
+    raw = read_params(source / "params.yaml")
     metrics = Metrics(source / "reports" / "metrics")
     stages: list[str] = []
     for study in studies:

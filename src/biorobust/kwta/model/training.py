@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
     """
     epochs = data.epochs(recipe.epochs, n_train=recipe.n_train) if recipe.network == FAST else recipe.epochs
     batch_size = data.batch_size(recipe.batch_size)
-    return replace(recipe, n_train=len(data.train_images), batch_size=batch_size, epochs=epochs)
+    fitted = {"n_train": len(data.train_images), "batch_size": batch_size, "epochs": epochs}
+    return recipe.model_copy(update=fitted)
 
 
 def config(recipe: Recipe, *, n_classes: int) -> dict[str, Any]:
@@ -60,9 +61,9 @@ def state_path(
     name: str, recipe: Recipe, *, seed: int, data_sha256: str, device: str, plan: Incremental | None = None
 ) -> Path:
     """Where the training of one seed keeps its state."""
-    key = asdict(recipe) | {"seed": seed, "data": data_sha256, "device": device}
+    key = recipe.model_dump() | {"seed": seed, "data": data_sha256, "device": device}
     if recipe.gamma_schedule == "incremental" and plan is not None:
-        key |= {"plan": asdict(plan)}
+        key |= {"plan": plan.model_dump()}
     return work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__],))
 
 
