@@ -46,12 +46,31 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+# The parser of libyaml, where PyYAML was built with it, is what a lock file of 10,000 lines needs.
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML in which no key of a block stands twice; PyYAML alone would take the last one and say nothing."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._checked: set[int] = set()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Called before a block is filled from those it merges (`<<`), whose keys it may have as well."""
+        if id(node) not in self._checked:
+            self._checked.add(id(node))
+            seen = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                    problem = f"the key {key.value!r} stands there twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add((key.tag, str(key.value)))
+        super().flatten_mapping(node)
+
+
 def read_yaml(path: str | Path, *, error: type[BiorobustError] = BiorobustError) -> Any:
-    """What a YAML file holds. Raises `error` with one line when it is missing or not YAML."""
-    # The parser of libyaml, where PyYAML was built with it, is what a lock file of 10,000 lines needs.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    """What a YAML file holds. Raises `error` with one line when it is missing, not YAML, or has a key twice."""
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader)
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
         raise error(f"{path} is missing: run from the top of the repository") from None
     except yaml.YAMLError as reason:

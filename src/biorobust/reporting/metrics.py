@@ -1,6 +1,6 @@
 """Reading a metrics folder, of this run or of a snapshot: docs/contracts.md lists its files.
 
-Nothing here lists a directory. Whoever asks names the run, and the names come from params.yaml or claims.yaml, so the
+Nothing here lists a directory. Whoever asks names the run, and the names come from params.yaml or the claims, so the
 leftovers of a run that is no longer part of the project are never read.
 """
 

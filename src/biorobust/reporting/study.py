@@ -20,12 +20,14 @@ class Study(ABC):
     """A study as one params.yaml lists it; leftovers of removed runs are in none of its names.
 
     `name` is that of its claims, of its folder in reports/figures, of its notebook and of its template, and the ids of
-    its tables begin with it. Methods import what they call, so that names alone cost nothing.
+    its tables begin with it. `attacks`: those that its metrics have, beside the worst case over them. Methods import
+    what they call, so that names alone cost nothing.
     """
 
     name: str
     title: str
     datasets: tuple[str, ...]
+    attacks: tuple[str, ...]
 
     @property
     @abstractmethod

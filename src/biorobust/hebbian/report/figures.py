@@ -23,7 +23,7 @@ PICTURED = ("report-uniform", "simple-conv")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the figures are drawn from: metrics, the runs of params.yaml, and the reported values of claims.yaml."""
+    """What the figures are drawn from: metrics, the runs of params.yaml, and the reported values of the claims."""
 
     metrics: Metrics
     study: Hebbian
