@@ -111,7 +111,7 @@ def write_claims(
     runs = {of for quantity in quantities for of in quantity.values()} | set(interpretations.values())
     printed = {part["reported"] for part in parts if "reported" in part}
     raw = {
-        "files": [{name: {} for run in sorted(runs) for name in (run, f"train/{run}", f"attack/{run}")}],
+        "files": [{name: {} for run in sorted(runs - {"{run}"}) for name in (run, f"train/{run}", f"attack/{run}")}],
         "interpretations": {name: {"words": name, "run": run} for name, run in interpretations.items()},
         "claims": [
             {

@@ -400,13 +400,13 @@ def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(
     assert old in text
     path.write_text(text.replace(old, new))
     with pytest.raises(ClaimsError) as error:
-        claim_file.of_checkout(checkout)
+        claim_file.of_checkout(checkout, complete=True)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_every_study_has_claims(checkout: Path) -> None:
-    assert {claim.study for claim in claim_file.of_checkout(checkout)} == set(STUDIES)
+    assert {claim.study for claim in claim_file.of_checkout(checkout, complete=True)} == set(STUDIES)
 
 
 # Measured since the last recorded runs.

@@ -119,7 +119,7 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
     if target.exists():
         raise SnapshotError(f"{target} exists: choose another name, or delete it first")
     scale, stages = _check_finished(source, studies)
-    claims = claim_file.of_checkout(source)
+    claims = claim_file.of_checkout(source, complete=True)
     part = target.with_name(f"{name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
