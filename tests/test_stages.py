@@ -22,8 +22,8 @@ def checkout(tmp_path):
     (tmp_path / "params.yaml").write_text(
         text.replace("scale: laptop", "scale: tiny").replace("source: auto", "source: bundled")
     )
-    (tmp_path / "reports").mkdir()
-    shutil.copy(ROOT / "reports/claims.yaml", tmp_path / "reports/claims.yaml")
+    for name in ("claims", "reported"):
+        shutil.copytree(ROOT / "reports" / name, tmp_path / "reports" / name)
     return tmp_path
 
 

@@ -248,7 +248,7 @@ def test_without_its_files_the_exact_analysis_is_unavailable(read, monkeypatch, 
 def test_two_files_of_weights_decide_the_report_s_own_claims(read, tmp_path):
     """V1 to V7 from made files: each asks for the report's attack, and every number of theirs is measured."""
     exact = [f"V{n}" for n in range(1, 8)]
-    claims = [claim for claim in claim_file.load(ROOT / "reports/claims.yaml") if claim.id in exact]
+    claims = [claim for claim in claim_file.load(ROOT / "reports/claims") if claim.id in exact]
     folder = shutil.copytree(read / "reports/metrics", tmp_path / "metrics")
     for path in folder.rglob("*.json"):  # as if the images were ImageNet's and the networks trained on them
         content = read_json(path)

@@ -71,7 +71,7 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
-    return claim_file.load(cpu / "reports/claims.yaml")
+    return claim_file.load(cpu / "reports/claims")
 
 
 def test_every_claim_is_there_and_the_analogue_says_what_it_is(claims: list[Claim]) -> None:

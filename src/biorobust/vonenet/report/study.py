@@ -63,10 +63,12 @@ class Vonenet(Study):
 def vonenet(params: Mapping[str, Any]) -> Vonenet:
     """The study as a params.yaml lists it."""
     runs, exact = (dict(params.get(name, {})) for name in ("vonenet_runs", "vonenet_imagenet"))
+    sources = params.get("vonenet_perturbations", {}).get("sources", ())
     return Vonenet(
         name="vonenet",
         title="A model of V1 in front of a ResNet",
         datasets=("cifar10", "imagenet_samples"),
+        attacks=("pgd-cross-entropy", "random-signs", *(f"deepfool-{name}" for name in ("own", "live", *sources))),
         runs=tuple(runs),
         exact=tuple(exact),
         twins=_twins(runs) | _twins(exact),
