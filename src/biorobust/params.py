@@ -58,6 +58,10 @@ class Params:
     sizes: Mapping[str, object]
     runs: Mapping[str, Mapping[str, object]]
 
+    def seeds(self, n: int) -> range:
+        """The seeds of n repeats."""
+        return range(self.seed, self.seed + n)
+
     def block(self, name: str, kind: type[T]) -> T:
         """The science of one method, as the dataclass the study declares for it."""
         block = self.blocks[name]
