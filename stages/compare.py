@@ -8,7 +8,7 @@ from pathlib import Path
 from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.files import write_json
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.summary import summary
 from stages.common import run_info, stage_main
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
         predicted = [run for run in predicted if is_attacked(records / PREDICTIONS, run)]
         packed = of_runs(records, groups=groups, predicted=predicted)
         outcomes.write(METRICS / f"outcomes/{study}.npz", packed)
-        write_json(METRICS / f"summary/{study}.json", summary(study, Metrics(METRICS)))
+        write_json(METRICS / f"summary/{study}.json", summary(study, Measurements(METRICS)))
 
 
 if __name__ == "__main__":

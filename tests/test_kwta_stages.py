@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -135,7 +136,7 @@ def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, mon
     attack_kwta.main(["scratch-relu", "--cell", cell])
     states = [work.load_state(path) for path in (finished / "data/work").glob(f"attack-{cell}-*.pt")]
     assert len(states) == 5  # three attacks, the JPEG and the lines
-    tables = [{key: list(values) for key, values in state.items()} for state in states if "attack" in state]
+    tables = [{key: np.asarray(values) for key, values in state.items()} for state in states if "attack" in state]
     found = pd.concat(map(pd.DataFrame, tables)).assign(seed=0)
     order = ["attack", "index"]
     pd.testing.assert_frame_equal(

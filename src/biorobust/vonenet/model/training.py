@@ -13,8 +13,7 @@ from torch.nn import functional
 
 from biorobust.core import augment, experiment, runs, training
 from biorobust.networks import resnet
-from biorobust.vonenet.model import evaluation
-from biorobust.vonenet.model.calibration import calibrate
+from biorobust.vonenet.model import evaluation, models
 from biorobust.vonenet.model.params import Run, Training, TrainingSize
 
 DATASET = "cifar10"
@@ -81,7 +80,7 @@ def train(
             label=f"{name}, seed {seed}",
         )
         if not run.trained:
-            calibrate(model, data.train_images[:N_MONITORED], batch_size=schedule.batch_size)
+            models.calibrate(model, data.train_images[:N_MONITORED], batch_size=schedule.batch_size)
         entry = evaluation.seed_entry(
             seed,
             model,
