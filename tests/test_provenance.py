@@ -62,7 +62,10 @@ def of(root: Path, *, recorded_at: str | None = None) -> Provenance:
 def test_times_of_stages_that_ran_add_up(root: Path) -> None:
     found = of(root)
     assert list(found.notes) == list(STAGES)
-    assert found.wall_seconds == 40.0
+    assert (found.at_least, found.seconds) == ("at least ", 40.0)  # old notes are of the last start
+    for stage in STAGES:
+        note(root, stage, scale="laptop", total_seconds=25.0, starts=2)
+    assert (of(root).at_least, of(root).seconds) == ("", 100.0)
     assert found.commits == ((COMMIT, False),)
     assert found.studies == ("Competing hidden units",)
 
@@ -72,7 +75,7 @@ def test_a_stage_without_a_note_was_restored_from_cache(root: Path) -> None:
     note(root, "train_controls@simple-conv", scale="paper", commit="b" * 40)
     found = of(root)
     assert [stage for stage, entry in found.notes.items() if entry is None] == list(STAGES[2:])
-    assert found.wall_seconds == 20.0
+    assert (found.at_least, found.seconds) == ("at least ", 20.0)
     assert found.commits == ((COMMIT, False),)
 
 

@@ -174,11 +174,10 @@ def test_perturbations_fool_where_they_were_made_and_are_scored_in_fresh_noise(r
 
 def test_records_fit_the_common_format(read):
     from biorobust.attacks.records import worst_case
-    from stages.compare import read_correct
+    from biorobust.statistics.outcomes import of_runs
 
-    found = {name: read_correct(read / f"data/attacks/vonenet/{name}.parquet") for name in RUNS}
-    assert len({tuple(correct.index) for correct in found.values()}) == 1
-    assert len({tuple(correct.cells) for correct in found.values()}) == 1
+    found = of_runs(read / "data/attacks/vonenet", groups=[list(RUNS)])  # which refuses runs attacked differently
+    assert {cell.run for cell in found} == set(RUNS)
     records = pd.read_parquet(read / "data/attacks/vonenet/resnet50.parquet")
     own, alias = (
         records[records["attack"] == f"deepfool-{name}"].set_index(["eps", "index"]) for name in ("own", "resnet50")
