@@ -38,13 +38,8 @@ SIZES = {
 
 def calibrated(model):
     """Random weights, with normalisation that fits random images: activations then differ between images."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-    model.train()
-    with torch.no_grad():
-        model(torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(3)))
-    return model.eval()
+    models.calibrate(model, torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(3)), batch_size=16)
+    return model
 
 
 @pytest.fixture(scope="module")
