@@ -16,7 +16,7 @@ from biorobust import params
 from biorobust.core import outcomes, places
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_json
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.summary import summary
 from stages.common import run_info, stage_main
 
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     predicted = [run for run in predicted if attacked(RECORDS / study / PREDICTIONS, run)]
     with run_info(f"compare@{study}"):
         compare(study, groups=groups, predicted=predicted)
-        write_json(SUMMARY / f"{study}.json", summary(study, Metrics(METRICS)))
+        write_json(SUMMARY / f"{study}.json", summary(study, Measurements(METRICS)))
 
 
 def attacked(folder: Path, run: str) -> bool:

@@ -21,10 +21,10 @@ import fake_vonenet
 import yaml
 
 from biorobust.core.files import read_json, write_json
-from biorobust.reporting import claim_file, snapshot
+from biorobust.reporting import claim_file, figure, snapshot
 from biorobust.reporting.claims import Judged, judge
-from biorobust.reporting.figures import figure
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.source import sources
 from stages import tables
@@ -112,8 +112,13 @@ def draw_and_tabulate(root: Path) -> None:
     for name in STUDIES:
         drawings = import_module(f"biorobust.{name}.report.figures")
         for source in sources(root, name, found=snapshot.snapshots(root / snapshot.RECORDED)):
-            given = drawings.inputs(metrics=source.metrics, params=source.params, claims=root / "reports/claims.yaml")
-            figure.save(drawings.draw(given), root / "reports/figures" / name / source.key)
+            files = {"metrics": source.metrics, "params": source.params, "claims": root / "reports/claims.yaml"}
+            if hasattr(drawings, "inputs"):
+                drawn = drawings.draw(drawings.inputs(**files))
+            else:
+                given = inputs(name, **files)
+                drawn = [found for item in drawings.FIGURES if (found := figure.draw(item, given))]
+            figure.save(drawn, root / "reports/figures" / name / source.key)
     tables.write(root)
 
 

@@ -20,7 +20,7 @@ from fake_metrics import other_outcomes
 from report_checkout import ROOT, ledger_verdicts, only, ready, text, verdicts
 
 from biorobust.core.files import read_json, write_csv, write_json, write_npz
-from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figure import read_index
 from biorobust.reporting.render import Rendered, render
 from biorobust.reporting.view import SYMBOLS
 

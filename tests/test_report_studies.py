@@ -19,11 +19,12 @@ from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render, render_template
 from biorobust.reporting.study import Study
-from biorobust.reporting.tables.table import Column, Table
+from biorobust.reporting.table import Column, Table, table
 from biorobust.statistics import THRESHOLDS, rules
 from stages import tables
 
@@ -54,17 +55,17 @@ class Toy(Study):
     def results(self) -> tuple[str, ...]:
         return ("train/toy-net",)
 
-    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
+    def tables(self, metrics: Measurements, claims: Sequence[Claim]) -> list[Table]:
         assert {claim.study for claim in claims} == {"toy"}
-        row = {"network": "toy network", "accuracy": (metrics.train("toy-net") or {})["accuracy"]["mean"]}
-        columns = (Column("network", "network"), Column("accuracy", "accuracy", "percent"))
-        return [Table("toy-accuracy", "Toy accuracy", "In percent.", columns, (row,))]
+        row = {"network": "toy network", "accuracy": (metrics.get("train/toy-net") or {})["accuracy"]["mean"]}
+        columns = (Column("network", "text", "network"), Column("accuracy", "percent", "accuracy"))
+        return [table("toy-accuracy", ("Toy accuracy", "In percent."), [row], columns)]
 
-    def headline(self, judged: Sequence[Any], metrics: Metrics) -> Headline:
+    def headline(self, judged: Sequence[Any], metrics: Measurements) -> Headline:
         claim = judged[0].claim
         return Headline(claim.id, claim.statement, judged[0].verdict, "The toy leads.", judged[0].reason, ())
 
-    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"answer": "forty-two"}
 
 

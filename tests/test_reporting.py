@@ -30,13 +30,13 @@ from report_checkout import (
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_yaml, write_json
-from biorobust.hebbian.report.figures import draw, inputs
-from biorobust.reporting import numbers, style
+from biorobust.hebbian.report.figures import FIGURES
+from biorobust.reporting import numbers, style, table
 from biorobust.reporting.claims import Part
-from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figure import draw, read_index
+from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.tables import table
 from biorobust.reporting.view import PartRow, shown
 from biorobust.statistics import rules
 
@@ -245,9 +245,9 @@ def test_an_unavailable_run_is_left_out_and_named(tmp_path: Path) -> None:
 
 def test_what_a_report_printed_is_drawn_in_no_runs_colour(paper: Path) -> None:
     given = inputs(
-        metrics=paper / "reports/metrics", params=paper / "params.yaml", claims=paper / "reports/claims.yaml"
+        "hebbian", metrics=paper / "reports/metrics", params=paper / "params.yaml", claims=paper / "reports/claims.yaml"
     )
-    figures = {figure.id: figure for figure in draw(given)}
+    figures = {item.id: drawn for item in FIGURES if (drawn := draw(item, given))}
     for name in ("accuracy-epsilon", "clean-accuracy"):
         lines = [line for axes in figures[name].drawing.axes for line in axes.lines]
         printed = [line for line in lines if line.get_markerfacecolor() == "none"]
@@ -412,7 +412,7 @@ def test_numbers_are_written_one_way() -> None:
 
 
 def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    columns = (table.Column("name", "name"), table.Column("x", "x", "estimate"), table.Column("n", "n", "count"))
+    columns = (table.Printed("name", "name"), table.Printed("x", "x", "estimate"), table.Printed("n", "n", "count"))
     row = {"name": "1", "x": 0.25, "x_low": 0.125, "x_high": 0.5, "n": 1000}
     written = table.Table("t", "T", "c", columns, (row, {"name": "empty", "x": None, "n": None}))
     table.save([written], tmp_path)
