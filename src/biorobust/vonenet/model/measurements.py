@@ -334,46 +334,33 @@ def compare_with_baseline(
 
 def to_state(measured: LayerMeasurements) -> dict[str, Any]:
     """The state to save; `from_state` gives the same measurements back, number for number."""
-    return vars(measured) | {
-        "index": torch.from_numpy(measured.index),
-        "size": torch.from_numpy(measured.size),
-        "deviations": {
-            noise: {
-                "columns": [vars(column) for column in deviations.columns],
-                "sets": {key: _tensors(statistics) for key, statistics in deviations.sets.items()},
-            }
-            for noise, deviations in measured.deviations.items()
-        },
-        "tables": {key: _tensors(table) for key, table in measured.tables.items()},
-        "maps": _tensors(measured.maps),
-        "drawn": {key: _tensors(arrays) for key, arrays in measured.drawn.items()},
-    }
+    state: dict[str, Any] = _plain(vars(measured))
+    return state
 
 
 def from_state(state: Mapping[str, Any]) -> LayerMeasurements:
     """The measurements of a saved state."""
-    fields = dict(state) | {
-        "index": state["index"].numpy(),
-        "size": state["size"].numpy(),
-        "deviations": {
-            noise: Deviations(
-                [Column(**column) for column in saved["columns"]],
-                {key: _arrays(statistics) for key, statistics in saved["sets"].items()},
-            )
-            for noise, saved in state["deviations"].items()
-        },
-        "tables": {key: pd.DataFrame(_arrays(table)) for key, table in state["tables"].items()},
-        "maps": _arrays(state["maps"]),
-        "drawn": {key: _arrays(tensors) for key, tensors in state["drawn"].items()},
+    fields = _arrays(state)
+    deviations = {
+        noise: Deviations([Column(**column) for column in saved["columns"]], saved["sets"])
+        for noise, saved in fields["deviations"].items()
     }
-    return LayerMeasurements(**fields)
+    tables = {key: pd.DataFrame(columns) for key, columns in fields["tables"].items()}
+    return LayerMeasurements(**fields | {"deviations": deviations, "tables": tables})
 
 
-def _tensors(arrays: Mapping[Any, Any]) -> dict[str, Any]:
-    """Numbers as tensors, texts as lists."""
-    values = {str(name): np.array(value) for name, value in arrays.items()}
-    return {k: torch.from_numpy(value) if value.dtype.kind in "biuf" else value.tolist() for k, value in values.items()}
+def _plain(value: Any) -> Any:
+    if isinstance(value, Deviations | Column):
+        return _plain(vars(value))
+    if isinstance(value, Mapping | pd.DataFrame):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | pd.Series):
+        array = np.array(value)
+        return torch.from_numpy(array) if array.dtype.kind in "biuf" else array.tolist()
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _arrays(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.numpy() if isinstance(value, Tensor) else value for name, value in tensors.items()}
+def _arrays(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _arrays(item) for key, item in value.items()}
+    return value.numpy() if isinstance(value, Tensor) else value
