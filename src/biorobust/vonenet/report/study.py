@@ -76,7 +76,7 @@ def vonenet(params: Mapping[str, Any]) -> Vonenet:
 
 
 def _twins(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """As vonenet.model.groups.twin pairs them, from the raw values of a params.yaml that may be an older one."""
+    """As vonenet.model.params.baseline pairs them, from the raw values of a params.yaml that may be an older one."""
 
     def alike(run: Mapping[str, Any]) -> tuple[object, object]:
         return run.get("depth", 50), run.get("trained", True)
