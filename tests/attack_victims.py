@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from biorobust import attacks
+
 
 def linear(*, n_classes=4, size=5, dtype=torch.float32):
     """A linear classifier of (N, 1, size, size) images, its images and the labels it gives them."""
@@ -27,6 +29,13 @@ def conv(*, n=24, dtype=torch.float32):
 
 def frozen(model):
     return model.eval().requires_grad_(False)
+
+
+def points(images, labels, model, *, eps):
+    """Points that another attack found, (n_eps, N, C, H, W): one step of FGSM on the margin."""
+    kept = {}
+    attacks.run(model, images, labels, ["fgsm-margin"], eps=eps, seed=0, keep=kept)
+    return kept["fgsm-margin"]
 
 
 class Constant(nn.Module):
