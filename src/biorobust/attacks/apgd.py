@@ -101,7 +101,7 @@ def ascend(x: Tensor, rows: Tensor, search: Search, gradient: Gradient, loss: Ro
     first = run * (steps + 1)
     slope = gradient(x, rows, loss, step=first)
     left = search.note(x, rows, slope.judged, step=first)
-    size = torch.full_like(slope.loss, 2 * search.eps)
+    size = x.new_full(rows.shape, 2 * search.eps)
     rises, halved = torch.zeros_like(size), torch.zeros_like(left)
     state = [rows, x, x, slope.gradient, slope.loss, x, slope.gradient, slope.loss, slope.loss, size, rises, halved]
     looked_at, last = set(checkpoints(steps)), 0
