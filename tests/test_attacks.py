@@ -47,7 +47,8 @@ def test_the_names_checked_without_torch_are_those_of_the_registry():
 
 
 @pytest.mark.parametrize("name", attacks.ATTACKS)
-def test_every_registered_attack_keeps_its_promises(name, victim):
+def test_every_registered_attack_keeps_its_promises(name, victim, monkeypatch):
+    victims.lighten(monkeypatch)
     model, images, labels = victim
     views = {"report": model}  # of attacks that take their gradient from it
     given = {"earlier": victims.points(images, labels, model, eps=EPS)}
