@@ -30,7 +30,7 @@ def run(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
-    attacks: Sequence[str],
+    attacks: Sequence[str] | Mapping[str, Attack],
     *,
     eps: Sequence[float],
     seed: int,
@@ -46,7 +46,8 @@ def run(
     """Attack every image with every attack at every epsilon; rows as `records.COLUMNS`, `index` the place in `images`.
 
     model: in eval mode with frozen parameters. images: float (N, C, H, W) in [0, 1]; labels: (N,) int64; eps:
-    L-infinity, in pixel units. attacks: names of the registry, or `name@view`. An image counts as broken when it is
+    L-infinity, in pixel units. attacks: names of the registry, or `name@view`; or attacks of one's own by
+    name. An image counts as broken when it is
     misclassified before or after the attack. repeats: forward passes that decide this for a model with noise of its
     own, by at least half of them (column `fooled_share`). targets: (N,) int64, what targeted attacks aim at, by
     default the class after the label. index: (N,) int64, numbers of the images instead of their places, when they are
@@ -55,7 +56,7 @@ def run(
     same shape, dtype and device as images. label: names the work on stderr while it lasts.
     Raises BiorobustError for an unknown attack, a view that is not in `views`, or points that are not in `given`.
     """
-    chosen = {name: registry.get(name) for name in attacks}
+    chosen = dict(attacks) if isinstance(attacks, Mapping) else {name: registry.get(name) for name in attacks}
     goals = _goals(model, images, labels, targets) if any(attack.targeted for attack in chosen.values()) else None
     _check(images, labels, goals, given or {}, eps)
     numbers = torch.arange(len(images), device=images.device) if index is None else index.to(images.device)
