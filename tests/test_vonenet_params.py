@@ -43,7 +43,11 @@ def changed(raw, path, value):
         ("scales/tiny/vonenet_training/n_train", 8, r"scales\.tiny\.vonenet_training\.n_train = 8: .* 32 or more"),
         ("vonenet_runs/new", VONE | {"depth": 34}, r"vonenet_runs\.new\.depth = 34: must be one of 18, 50"),
         ("vonenet_runs/new", VONE | {"filters": "none"}, r"vonenet_runs\.new\.filters = 'none': must be biological or"),
-        ("vonenet_runs/new", PLAIN | {"noise": "neuronal"}, r"vonenet_runs\.new\.(noise|filters) = .*a resnet has no V1"),
+        (
+            "vonenet_runs/new",
+            PLAIN | {"noise": "neuronal"},
+            r"vonenet_runs\.new\.(noise|filters) = .*a resnet has no V1",
+        ),
         ("vonenet_imagenet/new", {"method": "vonenet"}, r"vonenet_imagenet\.new\.file: missing key"),
         (
             "vonenet_imagenet/new",
