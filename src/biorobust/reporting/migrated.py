@@ -18,4 +18,10 @@ OF_CLAIMS_YAML: Mapping[str, Mapping[str, str]] = {
     "bc5423aa65a90d226a9cddeaa075bd2907f452d758bd41bb84aa72f661deed6c": {  # kwta-cpu, kwta-cpu-long
         "kwta": "9020c5311f332ae4e65934fcb92720c4bfb9b43356bce677f116e74ecde209d1",
     },
+    "d778427b539b297135c97120fccdacde6f3e1e232e64b541ae754e78890281e4": {  # the last claims.yaml
+        "hebbian": "7f002ffce010f781df06a5b8e9271276c7429223df4e47c15fe48a5b21e095bc",
+        "cnnf": "b9aa6a7cb8848ccd92ecd4ee38561bf65574fbc1658061ad77d289bd755ce392",
+        "kwta": "4cb223ca477ad95b3feca9f7138b765a82b697dfbb5c69b6d45d71a37e95cf70",
+        "vonenet": "7471a3786ad03b7409c4b1011f4b35afe81446a526c755ed0aba744144b303e1",
+    },
 }
