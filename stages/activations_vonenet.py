@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from biorobust import params
-from biorobust.core import runs, work
+from biorobust.core import results, runs, work
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_csv, write_npz, write_parquet
 from biorobust.core.places import together
+from biorobust.core.progress import progress
 from biorobust.vonenet.model.params import (
     ANALOGUE,
     GROUPS,
@@ -49,8 +50,6 @@ def main(argv: list[str] | None = None) -> None:
 
 def activations(group: str, *, settings: params.Params, plan: Activations, size: ActivationsSize) -> None:
     """Measure every network, then compare each that has a V1 stage with its baseline; write arrays and metrics."""
-    from biorobust.core import results
-    from biorobust.core.progress import progress
     from biorobust.vonenet.model.measurements import outcomes_of
 
     (ARRAYS / group).mkdir(parents=True, exist_ok=True)  # an out has to be there, with no network in it too
@@ -144,7 +143,6 @@ def write(
     logged: Mapping[str, Any],
 ) -> None:
     """One network: arrays per seed, curves and metrics of its layers, its accuracy, and pictures."""
-    from biorobust.core import results
     from biorobust.vonenet.model import accuracy
 
     for seed, one in measured.items():
@@ -182,7 +180,6 @@ def write_pair(
     logged: Mapping[str, Any],
 ) -> None:
     """A network with a V1 stage against its baseline."""
-    from biorobust.core import results
     from biorobust.vonenet.model.measurements import compare_with_baseline
 
     entries, rows = [], []
@@ -197,15 +194,12 @@ def write_pair(
 
 def csv(name: str, tables: list[pd.DataFrame]) -> None:
     """Write `reports/metrics/<name>.csv`, the tables of all seeds one below the other."""
-    from biorobust.core import results
-
     write_csv(results.METRICS / f"{name}.csv", pd.concat(tables, ignore_index=True))
 
 
 def write_v1() -> None:
     """The published V1 stage looking at the first natural image, whether there are networks to put behind it or not."""
     from biorobust import datasets
-    from biorobust.core import results
     from biorobust.vonenet.model import visualisation
 
     dataset = datasets.load("data/datasets/imagenet_samples.npz")

@@ -27,6 +27,7 @@ from stages.common import stage_main
 CLONES = ".record"
 # What a run changes in a checkout; an edit of anything else means that the commit is not what ran.
 RESULTS = ("params.yaml", "dvc.lock", "reports/")
+CLAIMS = ("reports/claims/", "reports/reported/")
 # What DVC and the stages write, and a clone keeps when it moves to another commit.
 MADE = ("dvc.lock", "reports/metrics", "reports/run_info", "reports/tables", "reports/figures", "reports/*.html")
 
@@ -86,7 +87,7 @@ def take(name: str, *, source: Path, studies: Sequence[str], root: Path) -> None
     commit = git(source, "rev-parse", "HEAD")
     for line in git(source, "status", "--porcelain").splitlines():
         path = line[2:].strip()
-        if not path.startswith(RESULTS) or path == "reports/claims.yaml":
+        if not path.startswith(RESULTS) or path.startswith(CLAIMS):
             raise BiorobustError(f"{source}: {path} differs from commit {commit[:10]}: commit it and run again")
     snapshot.create(name, root=root, source=source, studies=studies, commit=commit)
 

@@ -225,8 +225,8 @@ def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small,
         for precision in ("float32", "bfloat16")
     )
     x, y = data.train_images[:32] / 255, data.train_labels[:32]
-    in_full, _ = training._objective(bfloat16=False, label_smoothing=0.0)(rounded.model, x, y)
-    in_half, logits = training._objective(bfloat16=True, label_smoothing=0.0)(rounded.model, x, y)
+    in_full, _ = training.objective(bfloat16=False, label_smoothing=0.0)(rounded.model, x, y)
+    in_half, logits = training.objective(bfloat16=True, label_smoothing=0.0)(rounded.model, x, y)
     assert in_half.item() != in_full.item()
     assert in_half.item() == pytest.approx(in_full.item(), rel=0.05)
     assert logits.dtype == torch.float32
@@ -255,7 +255,7 @@ def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(sma
     with torch.no_grad():
         stuck.model.body.fc.weight.zero_()
         stuck.model.body.fc.bias.copy_(torch.arange(10.0))
-    entry = training._entry(0, stuck.model, data, stuck.curve, diverged=False)
+    entry = training.seed_entry(0, stuck.model, data, stuck.curve, diverged=False)
     assert entry["collapsed"]
     assert entry["label_entropy"] == 0
     assert entry["predicted"] == [0] * 9 + [60]
@@ -283,7 +283,7 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
     config = training.config(Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64}), n_classes=10)
     model = networks.build(config).eval()
     x, y = torch.rand(4, 3, 32, 32), torch.arange(4)
-    loss, logits = training._objective(bfloat16=False, label_smoothing=0.0)(model, x, y)
+    loss, logits = training.objective(bfloat16=False, label_smoothing=0.0)(model, x, y)
     outputs = model.outputs(x).double()
     assert loss.item() == pytest.approx(sum(outputs[i].logsumexp(0) - outputs[i, i] for i in range(4)).item(), rel=1e-5)
     assert logits.shape == (4, 10)
@@ -328,7 +328,7 @@ def victim(bundled, tmp_path_factory):
 def test_a_relu_network_falls_to_the_corrected_step_and_less_to_the_reports(victim, tmp_path, monkeypatch):
     """The step-size question on one checkpoint: 40 steps of 0.003 epsilon leave what 40 steps of 0.003 break."""
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
-    table, states = attacking.attack(victim, ATTACKS)
+    table = attacking.attack(victim, ATTACKS)
     summary = attacking.counts(table, eps=victim.eps)
     right = {name: entry["correct"][0] for name, entry in summary.items()}
     clean = int((table[table["attack"] == "pgd-report"]["clean_prediction"].to_numpy() == victim.labels.numpy()).sum())
@@ -338,32 +338,31 @@ def test_a_relu_network_falls_to_the_corrected_step_and_less_to_the_reports(vict
     assert right[attacking.IMAGE_WORST_CASE] <= min(right[name] for name in ATTACKS.attacks)
     assert right["worst-case"] <= right[attacking.IMAGE_WORST_CASE]
     assert (table["distance"] <= victim.eps + 1e-6).all()
-    assert len(states) == 4
-    assert all(state.exists() for state in states)
+    assert len(list(tmp_path.glob("*.pt"))) == 4
 
 
 def test_finished_attacks_are_not_run_again(victim, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
-    table, _ = attacking.single(victim, "pgd-report")
+    table = attacking.attacked(victim, ["pgd-report"])
     monkeypatch.setattr(attacking.attacks, "run", None)
-    again, _ = attacking.single(victim, "pgd-report")
+    again = attacking.attacked(victim, ["pgd-report"])
     pd.testing.assert_frame_equal(table.reset_index(drop=True), again, check_dtype=False)
     with pytest.raises(TypeError):
-        attacking.single(replace(victim, seed=1), "pgd-report")
+        attacking.attacked(replace(victim, seed=1), ["pgd-report"])
 
 
 def test_one_more_jpeg_is_counted_image_by_image(victim, bundled, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
-    table, _ = attacking.single(victim, "pgd-corrected-best")
+    table = attacking.attacked(victim, ["pgd-corrected-best"])
     test = bundled.test_images[:100], bundled.test_labels[:100]
-    row, _ = attacking.reencoded(victim, ATTACKS, table, test_images=test[0], test_labels=test[1])
+    row = attacking.reencoded(victim, ATTACKS, table, test_images=test[0], test_labels=test[1])
     _, predictions = training.evaluate(victim.model, *test)
     assert row["clean"]["before"] == int((predictions == test[1]).sum())
     for counts in (row["clean"], row["robust"]):
         assert counts["both"] <= min(counts["before"], counts["after"])
     assert row["robust"]["n"] == 24
     monkeypatch.setattr(attacking.reencode, "jpeg", lambda images, quality: images)
-    same, _ = attacking.reencoded(
+    same = attacking.reencoded(
         replace(victim, seed=0, key={"same": 1}), ATTACKS, table, test_images=test[0], test_labels=test[1]
     )
     assert same["clean"]["before"] == same["clean"]["after"] == same["clean"]["both"]
@@ -387,13 +386,13 @@ def test_the_probe_tries_other_gammas_and_puts_the_own_one_back(victim, tmp_path
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
     plan = Probe(length=0.031, n_points=33, gammas=(0.1, 1.0))
     size = ProbeSize(n_lines=2, n_patterns=3)
-    found, _ = attacking.probe(victim, plan, size)
+    found = attacking.probe(victim, plan, size)
     assert found["discontinuity"]["by_gamma"] == found["patterns"]["by_gamma"] == []  # ReLU
     own = found["discontinuity"]["own"]
     assert own["jump"]["mean"] < own["change"]["mean"]
     assert len(found["patterns"]["own"]["gradient"]["layers"]) == len(probes.passing(victim.model, victim.images[:1]))
     model = networks.build(training.config(Recipe(**RECIPE | {"gamma": 0.2, "activation": "kwta"}), n_classes=10))
-    found, _ = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, size)
+    found = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, size)
     others, changes = found["discontinuity"]["by_gamma"], found["patterns"]["by_gamma"]
     assert [row["gamma"] for row in others] == [row["gamma"] for row in changes] == [0.1, 1.0]
     assert {module.gamma for module in model.modules() if isinstance(module, KWTA)} == {0.2}

@@ -63,6 +63,10 @@ class Params:
     runs: Mapping[str, Mapping[str, Block]]
     values: Mapping[str, Any]
 
+    def seeds(self, n: int) -> range:
+        """The seeds of n repeats."""
+        return range(self.seed, self.seed + n)
+
     def block(self, name: str, kind: type[T]) -> T:
         """The science of one method, as the model the study declares for it."""
         block = self.blocks[name]

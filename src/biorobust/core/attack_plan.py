@@ -28,6 +28,18 @@ AttackName = Literal[
     "pgd-margin-best",
     "pgd-targeted",
     "deepfool-report",
+    "apgd-cross-entropy",
+    "apgd-margin",
+    "apgd-logits-ratio",
+    "apgd-targeted",
+    "apgd-noise",
+    "fmn",
+    "pgd-averaged",
+    "pgd-averaged-64",
+    "square",
+    "random-corners",
+    "transfer",
+    "warm-start",
 ]
 NAMES: tuple[str, ...] = get_args(AttackName)
 
