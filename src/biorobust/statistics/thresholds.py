@@ -2,7 +2,7 @@
 
 A change of a threshold is a change of the protocol: `fingerprint` stands in the manifest of every recorded run, and
 docs/protocol.md lists each amendment with its date and the verdicts it changed. Ranges that belong to one claim (the
-rule "threshold") stand with the claim in reports/claims.yaml and are hashed there.
+rule "threshold") stand with the claim in reports/claims/ and are hashed there.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from biorobust.core.errors import BiorobustError
-from biorobust.kwta.model.networks import Classifier
 from biorobust.kwta.model.params import FULL_WIDTH
 from biorobust.networks.weights import Unavailable, find, read
 
