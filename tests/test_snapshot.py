@@ -333,3 +333,25 @@ def test_the_command_refuses_an_unknown_scale(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         record.main(["a-run", "--scale", "huge"])
     assert "invalid choice: 'huge'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings", [("core.autocrlf=true",), ("core.eol=crlf", "core.attributesFile=attributes")], ids=["autocrlf", "own"]
+)
+def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(
+    tmp_path: Path, checkout: Path, settings: tuple[str, ...]
+) -> None:
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    made = snapshot.create("a-name", root=origin, source=checkout, studies=["hebbian"], commit=COMMIT)
+    (origin / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
+    (origin / "notes.txt").write_bytes(b"$Id$\nwritten\r\nelsewhere\n")
+    (tmp_path / "attributes").write_text("* text=auto ident filter=shout\n")
+    person = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=origin, check=True)
+    options = [part for setting in (*settings, "filter.shout.smudge=tr a-z A-Z") for part in ("-c", setting)]
+    subprocess.run(["git", "clone", "-q", *options, origin, clone], cwd=tmp_path, check=True)
+    assert [item.name for item in snapshot.snapshots(clone / snapshot.RECORDED) if isinstance(item, Snapshot)] == [
+        made.name
+    ]
+    assert (clone / "notes.txt").read_bytes() == (origin / "notes.txt").read_bytes()
