@@ -336,7 +336,9 @@ def test_the_command_refuses_an_unknown_scale(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    "settings", [("core.autocrlf=true",), ("core.eol=crlf", "core.attributesFile=attributes")], ids=["autocrlf", "own"]
+    "settings",
+    [("core.autocrlf=true",), ("core.eol=crlf", "core.attributesFile={folder}/attributes")],
+    ids=["autocrlf", "own"],
 )
 def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(
     tmp_path: Path, checkout: Path, settings: tuple[str, ...]
@@ -349,7 +351,11 @@ def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(
     person = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
     for command in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "start"]):
         subprocess.run(["git", *command], cwd=origin, check=True)
-    options = [part for setting in (*settings, "filter.shout.smudge=tr a-z A-Z") for part in ("-c", setting)]
+    options = [
+        part
+        for setting in (*settings, "filter.shout.smudge=tr a-z A-Z")
+        for part in ("-c", setting.format(folder=tmp_path))
+    ]
     subprocess.run(["git", "clone", "-q", *options, origin, clone], cwd=tmp_path, check=True)
     assert [item.name for item in snapshot.snapshots(clone / snapshot.RECORDED) if isinstance(item, Snapshot)] == [
         made.name
