@@ -40,6 +40,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def folder_of(variable: str) -> Path | None:
+    """The folder an environment variable names, None where it is not set or empty; relative ones begin at this one."""
+    value = os.environ.get(variable)
+    return Path(os.path.expanduser(value)).absolute() if value else None
+
+
 def sha256(path: str | Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
