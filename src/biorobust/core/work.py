@@ -95,8 +95,8 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write in one step: a kill during the write leaves the previous state."""
     import torch
 
-    with atomic(path) as part:
-        torch.save(dict(state), part)
+    with atomic(path) as part, open(part, "wb") as stream:  # to a stream: a path would name the archive inside
+        torch.save(dict(state), stream)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
