@@ -4,16 +4,18 @@
 #   make repro PYTHON=python3.12  the interpreter the environment is made with
 #   make compare EXP=name         an experiment (or any git revision) beside HEAD, on one page
 SHELL := /bin/bash
-PYTHON ?= python3
-VENV ?= .venv
-SCALE ?=
-STUDY ?=
 # A shell may hold these names for other reasons; assigned here, they count on the command line of make alone.
+PYTHON := python3
+VENV := .venv
+SCALE :=
+STUDY :=
 NAME :=
 EXP :=
 AGAINST :=
 # No $(abspath): a path may hold blanks.
-export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
+# Nor may a variable keep Python from the folder it is started in, or send it to other libraries.
+unexport PYTHONSAFEPATH PYTHONHOME
+export PATH := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
 
 .PHONY: repro test test-experiments lint format bench record compare lock environment
 
