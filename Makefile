@@ -43,7 +43,7 @@ bench: environment
 	@python -m benchmarks
 
 record: environment
-	@python -m stages.record $(or $(NAME),$(error name it: make record NAME=my-run)) $(if $(SCALE),--scale "$(SCALE)") $(if $(STUDY),--study $(STUDY))
+	@python -m stages.record "$(or $(NAME),$(error name it: make record NAME=my-run))" $(if $(SCALE),--scale "$(SCALE)") $(if $(STUDY),--study $(STUDY))
 
 compare: environment
 	@python -m stages.experiment "$(or $(EXP),$(error name it: make compare EXP=my-experiment))" $(if $(AGAINST),--against "$(AGAINST)")
