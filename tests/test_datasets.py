@@ -292,3 +292,14 @@ def test_the_example_in_the_documentation_is_a_working_data_set(tmp_path, monkey
     assert provenance["fidelity"] == "stand-in"
     assert data.train_images.shape[1:] == spec.image_shape
     assert set(data.train_labels) == set(data.test_labels) == set(range(spec.n_classes))
+
+
+def test_no_training_images_are_one_line_for_a_training_and_nothing_for_the_rest(tmp_path, monkeypatch):
+    from biorobust.core.tensors import as_tensors
+
+    monkeypatch.chdir(tmp_path)
+    datasets.get("imagenet_samples", source="bundled", npz=Path("imagenet_samples.npz"), provenance=Path("p.json"))
+    stored = datasets.load("imagenet_samples.npz")
+    assert len(as_tensors(stored, n_train=1, device="cpu").test_images) == 32
+    with pytest.raises(DataError, match=r"^imagenet_samples has no training images: train on another data set$"):
+        as_tensors(stored, n_train=100, device="cpu")

@@ -460,3 +460,17 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "t.csv").unlink()
     with pytest.raises(BiorobustError, match=r"t.csv is missing"):
         table.read(tmp_path)
+
+
+def test_what_notes_say_is_no_markup_in_the_summary(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path)
+    path = root / "reports/metrics/data/mnist.json"
+    note = "A <b>bold</b> | *note* with `code|x`,\n# a &lt; and [a link](http://x)."
+    write_json(path, read_json(path) | {"note": note})
+    (root / "reports/recorded/a_b_*c*").mkdir(parents=True)
+    lines = render(root).summary.splitlines()
+    assert any(
+        line.endswith(r": A \<b>bold\</b> \| \*note\* with `code\|x`, # a \&lt; and [a link\](http://x).")
+        for line in lines
+    )
+    assert r"Recorded run a_b\_\*c\* is not used: manifest.json is missing." in lines

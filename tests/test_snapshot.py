@@ -361,3 +361,31 @@ def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(
         made.name
     ]
     assert (clone / "notes.txt").read_bytes() == (origin / "notes.txt").read_bytes()
+
+
+def test_folders_named_relative_to_the_start_are_found_from_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def run(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
+        given.append(env)
+        return subprocess.CompletedProcess([], 0)
+
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone/params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(record.subprocess, "run", run)
+    monkeypatch.setenv("BIOROBUST_DATA_MIRROR", "mirror")
+    monkeypatch.setenv("BIOROBUST_WEIGHTS", "/weights")
+    monkeypatch.delenv("BIOROBUST_IMAGENET", raising=False)
+    record.repro(tmp_path / "clone", ["hebbian"], work=Path("work"))
+    assert given[0]["BIOROBUST_DATA_MIRROR"] == str(tmp_path / "mirror")
+    assert given[0]["BIOROBUST_WEIGHTS"] == "/weights"
+    assert "BIOROBUST_IMAGENET" not in given[0]
+
+
+def test_what_a_killed_writer_left_is_not_recorded(tmp_path: Path) -> None:
+    source = finished(tmp_path / "source")
+    (source / "reports/metrics/train/x.json.0123456789ab.part").write_text("{")
+    assert not list(make(tmp_path, source).path.rglob("*.part"))
