@@ -154,3 +154,12 @@ def test_a_writer_that_is_ended_leaves_nothing(tmp_path):
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "a"], env=environment, capture_output=True)
     assert (done.returncode, done.stderr) == (143, b"")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("value", "folder"), [("", "data/work"), ("mine", "{here}/mine"), ("~/x", "{home}/x")])
+def test_states_lie_in_the_folder_the_user_names(value, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BIOROBUST_WORK", value)
+    wanted = folder.format(here=tmp_path, home=tmp_path / "home")
+    assert str(work.state_path("a", {}, code=(files,)).parent) == wanted

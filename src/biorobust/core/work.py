@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import atomic
+from biorobust.core.files import atomic, folder_of
 
 PACKAGES = ("biorobust", "stages")  # whose sources a state depends on; a change of a library starts nothing anew
 
@@ -31,7 +31,7 @@ def state_path(name: str, key: Mapping[str, Any], *, code: tuple[ModuleType, ...
     found = {module: path.read_text(encoding="utf-8") for module, path in sources(code).items()}
     text = json.dumps([key, found], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Path(os.environ.get("BIOROBUST_WORK", "data/work")) / f"{name}-{digest}.pt"
+    return (folder_of("BIOROBUST_WORK") or Path("data/work")) / f"{name}-{digest}.pt"
 
 
 def sources(code: Iterable[ModuleType]) -> dict[str, Path]:
