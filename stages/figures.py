@@ -12,7 +12,7 @@ from typing import Any
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import atomic
 from biorobust.core.progress import progress
-from biorobust.reporting.claim_file import ClaimsError
+from biorobust.reporting.claim_file import CLAIMS, ClaimsError
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
@@ -43,7 +43,7 @@ def execute(source: Source, *, out: Path) -> None:
     EXECUTED.mkdir(parents=True, exist_ok=True)
     study = source.study.name
     label = f"recorded run {source.snapshot.name}" if source.snapshot else "current run"
-    parameters = {"metrics": source.metrics, "params": source.params, "claims": "reports/claims.yaml", "out": out}
+    parameters = {"metrics": source.metrics, "params": source.params, "claims": CLAIMS, "out": out}
     with tempfile.TemporaryDirectory() as settings:
         try:
             papermill.execute_notebook(

@@ -10,12 +10,11 @@ from report_checkout import ROOT, WRITERS
 from small_metrics import EPS, network
 
 from biorobust.core.files import read_json
-from biorobust.reporting import agreement
+from biorobust.reporting import agreement, table
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL, tally
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.summary import COLUMNS, MOST, ROWS, summary
-from biorobust.reporting.tables import table
 
 CLEAN = "plain above the V1 stage without an attack"
 

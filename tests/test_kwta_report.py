@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from changed_numbers import other_numbers, stale_cells, stale_sentences
 from matplotlib.figure import Figure as Drawing
 from report_checkout import (
     ROOT,
@@ -43,6 +44,13 @@ from biorobust.reporting.render import render
 from biorobust.reporting.tables.table import Table, read
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
+# Columns that hold what was reported, asked for or set, and not what was measured.
+GIVEN = {
+    *("network", "network, data", "activation", "cell", "table", "line", "gamma", "learning_rate", "seed", "state"),
+    *("reported", "setting", "of epochs", "no.", "in the report", "test"),
+    *("claim", "the report says", "comparisons", "support it", "contradict it", "cannot tell", "which contradict"),
+}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def alone() -> Iterator[None]:
@@ -58,7 +66,7 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
-    return claim_file.load(cpu / "reports/claims.yaml")
+    return claim_file.load(cpu / "reports/claims")
 
 
 def _set(content: Any, attack: str, correct: int | None) -> None:
@@ -130,7 +138,7 @@ def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_p
             name = f"{measure}-image" if measure == "worst-case" else measure
             (seed,) = content["attacks"][name]["per_seed"]
             assert row[measure] == seed["correct"][0] / seed["n"]
-    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
     figures = {figure.id: figure for figure in draw(given)}
     assert set(figures["steps"].data["table"]) == {"ours"}
     assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figures["steps"].caption
@@ -155,7 +163,7 @@ def test_another_gamma_stands_beside_no_other_column(gamma: float, tmp_path: Pat
     assert {part.verdict for part in wrong} == {rules.NOT_RUN}
     assert all(f"gamma is {gamma:g}, the claim needs 0.2" in part.reason for part in wrong)
     assert items["K18"].verdict == rules.REPRODUCED  # the ReLU rows are as they were
-    figures = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    figures = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
     drawn = FIGURES["steps"](figures)
     assert drawn is not None
     assert f"k-WTA-{gamma:g}" in set(drawn.data["activation"])
@@ -261,6 +269,19 @@ def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) 
     assert "because its steps are too small" not in small
 
 
+def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:
+    root = copied(cpu, tmp_path)
+    other_numbers(root / "reports/metrics")
+    draw_and_tabulate(root)
+    before, after = (render(checkout).html for checkout in (cpu, root))
+    compared, stale = stale_cells(before, after, study="kwta", given=GIVEN)
+    assert compared > 400
+    assert stale == []
+    compared, sentences = stale_sentences(before, after, study="kwta", known={"2020", "16902", "62.5", "3.32"})
+    assert compared > 15
+    assert sentences == []
+
+
 def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
     root = ready(tmp_path, study="kwta", change=shutil.rmtree)
     rendered = render(root)
@@ -273,7 +294,7 @@ def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
 
 def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
     root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
-    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
     figures = {figure.id: figure for figure in draw(given)}
     assert list(figures) == list(FIGURES)
     assert "interval over 3 seeds and 1\u202f280 test images" in figures["steps"].caption
@@ -329,9 +350,7 @@ def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu: Pa
         content = read_json(path)
         content.pop("patterns", None)
         write_json(path, content)
-    given = inputs(
-        metrics=older / "reports/metrics", params=older / "params.yaml", claims=older / "reports/claims.yaml"
-    )
+    given = inputs(metrics=older / "reports/metrics", params=older / "params.yaml", claims=older / "reports/claims")
     assert FIGURES["patterns"](given) is None
     assert FIGURES["jumps"](given) is not None
 
@@ -341,7 +360,7 @@ def test_a_panel_of_nothing_but_collapses_says_so(cpu: Path, tmp_path: Path) -> 
 
     def titles() -> list[str]:
         drawn = FIGURES["curves-scratch"](
-            inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+            inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
         )
         assert drawn is not None
         return [title for axes in drawn.drawing.axes if (title := axes.get_title("left"))]

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from report_checkout import (
     ROOT,
     by_claim,
@@ -33,13 +32,13 @@ from report_checkout import (
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_yaml, write_json, write_text
-from biorobust.hebbian.report.figures import draw, inputs
-from biorobust.reporting import numbers, style
+from biorobust.hebbian.report.figures import FIGURES
+from biorobust.reporting import numbers, style, table
 from biorobust.reporting.claims import Part
-from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figure import draw, read_index
+from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.tables import table
 from biorobust.reporting.view import PartRow, shown
 from biorobust.statistics import rules
 from stages import tables
@@ -212,7 +211,7 @@ def test_claims_that_changed_after_recording_are_named_on_page_and_ledger(
     edited: bool, both: Path, tmp_path: Path
 ) -> None:
     root = copied(both, tmp_path)
-    claims = root / "reports/claims.yaml"
+    claims = root / "reports/claims/hebbian.yaml"
     claims.write_text(claims.read_text().replace("at_least: 0.9", "at_least: 0.8" if edited else "at_least: 0.9", 1))
     rendered = render(root)
     assert ("Claims or thresholds were changed after second was recorded" in text(rendered.html)) == edited
@@ -249,9 +248,9 @@ def test_an_unavailable_run_is_left_out_and_named(tmp_path: Path) -> None:
 
 def test_what_a_report_printed_is_drawn_in_no_runs_colour(paper: Path) -> None:
     given = inputs(
-        metrics=paper / "reports/metrics", params=paper / "params.yaml", claims=paper / "reports/claims.yaml"
+        "hebbian", metrics=paper / "reports/metrics", params=paper / "params.yaml", claims=paper / "reports/claims"
     )
-    figures = {figure.id: figure for figure in draw(given)}
+    figures = {item.id: drawn for item in FIGURES if (drawn := draw(item, given))}
     for name in ("accuracy-epsilon", "clean-accuracy"):
         lines = [line for axes in figures[name].drawing.axes for line in axes.lines]
         printed = [line for line in lines if line.get_markerfacecolor() == "none"]
@@ -269,7 +268,8 @@ def test_what_a_report_printed_is_drawn_in_no_runs_colour(paper: Path) -> None:
 
 def test_the_printed_curve_is_that_of_the_notebook_and_not_of_a_sentence(paper: Path) -> None:
     """H7 asks the plateau of the text, 28 %, as well: it is no point of the curve."""
-    published = yaml.safe_load((paper / "reports/claims.yaml").read_text())["published"]["hebbian"]["accuracy"]
+    printed = pd.read_csv(paper / "reports/reported/hebbian.csv")
+    published = printed[printed["id"] == "hebbian"].set_index("eps")["value"].to_dict()
     data = pd.read_csv(paper / "reports/figures/hebbian/current/accuracy-epsilon.csv")
     drawn = data[(data["run"] == "Hebbian") & (data["attack"] == "reported")].set_index("eps")["accuracy"]
     assert drawn.to_dict() == pytest.approx(published)
@@ -448,7 +448,7 @@ def test_numbers_are_written_one_way() -> None:
 
 
 def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    columns = (table.Column("name", "name"), table.Column("x", "x", "estimate"), table.Column("n", "n", "count"))
+    columns = (table.Printed("name", "name"), table.Printed("x", "x", "estimate"), table.Printed("n", "n", "count"))
     row = {"name": "1", "x": 0.25, "x_low": 0.125, "x_high": 0.5, "n": 1000}
     written = table.Table("t", "T", "c", columns, (row, {"name": "empty", "x": None, "n": None}))
     table.save([written], tmp_path)

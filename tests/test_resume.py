@@ -17,11 +17,13 @@ from biorobust.core import work
 ROOT = Path(__file__).parent.parent
 # What is kept, the modules that the stage names for it, and modules among those behind them that are easily missed.
 STATES = {
-    "hebbian units": (["stages.hebbian_pretrain"], ["hebbian.model.rule", "hebbian.model.diagnostics", "core.tensors"]),
-    "readout": (["stages.train_supervised"], ["hebbian.model.classifier", "hebbian.model.readout", "core.training"]),
-    "control": (
-        ["stages.train_controls", "biorobust.hebbian.model.controls"],
-        ["hebbian.model.controls", "core.training"],
+    "hebbian units": (
+        ["biorobust.hebbian.model.pretraining"],
+        ["hebbian.model.rule", "hebbian.model.diagnostics", "core.tensors"],
+    ),
+    "readout, control": (
+        ["biorobust.hebbian.model.experiments", "biorobust.hebbian.model.controls"],
+        ["hebbian.model.classifier", "hebbian.model.controls", "hebbian.model.readout", "core.training"],
     ),
     "CNN-F": (
         ["biorobust.cnnf.model.training", "biorobust.core.tensors"],
@@ -33,23 +35,23 @@ STATES = {
         ["attacks.deepfool", "attacks.pgd", "kwta.model.selection"],
     ),
     "VOneNet": (
-        ["stages.train_vonenet", "biorobust.vonenet.model.models"],
-        ["vonenet.model.response_noise", "networks.resnet"],
+        ["biorobust.vonenet.model.training"],
+        ["vonenet.model.parameters", "networks.resnet"],
     ),
     "perturbed images": (
         ["stages.perturb_vonenet"],
-        ["attacks.deepfool", "vonenet.model.block", "vonenet.model.perturb"],
+        ["attacks.deepfool", "vonenet.model.block", "vonenet.model.stimuli"],
     ),
     "layers": (
         [
             f"biorobust.{module}"
-            for module in ("vonenet.model.reading", "vonenet.model.kept", "core.runs", "core.tensors", "core.training")
+            for module in ("vonenet.model.measurements", "core.runs", "core.tensors", "core.training")
         ],
         [
             "analysis.capture",
             "vonenet.model.block",
             "vonenet.model.models",
-            "vonenet.model.response_noise",
+            "vonenet.model.stimuli",
             "attacks.pgd",
             "attacks.noise",
         ],

@@ -7,7 +7,7 @@ import torchvision
 from biorobust.core.errors import BiorobustError
 from biorobust.networks.resnet import zero_residuals
 from biorobust.vonenet import v1
-from biorobust.vonenet.model import calibration, models
+from biorobust.vonenet.model import models
 from biorobust.vonenet.model.models import (
     conv_names,
     convolutions,
@@ -39,15 +39,6 @@ def test_full_width_is_torchvision_s(ours, theirs):
         torch.testing.assert_close(model(images(1)), reference(normalise(images(1))), rtol=1e-5, atol=1e-5)
     for a, b in zip(model.body.state_dict().values(), reference.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b)
-
-
-def test_fresh_weights_are_drawn_as_torchvision_draws_them():
-    reference = torchvision.models.resnet18(num_classes=10).state_dict()
-    for key, ours in resnet18(n_classes=10).body.state_dict().items():
-        if ours.ndim == 4:
-            assert ours.std().item() == pytest.approx(reference[key].std().item(), rel=0.1), key
-        elif "fc" not in key:
-            assert torch.equal(ours, reference[key]), key
 
 
 def executed(model, x):
@@ -136,16 +127,6 @@ def test_impossible_networks_are_refused(settings, message):
         resnet18(**settings)
 
 
-def test_build_makes_what_a_configuration_names():
-    torch.manual_seed(0)
-    direct = voneresnet18(n_classes=3, width=4, **V1)
-    torch.manual_seed(0)
-    built = models.build({"network": "voneresnet18", "n_classes": 3, "width": 4, **V1})
-    assert all(
-        torch.equal(a, b) for a, b in zip(direct.state_dict().values(), built.state_dict().values(), strict=True)
-    )
-
-
 @pytest.mark.parametrize("make", [resnet18, resnet50])
 def test_blocks_that_begin_as_the_identity_leave_what_their_stage_is_given(make):
     model = make(n_classes=4, width=4, stem="small", image_size=32)
@@ -163,7 +144,7 @@ def test_calibration_sets_the_statistics_of_the_images():
     model = resnet18(width=4, n_classes=3, image_size=32)
     x = images(96, size=32)
     weights = model.body.conv1.weight.clone()
-    calibration.calibrate(model, x, batch_size=32)
+    models.calibrate(model, x, batch_size=32)
     with torch.no_grad():
         first = torch.nn.functional.conv2d(model.body.normalise(x).double(), weights.double(), stride=2, padding=3)
     torch.testing.assert_close(model.body.bn1.running_mean.double(), first.mean(dim=(0, 2, 3)), rtol=1e-3, atol=1e-4)

@@ -13,8 +13,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CONSTANT = "constant"
-NOT_FINITE = "not finite"
 CHUNK = 2**19  # values
 
 
@@ -87,17 +85,17 @@ def _differences(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mean_d, _sum(d * a), _sum(d.square_())
 
 
-def affine(found: Moments, gain: Tensor, shift: Tensor) -> Moments:
+def affine(sums: Moments, gain: Tensor, shift: Tensor) -> Moments:
     """The moments of gain * a + shift and gain * b + shift, with one gain and shift per channel, (C,)."""
     gain, shift = gain.double(), shift.double()
     square = gain.square()
     return Moments(
-        found.positions,
-        found.mean_a * gain + shift,
-        found.mean_d * gain,
-        found.aa * square,
-        found.ad * square,
-        found.dd * square,
+        sums.positions,
+        sums.mean_a * gain + shift,
+        sums.mean_d * gain,
+        sums.aa * square,
+        sums.ad * square,
+        sums.dd * square,
     )
 
 
@@ -118,19 +116,19 @@ class Totals(NamedTuple):
     square_d: Tensor
 
 
-def totals(found: Moments) -> Totals:
+def totals(sums: Moments) -> Totals:
     """The sums of an image from those of its channels."""
-    means = torch.stack([found.mean_a, found.mean_d])
+    means = torch.stack([sums.mean_a, sums.mean_d])
     rest = means - means.mean(dim=2, keepdim=True)
-    within = torch.stack([found.aa, found.ad, found.dd]).sum(dim=2)
-    between = found.positions * torch.stack([rest[0] * rest[0], rest[0] * rest[1], rest[1] * rest[1]]).sum(dim=2)
-    square = found.positions * means.square_().sum(dim=2) + within[::2]
+    within = torch.stack([sums.aa, sums.ad, sums.dd]).sum(dim=2)
+    between = sums.positions * torch.stack([rest[0] * rest[0], rest[0] * rest[1], rest[1] * rest[1]]).sum(dim=2)
+    square = sums.positions * means.square_().sum(dim=2) + within[::2]
     return Totals(*within, *between, *square)
 
 
-def stack(found: Sequence[Totals]) -> Totals:
+def stack(sums: Sequence[Totals]) -> Totals:
     """The sums of several layers, (N,) each, side by side: (N, L)."""
-    return Totals(*torch.stack([torch.stack(item) for item in found], dim=2))
+    return Totals(*torch.stack([torch.stack(item) for item in sums], dim=2))
 
 
 def _one_minus_r(aa: Tensor, ad: Tensor, dd: Tensor) -> Tensor:
@@ -148,66 +146,49 @@ def _one_minus_r(aa: Tensor, ad: Tensor, dd: Tensor) -> Tensor:
     return torch.where((aa > least) & (vv > least) & value.isfinite(), value, torch.nan)
 
 
-def raw(found: Totals) -> Tensor:
+def raw(sums: Totals) -> Tensor:
     """1 - Pearson r over all C * P values of an image: 0 same, 1 unrelated, 2 opposite; NaN if one is constant."""
     return _one_minus_r(
-        found.within_aa + found.between_aa, found.within_ad + found.between_ad, found.within_dd + found.between_dd
+        sums.within_aa + sums.between_aa, sums.within_ad + sums.between_ad, sums.within_dd + sums.between_dd
     )
 
 
-def centred(found: Totals) -> Tensor:
+def centred(sums: Totals) -> Tensor:
     """1 - Pearson r after the mean of every channel is taken away: what the pattern in space says."""
-    return _one_minus_r(found.within_aa, found.within_ad, found.within_dd)
+    return _one_minus_r(sums.within_aa, sums.within_ad, sums.within_dd)
 
 
-def relative_l2(found: Totals) -> Tensor:
+def relative_l2(sums: Totals) -> Tensor:
     """||b - a|| / ||a||; NaN where a is all zero."""
-    return torch.where(found.square_a > 0, (found.square_d / found.square_a).sqrt(), torch.nan)
+    return torch.where(sums.square_a > 0, (sums.square_d / sums.square_a).sqrt(), torch.nan)
 
 
-def between_share(found: Totals) -> Tensor:
+def between_share(sums: Totals) -> Tensor:
     """Share of the variance of a that lies between the means of its channels, in [0, 1]; NaN if a is constant."""
-    total = found.within_aa + found.between_aa
-    return torch.where(total > 0, found.between_aa / total, torch.nan)
+    total = sums.within_aa + sums.between_aa
+    return torch.where(total > 0, sums.between_aa / total, torch.nan)
 
 
-def _unit(values: Tensor, *, center: bool) -> tuple[Tensor, list[str | None]]:
-    """float64 (N, F): mean taken away, length 1; and for each image why it has no direction, None where it has one."""
+def _unit(values: Tensor, *, center: bool) -> Tensor:
+    """float64 (N, F): mean taken away, length 1; NaN for an image whose values are constant or not all finite."""
     if values.ndim < 2 or (center and values.ndim < 3):
         raise ValueError(f"shape {tuple(values.shape)}: need (N, ...), and (N, C, positions...) with center")
     values = by_channel(values.double())
-    rest = values - values.mean(dim=2 if center else (1, 2), keepdim=True)
-    finite = values.isfinite().flatten(1).all(dim=1)
-    flat = rest.flatten(1).abs().amax(dim=1) <= 1e-12 * values.flatten(1).abs().amax(dim=1)
-    states = [NOT_FINITE if not f else CONSTANT if c else None for f, c in zip(finite, flat, strict=True)]
-    rest = rest.flatten(1)
+    rest = (values - values.mean(dim=2 if center else (1, 2), keepdim=True)).flatten(1)
+    largest = rest.abs().amax(dim=1, keepdim=True)
+    constant = largest <= 1e-12 * values.flatten(1).abs().amax(dim=1, keepdim=True)
     # Scaled before its length is taken, so that squares neither overflow nor vanish.
-    rest = rest / rest.abs().amax(dim=1, keepdim=True)
-    return rest / rest.norm(dim=1, keepdim=True), states
+    rest = torch.where(constant, torch.nan, rest / largest)
+    return rest / rest.norm(dim=1, keepdim=True)
 
 
 def dissimilarity(a: Tensor, b: Tensor, *, center: bool = False) -> Tensor:
     """1 - Pearson r of two sets of activations, image by image, as float64 (N,); NaN where it is undefined.
 
     a, b: (N, ...), any floating dtype. center: first take the mean over positions from every channel of (N, C, ...).
-    Half the squared distance of the two unit vectors, so equal tensors give exactly 0. `undefined` says why a value is
-    NaN. Raises ValueError for shapes that differ or have no feature axis.
+    Half the squared distance of the two unit vectors, so equal tensors give exactly 0. Raises ValueError for shapes
+    that differ or have no feature axis.
     """
     if a.shape != b.shape:
         raise ValueError(f"shapes {tuple(a.shape)} and {tuple(b.shape)} differ: need the same layer")
-    (u, first), (v, second) = _unit(a, center=center), _unit(b, center=center)
-    defined = torch.tensor([not (x or y) for x, y in zip(first, second, strict=True)], device=a.device)
-    return torch.where(defined, (u - v).square().sum(dim=1) / 2, torch.nan)
-
-
-def undefined(a: Tensor, b: Tensor, *, center: bool = False) -> list[str | None]:
-    """For each image why `dissimilarity` is NaN, such as "first is constant"; None where it is defined."""
-    states = zip(_unit(a, center=center)[1], _unit(b, center=center)[1], strict=True)
-    reasons: list[str | None] = []
-    for first, second in states:
-        if first is not None and first == second:
-            reasons.append(f"both are {first}")
-        else:
-            named = {"first": first, "second": second}
-            reasons.append(", ".join(f"{name} is {state}" for name, state in named.items() if state) or None)
-    return reasons
+    return (_unit(a, center=center) - _unit(b, center=center)).square().sum(dim=1) / 2

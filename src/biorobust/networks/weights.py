@@ -7,10 +7,7 @@ import re
 import urllib.error
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from biorobust.core.connection import stall_timeout
 from biorobust.core.errors import BiorobustError
@@ -18,6 +15,9 @@ from biorobust.core.files import atomic, folder_of, sha256
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 VARIABLE = "BIOROBUST_WEIGHTS"
 DOWNLOADS = Path("data/weights")
@@ -64,6 +64,8 @@ def _is_named(path: Path, name: str) -> bool:
 
 def _download(address: str, path: Path) -> None:
     """Put the file there if all of it came; else leave nothing and raise Unavailable with the reason."""
+    import torch.hub
+
     path.unlink(missing_ok=True)
     try:
         with atomic(path) as part, stall_timeout(TIMEOUT):
@@ -101,6 +103,8 @@ def read(path: str | Path, *, classes: tuple[type, ...] = ()) -> dict[str, Any]:
     Read by torch's restricted unpickler, which runs nothing. Raises BiorobustError when the file is missing, damaged,
     or holds anything else.
     """
+    import torch  # not at the top: `make repro` asks which files are here
+
     if not Path(path).is_file():
         raise BiorobustError(f"{path} is missing")
     try:

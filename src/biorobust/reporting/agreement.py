@@ -5,26 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from biorobust.reporting.claim import Quantity
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL
-from biorobust.reporting.measure import NotMeasured, between
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements, NotMeasured, Share, between
 from biorobust.reporting.tables.table import Column, Table, Value
 from biorobust.statistics import Difference
-
-
-@dataclass(frozen=True)
-class Side:
-    """An accuracy: of a run, clean or under an attack at an epsilon, on clean or noisy test images."""
-
-    run: str
-    attack: str | None = None
-    eps: float = 0.0
-    images: str = "clean"
-
-    @property
-    def quantity(self) -> Quantity:
-        return Quantity("accuracy", of=self.run, attack=self.attack, images=self.images)
 
 
 @dataclass(frozen=True)
@@ -33,19 +17,19 @@ class Effect:
 
     study: str
     words: str
-    pairs: tuple[tuple[Side, Side], ...]
+    pairs: tuple[tuple[Share, Share], ...]
 
 
-def _effect(study: str, words: str, *pairs: tuple[Side, Side]) -> Effect:
+def _effect(study: str, words: str, *pairs: tuple[Share, Share]) -> Effect:
     return Effect(study, words, pairs)
 
 
-def _fgsm(run: str, eps: float) -> Side:
-    return Side(run, "fgsm-report", eps)
+def _on(run: str, *, images: str = "clean") -> Share:
+    return Share(run, images=images, eps=0.0)
 
 
-def _pgd(run: str, eps: float, *, attack: str = "pgd-report") -> Side:
-    return Side(run, attack, eps)
+def _under(attack: str, run: str, eps: float) -> Share:
+    return Share(run, attack=attack, eps=eps)
 
 
 FAST, RESNET = "fast-cifar10-scratch", "resnet18-svhn-scratch"
@@ -53,76 +37,76 @@ EFFECTS = (
     _effect(
         "hebbian",
         "convolutional above Hebbian network at eps 0.1, the report's attack",
-        (_fgsm("simple-conv", 0.1), _fgsm("report-normal", 0.1)),
+        (_under("fgsm-report", "simple-conv", 0.1), _under("fgsm-report", "report-normal", 0.1)),
     ),
     _effect(
         "hebbian",
         "Hebbian above convolutional network at eps 0.3, the report's attack: the plateau",
-        (_fgsm("report-normal", 0.3), _fgsm("simple-conv", 0.3)),
+        (_under("fgsm-report", "report-normal", 0.3), _under("fgsm-report", "simple-conv", 0.3)),
     ),
     _effect(
         "hebbian",
         "the plateau above what the worst of three losses leaves, Hebbian network at eps 0.3",
-        (_fgsm("report-normal", 0.3), Side("report-normal", "worst-case", 0.3)),
+        (_under("fgsm-report", "report-normal", 0.3), _under("worst-case", "report-normal", 0.3)),
     ),
     _effect(
         "cnnf",
         "noisy training images, without feedback, above clean ones on noisy letters",
-        (Side("cnn-noisy", images="noisy"), Side("cnn-clean", images="noisy")),
+        (_on("cnn-noisy", images="noisy"), _on("cnn-clean", images="noisy")),
     ),
     _effect(
         "cnnf",
         "CNN-F above the report's CNN on noisy letters",
-        (Side("cnn-feedback", images="noisy"), Side("cnn-clean", images="noisy")),
+        (_on("cnn-feedback", images="noisy"), _on("cnn-clean", images="noisy")),
     ),
     _effect(
         "cnnf",
         "noisy training images above clean ones in the worst case at eps 0.05",
-        (Side("cnn-noisy", "worst-case", 0.05), Side("cnn-clean", "worst-case", 0.05)),
+        (_under("worst-case", "cnn-noisy", 0.05), _under("worst-case", "cnn-clean", 0.05)),
     ),
     _effect(
         "kwta",
         "ReLU above k-WTA-0.1 without an attack",
-        (Side(f"{FAST}-relu"), Side(f"{FAST}-kwta-low")),
-        (Side(f"{RESNET}-relu"), Side(f"{RESNET}-kwta-low")),
+        (_on(f"{FAST}-relu"), _on(f"{FAST}-kwta-low")),
+        (_on(f"{RESNET}-relu"), _on(f"{RESNET}-kwta-low")),
     ),
     _effect(
         "kwta",
         "ReLU: the report's PGD leaves more than the original's step",
-        (_pgd(f"{FAST}-relu", 0.031), _pgd(f"{FAST}-relu", 0.031, attack="pgd-corrected")),
-        (_pgd(f"{RESNET}-relu", 0.047), _pgd(f"{RESNET}-relu", 0.047, attack="pgd-corrected")),
+        (_under("pgd-report", f"{FAST}-relu", 0.031), _under("pgd-corrected", f"{FAST}-relu", 0.031)),
+        (_under("pgd-report", f"{RESNET}-relu", 0.047), _under("pgd-corrected", f"{RESNET}-relu", 0.047)),
     ),
     _effect(
         "kwta",
         "k-WTA-0.1 above ReLU under DeepFool",
         (
-            _pgd(f"{FAST}-kwta-low", 0.031, attack="deepfool-report"),
-            _pgd(f"{FAST}-relu", 0.031, attack="deepfool-report"),
+            _under("deepfool-report", f"{FAST}-kwta-low", 0.031),
+            _under("deepfool-report", f"{FAST}-relu", 0.031),
         ),
         (
-            _pgd(f"{RESNET}-kwta-low", 0.047, attack="deepfool-report"),
-            _pgd(f"{RESNET}-relu", 0.047, attack="deepfool-report"),
+            _under("deepfool-report", f"{RESNET}-kwta-low", 0.047),
+            _under("deepfool-report", f"{RESNET}-relu", 0.047),
         ),
     ),
     _effect(
         "vonenet",
         "plain above the V1 stage without an attack",
-        (Side("resnet50"), Side("voneresnet50")),
+        (_on("resnet50"), _on("voneresnet50")),
     ),
     _effect(
         "vonenet",
         "the V1 stage above plain under PGD at eps 0.016",
         (
-            _pgd("voneresnet50", 0.01569, attack="pgd-cross-entropy"),
-            _pgd("resnet50", 0.01569, attack="pgd-cross-entropy"),
+            _under("pgd-cross-entropy", "voneresnet50", 0.01569),
+            _under("pgd-cross-entropy", "resnet50", 0.01569),
         ),
     ),
     _effect(
         "vonenet",
         "the V1 stage's noise: with it above without, PGD at eps 0.016",
         (
-            _pgd("voneresnet50", 0.01569, attack="pgd-cross-entropy"),
-            _pgd("voneresnet50-noiseless", 0.01569, attack="pgd-cross-entropy"),
+            _under("pgd-cross-entropy", "voneresnet50", 0.01569),
+            _under("pgd-cross-entropy", "voneresnet50-noiseless", 0.01569),
         ),
     ),
 )
@@ -146,7 +130,7 @@ class Compared:
         return SAME if (self.now.value > 0) == (self.recorded.value > 0) else OTHER
 
 
-def compared(now: Metrics, recorded: Metrics | None, *, study: str) -> list[Compared]:
+def compared(now: Measurements, recorded: Measurements | None, *, study: str) -> list[Compared]:
     """The study's headline effects in two runs."""
     effects = [effect for effect in EFFECTS if effect.study == study]
     return [
@@ -155,12 +139,10 @@ def compared(now: Metrics, recorded: Metrics | None, *, study: str) -> list[Comp
     ]
 
 
-def _measured(effect: Effect, metrics: Metrics) -> Difference | None:
+def _measured(effect: Effect, metrics: Measurements) -> Difference | None:
     for first, second in effect.pairs:
         try:
-            return between(
-                (first.quantity, first.eps), (second.quantity, second.eps), metrics=metrics, study=effect.study
-            )
+            return between(first, second, metrics, study=effect.study)
         except NotMeasured:
             continue
     return None

@@ -1,6 +1,6 @@
 """From claims and metrics to verdicts: one `Judged` per claim and reading, one `Part` per row of its table.
 
-Nothing is typed in: measured values come from a metrics folder, reported values and rules from claims.yaml, and the
+Nothing is typed in: measured values come from a metrics folder, reported values and rules from the claims, and the
 verdict from `biorobust.statistics.rules`.
 """
 
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Reading
-from biorobust.reporting.claim_file import load
 from biorobust.reporting.measure import Measured, NotMeasured, Scatter, measure
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.requirements import Levels, limits, obstacle, printed_accuracies
@@ -20,7 +19,7 @@ from biorobust.statistics.accuracy import Interval
 from biorobust.statistics.paired import holm
 from biorobust.statistics.rules import Decision
 
-__all__ = ["Claim", "Judged", "Part", "Reading", "judge", "load"]
+__all__ = ["Claim", "Judged", "Part", "Reading", "judge"]
 
 
 @dataclass(frozen=True)

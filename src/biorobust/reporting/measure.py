@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, variance
 
-import numpy as np
-
-from biorobust.core import outcomes
 from biorobust.core.intervals import LEVEL, mean_interval, wilson
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
-from biorobust.reporting.metrics import Metrics, eps_key
-from biorobust.reporting.per_seed import NotMeasured, PerSeed, per_seed
+from biorobust.reporting.measurements import Measurements, NotMeasured, Share, between, eps_key, paired, share
+from biorobust.reporting.quantities import PerSeed, asked, per_seed
 from biorobust.statistics.accuracy import Accuracy, Borrowed, Difference, difference, error_ratio, interval, pooled
-from biorobust.statistics.paired import Counts, paired_counts
 
 __all__ = ["Measured", "NotMeasured", "Scatter", "compared", "measure"]
 
 IMAGES_AND_SEEDS, IMAGES, SEEDS = "images and seeds", "images", "seeds"
 BORROWED = "images and seeds (scatter of seeds borrowed)"
-# Metrics of these folders do not come from a training, so one of them is no single training.
+# Measurements of these folders do not come from a training, so one of them is no single training.
 UNTRAINED = ("timing/",)
 
 
@@ -55,13 +51,13 @@ class Scatter:
     `runs`: every run of the study that a claim names. One instance serves all checks of a study.
     """
 
-    metrics: Metrics
+    metrics: Measurements
     study: str
     runs: tuple[str, ...]
     _known: dict[Quantity, Borrowed | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, study: str, claims: Iterable[Claim], metrics: Metrics) -> Scatter:
+    def of(cls, study: str, claims: Iterable[Claim], metrics: Measurements) -> Scatter:
         checks = [
             check
             for claim in claims
@@ -79,23 +75,23 @@ class Scatter:
             found = []
             for run in self.runs:
                 try:
-                    counts = per_seed(
+                    of_run = per_seed(
                         Quantity("accuracy", of=run, attack=quantity.attack, images=quantity.images), eps, self.metrics
-                    ).counts
+                    )
                 except NotMeasured:
                     continue
                 if not _broken(run, self.metrics):
-                    found.append(Accuracy(tuple(k for k, _ in counts.values()), next(iter(counts.values()))[1]))
+                    found.append(Accuracy(tuple(of_run.counts.values()), of_run.n_images or 0))
             self._known[key] = pooled(found)
         return self._known[key]
 
 
-def _broken(run: str, metrics: Metrics) -> bool:
-    content = metrics.train(run)
+def _broken(run: str, metrics: Measurements) -> bool:
+    content = metrics.get(f"train/{run}")
     return bool(content) and any(entry.get("collapsed") or entry.get("diverged") for entry in content["per_seed"])  # type: ignore[index]
 
 
-def measure(check: Check, metrics: Metrics, *, scatter: Scatter) -> Measured:
+def measure(check: Check, metrics: Measurements, *, scatter: Scatter) -> Measured:
     """Raises NotMeasured when a file, an attack, an epsilon or a value is not there."""
     if check.quantity.kind == "curve_distance":
         return _curve_distance(check.quantity, metrics, scatter)
@@ -108,95 +104,42 @@ def measure(check: Check, metrics: Metrics, *, scatter: Scatter) -> Measured:
     if _nested(check.quantity, check.against):
         return _part_of_the_right(first, second)
     if first.counts and second.counts:
-        return _accuracies(check, first, second, metrics, scatter)
+        return _accuracies(check, first.path, metrics, scatter)
     return _values(check, first, second)
 
 
 def accuracy(
-    quantity: Quantity, eps: float | None, metrics: Metrics, *, study: str, scatter: Scatter | None = None
+    quantity: Quantity, eps: float | None, metrics: Measurements, *, study: str, scatter: Scatter | None = None
 ) -> Accuracy:
-    """A share of images, training by training, with the images themselves where they were kept."""
-    return _accuracy(quantity, eps, per_seed(quantity, eps, metrics), metrics, study=study, scatter=scatter)
-
-
-def _accuracy(
-    quantity: Quantity, eps: float | None, found: PerSeed, metrics: Metrics, *, study: str, scatter: Scatter | None
-) -> Accuracy:
-    seeds = tuple(found.counts)
-    counts, sizes = tuple(k for k, _ in found.counts.values()), {n for _, n in found.counts.values()}
-    if len(sizes) != 1:
-        raise NotMeasured(f"{found.path}: the seeds were tested on different numbers of images")
-    kept = (metrics.outcomes(study) or {}).get(_cell(quantity, eps, metrics)) if quantity.kind == "accuracy" else None
-    (n,) = sizes
-    images = None
-    if found.right:
-        images = np.stack([found.right[seed] for seed in seeds])
-    elif kept is not None and kept.seeds == seeds:
-        images = kept.right
-    fits = images is not None and images.shape[1] == n and tuple(images.sum(axis=1).tolist()) == counts
-    single = len(counts) == 1 and scatter is not None and quantity.kind == "accuracy"
-    return Accuracy(
-        counts,
-        n,
-        outcomes=images if fits else None,
-        borrowed=scatter.borrowed(quantity, eps) if single and scatter else None,
-    )
-
-
-def _cell(quantity: Quantity, eps: float | None, metrics: Metrics) -> outcomes.Cell:
-    if quantity.attack is not None:
-        return outcomes.cell(quantity.of, quantity.attack, eps or 0.0)
-    if quantity.images == "clean":
-        return outcomes.cell(quantity.of, outcomes.CLEAN, 0.0)
-    # Every run of a study is tested under one noise, or one blur, and its settings say at which level.
-    attack, setting = {
-        "noisy": ("noise", "evaluation_noise_level"),
-        "blurred": ("blur", "evaluation_blur"),
-    }[quantity.images]
-    level = (metrics.train(quantity.of) or {}).get("settings", {}).get(setting, 0.0)
-    return outcomes.cell(quantity.of, attack, level)
-
-
-def _tables(a: Quantity, b: Quantity, eps: float | None, metrics: Metrics, *, study: str) -> list[Counts]:
-    """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
-    of the images; equal seeds in older runs, which hold paired counts instead.
-    """
-    first, second = _cell(a, eps, metrics), _cell(b, eps, metrics)
-    if first.attack != second.attack or first.eps != second.eps:
-        return []
-    kept = metrics.outcomes(study)
-    if kept is not None:
-        of_a, of_b = kept.get(first), kept.get(second)
-        if of_a is None or of_b is None or not np.array_equal(of_a.images, of_b.images):
-            return []
-        return [paired_counts(right_a, right_b) for right_a in of_a.right for right_b in of_b.right]
-    return list((metrics.pair(study, first.run, second.run, attack=first.attack, eps=first.eps) or {}).values())
+    """A share of images, training by training, with the scatter that `scatter` lends to a single one."""
+    lends = scatter is not None and quantity.kind == "accuracy"
+    found = share(asked(quantity, eps), metrics, study=study)
+    if not lends or found.n_seeds > 1:
+        return found
+    return replace(found, borrowed=scatter.borrowed(quantity, eps))  # type: ignore[union-attr]
 
 
 def compared(
-    metrics: Metrics, study: str, a: str, b: str, *, images: str = "clean", attack: str | None = None, eps: float = 0.0
+    metrics: Measurements,
+    study: str,
+    a: str,
+    b: str,
+    *,
+    images: str = "clean",
+    attack: str | None = None,
+    eps: float = 0.0,
 ) -> Difference:
     """Accuracy of run a minus that of run b, on the same images. Raises NotMeasured where one is missing."""
-    first, second = (Quantity("accuracy", of=run, attack=attack, images=images) for run in (a, b))
-    return between((first, eps), (second, eps), metrics=metrics, study=study)
+    first, second = (Share(run, attack=attack, eps=eps, images=images) for run in (a, b))
+    return between(first, second, metrics, study=study)
 
 
-def between(
-    first: tuple[Quantity, float], second: tuple[Quantity, float], *, metrics: Metrics, study: str
-) -> Difference:
-    """The first accuracy minus the second, each a quantity and the epsilon it is asked at. Raises NotMeasured."""
-    (a, eps_a), (b, eps_b) = first, second
-    of_a, of_b = accuracy(a, eps_a, metrics, study=study), accuracy(b, eps_b, metrics, study=study)
-    tables = _tables(a, b, eps_a, metrics, study=study) if eps_a == eps_b else []
-    return difference(of_a, of_b, tables=tables, same_networks=a.of == b.of)
-
-
-def _accuracies(check: Check, first: PerSeed, second: PerSeed, metrics: Metrics, scatter: Scatter) -> Measured:
+def _accuracies(check: Check, path: str, metrics: Measurements, scatter: Scatter) -> Measured:
     assert check.against is not None
     study = scatter.study
-    a = _accuracy(check.quantity, check.eps, first, metrics, study=study, scatter=scatter)
-    b = _accuracy(check.against, check.eps, second, metrics, study=study, scatter=scatter)
-    tables = _tables(check.quantity, check.against, check.eps, metrics, study=study)
+    a = accuracy(check.quantity, check.eps, metrics, study=study, scatter=scatter)
+    b = accuracy(check.against, check.eps, metrics, study=study, scatter=scatter)
+    tables = paired(asked(check.quantity, check.eps), asked(check.against, check.eps), metrics, study=study)
     same = check.quantity.of == check.against.of
     found = difference(a, b, tables=tables, same_networks=same)
     ratio = error_ratio(a, b, tables=tables) if check.errors else None
@@ -215,11 +158,11 @@ def _accuracies(check: Check, first: PerSeed, second: PerSeed, metrics: Metrics,
         n_seeds=min(a.n_seeds, b.n_seeds),
         provisional=not known,
         p=ratio.p if ratio else found.p,
-        path=first.path,
+        path=path,
     )
 
 
-def _single(check: Check, found: PerSeed, metrics: Metrics, scatter: Scatter) -> Measured:
+def _single(check: Check, found: PerSeed, metrics: Measurements, scatter: Scatter) -> Measured:
     if check.rule in CONTRASTS:  # a logged difference, against 0
         return _against_zero(found)
     if found.over_seeds:
@@ -227,7 +170,7 @@ def _single(check: Check, found: PerSeed, metrics: Metrics, scatter: Scatter) ->
         value = found.over_seeds[0] / found.over_seeds[1]
         return Measured(value, found.over_seeds[1], found.path, low=low, high=high, interval=SEEDS)
     if found.counts:
-        one = _accuracy(check.quantity, check.eps, found, metrics, study=scatter.study, scatter=scatter)
+        one = accuracy(check.quantity, check.eps, metrics, study=scatter.study, scatter=scatter)
         low, high = interval(one)
         words = IMAGES if not one.knows_seeds else IMAGES_AND_SEEDS if one.n_seeds > 1 else BORROWED
         return Measured(
@@ -278,8 +221,8 @@ def _nested(a: Quantity, b: Quantity) -> bool:
 
 def _part_of_the_right(first: PerSeed, second: PerSeed) -> Measured:
     """An attack by gradients cannot move an image without any, so the difference of the two is itself a share."""
-    gaps = [first.counts[seed][0] - second.counts[seed][0] for seed in first.counts]
-    n = next(n for _, n in first.counts.values())
+    gaps = [first.counts[seed] - second.counts[seed] for seed in first.counts]
+    n = first.n_images or 0
     if min(gaps) < 0:
         raise NotMeasured(f"{first.path}: more images without a gradient than are right")
     share = Accuracy(tuple(gaps), n)
@@ -341,7 +284,7 @@ def _values(check: Check, first: PerSeed, second: PerSeed) -> Measured:
         low=low,
         high=high,
         interval=words,
-        n_images=next((n for _, n in first.counts.values()), None),
+        n_images=first.n_images,
         n_seeds=min(len(a), len(b)),
         provisional=min(len(a), len(b)) == 1 and not first.path.startswith(UNTRAINED),
         p=_t_test(groups),
@@ -378,16 +321,16 @@ def _t_test(groups: list[tuple[list[float], float]]) -> float | None:
     return float(2 * t.sf(abs(centre) / math.sqrt(total), total**2 / spread))
 
 
-def _curve_distance(quantity: Quantity, metrics: Metrics, scatter: Scatter) -> Measured:
+def _curve_distance(quantity: Quantity, metrics: Measurements, scatter: Scatter) -> Measured:
     """Largest |mean over seeds - published| over the published epsilons.
 
     Its interval: from the largest of the distances that are sure at one epsilon, to the largest that is possible.
     """
     assert quantity.published is not None
-    asked = Quantity("accuracy", of=quantity.of, attack=quantity.attack)
+    under = Quantity("accuracy", of=quantity.of, attack=quantity.attack)
     distances: list[tuple[float, float, float]] = []
     curve: Mapping[float, Accuracy] = {
-        eps: accuracy(asked, eps, metrics, study=scatter.study, scatter=scatter)
+        eps: accuracy(under, eps, metrics, study=scatter.study, scatter=scatter)
         for eps, _ in quantity.published.accuracy
     }
     for eps, printed in quantity.published.accuracy:

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from biorobust import params
+from biorobust.cnnf.report.conclusions import conclusions as cnnf_conclusions
+from biorobust.cnnf.report.headline import headline as cnnf_headline
 from biorobust.cnnf.report.study import cnnf
-from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml
+from biorobust.cnnf.report.tables import tables as cnnf_tables
+from biorobust.hebbian.report.headline import headline as hebbian_headline
 from biorobust.hebbian.report.study import hebbian
+from biorobust.hebbian.report.tables import tables as hebbian_tables
+from biorobust.kwta.report.cells import facts as kwta_facts
+from biorobust.kwta.report.headline import conclusions as kwta_conclusions
+from biorobust.kwta.report.headline import headline as kwta_headline
 from biorobust.kwta.report.study import kwta
-from biorobust.reporting.study import Study
+from biorobust.kwta.report.tables import tables as kwta_tables
+from biorobust.reporting.study import Parts, Study
+from biorobust.vonenet.report.headline import conclusions as vonenet_conclusions
+from biorobust.vonenet.report.headline import headline as vonenet_headline
 from biorobust.vonenet.report.study import vonenet
+from biorobust.vonenet.report.tables import tables as vonenet_tables
 
+Make = Callable[[Mapping[str, Any]], Study]
+
+
+def _study(make: Make, **parts: Any) -> Make:
+    return lambda params: replace(make(params), parts=Parts(**parts))
+
+
+MANIFEST = "manifest.json"  # beside the params.yaml of a snapshot
 # In the order of the report. A study is made from the values of a params.yaml.
-STUDIES: dict[str, Callable[[Mapping[str, Any]], Study]] = {
-    "hebbian": hebbian,
-    "cnnf": cnnf,
-    "kwta": kwta,
-    "vonenet": vonenet,
+STUDIES: dict[str, Make] = {
+    "hebbian": _study(hebbian, tables=hebbian_tables, headline=hebbian_headline),
+    "cnnf": _study(cnnf, tables=cnnf_tables, headline=cnnf_headline, conclusions=cnnf_conclusions),
+    "kwta": _study(kwta, tables=kwta_tables, headline=kwta_headline, conclusions=kwta_conclusions, facts=kwta_facts),
+    "vonenet": _study(vonenet, tables=vonenet_tables, headline=vonenet_headline, conclusions=vonenet_conclusions),
 }
 
 
 def read_params(path: str | Path) -> Mapping[str, Any]:
-    """The values of a params.yaml, unchecked: that of a snapshot may be older than the checks.
-
-    Raises BiorobustError when the file is missing or no block of keys.
-    """
-    raw = read_yaml(path)
-    if not isinstance(raw, Mapping):
-        raise BiorobustError(f"{path}: must be a block of keys")
-    return raw
+    """The values of a params.yaml. Raises BiorobustError for one that is unsound; a snapshot's is not checked."""
+    if (Path(path).parent / MANIFEST).exists():
+        return params.read_recorded(path)
+    return params.load(path).values

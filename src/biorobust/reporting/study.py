@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from biorobust.reporting.claim import Claim
     from biorobust.reporting.claims import Judged
     from biorobust.reporting.headline import Headline
-    from biorobust.reporting.metrics import Metrics
+    from biorobust.reporting.measurements import Measurements
     from biorobust.reporting.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a study makes of its measurements; each function takes the study last, or where tables ask for it."""
+
+    tables: Callable[[Any, Any, Sequence[Claim]], list[Table]] = lambda metrics, study, claims: []
+    headline: Callable[[Sequence[Judged], Any, Any], Headline | None] = lambda judged, metrics, study: None
+    conclusions: Callable[[Sequence[Judged], Any, Any], tuple[str, ...]] = lambda judged, metrics, study: ()
+    facts: Callable[[Any, Mapping[str, Any], Any], Mapping[str, Any]] = lambda metrics, params, study: {}
 
 
 @dataclass(frozen=True)
@@ -20,12 +30,15 @@ class Study(ABC):
     """A study as one params.yaml lists it; leftovers of removed runs are in none of its names.
 
     `name` is that of its claims, of its folder in reports/figures, of its notebook and of its template, and the ids of
-    its tables begin with it. Methods import what they call, so that names alone cost nothing.
+    its tables begin with it. `attacks`: those that its metrics have, beside the worst case over them. `parts`: the
+    registry joins them to the names, so that neither imports the other.
     """
 
     name: str
     title: str
     datasets: tuple[str, ...]
+    attacks: tuple[str, ...]
+    parts: Parts = field(default=Parts(), kw_only=True, repr=False)
 
     @property
     @abstractmethod
@@ -65,18 +78,18 @@ class Study(ABC):
     def results(self) -> tuple[str, ...]:
         """The metrics files that a finished study has, such as "train/report-uniform"."""
 
-    @abstractmethod
-    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
+    def tables(self, metrics: Measurements, claims: Sequence[Claim]) -> list[Table]:
         """The study's tables. `claims` are those of the study and hold what the report printed."""
+        return self.parts.tables(metrics, self, claims)
 
-    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+    def headline(self, judged: Sequence[Judged], metrics: Measurements) -> Headline | None:
         """The answer at the top of the page, for a study that has one."""
-        return None
+        return self.parts.headline(judged, metrics, self)
 
-    def conclusions(self, judged: Sequence[Judged], metrics: Metrics) -> tuple[str, ...]:
+    def conclusions(self, judged: Sequence[Judged], metrics: Measurements) -> tuple[str, ...]:
         """What follows for the study, a paragraph each: sentences chosen by verdicts and filled from metrics."""
-        return ()
+        return self.parts.conclusions(judged, metrics, self)
 
-    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """What else the study's template prints of a run, by name."""
-        return {}
+        return self.parts.facts(metrics, params, self)

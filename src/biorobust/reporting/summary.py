@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from biorobust.reporting.claim import Quantity
-from biorobust.reporting.measure import NotMeasured, accuracy
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements, NotMeasured, Share, share
 
 MOST = 15
 Column = tuple[str, str | None, float, str]  # name, attack, epsilon, images
@@ -56,13 +54,13 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
 }
 
 
-def summary(study: str, metrics: Metrics) -> dict[str, float]:
+def summary(study: str, metrics: Measurements) -> dict[str, float]:
     """`<row>_<column>` -> accuracy in percent, mean over trainings; what was not run is left out."""
     found = {}
     for row, run in ROWS[study].items():
         for column, attack, eps, images in COLUMNS[study]:
             try:
-                value = accuracy(Quantity("accuracy", of=run, attack=attack, images=images), eps, metrics, study=study)
+                value = share(Share(run, attack=attack, eps=eps, images=images), metrics, study=study)
             except NotMeasured:
                 continue
             found[f"{row}_{column}"] = round(100 * value.value, 2)

@@ -113,7 +113,7 @@ def fit(
     return fitted
 
 
-def shown(
+def logged_settings(
     training_: Training,
     plan: Plan,
     *,

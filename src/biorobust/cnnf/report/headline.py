@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biorobust.cnnf.report.study import CNN, CNN_NOISY, FEEDBACK
+from biorobust.cnnf.report.study import CNN, CNN_NOISY, FEEDBACK, Cnnf
 from biorobust.reporting.attacks import WORST_CASE
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import attack_curve, test_accuracy
@@ -24,7 +24,7 @@ LEADS = {
 }
 
 
-def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+def headline(judged: Sequence[Judged], metrics: Metrics, study: Cnnf) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
 
     def facts(found: Judged) -> tuple[str, str]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from biorobust.reporting.study import Study
 
 if TYPE_CHECKING:
-    from biorobust.reporting.claim import Claim
-    from biorobust.reporting.claims import Judged
-    from biorobust.reporting.headline import Headline
-    from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.tables.table import Table
+    from biorobust.reporting.measurements import Measurements
 
 # The networks that the report's argument is about, as params.yaml names them.
 FEEDBACK = "cnn-feedback"
@@ -63,24 +59,9 @@ class Cnnf(Study):
     def results(self) -> tuple[str, ...]:
         return (*(f"train/{run}" for run in self.networks), *(f"attack/{run}" for run in self.attacked))
 
-    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
-        from biorobust.cnnf.report.tables import tables
-
-        return tables(metrics, self, claims)
-
-    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
-        from biorobust.cnnf.report.headline import headline
-
-        return headline(judged, metrics)
-
-    def conclusions(self, judged: Sequence[Judged], metrics: Metrics) -> tuple[str, ...]:
-        from biorobust.cnnf.report.conclusions import conclusions
-
-        return conclusions(judged, metrics, self)
-
-    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`capped`: runs whose minibatch was smaller than params.yaml says; None where nothing has run."""
-        found = {run: content["settings"] for run in self.networks if (content := metrics.train(run))}
+        found = {run: content["settings"] for run in self.networks if (content := metrics.get(f"train/{run}"))}
         wanted = params.get("cnnf_training", {}).get("batch_size", 0)
         capped = tuple(run for run, settings in found.items() if settings.get("batch_size", wanted) < wanted)
         return {"capped": capped if found else None}
@@ -93,6 +74,7 @@ def cnnf(params: Mapping[str, Any]) -> Cnnf:
         name="cnnf",
         title="Recurrent generative feedback",
         datasets=("emnist_letters",),
+        attacks=tuple(params.get("cnnf_attack", {}).get("attacks", ())),
         runs=tuple(params.get("cnnf_runs", {})),
         variants=tuple(params.get("cnnf_variants", {})),
         grid=tuple(grid),

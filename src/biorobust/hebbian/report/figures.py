@@ -1,64 +1,206 @@
-"""The figures of the Hebbian study, in the order of the report. The notebook and the tests walk FIGURES."""
+"""The figures of the Hebbian study, in the order of the report; what is said about them is in its words file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from biorobust.hebbian.report.learning import learning_curves
-from biorobust.hebbian.report.study import Hebbian, hebbian
-from biorobust.reporting import claim_file, reported
-from biorobust.reporting.figures.curves import accuracy_against_epsilon, clean_accuracies, losses_compared
-from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.figures.pictures import adversarial_images, prototypes
-from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.registry import read_params
-from biorobust.reporting.reported import Reported
+import pandas as pd
+from matplotlib.figure import Figure as Drawing
+
+from biorobust.reporting import frames, plots
+from biorobust.reporting.figure import Figure, Inputs, of_runs
+from biorobust.reporting.labels import ATTACKS, REPORT_LOSS, WORST_CASE, in_legend, in_panel, label, network
+from biorobust.reporting.measurements import curve, value, zero_gradient
+from biorobust.reporting.style import drawing_style
 
 # The three curves the report's argument is about.
 HEADLINE = ("report-uniform", "report-normal", "simple-conv")
 PICTURED = ("report-uniform", "simple-conv")
+FLOOR, REPORTED = "zero gradient and right", "reported"
+SHOWN = 6  # attacked images per network
+SIDE = 5  # at most so many units per row and column of a panel
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What the figures are drawn from: metrics, the runs of params.yaml, and the reported values of claims.yaml."""
+def _curves(given: Inputs) -> pd.DataFrame | None:
+    """The measured curves, below them the shares without a gradient, and the values that the report prints."""
+    measured = frames.attacked(given.m, given.named(*HEADLINE), [REPORT_LOSS])
+    if measured.empty:
+        return None
+    floors = [
+        {"run": run, "attack": FLOOR, "accuracy": found.value}
+        for run in measured["run"].unique()
+        if (found := zero_gradient(given.m, run, REPORT_LOSS)) and found.value > 0
+    ]
+    printed = [
+        {"run": network(run), "attack": REPORTED, "eps": eps, "accuracy": accuracy}
+        for run, values in given.curves.items()
+        for eps, accuracy in values.items()
+    ]
+    return pd.concat([measured, pd.DataFrame(floors + printed)], ignore_index=True)
 
-    metrics: Metrics
-    study: Hebbian
-    reported_curves: Reported
-    reported_clean: Mapping[str, float]
 
-    def named(self, runs: Iterable[str]) -> tuple[str, ...]:
-        """Those of `runs` that params.yaml still lists."""
-        return tuple(run for run in runs if run in self.study.networks)
+def _curves_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """Where curves start and end, the floors, and how far printed values are from each run of their network."""
+    runs = [run for run in dict.fromkeys(frame["run"]) if run in given.study.networks]
+    found = {run: item for run in runs if (item := curve(given.m, run, REPORT_LOSS))}
+    follows: dict[str, dict[str, float]] = {}
+    for run, values in given.curves.items():
+        gaps: dict[str, float] = {}
+        for other in (other for other in found if network(other) == network(run)):
+            away = [abs(value - point.value) for eps, value in values.items() if (point := found[other].at(eps))]
+            gaps |= {other: sum(away) / len(away)} if away else {}
+        follows |= {network(run): gaps} if len(gaps) > 1 else {}
+    floors = frame[frame["attack"] == FLOOR].set_index("run")["accuracy"].to_dict()
+    return {"curves": found, "floors": floors, "follows": follows, "wanted": given.named(*HEADLINE)}
 
 
-def inputs(*, metrics: str | Path, params: str | Path, claims: str | Path) -> Inputs:
-    """Read what the figures need. Raises BiorobustError naming a damaged file."""
-    study = hebbian(read_params(params))
-    loaded = [claim for claim in claim_file.load(claims) if claim.study == study.name]
-    return Inputs(
-        metrics=Metrics(Path(metrics)),
-        study=study,
-        reported_curves=reported.curves(loaded),
-        reported_clean=reported.clean(loaded),
+def _draw_curves(frame: pd.DataFrame) -> Drawing:
+    return plots.lines(
+        frame[frame["attack"] == REPORT_LOSS],
+        x="eps",
+        y="accuracy",
+        series="run",
+        levels=frame[frame["attack"] == FLOOR],
+        levels_label="right, with a zero gradient",
+        hollow=frame[frame["attack"] == REPORTED],
+        xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)",
     )
 
 
-FIGURES: Mapping[str, Callable[[Inputs], Figure | None]] = {
-    "accuracy-epsilon": lambda given: accuracy_against_epsilon(
-        given.metrics, given.study, runs=given.named(HEADLINE), reported=given.reported_curves
+def _survival(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """Each run's last point under the report's loss and in the worst case, where it has both."""
+    last = frame.groupby(["run", "attack"], sort=False).last()
+    both = [run for run in dict.fromkeys(frame["run"]) if {(run, REPORT_LOSS), (run, WORST_CASE)} <= set(last.index)]
+    return {
+        "ends": {run: [last.loc[(run, attack), "accuracy"] for attack in (REPORT_LOSS, WORST_CASE)] for run in both},
+        "largest": last["eps"].max(),
+        "losses": [ATTACKS[attack].label for attack in ATTACKS if attack in set(frame["attack"])],
+    }
+
+
+def _draw_losses(frame: pd.DataFrame) -> Drawing:
+    return plots.line_panels(
+        frame, x="eps", y="accuracy", panel="run", series="attack", xlabel="ε (L∞)", looks=in_panel, key=in_legend
+    )
+
+
+def _units(given: Inputs) -> pd.DataFrame:
+    """A row for each set of weights and each control: units (n, 28, 28), their autocorrelation."""
+    m, study = given.m, given.study
+    runs = {name: study.first_run(name) for name in study.weights} | {name: name for name in study.controls}
+    rows = []
+    for name, run in runs.items():
+        if (found := m.pictures(f"weights-{name}")) is None:
+            continue
+        smooth = value(m, f"{'pretrain' if name in study.weights else 'train'}/{name}", "autocorrelation")
+        title = label(run) if smooth is None else f"{label(run)}\nautocorrelation {smooth.value:.2f}"
+        rows.append((name, *(smooth or (None,) * 3)[:3], run, title, found["units"]))
+    return pd.DataFrame(rows, columns=["name", "autocorrelation", "low", "high", "_run", "_title", "_pixels"])
+
+
+def _units_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    known = frame[frame["autocorrelation"].notna()].sort_values("autocorrelation", ascending=False, kind="stable")
+    smooth = dict(zip(known["_run"], known["autocorrelation"], strict=True))
+    return {"smooth": smooth, "runs": list(frame["_run"]), "most": SIDE * SIDE}
+
+
+def _units_stages(given: Inputs, frame: pd.DataFrame) -> Iterator[str]:
+    study = given.study
+    for name in frame["name"]:
+        yield study.weights_stage(name) if name in study.weights else study.train_stage(name)
+
+
+def _learning(given: Inputs) -> pd.DataFrame:
+    """Converged share of the units by epoch, and test accuracy of the networks by epoch."""
+    weights = frames.logged(given.m, {f"weights-{name}": name for name in given.study.weights}, "converged_share")
+    networks = frames.logged(given.m, {run: run for run in given.study.networks}, "test_accuracy")
+    looks = {name: given.study.first_run(name) for name in given.study.weights}
+    found = pd.concat([part for part in (weights, networks) if len(part)] or [weights], ignore_index=True)
+    return found.assign(_look=found["name"].map(lambda name: looks.get(name, name)))
+
+
+def _learning_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """The mean over seeds, at each seed's last epoch, of the share of converged units."""
+    shares = frame[frame["quantity"] == "converged_share"].sort_values("epoch", kind="stable")
+    last = shares.groupby(["_look", "seed"], sort=False)["value"].last().groupby("_look", sort=False).mean()
+    looks = dict.fromkeys(frame.loc[frame["quantity"] == "converged_share", "_look"])
+    drawn = list(dict.fromkeys(frame.loc[frame["quantity"] == "test_accuracy", "name"]))
+    return {"converged": {run: last[run] for run in looks}, "drawn": drawn}
+
+
+def _learning_stages(given: Inputs, frame: pd.DataFrame) -> Iterator[str]:
+    for (quantity, name), _ in frame.groupby(["quantity", "name"], sort=False):
+        yield given.study.weights_stage(name) if quantity == "converged_share" else given.study.train_stage(name)
+
+
+def _draw_learning(frame: pd.DataFrame) -> Drawing:
+    looks = dict(zip(frame["name"], frame["_look"], strict=True))
+    with drawing_style():
+        drawing, (left, right) = plots.panels(2, height=3.9)
+        handles = plots.by_epoch(left, frame[frame["quantity"] == "converged_share"], looks=looks)
+        plots.percent_axis(left, label="units on the unit sphere, %")
+        left.set_title("Learning without labels")
+        handles |= plots.by_epoch(right, frame[frame["quantity"] == "test_accuracy"], looks=looks)
+        right.set_ylabel("test accuracy, %")
+        right.grid(axis="y")
+        right.set_title("Learning with labels")
+        plots.legend_below(drawing, handles)
+    return drawing
+
+
+def _attacked_images(given: Inputs) -> pd.DataFrame:
+    """A row for each image at each epsilon: its class, the prediction, and its pixels (28, 28)."""
+    rows = [
+        (run, float(eps), i, found["labels"][i], found["predictions"][at, i], found["images"][at, i], found["attack"])
+        for run in given.named(*PICTURED)
+        if (found := given.m.pictures(f"adversarial-{run}")) is not None
+        for at, eps in enumerate(found["eps"])
+        for i in range(min(SHOWN, len(found["labels"])))
+    ]
+    frame = pd.DataFrame(rows, columns=["run", "eps", "image", "label", "prediction", "_pixels", "_attack"])
+    notes = [f"{a} → {b}" for a, b in zip(frame["label"], frame["prediction"], strict=True)]
+    return frame.assign(_note=notes, _bold=frame["label"] != frame["prediction"])
+
+
+def _images_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """How many of the images shown are still right at each network's largest epsilon."""
+    ends = frame[frame["eps"] == frame.groupby("run")["eps"].transform("max")]
+    right = {run: (int((~part["_bold"]).sum()), len(part)) for run, part in ends.groupby("run", sort=False)}
+    attacks = [ATTACKS[name].label for name in dict.fromkeys(map(str, frame["_attack"]))]
+    return {"right": right, "largest": frame["eps"].max(), "attacks": attacks}
+
+
+FIGURES = (
+    Figure("accuracy-epsilon", _curves, _draw_curves, of_runs("attack"), _curves_words),
+    Figure(
+        "losses",
+        lambda given: frames.attacked(given.m, given.study.networks, ATTACKS),
+        _draw_losses,
+        of_runs("attack"),
+        _survival,
     ),
-    "losses": lambda given: losses_compared(given.metrics, given.study),
-    "prototypes": lambda given: prototypes(given.metrics, given.study),
-    "learning": lambda given: learning_curves(given.metrics, given.study),
-    "adversarial-images": lambda given: adversarial_images(given.metrics, given.study, runs=given.named(PICTURED)),
-    "clean-accuracy": lambda given: clean_accuracies(given.metrics, given.study, reported=given.reported_clean),
-}
-
-
-def draw(given: Inputs) -> list[Figure]:
-    """Every figure that has metrics."""
-    return [figure for drawing in FIGURES.values() if (figure := drawing(given)) is not None]
+    Figure(
+        "prototypes",
+        _units,
+        lambda frame: plots.mosaics(frame, label="weight / its unit's largest", side=SIDE),
+        _units_stages,
+        _units_words,
+    ),
+    Figure("learning", _learning, _draw_learning, _learning_stages, _learning_words),
+    Figure(
+        "adversarial-images",
+        _attacked_images,
+        lambda frame: plots.pictures(
+            frame, panel="run", row="eps", column="image", title=label, row_label=lambda eps: f"ε {eps:g}"
+        ),
+        of_runs("attack"),
+        _images_words,
+    ),
+    Figure(
+        "clean-accuracy",
+        lambda given: frames.accuracies(given.m, given.study.networks, reported={"clean": given.clean()}),
+        plots.dots,
+        of_runs("train"),
+    ),
+)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from biorobust.reporting.study import Study
 
 if TYPE_CHECKING:
-    from biorobust.reporting.claim import Claim
-    from biorobust.reporting.claims import Judged
-    from biorobust.reporting.headline import Headline
-    from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.tables.table import Table
+    from biorobust.reporting.measurements import Measurements
 
 
 @dataclass(frozen=True)
@@ -56,22 +52,12 @@ class Hebbian(Study):
         pretrained = (f"pretrain/{weights}" for weights in self.weights)
         return (*pretrained, *(f"{kind}/{run}" for kind in ("train", "attack") for run in self.networks))
 
-    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
-        from biorobust.hebbian.report.tables import tables
-
-        return tables(metrics, self, claims)
-
-    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
-        from biorobust.hebbian.report.headline import headline
-
-        return headline(judged, metrics)
-
-    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`capped`: metrics files whose minibatch was smaller than params.yaml says; None where nothing has run."""
         sizes = dict(self._minibatches(metrics, params))
         return {"capped": tuple(name for name, (ran, wanted) in sizes.items() if ran < wanted) if sizes else None}
 
-    def _minibatches(self, metrics: Metrics, params: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, int]]]:
+    def _minibatches(self, metrics: Measurements, params: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, int]]]:
         """Metrics file -> minibatch that was run and that of params.yaml, for what has metrics."""
         methods = {f"pretrain/{name}": params["hebbian_weights"][name]["method"] for name in self.weights}
         methods |= {f"train/{name}": params["hebbian_runs"][name]["readout"] for name in self.runs}
@@ -91,6 +77,7 @@ def hebbian(params: Mapping[str, Any]) -> Hebbian:
         name="hebbian",
         title="Competing hidden units",
         datasets=("mnist",),
+        attacks=tuple(params.get("hebbian_attack", {}).get("attacks", ())),
         weights=tuple(params.get("hebbian_weights", {})),
         runs=tuple(runs),
         controls=tuple(params.get("hebbian_controls", {})),

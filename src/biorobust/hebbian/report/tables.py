@@ -2,97 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 from biorobust.hebbian.report.study import Hebbian
-from biorobust.reporting import reported
-from biorobust.reporting.attacks import ATTACKS
+from biorobust.reporting import columns, reported
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.estimates import clean_accuracy, per_seed, ran
-from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.style import look
-from biorobust.reporting.tables.rows import estimate, gradients, state, under_attack
-from biorobust.reporting.tables.table import Column, Table, Value
+from biorobust.reporting.labels import ATTACKS
+from biorobust.reporting.measurements import Estimate, Measurements, accuracy, value
+from biorobust.reporting.table import Column, Table, table
+from biorobust.reporting.words import paragraphs
 
 
-def tables(metrics: Metrics, study: Hebbian, claims: Iterable[Claim]) -> list[Table]:
+def tables(m: Measurements, study: Hebbian, claims: Sequence[Claim]) -> list[Table]:
     """Every table of the study; runs without metrics are listed with what kept them."""
-    claims = list(claims)
-    return [
-        _accuracy(metrics, study, reported.clean(claims)),
-        under_attack(
-            metrics,
-            study.networks,
-            ATTACKS,
-            id="hebbian-fgsm",
-            column="loss attacked",
-            printed=reported.curves(claims),
-        ),
-        gradients(metrics, study.networks, ATTACKS, id="hebbian-gradients", column="loss attacked"),
-        _convergence(metrics, study),
-    ]
+    printed = reported.clean(claims)
+    ours = cache(lambda run: accuracy(m, run))
 
+    def size(run: str) -> int | None:
+        return (m.ran(f"train/{run}") or {}).get("n_parameters")
 
-def _accuracy(metrics: Metrics, study: Hebbian, printed: Mapping[str, float]) -> Table:
-    rows = []
-    for run in study.networks:
-        found, value = metrics.train(run), clean_accuracy(metrics, run)
-        row: dict[str, Value] = {"run": run, "network": look(run).label}
-        row["n_parameters"] = found["n_parameters"] if ran(found) and found else None
-        row["reported"] = printed.get(run)
-        row |= estimate("ours", value)
-        row["difference"] = value.value - printed[run] if value and run in printed else None
-        row |= {"seeds": value.n_seeds if value else None, "images": value.n if value else None, "state": state(found)}
-        rows.append(row)
-    return Table(
-        id="hebbian-accuracy",
-        title="Accuracy without an attack",
-        caption="Share of test images classified correctly, in percent. Brackets: 95 % interval over images, and "
-        "over seeds where there are several.",
-        columns=(
-            Column("network", "network"),
-            Column("run", "run"),
-            Column("n_parameters", "parameters", "count"),
-            Column("reported", "reported", "percent"),
-            Column("ours", "ours [95 %]", "estimate"),
-            Column("difference", "difference", "points"),
-            Column("seeds", "seeds", "count"),
-            Column("images", "images", "count"),
-            Column("state", "state"),
+    accuracies = table(
+        "hebbian-accuracy",
+        paragraphs(study.name, "accuracy_table", m),
+        study.networks,
+        (
+            columns.network(),
+            Column("run", "text", str),
+            Column("parameters", "count", size, "n_parameters"),
+            columns.reported(printed),
+            columns.estimate("ours", ours),
+            columns.difference(ours, printed),
+            *columns.trainings(ours),
+            columns.run_state(m),
         ),
-        rows=tuple(rows),
     )
+    options = {"id": "hebbian-fgsm", "column": "loss attacked", "printed": reported.curves(claims)}
+    attacked = columns.under_attack(m, study.networks, ATTACKS, **options)  # type: ignore[arg-type]
+    gradients = columns.gradients(m, study.networks, ATTACKS, id="hebbian-gradients", column="loss attacked")
+    return [accuracies, attacked, gradients, _convergence(m, study)]
 
 
-def _convergence(metrics: Metrics, study: Hebbian) -> Table:
-    rows = []
-    for weights in study.weights:
-        found = metrics.pretrain(weights)
-        settings = found["settings"] if ran(found) and found else {}
-        row: dict[str, Value] = {"weights": weights, "init": settings.get("init"), "p": settings.get("p")}
-        row |= {"k": settings.get("k"), "n_hidden": settings.get("n_hidden"), "epochs": settings.get("epochs")}
-        row["n_updates"] = found["n_updates"] if settings and found else None
-        for key in ("converged_share", "negative_share", "autocorrelation"):
-            row |= estimate(key, per_seed(found, key))
-        rows.append(row | {"seeds": len(found["per_seed"]) if settings and found else None, "state": state(found)})
-    return Table(
-        id="hebbian-learning",
-        title="Units that converged",
-        caption="Hidden units after learning without labels, in percent. Converged: on the unit sphere; negative: mean "
-        "weight below zero. Brackets: 95 % t interval over seeds. Autocorrelation: of neighbouring weights, 0 to 1.",
-        columns=(
-            Column("weights", "weights"),
-            Column("init", "start"),
-            Column("p", "p", "plain"),
-            Column("k", "k", "plain"),
-            Column("n_hidden", "units", "count"),
-            Column("epochs", "epochs", "count"),
-            Column("n_updates", "updates", "count"),
-            Column("converged_share", "converged [95 %]", "estimate"),
-            Column("negative_share", "negative", "percent"),
-            Column("autocorrelation", "autocorrelation", "plain"),
-            Column("seeds", "seeds", "count"),
-            Column("state", "state"),
+def _convergence(m: Measurements, study: Hebbian) -> Table:
+    def setting(key: str) -> Callable[[str], Any]:
+        return lambda weights: (m.ran(f"pretrain/{weights}") or {"settings": {}})["settings"].get(key)
+
+    def logged(quantity: str) -> Callable[[str], Estimate | None]:
+        return lambda weights: value(m, f"pretrain/{weights}", quantity)
+
+    def content(weights: str) -> Any:
+        return m.ran(f"pretrain/{weights}") or {}
+
+    return table(
+        "hebbian-learning",
+        paragraphs(study.name, "learning_table", m),
+        study.weights,
+        (
+            Column("weights", "text", str),
+            Column("start", "text", setting("init"), "init"),
+            Column("p", "plain", setting("p")),
+            Column("k", "plain", setting("k")),
+            Column("units", "count", setting("n_hidden"), "n_hidden"),
+            Column("epochs", "count", setting("epochs")),
+            Column("updates", "count", lambda weights: content(weights).get("n_updates"), "n_updates"),
+            columns.estimate("converged", logged("converged_share"), key="converged_share"),
+            Column("negative", "percent", logged("negative_share"), "negative_share"),
+            Column("autocorrelation", "plain", logged("autocorrelation")),
+            Column("seeds", "count", lambda weights: len(content(weights).get("per_seed", ())) or None),
+            columns.run_state(m, "pretrain"),
         ),
-        rows=tuple(rows),
     )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from biorobust.core.errors import BiorobustError
-from biorobust.kwta.model.networks import Classifier
 from biorobust.kwta.model.params import FULL_WIDTH
 from biorobust.networks.weights import Unavailable, find, read
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -193,3 +194,12 @@ def _by_data(values: Mapping[str, str]) -> str:
     if len(set(found.values())) <= 1:
         return next(iter(found.values()), "")
     return listed(f"{value} ({name})" for name, value in found.items())
+
+
+def facts(metrics: Metrics, params: Mapping[str, Any], study: Kwta) -> Mapping[str, Any]:
+    """`unavailable`: why -> how many cells could not be had for it. `sizes`, `own_sizes`: what was really run, in
+    words, of the report's networks and of ours.
+    """
+    found = [entry for cell in study.networks if (entry := metrics.train(cell)) is not None]
+    reasons = Counter(str(entry["reason"]) for entry in found if entry["status"] != "ok")
+    return {"unavailable": dict(reasons), "sizes": sizes(metrics, study), "own_sizes": own_sizes(metrics, study)}

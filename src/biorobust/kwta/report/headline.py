@@ -57,7 +57,7 @@ def _row(metrics: Metrics, study: Kwta, place: Place) -> str:
     return f"{place.where}, {listed(said)}" if said else ""
 
 
-def conclusions(metrics: Metrics, study: Kwta) -> tuple[str, ...]:
+def conclusions(judged: Sequence[Judged], metrics: Metrics, study: Kwta) -> tuple[str, ...]:
     """What is left of the rows under the worst attack, what k-WTA costs, and the limits."""
     said = [
         *(_left(metrics, study, place) for place in scratch(study)),

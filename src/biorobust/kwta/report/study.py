@@ -3,19 +3,14 @@ them, ablations, and probes of the jumps."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from biorobust.reporting.study import Study
 
 if TYPE_CHECKING:
-    from biorobust.reporting.claim import Claim
-    from biorobust.reporting.claims import Judged
-    from biorobust.reporting.headline import Headline
-    from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.tables.table import Table
+    pass
 
 NETWORKS = {"alexnet": "AlexNet", "resnet18": "ResNet18"}  # of the report
 FAST = "fast"
@@ -106,40 +101,17 @@ class Kwta(Study):
         of_cells = (f"{kind}/{cell}" for kind in ("train", "attack") for cell in self.networks)
         return (*of_cells, *(f"ablations/{name}" for name in self.ablations), "timing/kwta")
 
-    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
-        from biorobust.kwta.report.tables import tables
-
-        return tables(metrics, self, claims)
-
-    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
-        from biorobust.kwta.report.headline import headline
-
-        return headline(judged, metrics, self)
-
-    def conclusions(self, judged: Sequence[Judged], metrics: Metrics) -> tuple[str, ...]:
-        from biorobust.kwta.report.headline import conclusions
-
-        return conclusions(metrics, self)
-
-    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`unavailable`: why -> how many cells could not be had for it. `sizes`, `own_sizes`: what was really run, in
-        words, of the report's networks and of ours.
-        """
-        from biorobust.kwta.report.cells import own_sizes, sizes
-
-        found = [entry for cell in self.networks if (entry := metrics.train(cell)) is not None]
-        reasons = Counter(str(entry["reason"]) for entry in found if entry["status"] != "ok")
-        return {"unavailable": dict(reasons), "sizes": sizes(metrics, self), "own_sizes": own_sizes(metrics, self)}
-
 
 def kwta(params: Mapping[str, Any]) -> Kwta:
     """The study as a params.yaml lists it; one of before this study has no runs."""
 
     runs: Mapping[str, Mapping[str, str]] = params.get("kwta_runs", {})
+    plan: Mapping[str, Any] = params.get("kwta_attack", {})
     return Kwta(
         name="kwta",
         title="k-winners-take-all activations",
         datasets=("cifar10", "svhn"),
+        attacks=(*plan.get("attacks", ()), *(f"{name}-resized" for name in plan.get("resized_attacks", ()))),
         rows={run: values["init"] for run, values in runs.items()},
         gammas={run: params.get(values["method"], {}).get("gamma") for run, values in runs.items()},
         ablations={name: values["question"] for name, values in params.get("kwta_ablations", {}).items()},

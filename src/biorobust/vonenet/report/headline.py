@@ -34,7 +34,7 @@ LIMITS = (
 )
 
 
-def headline(judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
+def headline(judged: Sequence[Judged], metrics: Metrics, study: Vonenet) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
     return answer(
         judged,
@@ -78,7 +78,7 @@ def _unmoved(metrics: Metrics) -> str:
     )
 
 
-def conclusions(metrics: Metrics, study: Vonenet) -> tuple[str, ...]:
+def conclusions(judged: Sequence[Judged], metrics: Metrics, study: Vonenet) -> tuple[str, ...]:
     """What the tests leave of the hypotheses, what noise does to the comparison, and the limits."""
     said = [*(_left(metrics, run) for run in (PLAIN, VONE) if run in study.runs)]
     said += [_floor(metrics), _silenced(metrics), _what_helps(metrics)]

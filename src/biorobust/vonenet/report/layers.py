@@ -33,7 +33,7 @@ class Line:
     label: str
     column: str = "raw"
     kind: str = "conv"
-    dashes: str = "-"
+    dashes: str | tuple[int, tuple[int, ...]] = "-"
     colour: str | None = None
 
 

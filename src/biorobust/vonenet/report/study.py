@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from biorobust.reporting.study import Study
 
 if TYPE_CHECKING:
-    from biorobust.reporting.claim import Claim
-    from biorobust.reporting.claims import Judged
-    from biorobust.reporting.headline import Headline
-    from biorobust.reporting.metrics import Metrics
-    from biorobust.reporting.tables.table import Table
+    from biorobust.reporting.measurements import Measurements
 
 
 @dataclass(frozen=True)
@@ -52,27 +48,12 @@ class Vonenet(Study):
         of_networks = (f"{kind}/{run}" for kind in kinds for run in self.networks)
         return (*of_networks, *(f"deviations/{run}" for run in self.twins))
 
-    def tables(self, metrics: Metrics, claims: Sequence[Claim]) -> list[Table]:
-        from biorobust.vonenet.report.tables import tables
-
-        return tables(metrics, self)
-
-    def headline(self, judged: Sequence[Judged], metrics: Metrics) -> Headline | None:
-        from biorobust.vonenet.report.headline import headline
-
-        return headline(judged, metrics)
-
-    def conclusions(self, judged: Sequence[Judged], metrics: Metrics) -> tuple[str, ...]:
-        from biorobust.vonenet.report.headline import conclusions
-
-        return conclusions(metrics, self)
-
-    def facts(self, metrics: Metrics, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here.
 
         `n_layers`: convolutions compared, None where nothing ran.
         """
-        found = {run: metrics.train(run) for run in self.networks}
+        found = {run: metrics.get(f"train/{run}") for run in self.networks}
         missing = {run: str(entry["reason"]) for run, entry in found.items() if entry and entry["status"] != "ok"}
         pairs = [entry for run in self.twins if (entry := metrics.get(f"deviations/{run}")) and entry["status"] == "ok"]
         here = [run for run in self.exact if (entry := found[run]) and entry["status"] == "ok"]
@@ -82,10 +63,12 @@ class Vonenet(Study):
 def vonenet(params: Mapping[str, Any]) -> Vonenet:
     """The study as a params.yaml lists it."""
     runs, exact = (dict(params.get(name, {})) for name in ("vonenet_runs", "vonenet_imagenet"))
+    sources = params.get("vonenet_perturbations", {}).get("sources", ())
     return Vonenet(
         name="vonenet",
         title="A model of V1 in front of a ResNet",
         datasets=("cifar10", "imagenet_samples"),
+        attacks=("pgd-cross-entropy", "random-signs", *(f"deepfool-{name}" for name in ("own", "live", *sources))),
         runs=tuple(runs),
         exact=tuple(exact),
         twins=_twins(runs) | _twins(exact),
@@ -93,7 +76,7 @@ def vonenet(params: Mapping[str, Any]) -> Vonenet:
 
 
 def _twins(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """As vonenet.model.groups.twin pairs them, from the raw values of a params.yaml that may be an older one."""
+    """As vonenet.model.params.baseline pairs them, from the raw values of a params.yaml that may be an older one."""
 
     def alike(run: Mapping[str, Any]) -> tuple[object, object]:
         return run.get("depth", 50), run.get("trained", True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from biorobust.reporting.attacks import ATTACKS
+from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import attack_curve, clean_accuracy, ran
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import percent
@@ -30,7 +31,7 @@ COMPARED = {
 }
 
 
-def tables(metrics: Metrics, study: Vonenet) -> list[Table]:
+def tables(metrics: Metrics, study: Vonenet, claims: Sequence[Claim]) -> list[Table]:
     """Every table of the study; runs without metrics are listed with what kept them."""
     return [
         _riddle(metrics),

@@ -1,0 +1,174 @@
+"""What runs and attacks are called and how they are drawn: one registry for tables, figures, page and text.
+
+Names on the left are those of params.yaml and of the metrics. Colours: Okabe & Ito (2008), with a darker and a browner
+vermillion for the variants of one model; variants also differ in line style and marker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INK = "#010203"  # becomes the text colour of the page
+FAINT = "#808183"  # grid lines and floors: 3:1 or more on white and on near-black
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a run, or an attack in a run's panel, is drawn: its line is `width` points wide and `dashes`.
+
+    `colour` holds on white; `dark` is what a page may set on a dark ground.
+    """
+
+    label: str
+    colour: str
+    dark: str
+    marker: str
+    dashes: str | tuple[int, tuple[int, ...]]
+    width: float = 1.5
+
+
+LOOKS = {
+    "report-uniform": Look("Hebbian (uniform start)", "#d55e00", "#ff8b3d", "o", "-"),
+    "report-normal": Look("Hebbian (normal start)", "#8c2d04", "#f4a582", "s", "--"),
+    "normal-converged": Look("Hebbian (normal start, converged units)", "#8c2d04", "#f4a582", "D", ":"),
+    "normal-dropped": Look("Hebbian (normal start, as many units at random)", "#8c2d04", "#f4a582", "v", "-."),
+    "original": Look("Hebbian (original recipe)", "#a6761d", "#e0b050", "^", "-."),
+    "simple-conv": Look("convolutional network", INK, INK, "P", "-"),
+    "end-to-end": Look("end-to-end network", "#5f6062", "#a9aaac", "X", "--"),
+    "cnn-clean": Look("CNN", INK, INK, "P", "-"),
+    "cnn-noisy": Look("CNN on the same noisy batches", "#5f6062", "#a9aaac", "X", "--"),
+    "cnn-feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
+    "clean-not-cycled": Look("CNN-F, clean images not cycled", "#56348b", "#b79be6", "s", "--"),
+    "noisy-only": Look("CNN-F, noisy images only", "#8b3465", "#e69bc4", "v", "-."),
+    "strong-noise": Look("CNN-F, stronger noise", "#a6611a", "#e0b050", ">", "-."),
+    "plain-relu": Look("CNN-F, plain ReLU forward", "#00758f", "#62c4d6", "^", ":"),
+    "longer": Look("CNN-F, trained longer", "#2a4b9b", "#9db4f0", "D", "--"),
+    "cnn-longer": Look("CNN, trained longer", "#3f4042", "#c9cacc", "P", "--"),
+    "resnet50": Look("ResNet50", INK, INK, "P", "-"),
+    "voneresnet50": Look("VOneResNet50", "#0072b2", "#6cb6e8", "o", "-"),
+    "voneresnet50-noiseless": Look("VOneResNet50 (no noise)", "#3a9bd1", "#9fd3f2", "s", "--"),
+    "resnet50-untrained": Look("ResNet50 (random weights)", "#5f6062", "#a9aaac", "X", ":"),
+    "voneresnet50-untrained": Look("VOneResNet50 (random weights)", "#7a93a8", "#b8c9d6", "v", ":"),
+    "scratch-relu": Look("ReLU", INK, INK, "P", "-"),
+    "scratch-kwta": Look("k-WTA", "#0072b2", "#6cb6e8", "o", "-"),
+    "scratch-kwta-low": Look("k-WTA, lower", "#d55e00", "#ff8b3d", "s", "--"),
+    "pretrained-relu": Look("ReLU, pretrained", INK, INK, "P", "-"),
+    "pretrained-kwta": Look("k-WTA, pretrained", "#0072b2", "#6cb6e8", "o", "-"),
+    "pretrained-kwta-low": Look("k-WTA, lower, pretrained", "#d55e00", "#ff8b3d", "s", "--"),
+    "imagenet-resnet50": Look("ResNet50 (ImageNet)", "#5f6062", "#a9aaac", "P", "--"),
+    "imagenet-voneresnet50": Look("VOneResNet50 (ImageNet)", "#0072b2", "#6cb6e8", "D", "--"),
+}
+EXTRA = (Look("", "#0072b2", "#6cb6e8", "v", "-"), Look("", "#009e73", "#3cc9a0", "<", "--"))
+
+
+def look(run: str) -> Look:
+    """The look of a run; a run added to params.yaml later gets its own name and a look of the spare ones."""
+    if run in LOOKS:
+        return LOOKS[run]
+    spare = EXTRA[sum(run.encode()) % len(EXTRA)]
+    return Look(run, spare.colour, spare.dark, spare.marker, spare.dashes)
+
+
+def network(run: str) -> str:
+    """A run without what tells it from others of the same network: "Hebbian (normal start)" -> "Hebbian"."""
+    return look(run).label.partition(" (")[0]
+
+
+def label(run: str) -> str:
+    """A run in words."""
+    return look(run).label
+
+
+# --- attacks ----------------------------------------------------------------------------------------------------------
+
+REPORT_LOSS = "fgsm-report"
+WORST_CASE = "worst-case"
+IMAGE_WORST_CASE = f"{WORST_CASE}-image"  # of a study with two threat models: over attacks on the image alone
+RESIZED = "-resized"
+# Every attack of the registry in full words, for tables in which the attack itself is what differs.
+NAMES = {
+    "fgsm-report": "FGSM on the report's loss",
+    "fgsm-cross-entropy": "FGSM",
+    "fgsm-margin": "FGSM on the margin",
+    "pgd-report": "PGD with the report's step",
+    "pgd-corrected": "PGD with the original paper's step",
+    "pgd-cross-entropy": "PGD",
+    "pgd-margin": "PGD on the margin",
+    "pgd-targeted": "PGD to another class",
+    "deepfool-report": "DeepFool",
+    "apgd-cross-entropy": "APGD",
+    "apgd-margin": "APGD on the margin",
+    "apgd-logits-ratio": "APGD on the logits ratio",
+    "apgd-targeted": "APGD to other classes",
+    "apgd-noise": "APGD averaged over noise",
+    "fmn": "fast minimum-norm",
+    "pgd-averaged": "PGD on averaged gradients",
+    "pgd-averaged-64": "PGD on gradients averaged over 64 points",
+    "square": "Square",
+    "random-corners": "random corners",
+    "transfer": "transfer",
+    "warm-start": "APGD from the best point known",
+    WORST_CASE: "worst case, image by image",
+    IMAGE_WORST_CASE: "worst case of the attacks on the image",
+}
+
+
+def full_name(attack: str) -> str:
+    """An attack in words: `pgd-margin-best@first` is PGD on the margin, best iterate, gradient of "first".
+
+    Knows the suffixes -best (of the registry) and -resized (the resized tensor instead of the image), and @view.
+    """
+    name, _, view = attack.partition("@")
+    plain = name.removesuffix(RESIZED)
+    words = [NAMES[plain.removesuffix("-best")]]
+    words += ["best iterate"] * plain.endswith("-best") + ["on the resized image"] * name.endswith(RESIZED)
+    return ", ".join([*words, *([f"gradient of “{view}”"] if view else [])])
+
+
+@dataclass(frozen=True)
+class AttackLook:
+    """`label`: the attack, or the loss that is attacked, in words; `dashes` and `width` (points): its line."""
+
+    label: str
+    dashes: str | tuple[int, tuple[int, ...]]
+    width: float
+
+
+ATTACKS = {
+    REPORT_LOSS: AttackLook("the report's loss", "--", 1.2),
+    "fgsm-cross-entropy": AttackLook("cross-entropy before tanh", ":", 1.2),
+    "fgsm-margin": AttackLook("margin", "-.", 1.2),
+    "pgd-cross-entropy": AttackLook("PGD on the cross-entropy", "-.", 1.2),
+    "deepfool-own": AttackLook("DeepFool, own", "--", 1.2),
+    "deepfool-live": AttackLook("DeepFool, own, crafted in live noise", (0, (6, 1)), 1.0),
+    "deepfool-resnet50": AttackLook("DeepFool, from ResNet50", ":", 1.2),
+    "deepfool-voneresnet50": AttackLook("DeepFool, from VOneResNet50", (0, (1, 3)), 1.2),
+    "random-signs": AttackLook("random signs", (0, (1, 1)), 0.8),
+    WORST_CASE: AttackLook("worst case, image by image", "-", 2.0),
+}
+# Of the CNN-F study, where attacks differ in where their gradient comes from. A plain CNN has one pass only.
+FGSM = "fgsm-cross-entropy"
+TARGETED = "pgd-targeted"
+FEEDBACK_ATTACKS = {
+    f"{FGSM}@first": AttackLook("FGSM, first pass", ":", 1.0),
+    FGSM: AttackLook("FGSM, all cycles", "--", 1.0),
+    "pgd-cross-entropy@first": AttackLook("PGD, first pass", (0, (1, 1)), 1.4),
+    "pgd-cross-entropy": AttackLook("PGD, all cycles", "-.", 1.4),
+    TARGETED: AttackLook("PGD to another letter", (0, (6, 2)), 1.0),
+    WORST_CASE: AttackLook("worst case, image by image", "-", 2.2),
+}
+
+
+def in_panel(run: str, attack: str) -> Look:
+    """The line of an attack in the panel of a run: the worst case in the run's colour, all else in ink."""
+    found = ATTACKS[attack]
+    colours = (look(run).colour, look(run).dark) if attack == WORST_CASE else (INK, INK)
+    return Look(found.label, *colours, "", found.dashes, found.width)
+
+
+def in_legend(attack: str) -> Look:
+    """The line of an attack in a legend for several runs."""
+    found = ATTACKS[attack]
+    return Look(found.label, INK, INK, "", found.dashes, found.width)

@@ -1,0 +1,475 @@
+"""Every number of a metrics folder in one long table, and what the report asks of it.
+
+A row is one number: which file, run and seed it is of, which quantity, under which attack at which epsilon, on which
+test images, and for a share of images how many of how many. A second table says which images every training gets right.
+Below the table: `accuracy`, `curve`, `difference` and `value` give estimates with the intervals that verdicts rest on.
+
+Files are read when they are asked for by name, each once, and names come from params.yaml or a claim: what removed
+runs have left behind is never read. Folders of older snapshots are read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biorobust.core import outcomes, places
+from biorobust.core.errors import BiorobustError
+from biorobust.core.outcomes import Cell, Outcome
+from biorobust.reporting.metrics_file import Content, Curve, Pairs, read_content, read_curve, read_pairs, read_pictures
+from biorobust.statistics import Accuracy, Counts, Difference, interval, mean_interval, paired_counts
+from biorobust.statistics import difference as difference_of
+from biorobust.statistics.accuracy import Borrowed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# Counts of a training, as files call them -> the quantity, and the test images it is asked on.
+COUNTED = {
+    "correct": ("accuracy", "clean"),
+    "noisy_correct": ("accuracy", "noisy"),
+    "blurred_correct": ("accuracy", "blurred"),
+    "reached": ("reached", "clean"),
+    "zero_gradient": ("zero_gradient", "clean"),
+    "zero_gradient_correct": ("zero_gradient_correct", "clean"),
+}
+
+
+class NotMeasured(Exception):
+    """The metrics do not hold what is asked for; the message says what is missing."""
+
+
+class Row(NamedTuple):
+    """One number. `k` of `n` images for a share of images; `step`: which entry of a list, such as a cycle.
+
+    `file`: the metrics name it stands in, such as "train/report-normal". `attack` is "" and `eps` None where nothing is
+    attacked. `value` is None where the file says that there is none.
+    """
+
+    file: str
+    study: str
+    run: str
+    seed: int
+    quantity: str
+    attack: str
+    eps: float | None
+    images: str
+    step: int | None
+    k: int | None
+    n: int | None
+    value: float | None
+
+
+class Estimate(NamedTuple):
+    """A value with its 95 % interval; `n` images (0: not of images), `n_seeds` trainings."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    n_seeds: int
+
+
+@dataclass(frozen=True)
+class AttackCurve:
+    """Accuracy of a run under one attack, `points[i]` at `eps[i]` (L-infinity, pixel intensity in [0,1])."""
+
+    eps: tuple[float, ...]
+    points: tuple[Estimate, ...]
+
+    def at(self, eps: float) -> Estimate | None:
+        """The point at one epsilon, None where it was not attacked."""
+        return next((p for value, p in zip(self.eps, self.points, strict=True) if abs(value - eps) < 1e-9), None)
+
+
+def eps_key(eps: float) -> float:
+    """One spelling for 0.15 and 0.15000000000000002."""
+    return round(float(eps), 6)
+
+
+Asked = tuple[str, str, float | None, str]  # quantity, attack, eps, images
+
+
+class Measurements:
+    """The table of a metrics folder `root`. A missing file has no rows; a damaged one is a BiorobustError.
+
+    All files of one study must be of one scale: those of another are what an interrupted run has left behind.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self._contents: dict[str, Content | None] = {}
+        self._rows: dict[str, dict[Asked, list[Row]]] = {}
+        self._scales: dict[str, tuple[str, Path]] = {}
+        self._curves: dict[str, Curve | None] = {}
+        self._pairs: dict[str, Pairs | None] = {}
+        self._outcomes: dict[str, Mapping[Cell, Outcome] | None] = {}
+
+    def path(self, name: str) -> Path:
+        """File of a metrics name such as "train/report-uniform"."""
+        return places.find(self.root, f"{name}.json")
+
+    def get(self, name: str) -> Content | None:
+        """The whole file of a name, None where it is missing: settings, flags and what else is no number."""
+        if name not in self._contents:
+            path = self.path(name)
+            content = read_content(path, kind=name.partition("/")[0]) if path.exists() else None
+            if content is not None and "scale" in content:
+                self._same_scale(str(content.get("study")), str(content["scale"]), path)
+            self._contents[name] = content
+        return self._contents[name]
+
+    def _same_scale(self, study: str, scale: str, path: Path) -> None:
+        first, other = self._scales.setdefault(study, (scale, path))
+        if scale != first:
+            raise BiorobustError(f"{path}: scale is {scale}, that of {other} is {first}: run `dvc repro`")
+
+    def ran(self, name: str) -> Content | None:
+        """The file of something that has results; None where it is missing or unavailable."""
+        content = self.get(name)
+        return content if content is not None and content.get("status") == "ok" else None
+
+    def settings(self, name: str) -> Content:
+        """What a file was made with; empty where it is missing."""
+        return (self.get(name) or {}).get("settings") or {}
+
+    def rows(
+        self, name: str, quantity: str, *, attack: str = "", eps: float | None = None, images: str = "clean"
+    ) -> Sequence[Row]:
+        """A row for each seed (and step), in the order of the file; empty where there are none."""
+        asked = quantity, attack, None if eps is None else eps_key(eps), images
+        return self._table(name).get(asked, ())
+
+    def _table(self, name: str) -> Mapping[Asked, Sequence[Row]]:
+        if name not in self._rows:
+            content, table = self.ran(name), self._rows.setdefault(name, {})
+            for row in _rows(name, content) if content is not None else ():
+                table.setdefault((row.quantity, row.attack, row.eps, row.images), []).append(row)
+        return self._rows[name]
+
+    def frame(self, names: Iterable[str]) -> pd.DataFrame:
+        """The rows of the files named, as one long DataFrame with the fields of `Row` as columns."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [row for name in names for rows in self._table(name).values() for row in rows], columns=list(Row._fields)
+        )
+
+    def curve(self, name: str) -> Curve | None:
+        """What a training logged by epoch or step: the rows of curves/<name>.csv by seed."""
+        if name not in self._curves:
+            path = places.find(self.root, f"curves/{name}.csv")
+            self._curves[name] = read_curve(path) if path.exists() else None
+        return self._curves[name]
+
+    def pictures(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of pictures/<name>.npz, None where they are not there."""
+        path = places.find(self.root, f"pictures/{name}.npz")
+        return read_pictures(path) if path.exists() else None
+
+    def outcomes(self, study: str) -> Mapping[Cell, Outcome] | None:
+        """The second table: which images every training of the study's runs gets right; None where it was not kept."""
+        if study not in self._outcomes:
+            path = self.root / "outcomes" / f"{study}.npz"
+            self._outcomes[study] = outcomes.read(path) if path.exists() else None
+        return self._outcomes[study]
+
+    def pairs(self, study: str) -> Pairs | None:
+        """Paired counts by seed, which runs recorded before outcomes were kept hold instead; None without the file."""
+        if study not in self._pairs:
+            path = self.root / "compare" / f"{study}.csv"
+            self._pairs[study] = read_pairs(path) if path.exists() else None
+        return self._pairs[study]
+
+    def pair(self, study: str, a: str, b: str, *, attack: str, eps: float) -> dict[int, Counts] | None:
+        """Paired counts of two runs per seed, in the order asked for; None where they were not compared."""
+        pairs = self.pairs(study) or {}
+        if (a, b, attack, eps_key(eps)) in pairs:
+            return dict(pairs[a, b, attack, eps_key(eps)])
+        other = pairs.get((b, a, attack, eps_key(eps)))
+        return None if other is None else {seed: counts.swapped() for seed, counts in other.items()}
+
+
+# --- from a file to rows ----------------------------------------------------------------------------------------------
+
+
+def _rows(name: str, content: Content) -> Iterator[Row]:
+    """Everything that a file says seed by seed, its numbers one by one."""
+    head = {"file": name, "study": str(content.get("study", "")), "run": str(content.get("run", ""))}
+    grid = content.get("eps") or ()
+    yield from _block(content.get("per_seed", ()), head, eps=grid)
+    for attack, entry in content.get("attacks", {}).items():
+        yield from _block(entry["per_seed"], head, eps=grid, attack=attack)
+    if robust := content.get("robust"):  # one attack at one epsilon
+        at = [{**entry, "correct": [entry["correct"]]} for entry in robust["per_seed"]]
+        yield from _block(at, head, eps=[robust["eps"]], attack=robust["attack"])
+    for key in ("discontinuity", "reencoded"):
+        if isinstance(found := content.get(key), Mapping):
+            yield from _block(found["per_seed"], head, prefix=f"{key}.")
+            for position, entry in enumerate(found.get("by_gamma", ())):
+                yield from _block([entry], head, prefix=f"{key}.by_gamma.", step=position)
+
+
+def _block(
+    entries: Sequence[Content],
+    head: Mapping[str, str],
+    *,
+    eps: Sequence[float] = (),
+    attack: str = "",
+    prefix: str = "",
+    step: int | None = None,
+) -> Iterator[Row]:
+    for entry in entries:
+        n = entry.get("n")
+        for key, at, value in _numbers(entry, prefix):
+            of_images = n is not None and key in COUNTED
+            quantity, images = COUNTED[key] if of_images else (key, "clean")
+            if key in ("seed", "n") or (key == "accuracy" and "correct" in entry):
+                continue
+            by_eps = bool(at) and bool(eps) and (bool(attack) or len(_at(entry, key)) == len(eps))
+            where = at[1:] if by_eps else at
+            counted = of_images and value is not None
+            yield Row(
+                **head,
+                seed=entry["seed"],
+                quantity=quantity,
+                attack=attack,
+                eps=eps_key(eps[at[0]]) if by_eps else None,
+                images=images,
+                step=where[0] if where else step,
+                k=int(value) if counted else None,  # type: ignore[arg-type]
+                n=n if of_images else None,
+                value=value / n if counted else value,  # type: ignore[operator]
+            )
+
+
+def _at(entry: Content, key: str) -> Sequence[Any]:
+    found = entry.get(key)
+    return found if isinstance(found, list) else ()
+
+
+def _numbers(entry: Content, prefix: str) -> Iterator[tuple[str, tuple[int, ...], float | None]]:
+    """(name, position in its lists, number) of everything below an entry; "jump.median" for a nested one."""
+    for key, found in entry.items():
+        if isinstance(found, Mapping):
+            yield from _numbers(found, f"{prefix}{key}.")
+        else:
+            yield from ((f"{prefix}{key}", at, value) for at, value in _items(found))
+
+
+def _items(found: Any) -> Iterator[tuple[tuple[int, ...], float | None]]:
+    if isinstance(found, list):
+        yield from (((i, *at), value) for i, item in enumerate(found) for at, value in _items(item))
+    elif found is None or isinstance(found, (bool, int, float)):
+        yield (), found
+
+
+# --- shares of images -------------------------------------------------------------------------------------------------
+
+
+class Share(NamedTuple):
+    """Which share of images is asked for: of a run, under an attack or on one kind of test images."""
+
+    run: str
+    quantity: str = "accuracy"
+    attack: str | None = None
+    eps: float | None = None
+    images: str = "clean"
+
+
+def counts(asked: Share, m: Measurements) -> tuple[Sequence[Row], str]:
+    """The rows of a share, one per seed, and the name of their file. Raises NotMeasured where one is not there."""
+    if asked.attack is None:
+        name = asked.run if "/" in asked.run else f"train/{asked.run}"
+        content, rows = results(name, m), m.rows(name, "accuracy", images=asked.images)
+        if len(rows) < len(content["per_seed"]):
+            key = "correct" if asked.images == "clean" else f"{asked.images}_correct"
+            raise NotMeasured(f"{name}.json has no {key}")
+        return rows, name
+    name = f"attack/{asked.run}"
+    content = results(name, m)
+    if asked.attack not in content["attacks"]:
+        raise NotMeasured(f"{name}.json has no attack {asked.attack}")
+    n_seeds = len(content["attacks"][asked.attack]["per_seed"])
+    if asked.quantity == "zero_gradient_correct":
+        rows = m.rows(name, asked.quantity, attack=asked.attack)
+        if len(rows) < n_seeds:
+            raise NotMeasured(f"{name}.json has no {asked.quantity} for {asked.attack}")
+        return rows, name
+    eps = eps_key(asked.eps or 0.0)
+    grid = [eps_key(value) for value in content["eps"]]
+    if len(m.rows(name, asked.quantity, attack=asked.attack, eps=grid[0])) < n_seeds:
+        raise NotMeasured(f"{name}.json does not say what {asked.attack} reached")
+    if eps not in grid:
+        raise NotMeasured(f"{name}.json has no eps {asked.eps or 0.0:g}")
+    rows = m.rows(name, asked.quantity, attack=asked.attack, eps=eps)
+    if any(row.value is None for row in rows):
+        raise NotMeasured(f"{name}.json: {asked.attack} was not run at eps {asked.eps or 0.0:g}")
+    return rows, name
+
+
+def results(name: str, m: Measurements) -> Content:
+    """A metrics file that has results. Raises NotMeasured with the reason for one that is missing or unavailable."""
+    content = m.get(name)
+    if content is None:
+        raise NotMeasured(f"{name}.json is missing")
+    if content.get("status") != "ok":
+        raise NotMeasured(f"{name}: {content.get('reason', 'unavailable')}")
+    return content
+
+
+def share(asked: Share, m: Measurements, *, study: str, borrowed: Borrowed | None = None) -> Accuracy:
+    """A share of images, training by training, with the images themselves where they were kept.
+
+    borrowed: what stands in for the scatter of seeds where there is one training. Raises NotMeasured.
+    """
+    rows, name = counts(asked, m)
+    sizes = {row.n for row in rows}
+    if len(sizes) != 1:
+        raise NotMeasured(f"{name}.json: the seeds were tested on different numbers of images")
+    n, right = rows[0].n or 0, tuple(row.k or 0 for row in rows)
+    images = _images(asked, m, rows=rows, n=n, study=study)
+    fits = images is not None and images.shape[1] == n and tuple(images.sum(axis=1).tolist()) == right
+    return Accuracy(right, n, outcomes=images if fits else None, borrowed=borrowed if len(right) == 1 else None)
+
+
+def _images(asked: Share, m: Measurements, *, rows: Sequence[Row], n: int, study: str) -> NDArray[np.bool_] | None:
+    """Which images every training gets right, bool (S, n): as the file itself says, or the study's outcomes."""
+    if asked.quantity != "accuracy":
+        return None
+    if asked.attack is None and asked.images == "clean":
+        entries = (m.get(rows[0].file) or {})["per_seed"]
+        if all("right" in entry for entry in entries):
+            return np.stack([outcomes.from_text(entry["right"], n) for entry in entries])
+    kept = (m.outcomes(study) or {}).get(cell(asked, m))
+    return kept.right if kept is not None and kept.seeds == tuple(row.seed for row in rows) else None
+
+
+def cell(asked: Share, m: Measurements) -> Cell:
+    """Where the table of outcomes has a share."""
+    if asked.attack is not None:
+        return outcomes.cell(asked.run, asked.attack, asked.eps or 0.0)
+    if asked.images == "clean":
+        return outcomes.cell(asked.run, outcomes.CLEAN, 0.0)
+    # Every run of a study is tested under one noise, or one blur, and its settings say at which level.
+    disturbed, setting = {"noisy": ("noise", "evaluation_noise_level"), "blurred": ("blur", "evaluation_blur")}[
+        asked.images
+    ]
+    return outcomes.cell(asked.run, disturbed, m.settings(f"train/{asked.run}").get(setting, 0.0))
+
+
+def paired(a: Share, b: Share, m: Measurements, *, study: str) -> list[Counts]:
+    """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
+    of the images; equal seeds in older runs, which hold paired counts instead.
+    """
+    first, second = cell(a, m), cell(b, m)
+    if first.attack != second.attack or first.eps != second.eps:
+        return []
+    kept = m.outcomes(study)
+    if kept is None:
+        return list((m.pair(study, first.run, second.run, attack=first.attack, eps=first.eps) or {}).values())
+    of_a, of_b = kept.get(first), kept.get(second)
+    if of_a is None or of_b is None or not np.array_equal(of_a.images, of_b.images):
+        return []
+    return [paired_counts(right_a, right_b) for right_a in of_a.right for right_b in of_b.right]
+
+
+def between(a: Share, b: Share, m: Measurements, *, study: str) -> Difference:
+    """The first share minus the second. Raises NotMeasured where one is missing."""
+    of_a, of_b = share(a, m, study=study), share(b, m, study=study)
+    tables = paired(a, b, m, study=study) if (a.eps or 0.0) == (b.eps or 0.0) else []
+    return difference_of(of_a, of_b, tables=tables, same_networks=a.run == b.run)
+
+
+# --- what tables, figures and sentences ask ---------------------------------------------------------------------------
+
+
+def estimate(found: Accuracy) -> Estimate:
+    """A share of images with its interval, over images and, where there are several trainings, seeds."""
+    return Estimate(found.value, *interval(found), n=found.n, n_seeds=found.n_seeds)
+
+
+def accuracy(
+    m: Measurements, run: str, *, attack: str | None = None, eps: float | None = None, images: str = "clean"
+) -> Estimate | None:
+    """Accuracy of a run, under an attack or on "clean", "noisy" or "blurred" test images.
+
+    None where it was not run, and without an attack where a seed is broken, which is not averaged away.
+    """
+    content = m.ran(f"{'train' if attack is None else 'attack'}/{run}")
+    if not content:
+        return None
+    if attack is None and any(seed["collapsed"] or seed["diverged"] for seed in content["per_seed"]):
+        return None
+    try:
+        return estimate(share(Share(run, attack=attack, eps=eps, images=images), m, study=content["study"]))
+    except NotMeasured:
+        return None
+
+
+def curve(m: Measurements, run: str, attack: str) -> AttackCurve | None:
+    """Accuracy against epsilon under an attack; None where it was not run, without the epsilons at which it was not."""
+    content = m.ran(f"attack/{run}")
+    points = {eps: accuracy(m, run, attack=attack, eps=eps) for eps in content["eps"]} if content else {}
+    known = {eps: point for eps, point in points.items() if point is not None}
+    return AttackCurve(tuple(known), tuple(known.values())) if known else None
+
+
+def difference(
+    m: Measurements, a: str, b: str, *, attack: str | None = None, eps: float | None = None, images: str = "clean"
+) -> Difference | None:
+    """Accuracy of run a minus that of run b on the same images; None where one was not run."""
+    content = m.ran(f"{'train' if attack is None else 'attack'}/{a}")
+    first, second = (Share(run, attack=attack, eps=eps, images=images) for run in (a, b))
+    try:
+        return between(first, second, m, study=content["study"]) if content else None
+    except NotMeasured:
+        return None
+
+
+def zero_gradient(m: Measurements, run: str, attack: str) -> Estimate | None:
+    """Share of images classified correctly whose gradient is exactly zero: no gradient attack can move them."""
+    content = m.ran(f"attack/{run}")
+    try:
+        asked = Share(run, "zero_gradient_correct", attack)
+        return estimate(share(asked, m, study=content["study"])) if content else None
+    except NotMeasured:
+        return None
+
+
+def value(m: Measurements, name: str, quantity: str, *, step: int | None = None) -> Estimate | None:
+    """A number that a file such as "pretrain/normal" logs for each seed, or an entry of a list; None without any.
+
+    The interval is Student's t over seeds, inside [0, 1] for a share; with a single seed it has no width.
+    """
+    rows = [row for row in m.rows(name, quantity) if row.step == step]
+    values = [float(row.value) for row in rows if row.value is not None]
+    if not values:
+        return None
+    found = spread(values)
+    bounded = quantity.endswith("_share")
+    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high)) if bounded else found
+
+
+def values(m: Measurements, name: str, quantity: str) -> tuple[Estimate, ...]:
+    """A list that a file logs for each seed, entry by entry; empty where there is none or seeds differ in length."""
+    by_step: dict[int, list[float]] = {}
+    for row in m.rows(name, quantity):
+        if row.step is not None and row.value is not None:
+            by_step.setdefault(row.step, []).append(float(row.value))
+    if len({len(of_step) for of_step in by_step.values()}) != 1:
+        return ()
+    return tuple(spread(by_step[step]) for step in sorted(by_step))
+
+
+def spread(numbers: Sequence[float], *, n: int = 0) -> Estimate:
+    """One estimate from a number per seed; with a single seed the interval is the number itself."""
+    mean, _, half_width = mean_interval(numbers)
+    reach = half_width or 0.0
+    return Estimate(mean, mean - reach, mean + reach, n, len(numbers))

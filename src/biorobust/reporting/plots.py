@@ -1,0 +1,317 @@
+"""The plots of the report, each a function of a frame: lines, dots, grids of pictures, heat maps.
+
+A frame has a row for each point, mark or picture; the arguments name its columns. Proportions are drawn in percent.
+Looks come from `labels`: of runs by default, or any mapping from the values of the column `series` to a `Look`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from biorobust.reporting.labels import FAINT, INK, Look, look
+from biorobust.reporting.style import REPORTED, WIDTH, drawing_style
+
+DOTTED: dict[str, Any] = {"lw": 0.8, "ls": (0, (1, 3))}
+MARKERS = ("o", "D", "s", "^")
+Looks = Callable[[str], Look]
+Handles = dict[str, Line2D]  # by label
+
+
+def panels(
+    n: int, *, columns: int = 3, height: float, extra: float = 0.0, **options: Any
+) -> tuple[Drawing, list[Axes]]:
+    """`n` panels in rows of `columns`, each row `height` inches high; places that stay empty have no axes."""
+    columns = min(columns, n)
+    lines = -(-n // columns)
+    drawing = Drawing(figsize=(WIDTH, extra + height * lines))
+    found = list(drawing.subplots(lines, columns, squeeze=False, **options).flat)
+    for axes in found[n:]:
+        axes.set_axis_off()
+    return drawing, found[:n]
+
+
+def percent_axis(axes: Axes, *, label: str = "") -> None:
+    """0 to 100 with a little room, the same in every panel that is compared."""
+    axes.set_ylim(-3, 103)
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_ylabel(label)
+    axes.grid(axis="y")
+
+
+def reach(frame: pd.DataFrame, value: str, *, scale: float = 100.0) -> np.ndarray:
+    """(2, n): how far the interval of each row goes below and above its value."""
+    low, high = frame[value] - frame["low"], frame["high"] - frame[value]
+    return scale * np.clip(np.nan_to_num(np.array([low, high], dtype=float)), 0, None)
+
+
+def curves(
+    axes: Axes,
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    series: str,
+    looks: Looks = look,
+    scale: float = 100.0,
+    intervals: bool = True,
+) -> Handles:
+    """A line for each value of the column `series`, with the interval in `low` and `high`."""
+    handles: Handles = {}
+    for name, part in frame.groupby(series, sort=False):
+        style = looks(str(name))
+        drawn: dict[str, Any] = {"color": style.colour, "ls": style.dashes, "lw": style.width, "label": style.label}
+        if intervals:
+            drawn |= {"marker": style.marker, "elinewidth": 1, "yerr": reach(part, y, scale=scale)}
+            handles[style.label] = axes.errorbar(part[x], scale * part[y], **drawn)  # type: ignore[assignment]
+        else:
+            (handles[style.label],) = axes.plot(part[x], scale * part[y], **drawn)
+    return handles
+
+
+def lines(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    series: str,
+    xlabel: str,
+    ylabel: str = "accuracy, %",
+    height: float = 3.7,
+    levels: pd.DataFrame | None = None,
+    levels_label: str = "",
+    hollow: pd.DataFrame | None = None,
+    looks: Looks = look,
+) -> Drawing:
+    """One panel of curves with intervals, in percent.
+
+    levels: dotted horizontal lines at `y`, in the colour of `series`. hollow: what a report printed, hollow markers.
+    """
+    with drawing_style():
+        drawing, (axes,) = panels(1, height=height)
+        handles = curves(axes, frame, x=x, y=y, series=series, looks=looks)
+        printed = hollow.groupby(series, sort=False) if hollow is not None else ()
+        for (name, part), marker in zip(printed, MARKERS, strict=False):
+            style = REPORTED | {"marker": marker, "label": f"{name}, as reported"}
+            (handles[style["label"]],) = axes.plot(part[x], 100 * part[y], **style)
+        if levels is not None and len(levels):
+            for name, level in zip(levels[series], levels[y], strict=True):
+                axes.axhline(100 * level, color=looks(name).colour, **DOTTED)
+            handles[levels_label] = Line2D([], [], color=INK, **DOTTED)
+        axes.legend(handles.values(), handles.keys(), loc="upper right")
+        percent_axis(axes, label=ylabel)
+        axes.set_xlabel(xlabel)
+    return drawing
+
+
+def line_panels(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    panel: str,
+    series: str,
+    xlabel: str,
+    ylabel: str = "accuracy, %",
+    looks: Callable[[str, str], Look],
+    key: Looks,
+    columns: int = 3,
+    height: float = 2.1,
+) -> Drawing:
+    """A panel of lines without intervals for each value of the column `panel`, a run; one legend for all.
+
+    looks: of a series in a panel. key: of a series in the legend.
+    """
+    with drawing_style():
+        names = list(dict.fromkeys(frame[panel]))
+        drawing, found = panels(len(names), columns=columns, height=height, extra=0.5, sharex=True, sharey=True)
+        for axes, name in zip(found, names, strict=True):
+            part = frame[frame[panel] == name]
+            curves(axes, part, x=x, y=y, series=series, looks=_in_panel(looks, name), intervals=False)
+            axes.set_title(look(name).label, wrap=True)
+            percent_axis(axes)
+        drawing.supylabel(ylabel, size=9)
+        drawing.supxlabel(xlabel, size=9)
+        shown = [key(name) for name in dict.fromkeys(frame[series])]
+        handles = [Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in shown]
+        drawing.legend(handles, [style.label for style in shown], loc="outside upper center", ncols=4)
+    return drawing
+
+
+def _in_panel(looks: Callable[[str, str], Look], panel: str) -> Looks:
+    return lambda name: looks(panel, name)
+
+
+def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str], scale: float = 100.0) -> Handles:
+    """What trainings logged, `value` over `epoch` for each `name`: every seed thin, the mean over seeds thick.
+
+    looks: name -> the run whose look it has.
+    """
+    handles: Handles = {}
+    for name, part in frame.groupby("name", sort=False):
+        style = look(looks.get(str(name), str(name)))
+        wide = scale * part.pivot_table(index="epoch", columns="seed", values="value")
+        if wide.shape[1] > 1:
+            axes.plot(wide.index, wide, color=style.colour, lw=0.5, alpha=0.6)
+        mean = axes.plot(wide.index, wide.mean(axis=1), color=style.colour, ls=style.dashes, lw=1.7)
+        handles[style.label] = mean[0]
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xlabel("epoch")
+    return handles
+
+
+def dots(
+    frame: pd.DataFrame,
+    *,
+    x: str = "accuracy",
+    row: str = "run",
+    group: str = "",
+    groups: Mapping[str, str] | None = None,
+    xlabel: str = "test accuracy, %",
+    looks: Looks = look,
+) -> Drawing:
+    """A line for each value of the column `row`, on it a dot with its interval and, hollow, what was `reported`.
+
+    group: a column whose values share a line, each with a marker of its own. groups: how they are called in the legend.
+    """
+    with drawing_style():
+        names = list(dict.fromkeys(frame[row]))
+        kinds = list(dict.fromkeys(frame[group])) if group else [""]
+        drawing = Drawing(figsize=(WIDTH, (1.0 if groups else 0.8) + (0.36 if groups else 0.33) * len(names)))
+        axes = drawing.add_subplot()
+        for _, mark in frame.iterrows():
+            kind = kinds.index(mark[group]) if group else 0
+            at = names.index(mark[row]) + (0.26 * (kind - (len(kinds) - 1) / 2))
+            style, ends = looks(mark[row]), reach(mark.to_frame().T, x)
+            marker = MARKERS[kind] if groups else style.marker
+            axes.errorbar(100 * mark[x], at, xerr=ends, color=style.colour, marker=marker, elinewidth=1, ls="")
+            if pd.notna(mark.get("reported")):
+                axes.plot(100 * mark["reported"], at, **REPORTED | ({"marker": marker} if groups else {}))
+        axes.set_yticks(range(len(names)), [looks(name).label for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_xlabel(xlabel)
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        if groups:
+            for line in range(len(names) - 1):
+                axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
+            handles = [Line2D([], [], color=INK, marker=MARKERS[i], ls="") for i in range(len(kinds))]
+            handles.append(Line2D([], [], **REPORTED))
+            called = [*(groups[kind] for kind in kinds), "as reported"]
+            drawing.legend(handles, called, loc="outside upper center", ncols=len(called))
+    return drawing
+
+
+def pictures(
+    frame: pd.DataFrame,
+    *,
+    panel: str,
+    row: str,
+    column: str,
+    title: Callable[[Any], str],
+    row_label: Callable[[Any], str],
+    pixels: str = "_pixels",
+    note: str = "_note",
+    bold: str = "_bold",
+    columns: int = 2,
+) -> Drawing:
+    """Grids of grey pictures side by side, (H, W) in 0 to 255, with a note below each, in bold where `bold` says so."""
+    with drawing_style():
+        names = list(dict.fromkeys(frame[panel]))
+        most = max(part[row].nunique() for _, part in frame.groupby(panel))
+        drawing, found = panels(len(names), columns=columns, height=0.4 + 0.64 * most)
+        for axes, name in zip(found, names, strict=True):
+            part = frame[frame[panel] == name]
+            _grid(axes, part, row=row, column=column, pixels=pixels, note=note, bold=bold, row_label=row_label)
+            axes.set_title(title(name))
+    return drawing
+
+
+def _grid(
+    axes: Axes,
+    part: pd.DataFrame,
+    *,
+    row: str,
+    column: str,
+    pixels: str,
+    note: str,
+    bold: str,
+    row_label: Callable[[Any], str],
+) -> None:
+    down, across = (list(dict.fromkeys(part[key])) for key in (row, column))
+    height, width = part[pixels].iloc[0].shape
+    gap = height // 3  # room for the line below each picture
+    canvas = np.full((len(down) * (height + gap), len(across) * (width + 2) - 2), np.nan)
+    for _, item in part.iterrows():
+        top, left = down.index(item[row]) * (height + gap), across.index(item[column]) * (width + 2)
+        canvas[top : top + height, left : left + width] = item[pixels]
+        place: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "size": 7,
+            "weight": "bold" if item[bold] else "normal",
+        }
+        axes.text(left + width / 2, top + height + gap / 2, item[note], **place)
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="none")
+    axes.set_yticks([i * (height + gap) + height / 2 for i in range(len(down))], [row_label(name) for name in down])
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def mosaics(frame: pd.DataFrame, *, label: str, side: int, pixels: str = "_pixels", title: str = "_title") -> Drawing:
+    """A square of up to `side` times `side` pictures for each row, whose `pixels` are (n, H, W); one colour bar.
+
+    Each picture is divided by its own largest absolute value, so that shapes compare whatever the sizes; in [-1, 1].
+    """
+    with drawing_style():
+        drawing, found = panels(len(frame), height=2.75)
+        for axes, stack, words in zip(found, frame[pixels], frame[title], strict=True):
+            n = min(side, int(len(stack) ** 0.5))
+            image = axes.imshow(
+                mosaic(_relative(stack[: n * n]), columns=n), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none"
+            )
+            axes.set_title(words)
+            axes.set_axis_off()
+        drawing.colorbar(image, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label=label)
+    return drawing
+
+
+def mosaic(stack: np.ndarray, *, columns: int) -> np.ndarray:
+    """(n, H, W) pictures as one picture, row by row, one pixel of not-a-number between them."""
+    n, height, width = stack.shape
+    rows = -(-n // columns)
+    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
+    for index, picture in enumerate(stack):
+        top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
+        canvas[top : top + height, left : left + width] = picture
+    return canvas
+
+
+def _relative(stack: np.ndarray) -> np.ndarray:
+    stack = stack.astype(np.float64)
+    largest = np.abs(stack).max(axis=(1, 2), keepdims=True)
+    return stack / np.where(largest > 0, largest, 1.0)
+
+
+def legend_below(drawing: Drawing, handles: Handles, *, columns: int = 3) -> None:
+    """One legend for all panels, below them."""
+    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+
+
+def heat(axes: Axes, matrix: np.ndarray, *, names: Sequence[str], norm: Any = None, cmap: str = "viridis") -> Any:
+    """A square matrix with the names of its rows and columns; returns the picture, for a colour bar."""
+    picture = axes.imshow(matrix, cmap=cmap, norm=norm, interpolation="none")
+    axes.set_xticks(range(len(names)), names, size=6)
+    axes.set_yticks(range(len(names)), names, size=6)
+    axes.tick_params(length=0, pad=1)
+    return picture

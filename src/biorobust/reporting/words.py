@@ -1,0 +1,84 @@
+"""The prose of a study: blocks of reports/templates/words/<study>.j2, filled from its measurements.
+
+A block is named after what it belongs to, a figure, a table or "headline", and is one or more paragraphs: of a figure
+its title, text alternative and caption, of a table its title and caption, of the headline the lead and then the facts.
+A paragraph that comes out empty is left out. Beside what is handed over, every block sees
+
+    accuracy(run, attack=, eps=, images=)  curve(run, attack)  value(file, quantity)  difference(a, b, ...)
+    zero_gradient(run, attack)                                 estimates, or none where nothing was measured
+    share  percent  points  epsilon  count  listed  label      how numbers, lists and runs are written, also as filters
+
+and the words of the verdicts under their names, such as REPRODUCED. Undefined names are errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
+
+from biorobust.checkout import checkout
+from biorobust.core.errors import BiorobustError
+from biorobust.reporting import measurements, numbers
+from biorobust.reporting.labels import label
+from biorobust.reporting.measurements import Measurements
+from biorobust.statistics import rules
+
+FOLDER = Path("reports/templates/words")
+SHARED = "shared.j2"  # macros that every block sees under their names
+
+
+def named(found: Mapping[str, Any], write: Callable[[float], str] = numbers.share, *, join: str = " for ") -> str:
+    """ "27.9 % for Hebbian (uniform start) and 0.4 % for CNN": run -> estimate or number, in words."""
+    values = ((run, getattr(item, "value", item)) for run, item in found.items())
+    return numbers.listed(f"{write(value)}{join}{label(run)}" for run, value in values)
+
+
+WRITTEN = {
+    "share": numbers.share,
+    "percent": numbers.percent,
+    "points": numbers.points,
+    "epsilon": numbers.epsilon,
+    "count": numbers.count,
+    "listed": numbers.listed,
+    "interval": numbers.interval,
+    "label": label,
+    "named": named,
+    "tenths": lambda value: numbers.percent(value, digits=1),  # of a proportion, as percent without the sign
+    "hundredths": lambda value: f"{value:.2f}",
+}
+MEASURED = ("accuracy", "curve", "difference", "value", "values", "zero_gradient")
+VERDICTS = ("REPRODUCED", "PARTLY", "NOT_REPRODUCED", "INCONCLUSIVE", "NOT_TESTABLE", "NOT_RUN")
+
+
+def paragraphs(name: str, block: str, m: Measurements, /, **given: Any) -> tuple[str, ...]:
+    """The paragraphs of a block of a study, on one line each.
+
+    Raises BiorobustError for a missing block or an unknown name.
+    """
+    path = checkout() / FOLDER / f"{name}.j2"
+    measured = {key: partial(getattr(measurements, key), m) for key in MEASURED}
+    try:
+        template = _template(path, path.stat().st_mtime_ns)
+        if block not in template.blocks:
+            raise BiorobustError(f"{path}: no block {block}")
+        text = "".join(template.blocks[block](template.new_context(measured | given)))
+    except (OSError, TemplateError) as error:
+        raise BiorobustError(f"{path}, block {block}: {error.__class__.__name__}: {error}") from error
+    found = (re.sub(r"[ \n]+", " ", part).strip() for part in re.split(r"\n[ \n]*\n", text))
+    return tuple(part for part in found if part)
+
+
+@cache
+def _template(path: Path, changed: int) -> Template:
+    """Read again when the file has `changed`."""
+    page = Environment(loader=FileSystemLoader(path.parent), undefined=StrictUndefined, trim_blocks=True)
+    page.filters |= WRITTEN
+    page.globals |= WRITTEN | {name: getattr(rules, name) for name in VERDICTS}
+    shared = page.get_template(SHARED)
+    page.globals |= {name: macro for name, macro in vars(shared.module).items() if not name.startswith("_")}
+    return page.get_template(path.name)

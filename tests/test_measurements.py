@@ -1,0 +1,141 @@
+"""The table of measurements: what it holds, and what a file of another shape is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_metrics import write_metrics
+
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, write_json
+from biorobust.reporting.measurements import Measurements, accuracy, curve, difference, value, zero_gradient
+
+RUN = "report-normal"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("metrics")
+    write_metrics(root)
+    return root
+
+
+def test_the_frame_has_a_row_for_every_number_of_a_file(folder: Path) -> None:
+    table = Measurements(folder).frame([f"train/{RUN}", f"attack/{RUN}"])
+    content = read_json(folder / f"attack/{RUN}.json")
+    for attack, entry in content["attacks"].items():
+        for seed in entry["per_seed"]:
+            rows = table[(table.attack == attack) & (table.seed == seed["seed"]) & (table.quantity == "accuracy")]
+            assert list(rows.eps) == content["eps"]
+            assert list(rows.k) == seed["correct"]
+            assert set(rows.n) == {seed["n"]}
+            assert list(rows.value) == [k / seed["n"] for k in seed["correct"]]
+    clean = table[(table.file == f"train/{RUN}") & (table.quantity == "accuracy")]
+    assert list(clean.k) == [seed["correct"] for seed in read_json(folder / f"train/{RUN}.json")["per_seed"]]
+
+
+def test_estimates_are_means_of_the_rows_inside_their_intervals(folder: Path) -> None:
+    m = Measurements(folder)
+    entries = read_json(folder / f"attack/{RUN}.json")["attacks"]["fgsm-report"]["per_seed"]
+    found = curve(m, RUN, "fgsm-report")
+    assert found is not None
+    for i, point in enumerate(found.points):
+        assert point.value == pytest.approx(sum(seed["correct"][i] for seed in entries) / sum(s["n"] for s in entries))
+        assert point.low <= point.value <= point.high
+        assert (point.n, point.n_seeds) == (entries[0]["n"], len(entries))
+    assert found.at(0.1) == accuracy(m, RUN, attack="fgsm-report", eps=0.1)
+    floor = zero_gradient(m, RUN, "fgsm-report")
+    assert floor is not None
+    assert floor.value == pytest.approx(sum(s["zero_gradient_correct"] for s in entries) / sum(s["n"] for s in entries))
+    shared = value(m, "pretrain/normal", "converged_share")
+    assert shared is not None
+    assert shared.low <= shared.value <= shared.high <= 1
+    gap = difference(m, RUN, "simple-conv")
+    a, b = accuracy(m, RUN), accuracy(m, "simple-conv")
+    assert gap is not None
+    assert a is not None
+    assert b is not None
+    assert gap.value == pytest.approx(a.value - b.value)
+
+
+def test_what_was_not_run_is_none(folder: Path) -> None:
+    m = Measurements(folder)
+    assert accuracy(m, "nothing") is None
+    assert curve(m, RUN, "pgd-report") is None
+    assert accuracy(m, RUN, attack="fgsm-report", eps=0.123) is None
+    assert value(m, f"train/{RUN}", "autocorrelation") is None
+
+
+def test_a_broken_training_is_not_averaged_away(tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    path = tmp_path / f"train/{RUN}.json"
+    content = read_json(path)
+    content["per_seed"][1]["collapsed"] = True
+    write_json(path, content)
+    assert accuracy(Measurements(tmp_path), RUN) is None
+
+
+def _set(field: str, wrong: object) -> Callable[[Any], Any]:
+    def change(content: Any) -> Any:
+        *head, last = field.split(".")
+        place = content
+        for key in head:
+            place = place[int(key)] if key.isdigit() else place[key]
+        place[last] = wrong
+        return content
+
+    return change
+
+
+def _without(field: str) -> Callable[[Any], Any]:
+    def change(content: Any) -> Any:
+        del content[field]
+        return content
+
+    return change
+
+
+WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
+    ("train", _without("per_seed"), "per_seed"),
+    ("train", _without("settings"), "settings"),
+    ("train", _without("status"), "status"),
+    ("train", _set("per_seed", []), "per_seed"),
+    ("train", _set("per_seed.0.accuracy", 1.7), "per_seed.0.accuracy"),
+    ("train", _set("per_seed.0.accuracy", "high"), "per_seed.0.accuracy"),
+    ("train", _set("per_seed.1.correct", 20_000), "per_seed.1"),
+    ("train", _set("per_seed.1.correct", -1), "per_seed.1.correct"),
+    ("train", lambda content: {}, "no metrics"),
+    ("train", lambda content: [], "no metrics"),
+    ("attack", _without("eps"), "eps"),
+    ("attack", _without("attacks"), "attacks"),
+    ("attack", _set("attacks.fgsm-report.per_seed", []), "attacks.fgsm-report.per_seed"),
+    ("attack", _set("attacks.fgsm-report.per_seed.0.correct", [1]), "fgsm-report"),
+    ("attack", _set("eps", ["small"]), "eps.0"),
+)
+
+
+@pytest.mark.parametrize(("kind", "change", "named"), WRONG)
+def test_a_file_of_another_shape_is_named_in_one_line(
+    folder: Path, tmp_path: Path, kind: str, change: Callable[[Any], Any], named: str
+) -> None:
+    path = tmp_path / f"{kind}/{RUN}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(change(read_json(folder / f"{kind}/{RUN}.json"))))
+    with pytest.raises(BiorobustError) as error:
+        Measurements(tmp_path).get(f"{kind}/{RUN}")
+    assert str(path) in str(error.value)
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files_of_another_scale_are_not_mixed(folder: Path, tmp_path: Path) -> None:
+    for run, scale in ((RUN, "paper"), ("simple-conv", "tiny")):
+        write_json(tmp_path / f"train/{run}.json", read_json(folder / f"train/{run}.json") | {"scale": scale})
+    m = Measurements(tmp_path)
+    m.get(f"train/{RUN}")
+    with pytest.raises(BiorobustError, match=r"simple-conv.json: scale is tiny.*paper"):
+        m.get("train/simple-conv")
