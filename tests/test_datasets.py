@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from biorobust import datasets
-from biorobust.core.errors import DataError
+from biorobust.core.errors import BiorobustError, DataError
 from biorobust.datasets import DATASETS, imagenet_samples, mirror, store
 from biorobust.datasets.order import stratified
 from biorobust.datasets.spec import DatasetSpec, Source, Split, fault
@@ -265,7 +265,7 @@ def test_an_interrupted_write_keeps_the_old_file_whole(bundled, tmp_path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez_compressed", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(BiorobustError, match=r"mnist.npz cannot be written: the disk is full"):
         get("mnist", tmp_path)
     assert npz.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mnist.json", "mnist.npz"]
