@@ -26,16 +26,26 @@ from biorobust.core.errors import BiorobustError
 from biorobust.reporting import measurements, numbers
 from biorobust.reporting.labels import label
 from biorobust.reporting.measurements import Measurements
-from biorobust.statistics import rules
+from biorobust.statistics import Difference, rules
 
 FOLDER = Path("reports/templates/words")
-SHARED = "shared.j2"  # macros that every block sees under their names
+SHARED, SENTENCES = "shared", "sentences.j2"  # blocks of several studies; macros that every block sees by name
 
 
 def named(found: Mapping[str, Any], write: Callable[[float], str] = numbers.share, *, join: str = " for ") -> str:
     """ "27.9 % for Hebbian (uniform start) and 0.4 % for CNN": run -> estimate or number, in words."""
     values = ((run, getattr(item, "value", item)) for run, item in found.items())
     return numbers.listed(f"{write(value)}{join}{label(run)}" for run, value in values)
+
+
+def in_points(found: Difference) -> str:
+    """A difference of shares with its interval: "+1.2 points [0.3, 2.1]"."""
+    return f"{numbers.points(found.value, digits=1)} points {numbers.interval(found.low, found.high, digits=1)}"
+
+
+def direction(found: Difference) -> int:
+    """1 or -1 where the interval of a difference is on one side of 0, else 0."""
+    return (found.low > 0) - (found.high < 0)
 
 
 WRITTEN = {
@@ -50,6 +60,9 @@ WRITTEN = {
     "named": named,
     "tenths": lambda value: numbers.percent(value, digits=1),  # of a proportion, as percent without the sign
     "hundredths": lambda value: f"{value:.2f}",
+    "decimal": lambda value: f"{value:.1f}",
+    "in_points": in_points,
+    "direction": direction,
 }
 MEASURED = ("accuracy", "curve", "difference", "value", "values", "zero_gradient")
 VERDICTS = ("REPRODUCED", "PARTLY", "NOT_REPRODUCED", "INCONCLUSIVE", "NOT_TESTABLE", "NOT_RUN")
@@ -79,6 +92,6 @@ def _template(path: Path, changed: int) -> Template:
     page = Environment(loader=FileSystemLoader(path.parent), undefined=StrictUndefined, trim_blocks=True)
     page.filters |= WRITTEN
     page.globals |= WRITTEN | {name: getattr(rules, name) for name in VERDICTS}
-    shared = page.get_template(SHARED)
-    page.globals |= {name: macro for name, macro in vars(shared.module).items() if not name.startswith("_")}
+    sentences = page.get_template(SENTENCES)
+    page.globals |= {name: macro for name, macro in vars(sentences.module).items() if not name.startswith("_")}
     return page.get_template(path.name)
