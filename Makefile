@@ -3,6 +3,7 @@
 #   make repro VENV=/some/env     share one environment between checkouts
 #   make repro PYTHON=python3.12  the interpreter the environment is made with
 #   make compare EXP=name         an experiment (or any git revision) beside HEAD, on one page
+#   make mutants ONLY=name        one planted fault of tests/mutants.yaml, or all: do the tests find it?
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,10 +13,11 @@ STUDY ?=
 NAME :=
 EXP :=
 AGAINST :=
+ONLY :=
 # No $(abspath): a path may hold blanks.
 export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
 
-.PHONY: repro test test-experiments lint format bench record compare lock environment
+.PHONY: repro test test-experiments mutants lint format bench record compare lock environment
 
 repro: environment
 	@python -m stages.repro $(if $(SCALE),--scale "$(SCALE)")
@@ -27,6 +29,9 @@ test: environment
 # The graph at scale tiny, then one setting changed: what runs again, and what `dvc metrics diff` shows of it.
 test-experiments: environment
 	@OMP_NUM_THREADS=1 python -m pytest -m experiment tests/test_pipeline.py
+
+mutants: environment
+	@OMP_NUM_THREADS=1 python -m tests.mutants $(ONLY)
 
 lint: environment
 	@ruff check .

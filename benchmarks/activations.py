@@ -50,7 +50,7 @@ def passes(model: nn.Module, clean: Tensor, perturbed: dict[str, Tensor]) -> Non
 def read(model: nn.Module, clean: Tensor, perturbed: dict[str, Tensor]) -> None:
     from biorobust.vonenet.model import layers
 
-    layers.deviations(model, layers.of(model), clean, perturbed, batch_size=BATCH_SIZE)
+    layers.deviations(model, layers.layers_of(model), clean, perturbed, batch_size=BATCH_SIZE)
 
 
 def peak_of(n: int) -> float:

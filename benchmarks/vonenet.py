@@ -7,6 +7,7 @@ and the second bank's responses of simple cells are not used. It stands below as
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.timing import Measurement, paired
@@ -60,7 +61,7 @@ def measure() -> list[Measurement]:
     import torch
 
     from biorobust.vonenet import VOneBlock
-    from biorobust.vonenet.model import response_noise
+    from biorobust.vonenet.model.block import add_noise, live_noise
 
     block = VOneBlock(image_size=SIZE)
     banks = dense(block)
@@ -74,13 +75,8 @@ def measure() -> list[Measurement]:
             return block(x)
 
     def noise() -> Tensor:
-        return response_noise.apply(
-            responses,
-            mode="neuronal",
-            scale=block.noise_scale,
-            level=block.noise_level,
-            source=response_noise.Live(generator),
-        )
+        source = partial(live_noise, generator=generator)
+        return add_noise(responses, mode="neuronal", scale=block.noise_scale, level=block.noise_level, source=source)
 
     def noisy() -> Tensor:
         with block.noise(generator=generator):

@@ -50,7 +50,6 @@ def train(
     from biorobust.core.tensors import as_tensors
     from biorobust.networks import resnet
     from biorobust.vonenet.model import evaluation, models
-    from biorobust.vonenet.model.calibration import calibrate
 
     device = pick()
     dataset = datasets.load(f"data/datasets/{DATASET}.npz")
@@ -112,7 +111,7 @@ def train(
             label=f"{name}, seed {seed}",
         )
         if not run.trained:
-            calibrate(model, data.train_images[:N_MONITORED], batch_size=batch_size)
+            models.calibrate(model, data.train_images[:N_MONITORED], batch_size=batch_size)
         entries.append(
             evaluation.seed_entry(
                 seed,

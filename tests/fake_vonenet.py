@@ -21,7 +21,7 @@ from biorobust.core import outcomes
 from biorobust.core.files import write_csv, write_json, write_npz
 from biorobust.core.outcomes import Cell, Outcome
 from biorobust.statistics import mean_interval, wilson
-from biorobust.vonenet.model.explanations import drawn_at_zero, numberings
+from biorobust.vonenet.model.hypotheses import drawn_at_zero, numberings
 from biorobust.vonenet.report.study import vonenet
 
 ROOT = Path(__file__).resolve().parent.parent

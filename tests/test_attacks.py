@@ -109,6 +109,19 @@ def test_gradient_comes_from_the_view_and_success_from_the_model(victim):
     assert 1 - table[table["eps"] == 0.3]["broken"].mean() == pytest.approx(35 / 40)
 
 
+def test_an_image_that_the_attack_puts_right_counts_as_broken_all_the_same(victim):
+    model, images, labels = victim
+
+    class Opposite(nn.Module):
+        def forward(self, x):
+            return -model(x)
+
+    table = attacks.run(model, images, labels, ["fgsm-margin@helps"], eps=(0.3,), seed=0, views={"helps": Opposite()})
+    helped = (table["clean_prediction"] != table["label"]) & (table["adversarial_prediction"] == table["label"])
+    assert helped.any()
+    assert table[helped]["broken"].all()
+
+
 def test_unknown_attacks_and_bad_images_are_refused(victim):
     model, images, labels = victim
     with pytest.raises(BiorobustError, match="known are fgsm-report"):

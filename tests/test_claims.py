@@ -140,6 +140,17 @@ def test_parts_carry_what_a_table_needs(claims: list[Claim], paper: Path) -> Non
     assert ratio[0] == pytest.approx((1 - 0.9689) / (1 - 0.9790))
 
 
+def test_the_distance_of_two_curves_is_that_where_they_are_farthest_apart(claims: list[Claim], paper: Path) -> None:
+    (part,) = [
+        part
+        for entry in judge(claims, Metrics(paper))
+        for part in entry.parts
+        if part.label == "U[0,1), largest distance from the published curve"
+    ]
+    assert part.measured == pytest.approx(0.7773 - 0.3214)  # at eps 0.1, of the made-up curve and the printed one
+    assert part.low < part.measured < part.high  # type: ignore[operator]
+
+
 def test_an_order_is_asked_in_the_direction_of_the_claim(claims: list[Claim], paper: Path) -> None:
     # H6 asks for simple-conv above report-uniform; params.yaml lists report-uniform first.
     order = verdicts(claims, paper)["H6", "published-code"].parts[2]

@@ -53,6 +53,17 @@ def test_feedback_of_a_linear_layer_is_its_adjoint_with_one_parameter():
     assert len(list(layer.parameters())) == 1
 
 
+@pytest.mark.parametrize(("layer", "shape"), [(Linear(7, 4), (3, 7)), (Conv2d(3, 5, stride=2), (2, 3, 8, 8))])
+def test_feedback_teaches_the_weight_that_feedforward_has(layer, shape):
+    """<A x, y> = <x, A' y> for every weight, so both sides have one gradient with respect to it."""
+    layer, x = layer.double(), torch.randn(shape)
+    forward, memory = layer.feedforward(x)
+    y = torch.randn_like(forward)
+    (expected,) = torch.autograd.grad((forward * y).sum(), layer.weight)
+    (found,) = torch.autograd.grad((x * layer.feedback(y, memory)[0]).sum(), layer.weight)
+    assert_close(found, expected)
+
+
 def test_a_shared_weight_decays_once():
     layer = Linear(4, 4)
     before = layer.weight.detach().clone()

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from changed_numbers import other_numbers, stale_cells, stale_sentences
 from matplotlib.figure import Figure as Drawing
 from report_checkout import (
     ROOT,
@@ -42,6 +43,13 @@ from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.tables.table import Table, read
 from biorobust.statistics import Accuracy, Counts, difference, rules
+
+# Columns that hold what was reported, asked for or set, and not what was measured.
+GIVEN = {
+    *("network", "network, data", "activation", "cell", "table", "line", "gamma", "learning_rate", "seed", "state"),
+    *("reported", "setting", "of epochs", "no.", "in the report", "test"),
+    *("claim", "the report says", "comparisons", "support it", "contradict it", "cannot tell", "which contradict"),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -259,6 +267,19 @@ def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) 
     small = text(render(write_checkout(tmp_path / "small", study="kwta", scale="tiny")).html)
     assert "has not been tested at the size this needs" in small
     assert "because its steps are too small" not in small
+
+
+def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:
+    root = copied(cpu, tmp_path)
+    other_numbers(root / "reports/metrics")
+    draw_and_tabulate(root)
+    before, after = (render(checkout).html for checkout in (cpu, root))
+    compared, stale = stale_cells(before, after, study="kwta", given=GIVEN)
+    assert compared > 400
+    assert stale == []
+    compared, sentences = stale_sentences(before, after, study="kwta", known={"2020", "16902", "62.5", "3.32"})
+    assert compared > 15
+    assert sentences == []
 
 
 def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:

@@ -34,22 +34,22 @@ STATES = {
     ),
     "VOneNet": (
         ["stages.train_vonenet", "biorobust.vonenet.model.models"],
-        ["vonenet.model.response_noise", "networks.resnet"],
+        ["vonenet.model.parameters", "networks.resnet"],
     ),
     "perturbed images": (
         ["stages.perturb_vonenet"],
-        ["attacks.deepfool", "vonenet.model.block", "vonenet.model.perturb"],
+        ["attacks.deepfool", "vonenet.model.block", "vonenet.model.stimuli"],
     ),
     "layers": (
         [
             f"biorobust.{module}"
-            for module in ("vonenet.model.reading", "vonenet.model.kept", "core.runs", "core.tensors", "core.training")
+            for module in ("vonenet.model.measurements", "core.runs", "core.tensors", "core.training")
         ],
         [
             "analysis.capture",
             "vonenet.model.block",
             "vonenet.model.models",
-            "vonenet.model.response_noise",
+            "vonenet.model.stimuli",
             "attacks.pgd",
             "attacks.noise",
         ],

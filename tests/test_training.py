@@ -25,9 +25,9 @@ def cross_entropy(logits, labels):
     return functional.cross_entropy(logits, labels, reduction="sum")
 
 
-def train(model, *, epochs=4, state=None, loss=cross_entropy, **recipe):
+def train(model, *, epochs=4, state=None, loss=cross_entropy, seed=1, **recipe):
     settings = Recipe(**({"epochs": epochs, "batch_size": 32, "learning_rate": 0.02} | recipe))
-    return fit(model, *data(), recipe=settings, objective=objective(loss), seed=1, state=state)
+    return fit(model, *data(), recipe=settings, objective=objective(loss), seed=seed, state=state)
 
 
 def test_it_learns():
@@ -37,6 +37,15 @@ def test_it_learns():
     x, y = data()
     assert (predict(model, x, batch_size=33) == y).double().mean() > 0.95
     assert not model.training
+
+
+def test_every_seed_has_an_order_of_images_and_a_dropout_of_its_own():
+    def losses(seed, *, dropout, batch_size):
+        model = network() if dropout else network()[:1]
+        return train(model, epochs=1, seed=seed, batch_size=batch_size).steps
+
+    for given in ({"dropout": False, "batch_size": 32}, {"dropout": True, "batch_size": 200}):
+        assert losses(1, **given) == losses(1, **given) != losses(2, **given)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])

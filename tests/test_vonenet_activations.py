@@ -22,7 +22,7 @@ from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
 from biorobust.reporting.metrics import Metrics
 from biorobust.statistics import rules
-from biorobust.vonenet.model import accuracy, conditions, models, perturb, portraits, reading, summary
+from biorobust.vonenet.model import accuracy, evaluation, layer_deviation, measurements, models, stimuli, visualisation
 from biorobust.vonenet.model.params import Activations, ActivationsSize, Perturbations
 from stages import activations_vonenet, import_vonenet, perturb_vonenet
 
@@ -91,7 +91,7 @@ def first(folder, name):
     return metrics(folder, name)["per_seed"][0]
 
 
-def test_both_groups_are_read_whole(read):
+def test_both_groups_are_measured_whole(read):
     for name in (*RUNS, "imagenet-resnet50", "imagenet-voneresnet50"):
         for kind in ("perturb", "activations", "riddle", "attack"):
             assert metrics(read, f"{kind}/{name}")["status"] == "ok", (kind, name)
@@ -140,7 +140,7 @@ def test_images_that_were_not_moved_are_not_compared(read):
     images, moved = (torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     made = {"own": torch.cat([images[:1], moved[1:]]), "entered": torch.tensor([1, 1, 1, 0]), "answers": torch.zeros(4)}
     others = {"other": {"own": torch.cat([moved[:2], images[2:]]), "entered": torch.ones(4)}}
-    found = reading.read(
+    found = measurements.measure(
         model,
         images,
         torch.zeros(4, dtype=torch.long),
@@ -154,10 +154,9 @@ def test_images_that_were_not_moved_are_not_compared(read):
     )
     assert found.index.tolist() == [11, 12]
     assert (found.numbers["entered"], found.numbers["compared"], found.numbers["zero_share"]) == (3, 2, 0)
-    nothing = next(outcome for outcome in found.outcomes if outcome["id"] == "Z9")
-    assert nothing["finding"].startswith("1 of 3 perturbations are zero")
-    assert found.one_image[0]["image"] == 11
-    transferred = found.found["none"].sets["from-other"]["raw"]
+    assert next(outcome["numbers"]["unmoved"] for outcome in found.hypotheses if outcome["id"] == "Z9") == 1
+    assert found.tables["one-image"]["image"][0] == 11
+    transferred = found.deviations["none"].sets["from-other"]["raw"]
     assert np.isfinite(transferred).all(axis=1).tolist() == [True, False]
 
 
@@ -201,9 +200,7 @@ def test_matrices_agree_with_an_independent_computation(read):
     model = runs.load("resnet50")
     dataset = datasets.load("data/datasets/cifar10.npz")
     images = torch.from_numpy(dataset.test_images[dataset.evaluation[:4]]).permute(0, 3, 1, 2).float() / 255
-    from biorobust.vonenet.model import groups
-
-    moved = groups.perturbed("cifar10", "resnet50", 0, device="cpu")["own"][:4]
+    moved = stimuli.load("cifar10", "resnet50", 0, device="cpu")["own"][:4]
     network = model.body
     activations = [network.conv1(network.normalise(model.resize(x))).flatten(1).double() for x in (images, moved)]
     expected = spearmanr(*(pdist(values.numpy(), "correlation") for values in activations)).statistic
@@ -221,9 +218,9 @@ def test_pictures_share_their_basis_and_say_what_is_flat(read):
         assert arrays["clean_0"].shape == arrays["perturbed_0"].shape == (16, 16, 3)
         assert arrays["degenerate_0"].dtype == bool
     with np.load(places.find(read / "reports/metrics", "portraits/v1-natural.npz")) as arrays:
-        assert arrays["simple"].shape == arrays["simple_noisy"].shape == (portraits.N_CELLS, 56, 56)
+        assert arrays["simple"].shape == arrays["simple_noisy"].shape == (visualisation.N_CELLS, 56, 56)
         assert (arrays["simple"] != arrays["simple_noisy"]).any()
-        assert arrays["filters"].shape == (portraits.N_FILTERS, 25, 25)
+        assert arrays["filters"].shape == (visualisation.N_FILTERS, 25, 25)
 
 
 def test_without_its_files_the_exact_analysis_is_unavailable(read, monkeypatch, tmp_path):
@@ -281,30 +278,32 @@ def _named(check):
     return tuple((name, {}) for name, _ in check.requires)
 
 
-def test_a_stopped_reading_goes_on_to_the_same_files(read, monkeypatch, tmp_path):
+def test_stopped_measurements_go_on_to_the_same_files(read, monkeypatch, tmp_path):
     monkeypatch.chdir(shutil.copytree(read, tmp_path / "again"))
     made = [path for folder in ("reports/metrics", "data/activations", "data/attacks") for path in files(folder)]
     undisturbed = {path: path.read_bytes() for path in made}
     settings = params.load()
     plan = settings.block("vonenet_activations", Activations)
     size = settings.size("vonenet_activations", ActivationsSize)
-    read_one, read_already = reading.read, []
+    measure, before = measurements.measure, []
 
     def stopped(*arguments, **named):
-        if read_already:
+        if before:
             raise KeyboardInterrupt
-        read_already.append(named["name"])
-        return read_one(*arguments, **named)
+        before.append(named["name"])
+        return measure(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "read", stopped)
+        patch.setattr(measurements, "measure", stopped)
         with pytest.raises(KeyboardInterrupt):
             activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
     (kept_state,) = files("data/work")
     again = []
-    monkeypatch.setattr(reading, "read", lambda *a, **named: again.append(named["name"]) or read_one(*a, **named))
+    monkeypatch.setattr(
+        measurements, "measure", lambda *a, **named: again.append(named["name"]) or measure(*a, **named)
+    )
     activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
-    assert (read_already, again) == (["imagenet-resnet50"], ["imagenet-voneresnet50"])
+    assert (before, again) == (["imagenet-resnet50"], ["imagenet-voneresnet50"])
     assert not kept_state.exists()
     assert {path: path.read_bytes() for path in made} == undisturbed
 
@@ -330,27 +329,27 @@ def test_a_perturbation_is_brought_to_a_size():
     change = 0.01 * torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     change[2] = 0
     for eps in (0.002, 0.05):
-        moved = perturb.at_size(images, images + change, eps)
+        moved = stimuli.at_size(images, images + change, eps)
         assert (moved - images).abs().flatten(1).amax(dim=1).tolist() == pytest.approx([eps, eps, 0], rel=1e-3)
         direction = (moved - images)[:2].flatten(1), change[:2].flatten(1)
         assert torch.cosine_similarity(*direction).tolist() == pytest.approx([1, 1], abs=1e-4)
-    signs = perturb.signs_like(images, images + change, seed=0)
+    signs = stimuli.signs_like(images, images + change, seed=0)
     assert torch.equal(signs[2], images[2])
-    assert perturb.quantised(signs).mul(255).sub(perturb.quantised(signs).mul(255).round()).abs().max() < 1e-4
+    assert stimuli.quantised(signs).mul(255).sub(stimuli.quantised(signs).mul(255).round()).abs().max() < 1e-4
 
 
 def test_majority_and_fresh_noise():
     answers = torch.tensor([[1, 0, 2], [1, 2, 2], [0, 2, 1]])
-    assert conditions.majority(answers).tolist() == [1, 2, 2]
+    assert evaluation.majority(answers).tolist() == [1, 2, 2]
     torch.manual_seed(0)
     vone = models.voneresnet18(n_classes=4, width=4, image_size=32, **V1).eval()
     images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(2))
-    draws = conditions.said(vone, images, draws=4, seed=1)
+    draws = evaluation.predict_samples(vone, images, draws=4, seed=1)
     assert draws.shape == (4, 5)
-    assert torch.equal(draws, conditions.said(vone, images, draws=4, seed=1, batch_size=2))
+    assert torch.equal(draws, evaluation.predict_samples(vone, images, draws=4, seed=1, batch_size=2))
     plain = models.resnet18(n_classes=4, width=4, image_size=32).eval()
-    assert conditions.said(plain, images, draws=4, seed=1).shape == (1, 5)
-    assert set(conditions.conditions(plain, seed=0, repeats=2)) == {"none"}
+    assert evaluation.predict_samples(plain, images, draws=4, seed=1).shape == (1, 5)
+    assert set(evaluation.noise_conditions(plain, seed=0, repeats=2)) == {"none"}
 
 
 @pytest.mark.parametrize("noise", ["frozen", "live"])
@@ -358,21 +357,21 @@ def test_deepfool_runs_through_noise(noise):
     torch.manual_seed(0)
     vone = calibrated(models.voneresnet18(n_classes=4, width=4, image_size=32, **V1)).requires_grad_(False)
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2))
-    labels = conditions.majority(conditions.said(vone, images, draws=3, seed=0))
+    labels = evaluation.majority(evaluation.predict_samples(vone, images, draws=3, seed=0))
     plan = Perturbations(sources=("a",), steps=5, candidates=4, overshoot=0.02, draws=3)
-    made = perturb.deepfooled(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=3)
-    again = perturb.deepfooled(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=3)
+    made = stimuli.run_deepfool(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=3)
+    again = stimuli.run_deepfool(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=3)
     assert torch.equal(made.images, again.images)
-    otherwise_cut = perturb.deepfooled(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=4)
+    otherwise_cut = stimuli.run_deepfool(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=4)
     torch.testing.assert_close(made.images, otherwise_cut.images, rtol=0, atol=1e-4)
     assert made.images.min() >= 0
     assert made.images.max() <= 1
     assert (made.images != images).any()
 
 
-def test_ratios_of_twins_by_hand():
+def test_ratios_to_a_baseline_by_hand():
     first, second = np.full((9, 4), 0.2), np.tile([0.1, 0.1, 0.4, 0.0], (9, 1))
-    numbers, layer = summary.pair("own_none", first, second)
+    numbers, layer = layer_deviation.compare_layers("own_none", first, second)
     assert layer.value[:3] == pytest.approx(np.log10([0.5, 0.5, 2.0]))
     assert np.isnan(layer.value[3])
     assert numbers["lower_own_none"] == 0.5
@@ -384,8 +383,8 @@ def test_ratios_of_twins_by_hand():
 def test_similar_pictures_are_alike_whatever_their_sign():
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(3, 5, 5))
-    one = portraits.Components({}, {"a": (maps, maps), "b": (maps, maps)})
-    other = portraits.Components({}, {"a": (-maps, rng.normal(size=(3, 5, 5))), "b": (maps[:, :2], maps[:, :2])})
-    found = portraits.alike(one, other)
+    one = {"a": np.stack([maps, maps]), "b": np.stack([maps, maps])}
+    other = {"a": np.stack([-maps, rng.normal(size=(3, 5, 5))]), "b": one["b"][:, :, :2]}
+    found = visualisation.similarity(one, other)
     assert found["clean"] == pytest.approx([1, 1, 1])
     assert (found["perturbed"] < 0.9).all()

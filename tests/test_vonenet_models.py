@@ -7,7 +7,7 @@ import torchvision
 from biorobust.core.errors import BiorobustError
 from biorobust.networks.resnet import zero_residuals
 from biorobust.vonenet import v1
-from biorobust.vonenet.model import calibration, models
+from biorobust.vonenet.model import models
 from biorobust.vonenet.model.models import (
     conv_names,
     convolutions,
@@ -163,7 +163,7 @@ def test_calibration_sets_the_statistics_of_the_images():
     model = resnet18(width=4, n_classes=3, image_size=32)
     x = images(96, size=32)
     weights = model.body.conv1.weight.clone()
-    calibration.calibrate(model, x, batch_size=32)
+    models.calibrate(model, x, batch_size=32)
     with torch.no_grad():
         first = torch.nn.functional.conv2d(model.body.normalise(x).double(), weights.double(), stride=2, padding=3)
     torch.testing.assert_close(model.body.bn1.running_mean.double(), first.mean(dim=(0, 2, 3)), rtol=1e-3, atol=1e-4)

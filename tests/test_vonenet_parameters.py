@@ -7,8 +7,13 @@ import pytest
 import torch
 
 from biorobust.core.errors import BiorobustError
-from biorobust.vonenet.model import gabor
-from biorobust.vonenet.model.parameters import sample_colours, sample_parameters
+from biorobust.vonenet.model.parameters import (
+    check_frequency,
+    gabor_kernels,
+    highest_frequency,
+    sample_colours,
+    sample_parameters,
+)
 
 GOLDEN = {
     "phase": [197.57286141, 257.46817189, 216.99481539, 196.15794588],
@@ -129,7 +134,7 @@ def test_impossible_populations_are_refused(settings, message):
 def test_kernels_follow_the_formula():
     cells = sample_parameters(n_filters=16)
     for quadrature in (False, True):
-        bank = gabor.kernels(cells, ksize=25, pixels_per_degree=28, quadrature=quadrature)
+        bank = gabor_kernels(cells, ksize=25, pixels_per_degree=28, quadrature=quadrature)
         assert bank.shape == (16, 25, 25)
         assert bank.dtype == torch.float32
         for i in (0, 5, 11):
@@ -146,7 +151,7 @@ def test_kernels_follow_the_formula():
 
 
 def test_the_nyquist_limit():
-    assert gabor.highest_frequency(image_size=224, visual_degrees=8) == pytest.approx(9.8995, abs=1e-4)
-    gabor.check_frequency(11.3, image_size=64, visual_degrees=2)
+    assert highest_frequency(image_size=224, visual_degrees=8) == pytest.approx(9.8995, abs=1e-4)
+    check_frequency(11.3, image_size=64, visual_degrees=2)
     with pytest.raises(BiorobustError, match=r"sf_max = 11.3: must be at most 5.657 .*32 pixels over 2 degrees"):
-        gabor.check_frequency(11.3, image_size=32, visual_degrees=2)
+        check_frequency(11.3, image_size=32, visual_degrees=2)

@@ -8,7 +8,7 @@ import yaml
 
 from biorobust import params
 from biorobust.core.errors import ParamsError
-from biorobust.vonenet.model import gabor
+from biorobust.vonenet.model.parameters import check_frequency
 from biorobust.vonenet.model.params import Run, Training, V1Stage
 
 FILE = Path(__file__).parent.parent / "params.yaml"
@@ -90,7 +90,7 @@ def test_the_committed_filters_fit_the_committed_images(raw):
         side = loaded.block(name, Training).image_size
         found = stage.keywords(image_size=side)
         assert found["visual_degrees"] == degrees
-        gabor.check_frequency(found["sf_max"], image_size=side, visual_degrees=found["visual_degrees"])
+        check_frequency(found["sf_max"], image_size=side, visual_degrees=found["visual_degrees"])
         assert stage.ksize <= side
     assert (stage.stride, raw["resnet"]["stem"]) == (4, "imagenet")  # 7x7 of stride 2, then a maximum of stride 2
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from changed_numbers import other_numbers, stale_cells, stale_sentences
 from fake_vonenet import REASON
 from report_checkout import (
     ROOT,
@@ -47,6 +48,13 @@ from biorobust.vonenet.report.study import vonenet
 from biorobust.vonenet.report.tables import tables
 
 EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 8)]
+
+
+# Columns that hold what was reported, asked for or set, and not what was measured.
+GIVEN = {
+    *("network", "run", "attack", "perturbation", "images", "seeds", "trained parameters", "entered", "eps", "layer"),
+    *("image", "label", "filter", "cell", "degenerate", "no.", "hypothesis"),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -244,6 +252,19 @@ def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: P
     assert any(said in sentence for sentence in conclusions([], Metrics(root / "reports/metrics"), study))
     edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(log_ratio_own_frozen=0.2))
     assert not any(said in sentence for sentence in conclusions([], Metrics(root / "reports/metrics"), study))
+
+
+def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:
+    root = copied(cpu, tmp_path)
+    other_numbers(root / "reports/metrics")
+    draw_and_tabulate(root)
+    before, after = (render(checkout).html for checkout in (cpu, root))
+    compared, stale = stale_cells(before, after, study="vonenet", given=GIVEN)
+    assert compared > 400
+    assert stale == []
+    compared, sentences = stale_sentences(before, after, study="vonenet", known={"2020", "02", "03"})
+    assert compared > 15
+    assert sentences == []
 
 
 def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:

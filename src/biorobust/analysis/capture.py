@@ -7,9 +7,8 @@ the block ends, with an error too, and calls are counted: of a layer that runs t
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -17,23 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.core.errors import BiorobustError
-
-N_NEAREST = 5
-
-
-def layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
-    """The modules of these full names, as `named_modules` has them.
-
-    Raises BiorobustError for a name that does not exist, listing the nearest ones.
-    """
-    known = dict(model.named_modules())
-    found = {}
-    for name in names:
-        if name not in known or not name:
-            near = difflib.get_close_matches(name, [other for other in known if other], n=N_NEAREST, cutoff=0.0)
-            raise BiorobustError(f"layer {name!r}: the network has no such layer; nearest are {', '.join(near)}")
-        found[name] = known[name]
-    return found
 
 
 @contextmanager

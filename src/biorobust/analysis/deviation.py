@@ -13,8 +13,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CONSTANT = "constant"
-NOT_FINITE = "not finite"
 CHUNK = 2**19  # values
 
 
@@ -171,43 +169,26 @@ def between_share(found: Totals) -> Tensor:
     return torch.where(total > 0, found.between_aa / total, torch.nan)
 
 
-def _unit(values: Tensor, *, center: bool) -> tuple[Tensor, list[str | None]]:
-    """float64 (N, F): mean taken away, length 1; and for each image why it has no direction, None where it has one."""
+def _unit(values: Tensor, *, center: bool) -> Tensor:
+    """float64 (N, F): mean taken away, length 1; NaN for an image whose values are constant or not all finite."""
     if values.ndim < 2 or (center and values.ndim < 3):
         raise ValueError(f"shape {tuple(values.shape)}: need (N, ...), and (N, C, positions...) with center")
     values = by_channel(values.double())
-    rest = values - values.mean(dim=2 if center else (1, 2), keepdim=True)
-    finite = values.isfinite().flatten(1).all(dim=1)
-    flat = rest.flatten(1).abs().amax(dim=1) <= 1e-12 * values.flatten(1).abs().amax(dim=1)
-    states = [NOT_FINITE if not f else CONSTANT if c else None for f, c in zip(finite, flat, strict=True)]
-    rest = rest.flatten(1)
+    rest = (values - values.mean(dim=2 if center else (1, 2), keepdim=True)).flatten(1)
+    largest = rest.abs().amax(dim=1, keepdim=True)
+    constant = largest <= 1e-12 * values.flatten(1).abs().amax(dim=1, keepdim=True)
     # Scaled before its length is taken, so that squares neither overflow nor vanish.
-    rest = rest / rest.abs().amax(dim=1, keepdim=True)
-    return rest / rest.norm(dim=1, keepdim=True), states
+    rest = torch.where(constant, torch.nan, rest / largest)
+    return rest / rest.norm(dim=1, keepdim=True)
 
 
 def dissimilarity(a: Tensor, b: Tensor, *, center: bool = False) -> Tensor:
     """1 - Pearson r of two sets of activations, image by image, as float64 (N,); NaN where it is undefined.
 
     a, b: (N, ...), any floating dtype. center: first take the mean over positions from every channel of (N, C, ...).
-    Half the squared distance of the two unit vectors, so equal tensors give exactly 0. `undefined` says why a value is
-    NaN. Raises ValueError for shapes that differ or have no feature axis.
+    Half the squared distance of the two unit vectors, so equal tensors give exactly 0. Raises ValueError for shapes
+    that differ or have no feature axis.
     """
     if a.shape != b.shape:
         raise ValueError(f"shapes {tuple(a.shape)} and {tuple(b.shape)} differ: need the same layer")
-    (u, first), (v, second) = _unit(a, center=center), _unit(b, center=center)
-    defined = torch.tensor([not (x or y) for x, y in zip(first, second, strict=True)], device=a.device)
-    return torch.where(defined, (u - v).square().sum(dim=1) / 2, torch.nan)
-
-
-def undefined(a: Tensor, b: Tensor, *, center: bool = False) -> list[str | None]:
-    """For each image why `dissimilarity` is NaN, such as "first is constant"; None where it is defined."""
-    states = zip(_unit(a, center=center)[1], _unit(b, center=center)[1], strict=True)
-    reasons: list[str | None] = []
-    for first, second in states:
-        if first is not None and first == second:
-            reasons.append(f"both are {first}")
-        else:
-            named = {"first": first, "second": second}
-            reasons.append(", ".join(f"{name} is {state}" for name, state in named.items() if state) or None)
-    return reasons
+    return (_unit(a, center=center) - _unit(b, center=center)).square().sum(dim=1) / 2

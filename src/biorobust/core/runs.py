@@ -67,6 +67,12 @@ def seeds(run: str) -> list[int]:
     return [int(seed) for seed in _described(run)["configs"]]
 
 
+def unavailable(run: str) -> str | None:
+    """Why a run has no network, as the stage that makes it noted; None for one that has."""
+    reason = read_json(folder(run) / "model.json").get("unavailable")
+    return None if reason is None else str(reason)
+
+
 def load(run: str, *, seed: int = 0, device: str = "cpu") -> nn.Module:
     """The model of one seed, in eval mode with frozen parameters.
 

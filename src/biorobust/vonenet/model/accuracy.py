@@ -1,4 +1,4 @@
-"""Which images a network still gets right when they are perturbed, at every size: the study's attack records."""
+"""Which perturbed images a network still classifies correctly, at every size: the study's attack records."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from biorobust.attacks import noise
 from biorobust.attacks.crafting import linf
 from biorobust.attacks.records import WORST_CASE, worst_case
 from biorobust.attacks.scoring import Score, score
-from biorobust.vonenet.model import conditions, models
-from biorobust.vonenet.model.perturb import at_size
+from biorobust.vonenet.model import models
+from biorobust.vonenet.model.evaluation import stochastic
+from biorobust.vonenet.model.stimuli import at_size
 
 SIGNS, PGD, DEEPFOOL = "random-signs", "pgd-cross-entropy", "deepfool-"
 COLUMNS = [
@@ -71,45 +72,39 @@ def records(
                     | {"distance": linf(shown, images).cpu().numpy(), "nonfinite_gradient": False}
                 )
             )
-    draws = repeats if conditions.stochastic(model) else 1
+    draws = repeats if stochastic(model) else 1
     gradient = attacks.run(model, images, labels, [PGD], eps=eps, seed=seed, batch_size=64, repeats=draws)
     gradient["index"] = index[gradient["index"].to_numpy()]
     return pd.concat([*parts, gradient[COLUMNS]], ignore_index=True)
 
 
 def _judged(model: nn.Module, images: Tensor, labels: Tensor, *, repeats: int, seed: int) -> Score:
-    if not conditions.stochastic(model):
+    if not stochastic(model):
         return score(model, images, labels, batch_size=64)
     with models.noise(model, generator=torch.Generator(images.device).manual_seed(seed)):
         return score(model, images, labels, repeats=repeats, batch_size=64)
 
 
-def right(found: pd.DataFrame, *, eps: float) -> dict[str, np.ndarray]:
-    """attack -> which images are right at one size, (N,) bool in the order of `index`, the worst case included."""
-    at = found[found["eps"] == eps].sort_values("index")
-    kept = {str(name): ~rows["broken"].to_numpy(dtype=bool) for name, rows in at.groupby("attack", sort=False)}
-    worst = worst_case(found)
+def correct(records: pd.DataFrame, *, eps: float) -> dict[str, np.ndarray]:
+    """attack, the worst case included -> which images are classified correctly at one size, (N,) bool, by `index`."""
+    at = records[records["eps"] == eps].sort_values("index")
+    each = {str(name): ~rows["broken"].to_numpy(dtype=bool) for name, rows in at.groupby("attack", sort=False)}
+    worst = worst_case(records)
     worst = worst[worst["eps"] == eps].sort_values("index")
-    return kept | {WORST_CASE: ~worst["broken"].to_numpy(dtype=bool)}
+    return each | {WORST_CASE: ~worst["broken"].to_numpy(dtype=bool)}
 
 
 def metrics(per_seed: Mapping[int, pd.DataFrame], *, eps: Sequence[float]) -> dict[str, Any]:
     """attack -> what `attack/<run>.json` says of it."""
-    counted = {seed: [right(found, eps=size) for size in eps] for seed, found in per_seed.items()}
-    names = next(iter(counted.values()))[0]
+    by_seed = {seed: [correct(records, eps=size) for size in eps] for seed, records in per_seed.items()}
+    names = next(iter(by_seed.values()))[0]
 
-    def nonfinite(name: str, found: pd.DataFrame) -> dict[str, list[int]]:
-        rows = found[(found["attack"] == name) & found["nonfinite_gradient"]]
-        return {"nonfinite_gradient": [int((rows["eps"] == size).sum()) for size in eps]} if len(rows) else {}
+    def entry(name: str, seed: int) -> dict[str, Any]:
+        sizes, records = by_seed[seed], per_seed[seed]
+        counts = {"seed": seed, "n": len(sizes[0][name]), "correct": [int(size[name].sum()) for size in sizes]}
+        rows = records[(records["attack"] == name) & records["nonfinite_gradient"]]
+        return counts | (
+            {"nonfinite_gradient": [int((rows["eps"] == size).sum()) for size in eps]} if len(rows) else {}
+        )
 
-    return {
-        name: {
-            "about": about(name),
-            "per_seed": [
-                {"seed": seed, "n": len(sizes[0][name]), "correct": [int(size[name].sum()) for size in sizes]}
-                | nonfinite(name, per_seed[seed])
-                for seed, sizes in counted.items()
-            ],
-        }
-        for name in names
-    }
+    return {name: {"about": about(name), "per_seed": [entry(name, seed) for seed in per_seed]} for name in names}

@@ -1,10 +1,16 @@
-"""VOneBlock: a fixed model of primary visual cortex, simple and complex cells with Gabor fields and neuronal noise."""
+"""VOneBlock: a fixed model of primary visual cortex, simple and complex cells with Gabor fields and neuronal noise.
+
+Neuronal noise has a variance equal to its mean (a Fano factor near 1), as spike counts have. It belongs to the model,
+so it is there in evaluation too. A noise source gives a forward pass its normal numbers: fresh (live) or frozen ones.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +18,56 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biorobust.core.errors import BiorobustError
-from biorobust.vonenet.model import gabor, response_noise
-from biorobust.vonenet.model.parameters import sample_colours, sample_parameters
+from biorobust.vonenet.model.parameters import check_frequency, gabor_kernels, sample_colours, sample_parameters
 
 COLOURS = 3
+NOISE_MODES = ("neuronal", "gaussian", "none")
+FLOOR = 1e-4  # added to the variance, so that the square root has a gradient at 0
+NoiseSource = Callable[[Tensor], Tensor]  # responses (B, n, h, w) -> standard normal numbers of their shape
+
+
+def live_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Fresh numbers, from `generator` (on the responses' device) or torch's global one."""
+    return torch.empty_like(like).normal_(generator=generator)
+
+
+@dataclass
+class FrozenNoise:
+    """The same numbers in every forward pass: one draw for all images (`seeds` an integer), or one for each image.
+
+    Numbers are made on the CPU, one generator per seed, and depend on nothing but the seed and the response's shape.
+    """
+
+    seeds: int | tuple[int, ...]
+    _drawn: Tensor | None = field(default=None, repr=False)
+
+    def __call__(self, like: Tensor) -> Tensor:
+        shape = like.shape[1:]
+        if isinstance(self.seeds, tuple) and len(self.seeds) != len(like):
+            raise BiorobustError(f"noise has {len(self.seeds)} seeds, the minibatch {len(like)} images: must be equal")
+        if self._drawn is None or self._drawn.shape[1:] != shape:
+            seeds = self.seeds if isinstance(self.seeds, tuple) else (self.seeds,)
+            draws = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+            self._drawn = torch.stack(draws)
+        self._drawn = self._drawn.to(like)
+        return self._drawn.expand_as(like)
+
+
+def add_noise(responses: Tensor, *, mode: str, scale: float, level: float, source: NoiseSource) -> Tensor:
+    """Noisy responses of the same shape, never negative; `responses` are not negative either and are left as they are.
+
+    none: x. gaussian: relu(x + scale n), n ~ N(0, 1). neuronal: t = scale x + level is a spike count with mean and
+    variance t (+ FLOOR); the result is relu((t + n sqrt(t + FLOOR) - level) / scale) (Dapello, Marques et al. 2020).
+    """
+    if mode == "none":
+        return responses
+    normal = source(responses)
+    if mode == "gaussian":
+        return torch.add(responses, normal, alpha=scale).relu_()
+    deviation = torch.add(responses.new_tensor(level + FLOOR), responses, alpha=scale).sqrt_()
+    # (t + n s - level) / scale = x + n s / scale; without gradients the memory of s can be used again.
+    out = None if responses.requires_grad else deviation
+    return torch.addcmul(responses, normal, deviation, value=1 / scale, out=out).relu_()
 
 
 class VOneBlock(nn.Module):
@@ -63,16 +115,16 @@ class VOneBlock(nn.Module):
         _check_layout(simple_channels, complex_channels, ksize=ksize, stride=stride, image_size=image_size)
         _check_choice("filters", filters, ("biological", "uniform"))
         _check_choice("colours", colours, ("published", "paired"))
-        _check_choice("noise", noise, response_noise.MODES)
+        _check_choice("noise", noise, NOISE_MODES)
         if noise_scale <= 0 or noise_level < 0:
             raise BiorobustError(
                 f"noise_scale = {noise_scale}, noise_level = {noise_level}: must be above 0, and not below"
             )
-        gabor.check_frequency(sf_max, image_size=image_size, visual_degrees=visual_degrees)
+        check_frequency(sf_max, image_size=image_size, visual_degrees=visual_degrees)
         self.simple_channels, self.complex_channels = simple_channels, complex_channels
         self.ksize, self.stride, self.k_exc = ksize, stride, k_exc
         self.noise_mode, self.noise_scale, self.noise_level = noise, noise_scale, noise_level
-        self._source: response_noise.Source = response_noise.Live()
+        self._source: NoiseSource = live_noise
 
         n = simple_channels + complex_channels
         cells = sample_parameters(
@@ -80,8 +132,8 @@ class VOneBlock(nn.Module):
         )
         first, second = sample_colours(n_filters=n, seed=colour_seed, paired=colours == "paired")
         ppd = image_size / visual_degrees
-        q0 = gabor.kernels(cells, ksize=ksize, pixels_per_degree=ppd)
-        q1 = gabor.kernels(cells, ksize=ksize, pixels_per_degree=ppd, quadrature=True)
+        q0 = gabor_kernels(cells, ksize=ksize, pixels_per_degree=ppd)
+        q1 = gabor_kernels(cells, ksize=ksize, pixels_per_degree=ppd, quadrature=True)
         self.register_buffer("kernels", torch.cat([q0, q1[simple_channels:]]))
         self.register_buffer(
             "colours", torch.cat([torch.from_numpy(first), torch.from_numpy(second[simple_channels:])])
@@ -125,7 +177,7 @@ class VOneBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # weak responses and their noise stay in float32
-            return response_noise.apply(
+            return add_noise(
                 self.responses(x),
                 mode=self.noise_mode,
                 scale=self.noise_scale,
@@ -146,15 +198,23 @@ class VOneBlock(nn.Module):
 
         seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch, which must have
         as many. generator: live, from this generator. Without any: live, from torch's global generator.
-        Raises BiorobustError for numbers without noise to use them in.
+        Raises BiorobustError for more than one of them, or for numbers without noise to use them in.
         """
         mode = self.noise_mode if mode is None else mode
-        _check_choice("noise", mode, response_noise.MODES)
-        chosen = response_noise.source(seed=seed, seeds=seeds, generator=generator)
-        if mode == "none" and chosen != response_noise.Live():
+        _check_choice("noise", mode, NOISE_MODES)
+        named = sum(value is not None for value in (seed, seeds, generator))
+        if named > 1:
+            raise BiorobustError("noise takes one of seed, seeds and generator")
+        if mode == "none" and named:
             raise BiorobustError("noise is none, so a seed or generator has no use: name a mode, neuronal or gaussian")
         before = self.noise_mode, self._source
-        self.noise_mode, self._source = mode, chosen
+        if seed is not None:
+            self._source = FrozenNoise(int(seed))
+        elif seeds is not None:
+            self._source = FrozenNoise(tuple(int(one) for one in seeds))
+        else:
+            self._source = partial(live_noise, generator=generator)
+        self.noise_mode = mode
         try:
             yield
         finally:

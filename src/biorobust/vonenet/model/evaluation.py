@@ -1,16 +1,39 @@
-"""What a classifier gets right on the test images, under its own noise and under other noise."""
+"""What a classifier predicts under noise: its own, none, frozen, live, or averaged over repeats.
+
+Noise of a layer measurement is drawn from one seed per image and pass, so what an image gets does not depend on its
+minibatch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from biorobust.attacks.scoring import NO_CLASS, classes
 from biorobust.core import results, training
 from biorobust.vonenet.model import models
 
-MODES = ("none", "neuronal")
+NONE, FROZEN, LIVE, MEAN = "none", "frozen", "live", "mean"
+# (number of the pass, rows of the images) -> what the network's noise is during that pass.
+Noise = Callable[[int, range], AbstractContextManager[None]]
+STEP = 1_000_003  # between the seeds of two passes: more than there are images
+
+
+def own_noise(model: nn.Module) -> str:
+    """The noise of the network's V1 stage; "none" without such a stage."""
+    block = models.v1(model)
+    return block.noise_mode if block else "none"
+
+
+def stochastic(model: nn.Module) -> bool:
+    """Whether two passes over one image may differ."""
+    return own_noise(model) != "none"
 
 
 def predict(model: nn.Module, images: Tensor, *, batch_size: int, mode: str | None = None) -> Tensor:
@@ -24,28 +47,68 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int, mode: str | No
         return training.predict(model, images, batch_size=batch_size)
 
 
-def own_noise(model: nn.Module) -> str:
-    """The noise of the network's V1 stage; "none" without such a stage."""
-    block = models.v1(model)
-    return block.noise_mode if block else "none"
-
-
 def seed_entry(
-    seed: int,
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    batch_size: int,
-    diverged: bool = False,
+    seed: int, model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int, diverged: bool = False
 ) -> dict[str, Any]:
-    """`results.seed_entry` under the network's own noise, and `under_noise`: the same images under each of MODES."""
+    """`results.seed_entry` under the network's own noise, and `under_noise`: accuracy without and with neuronal noise.
+
+    `under_noise` is None for a network without a V1 stage.
+    """
     own = predict(model, images, batch_size=batch_size)
-    entry = results.seed_entry(seed, own, labels, diverged=diverged)
-    if models.v1(model) is None:
-        return entry | {"under_noise": None}
-    under = {
-        mode: own if mode == own_noise(model) else predict(model, images, batch_size=batch_size, mode=mode)
-        for mode in MODES
-    }
-    return entry | {"under_noise": {mode: results.proportion(classes, labels) for mode, classes in under.items()}}
+    under = None
+    if models.v1(model) is not None:
+        under = {
+            mode: results.proportion(
+                own if mode == own_noise(model) else predict(model, images, batch_size=batch_size, mode=mode), labels
+            )
+            for mode in ("none", "neuronal")
+        }
+    return results.seed_entry(seed, own, labels, diverged=diverged) | {"under_noise": under}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Noise during each pass, and how many passes are averaged."""
+
+    noise: Noise
+    repeats: int = 1
+
+
+def noise_conditions(model: nn.Module, *, seed: int, repeats: int) -> Mapping[str, Condition]:
+    """The noise conditions a network can be measured in.
+
+    none: without noise, the only one of a deterministic network. frozen: the same draw for an image whichever version
+    of it is shown. live: a draw of its own for every pass. mean: activations averaged over `repeats` live passes.
+    """
+
+    def none(number: int, rows: range) -> AbstractContextManager[None]:
+        return models.noise(model, "none")
+
+    def frozen(number: int, rows: range) -> AbstractContextManager[None]:
+        return models.noise(model, seeds=[seed + row for row in rows])
+
+    def live(number: int, rows: range) -> AbstractContextManager[None]:
+        return models.noise(model, seeds=[seed + STEP * (number + 1) + row for row in rows])
+
+    if not stochastic(model):
+        return {NONE: Condition(none)}
+    return {NONE: Condition(none), FROZEN: Condition(frozen), LIVE: Condition(live), MEAN: Condition(live, repeats)}
+
+
+@torch.no_grad()
+def predict_samples(model: nn.Module, images: Tensor, *, draws: int, seed: int, batch_size: int = 64) -> Tensor:
+    """Classes (draws, N) for images (N, C, H, W) in passes with fresh noise; one row for a network without noise."""
+    conditions = noise_conditions(model, seed=seed, repeats=1)
+    noise = conditions.get(LIVE, conditions[NONE]).noise
+    samples = []
+    for number in range(draws if LIVE in conditions else 1):
+        for first in range(0, len(images), batch_size):
+            rows = range(first, min(first + batch_size, len(images)))
+            with noise(number, rows):
+                samples.append(classes(model(images[first : rows.stop])))
+    return torch.cat(samples).reshape(-1, len(images))
+
+
+def majority(samples: Tensor) -> Tensor:
+    """The class predicted most often, (N,), by the rows of (draws, N); of two predicted equally often the smaller."""
+    return functional.one_hot(samples - NO_CLASS).sum(dim=0).argmax(dim=1) + NO_CLASS

@@ -1,13 +1,13 @@
 """How a network's layers differ between clean and perturbed images, streamed: only one minibatch is ever kept.
 
-Read are all convolutions, numbered as the report numbers them, the normalisation behind each, and the V1 stage. At test
-time normalisation is an affine map per channel, so its deviations follow from the sums of the convolution's output.
+Measured are all convolutions, numbered as the report numbers them, the normalisation behind each, and the V1 stage. At
+test time normalisation is an affine map per channel: its deviations follow from the sums of the convolution's output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from biorobust.analysis import capture
 from biorobust.analysis import deviation as dev
-from biorobust.vonenet.model.conditions import Noise
+from biorobust.vonenet.model import models
+from biorobust.vonenet.model.evaluation import Noise
+from biorobust.vonenet.model.stimuli import Images, rows_of
 
 # raw, centred, relative: analysis/deviation.py; between: share of the clean layer's variance between channel means.
 STATISTICS = {
@@ -26,13 +28,11 @@ STATISTICS = {
     "between": dev.between_share,
 }
 V1, CONV, NORM = "v1", "conv", "norm"
-# Images (N, 3, H, W), or a function that makes those of some rows when they are needed.
-Images = Tensor | Callable[[range], Tensor]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One read layer. `index`: the report's number of the convolution; of a norm that of its convolution; -1 for V1."""
+    """One measured layer. `index`: the report's number of the convolution, or of the one before a norm; -1 for V1."""
 
     kind: str
     index: int
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Layers:
-    """What is read of a network: convolutions by name in order, the norm behind each that has one, and the V1 stage."""
+    """What is measured of a network: convolutions by name in order, the norm behind each if any, and the V1 stage."""
 
     convolutions: Mapping[str, nn.Module]
     norms: Mapping[str, nn.BatchNorm2d]
@@ -65,19 +65,22 @@ class Layers:
 class Deviations:
     """sets[perturbation][statistic]: float64 (N, L), a row per image, one of `columns` per layer; NaN: undefined."""
 
-    columns: tuple[Column, ...]
+    columns: Sequence[Column]
     sets: Mapping[str, Mapping[str, np.ndarray]]
 
-    def of(self, perturbation: str, statistic: str, kind: str) -> np.ndarray:
+    @property
+    def names(self) -> list[str]:
+        """The convolutions in order."""
+        return [column.name for column in self.columns if column.kind == CONV]
+
+    def values(self, perturbation: str, statistic: str, kind: str = CONV) -> np.ndarray:
         """The layers of one kind, (N, L of that kind)."""
         chosen = [place for place, column in enumerate(self.columns) if column.kind == kind]
         return self.sets[perturbation][statistic][:, chosen]
 
 
-def of(model: nn.Module) -> Layers:
+def layers_of(model: nn.Module) -> Layers:
     """The layers of one of the study's classifiers."""
-    from biorobust.vonenet.model import models
-
     assert isinstance(model, models.Classifier)
     return Layers(models.convolutions(model), models.norms(model), models.v1(model))
 
@@ -93,11 +96,6 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return gain, shift + norm.bias.double() if norm.affine else shift
 
 
-def quiet(number: int, rows: range) -> AbstractContextManager[None]:
-    """The noise of a network that has none."""
-    return nullcontext()
-
-
 @torch.no_grad()
 def deviations(
     model: nn.Module,
@@ -105,7 +103,7 @@ def deviations(
     clean: Tensor,
     perturbed: Mapping[str, Images],
     *,
-    noise: Noise = quiet,
+    noise: Noise = lambda number, rows: nullcontext(),
     repeats: int = 1,
     batch_size: int = 32,
 ) -> Deviations:
@@ -116,7 +114,7 @@ def deviations(
     self-dissimilarity: exactly 0 for a deterministic network. The model is in eval mode.
     Raises BiorobustError for a layer that is not called exactly once in a pass.
     """
-    found: dict[str, dict[str, list[Tensor]]] = {key: {name: [] for name in STATISTICS} for key in perturbed}
+    parts: dict[str, dict[str, list[Tensor]]] = {key: {name: [] for name in STATISTICS} for key in perturbed}
     for first in range(0, len(clean), batch_size):
         rows = range(first, min(first + batch_size, len(clean)))
         own: dict[str, dev.Own] = {}
@@ -134,12 +132,12 @@ def deviations(
                 sums[name] = dev.moments(own[name], output)
 
             numbers = range(place * repeats, (place + 1) * repeats)
-            _read(model, layers.modules, _rows(images, rows), compare, numbers, rows=rows, noise=noise)
+            _read(model, layers.modules, rows_of(images, rows), compare, numbers, rows=rows, noise=noise)
             for name, row in _statistics(layers, sums).items():
-                found[key][name].append(row)
+                parts[key][name].append(row)
     values = {
-        key: {name: torch.cat(parts).cpu().numpy() for name, parts in statistics.items()}
-        for key, statistics in found.items()
+        key: {name: torch.cat(rows).cpu().numpy() for name, rows in statistics.items()}
+        for key, statistics in parts.items()
     }
     return Deviations(layers.columns, values)
 
@@ -156,19 +154,15 @@ def one_image(
     after = capture.features(model, perturbed, layers.convolutions)
     rows: list[dict[str, float | int | str]] = []
     for place, name in enumerate(layers.convolutions):
-        found = dev.moments(dev.own(before[name]), after[name])
-        channels = found.aa.shape[1]
+        sums = dev.moments(dev.own(before[name]), after[name])
+        channels = sums.aa.shape[1]
         chosen = torch.randint(channels, (draws, channels), generator=torch.Generator().manual_seed(seed))
-        drawn = dev.Moments(found.positions, *(values[0].cpu()[chosen] for values in found[1:]))
+        drawn = dev.Moments(sums.positions, *(values[0].cpu()[chosen] for values in sums[1:]))
         levels = torch.tensor([0.025, 0.975], dtype=torch.float64)
         low, high = dev.raw(dev.totals(drawn)).nanquantile(levels).tolist()
-        value = dev.raw(dev.totals(found)).item()
+        value = dev.raw(dev.totals(sums)).item()
         rows.append({"layer": place, "name": name, "raw": value, "low": low, "high": high})
     return rows
-
-
-def _rows(images: Images, rows: range) -> Tensor:
-    return images[rows.start : rows.stop] if isinstance(images, Tensor) else images(rows)
 
 
 def _read(
@@ -201,5 +195,5 @@ def _read(
 def _statistics(layers: Layers, sums: Mapping[str, dev.Moments]) -> dict[str, Tensor]:
     """Every statistic of a minibatch, (B, L)."""
     behind = (dev.affine(sums[name], *affine(norm)) for name, norm in layers.norms.items())
-    found = dev.stack([dev.totals(item) for item in (*(sums[name] for name in layers.modules), *behind)])
-    return {name: compute(found) for name, compute in STATISTICS.items()}
+    totals = dev.stack([dev.totals(item) for item in (*(sums[name] for name in layers.modules), *behind)])
+    return {name: statistic(totals) for name, statistic in STATISTICS.items()}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.core.errors import BiorobustError
+from biorobust.core.training import as_float
 from biorobust.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise, Resize
 from biorobust.networks.resnet import ResNet
 from biorobust.vonenet.model.block import VOneBlock
@@ -145,3 +146,23 @@ def noise(
     if block is None or (mode is None and block.noise_mode == "none"):
         return contextlib.nullcontext()
     return block.noise(mode, seed=seed, seeds=seeds, generator=generator)
+
+
+@torch.no_grad()
+def calibrate(model: nn.Module, images: Tensor, *, batch_size: int) -> None:
+    """Set every batch normalisation's running mean and variance to the average over `images`, and eval mode.
+
+    For a network that is not trained: its layers then have responses of ordinary size. images: (N, C, H, W), uint8 or
+    in [0, 1]. Weights stay as they are.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch: the plain average of all minibatches
+    model.train()
+    for part in images.split(batch_size):
+        model(as_float(part))
+    model.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

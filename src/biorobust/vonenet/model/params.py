@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from biorobust.core.attack_plan import eps_grid
 from biorobust.core.errors import ParamsError
@@ -92,6 +92,8 @@ class Run:
 class ImagenetRun:
     """A network that others trained on ImageNet: the file of its weights, in the folder of BIOROBUST_WEIGHTS."""
 
+    depth: ClassVar[int] = 50
+    trained: ClassVar[bool] = True
     method: str = one_of("resnet", "vonenet")
     file: str = setting("the name of a file, without a folder", lambda file: file == Path(file).name != "")
 
@@ -127,6 +129,38 @@ class ActivationsSize:
     repeats: int = count(2)
     matrix: int = count(3)
     pictures: int = count()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Networks whose layers are measured on the same images. runs: their list in params.yaml."""
+
+    runs: str
+    dataset: str
+
+
+ANALOGUE = "cifar10"  # the other group is the report's own networks
+GROUPS = {
+    ANALOGUE: Group(runs="vonenet_runs", dataset="cifar10"),
+    "imagenet": Group(runs="vonenet_imagenet", dataset="imagenet_samples"),
+}
+
+
+def baseline(name: str, runs: Mapping[str, Any]) -> str | None:
+    """The plain network that one with a V1 stage is compared with: as deep, and trained if it is; else None."""
+    run = runs[name]
+    if run.method == "resnet":
+        return None
+    plain = (other for other in runs if runs[other].method == "resnet")
+    return next((n for n in plain if (runs[n].depth, runs[n].trained) == (run.depth, run.trained)), None)
+
+
+def untrained(name: str, runs: Mapping[str, Any]) -> str | None:
+    """The network of a trained one's architecture with random weights; None where there is none."""
+    run = runs[name]
+    random = (other for other in runs if run.trained and not runs[other].trained)
+    layout = (run.method, run.depth, getattr(run, "filters", None))
+    return next((n for n in random if (runs[n].method, runs[n].depth, runs[n].filters) == layout), None)
 
 
 BLOCKS = {

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import pearsonr
 from torch import Tensor, nn
 
 from biorobust.analysis import capture, pca
-from biorobust.vonenet.model import dips
+from biorobust.core.training import as_float
+from biorobust.networks.pixels import Resize
+from biorobust.vonenet.model import layer_deviation
 from biorobust.vonenet.model.block import VOneBlock
-from biorobust.vonenet.model.evidence import average
 from biorobust.vonenet.model.layers import Layers
 
 N_FILTERS = 48
@@ -41,12 +44,18 @@ def v1_stage(block: VOneBlock, image: Tensor) -> dict[str, np.ndarray]:
     with block.noise("neuronal", seed=0):
         noisy = block(x)[0]
     n = block.simple_channels
-    found: dict[str, np.ndarray] = {"image": _bytes(image.unsqueeze(0))[0]}
+    drawn: dict[str, np.ndarray] = {"image": _bytes(image.unsqueeze(0))[0]}
     for name, first, last in (("simple", 0, n), ("complex", n, n + block.complex_channels)):
         strongest = quiet[first:last].mean(dim=(1, 2)).argsort(descending=True)[:N_CELLS] + first
-        found[name] = quiet[strongest].cpu().numpy().astype(np.float16)
-        found[f"{name}_noisy"] = noisy[strongest].cpu().numpy().astype(np.float16)
-    return found | bank(block)
+        drawn[name] = quiet[strongest].cpu().numpy().astype(np.float16)
+        drawn[f"{name}_noisy"] = noisy[strongest].cpu().numpy().astype(np.float16)
+    return drawn | bank(block)
+
+
+def published_v1(image: np.ndarray) -> dict[str, np.ndarray]:
+    """`v1_stage` of the published V1 stage for an image (H, W, 3) uint8 of any size."""
+    pixels = as_float(torch.from_numpy(image.transpose(2, 0, 1).copy()).unsqueeze(0))
+    return v1_stage(VOneBlock(), Resize(224)(pixels).clamp(0, 1)[0])
 
 
 def bank(block: VOneBlock) -> dict[str, np.ndarray]:
@@ -78,72 +87,64 @@ def images(clean: Tensor, perturbed: Tensor, predictions: Sequence[Tensor], labe
 class Components:
     """Layers in the basis of their clean activations.
 
-    drawn: arrays for one image by name, as `portraits/pca-<run>.npz` has them. maps: layer -> (clean, perturbed) first
-    component, (N, h, w) each, of the layers that have enough positions to be compared.
+    drawn: arrays for one image by name, as `portraits/pca-<run>.npz` has them. maps: layer -> (2, N, h, w), the first
+    component of clean and of perturbed images, of the layers that have enough positions to be compared.
     """
 
-    drawn: Mapping[str, np.ndarray]
-    maps: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    drawn: Mapping[str, Any]
+    maps: Mapping[str, np.ndarray]
 
 
-def chosen_layers(layers: Layers) -> list[str]:
-    """Those that are drawn: the V1 stage, the report's four, and the last convolution of every stage."""
+def drawn_layers(layers: Layers) -> list[str]:
+    """The V1 stage, the report's four, and the last convolution of every stage."""
     names = list(layers.convolutions)
-    last = [names[numbers[-1]] for numbers in dips.stages(names).values()]
-    wanted = {*dips.REPORTED, *last}
+    last = [names[numbers[-1]] for numbers in layer_deviation.stages(names).values()]
+    wanted = {*layer_deviation.REPORTED, *last}
     return [*(["v1"] if layers.v1 is not None else []), *(name for name in names if name in wanted)]
 
 
 def components(model: nn.Module, layers: Layers, clean: Tensor, perturbed: Tensor) -> Components:
-    """Principal components of the chosen layers for clean and perturbed images (N, 3, H, W), fitted on the clean ones.
+    """Principal components of `drawn_layers` for clean and perturbed images (N, 3, H, W), fitted on the clean ones.
 
     Each layer has one basis and one scale for both; the picture is of the first image. The network is without noise.
     """
-    names = chosen_layers(layers)
+    names = drawn_layers(layers)
     modules = {name: layers.modules[name] for name in names}
     before, after = (capture.features(model, x, modules) for x in (clean, perturbed))
-    drawn: dict[str, Any] = {
-        "layers": np.array(names),
-        "image": _bytes(clean[:1])[0],
-        "perturbed": _bytes(perturbed[:1])[0],
-    }
+    drawn: dict[str, Any] = {"layers": names, "image": _bytes(clean[:1])[0], "perturbed": _bytes(perturbed[:1])[0]}
     maps = {}
     for place, name in enumerate(names):
         basis = pca.fit(before[name])
-        first = slice(0, 1)
-        drawn[f"clean_{place}"] = _bytes(pca.picture(basis, before[name][first]))[0]
-        drawn[f"perturbed_{place}"] = _bytes(pca.picture(basis, after[name][first]))[0]
-        change = pca.difference(basis, before[name][first], after[name][first])[0]
-        drawn[f"change_{place}"] = change.cpu().numpy().astype(np.float16)
+        a, b = before[name][:1], after[name][:1]
+        drawn[f"clean_{place}"] = _bytes(pca.picture(basis, a))[0]
+        drawn[f"perturbed_{place}"] = _bytes(pca.picture(basis, b))[0]
+        drawn[f"change_{place}"] = pca.difference(basis, a, b)[0].cpu().numpy().astype(np.float16)
         drawn[f"explained_{place}"] = basis.explained.cpu().numpy().astype(np.float32)
         drawn[f"degenerate_{place}"] = basis.degenerate.cpu().numpy()
-        if before[name][0, 0].numel() >= FEWEST and not bool(basis.degenerate[0]):
-            scores = (pca.scores(basis, kept[name])[:, 0].cpu().numpy() for kept in (before, after))
-            a, b = scores
-            maps[name] = (a, b)
+        if a[0, 0].numel() >= FEWEST and not bool(basis.degenerate[0]):
+            scores = [pca.scores(basis, features[name])[:, 0] for features in (before, after)]
+            maps[name] = torch.stack(scores).cpu().numpy()
     return Components(drawn, maps)
 
 
-def alike(first: Components, second: Components) -> dict[str, np.ndarray]:
-    """How alike two networks' pictures are: |r| of the first component, (N,) means over layers both have.
+def similarity(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """How similar two networks' pictures (`Components.maps`) are: |r| of the first component, (N,) means over layers.
 
     clean: of the clean images; perturbed: each network's picture of its perturbed images. The sign of a component has
     no meaning across networks, so |r|; layers of different size are left out.
     """
-    shared = [name for name in first.maps if name in second.maps]
-    shared = [name for name in shared if first.maps[name][0].shape == second.maps[name][0].shape]
-    found = {}
-    for place, shown in enumerate(("clean", "perturbed")):
-        rows = [_absolute_r(first.maps[name][place], second.maps[name][place]) for name in shared]
-        found[shown] = average(np.array(rows), axis=0) if rows else np.array([])
-    return found
+    shared = [name for name in first if name in second and first[name].shape == second[name].shape]
+    return {
+        kind: layer_deviation.mean(np.array([_absolute_r(first[n][place], second[n][place]) for n in shared]), axis=0)
+        if shared
+        else np.array([])
+        for place, kind in enumerate(("clean", "perturbed"))
+    }
 
 
 def _absolute_r(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """|Pearson r| of pictures (N, h, w), one by one; NaN where one is constant."""
-    x, y = (values.reshape(len(values), -1) for values in (a, b))
-    x, y = (values - values.mean(axis=1, keepdims=True) for values in (x, y))
-    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r: np.ndarray = np.abs((x * y).sum(axis=1) / lengths)
-    return np.where(lengths > 0, r, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of constant pictures
+        r: np.ndarray = np.abs(pearsonr(a.reshape(len(a), -1), b.reshape(len(b), -1), axis=1).statistic)
+    return r

@@ -1,0 +1,383 @@
+"""All measurements of one network: deviations of its layers, hypotheses, matrices, accuracy, and pictures.
+
+And of a network with a V1 stage against its baseline, the plain network: same images, same layers, paired by image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from biorobust.analysis import capture, rdm
+from biorobust.attacks.crafting import linf
+from biorobust.vonenet.model import accuracy, hypotheses, layer_deviation, layers, stimuli, visualisation
+from biorobust.vonenet.model.evaluation import (
+    FROZEN,
+    LIVE,
+    NONE,
+    Condition,
+    majority,
+    noise_conditions,
+    predict_samples,
+)
+from biorobust.vonenet.model.layers import NORM, Column, Deviations, Layers
+from biorobust.vonenet.model.params import Activations, ActivationsSize
+from biorobust.vonenet.model.stimuli import COMMON, FROM, OWN, SELF, SIGNS
+
+N_PROBED = 8  # images on which artefacts are made
+# What `stimuli.perturb` made against one network: own, answers, entered, and live for a stochastic one.
+Perturbed = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class LayerMeasurements:
+    """One network and seed.
+
+    index, size (N,): places in the test split and L-infinity of the images compared. deviations: by noise condition.
+    numbers: of the metrics file. tables: `layers`, `matrices`, `one-image`, and `records` of the attacks. hypotheses:
+    as `hypotheses.solve` gives them. maps: `visualisation.Components.maps`. drawn: picture file -> arrays.
+    """
+
+    index: np.ndarray
+    size: np.ndarray
+    deviations: Mapping[str, Deviations]
+    numbers: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+    hypotheses: list[dict[str, Any]]
+    maps: Mapping[str, np.ndarray]
+    drawn: Mapping[str, Mapping[str, Any]]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """index, size, and the deviations (N, L) as `<noise>/<stimulus>/<statistic>`."""
+        return {"index": self.index, "size": self.size} | {
+            f"{noise}/{stimulus}/{statistic}": values
+            for noise, deviations in self.deviations.items()
+            for stimulus, statistics in deviations.sets.items()
+            for statistic, values in statistics.items()
+        }
+
+
+def measure(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    perturbed: Perturbed,
+    others: Mapping[str, Perturbed],
+    *,
+    index: Tensor,
+    plan: Activations,
+    size: ActivationsSize,
+    seed: int,
+    name: str | None,
+) -> LayerMeasurements:
+    """Measure one network on images (N, 3, H, W) whose places in the test split are `index`.
+
+    Layers are compared on the images that entered and that DeepFool moved: under frozen noise it leaves an image that
+    is wrong in that draw as it is, and an image compared with itself says nothing of any layer.
+
+    perturbed: against this network; others: against other networks. name: its own, where it is itself a source.
+    """
+    model.eval()
+    own = perturbed["own"]
+    of_model = layers.layers_of(model)
+    conditions = noise_conditions(model, seed=seed, repeats=size.repeats)
+    entered, compared = perturbed["entered"].bool(), _compared(images, perturbed)
+    others_own = {source: other["own"] for source, other in others.items()}
+    sets = stimuli.stimuli(
+        images[compared],
+        own[compared],
+        {source: moved[compared] for source, moved in others_own.items()},
+        common_eps=plan.common_eps,
+        seed=seed,
+    )
+    deviations = {}
+    for noise, condition in conditions.items():
+        deviations[noise] = layers.deviations(
+            model,
+            of_model,
+            images[compared],
+            sets if noise in (NONE, FROZEN) else stimuli.under_live_noise(sets),
+            noise=condition.noise,
+            repeats=condition.repeats,
+        )
+        for source, other in others.items():
+            _leave_out(deviations[noise], source, ~_compared(images, other)[compared])
+    first = slice(0, size.pictures)
+    with conditions[NONE].noise(0, range(size.pictures)):
+        components = visualisation.components(model, of_model, images[first], own[first])
+    after = majority(predict_samples(model, own[first], draws=size.repeats, seed=seed))
+    attacked = {"own": own, "live": perturbed.get("live", own)} | others_own | ({name: own} if name else {})
+    rows = [row for noise, of_noise in deviations.items() for row in layer_deviation.layer_table(seed, noise, of_noise)]
+    few = slice(0, size.matrix)
+    matrices = matrix_similarity(
+        model, of_model, images[few], own[few], conditions=conditions, repeats=size.repeats, seed=seed
+    )
+    with conditions[NONE].noise(0, range(1)):
+        one_image = _one_image(model, of_model, images, perturbed, others, index=index, seed=seed)
+    tables = {
+        "layers": pd.DataFrame(rows),
+        "matrices": pd.DataFrame(matrices),
+        "one-image": pd.DataFrame(one_image),
+        "records": accuracy.records(
+            model,
+            images,
+            labels,
+            {f"{accuracy.DEEPFOOL}{source}": moved for source, moved in attacked.items()},
+            index=index.numpy(),
+            eps=plan.eps,
+            repeats=size.repeats,
+            seed=seed,
+        ),
+    }
+    evidence = _evidence(model, of_model, images, perturbed, compared, deviations, conditions[NONE])
+    return LayerMeasurements(
+        index=index[compared.cpu()].numpy(),
+        size=linf(own, images)[compared].cpu().numpy(),
+        deviations=deviations,
+        numbers={
+            "entered": int(entered.sum()),
+            "compared": int(compared.sum()),
+            **layer_deviation.network_numbers(deviations),
+        },
+        tables=tables,
+        hypotheses=hypotheses.solve(evidence),
+        maps=components.maps,
+        drawn={
+            "perturbed": visualisation.images(
+                images[first], own[first], (perturbed["answers"][first], after), labels[first]
+            ),
+            "pca": components.drawn,
+        },
+    )
+
+
+def _compared(images: Tensor, perturbed: Perturbed) -> Tensor:
+    """(N,) bool: which images entered and were moved; all that entered where none was moved."""
+    entered = perturbed["entered"].bool()
+    moved = entered & (linf(perturbed["own"], images) > 0)
+    return moved if bool(moved.any()) else entered
+
+
+def _leave_out(deviations: Deviations, source: str, rows: Tensor) -> None:
+    """Images that the source got wrong when clean, or that were not moved, make no comparison: rows of NaN."""
+    for name, statistics in deviations.sets.items():
+        if name.removesuffix(COMMON) == f"{FROM}{source}":
+            for values in statistics.values():
+                values[rows.cpu().numpy()] = np.nan
+
+
+def _one_image(
+    model: nn.Module,
+    of_model: Layers,
+    images: Tensor,
+    perturbed: Perturbed,
+    others: Mapping[str, Perturbed],
+    *,
+    index: Tensor,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The first image compared in this network and in all sources, so that network and baseline show the same one."""
+    by_all = torch.stack([_compared(images, one) for one in (perturbed, *others.values())]).all(dim=0)
+    first = int((by_all if bool(by_all.any()) else _compared(images, perturbed)).int().argmax())
+    rows = layers.one_image(model, of_model, images[first : first + 1], perturbed["own"][first : first + 1])
+    return [{"seed": seed, "image": int(index[first]), **row} for row in rows]
+
+
+def _evidence(
+    model: nn.Module,
+    of_model: Layers,
+    images: Tensor,
+    perturbed: Perturbed,
+    compared: Tensor,
+    deviations: Mapping[str, Deviations],
+    quiet: Condition,
+) -> hypotheses.Evidence:
+    """What the hypotheses are tested on: deviations without noise, and artefacts on the first images compared."""
+    without = deviations[NONE]
+    entered, own = perturbed["entered"].bool(), perturbed["own"]
+    norm_raw = np.full((int(compared.sum()), len(of_model.convolutions)), np.nan)
+    norm_raw[:, [column.index for column in without.columns if column.kind == NORM]] = without.values(OWN, "raw", NORM)
+    pair = hypotheses.Pair(model, of_model.convolutions, images[compared][:N_PROBED], own[compared][:N_PROBED])
+    with quiet.noise(0, range(N_PROBED)), torch.no_grad():
+        artefacts = {name: artefact(pair) for name, artefact in hypotheses.ARTEFACTS.items()}
+        norms = {f"norm of {name}": module for name, module in of_model.norms.items()}
+        overwritten = hypotheses.overwritten(pair, {**of_model.convolutions, **norms})
+        calls = hypotheses.calls(pair)
+    before, after = images[entered], own[entered]
+    return hypotheses.Evidence(
+        names=without.names,
+        raw=without.values(OWN, "raw"),
+        centred=without.values(OWN, "centred"),
+        norm_raw=norm_raw,
+        signs=without.values(SIGNS, "raw"),
+        itself=without.values(SELF, "raw"),
+        live=deviations[LIVE].values(SELF, "raw") if LIVE in deviations else None,
+        between=without.values(OWN, "between"),
+        artefacts=artefacts,
+        size=linf(before, after).cpu().numpy(),
+        left=linf(stimuli.quantised(before), stimuli.quantised(after)).cpu().numpy(),
+        overwritten=overwritten,
+        calls=calls,
+    )
+
+
+@torch.no_grad()
+def dissimilarity_matrices(
+    model: nn.Module, of_model: Layers, images: Tensor, *, condition: Condition, number: int
+) -> dict[str, Tensor]:
+    """Layer -> matrix (N, N) of one pass over images (N, 3, H, W); an activation is let go once its matrix is made."""
+    made: dict[str, Tensor] = {}
+    with (
+        condition.noise(number, range(len(images))),
+        capture.hooked(of_model.modules, lambda name, output: made.__setitem__(name, rdm.rdm(output))) as calls,
+    ):
+        model(images)
+    capture.called_once(of_model.modules, calls)
+    return made
+
+
+def matrix_similarity(
+    model: nn.Module,
+    of_model: Layers,
+    clean: Tensor,
+    own: Tensor,
+    *,
+    conditions: Mapping[str, Condition],
+    repeats: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Rows `seed, noise, shown, layer, name, similarity, ceiling_low, ceiling_high`: Spearman's rho with the clean one.
+
+    Without noise, and, for a network that has it, under live noise; there `self` is the clean images once more, and the
+    ceiling (from `repeats` clean passes) is how similar any other matrix could be.
+    """
+    perturbed = {OWN: own, SIGNS: stimuli.signs_like(clean, own, seed=seed)}
+    rows = []
+    for noise in (NONE, LIVE):
+        if noise not in conditions:
+            continue
+
+        def matrices(images: Tensor, number: int, condition: Condition = conditions[noise]) -> dict[str, Tensor]:
+            return dissimilarity_matrices(model, of_model, images, condition=condition, number=number)
+
+        reference = matrices(clean, 0)
+        again = [matrices(clean, n + 1) for n in range(repeats)] if noise == LIVE else []
+        sets = perturbed if noise == NONE else {SELF: clean, **perturbed}
+        for number, (name, images) in enumerate(sets.items(), start=repeats + 1):
+            first = 0 if of_model.v1 is None else -1
+            for place, (layer, matrix) in enumerate(matrices(images, number).items(), start=first):
+                low, high = rdm.noise_ceiling([one[layer] for one in again]) if len(again) > 1 else (None, None)
+                head = {"seed": seed, "noise": noise, "shown": name, "layer": place, "name": layer}
+                similarity = {"similarity": rdm.similarity(reference[layer], matrix)}
+                rows.append(head | similarity | {"ceiling_low": low, "ceiling_high": high})
+    return rows
+
+
+def outcomes_of(measured: LayerMeasurements, random: LayerMeasurements | None) -> list[dict[str, Any]]:
+    """All hypotheses of a network; Z15 where there is one of its architecture with random weights."""
+    if random is None:
+        return measured.hypotheses
+    curves = (one.deviations[NONE].values(OWN, "raw") for one in (measured, random))
+    return [*measured.hypotheses, hypotheses.learned(measured.deviations[NONE].names, *curves)]
+
+
+def compare_with_baseline(
+    baseline: LayerMeasurements, other: LayerMeasurements, *, names: tuple[str, str], seed: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The numbers of a seed in `deviations/<run>.json`, and the ratio of every layer under every comparison and noise.
+
+    Images are those both networks get right when clean; layers those of the same name. names: the baseline's, the
+    other's. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layer_deviation.compare_layers`);
+    size_log_ratio: log10 of the other network's minimal perturbation over the baseline's, median; alike_clean,
+    alike_perturbed and their difference alike_drop: |r| between the two networks' pictures, means over images;
+    accuracy_<attack>: of the other minus that of the baseline at the largest size, over all images that were attacked.
+    """
+    _, rows_a, rows_b = np.intersect1d(baseline.index, other.index, return_indices=True)
+    plain = baseline.deviations[NONE]
+    layer_names = enumerate(zip(plain.names, other.deviations[NONE].names, strict=True))
+    shared = [number for number, (a, b) in layer_names if a == b]
+    numbers: dict[str, Any] = {"images": len(rows_a), "layers": len(shared)}
+    table: list[dict[str, Any]] = []
+    if not len(rows_a):
+        return numbers, table
+    for noise, deviations in other.deviations.items():
+        for key, (to_plain, to_other) in layer_deviation.shown_pairs(*names).items():
+            if to_plain not in plain.sets or to_other not in deviations.sets:
+                continue
+            a = plain.values(to_plain, "raw")[rows_a][:, shared]
+            b = deviations.values(to_other, "raw")[rows_b][:, shared]
+            of_pair, ratio = layer_deviation.compare_layers(f"{key}_{noise}", a, b)
+            numbers |= of_pair
+            table += [
+                {"seed": seed, "compared": key, "noise": noise, "layer": layer, "name": plain.names[layer]}
+                | {"log_ratio": ratio.value[place], "low": ratio.low[place], "high": ratio.high[place]}
+                for place, layer in enumerate(shared)
+            ]
+    with np.errstate(divide="ignore"):
+        sizes = np.log10(other.size[rows_b]) - np.log10(baseline.size[rows_a])
+    numbers |= layer_deviation.estimate("size_log_ratio", sizes[np.isfinite(sizes)])
+    eps = baseline.tables["records"]["eps"].max()
+    first, second = (accuracy.correct(one.tables["records"], eps=eps) for one in (baseline, other))
+    for attack in (attack for attack in first if attack in second):
+        difference = second[attack].astype(float) - first[attack]
+        numbers |= layer_deviation.estimate(f"accuracy_{attack}", difference, statistic="mean")
+    alike = visualisation.similarity(baseline.maps, other.maps)
+    for key, values in (*alike.items(), ("drop", alike["clean"] - alike["perturbed"])):
+        numbers |= layer_deviation.estimate(f"alike_{key}", values, statistic="mean")
+    return numbers, table
+
+
+# --- what an interrupted stage keeps (`core.work`): tensors, and lists of plain numbers and texts -------------------
+
+
+def to_state(measured: LayerMeasurements) -> dict[str, Any]:
+    """The state to save; `from_state` gives the same measurements back, number for number."""
+    return vars(measured) | {
+        "index": torch.from_numpy(measured.index),
+        "size": torch.from_numpy(measured.size),
+        "deviations": {
+            noise: {
+                "columns": [vars(column) for column in deviations.columns],
+                "sets": {key: _tensors(statistics) for key, statistics in deviations.sets.items()},
+            }
+            for noise, deviations in measured.deviations.items()
+        },
+        "tables": {key: _tensors(table) for key, table in measured.tables.items()},
+        "maps": _tensors(measured.maps),
+        "drawn": {key: _tensors(arrays) for key, arrays in measured.drawn.items()},
+    }
+
+
+def from_state(state: Mapping[str, Any]) -> LayerMeasurements:
+    """The measurements of a saved state."""
+    fields = dict(state) | {
+        "index": state["index"].numpy(),
+        "size": state["size"].numpy(),
+        "deviations": {
+            noise: Deviations(
+                [Column(**column) for column in saved["columns"]],
+                {key: _arrays(statistics) for key, statistics in saved["sets"].items()},
+            )
+            for noise, saved in state["deviations"].items()
+        },
+        "tables": {key: pd.DataFrame(_arrays(table)) for key, table in state["tables"].items()},
+        "maps": _arrays(state["maps"]),
+        "drawn": {key: _arrays(tensors) for key, tensors in state["drawn"].items()},
+    }
+    return LayerMeasurements(**fields)
+
+
+def _tensors(arrays: Mapping[Any, Any]) -> dict[str, Any]:
+    """Numbers as tensors, texts as lists."""
+    values = {str(name): np.array(value) for name, value in arrays.items()}
+    return {k: torch.from_numpy(value) if value.dtype.kind in "biuf" else value.tolist() for k, value in values.items()}
+
+
+def _arrays(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.numpy() if isinstance(value, Tensor) else value for name, value in tensors.items()}

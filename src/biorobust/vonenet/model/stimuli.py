@@ -1,0 +1,212 @@
+"""The images a network is shown beside clean ones: DeepFool's perturbations (L-infinity) and their controls.
+
+Every image is moved away from the class the network gives it when it is clean. For the images it classifies correctly
+this is the report's attack; the others are moved as well, so that every network can be shown every image of another,
+and are left out where only correctly classified images count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from biorobust.attacks import deepfool
+from biorobust.attacks.crafting import linf
+from biorobust.attacks.noise import signs
+from biorobust.core.files import read_tensors
+from biorobust.core.progress import progress
+from biorobust.vonenet.model import models
+from biorobust.vonenet.model.evaluation import (
+    FROZEN,
+    LIVE,
+    NONE,
+    majority,
+    noise_conditions,
+    predict_samples,
+    stochastic,
+)
+from biorobust.vonenet.model.params import Perturbations
+
+FOLDER = Path("data/perturbed/vonenet")
+FEWEST = 3  # correctly classified images that a network needs, for its layers to be measured on these alone
+QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+# self: the clean images again. own: DeepFool's against this network; from-<run>: against another. signs: random signs
+# of the own perturbation's size. other: another clean image. <name>-eps: stretched or shrunk to the common size.
+SELF, OWN, SIGNS, OTHER = "self", "own", "signs", "other"
+FROM, COMMON = "from-", "-eps"
+# Images (N, 3, H, W), or a function that makes those of some rows when they are needed.
+Images = Tensor | Callable[[range], Tensor]
+
+
+@dataclass(frozen=True)
+class Crafted:
+    """DeepFool's images (N, 3, H, W) in [0, 1] under one noise condition, and whether they fooled the network in it."""
+
+    images: Tensor
+    success: Tensor  # (N,) bool
+    nonfinite_gradient: Tensor  # (N,) bool, as of an attack record
+
+
+def run_deepfool(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    plan: Perturbations,
+    noise: str,
+    seed: int,
+    batch_size: int = 32,
+    label: str = "DeepFool",
+) -> Crafted:
+    """Minimal perturbations away from `labels`, (N,) the network's own predictions.
+
+    noise: frozen (one draw per image for the whole attack, so that gradients and predictions belong to one function),
+    live (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none.
+    The network is in eval mode. label: names the work on stderr while it lasts.
+    """
+    made = []
+    condition = noise_conditions(model, seed=seed, repeats=1).get(noise)
+    generator = torch.Generator(images.device).manual_seed(seed)
+    # DeepFool goes on with a minibatch until one pass fools all of it: under live noise that is luck, and never comes.
+    together = 1 if noise == LIVE else batch_size
+    starts = range(0, len(images), together)
+    for first in progress(starts, label=label, unit="images" if together == 1 else "minibatches"):
+        rows = range(first, min(first + together, len(images)))
+        if condition is None:  # a network without noise
+            context = models.noise(model, NONE)
+        elif noise == LIVE:
+            context = models.noise(model, generator=generator)
+        else:
+            context = condition.noise(0, rows)
+        with context:
+            minimal = deepfool.minimal(
+                model,
+                images[first : rows.stop],
+                labels[first : rows.stop],
+                steps=plan.steps,
+                candidates=plan.candidates,
+                overshoot=plan.overshoot,
+            )
+        made.append((minimal.images, minimal.success, minimal.nonfinite_gradient))
+    return Crafted(*map(torch.cat, zip(*made, strict=True)))
+
+
+def perturb(
+    model: nn.Module, images: Tensor, labels: Tensor, *, plan: Perturbations, trained: bool, seed: int, label: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Perturb images (N, 3, H, W) against one network: the tensors other stages read, and the entry of its metrics.
+
+    Tensors: labels, answers (N,) the network's predictions for clean images, entered (N,) bool the correctly classified
+    ones (all of them for an untrained network or with fewer than FEWEST), own and, under live noise, live.
+    """
+    answers = majority(predict_samples(model, images, draws=plan.draws, seed=seed))
+    correct = answers == labels
+    # A network that is right about hardly any image has no predictions to lose: its own take the labels' place.
+    by_labels = trained and int(correct.sum()) >= FEWEST
+    entered = correct if by_labels else torch.ones_like(correct)
+    tensors = {"labels": labels, "answers": answers, "entered": entered}
+    entry: dict[str, Any] = {"n": len(images), "entered": int(entered.sum()), "by_labels": by_labels}
+    for noise in (FROZEN, LIVE) if stochastic(model) else (NONE,):
+        crafted = run_deepfool(
+            model, images, answers, plan=plan, noise=noise, seed=seed, label=f"{label}, noise {noise}"
+        )
+        fresh = predict_samples(model, crafted.images, draws=plan.draws, seed=seed + 1)
+        role = "live" if noise == LIVE else "own"
+        tensors |= {role: crafted.images, f"{role}_success": crafted.success}
+        entry[role] = {"noise": noise} | attack_summary(images, crafted, fresh, answers, entered)
+    return tensors, entry
+
+
+def attack_summary(
+    images: Tensor, crafted: Crafted, samples: Tensor, answers: Tensor, entered: Tensor
+) -> dict[str, Any]:
+    """What a metrics file says of one attack, on the images that entered.
+
+    samples: (draws, N) classes under fresh noise. success: share fooled where it was crafted; fresh_success: mean share
+    of fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quantiles of the
+    L-infinity distance. unmoved: images whose perturbation is exactly zero; erased: zero after rounding to 8 bits.
+    nonfinite_gradient, only where there are any: images with a gradient that is not a number.
+    """
+    size = linf(crafted.images, images)[entered]
+    after_rounding = linf(quantised(crafted.images), quantised(images))[entered]
+    fooled = (samples != answers)[:, entered].double().mean(dim=0)
+    n = int(entered.sum())
+    nonfinite = int(crafted.nonfinite_gradient[entered].sum())
+    levels = torch.tensor(QUARTILES, dtype=torch.float64, device=images.device)
+    return {
+        "n": n,
+        "success": crafted.success[entered].double().mean().item() if n else None,
+        "fresh_draws": len(samples),
+        "fresh_success": fooled.mean().item() if n else None,
+        "fresh_majority": (fooled > 0.5).double().mean().item() if n else None,
+        "size": torch.quantile(size.double(), levels).tolist() if n else None,
+        "unmoved": int((size == 0).sum()),
+        "erased": int((after_rounding == 0).sum()),
+        **({"nonfinite_gradient": nonfinite} if nonfinite else {}),
+    }
+
+
+def path(group: str, run: str, seed: int) -> Path:
+    """Where the tensors of `perturb` lie."""
+    return FOLDER / group / f"{run}-seed{seed}.safetensors"
+
+
+def load(group: str, run: str, seed: int, *, device: str) -> dict[str, Tensor]:
+    """The tensors of `perturb`. Raises BiorobustError naming a missing or damaged file."""
+    return {name: tensor.to(device) for name, tensor in read_tensors(path(group, run, seed)).items()}
+
+
+def at_size(images: Tensor, perturbed: Tensor, eps: float) -> Tensor:
+    """The perturbation stretched or shrunk to L-infinity size `eps`, then clipped to [0, 1]; unmoved images stay."""
+    size = linf(perturbed, images).clamp(min=torch.finfo(images.dtype).tiny)
+    return (images + eps * (perturbed - images) / size.reshape(-1, *[1] * (images.ndim - 1))).clamp(0, 1)
+
+
+def signs_like(images: Tensor, perturbed: Tensor, *, seed: int) -> Tensor:
+    """The control of equal L-infinity size: random signs as large as each image's perturbation."""
+    return signs(images, linf(perturbed, images), torch.Generator().manual_seed(seed))
+
+
+def quantised(images: Tensor) -> Tensor:
+    """Pixels rounded to the 256 values of an 8-bit file."""
+    return (images * 255).round() / 255
+
+
+def rows_of(images: Images, rows: range) -> Tensor:
+    """Some rows of a set."""
+    return images[rows.start : rows.stop] if isinstance(images, Tensor) else images(rows)
+
+
+def stimuli(
+    clean: Tensor, own: Tensor, others: Mapping[str, Tensor], *, common_eps: float, seed: int
+) -> dict[str, Images]:
+    """Everything a network is shown, by name. clean, own: (N, 3, H, W); others: run -> its perturbed images, same N.
+
+    All but what is passed in is made minibatch by minibatch, so that many sets of large images fit into memory.
+    """
+
+    def random_signs(rows: range) -> Tensor:
+        # One generator per image: what an image gets does not depend on its minibatch.
+        return torch.cat([signs_like(clean[i : i + 1], own[i : i + 1], seed=seed + i) for i in rows])
+
+    def other(rows: range) -> Tensor:
+        return torch.stack([clean[(row + 1) % len(clean)] for row in rows])
+
+    def at_common_size(images: Images) -> Images:
+        return lambda rows: at_size(clean[rows.start : rows.stop], rows_of(images, rows), common_eps)
+
+    moved: dict[str, Images] = {OWN: own, **{f"{FROM}{run}": images for run, images in others.items()}}
+    moved |= {SIGNS: random_signs}
+    common = {f"{name}{COMMON}": at_common_size(images) for name, images in moved.items()}
+    return {SELF: clean, **moved, **common, OTHER: other}
+
+
+def under_live_noise(sets: Mapping[str, Images]) -> dict[str, Images]:
+    """Those shown under live noise, where every pass costs: without the common size and without other images."""
+    return {name: images for name, images in sets.items() if not name.endswith(COMMON) and name != OTHER}
