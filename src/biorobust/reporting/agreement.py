@@ -9,6 +9,7 @@ from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL
 from biorobust.reporting.measurements import Measurements, NotMeasured, Share, between
 from biorobust.reporting.table import Column, Table
 from biorobust.reporting.table import table as declared
+from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import Difference
 
 
@@ -151,13 +152,9 @@ def _measured(effect: Effect, metrics: Measurements) -> Difference | None:
 
 def table(found: Sequence[Compared]) -> Table:
     """A row per effect: this run, the recorded one, and whether they point the same way."""
-    caption = (
-        "Difference of accuracies in points, with its 95 % interval. Only an effect whose interval excludes 0 "
-        "points anywhere."
-    )
     return declared(
         "agreement",
-        ("Headline effects of this run beside the recorded ones", caption),
+        paragraphs(SHARED, "agreement_table"),
         found,
         (
             Column("study", "", lambda item: item.effect.study),

@@ -8,6 +8,7 @@ from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.numbers import MINUS, MISSING, interval, percent, points
 from biorobust.reporting.table import Column, Table, table
+from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import rules
 
 Row = tuple[Judged, Part]
@@ -54,9 +55,8 @@ COLUMNS = (
 
 def ledger(judged: Sequence[Judged]) -> Table:
     """One row per part. A claim's own verdict stands in every row of it."""
-    caption = "Proportions. low and high: 95 % interval of ours (rules number and threshold) or of the difference."
     rows = [(item, part) for item in judged for part in item.parts]
-    return table("ledger", ("Every claim, part by part", caption), rows, COLUMNS)
+    return table("ledger", paragraphs(SHARED, "ledger_table"), rows, COLUMNS)
 
 
 def cells(part: Part, check: Check) -> dict[str, str]:

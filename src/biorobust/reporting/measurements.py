@@ -137,7 +137,8 @@ class Measurements:
     def _same_scale(self, study: str, scale: str, path: Path) -> None:
         first, other = self._scales.setdefault(study, (scale, path))
         if scale != first:
-            raise BiorobustError(f"{path}: scale is {scale}, that of {other} is {first}: run `dvc repro`")
+            what = f"scale is {scale}, that of {other} is {first}"
+            raise BiorobustError(f"{path}: {what}: run `dvc repro`, or delete what is left of an old run")
 
     def ran(self, name: str) -> Content | None:
         """The file of something that has results; None where it is missing or unavailable."""
@@ -178,7 +179,7 @@ class Measurements:
         return self._curves[name]
 
     def csv(self, name: str) -> pd.DataFrame | None:
-        """Any table of the folder, such as "confusion/cnn-clean"; None where it is not there or has no rows."""
+        """Any CSV of the folder, such as "confusion/cnn-clean"; None where it is not there or has no rows."""
         path = places.find(self.root, f"{name}.csv")
         found = read_table(path) if path.exists() else None
         return found if found is not None and len(found) else None

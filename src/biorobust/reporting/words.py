@@ -68,13 +68,13 @@ MEASURED = ("accuracy", "curve", "difference", "value", "values", "zero_gradient
 VERDICTS = ("REPRODUCED", "PARTLY", "NOT_REPRODUCED", "INCONCLUSIVE", "NOT_TESTABLE", "NOT_RUN")
 
 
-def paragraphs(name: str, block: str, m: Measurements, /, **given: Any) -> tuple[str, ...]:
+def paragraphs(name: str, block: str, m: Measurements | None = None, /, **given: Any) -> tuple[str, ...]:
     """The paragraphs of a block of a study, on one line each.
 
     Raises BiorobustError for a missing block or an unknown name.
     """
     path = checkout() / FOLDER / f"{name}.j2"
-    measured = {key: partial(getattr(measurements, key), m) for key in MEASURED}
+    measured = {key: partial(getattr(measurements, key), m) for key in MEASURED} if m else {}
     try:
         template = _template(path, path.stat().st_mtime_ns)
         if block not in template.blocks:
