@@ -92,6 +92,16 @@ class AttackCurve:
     eps: tuple[float, ...]
     points: tuple[Estimate, ...]
 
+    @property
+    def first(self) -> Estimate:
+        """Without an attack, where the smallest epsilon is 0."""
+        return self.points[0]
+
+    @property
+    def last(self) -> Estimate:
+        """At the largest epsilon."""
+        return self.points[-1]
+
     def at(self, eps: float) -> Estimate | None:
         """The point at one epsilon, None where it was not attacked."""
         return next((p for value, p in zip(self.eps, self.points, strict=True) if abs(value - eps) < 1e-9), None)

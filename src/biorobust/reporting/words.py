@@ -7,6 +7,7 @@ A paragraph that comes out empty is left out. Beside what is handed over, every 
     accuracy(run, attack=, eps=, images=)  curve(run, attack)  value(file, quantity)  difference(a, b, ...)
     zero_gradient(run, attack)                                 estimates, or none where nothing was measured
     share  percent  points  epsilon  count  listed  label      how numbers, lists and runs are written, also as filters
+    rows|told("{0:share} for {1:label}")                       the same for every row of a list
 
 and the words of the verdicts under their names, such as REPRODUCED. Undefined names are errors.
 """
@@ -14,9 +15,10 @@ and the words of the verdicts under their names, such as REPRODUCED. Undefined n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
@@ -48,7 +50,19 @@ def direction(found: Difference) -> int:
     return (found.low > 0) - (found.high < 0)
 
 
-WRITTEN = {
+class _Pattern(Formatter):
+    """str.format whose fields may name a way of writing: "{0:share} for {1:label}"."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return WRITTEN[format_spec](value) if format_spec in WRITTEN else super().format_field(value, format_spec)
+
+
+def told(rows: Iterable[Any], pattern: str) -> list[str]:
+    """The pattern filled with each row, a tuple: [(0.5, "simple-conv")] -> ["50.0 % for convolutional network"]."""
+    return [_Pattern().format(pattern, *row) for row in rows]
+
+
+WRITTEN: dict[str, Callable[..., Any]] = {
     "share": numbers.share,
     "percent": numbers.percent,
     "points": numbers.points,
@@ -58,6 +72,8 @@ WRITTEN = {
     "interval": numbers.interval,
     "label": label,
     "named": named,
+    "told": told,
+    "shares": lambda values: numbers.listed(map(numbers.share, values)),
     "tenths": lambda value: numbers.percent(value, digits=1),  # of a proportion, as percent without the sign
     "hundredths": lambda value: f"{value:.2f}",
     "decimal": lambda value: f"{value:.1f}",

@@ -289,7 +289,7 @@ def _confusion_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
         i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
         confused = matrix.index[i], matrix.columns[j], float(wrong[i, j])
         told.append((run, images, _diagonal(matrix), *confused))
-    return {"told": told, "runs": list(dict.fromkeys(frame["run"]))}
+    return {"confused": told, "runs": list(dict.fromkeys(frame["run"]))}
 
 
 def _draw_confusion(frame: pd.DataFrame) -> Drawing:
@@ -487,11 +487,11 @@ def _recipe(settings: Mapping[str, Any]) -> tuple[float, float, int]:
 
 def _rate_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     errors = {run: value(given.m, f"train/{run}", "learning_rate_error") for run in frame.attrs["recipe"]}
-    told = {
-        run: (f"{base:g}", steps, f"{power:g}", f"{100 * found.value:.1g}" if (found := errors[run]) else "")
+    told = [
+        (run, f"{base:g}", steps, f"{power:g}", f"{100 * found.value:.1g}" if (found := errors[run]) else "")
         for run, (base, power, steps) in frame.attrs["recipe"].items()
-    }
-    return {"told": told, "wanted": given.named(CNN, FEEDBACK)}
+    ]
+    return {"recipes": told, "wanted": given.named(CNN, FEEDBACK)}
 
 
 def _draw_learning_rate(frame: pd.DataFrame) -> Drawing:

@@ -16,6 +16,7 @@ from biorobust.statistics import THRESHOLDS, rules
 
 CLAIM = "F16"  # is a network with feedback more robust to attacks that know the feedback?
 GRID = tuple(f"F{number}" for number in range(1, 10))
+SAID = ("F12", CLAIM, "F19", "F20", "F21")  # whose verdicts stand in a sentence
 ORDER_OF_IMAGES, ANOMALY = "F18", 0  # the part that asks whether noisy images are easier than clean ones
 
 
@@ -34,11 +35,11 @@ def _worst(m: Measurements, grid: Iterable[float]) -> dict[float, list[float]]:
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Cnnf) -> tuple[str, ...]:
     """What follows, a paragraph each; empty where the claims behind a paragraph could not be judged."""
     counted = {item.claim.id: item for item in judged if item.counted and item.verdict in JUDGED}
-    claims = {item.claim.id: counted.get(item.claim.id) for item in judged}
+    claims = {name: counted.get(name) for name in SAID}
     cells = [counted[name].parts[0] for name in GRID if name in counted]
     readings = [(item.reading, item.parts[ANOMALY]) for item in judged if item.claim.id == ORDER_OF_IMAGES]
     known = [(reading.words, part) for reading, part in readings if reading and _known(part)]
-    against = _against(claims[CLAIM].parts) if claims.get(CLAIM) else []  # type: ignore[union-attr]
+    against = _against(claims[CLAIM].parts) if claims[CLAIM] else []  # type: ignore[union-attr]
     given = {"claims": claims, "grid": _grid(cells), "anomaly": known, "against": against}
     return paragraphs(study.name, "conclusions", m, **given)
 
