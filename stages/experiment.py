@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import write_text
+from biorobust.core.files import parse_yaml, write_text
 from stages.common import stage_main
 
 PAGES = Path("reports/compare")
@@ -160,13 +160,7 @@ def changes(sides: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[Change]:
 
 def parameters(side: Side) -> dict[str, Any]:
     """params.yaml with its keys joined by dots."""
-    import yaml
-
-    text = side.read("params.yaml")
-    try:
-        return dict(_flat(yaml.safe_load(text) if text else {}))
-    except yaml.YAMLError:
-        raise BiorobustError(f"params.yaml of {side} is not valid YAML") from None
+    return dict(_flat(parse_yaml(side.read("params.yaml") or b"{}", name=f"params.yaml of {side}")))
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.progress import progress
-from biorobust.reporting.claim_file import ClaimsError
+from biorobust.reporting.claim_file import CLAIMS, ClaimsError
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
@@ -44,7 +44,7 @@ def execute(source: Source, *, out: Path) -> None:
     EXECUTED.mkdir(parents=True, exist_ok=True)
     study = source.study.name
     label = f"recorded run {source.snapshot.name}" if source.snapshot else "current run"
-    parameters = {"metrics": source.metrics, "params": source.params, "claims": "reports/claims.yaml", "out": out}
+    parameters = {"metrics": source.metrics, "params": source.params, "claims": CLAIMS, "out": out}
     try:
         papermill.execute_notebook(
             f"reports/notebooks/{study}.ipynb",

@@ -17,16 +17,17 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml, write_text
+from biorobust.core.files import write_text
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
-from biorobust.reporting.registry import STUDIES
+from biorobust.reporting.registry import STUDIES, read_params
 from stages import ROOT
 from stages.common import stage_main
 
 CLONES = ".record"
 # What a run changes in a checkout; an edit of anything else means that the commit is not what ran.
 RESULTS = ("params.yaml", "dvc.lock", "reports/")
+CLAIMS = ("reports/claims/", "reports/reported/")
 # What DVC and the stages write, and a clone keeps when it moves to another commit.
 MADE = ("dvc.lock", "reports/metrics", "reports/run_info", "reports/tables", "reports/figures", "reports/*.html")
 
@@ -86,7 +87,7 @@ def take(name: str, *, source: Path, studies: Sequence[str], root: Path) -> None
     commit = git(source, "rev-parse", "HEAD")
     for line in git(source, "status", "--porcelain").splitlines():
         path = line[2:].strip()
-        if not path.startswith(RESULTS) or path == "reports/claims.yaml":
+        if not path.startswith(RESULTS) or path.startswith(CLAIMS):
             raise BiorobustError(f"{source}: {path} differs from commit {commit[:10]}: commit it and run again")
     snapshot.create(name, root=root, source=source, studies=studies, commit=commit)
 
@@ -101,7 +102,7 @@ def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
         "BIOROBUST_WORK": str(work.resolve()),
     }
-    listed = read_yaml(clone / "params.yaml")
+    listed = read_params(clone / "params.yaml")
     targets = [stage for study in studies for stage in STUDIES[study](listed).ends()]
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=clone, env=environment, check=False)
     if done.returncode:

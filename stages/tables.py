@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
 def write(root: Path) -> None:
     """Write `reports/tables/current` and, for the studies that have a valid snapshot, `reports/tables/recorded`."""
     out = root / "reports" / "tables"
-    claims = claim_file.load(root / "reports" / "claims.yaml")
+    claims = claim_file.of_checkout(root)
     found = snapshots(root / RECORDED)
     by_key: dict[str, list[Source]] = {}
     for study in STUDIES:

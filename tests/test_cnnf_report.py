@@ -67,11 +67,11 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def claims(paper: Path) -> list[Claim]:
-    return claim_file.load(paper / "reports/claims.yaml")
+    return claim_file.load(paper / "reports/claims")
 
 
 def found(root: Path) -> dict[tuple[str, str | None], Judged]:
-    loaded = claim_file.load(root / "reports/claims.yaml")
+    loaded = claim_file.load(root / "reports/claims")
     judged = judge(loaded, Metrics(root / "reports/metrics"))
     return {(item.claim.id, item.reading.name if item.reading else None): item for item in judged}
 
@@ -239,7 +239,7 @@ def test_the_confound_is_told_from_the_metrics(shift: float, words: str, tmp_pat
     root = write_checkout(tmp_path, study="cnnf", shift=shift)
     study = STUDIES["cnnf"](read_params(root / "params.yaml"))
     metrics = Metrics(root / "reports/metrics")
-    said = study.conclusions(judge(claim_file.load(root / "reports/claims.yaml"), metrics), metrics)
+    said = study.conclusions(judge(claim_file.load(root / "reports/claims"), metrics), metrics)
     (confound,) = [paragraph for paragraph in said if paragraph.startswith("The confound")]
     assert words in confound
     assert len([other for other in ("no advantage", "adds something", "costs accuracy") if other in confound]) == 1
@@ -364,7 +364,7 @@ def test_missing_runs_are_named_and_the_rest_is_shown(copy: Path) -> None:
     (copy / "reports/metrics/train/t2-r1.json").unlink()
     tables.write(copy)
     given = inputs(
-        "cnnf", metrics=copy / "reports/metrics", params=copy / "params.yaml", claims=copy / "reports/claims.yaml"
+        "cnnf", metrics=copy / "reports/metrics", params=copy / "params.yaml", claims=copy / "reports/claims"
     )
     figures = {item.id: item for item in FIGURES}
     epsilon, clean_noisy, grid = (draw(figures[name], given) for name in ("accuracy-epsilon", "clean-noisy", "grid"))

@@ -66,7 +66,7 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
-    return claim_file.load(cpu / "reports/claims.yaml")
+    return claim_file.load(cpu / "reports/claims")
 
 
 def _set(content: Any, attack: str, correct: int | None) -> None:
@@ -138,7 +138,7 @@ def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_p
             name = f"{measure}-image" if measure == "worst-case" else measure
             (seed,) = content["attacks"][name]["per_seed"]
             assert row[measure] == seed["correct"][0] / seed["n"]
-    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
     figures = {figure.id: figure for figure in draw(given)}
     assert set(figures["steps"].data["table"]) == {"ours"}
     assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figures["steps"].caption
@@ -163,7 +163,7 @@ def test_another_gamma_stands_beside_no_other_column(gamma: float, tmp_path: Pat
     assert {part.verdict for part in wrong} == {rules.NOT_RUN}
     assert all(f"gamma is {gamma:g}, the claim needs 0.2" in part.reason for part in wrong)
     assert items["K18"].verdict == rules.REPRODUCED  # the ReLU rows are as they were
-    figures = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    figures = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
     drawn = FIGURES["steps"](figures)
     assert drawn is not None
     assert f"k-WTA-{gamma:g}" in set(drawn.data["activation"])
@@ -294,7 +294,7 @@ def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
 
 def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
     root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
-    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
     figures = {figure.id: figure for figure in draw(given)}
     assert list(figures) == list(FIGURES)
     assert "interval over 3 seeds and 1\u202f280 test images" in figures["steps"].caption
@@ -350,9 +350,7 @@ def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu: Pa
         content = read_json(path)
         content.pop("patterns", None)
         write_json(path, content)
-    given = inputs(
-        metrics=older / "reports/metrics", params=older / "params.yaml", claims=older / "reports/claims.yaml"
-    )
+    given = inputs(metrics=older / "reports/metrics", params=older / "params.yaml", claims=older / "reports/claims")
     assert FIGURES["patterns"](given) is None
     assert FIGURES["jumps"](given) is not None
 
@@ -362,7 +360,7 @@ def test_a_panel_of_nothing_but_collapses_says_so(cpu: Path, tmp_path: Path) -> 
 
     def titles() -> list[str]:
         drawn = FIGURES["curves-scratch"](
-            inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims.yaml")
+            inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
         )
         assert drawn is not None
         return [title for axes in drawn.drawing.axes if (title := axes.get_title("left"))]

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,16 +47,58 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_yaml(path: str | Path, *, error: type[BiorobustError] = BiorobustError) -> Any:
-    """What a YAML file holds. Raises `error` with one line when it is missing or not YAML."""
-    # The parser of libyaml, where PyYAML was built with it, is what a lock file of 10,000 lines needs.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads numbers such as 1e-05, which YAML 1.2 and DVC write and YAML 1.1 takes for text; refuses a key given twice.
+
+    The parser of libyaml, where PyYAML was built with it, is what a lock file of 10,000 lines needs.
+    """
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        _check_keys(node, known=set())
+        return super().construct_document(node)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
+
+
+def _check_keys(node: yaml.Node, *, known: set[int]) -> None:
+    """Raise a YAMLError for a key that stands twice in one block. known: nodes seen before, as aliases share them."""
+    if isinstance(node, yaml.ScalarNode) or id(node) in known:
+        return
+    known.add(id(node))
+    keys = set()
+    for item in node.value:
+        for inner in item if isinstance(node, yaml.MappingNode) else (item,):
+            _check_keys(inner, known=known)
+        if isinstance(node, yaml.MappingNode) and isinstance(item[0], yaml.ScalarNode):
+            key = item[0].tag, item[0].value
+            if key in keys:
+                raise yaml.MarkedYAMLError(problem=f"{key[1]!r} stands twice", problem_mark=item[0].start_mark)
+            keys.add(key)
+
+
+def parse_yaml(content: bytes, *, name: str | Path, error: type[BiorobustError] = BiorobustError) -> Any:
+    """What YAML in UTF-8 holds. Raises `error` with one line that gives the file's `name` when it is none."""
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader)
+        return yaml.load(content.decode("utf-8"), Loader=_Loader)
+    except UnicodeDecodeError:
+        raise error(f"{name} is not UTF-8 text: save it in that encoding") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as reason:
+        where = str(reason).replace('in "<unicode string>",', "at")
+        raise error(f"{name} is not valid YAML: {' '.join(where.split())}") from None
+
+
+def read_yaml(path: str | Path, *, error: type[BiorobustError] = BiorobustError) -> Any:
+    """What a YAML file holds. Raises `error` with one line when it is missing, not UTF-8 or not YAML."""
+    try:
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise error(f"{path} is missing: run from the top of the repository") from None
-    except yaml.YAMLError as reason:
-        raise error(f"{path} is not valid YAML: {' '.join(str(reason).split())}") from None
+    return parse_yaml(content, name=path, error=error)
 
 
 def write_text(path: str | Path, text: str) -> None:

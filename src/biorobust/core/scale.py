@@ -6,8 +6,10 @@ Loads nothing beyond the standard library until a file is changed, so that it ca
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 
-SCALES = ("tiny", "laptop", "cpu", "gpu", "paper")
+Scale = Literal["tiny", "laptop", "cpu", "gpu", "paper"]
+SCALES: tuple[str, ...] = get_args(Scale)
 
 
 def unknown_scale(scale: str) -> str:
@@ -21,10 +23,8 @@ def set_scale(path: str | Path, scale: str) -> None:
     However YAML lets the old value be written (plain, quoted, as a block, tagged, an alias), it is what gets replaced.
     Raises BiorobustError for an unknown scale, a file that is missing or not YAML, and one without the key.
     """
-    import yaml
-
     from biorobust.core.errors import BiorobustError, ParamsError
-    from biorobust.core.files import read_yaml, write_text
+    from biorobust.core.files import parse_yaml, read_yaml, write_text
 
     if scale not in SCALES:
         raise BiorobustError(unknown_scale(scale))
@@ -37,7 +37,7 @@ def set_scale(path: str | Path, scale: str) -> None:
     text = path.read_bytes().decode("utf-8")
     start, end = _place(text)
     changed = text[:start] + scale + text[end:]
-    if start == end or yaml.safe_load(changed) != before | {"scale": scale}:
+    if start == end or parse_yaml(changed.encode(), name=path.name) != before | {"scale": scale}:
         raise ParamsError(f"{path.name}: scale is written in a way that only a person can change: edit it by hand")
     write_text(path, changed)
 

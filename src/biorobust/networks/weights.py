@@ -9,13 +9,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import atomic, sha256
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 VARIABLE = "BIOROBUST_WEIGHTS"
 DOWNLOADS = Path("data/weights")
@@ -82,6 +82,8 @@ def read(path: str | Path, *, classes: tuple[type, ...] = ()) -> dict[str, Any]:
     Read by torch's restricted unpickler, which runs nothing. Raises BiorobustError when the file is missing, damaged,
     or holds anything else.
     """
+    import torch  # not at the top: `make repro` asks which files are here
+
     if not Path(path).is_file():
         raise BiorobustError(f"{path} is missing")
     try:

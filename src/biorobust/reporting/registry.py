@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from biorobust import params
 from biorobust.cnnf.report.headline import conclusions as cnnf_conclusions
 from biorobust.cnnf.report.headline import headline as cnnf_headline
 from biorobust.cnnf.report.study import cnnf
 from biorobust.cnnf.report.tables import tables as cnnf_tables
-from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml
 from biorobust.hebbian.report.headline import headline as hebbian_headline
 from biorobust.hebbian.report.study import hebbian
 from biorobust.hebbian.report.tables import tables as hebbian_tables
@@ -34,6 +33,7 @@ def _study(make: Make, **parts: Any) -> Make:
     return lambda params: replace(make(params), parts=Parts(**parts))
 
 
+MANIFEST = "manifest.json"  # beside the params.yaml of a snapshot
 # In the order of the report. A study is made from the values of a params.yaml.
 STUDIES: dict[str, Make] = {
     "hebbian": _study(hebbian, tables=hebbian_tables, headline=hebbian_headline),
@@ -44,11 +44,7 @@ STUDIES: dict[str, Make] = {
 
 
 def read_params(path: str | Path) -> Mapping[str, Any]:
-    """The values of a params.yaml, unchecked: that of a snapshot may be older than the checks.
-
-    Raises BiorobustError when the file is missing or no block of keys.
-    """
-    raw = read_yaml(path)
-    if not isinstance(raw, Mapping):
-        raise BiorobustError(f"{path}: must be a block of keys")
-    return raw
+    """The values of a params.yaml. Raises BiorobustError for one that is unsound; a snapshot's is not checked."""
+    if (Path(path).parent / MANIFEST).exists():
+        return params.read_recorded(path)
+    return params.load(path).values

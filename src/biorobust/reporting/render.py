@@ -15,7 +15,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup, escape
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import sha256
 from biorobust.reporting import claim_file, effects, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
@@ -23,7 +22,7 @@ from biorobust.reporting.overview import Overview
 from biorobust.reporting.protocol import protocol_section
 from biorobust.reporting.provenance import provenance
 from biorobust.reporting.registry import STUDIES
-from biorobust.reporting.snapshot import RECORDED, Rejected, snapshots
+from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import cell, read
@@ -80,8 +79,7 @@ def render_template(
 
 def context(root: Path) -> dict[str, Any]:
     """What the templates see."""
-    path = root / "reports" / "claims.yaml"
-    claims = claim_file.load(path)
+    claims = claim_file.of_checkout(root)
     found = snapshots(root / RECORDED)
 
     now = _views([current(root, name) for name in STUDIES], claims, root=root)
@@ -93,7 +91,7 @@ def context(root: Path) -> dict[str, Any]:
         "current": Overview(tuple(now.values())),
         "recorded": Overview(tuple(before.values())) if before else None,
         "rejected": [item for item in found if isinstance(item, Rejected)],
-        "claims_sha256": sha256(path),
+        "judged_by": protocol(claims, STUDIES),
         "protocol": protocol_section(root),
         "agreement": read(root / "reports" / "tables" / "current").get("agreement"),
     }

@@ -30,12 +30,14 @@ class Study(ABC):
     """A study as one params.yaml lists it; leftovers of removed runs are in none of its names.
 
     `name` is that of its claims, of its folder in reports/figures, of its notebook and of its template, and the ids of
-    its tables begin with it. `parts`: the registry joins them to the names, so that neither imports the other.
+    its tables begin with it. `attacks`: those that its metrics have, beside the worst case over them. `parts`: the
+    registry joins them to the names, so that neither imports the other.
     """
 
     name: str
     title: str
     datasets: tuple[str, ...]
+    attacks: tuple[str, ...]
     parts: Parts = field(default=Parts(), kw_only=True, repr=False)
 
     @property
