@@ -8,12 +8,12 @@ from pathlib import Path
 from biorobust.core.files import atomic
 from biorobust.reporting import agreement, claim_file
 from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.ledger import ledger
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
-from biorobust.reporting.tables.ledger import ledger
-from biorobust.reporting.tables.table import Table, save
+from biorobust.reporting.table import Table, save
 from stages.common import run_info, stage_main
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from biorobust import params
-from biorobust.cnnf.report.conclusions import conclusions as cnnf_conclusions
+from biorobust.cnnf.report.headline import conclusions as cnnf_conclusions
 from biorobust.cnnf.report.headline import headline as cnnf_headline
 from biorobust.cnnf.report.study import cnnf
 from biorobust.cnnf.report.tables import tables as cnnf_tables

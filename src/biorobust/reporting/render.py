@@ -25,7 +25,7 @@ from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
-from biorobust.reporting.tables.table import cell, read
+from biorobust.reporting.table import cell, read
 from biorobust.reporting.view import SHOWN, SYMBOLS, View, bare_reason, shared_reasons, view
 from biorobust.statistics import rules
 

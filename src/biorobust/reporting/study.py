@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from biorobust.reporting.claims import Judged
     from biorobust.reporting.headline import Headline
     from biorobust.reporting.measurements import Measurements
-    from biorobust.reporting.tables.table import Table
+    from biorobust.reporting.table import Table
 
 
 @dataclass(frozen=True)
