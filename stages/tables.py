@@ -46,8 +46,9 @@ def write(root: Path) -> None:
             tables: list[Table] = []
             for source in of_key:
                 metrics, own = Metrics(source.metrics), [claim for claim in claims if claim.study == source.study.name]
-                judged += judge(own, metrics)
-                tables += source.study.tables(metrics, own)
+                of_study = judge(own, metrics)
+                judged += of_study
+                tables += source.study.tables(metrics, of_study)
             extra = [agreement.table(effects)] if key == "current" else []
             save([ledger(judged), *extra, *tables], part / key)
 

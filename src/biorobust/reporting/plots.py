@@ -31,13 +31,18 @@ Handles = dict[str, Line2D]  # by label
 def panels(
     n: int, *, columns: int = 3, height: float, extra: float = 0.0, **options: Any
 ) -> tuple[Drawing, list[Axes]]:
-    """`n` panels in rows of `columns`, each row `height` inches high; places that stay empty have no axes."""
+    """`n` panels in rows of `columns`, each row `height` inches high; places that stay empty have no axes.
+
+    The lowest panel of every column has the labels of an x-axis that is shared.
+    """
     columns = min(columns, n)
     lines = -(-n // columns)
     drawing = Drawing(figsize=(WIDTH, extra + height * lines))
     found = list(drawing.subplots(lines, columns, squeeze=False, **options).flat)
     for axes in found[n:]:
         axes.set_axis_off()
+    for axes in found[max(0, n - columns) : n]:
+        axes.tick_params(labelbottom=True)
     return drawing, found[:n]
 
 
