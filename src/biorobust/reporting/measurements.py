@@ -446,7 +446,7 @@ def curve(m: Measurements, run: str, attack: str) -> AttackCurve | None:
         return None
     points = {eps: accuracy(m, run, attack=attack, eps=eps) for eps in content["eps"]}
     known = {eps: point for eps, point in points.items() if point is not None}
-    return AttackCurve(tuple(known), tuple(known.values()))
+    return AttackCurve(tuple(known), tuple(known.values())) if known else None
 
 
 def difference(
