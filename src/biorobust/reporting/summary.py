@@ -29,8 +29,8 @@ ROWS: Mapping[str, Mapping[str, str]] = {
 COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "hebbian": (
         ("clean", None, 0.0, "clean"),
-        ("fgsm", "fgsm-report", 0.3, "clean"),
-        ("worst", "worst-case", 0.1, "clean"),
+        ("fgsm_eps03", "fgsm-report", 0.3, "clean"),
+        ("worst_eps01", "worst-case", 0.1, "clean"),
     ),
     "cnnf": (
         ("clean", None, 0.0, "clean"),
