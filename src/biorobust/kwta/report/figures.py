@@ -201,7 +201,7 @@ def _active(given: Inputs) -> pd.DataFrame:
     """Share of values that pass, activation by activation; mean over seeds."""
     rows = []
     for cell in _trained(given, init="scratch"):
-        means = pd.DataFrame([seed["active"] for seed in (cell.trained or {})["per_seed"]]).mean()
+        means = pd.DataFrame([seed["active"] for seed in cell.seeds]).mean()
         layers = enumerate(means.items(), start=1)
         rows += [(*_head(cell), cell.row, layer, at, share) for at, (layer, share) in layers]
     return pd.DataFrame(rows, columns=[*HEAD, "activation", "layer", "place", "share"])
@@ -323,7 +323,7 @@ def _draw_curves(frame: pd.DataFrame) -> Drawing:
 
     parts = []
     for title, part in _tables(frame, "{place.label}: {place.title}"):
-        flat = all(seed["collapsed"] for cell, _ in _by_cell(part) for seed in cell.trained["per_seed"])  # type: ignore[index]
+        flat = all(seed["collapsed"] for cell, _ in _by_cell(part) for seed in cell.seeds)
         titles = (title + " (all collapsed)" * flat, "", "")
         parts += [(above, (label, part)) for above, label in zip(titles, shown, strict=True)]
     with drawing_style():

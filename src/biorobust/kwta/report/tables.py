@@ -208,11 +208,7 @@ def _outcomes(m: Measurements, study: Kwta) -> dict[str, Any]:
     mean share of values that pass, by row.
     """
     cells = study.cells(m)
-    clean = {
-        (cell.id, seed["seed"]): seed["accuracy"]
-        for cell in cells
-        for seed in (cell.trained["per_seed"] if cell.trained else ())
-    }
+    clean = {(cell.id, seed["seed"]): seed["accuracy"] for cell in cells for seed in cell.seeds}
     ranks = [[cell.of(name) for name in (ORIGINAL_STEP, DEEPFOOL, BEST)] for cell in cells if cell.gamma is not None]
     threats = [(cell.of(BEST, tensor=False), cell.of(BEST)) for cell in cells]
     alexnet = [cell for cell in cells if cell.id.startswith("alexnet-cifar10-scratch-")]
@@ -225,9 +221,9 @@ def _outcomes(m: Measurements, study: Kwta) -> dict[str, Any]:
         "ranks": [[found.value for found in row if found] for row in ranks if all(row)],
         "threats": [image.value - tensor.value for image, tensor in threats if image and tensor],
         "active": {
-            cell.row: fmean(passing for seed in cell.trained["per_seed"] for passing in seed["active"].values())
+            cell.row: fmean(passing for seed in cell.seeds for passing in seed["active"].values())
             for cell in alexnet
-            if cell.trained
+            if cell.seeds
         },
     }
 
