@@ -27,6 +27,11 @@ from biorobust.statistics import Accuracy, Counts, difference, rules
 
 LEVELS = ("0.5", "0.7", "0.8")
 FIRST = "alexnet-svhn-scratch"  # the network of the report that did not learn
+CELL = (
+    Column("start", "text", attrgetter("place.init")),
+    Column("cell", "", attrgetter("id")),
+    Column("activation", "label", attrgetter("row")),
+)
 UNDECIDED = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
 
 
@@ -288,9 +293,7 @@ def _reencoded(m: Measurements, cells: Sequence[Cell]) -> Table:
         list(found),
         (
             Column("network", "text", lambda cell: NAMES[cell.place.network]),
-            Column("start", "text", attrgetter("place.init")),
-            Column("cell", "", attrgetter("id")),
-            Column("activation", "label", attrgetter("row")),
+            *CELL,
             *(
                 Column(f"{words}, {title}", form, share_of(kind, when), f"{kind}_{when}")
                 for kind, words in (("clean", "clean"), ("robust", "attacked"))
@@ -336,9 +339,7 @@ def _training(m: Measurements, cells: Sequence[Cell], levels: Mapping[str, float
         trained,
         (
             Column("network, data", "label", attrgetter("place.title"), "network"),
-            Column("cell", "", attrgetter("id")),
-            Column("start", "text", attrgetter("place.init")),
-            Column("activation", "label", attrgetter("row")),
+            *CELL,
             columns.estimate("test", lambda cell: cell.of(CLEAN)),
             Column("training", "percent", mean("train_accuracy"), "train"),
             *(Column(f"{100 * float(level):.0f} % in", "plain", epochs(level), f"to_{level}") for level in LEVELS),
