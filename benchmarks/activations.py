@@ -13,6 +13,8 @@ from benchmarks.timing import Measurement, Skipped, fresh, paired, single
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from biorobust.vonenet import Classifier
+
 TIME = "deviations of 53 layers, 4 images x 5 passes, against the passes alone"
 MEMORY = "memory of deviations, 48 small images, against 12"
 LIMITS = {TIME: 1.5, MEMORY: 1.05}
@@ -21,7 +23,7 @@ N_SETS = 4  # perturbed versions of every clean image
 REPEATS = 5
 
 
-def network(*, width: int, image_size: int) -> nn.Module:
+def network(*, width: int, image_size: int) -> Classifier:
     from biorobust.vonenet import resnet50
 
     return resnet50(width=width, image_size=image_size).eval().requires_grad_(False)
@@ -47,10 +49,10 @@ def passes(model: nn.Module, clean: Tensor, perturbed: dict[str, Tensor]) -> Non
                 model(part)
 
 
-def read(model: nn.Module, clean: Tensor, perturbed: dict[str, Tensor]) -> None:
+def read(model: Classifier, clean: Tensor, perturbed: dict[str, Tensor]) -> None:
     from biorobust.vonenet.model import layers
 
-    layers.deviations(model, layers.layers_of(model), clean, perturbed, batch_size=BATCH_SIZE)
+    layers.deviations(model, clean, perturbed, batch_size=BATCH_SIZE)
 
 
 def peak_of(n: int) -> float:

@@ -94,3 +94,24 @@ def median(ratios: Sequence[float]) -> tuple[float, float, float]:
     middle = statistics.median(ratios)
     interval = quantile_test(ratios, q=middle).confidence_interval(0.95)
     return middle, float(interval.low), float(interval.high)
+
+
+def measured(*, rounds: int) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Growth of the marginal time a value of the selection and both controls, and nanoseconds a value by length.
+
+    To be called in a process of its own (`timing.fresh`): it sets torch to one thread.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    seconds = seconds_by_round(rounds)
+    growths: dict[str, float] = {}
+    for name, taken in seconds.items():
+        key = "growth" if name == "selection" else f"growth_{name}"
+        ends = median([growth(each) for each in taken])
+        growths |= dict(zip((key, f"{key}_low", f"{key}_high"), ends, strict=True))
+    by_length = [
+        {"n": n} | {name: 1e9 / TOTAL * statistics.median(each[n] for each in taken) for name, taken in seconds.items()}
+        for n in LENGTHS
+    ]
+    return growths, by_length

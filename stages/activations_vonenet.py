@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from biorobust import params
-from biorobust.core import runs, work
+from biorobust.core import results, runs, work
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_csv, write_npz, write_parquet
 from biorobust.core.places import together
+from biorobust.core.progress import progress
 from biorobust.vonenet.model.params import (
     ANALOGUE,
     GROUPS,
@@ -50,8 +50,6 @@ def main(argv: list[str] | None = None) -> None:
 
 def activations(group: str, *, settings: params.Params, plan: Activations, size: ActivationsSize) -> None:
     """Measure every network, then compare each that has a V1 stage with its baseline; write arrays and metrics."""
-    from biorobust.core import results
-    from biorobust.core.progress import progress
     from biorobust.vonenet.model.measurements import outcomes_of
 
     (ARRAYS / group).mkdir(parents=True, exist_ok=True)  # an out has to be there, with no network in it too
@@ -109,7 +107,7 @@ def measure_run(
             for source in sources
             if source != name and not runs.unavailable(source) and seed in runs.seeds(source)
         }
-        key: dict[str, Any] = {"plan": asdict(plan), "size": asdict(size), "seed": seed, "device": device}
+        key: dict[str, Any] = {"plan": plan.model_dump(), "size": size.model_dump(), "seed": seed, "device": device}
         key["weights"] = sha256(runs.folder(name) / f"seed{seed}.safetensors")
         key["perturbed"] = {source: sha256(stimuli.path(group, source, seed)) for source in (name, *others)}
         state = work.state_path(f"layers-{name}-seed{seed}", key, code=(measurements, runs, tensors, training))
@@ -145,7 +143,6 @@ def write(
     logged: Mapping[str, Any],
 ) -> None:
     """One network: arrays per seed, curves and metrics of its layers, its accuracy, and pictures."""
-    from biorobust.core import results
     from biorobust.vonenet.model import accuracy
 
     for seed, one in measured.items():
@@ -183,7 +180,6 @@ def write_pair(
     logged: Mapping[str, Any],
 ) -> None:
     """A network with a V1 stage against its baseline."""
-    from biorobust.core import results
     from biorobust.vonenet.model.measurements import compare_with_baseline
 
     entries, rows = [], []
@@ -198,15 +194,12 @@ def write_pair(
 
 def csv(name: str, tables: list[pd.DataFrame]) -> None:
     """Write `reports/metrics/<name>.csv`, the tables of all seeds one below the other."""
-    from biorobust.core import results
-
     write_csv(results.METRICS / f"{name}.csv", pd.concat(tables, ignore_index=True))
 
 
 def write_v1() -> None:
     """The published V1 stage looking at the first natural image, whether there are networks to put behind it or not."""
     from biorobust import datasets
-    from biorobust.core import results
     from biorobust.vonenet.model import visualisation
 
     dataset = datasets.load("data/datasets/imagenet_samples.npz")

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import platform
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from biorobust import params
+from biorobust.core import work
 from biorobust.core.devices import peak_memory_mb
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import write_json
+from biorobust.core.files import UNWRITABLE, write_json
 
 RUN_INFO = Path("reports/run_info")
 PACKAGES = ("torch", "torchvision", "foolbox", "numpy", "pandas", "dvc")
 
 
+def one_argument(argv: Sequence[str] | None, about: str | None, name: str, help: str) -> str:
+    """The only argument of a stage; about: what the stage does, for who asks for help."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument(name, help=help)
+    return str(getattr(parser.parse_args(argv), name))
+
+
 def stage_main(main: Callable[[], Any]) -> None:
-    """Run a stage's `main`; a BiorobustError becomes one line on stderr and exit status 2, SIGTERM a clean exit."""
+    """Run a stage's `main`: a user's error, or a disk's, becomes one line and exit status 2, SIGTERM a clean exit."""
     # Without a handler SIGTERM would end the process before `atomic` removes its temporary file.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main()
     except BiorobustError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"error: {error.filename or 'writing a file'}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on", file=sys.stderr)
@@ -40,20 +53,31 @@ def stage_main(main: Callable[[], Any]) -> None:
 
 @contextlib.contextmanager
 def run_info(stage: str) -> Iterator[None]:
-    """Write `reports/run_info/<stage>.json` after the block: wall seconds, device, threads, versions, memory, commit.
+    """Write `reports/run_info/<stage>.json` after the block: seconds, device, threads, versions, memory, commit.
+
+    `wall_seconds` are those of this start, `total_seconds` those of all `starts` that made the result: of this one, of
+    earlier ones with the same params.yaml that did not come to their end, and of those that left the states which this
+    one took up. States are deleted once the block has ended well.
 
     Times and hardware stand nowhere else, so that the bytes of everything DVC tracks can repeat.
     """
     scale = params.load().scale
-    started = time.perf_counter()
-    yield
-    wall = time.perf_counter() - started
+    work.begin(stage, settings=params.PARAMS_FILE.read_text(encoding="utf-8"))
+    try:
+        yield
+    except BaseException as error:
+        if work.states() or not isinstance(error, BiorobustError):  # a user's error before any work cost nothing
+            work.note_start()
+        raise
+    wall, others = work.seconds(), work.seconds_of_others()
     write_json(
         RUN_INFO / f"{stage}.json",
         {
             "stage": stage,
             "scale": scale,
             "wall_seconds": round(wall, 2),
+            "total_seconds": round(wall + sum(others), 2),
+            "starts": 1 + len(others),
             "peak_memory_mb": peak_memory_mb(),
             "device": _device(),
             "cpu": _cpu(),
@@ -64,6 +88,7 @@ def run_info(stage: str) -> Iterator[None]:
             **_commit(),
         },
     )
+    work.end()
 
 
 def _torch() -> Any:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import write_text
+from biorobust.core.files import parse_yaml, write_text
 from stages.common import stage_main
 
 PAGES = Path("reports/compare")
@@ -107,13 +107,15 @@ def side(name: str) -> Side:
 
 def experiments() -> list[str]:
     """The git references of DVC's experiments, `refs/exps/<2 digits>/<38 digits>/<name>`, the newest first."""
-    listed = git("for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/exps") or b""
+    listed = git("for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/exps", needed=True) or b""
     return [ref for ref in listed.decode().split() if re.match(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/", ref)]
 
 
-def git(*arguments: str) -> bytes | None:
-    """What a git command prints, None where it fails."""
+def git(*arguments: str, needed: bool = False) -> bytes | None:
+    """What a git command prints, None where it fails; one that is `needed` raises BiorobustError with git's words."""
     done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    if needed and done.returncode:
+        raise BiorobustError(f"git says: {' '.join(done.stderr.decode(errors='replace').split())}")
     return done.stdout if done.returncode == 0 else None
 
 
@@ -160,13 +162,7 @@ def changes(sides: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[Change]:
 
 def parameters(side: Side) -> dict[str, Any]:
     """params.yaml with its keys joined by dots."""
-    import yaml
-
-    text = side.read("params.yaml")
-    try:
-        return dict(_flat(yaml.safe_load(text) if text else {}))
-    except yaml.YAMLError:
-        raise BiorobustError(f"params.yaml of {side} is not valid YAML") from None
+    return dict(_flat(parse_yaml(side.read("params.yaml") or b"{}", name=f"params.yaml of {side}")))
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

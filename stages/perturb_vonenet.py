@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from biorobust import params
-from biorobust.core import runs, work
+from biorobust.core import results, runs, work
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_tensors
 from biorobust.vonenet.model.params import GROUPS, Perturbations, PerturbationsSize
@@ -33,7 +33,6 @@ def perturb(group: str, *, settings: params.Params, plan: Perturbations, n_image
     import torch
 
     from biorobust import datasets
-    from biorobust.core import results
     from biorobust.core.tensors import as_tensors
     from biorobust.core.training import as_float
     from biorobust.vonenet.model import stimuli

@@ -17,16 +17,18 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml, write_text
+from biorobust.core.files import folder_of, write_text
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
-from biorobust.reporting.registry import STUDIES
+from biorobust.reporting.registry import STUDIES, read_params
 from stages import ROOT
 from stages.common import stage_main
 
 CLONES = ".record"
+FOLDERS = ("BIOROBUST_DATA_MIRROR", "BIOROBUST_IMAGENET", "BIOROBUST_WEIGHTS")
 # What a run changes in a checkout; an edit of anything else means that the commit is not what ran.
 RESULTS = ("params.yaml", "dvc.lock", "reports/")
+CLAIMS = ("reports/claims/", "reports/reported/")
 # What DVC and the stages write, and a clone keeps when it moves to another commit.
 MADE = ("dvc.lock", "reports/metrics", "reports/run_info", "reports/tables", "reports/figures", "reports/*.html")
 
@@ -86,7 +88,7 @@ def take(name: str, *, source: Path, studies: Sequence[str], root: Path) -> None
     commit = git(source, "rev-parse", "HEAD")
     for line in git(source, "status", "--porcelain").splitlines():
         path = line[2:].strip()
-        if not path.startswith(RESULTS) or path == "reports/claims.yaml":
+        if not path.startswith(RESULTS) or path.startswith(CLAIMS):
             raise BiorobustError(f"{source}: {path} differs from commit {commit[:10]}: commit it and run again")
     snapshot.create(name, root=root, source=source, studies=studies, commit=commit)
 
@@ -101,7 +103,9 @@ def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
         "BIOROBUST_WORK": str(work.resolve()),
     }
-    listed = read_yaml(clone / "params.yaml")
+    # The stages start in the clone: what is named relative to this folder has to be found from there.
+    environment |= {name: str(folder) for name in FOLDERS if (folder := folder_of(name))}
+    listed = read_params(clone / "params.yaml")
     targets = [stage for study in studies for stage in STUDIES[study](listed).ends()]
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=clone, env=environment, check=False)
     if done.returncode:
@@ -109,10 +113,10 @@ def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
 
 
 def git(checkout: Path, *arguments: str) -> str:
-    """Output of a git command. Raises BiorobustError with git's first line when it fails."""
+    """Output of a git command. Raises BiorobustError with git's words when it fails."""
     done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True, check=False)
     if done.returncode:
-        message = (done.stderr.strip().splitlines() or ["no message"])[0]
+        message = " ".join(done.stderr.split()) or "no message"
         raise BiorobustError(f"git {arguments[0]} failed in {checkout}: {message}")
     return done.stdout.rstrip()
 

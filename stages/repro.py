@@ -22,7 +22,7 @@ from biorobust import params
 from biorobust.core.files import read_json
 from biorobust.core.scale import set_scale
 from biorobust.reporting.effects import tally
-from biorobust.reporting.notes import DOWNLOAD, read_note
+from biorobust.reporting.notes import DOWNLOAD, cost, read_note
 from biorobust.reporting.numbers import duration, listed
 from stages.common import RUN_INFO, stage_main
 from stages.stale import stale
@@ -39,8 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.repro", description=__doc__)
     parser.add_argument("--scale", help="first set this scale in params.yaml")
     scale = parser.parse_args(argv).scale
-    if scale is not None:
-        set_scale(params.PARAMS_FILE, scale)
+    if scale is not None and set_scale(params.PARAMS_FILE, scale):
+        print(f"{params.PARAMS_FILE} now says scale: {scale}, also for the runs after this one.", flush=True)
     settings = params.load()
     # A stage's `python` is the first one on the path: the one this environment has.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -60,7 +60,7 @@ def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
     notes = noted(graph.todo, scale=scale)
     if graph.todo:
         print(announcement(graph, notes, scale=scale), flush=True)
-    narrator = Narrator(graph.todo, {stage: note["wall_seconds"] for stage, note in notes.items()})
+    narrator = Narrator(graph.todo, {stage: cost(note) for stage, note in notes.items()})
     for logger in map(logging.getLogger, ("dvc.stage", "dvc.stage.run", "dvc.stage.cache", "dvc.dvcfile")):
         logger.addFilter(narrator)
     signal.signal(signal.SIGTERM, end_stage)
@@ -133,7 +133,7 @@ def announcement(graph: Graph, notes: Mapping[str, Mapping[str, Any]], *, scale:
     head = f"Scale {scale}: {'all' if todo == every else f'up to {todo} of'} {every} stages to run"
     if all(stage.startswith(DOWNLOAD) for stage in notes):  # which no scale changes
         return f"{head}. How long that takes is not known: no run at this scale is on record."
-    seconds = sum(note["wall_seconds"] + OVERHEAD for note in notes.values())
+    seconds = sum(cost(note) + OVERHEAD for note in notes.values())
     missing = todo - len(notes)
     about = (
         f"at least {duration(seconds)}, {missing} of them have no time yet" if missing else f"about {duration(seconds)}"

@@ -1,7 +1,13 @@
 """Small networks to attack, and images that they classify right."""
 
+import dataclasses
+import functools
+
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
+
+from biorobust import attacks
 
 
 def linear(*, n_classes=4, size=5, dtype=torch.float32):
@@ -25,8 +31,44 @@ def conv(*, n=24, dtype=torch.float32):
     return frozen(model), images, model(images).argmax(dim=1)
 
 
+@functools.cache
+def digits(*, seed=0):
+    """A small network trained for seconds on scikit-learn's digits, 400 test images (N, 1, 8, 8) and their labels."""
+    raw = load_digits()
+    order = torch.randperm(len(raw.target), generator=torch.Generator().manual_seed(0))
+    images = torch.tensor(raw.images, dtype=torch.float32)[order, None] / 16
+    labels = torch.tensor(raw.target)[order]
+    torch.manual_seed(seed)
+    layers = nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, 10))
+    optimiser = torch.optim.Adam(model.parameters(), 2e-3)
+    for _ in range(12):
+        for rows in torch.randperm(len(images) - 400).split(64):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
+            optimiser.step()
+    return frozen(model), images[-400:], labels[-400:]
+
+
+def lighten(monkeypatch):
+    """Fewer steps, queries and points for every attack that looks at its iterates: a test of no strength."""
+    most = {"steps": 15, "queries": 120, "n": 3, "n_targets": 2}
+    for name, attack in attacks.ATTACKS.items():
+        if attack.watched and isinstance(attack.craft, functools.partial):
+            less = {key: min(value, most[key]) for key, value in attack.craft.keywords.items() if key in most}
+            light = dataclasses.replace(attack, craft=functools.partial(attack.craft, **less))
+            monkeypatch.setitem(attacks.ATTACKS, name, light)
+
+
 def frozen(model):
     return model.eval().requires_grad_(False)
+
+
+def points(images, labels, model, *, eps):
+    """Points that another attack found, (n_eps, N, C, H, W): one step of FGSM on the margin."""
+    kept = {}
+    attacks.run(model, images, labels, ["fgsm-margin"], eps=eps, seed=0, keep=kept)
+    return kept["fgsm-margin"]
 
 
 class Constant(nn.Module):

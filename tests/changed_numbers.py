@@ -101,9 +101,12 @@ def stale_sentences(before: str, after: str, *, study: str, known: Collection[st
     """How many measured numbers the first page's sentences print, and those at the same place of the second's.
 
     A sentence of the one stands beside that of the other which differs in numbers alone. known: numbers that are none
-    of these; those of claims.yaml and params.yaml are not either.
+    of these; those of the claims and of params.yaml are not either.
     """
-    texts = [(ROOT / name).read_text() for name in ("reports/claims.yaml", "params.yaml")]
+    folders = (ROOT / "reports/claims", ROOT / "reports/reported")
+    texts = [
+        path.read_text() for path in (*(path for folder in folders for path in folder.iterdir()), ROOT / "params.yaml")
+    ]
     allowed = {*known, *(number for text in texts for number in NUMBER.findall(text))}
     sentences: list[dict[str, list[str]]] = []
     for page in (before, after):

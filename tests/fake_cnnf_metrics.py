@@ -138,9 +138,9 @@ class _Writer:
         """What was run, under the names of the contract."""
         if run not in self._settings:
             plan = asdict(plan_of(run, self.params))
-            training = asdict(self.params.block("cnnf_training", study.Training))
-            sizes = asdict(self.params.size("cnnf_training", study.DataSize))
-            sizes |= asdict(self.params.size("cnnf_evaluation", study.EvaluationSize))
+            training = self.params.block("cnnf_training", study.Training).model_dump()
+            sizes = self.params.size("cnnf_training", study.DataSize).model_dump()
+            sizes |= self.params.size("cnnf_evaluation", study.EvaluationSize).model_dump()
             noise = self.params.block("cnnf_noise", study.Noise)
             kinds: dict[str, Any] = {"noise_kind": noise.kind, "evaluation_noise_kind": noise.kind}
             kinds |= {"evaluation_blur": self.params.block("cnnf_evaluation", study.Evaluation).blur}

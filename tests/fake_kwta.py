@@ -7,7 +7,6 @@ with ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +121,11 @@ class Writer:
 
     def cell(self, name: str, run: Run, network: str, dataset: str) -> None:
         recipe = recipes.of_cell(self.params, run, network=network, dataset=dataset)
-        recipe = replace(recipe, n_train=min(recipe.n_train, N_TRAIN[dataset]))
+        recipe = recipe.model_copy(update={"n_train": min(recipe.n_train, N_TRAIN[dataset])})
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
         if f"{network}-{dataset}" not in self.params.size("kwta_cells", Cells).trained:
             reason = not_at_this_scale(self.params.scale, "kwta_cells")
-        settings = asdict(recipe)
+        settings = recipe.model_dump()
         entries = [self.trained(recipe, seed) for seed in self.seeds]
         summary = mean_interval([entry["accuracy"] for entry in entries])._asdict()
         outcome = {"accuracy": summary | {"n_seeds": len(entries)}, "n_steps": 15_640, "n_parameters": 2_800_000}
@@ -187,7 +186,7 @@ class Writer:
 
     def attack(self, name: str, recipe: Recipe, reason: str | None) -> None:
         eps, sizes = self.plan.eps(recipe.dataset), self.params.sizes["kwta_attack"]
-        settings = asdict(recipe) | asdict(sizes) | {"eps": eps, "n_images": self.n}  # type: ignore[call-overload]
+        settings = recipe.model_dump() | sizes.model_dump() | {"eps": eps, "n_images": self.n}
         settings |= {"attacks": list(self.plan.attacks), "resized_attacks": list(self.plan.resized_attacks)}
         head = self.head(name, recipe.dataset, settings, reason)
         if reason:
@@ -232,7 +231,8 @@ class Writer:
         gammas = probe.gammas if recipe.gamma is not None else ()  # type: ignore[attr-defined]
         by_gamma = [{"seed": seed, "gamma": g, "accuracy": 0.7, **line(g)} for seed in self.seeds for g in gammas]
         own = [{"seed": seed, **line(recipe.gamma)} for seed in self.seeds]
-        return asdict(probe) | asdict(self.params.sizes["kwta_probe"]) | {"per_seed": own, "by_gamma": by_gamma}  # type: ignore[call-overload]
+        shown = probe.model_dump() | self.params.sizes["kwta_probe"].model_dump()
+        return shown | {"per_seed": own, "by_gamma": by_gamma}
 
     def patterns(self, recipe: Recipe, eps: float) -> dict[str, Any]:
         probe = self.params.blocks["kwta_probe"]
@@ -250,21 +250,21 @@ class Writer:
 
     def ablation(self, name: str, run: AblationRun) -> None:
         recipe, baseline = recipes.of_ablation(self.params, run)
-        recipe = replace(recipe, n_train=min(recipe.n_train, N_TRAIN[recipe.dataset]))
+        recipe = recipe.model_copy(update={"n_train": min(recipe.n_train, N_TRAIN[recipe.dataset])})
         size = self.params.size("kwta_ablation", AblationSize)
         n_test, n_images = min(size.n_test, N_TEST[recipe.dataset]), size.n_images
-        settings = asdict(recipe) | {"recipe": run.recipe, "n_test": n_test, "n_images": n_images}
+        settings = recipe.model_dump() | {"recipe": run.recipe, "n_test": n_test, "n_images": n_images}
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
         if not has_run(size.trained, name):
             reason = not_at_this_scale(self.params.scale, "kwta_ablation")
-        changed = {"key": run.change, "value": run.to, "baseline": asdict(baseline)[run.change]}
+        changed = {"key": run.change, "value": run.to, "baseline": baseline.model_dump()[run.change]}
         head = self.head(name, recipe.dataset, settings, reason) | {"question": run.question, "changed": changed}
         seeds = list(range(min(run.seeds, size.seeds)))
         entries = [self.trained(recipe, seed) for seed in seeds]
         # The collapse of ReLU needs the high learning rate.
         fine = not (recipe.gamma is None and recipe.network == "alexnet" and recipe.learning_rate < 0.1)
         if not fine:
-            entries = [self.trained(replace(recipe, gamma=0.2), seed) for seed in seeds]
+            entries = [self.trained(recipe.model_copy(update={"gamma": 0.2}), seed) for seed in seeds]
         broken = sum(entry["collapsed"] for entry in entries)
         summary = mean_interval([entry["accuracy"] for entry in entries])._asdict() | {"n_seeds": len(entries)}
         attacked = [{"seed": seed, "n": n_images, "correct": round(0.1 * n_images)} for seed in seeds]
@@ -281,7 +281,7 @@ class Writer:
         write_csv(self.root / f"ablations/{name}.csv", pd.DataFrame(curve, columns=CURVE))
 
     def outcomes(self) -> None:
-        raw = {"kwta_runs": {run: asdict(given) for run, given in self.params.runs["kwta_runs"].items()}}  # type: ignore[call-overload]
+        raw = {"kwta_runs": {run: given.model_dump() for run, given in self.params.runs["kwta_runs"].items()}}
         packed: dict[Cell, Outcome] = {}
         for name in [name for group in compared(raw) for name in group]:
             if read_json(self.root / f"train/{name}.json")["status"] != "ok":

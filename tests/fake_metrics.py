@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ class _Writer:
     ) -> None:
         self.root, self.params, self.fidelity, self.shift = root, checked, fidelity, shift
         self.seeds, self.fewer = seeds, fewer
-        self.attack_block = asdict(checked.blocks["hebbian_attack"])  # type: ignore[call-overload]
+        self.attack_block = checked.blocks["hebbian_attack"].model_dump()
         self.n_images = min(checked.sizes["hebbian_attack"].n_images, N_TEST)  # type: ignore[attr-defined]
         self.dataset = {"name": "mnist", "source": "official", "fidelity": fidelity, "sha256": "0" * 64}
 
@@ -84,7 +83,7 @@ class _Writer:
         """What was run, under the names of params.yaml; a later method's keys win."""
         merged: dict[str, Any] = {}
         for method in methods:
-            merged |= asdict(self.params.blocks[method]) | asdict(self.params.sizes[method])  # type: ignore[call-overload]
+            merged |= self.params.blocks[method].model_dump() | self.params.sizes[method].model_dump()
         return {
             key: list(value) if isinstance(value, tuple) else value for key, value in merged.items() if key != "seeds"
         }
@@ -199,7 +198,7 @@ class _Writer:
             rows += [
                 {"attack": attack, "seed": entry["seed"], "eps": eps, "accuracy": correct / self.n_images}
                 for entry in per_seed
-                for eps, correct in zip(self.attack_block["eps"], entry["correct"], strict=True)  # type: ignore[call-overload]
+                for eps, correct in zip(self.attack_block["eps"], entry["correct"], strict=True)
             ]
         settings = {"n_images": self.n_images, "attacks": list(self.attack_block["attacks"])}
         more = {"eps": self.attack_block["eps"], "n_images": self.n_images, "attacks": attacks}

@@ -7,7 +7,6 @@ noise and far more with it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +63,9 @@ class Writer:
 
     def __init__(self, root: Path, checked: params.Params, fidelity: str, seeds: Sequence[int]) -> None:
         self.root, self.params, self.fidelity, self.seeds = root, checked, fidelity, list(seeds)
-        raw = {key: {name: asdict(run) for name, run in runs.items()} for key, runs in checked.runs.items()}  # type: ignore[call-overload]
+        raw = {key: {name: run.model_dump() for name, run in runs.items()} for key, runs in checked.runs.items()}
         self.study = vonenet(raw)
-        self.plan = asdict(checked.blocks["vonenet_activations"])  # type: ignore[call-overload]
+        self.plan = checked.blocks["vonenet_activations"].model_dump()
         self.n = min(checked.sizes["vonenet_perturbations"].n_images, N_TEST)  # type: ignore[attr-defined]
 
     def write(self) -> None:
@@ -118,7 +117,7 @@ class Writer:
     def train(self, run: str) -> None:
         size = self.params.sizes["vonenet_training"]
         block = self.params.blocks[size.recipe]  # type: ignore[attr-defined]
-        settings = asdict(block) | asdict(size) | asdict(self.params.runs["vonenet_runs"][run])  # type: ignore[call-overload]
+        settings = block.model_dump() | size.model_dump() | self.params.runs["vonenet_runs"][run].model_dump()
 
         def entry(seed: int) -> dict[str, Any]:
             correct = round((ACCURACY[run][0] + self.scatter(seed)) * N_TEST)
@@ -140,7 +139,7 @@ class Writer:
         return (seed % 3 - 1) * 0.005
 
     def perturb(self, run: str) -> None:
-        settings = asdict(self.params.blocks["vonenet_perturbations"])  # type: ignore[call-overload]
+        settings = self.params.blocks["vonenet_perturbations"].model_dump()
         settings = {key: value for key, value in settings.items() if key != "sources"} | {"n_images": self.n}
         entered = round(ACCURACY[run][0] * self.n)
 
@@ -168,7 +167,7 @@ class Writer:
         return np.minimum(values * scale, 1.2)
 
     def settings(self) -> dict[str, Any]:
-        return {"common_eps": self.plan["common_eps"]} | asdict(self.params.sizes["vonenet_activations"])  # type: ignore[call-overload]
+        return {"common_eps": self.plan["common_eps"]} | self.params.sizes["vonenet_activations"].model_dump()
 
     def activations(self, run: str) -> None:
         rows: list[dict[str, Any]] = []

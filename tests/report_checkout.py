@@ -18,7 +18,6 @@ import fake_cnnf_metrics
 import fake_kwta
 import fake_metrics
 import fake_vonenet
-import yaml
 
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, figure, snapshot
@@ -61,7 +60,7 @@ def write_checkout(
     shutil.copytree(ROOT / "reports/templates", root / "reports/templates")
     (root / "docs").mkdir()
     shutil.copy(ROOT / "docs/protocol.md", root / "docs")
-    (root / "reports/claims.yaml").write_text(claims_of(study))
+    claims_of(study, root=root)
     params = re.sub(r"(?m)^scale: \w+", f"scale: {scale}", (ROOT / "params.yaml").read_text())
     (root / "params.yaml").write_text(params)
     (root / "dvc.lock").write_text(
@@ -87,12 +86,13 @@ def copied(checkout: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(checkout, tmp_path / "copy"))
 
 
-def claims_of(study: str) -> str:
-    """This repository's claims.yaml with the claims of one study."""
-    text = (ROOT / "reports/claims.yaml").read_text()
-    content = yaml.safe_load(text)
-    content["claims"] = [claim for claim in content["claims"] if claim["study"] == study]
-    return text.split("\nrecipes:")[0] + "\n" + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+def claims_of(*studies: str, root: Path) -> None:
+    """Put this repository's claims of some studies into a checkout, with the numbers that their reports print."""
+    for study in studies:
+        for name in (f"reports/claims/{study}.yaml", f"reports/reported/{study}.csv"):
+            if (ROOT / name).exists():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, root / name)
 
 
 def run_info(stage: str, *, seconds: float) -> dict[str, object]:
@@ -112,7 +112,7 @@ def draw_and_tabulate(root: Path) -> None:
     for name in STUDIES:
         drawings = import_module(f"biorobust.{name}.report.figures")
         for source in sources(root, name, found=snapshot.snapshots(root / snapshot.RECORDED)):
-            files = {"metrics": source.metrics, "params": source.params, "claims": root / "reports/claims.yaml"}
+            files = {"metrics": source.metrics, "params": source.params, "claims": root / "reports/claims"}
             if hasattr(drawings, "inputs"):
                 drawn = drawings.draw(drawings.inputs(**files))
             else:
@@ -145,7 +145,7 @@ def ledger_verdicts(summary: str) -> dict[str, str]:
 def judged(root: Path, *, recorded: str = "") -> list[Judged]:
     """The counted claims, judged by the checkout's own metrics or by those of a recorded run."""
     metrics = root / "reports" / (f"recorded/{recorded}/metrics" if recorded else "metrics")
-    found = judge(claim_file.load(root / "reports/claims.yaml"), Metrics(metrics))
+    found = judge(claim_file.load(root / "reports/claims"), Metrics(metrics))
     return [item for item in found if item.counted]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from biorobust.core import outcomes
-from biorobust.core.files import write_json
+from biorobust.core.files import write_json, write_text
 from biorobust.core.outcomes import Cell, Outcome
 from biorobust.reporting.claim_file import load
 from biorobust.reporting.claims import Judged, judge
@@ -87,15 +87,40 @@ def judged(root: Path, *parts: Mapping[str, Any], **claim: Any) -> Judged:
 
 
 def judge_all(root: Path, *claims: Mapping[str, Any], readings: Mapping[str, str] | None = None) -> list[Judged]:
-    """Claims as blocks of a claims file, without what does not matter here; readings: name -> what {run} stands for."""
-    usual = {"study": STUDY, "source": ["ours"], "where": "here", "statement": "It is so.", "requires": {}}
-    named = {"readings": list(readings)} if readings else {}
+    """Claims as blocks of a claims file, without what does not matter here; readings: name -> what {run} stands for.
+
+    `study` of a claim is STUDY where it says nothing; `reported` is the printed number itself.
+    """
+    usual = {"source": ["ours"], "where": "here", "statement": "It is so."}
+    named = {"interpretations": list(readings)} if readings else {}
+    by_study: dict[str, list[dict[str, Any]]] = {}
+    for i, claim in enumerate(claims):
+        block = {"id": f"T{i + 1}", **usual, **named, **claim}
+        by_study.setdefault(block.pop("study", STUDY), []).append(block)
+    for study, blocks in by_study.items():
+        write_claims(root, study, blocks, interpretations=readings or {})
+    found = judge(load(root / "claims"), Metrics(root))
+    return sorted(found, key=lambda item: int(item.claim.id[1:]))
+
+
+def write_claims(
+    root: Path, study: str, claims: Sequence[Mapping[str, Any]], *, interpretations: Mapping[str, str]
+) -> None:
+    parts = [part for claim in claims for part in claim["parts"]]
+    quantities = [part[key] for part in parts for key in ("quantity", "against") if key in part]
+    runs = {of for quantity in quantities for of in quantity.values()} | set(interpretations.values())
+    printed = {part["reported"] for part in parts if "reported" in part}
     raw = {
-        "recipes": {},
-        "readings": {name: {"words": name, "run": run} for name, run in (readings or {}).items()},
-        "published": {},
-        "claims": [{"id": f"T{i + 1}", **usual, **named, **claim} for i, claim in enumerate(claims)],
+        "files": [{name: {} for run in sorted(runs - {"{run}"}) for name in (run, f"train/{run}", f"attack/{run}")}],
+        "interpretations": {name: {"words": name, "run": run} for name, run in interpretations.items()},
+        "claims": [
+            {
+                **claim,
+                "parts": [part | {k: str(v) for k, v in part.items() if k == "reported"} for part in claim["parts"]],
+            }
+            for claim in claims
+        ],
     }
-    path = root / "claims.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return judge(load(path), Metrics(root))
+    write_text(root / f"claims/{study}.yaml", yaml.safe_dump(raw, sort_keys=False))
+    rows = [f"{value},{eps},{value},,a table\n" for value in sorted(printed) for eps in (0, EPS)]
+    write_text(root / f"reported/{study}.csv", "id,eps,value,n,source\n" + "".join(rows))

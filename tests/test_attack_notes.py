@@ -23,7 +23,7 @@ PLACES = [
 
 def captions(root: Path, study: str) -> dict[str, str]:
     built = STUDIES[study](read_params(root / "params.yaml"))
-    tables = built.tables(Metrics(root / "reports/metrics"), claim_file.load(root / "reports/claims.yaml"))
+    tables = built.tables(Metrics(root / "reports/metrics"), claim_file.load(root / "reports/claims"))
     return {table.id: table.caption for table in tables}
 
 

@@ -1,5 +1,6 @@
 """Attacks: the registry walked, FGSM against its formula, records against a count by hand."""
 
+import attack_victims as victims
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,10 +47,12 @@ def test_the_names_checked_without_torch_are_those_of_the_registry():
 
 
 @pytest.mark.parametrize("name", attacks.ATTACKS)
-def test_every_registered_attack_keeps_its_promises(name, victim):
+def test_every_registered_attack_keeps_its_promises(name, victim, monkeypatch):
+    victims.lighten(monkeypatch)
     model, images, labels = victim
     views = {"report": model}  # of attacks that take their gradient from it
-    table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, views=views, batch_size=16)
+    given = {"earlier": victims.points(images, labels, model, eps=EPS)}
+    table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, views=views, given=given, batch_size=16)
     assert tuple(table.columns)[: len(records.COLUMNS)] == records.COLUMNS
     assert set(table.columns) <= set(records.COLUMNS) | set(records.EXTRA_COLUMNS)
     assert len(table) == len(EPS) * len(images)

@@ -20,11 +20,15 @@ def conv():
 
 
 @pytest.mark.parametrize("name", attacks.ATTACKS)
-def test_every_attack_on_a_convolutional_network(name, conv):
+def test_every_attack_on_a_convolutional_network(name, conv, monkeypatch):
+    victims.lighten(monkeypatch)
     model, images, labels = conv
     labels = labels.clone()
     labels[:4] = (labels[:4] + 1) % 5
-    table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, views={"report": model}, batch_size=10)
+    given = {"earlier": victims.points(images, labels, model, eps=EPS)}
+    table = attacks.run(
+        model, images, labels, [name], eps=EPS, seed=0, views={"report": model}, given=given, batch_size=10
+    )
     assert len(table) == 2 * len(images)
     assert (table["distance"] <= table["eps"] + 1e-6).all()
     assert table.loc[table["index"] < 4, "broken"].all()
@@ -53,13 +57,13 @@ class Cycling(nn.Module):
 @pytest.mark.parametrize(
     ("winners", "label", "predicted", "share"),
     [
-        ([0, 0, 1, 2], 0, 0, 0.5),  # half is not more than half
+        ([0, 0, 1, 2], 0, 1, 0.5),  # half of the passes is no majority: a tie is no right answer
         ([0, 0, 1, 2, 2], 0, 2, 0.6),  # fooled, though no other class is given as often as the right one
         ([1, 1, 1, 1], 0, 1, 1.0),
         ([2], 2, 2, 0.0),
     ],
 )
-def test_a_noisy_model_is_fooled_in_more_than_half_of_its_passes(winners, label, predicted, share):
+def test_a_noisy_model_is_fooled_unless_it_is_right_in_most_passes(winners, label, predicted, share):
     images, labels = torch.rand(5, 1, 2, 2), torch.full((5,), label)
     found = scoring.score(Cycling(winners), images, labels, repeats=len(winners))
     assert found.predicted.tolist() == [predicted] * 5
@@ -75,8 +79,8 @@ def test_a_noisy_model_is_scored_over_fresh_passes(conv):
     assert ((table["fooled_share"] * 20) % 1 < 1e-9).all()
     assert table["fooled_share"].nunique() > 5
     clean = table["clean_prediction"] != table["label"]
-    assert (table["broken"] == (clean | (table["fooled_share"] > 0.5))).all()
-    assert ((table["adversarial_prediction"] != table["label"]) == (table["fooled_share"] > 0.5)).all()
+    assert (table["broken"] == (clean | (table["fooled_share"] >= 0.5))).all()
+    assert ((table["adversarial_prediction"] != table["label"]) == (table["fooled_share"] >= 0.5)).all()
     # The share at an epsilon of 0 is that of the noise alone: with Gaussian noise it can be counted independently.
     torch.manual_seed(5)
     alone = torch.stack([noisy(images).argmax(dim=1) != labels for _ in range(400)]).double().mean(dim=0)

@@ -1,7 +1,6 @@
 """What params.yaml may say about attacks, what the stage makes of it, and what attacks are called in the report."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,22 +12,22 @@ import torch
 import yaml
 
 from biorobust import attacks, datasets, params
+from biorobust.attacks import experiment
 from biorobust.core import results, runs
-from biorobust.core.attack_plan import NAMES, AttackPlan, AttackSize, attack_names
+from biorobust.core.attack_plan import NAMES, AttackPlan, AttackSize
+from biorobust.core.config import Count, build
 from biorobust.core.errors import ParamsError
-from biorobust.core.schema import build, count
 from biorobust.reporting.attacks import full_name
 from stages import attack as stage
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@dataclass(frozen=True)
 class OwnPlan(AttackPlan):
     """A study's own plan: views by name, smaller sizes on one data set, a noisy model."""
 
-    attacks: tuple[str, ...] = attack_names("first", "averaged")
-    repeats: int = count()
+    VIEWS = ("first", "averaged")
+    repeats: Count
 
     def grid(self, dataset):
         return self.eps if dataset == "cifar10" else tuple(value / 2 for value in self.eps)
@@ -37,9 +36,8 @@ class OwnPlan(AttackPlan):
         return {"repeats": self.repeats}
 
 
-@dataclass(frozen=True)
 class OwnSize(AttackSize):
-    batch_size: int = count()
+    batch_size: Count
 
     def options(self):
         return {"batch_size": self.batch_size}
@@ -74,9 +72,10 @@ def test_every_run_list_has_an_attack_stage_in_the_graph():
     for study, module in params.STUDIES.items():
         for group in module.NETWORKS:
             for name in settings.runs[group]:
-                body = graph[stage.stage_of(name, study=study, settings=settings)]
-                assert body["foreach"] == "${" + group + "}"
-                assert "python -m stages.attack ${key}" in body["do"]["cmd"]  # one command, or a list of them
+                assert stage.study_of(name, settings=settings) == (study, group)
+            body = graph[stage.stage_of(group, study=study)]
+            assert body["foreach"] == "${" + group + "}"
+            assert "python -m stages.attack ${key}" in body["do"]["cmd"]  # one command, or a list of them
 
 
 def test_the_stage_follows_the_plan_of_any_study(tmp_path, monkeypatch):
@@ -104,13 +103,12 @@ def test_the_stage_follows_the_plan_of_any_study(tmp_path, monkeypatch):
     monkeypatch.setattr(attacks, "run", lambda *args, **more: seen.append(more) or real(*args, **more))
     size = build(OwnSize, {"n_images": 10, "batch_size": 4}, where="scales.tiny.made_attack")
     names = ("fgsm-margin@averaged", "pgd-targeted")
-    settings = SimpleNamespace(scale="tiny")
     for dataset_name, eps in (("cifar10", [0.0, 0.1]), ("svhn", [0.0, 0.05])):
-        stage.attack(
+        experiment.attack(
             f"made-{dataset_name}",
             study="made",
             dataset_name=dataset_name,
-            settings=settings,
+            scale="tiny",
             plan=plan(*names),
             size=size,
         )

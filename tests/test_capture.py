@@ -81,10 +81,9 @@ def test_streamed_deviations_are_those_of_activations_kept_whole(kind, request):
     model = request.getfixturevalue(kind)
     clean, changed = images(), images() + 0.05 * torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     changed = changed.clamp(0, 1)
-    read = layers.layers_of(model)
     with models.noise(model, "none"):
-        found = layers.deviations(model, read, clean, {"self": clean, "changed": changed}, batch_size=4)
-        hooked = read.modules | {f"norm of {name}": norm for name, norm in read.norms.items()}
+        found = layers.deviations(model, clean, {"self": clean, "changed": changed}, batch_size=4)
+        hooked = layers.modules(model) | {f"norm of {name}": norm for name, norm in models.norms(model).items()}
         a, b = (capture.features(model, x, hooked) for x in (clean, changed))
     names = [f"norm of {column.name}" if column.kind == layers.NORM else column.name for column in found.columns]
     for place, name in enumerate(names):
@@ -99,7 +98,7 @@ def test_streamed_deviations_are_those_of_activations_kept_whole(kind, request):
 
 
 def test_columns_carry_the_reports_numbers(plain, vone):
-    of_plain, of_vone = layers.layers_of(plain).columns, layers.layers_of(vone).columns
+    of_plain, of_vone = layers.columns(plain), layers.columns(vone)
     convolutions = [column for column in of_vone if column.kind == layers.CONV]
     assert [column.index for column in convolutions] == list(range(20))
     assert of_vone[0] == layers.Column("v1", -1, "v1")
@@ -117,7 +116,7 @@ def test_live_noise_has_a_floor_that_repeats_lower_and_frozen_noise_has_none(von
         return models.noise(vone, seeds=list(rows))
 
     def v1(noise, **more):
-        found = layers.deviations(vone, layers.layers_of(vone), clean, {"self": clean}, noise=noise, **more)
+        found = layers.deviations(vone, clean, {"self": clean}, noise=noise, **more)
         return found.values("self", "raw", layers.V1)
 
     one, many = v1(live), v1(live, repeats=8)
@@ -127,28 +126,16 @@ def test_live_noise_has_a_floor_that_repeats_lower_and_frozen_noise_has_none(von
     assert np.array_equal(v1(live, batch_size=4), one)  # what an image gets does not depend on its minibatch
 
 
-def test_no_more_than_one_minibatch_is_alive(plain):
-    alive, most = weakref.WeakSet(), []
-
-    class Tracked(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = plain
-
-        def forward(self, x):
-            most.append(sum(len(tensor) for tensor in alive))
-            return self.inner(x)
-
-    model = Tracked().eval()
-    read = layers.layers_of(plain)
-    original = torch.Tensor.clone
+def test_no_more_than_one_minibatch_is_alive(plain, monkeypatch):
+    alive, most, clone = weakref.WeakSet(), [], torch.Tensor.clone
 
     def tracked(self, *args, **kwargs):
-        copy = original(self, *args, **kwargs)
+        copy = clone(self, *args, **kwargs)
         alive.add(copy)
         return copy
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.Tensor, "clone", tracked)
-        layers.deviations(model, read, images(12), {"changed": images(12, seed=1)}, batch_size=3)
-    assert max(most) == 3 * len(read.modules)
+    monkeypatch.setattr(torch.Tensor, "clone", tracked)
+    handle = plain.register_forward_pre_hook(lambda *_: most.append(sum(len(tensor) for tensor in alive)))
+    layers.deviations(plain, images(12), {"changed": images(12, seed=1)}, batch_size=3)
+    handle.remove()
+    assert max(most) == 3 * len(layers.modules(plain))

@@ -1,59 +1,94 @@
-"""The strict reading of a file of claims: what cannot be judged is one clear line."""
+"""The strict reading of a folder of claims: what cannot be judged is one clear line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from fake_metrics import ROOT, write_metrics
+from report_checkout import claims_of
 
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_yaml, write_text
+from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claim_file import ClaimsError, load
+from biorobust.reporting.claims import judge
+from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.registry import STUDIES
+from biorobust.reporting.requirements import files
 from biorobust.statistics import THRESHOLDS
+
+PRINTED = {("curve", 0.0): (0.9, 100), ("curve", 0.1): (0.5, 100), ("percent", 0.1): (97, 100)}
+Change = Callable[[dict[str, Any]], object]
 
 
 def minimal() -> dict[str, Any]:
     part = {"label": "eps {eps}", "rule": "number", "at": [0.1], "reported": "curve"}
     part |= {"quantity": {"accuracy": "{run}", "attack": "fgsm"}}
-    claim = {"id": "T1", "study": "hebbian", "source": ["ours"], "where": "here", "statement": "It is so."}
-    claim |= {"readings": ["one"], "requires": {"train/{run}": "size"}, "parts": [part]}
+    claim = {"id": "T1", "source": ["ours"], "where": "here", "statement": "It is so."}
+    claim |= {"interpretations": ["one"], "parts": [part]}
     return {
         "recipes": {"size": {"epochs": 3}},
-        "readings": {"one": {"words": "the one", "run": "a-run", "weights": "a-weights"}},
-        "published": {"curve": {"n": 100, "accuracy": {0.0: 0.9, 0.1: 0.5}}},
+        "files": [{"train/a-run": "size", "attack/a-run": {"n_images": 10}}],
+        "interpretations": {"one": {"words": "the one", "run": "a-run"}},
         "claims": [claim],
     }
 
 
-def loaded(tmp_path: Path, raw: dict[str, Any]) -> list[Claim]:
-    path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return load(path)
+def loaded(
+    tmp_path: Path, raw: Mapping[str, Any], *, printed: Mapping[tuple[str, float], tuple[float, int]] = PRINTED
+) -> list[Claim]:
+    write_text(tmp_path / "claims/hebbian.yaml", yaml.safe_dump(raw, sort_keys=False))
+    rows = [f"{name},{eps},{value},{n},a table\n" for (name, eps), (value, n) in printed.items()]
+    write_text(tmp_path / "reported/hebbian.csv", "id,eps,value,n,source\n" + "".join(rows))
+    return load(tmp_path / "claims")
 
 
 def test_a_minimal_file_is_read(tmp_path: Path) -> None:
     (claim,) = loaded(tmp_path, minimal())
-    (check,) = claim.under(claim.readings[0])
+    assert (claim.id, claim.study) == ("T1", "hebbian")
+    (check,) = claim.checks
     assert (check.label, check.reported, check.reported_n) == ("eps 0.1", 0.5, 100)
     assert check.quantity.of == "a-run"
-    assert check.requires == (("train/a-run", {"epochs": 3}),)
+    assert check.requires == (("train/a-run", {"epochs": 3}), ("attack/a-run", {"n_images": 10}))
+
+
+def test_every_interpretation_has_its_own_checks(tmp_path: Path) -> None:
+    raw = minimal()
+    raw["interpretations"]["two"] = {"words": "the other", "run": "b-run"}
+    raw["files"].append({"train/b-run": [], "attack/b-run": []})
+    raw["claims"][0]["interpretations"] = ["two", "one"]
+    (claim,) = loaded(tmp_path, raw)
+    assert [claim.under(reading)[0].quantity.of for reading in claim.readings] == ["b-run", "a-run"]
+    assert claim.under(None) == claim.checks == claim.under(claim.readings[0])
 
 
 def test_a_file_may_have_to_fit_several_recipes(tmp_path: Path) -> None:
     raw = minimal()
-    raw["recipes"]["wide"] = {"width": 64}
-    raw["claims"][0]["requires"] = {"train/{run}": ["size", "wide"]}
-    (claim,) = loaded(tmp_path, raw)
-    assert claim.under(claim.readings[0])[0].requires == (("train/a-run", {"epochs": 3, "width": 64}),)
+    raw["files"][0]["train/a-run"] = ["size", {"width": 64}]
+    assert loaded(tmp_path, raw)[0].checks[0].requires[0] == ("train/a-run", {"epochs": 3, "width": 64})
+    raw["claims"][0]["parts"][0]["recipes"] = {"train/{run}": {"epochs": 5}}  # of this part alone
+    assert loaded(tmp_path, raw)[0].checks[0].requires[0] == ("train/a-run", {"epochs": 5})
+
+
+def test_what_a_claim_rests_on_besides_its_quantities_comes_first(tmp_path: Path) -> None:
+    raw = minimal()
+    raw["files"].append({"pretrain/{run}": [], "pretrain/w": []})
+    raw["files"][1] = {"pretrain/w": [], "pretrain/v": []}
+    raw["claims"][0]["requires"] = ["pretrain/w"]
+    raw["claims"][0]["parts"][0]["requires"] = ["pretrain/v"]
+    names = [name for name, _ in loaded(tmp_path, raw)[0].checks[0].requires]
+    assert names == ["pretrain/w", "pretrain/v", "train/a-run", "attack/a-run"]
 
 
 def test_a_smallest_number_of_images_has_a_name(tmp_path: Path) -> None:
     raw = minimal()
     raw["recipes"]["size"] = {"n_images": {"at_least": "kwta-svhn", "reported": 1280}}
-    (claim,) = loaded(tmp_path, raw)
-    ((_, settings),) = claim.under(claim.readings[0])[0].requires
+    settings = dict(loaded(tmp_path, raw)[0].checks[0].requires)["train/a-run"]
     assert settings == {"n_images": {"at_least": THRESHOLDS.images("kwta-svhn"), "reported": 1280}}
 
 
@@ -79,22 +114,74 @@ def test_errors_are_compared_where_a_report_prints_high_accuracies_or_a_part_ask
     tmp_path: Path, printed: tuple[float, float] | None, asked: dict[str, bool], errors: bool
 ) -> None:
     raw = minimal()
+    raw["files"].append({"train/other": []})
     part = {"label": "alike", "rule": "no difference", "quantity": CLEAN, "against": {"accuracy": "other"}, **asked}
-    if printed:
-        names = ("reported", "reported_against")
-        part |= dict(zip(names, names, strict=True))
-        raw["published"] |= {
-            name: {"n": 100, "accuracy": {0.0: value}} for name, value in zip(names, printed, strict=True)
-        }
-    raw["claims"][0]["parts"] = [part]
-    assert loaded(tmp_path, raw)[0].checks[0].errors is errors
+    names = ("reported", "reported_against")
+    rows = {(name, 0.0): (value, 100) for name, value in zip(names, printed or (), strict=False)}
+    raw["claims"][0]["parts"] = [part | {name: name for name, _ in rows}]
+    assert loaded(tmp_path, raw, printed=rows)[0].checks[0].errors is errors
 
 
-def in_claim(**changes: Any) -> Callable[[dict[str, Any]], None]:
+# --- loops ---------------------------------------------------------------------------------------------------------
+
+
+def loop(raw: dict[str, Any]) -> dict[str, Any]:
+    """The minimal claim, asked of two cells and one row."""
+    raw["lists"] = {"tables": [{"cell": "a", "size": 0.1}, {"cell": "b", "size": 0.0}], "rows": [{"row": "x"}]}
+    raw["files"].append({"each": ["tables"], "train/a-run-{cell}": "size", "attack/a-run-{cell}": []})
+    raw["claims"][0]["parts"][0] |= {
+        "each": ["tables", "rows"],
+        "label": "{cell} {row}",
+        "at": ["{size}"],
+        "quantity": {"accuracy": "{run}-{cell}", "attack": "fgsm"},
+    }
+    return raw
+
+
+def test_a_part_is_written_out_for_every_combination(tmp_path: Path) -> None:
+    (claim,) = loaded(tmp_path, loop(minimal()))
+    assert [(check.label, check.eps, check.quantity.of) for check in claim.checks] == [
+        ("a x", 0.1, "a-run-a"),
+        ("b x", 0.0, "a-run-b"),
+    ]
+    assert [name for check in claim.checks for name, _ in check.requires][::2] == ["train/a-run-a", "train/a-run-b"]
+
+
+def test_a_claim_is_written_out_and_may_take_over_the_parts_of_another(tmp_path: Path) -> None:
+    raw = loop(minimal())
+    raw["lists"]["worlds"] = [{"name": "T1"}, {"name": "T2"}]
+    raw["claims"][0] |= {"id": "{name}", "each": ["worlds"], "statement": "Of {name}."}
+    raw["claims"].append(
+        {key: value for key, value in minimal()["claims"][0].items() if key != "parts"}
+        | {"id": "T3", "like": "{name}", "requires": ["train/a-run"]}
+    )
+    claims = loaded(tmp_path, raw)
+    assert [(claim.id, claim.statement) for claim in claims[:2]] == [("T1", "Of T1."), ("T2", "Of T2.")]
+    assert [check.label for check in claims[2].checks] == [check.label for check in claims[0].checks]
+    assert claims[2].checks[0].requires[0][0] == "train/a-run"
+
+
+def test_a_loop_may_have_an_item_without_an_attack(tmp_path: Path) -> None:
+    raw = minimal()
+    raw["lists"] = {"columns": [{"under": "clean", "attack": None}, {"under": "FGSM", "attack": "fgsm"}]}
+    raw["claims"][0]["parts"][0] |= {
+        "each": ["columns"],
+        "label": "{under}",
+        "quantity": {"accuracy": "{run}", "attack": "{attack}"},
+    }
+    clean, attacked = loaded(tmp_path, raw)[0].checks
+    assert (clean.eps, clean.reported, [name for name, _ in clean.requires]) == (None, 0.9, ["train/a-run"])
+    assert (attacked.eps, attacked.reported, len(attacked.requires)) == (0.1, 0.5, 2)
+
+
+# --- slips ---------------------------------------------------------------------------------------------------------
+
+
+def in_claim(**changes: Any) -> Change:
     return lambda raw: raw["claims"][0].update(changes)
 
 
-def in_part(*without: str, **changes: Any) -> Callable[[dict[str, Any]], None]:
+def in_part(*without: str, **changes: Any) -> Change:
     def change(raw: dict[str, Any]) -> None:
         part = raw["claims"][0]["parts"][0]
         part.update(changes)
@@ -114,43 +201,43 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: raw.update(claim=[]), "top: key: 'claim' is not one of"),
-        (lambda raw: raw.pop("recipes"), "top.recipes: missing key"),
+        (lambda raw: raw.update(claim=[]), "top: unknown key 'claim': known are recipes"),
+        (lambda raw: raw.pop("claims"), "top.claims: missing key"),
         (lambda raw: raw["claims"].append(raw["claims"][0]), "T1: stands there twice"),
-        (lambda raw: raw["published"]["curve"]["accuracy"].update({0.2: 50}), "published.curve.accuracy: 0.2: 50"),
         (
             lambda raw: raw["recipes"]["size"].update(epochs={"at_most": 3}),
-            "recipes.size.epochs: key: 'at_most' is not",
+            "recipes.size.epochs: key: 'at_most' is not one of at_least, reported",
         ),
         (
             lambda raw: raw["recipes"]["size"].update(n_images={"at_least": "mnist"}),
             "recipes.size.n_images: no smallest number of images for 'mnist': known are cnnf, kwta-cifar10",
         ),
-        (in_claim(verdict="reproduced"), "T1: key: 'verdict' is not one of"),
-        (in_claim(holds="most parts"), "T1.holds: 'most parts' is not one of every part"),
-        (in_claim(source=["a friend"]), "T1.source: 'a friend' is not one of report text"),
-        (in_claim(readings=["two"]), "T1.readings: 'two' is not one of one"),
-        (in_claim(requires={"train/{run}": "sise"}), "'sise' is not one of size"),
-        (in_claim(statement=""), "T1.statement: '' has the wrong type"),
-        (in_claim(parts=[]), "T1.parts: need at least one part that counts"),
-        (in_claim(readings=[]), "T1: 'run' cannot be filled in: it is not among the names, and there are no readings"),
+        (in_claim(verdict="reproduced"), "T1: unknown key 'verdict': known are id, source"),
+        (in_claim(holds="most parts"), "T1.holds: 'most parts' is not one of 'every part'"),
+        (in_claim(source=["a friend"]), "T1.source.0: 'a friend' is not one of 'report text'"),
+        (in_claim(interpretations=["two"]), "T1.interpretations: 'two' is not one of one"),
+        (lambda raw: raw["files"][0].update({"train/a-run": "sise"}), "files.train/a-run: 'sise' is not one of size"),
+        (in_claim(statement=""), "T1.statement: '' does not fit: string should have at least 1 character"),
+        (in_claim(parts=[]), "T1.parts: [] does not fit: value should have at least 1 item"),
+        (in_claim(interpretations=[]), "T1, part 1: nothing fills in {run}"),
         (in_part(counts=False), "T1.parts: need at least one part that counts"),
-        (in_part(rule="guess"), "T1, part 1.rule: 'guess' is not one of number, order"),
+        (in_part(rule="guess"), "T1, part 1.rule: 'guess' is not one of 'number', 'order'"),
         (in_part("reported"), "T1, part 1: a number needs a reported value"),
-        (in_part(reported="other"), "'other' is not one of curve"),
-        (in_part(reported=True), "T1, part 1.reported: True has the wrong type"),
-        (in_part(at=[0.2]), "the published curve 'curve' has no value at eps 0.2"),
-        (in_part(at=["strong"]), "'strong' is no epsilon"),
+        (in_part(reported="other"), "T1, part 1.reported: id in reported/hebbian.csv: 'other' is not one of curve"),
+        (in_part(reported=True), "T1, part 1.reported: True does not fit: input should be a valid string"),
+        (in_part(at=[0.2]), "T1, part 1.reported: reported/hebbian.csv has no curve at eps 0.2"),
+        (in_part(at=["strong"]), "T1, part 1.at.0: 'strong' does not fit: input should be a valid number"),
+        (in_part(at=[8]), "T1, part 1.at.0: 8 does not fit: input should be less than or equal to 1"),
         (in_part("at"), "accuracy under attack needs `at`"),
         (in_part(quantity=CLEAN), "`at` is for quantities of an attack"),
-        (in_part(quantity={"accuracy": "{net}", "attack": "fgsm"}), "'net' cannot be filled in: it is not among the"),
+        (in_part(quantity={"accuracy": "{net}", "attack": "fgsm"}), "T1, part 1: nothing fills in {net}"),
         (in_part(quantity=ATTACKED | {"images": "noisy"}), "attacked images are clean ones; give attack or images"),
         (
-            in_part("at", quantity=CLEAN | {"images": "dark"}, reported=0.5),
-            "images: 'dark' is not one of clean, noisy, blurred",
+            in_part("at", quantity=CLEAN | {"images": "dark"}),
+            "T1, part 1.quantity.images: 'dark' is not one of 'clean', 'noisy' or 'blurred'",
         ),
-        (in_part(quantity={"accuracy": "a", "attack": "b", "eps": 1}), "quantity: key: 'eps' is not one of"),
-        (in_part(quantity={"value": "share"}), "quantity.of: missing key"),
+        (in_part(quantity={"accuracy": "a", "attack": "b", "eps": 1}), "T1, part 1.quantity: unknown key 'eps'"),
+        (in_part(quantity={"value": "share"}), "T1, part 1.quantity: of is missing, which value needs"),
         (in_part(quantity={"attack": "fgsm"}), "quantity: need exactly one of accuracy"),
         (in_part(at_least=0.1), "at_least and at_most are for thresholds"),
         (in_part("reported", rule="threshold"), "a threshold needs at_least, at_most or both"),
@@ -168,11 +255,11 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
             "`smallest` is for an order of other values",
         ),
         (in_part(smallest=0.02), "`smallest` is for an order of other values"),
-        (in_part("at", quantity=LOGGED, reported=0.5, smallest=0.02), "`smallest` is for an order of other values"),
-        (in_part("reported", rule="order", quantity=LOGGED, smallest="much"), "smallest: 'much' has the wrong type"),
+        (in_part("at", quantity=LOGGED, smallest=0.02), "`smallest` is for an order of other values"),
+        (in_part("reported", rule="order", quantity=LOGGED, smallest="much"), "smallest: 'much' does not fit"),
         (in_part(errors=True), "`errors` is for no difference"),
         (in_part("reported", rule="order", against=ATTACKED, errors=True), "`errors` is for no difference"),
-        (in_part("reported", rule="no difference", against=ATTACKED, errors=1), "errors: 1 has the wrong type"),
+        (in_part("reported", rule="no difference", against=ATTACKED, errors=1), "errors: 1 does not fit"),
         (
             in_part("reported", rule="threshold", at_least=0.5, reported_against="curve"),
             "is for order and no difference",
@@ -181,25 +268,200 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
             in_part("reported", rule="threshold", at_least=0.5, quantity=DISTANCE, against=ATTACKED),
             "the distance of a curve stands alone",
         ),
-        (in_part(rule="order", against=ATTACKED), "order needs both published curves or none"),
+        (in_part(rule="order", against=ATTACKED), "order needs both reported values or none"),
         (in_part(against=ATTACKED), "a number has nothing to stand against"),
+        (lambda raw: raw["files"].clear(), "T1, part 1: metrics file, a key of `files`: 'train/a-run' is not one of"),
+        (in_claim(requires=["pretrain/a"]), "key of `files`: 'pretrain/a' is not one of train/a-run, attack/a-run"),
+        (in_part(recipes={"train/b": "size"}), "T1, part 1.recipes: 'train/b' is not one of train/a-run, attack/a-run"),
+        (in_part(reported=0.97), "T1, part 1.reported: 0.97 does not fit: input should be a valid string"),
+        (in_part(reported="percent"), "reported: percent is 97 in reported/hebbian.csv, no proportion in [0, 1]"),
+        (in_part(label="{network}"), "T1, part 1.label: nothing fills in {network}"),
+        (in_claim(statement="Of {network}."), "T1: nothing fills in {network}"),
+        (in_part("at", quantity=CLEAN), "T1, part 1: nothing fills in {eps}"),
+        (in_part(each=["tables"]), "T1, part 1.each: 'tables' is not one of"),
+        (in_claim(each="tables"), "T1.each: must be a list, not 'tables'"),
+        (in_part(requires="train/a-run"), "T1, part 1.requires: must be a list, not 'train/a-run'"),
+        (lambda raw: raw["files"].append({"train/a-run": []}), "files, block 2: train/a-run stands there twice"),
+        (lambda raw: raw["files"].append({"train/b": {"p": "{p}"}}), "files, block 2: nothing fills in {p}"),
+        (
+            lambda raw: raw["claims"].extend([{"id": "T2", "like": "T1"}, {"id": "T3", "like": "T2"}]),
+            "T2.source: missing key",
+        ),
+        (
+            lambda raw: (
+                raw["claims"].insert(0, {"id": "T3", "like": "T2"}) or raw["claims"].append({"id": "T2", "like": "T1"})
+            ),
+            "T3.like: T2 is itself like another claim; name that one",
+        ),
+        (
+            lambda raw: raw["recipes"]["size"].update(epochs={"at_least": [3]}),
+            "recipes.size.epochs.at_least: must be a number, or the name of one, not [3]",
+        ),
+        (in_claim(like="T0"), "T1.like: 'T0' is not one of T1"),
+        (lambda raw: raw.update(lists={"tables": []}), "top.lists.tables: [] does not fit"),
+        (lambda raw: raw.update(claims=[]), "top.claims: [] does not fit"),
+        (lambda raw: raw["interpretations"]["one"].pop("words"), "interpretations.one.words: missing key"),
     ],
 )
-def test_what_cannot_be_judged_is_one_clear_line(
-    tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
-) -> None:
+def test_what_cannot_be_judged_is_one_clear_line(tmp_path: Path, change: Change, message: str) -> None:
     raw = minimal()
     change(raw)
     with pytest.raises(ClaimsError) as error:
         loaded(tmp_path, raw)
     assert message in str(error.value)
-    assert str(tmp_path / "claims.yaml") in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path / 'claims/hebbian.yaml'}: ")
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_or_broken_file_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(ClaimsError, match="is missing"):
-        load(tmp_path / "claims.yaml")
-    (tmp_path / "claims.yaml").write_text("claims: [")
+    with pytest.raises(ClaimsError, match="claims is missing"):
+        load(tmp_path / "claims")
+    write_text(tmp_path / "claims/hebbian.yaml", "claims: [")
     with pytest.raises(ClaimsError, match="not valid YAML"):
-        load(tmp_path / "claims.yaml")
+        load(tmp_path / "claims")
+    write_text(tmp_path / "claims/hebbian.yaml", "[]")
+    with pytest.raises(ClaimsError, match="top: must be a block of keys"):
+        load(tmp_path / "claims")
+
+
+def test_a_key_that_stands_twice_is_refused_but_may_replace_a_merged_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: &a {x: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\n")
+    assert read_yaml(path)["c"] == {"x": 3}
+    path.write_text("a:\n  reported: one\n  rule: number\n  reported: two\n")
+    with pytest.raises(BiorobustError, match=r"a\.yaml .*'reported' stands twice at line 4"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,value\n", "the first line must be id,eps,value,n,source"),
+        ("id,eps,value,n,source\na,0,0.5,10\n", "line 2: has 4 values, not 5"),
+        ("id,eps,value,n,source\na,0,0.5,10,\n", "line 2: id and source must not be empty"),
+        ("id,eps,value,n,source\na,0,half,10,t\n", "line 2: eps and value must be numbers and n a whole one or empty"),
+        ("id,eps,value,n,source\na,0,nan,10,t\n", "line 2: value must be finite, and n at least 1"),
+        ("id,eps,value,n,source\na,8,0.5,10,t\n", "line 2: eps 8 is not in [0, 1]"),
+        ("id,eps,value,n,source\na,0,0.5,,t\na,0.0,0.5,,t\n", "line 3: a at eps 0 stands there twice"),
+    ],
+)
+def test_a_slip_in_the_printed_numbers_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    loaded(tmp_path, minimal())
+    (tmp_path / "reported/hebbian.csv").write_text(text)
+    with pytest.raises(ClaimsError) as error:
+        load(tmp_path / "claims")
+    assert message in str(error.value)
+    assert str(tmp_path / "reported/hebbian.csv") in str(error.value)
+
+
+# --- the claims of this repository -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    claims_of(*STUDIES, root=tmp_path)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("claims/hebbian.yaml", "accuracy: simple-conv}", "accuracy: simple-cnn}", "'train/simple-cnn' is not one of"),
+        (
+            "claims/hebbian.yaml",
+            ", attack/end-to-end",
+            ", attack/end-2-end",
+            "H2, part 2: metrics file, a key of `files`",
+        ),
+        ("claims/hebbian.yaml", "end-to-end", "end-2-end", "params.yaml has no run behind train/end-2-end"),
+        (
+            "claims/cnnf.yaml",
+            "attack: pgd-targeted",
+            "attack: pgd-target",
+            "attack: 'pgd-target' is not one of fgsm-cross-entropy",
+        ),
+        (
+            "claims/kwta.yaml",
+            "attack: deepfool-report-resized",
+            "attack: deepfool",
+            "attack: 'deepfool' is not one of deepfool-report",
+        ),
+        ("claims/vonenet.yaml", "id: V7a", "id: V6a", "V6a: stands there twice"),
+        ("claims/vonenet.yaml", "id: V7a", "id: K1", "K1: stands there twice"),
+        ("params.yaml", "  cnn-longer:", "  cnn-much-longer:", "cnn-longer"),
+    ],
+)
+def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(
+    checkout: Path, file: str, old: str, new: str, message: str
+) -> None:
+    path = checkout / (file if file == "params.yaml" else f"reports/{file}")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ClaimsError) as error:
+        claim_file.of_checkout(checkout, complete=True)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_study_has_claims(checkout: Path) -> None:
+    assert {claim.study for claim in claim_file.of_checkout(checkout, complete=True)} == set(STUDIES)
+
+
+# Measured since the last recorded runs.
+NEW = {"growth_sort", "growth_pass", *(f"blurred_{name}" for name in ("psnr_change", "psnr_gain", "margin_gain"))}
+
+
+def test_every_setting_and_logged_value_that_a_claim_names_was_written_by_a_recorded_run() -> None:
+    """A slip in a name would leave its claim not run, and nobody would see why."""
+    newest = {"hebbian": "hebbian-paper", "cnnf": "cnnf-cpu", "kwta": "kwta-cpu-long", "vonenet": "vonenet-cpu"}
+    n_found = 0
+    for claim in load(ROOT / "reports/claims"):
+        metrics = Metrics(ROOT / "reports/recorded" / newest[claim.study] / "metrics")
+        for check in (check for of_reading in (claim.checks, *claim.others) for check in of_reading):
+            there = {name: content for name in files(check) if (content := metrics.get(name)) is not None}
+            there = {name: content for name, content in there.items() if content["status"] == "ok"}
+            for name, settings in check.requires:
+                if name in there:
+                    assert set(settings) <= set(there[name]["settings"]), (claim.id, name)
+            for quantity in filter(None, (check.quantity, check.against)):
+                if quantity.kind == "value" and quantity.of in there and quantity.key not in NEW:
+                    n_found += 1
+                    assert all(quantity.key in seed for seed in there[quantity.of]["per_seed"]), (claim.id, quantity)
+    assert n_found >= 50
+
+
+# --- what a recipe asks for ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("paper")
+    write_metrics(root)
+    return root
+
+
+def of_simple_conv(raw: dict[str, Any], **part: Any) -> dict[str, Any]:
+    raw["interpretations"]["one"]["run"] = "simple-conv"
+    raw["files"] = [{"train/simple-conv": "size", "attack/simple-conv": []}]
+    raw["claims"][0]["parts"][0] |= {"quantity": {"accuracy": "{run}", "attack": "fgsm-report"}} | part
+    return raw
+
+
+def test_what_the_report_had_is_named_and_stops_nothing(tmp_path: Path, paper: Path) -> None:
+    raw = of_simple_conv(minimal())
+    raw["recipes"]["size"] = {"epochs": {"reported": 5}, "n_train": {"at_least": 1000, "reported": 100_000}}
+    (judged,) = judge(loaded(tmp_path, raw), Metrics(paper))
+    assert judged.verdict in ("reproduced", "partly", "not reproduced")
+    assert judged.note == "not the report's epochs and n_train"
+    raw["recipes"]["size"]["n_train"] = {"at_least": 70_000, "reported": 100_000}
+    (judged,) = judge(loaded(tmp_path, raw), Metrics(paper))
+    assert judged.words.startswith("not run (n_train is 60000, the claim needs at least 70000")
+
+
+def test_a_missing_measurement_has_its_own_reason(tmp_path: Path, paper: Path) -> None:
+    raw = of_simple_conv(minimal(), missing="comes later", quantity={"accuracy": "{run}", "attack": "square"})
+    (judged,) = judge(loaded(tmp_path, raw), Metrics(paper))
+    assert judged.words == "not run (comes later)"
+    assert judged.claim.checks[0].requires == ()  # nothing made it

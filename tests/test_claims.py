@@ -1,4 +1,4 @@
-"""claims.yaml as it stands, and verdicts on metrics whose answer is known."""
+"""The claims as they stand, and verdicts on metrics whose answer is known."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fake_metrics import ROOT, write_metrics
+from report_checkout import claims_of
 
 from biorobust import params
 from biorobust.core.errors import BiorobustError
@@ -22,7 +23,7 @@ from biorobust.statistics import interval
 from biorobust.statistics.accuracy import Accuracy
 from biorobust.statistics.rules import tally
 
-CLAIMS = ROOT / "reports" / "claims.yaml"
+CLAIMS = ROOT / "reports" / "claims"
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +93,10 @@ def test_every_network_measured_is_also_required_at_its_size(claims: list[Claim]
 def test_the_example_of_the_documentation_can_be_judged(tmp_path: Path, paper: Path) -> None:
     text = (ROOT / "docs" / "add-a-claim.md").read_text()
     example = text.split("```yaml\n")[1].split("```")[0]
-    path = tmp_path / "claims.yaml"
-    path.write_text(CLAIMS.read_text() + example)
-    (judged,) = judge([claim for claim in load(path) if claim.id == "H9"], Metrics(paper))
+    claims_of("hebbian", root=tmp_path)
+    path = tmp_path / "reports/claims/hebbian.yaml"
+    path.write_text(path.read_text() + example)
+    (judged,) = judge([claim for claim in load(path.parent) if claim.id == "H9"], Metrics(paper))
     assert [part.label for part in judged.parts] == ["accuracy at eps 0.1", "accuracy at eps 0.2"]
     assert judged.verdict == "not reproduced"
 

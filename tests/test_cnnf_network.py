@@ -302,4 +302,4 @@ def test_a_stored_network_comes_back(architecture, tmp_path, monkeypatch):
     runs.save("run", {0: model}, architecture=architecture, configs={0: config})
     again, x = runs.load("run"), images().float()
     assert torch.equal(again(x), model(x))
-    assert set(runs.attack_views("run", again)) == {"first"}
+    assert set(runs.attack_views("run", again)) == {"first", "smooth"}

@@ -13,6 +13,7 @@ from biorobust.cnnf.model import params as study
 from biorobust.cnnf.model.network import NETWORKS
 from biorobust.cnnf.model.noise import KINDS
 from biorobust.cnnf.model.plan import Plan, plan
+from biorobust.core.config import build
 from biorobust.core.errors import ParamsError
 
 FILE = Path(__file__).parent.parent / "params.yaml"
@@ -98,7 +99,7 @@ def test_names_checked_without_torch_are_those_there_are():
     highest = {name: len(kind(5, cycles=1, residual=0.1).blocks) - 1 for name, kind in NETWORKS.items()}
     assert highest == study.HIGHEST_IND
     for kind in KINDS:
-        assert params.build(study.Noise, {"kind": kind, "level": 0.1}, where="cnnf_noise").kind == kind
+        assert build(study.Noise, {"kind": kind, "level": 0.1}, where="cnnf_noise").kind == kind
 
 
 def test_plans_resolve_the_lists(raw):

@@ -24,8 +24,9 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.training import as_float
 from biorobust.datasets import emnist_letters, store
 from biorobust.datasets.spec import Split
+from biorobust.statistics.outcomes import read_predictions
 from stages import attack as attack_stage
-from stages import cnnf_pictures, compare, train_cnnf
+from stages import cnnf_pictures, train_cnnf
 
 ROOT = Path(__file__).parent.parent
 METRICS = Path("reports/metrics")
@@ -149,12 +150,12 @@ def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
             shown.append(pictures["images"])
         path = Path(f"data/attacks/cnnf/predictions/cnnf_runs/{name}.parquet")
         tables[name] = pd.read_parquet(path)
-        correct = compare.read_predictions(path)
-        assert correct.cells == [("blur", 1.0), ("noise", 0.15), ("none", 0.0)]
-        for (attack, _, _), right in correct.right.items():
-            rows = tables[name][tables[name]["attack"] == attack].set_index("index")
-            wanted = [rows.loc[i, "prediction"] == rows.loc[i, "label"] for i in correct.index]
-            assert right.tolist() == wanted
+        found = read_predictions(path, name)
+        assert list(found) == [(name, "blur", 1.0), (name, "noise", 0.15), (name, "none", 0.0)]
+        for cell, outcome in found.items():
+            rows = tables[name][tables[name]["attack"] == cell.attack].set_index("index")
+            wanted = [rows.loc[i, "prediction"] == rows.loc[i, "label"] for i in outcome.images]
+            assert outcome.right.tolist() == [wanted]
     assert all(np.array_equal(images, shown[0]) for images in shown)
     assert all(table["index"].equals(tables["cnn-clean"]["index"]) for table in tables.values())
 
@@ -166,10 +167,10 @@ def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
     ):
         spoilt.to_parquet(path, index=False)
         with pytest.raises(BiorobustError, match=message):
-            compare.read_predictions(path)
+            read_predictions(path, "cnn-noisy")
     path.unlink()
     with pytest.raises(BiorobustError, match=r"cnn-noisy\.parquet is missing"):
-        compare.read_predictions(path)
+        read_predictions(path, "cnn-noisy")
 
 
 def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(study, monkeypatch):
@@ -300,7 +301,7 @@ def test_the_originals_network_runs_through_the_stage(study):
     assert found["n_parameters"] == 3_298_962 + 16 * 129  # 26 classes instead of 10
     assert (found["settings"]["network"], found["settings"]["width"]) == ("original", None)
     assert len(found["per_seed"][0]["noisy_psnr"]) == 1
-    assert set(runs.attack_views("cnn-feedback", runs.load("cnn-feedback"))) == {"first"}
+    assert set(runs.attack_views("cnn-feedback", runs.load("cnn-feedback"))) == {"first", "smooth"}
 
 
 def test_bfloat16_learns_as_much_and_stores_float32(study):

@@ -43,7 +43,7 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
-    return claim_file.load(cpu / "reports/claims.yaml")
+    return claim_file.load(cpu / "reports/claims")
 
 
 def test_every_claim_is_there(claims: list[Claim]) -> None:

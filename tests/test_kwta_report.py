@@ -66,7 +66,7 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
-    return claim_file.load(cpu / "reports/claims.yaml")
+    return claim_file.load(cpu / "reports/claims")
 
 
 def _set(content: Any, attack: str, correct: int | None) -> None:
@@ -82,7 +82,7 @@ def made(root: Path, claims: list[Claim]) -> dict[str, Table]:
 def drawn(root: Path) -> dict[str, Drawn]:
     """The figures that have metrics, by name."""
     reports = root / "reports"
-    given = inputs("kwta", metrics=reports / "metrics", params=root / "params.yaml", claims=reports / "claims.yaml")
+    given = inputs("kwta", metrics=reports / "metrics", params=root / "params.yaml", claims=reports / "claims")
     return {item.id: found for item in FIGURES if (found := draw(item, given))}
 
 

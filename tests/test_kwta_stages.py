@@ -3,13 +3,13 @@
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
-import torch
 import yaml
 
 from biorobust import params
-from biorobust.core import outcomes
+from biorobust.core import outcomes, work
 from biorobust.core.errors import BiorobustError
 from biorobust.core.places import find
 from biorobust.kwta.model import attacking
@@ -134,9 +134,10 @@ def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, mon
     assert calls[3:] == [[QUICK], [QUICK]]  # on the resized tensor, and on what went through one more JPEG
     monkeypatch.setattr(attacking.attacks, "run", None)
     attack_kwta.main(["scratch-relu", "--cell", cell])
-    states = [torch.load(path) for path in (finished / "data/work").glob(f"attack-{cell}-*.pt")]
+    states = [work.load_state(path) for path in (finished / "data/work").glob(f"attack-{cell}-*.pt")]
     assert len(states) == 5  # three attacks, the JPEG and the lines
-    found = pd.concat([attacking._frame(state) for state in states if "attack" in state]).assign(seed=0)
+    tables = [{key: np.asarray(values) for key, values in state.items()} for state in states if "attack" in state]
+    found = pd.concat(map(pd.DataFrame, tables)).assign(seed=0)
     order = ["attack", "index"]
     pd.testing.assert_frame_equal(
         found.sort_values(order, ignore_index=True), whole.sort_values(order, ignore_index=True), check_dtype=False

@@ -11,6 +11,7 @@ import torch
 from biorobust import datasets, params
 from biorobust.core import training as loop
 from biorobust.core.attack_plan import NAMES
+from biorobust.core.config import build
 from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.kwta.model import attacking, networks, probes, recipe, reencode, training
@@ -54,7 +55,7 @@ def bundled(tmp_path_factory):
 def small(settings):
     """A recipe that trains in a second or two."""
     whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="resnet18-small", dataset="cifar10")
-    return replace(whole, width=4, n_train=192, epochs=2, batch_size=32)
+    return whole.model_copy(update={"width": 4, "n_train": 192, "epochs": 2, "batch_size": 32})
 
 
 def part(data, n):
@@ -82,7 +83,7 @@ def test_gamma_falls_as_the_original_lowered_it():
 
 def test_the_learning_rate_falls_with_the_first_step_of_gamma():
     """In one step of training, although 0.5555555556 of 90 epochs is a little more than 50."""
-    plan = replace(PLAN, hold=0.5555555556)
+    plan = PLAN.model_copy(update={"hold": 0.5555555556})
     for epochs, steps in ((90, 196), (9, 7), (3, 6)):
         first = next(e for e in range(epochs) if recipe.incremental(plan, gamma=0.1, epochs=epochs)(e) < 0.2)
         schedule = loop.steps({recipe.held(plan, epochs) / epochs: plan.factor})
@@ -118,7 +119,7 @@ def test_the_small_fast_network_has_a_recipe_of_its_own(settings):
 
 def test_the_small_fast_network_learns_and_its_gamma_falls(settings, bundled, tmp_path):
     whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="fast", dataset="cifar10")
-    small = replace(whole, width=4, epochs=4, batch_size=32, n_train=len(bundled.train_images))
+    small = whole.model_copy(update={"width": 4, "epochs": 4, "batch_size": 32, "n_train": len(bundled.train_images)})
     done = trained(small, bundled, tmp_path)
     assert [row["gamma"] for row in done.curve] == pytest.approx([1.0, 0.733333, 0.466667, 0.2], abs=1e-5)
     assert {module.gamma for module in done.model.modules() if isinstance(module, KWTA)} == {0.2}
@@ -154,7 +155,7 @@ def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale, monkeypatch)
             assert (found.activation == "relu") == (found.gamma is None)
     for run in settings.runs["kwta_ablations"].values():
         changed, baseline = recipe.of_ablation(settings, run)
-        assert replace(changed, **{run.change: getattr(baseline, run.change)}) == baseline
+        assert changed.model_copy(update={run.change: getattr(baseline, run.change)}) == baseline
         assert getattr(changed, run.change) == run.to
 
 
@@ -185,7 +186,7 @@ def test_an_ablation_that_changes_nothing_that_exists_is_named(change, to, words
 
 def test_the_attack_on_reencoded_images_is_one_of_the_attacks():
     with pytest.raises(ParamsError, match="reencoded_attack = 'pgd': must be one of pgd-report"):
-        replace(ATTACKS, reencoded_attack="pgd")
+        build(Attacks, ATTACKS.model_dump() | {"reencoded_attack": "pgd"}, where="kwta_attack")
     assert set(ATTACKS.attacks) <= set(NAMES)
 
 
@@ -220,12 +221,12 @@ def test_training_is_logged_and_goes_on_where_it_stopped(small, bundled, tmp_pat
 def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small, bundled, tmp_path):
     data = part(bundled, 192)
     exact, rounded = (
-        trained(replace(small, precision=precision, learning_rate=0.01), data, tmp_path)
+        trained(small.model_copy(update={"precision": precision, "learning_rate": 0.01}), data, tmp_path)
         for precision in ("float32", "bfloat16")
     )
     x, y = data.train_images[:32] / 255, data.train_labels[:32]
-    in_full, _ = training._objective(bfloat16=False, label_smoothing=0.0)(rounded.model, x, y)
-    in_half, logits = training._objective(bfloat16=True, label_smoothing=0.0)(rounded.model, x, y)
+    in_full, _ = training.objective(bfloat16=False, label_smoothing=0.0)(rounded.model, x, y)
+    in_half, logits = training.objective(bfloat16=True, label_smoothing=0.0)(rounded.model, x, y)
     assert in_half.item() != in_full.item()
     assert in_half.item() == pytest.approx(in_full.item(), rel=0.05)
     assert logits.dtype == torch.float32
@@ -240,7 +241,7 @@ def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small,
 
 
 def test_incremental_gamma_is_set_logged_and_kept(small, bundled, tmp_path):
-    lowered = replace(small, gamma=0.1, gamma_schedule="incremental", epochs=3)
+    lowered = small.model_copy(update={"gamma": 0.1, "gamma_schedule": "incremental", "epochs": 3})
     for _ in range(2):  # the second call finds a finished training
         done = trained(lowered, part(bundled, 192), tmp_path, plan=PLAN)
         assert [row["gamma"] for row in done.curve] == [0.2, 0.2, 0.1]
@@ -250,16 +251,16 @@ def test_incremental_gamma_is_set_logged_and_kept(small, bundled, tmp_path):
 
 def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(small, bundled, tmp_path):
     data = part(bundled, 192)
-    stuck = trained(replace(small, learning_rate=1e-12, epochs=1, gamma=None), data, tmp_path)
+    stuck = trained(small.model_copy(update={"learning_rate": 1e-12, "epochs": 1, "gamma": None}), data, tmp_path)
     with torch.no_grad():
         stuck.model.body.fc.weight.zero_()
         stuck.model.body.fc.bias.copy_(torch.arange(10.0))
-    entry = training._entry(0, stuck.model, data, stuck.curve, diverged=False)
+    entry = training.seed_entry(0, stuck.model, data, stuck.curve, diverged=False)
     assert entry["collapsed"]
     assert entry["label_entropy"] == 0
     assert entry["predicted"] == [0] * 9 + [60]
     assert set(entry["epochs_to"].values()) == {None}
-    diverged = trained(replace(small, learning_rate=1e30, clip=None, epochs=3), data, tmp_path)
+    diverged = trained(small.model_copy(update={"learning_rate": 1e30, "clip": None, "epochs": 3}), data, tmp_path)
     assert diverged.entry["diverged"]
     assert len(diverged.curve) == 1
 
@@ -282,7 +283,7 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
     config = training.config(Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64}), n_classes=10)
     model = networks.build(config).eval()
     x, y = torch.rand(4, 3, 32, 32), torch.arange(4)
-    loss, logits = training._objective(bfloat16=False, label_smoothing=0.0)(model, x, y)
+    loss, logits = training.objective(bfloat16=False, label_smoothing=0.0)(model, x, y)
     outputs = model.outputs(x).double()
     assert loss.item() == pytest.approx(sum(outputs[i].logsumexp(0) - outputs[i, i] for i in range(4)).item(), rel=1e-5)
     assert logits.shape == (4, 10)
@@ -327,7 +328,7 @@ def victim(bundled, tmp_path_factory):
 def test_a_relu_network_falls_to_the_corrected_step_and_less_to_the_reports(victim, tmp_path, monkeypatch):
     """The step-size question on one checkpoint: 40 steps of 0.003 epsilon leave what 40 steps of 0.003 break."""
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
-    table, states = attacking.attack(victim, ATTACKS)
+    table = attacking.attack(victim, ATTACKS)
     summary = attacking.counts(table, eps=victim.eps)
     right = {name: entry["correct"][0] for name, entry in summary.items()}
     clean = int((table[table["attack"] == "pgd-report"]["clean_prediction"].to_numpy() == victim.labels.numpy()).sum())
@@ -337,32 +338,31 @@ def test_a_relu_network_falls_to_the_corrected_step_and_less_to_the_reports(vict
     assert right[attacking.IMAGE_WORST_CASE] <= min(right[name] for name in ATTACKS.attacks)
     assert right["worst-case"] <= right[attacking.IMAGE_WORST_CASE]
     assert (table["distance"] <= victim.eps + 1e-6).all()
-    assert len(states) == 4
-    assert all(state.exists() for state in states)
+    assert len(list(tmp_path.glob("*.pt"))) == 4
 
 
 def test_finished_attacks_are_not_run_again(victim, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
-    table, _ = attacking.single(victim, "pgd-report")
+    table = attacking.attacked(victim, ["pgd-report"])
     monkeypatch.setattr(attacking.attacks, "run", None)
-    again, _ = attacking.single(victim, "pgd-report")
+    again = attacking.attacked(victim, ["pgd-report"])
     pd.testing.assert_frame_equal(table.reset_index(drop=True), again, check_dtype=False)
     with pytest.raises(TypeError):
-        attacking.single(replace(victim, seed=1), "pgd-report")
+        attacking.attacked(replace(victim, seed=1), ["pgd-report"])
 
 
 def test_one_more_jpeg_is_counted_image_by_image(victim, bundled, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
-    table, _ = attacking.single(victim, "pgd-corrected-best")
+    table = attacking.attacked(victim, ["pgd-corrected-best"])
     test = bundled.test_images[:100], bundled.test_labels[:100]
-    row, _ = attacking.reencoded(victim, ATTACKS, table, test_images=test[0], test_labels=test[1])
+    row = attacking.reencoded(victim, ATTACKS, table, test_images=test[0], test_labels=test[1])
     _, predictions = training.evaluate(victim.model, *test)
     assert row["clean"]["before"] == int((predictions == test[1]).sum())
     for counts in (row["clean"], row["robust"]):
         assert counts["both"] <= min(counts["before"], counts["after"])
     assert row["robust"]["n"] == 24
     monkeypatch.setattr(attacking.reencode, "jpeg", lambda images, quality: images)
-    same, _ = attacking.reencoded(
+    same = attacking.reencoded(
         replace(victim, seed=0, key={"same": 1}), ATTACKS, table, test_images=test[0], test_labels=test[1]
     )
     assert same["clean"]["before"] == same["clean"]["after"] == same["clean"]["both"]
@@ -386,13 +386,13 @@ def test_the_probe_tries_other_gammas_and_puts_the_own_one_back(victim, tmp_path
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
     plan = Probe(length=0.031, n_points=33, gammas=(0.1, 1.0))
     size = ProbeSize(n_lines=2, n_patterns=3)
-    found, _ = attacking.probe(victim, plan, size)
+    found = attacking.probe(victim, plan, size)
     assert found["discontinuity"]["by_gamma"] == found["patterns"]["by_gamma"] == []  # ReLU
     own = found["discontinuity"]["own"]
     assert own["jump"]["mean"] < own["change"]["mean"]
     assert len(found["patterns"]["own"]["gradient"]["layers"]) == len(probes.passing(victim.model, victim.images[:1]))
     model = networks.build(training.config(Recipe(**RECIPE | {"gamma": 0.2, "activation": "kwta"}), n_classes=10))
-    found, _ = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, size)
+    found = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, size)
     others, changes = found["discontinuity"]["by_gamma"], found["patterns"]["by_gamma"]
     assert [row["gamma"] for row in others] == [row["gamma"] for row in changes] == [0.1, 1.0]
     assert {module.gamma for module in model.modules() if isinstance(module, KWTA)} == {0.2}

@@ -35,7 +35,7 @@ NAMES = sorted({path.parent.name for path in RECORDED.glob("*/manifest.json")} |
 
 def ledger_of(snapshot: Path) -> dict[str, Any]:
     """How the claims of this checkout judge a recorded run: what `python -m stages.tables` writes, as plain data."""
-    claims, metrics = claim_file.load(ROOT / "reports/claims.yaml"), Metrics(snapshot / "metrics")
+    claims, metrics = claim_file.load(ROOT / "reports/claims"), Metrics(snapshot / "metrics")
     studies = read_json(snapshot / "manifest.json")["studies"]
     judged = [item for name in studies for item in judge([claim for claim in claims if claim.study == name], metrics)]
     return {

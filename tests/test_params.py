@@ -1,13 +1,18 @@
 """params.yaml: the committed one is sound, and every kind of mistake stops with one line that names it."""
 
 import copy
+import re
+from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
 
 from biorobust import params
-from biorobust.core.errors import ParamsError
+from biorobust.core.errors import BiorobustError, ParamsError
+from biorobust.core.files import read_yaml
+from biorobust.reporting.registry import read_params
 
 FILE = Path(__file__).parent.parent / "params.yaml"
 
@@ -42,8 +47,10 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
     ("path", "value", "message"),
     [
         ("scale", "huge", "scale = 'huge': must be one of tiny, laptop, cpu, gpu, paper"),
-        ("seed", -1, "seed = -1: must be an integer of 0 or more"),
+        ("seed", -1, r"seed = -1: must be an integer in \[0, 4294967295\]"),
         ("seed", True, "seed = True"),
+        ("seed", 2**70, "seed = 1180591620717411303424: must be an integer in"),
+        ("vonenet/gabor_seed", 2**32, "vonenet.gabor_seed = 4294967296: must be an integer in"),
         ("data/source", "internet", "data.source = 'internet': must be one of auto, official, mirror, bundled"),
         ("datasets", "mnist", "datasets = 'mnist': must be a list"),
         ("hebian", {}, "hebian: unknown key; known are"),
@@ -66,6 +73,12 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
             {"method": "hebbian", "init": "normal"},
             "hebbian_weights.a.b: a run's name may hold only",
         ),
+        ("hebbian_controls/-x", {"method": "simple_conv"}, "hebbian_controls.-x: a run's name .* not begin with -"),
+        ("hebbian_controls/Net_1", {"method": "simple_conv"}, "hebbian_controls.Net_1: a run's name may hold only"),
+        ("hebbian_controls", {7: {"method": "simple_conv"}}, "hebbian_controls.7: a run's name may hold only"),
+        ("hebbian_controls", {None: {"method": "simple_conv"}}, "hebbian_controls.None: a run's name may hold only"),
+        ("hebbian", {1: 2}, "hebbian.1: unknown key; known are batch_size"),
+        ("relu", {"gamma": 0.1}, "relu.gamma: unknown key; known are none"),
         ("hebbian_runs/report-uniform/weights", "unifrom", "must be one of uniform, normal, original"),
         ("hebbian_controls/original", {"method": "simple_conv"}, "run 'original': named in two run lists"),
         ("hebbian_runs", {}, "hebbian_runs: must be a block of named runs"),
@@ -74,7 +87,7 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("hebbian_runs/attack-me", {}, "hebbian_runs.attack-me: a run may not be called so"),
         ("hebbian_runs/hebbian", {}, "hebbian_runs.hebbian: a run may not be called so"),
         ("scales/medium", {}, "scales.medium: unknown key"),
-        ("scales/tiny", None, "scales.tiny: missing block"),
+        ("scales/tiny", None, "scales.tiny: missing key"),
         ("scales/tiny/hebbian/epochs", 0, "scales.tiny.hebbian.epochs = 0"),
         ("scales/paper/hebbian/delta", 0.4, "scales.paper.hebbian.delta: unknown key"),
         ("scales/paper/kwta", {}, "scales.paper.kwta: unknown key"),
@@ -96,6 +109,94 @@ def test_files_that_are_no_params(tmp_path):
             params.load(tmp_path / "params.yaml")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_every_stage_names_a_file_in_another_encoding(tmp_path, monkeypatch, encoding):
+    (tmp_path / "params.yaml").write_text(FILE.read_text(encoding="utf-8").replace("#", "# é", 1), encoding=encoding)
+    monkeypatch.chdir(tmp_path)
+    graph = yaml.safe_load(FILE.with_name("dvc.yaml").read_text())["stages"].values()
+    commands = {command for stage in graph for command in re.findall(r"stages\.\w+[^']*", str(stage))}
+    commands = {command for command in commands if "python" not in command}
+    assert len(commands) > 15
+    for command in commands | {"stages.repro", "stages.stale"}:
+        name, *arguments = command.replace("${key}", "relu").replace("${item}", "hebbian").split()
+        with pytest.raises(ParamsError, match=r"params\.yaml is not UTF-8 text: save it in that encoding"):
+            import_module(name).main(arguments)
+
+
+def floats(value, path=()):
+    """Paths of all floats and lists of floats in nested blocks, with the value."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from floats(inner, (*path, key))
+    elif isinstance(value, float) or (isinstance(value, tuple) and isinstance(value[0], float)):
+        yield path, value
+
+
+def settings_of(checked):
+    blocks = {key: block.model_dump() for key, block in checked.blocks.items()}
+    sizes = {key: size.model_dump() for key, size in checked.sizes.items()}
+    runs = {key: {name: run.model_dump() for name, run in runs.items()} for key, runs in checked.runs.items()}
+    return blocks | runs | {"scales": {checked.scale: sizes}}
+
+
+def spelled(value, style):
+    digits, exponent = Decimal(repr(value)).as_tuple()[1:]
+    return style.format("".join(map(str, digits)), exponent)
+
+
+@pytest.mark.parametrize("style", ["{}e{:+03d}", "{}e{}", "{}.e{:+03d}", "{}.0E{:+d}"])
+def test_every_float_is_taken_as_dvc_writes_it(raw, tmp_path, style):
+    """`dvc exp run -S` writes 1e-05 where a file has 0.00001: a number of YAML 1.2, text to readers of YAML 1.1."""
+    wanted = settings_of(params.check(raw))
+    found = list(floats(wanted))
+    for path, value in found:
+        block = raw
+        for key in path[:-1]:
+            block = block[key]
+        numbers = [f"<{spelled(item, style)}>" for item in (value if isinstance(value, tuple) else [value])]
+        block[path[-1]] = numbers if isinstance(value, tuple) else numbers[0]
+    text = re.sub("<(.*?)>", r"\1", yaml.safe_dump(raw))
+    assert len(re.findall(r"\d\.?[eE]", text)) >= len(found) > 60
+    (tmp_path / "params.yaml").write_text(text)
+    assert settings_of(params.load(tmp_path / "params.yaml")) == wanted
+
+
+def test_what_dvc_writes_for_small_numbers_is_read(tmp_path):
+    from dvc.utils.serialize import dump_yaml
+
+    values = {"a": 1e-05, "b": [0.0, 2.5e-07, 1e22], "c": "1e", "d": 5}
+    dump_yaml(str(tmp_path / "params.yaml"), values)
+    assert read_yaml(tmp_path / "params.yaml") == values
+
+
+def test_a_key_that_stands_twice_is_named(tmp_path):
+    path = tmp_path / "params.yaml"
+    for text, message in (
+        ("seed: 0\nscale: tiny\nseed: 1\n", r"params\.yaml is not valid YAML: 'seed' stands twice at line 3"),
+        ("a:\n  - {x: 1, x: 2}\n", r"'x' stands twice at line 2"),
+    ):
+        path.write_text(text)
+        with pytest.raises(BiorobustError, match=message) as caught:
+            read_yaml(path)
+        assert "\n" not in str(caught.value)
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: *a\n")  # a merge is no repetition
+    assert read_yaml(path) == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 1}}
+
+
+def test_parameters_of_a_recorded_run_may_be_older_than_the_checks(tmp_path):
+    for text in ("scale: paper\nhebbian_runs: {}\n", "scale: [\n", "- a\n"):
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(ParamsError):
+            read_params(tmp_path / "params.yaml")
+    (tmp_path / "manifest.json").write_text("{}")
+    for text in ("scale: [\n", "- a\n"):
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(ParamsError):
+            read_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("scale: paper\nhebbian_runs: {}\n")
+    assert read_params(tmp_path / "params.yaml") == {"scale": "paper", "hebbian_runs": {}}
+
+
 def test_unknown_run_names_the_known_ones(raw):
     from biorobust.hebbian.model.params import WeightsRun
 
@@ -103,28 +204,18 @@ def test_unknown_run_names_the_known_ones(raw):
         params.check(raw).run("hebbian_weights", "unifrom", WeightsRun)
 
 
-def test_no_knob_stands_in_a_method_and_in_its_size(monkeypatch, raw):
-    from dataclasses import dataclass
-
-    from biorobust.core.schema import count
-    from biorobust.hebbian.model import params as study
-
-    @dataclass(frozen=True)
-    class Size(study.ConvSize):
-        batch_size: int = count()
-
-    monkeypatch.setitem(study.SIZES, "simple_conv", Size)
-    for scale in raw["scales"].values():
-        scale["simple_conv"]["batch_size"] = 5
-    with pytest.raises(ParamsError, match=r"simple_conv\.batch_size: stands in the method's block and in its size"):
-        params.check(raw)
+def test_no_knob_stands_in_a_method_and_in_its_size():
+    """It could be set twice, with one of them ignored."""
+    for study in params.STUDIES.values():
+        for key in set(study.SIZES) & set(study.BLOCKS):
+            assert not set(study.SIZES[key].model_fields) & set(study.BLOCKS[key].model_fields), key
 
 
-def test_loading_parameters_needs_no_torch():
+@pytest.mark.parametrize("load", ["from biorobust import params; params.load()", "import stages.repro"])
+def test_loading_parameters_and_seeing_that_nothing_is_to_do_needs_no_torch(load):
     import subprocess
     import sys
 
-    load = "from biorobust import params; params.load()"
     code = f"import sys; sys.path.insert(0, 'src'); {load}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=FILE.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fake_metrics import ROOT
+from report_checkout import claims_of
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_json
@@ -34,8 +35,7 @@ def root(tmp_path: Path) -> Path:
     assert yaml.safe_load(text)["scale"] == "laptop"
     locked = {stage: {"outs": [{"path": f"{stage}.out", "md5": "0a1b"}]} for stage in STAGES}
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": locked}))
-    (tmp_path / "reports").mkdir()
-    shutil.copy(ROOT / "reports/claims.yaml", tmp_path / "reports")
+    claims_of("hebbian", root=tmp_path)
     for stage in STAGES:
         note(tmp_path, stage, scale="laptop")
     return tmp_path
@@ -45,26 +45,27 @@ def of(root: Path, *, recorded_at: str | None = None) -> Provenance:
     """Of the checkout; with a commit, as if it were a snapshot recorded there."""
     source = current(root, "hebbian")
     if recorded_at:
-        shutil.copy(root / "reports/claims.yaml", root)
         made = Snapshot(
             path=root,
             name="a-run",
             studies=("hebbian",),
             scale="laptop",
             commit=recorded_at,
-            claims_sha256="0" * 64,
             recorded_at="2026-01-01T00:00:00+00:00",
             device="cpu",
             protocol={},
         )
         source = dataclasses.replace(source, key="recorded", snapshot=made)
-    return provenance([source], claims=claim_file.load(root / "reports/claims.yaml"))
+    return provenance([source], claims=claim_file.load(root / "reports/claims"))
 
 
 def test_times_of_stages_that_ran_add_up(root: Path) -> None:
     found = of(root)
     assert list(found.notes) == list(STAGES)
-    assert found.wall_seconds == 40.0
+    assert (found.at_least, found.seconds) == ("at least ", 40.0)  # old notes are of the last start
+    for stage in STAGES:
+        note(root, stage, scale="laptop", total_seconds=25.0, starts=2)
+    assert (of(root).at_least, of(root).seconds) == ("", 100.0)
     assert found.commits == ((COMMIT, False),)
     assert found.studies == ("Competing hidden units",)
 
@@ -74,7 +75,7 @@ def test_a_stage_without_a_note_was_restored_from_cache(root: Path) -> None:
     note(root, "train_controls@simple-conv", scale="paper", commit="b" * 40)
     found = of(root)
     assert [stage for stage, entry in found.notes.items() if entry is None] == list(STAGES[2:])
-    assert found.wall_seconds == 20.0
+    assert (found.at_least, found.seconds) == ("at least ", 20.0)
     assert found.commits == ((COMMIT, False),)
 
 

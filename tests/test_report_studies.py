@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from report_checkout import ROOT, ledger_verdicts, record, run_info, text, write_checkout
+from report_checkout import ROOT, claims_of, ledger_verdicts, record, run_info, text, write_checkout
 
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
@@ -78,7 +77,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in STUDIES if name != "hebbian"]:
         monkeypatch.delitem(STUDIES, name)
     monkeypatch.setitem(THRESHOLDS.trained, "toy", 0.5)  # type: ignore[arg-type]
-    monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",)))
+    monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",), ()))
     add_toy(root)
     tables.write(root)
     return root
@@ -87,11 +86,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def add_toy(root: Path) -> None:
     """Claims, template, metrics and notes of the toy study."""
     part = {"label": "accuracy", "rule": "threshold", "quantity": {"accuracy": "toy-net"}, "at_least": 0.9}
-    claim = {"id": "T1", "study": "toy", "source": ["ours"], "where": "here", "statement": "A toy works."}
-    path = root / "reports/claims.yaml"
-    claims = yaml.safe_load(path.read_text())
-    claims["claims"].append(claim | {"requires": {}, "parts": [part]})
-    path.write_text(yaml.safe_dump(claims, sort_keys=False))
+    claim = {"id": "T1", "source": ["ours"], "where": "here", "statement": "A toy works."}
+    claims = {"files": [{"train/toy-net": {}}], "claims": [claim | {"parts": [part]}]}
+    (root / "reports/claims/toy.yaml").write_text(yaml.safe_dump(claims))
     (root / "reports/templates/studies/toy.html.j2").write_text(SECTION)
     metrics = read_json(root / "reports/metrics/train/simple-conv.json")
     write_json(root / "reports/metrics/train/toy-net.json", metrics | {"run": "toy-net", "study": "toy"})
@@ -165,13 +162,13 @@ def test_studies_recorded_together_share_their_provenance(root: Path) -> None:
     tables.write(root)
     page = text(render(root).html)
     assert "Verdicts of recorded run together (scale laptop)." in page
-    provenance = page[page.rindex("The claims file has SHA-256") :]
+    provenance = page[page.rindex("What decides now") :]
     assert provenance.count("studies Competing hidden units and A toy study") == 2  # the recorded run and this one
     assert "big-run" not in page
 
 
 def test_a_claim_of_an_unknown_study_is_refused(tmp_path: Path) -> None:
-    path = shutil.copy(ROOT / "reports/claims.yaml", tmp_path)
-    Path(path).write_text(Path(path).read_text().replace("study: hebbian", "study: hebian", 1))
-    with pytest.raises(BiorobustError, match=r"H1\.study: 'hebian' is not one of hebbian"):
-        claim_file.load(path)
+    claims_of("hebbian", root=tmp_path)
+    (tmp_path / "reports/claims/hebbian.yaml").rename(tmp_path / "reports/claims/hebian.yaml")
+    with pytest.raises(BiorobustError, match=r"hebian\.yaml: name of a study: 'hebian' is not one of hebbian"):
+        claim_file.load(tmp_path / "reports/claims")

@@ -17,11 +17,13 @@ from biorobust.core import work
 ROOT = Path(__file__).parent.parent
 # What is kept, the modules that the stage names for it, and modules among those behind them that are easily missed.
 STATES = {
-    "hebbian units": (["stages.hebbian_pretrain"], ["hebbian.model.rule", "hebbian.model.diagnostics", "core.tensors"]),
-    "readout": (["stages.train_supervised"], ["hebbian.model.classifier", "hebbian.model.readout", "core.training"]),
-    "control": (
-        ["stages.train_controls", "biorobust.hebbian.model.controls"],
-        ["hebbian.model.controls", "core.training"],
+    "hebbian units": (
+        ["biorobust.hebbian.model.pretraining"],
+        ["hebbian.model.rule", "hebbian.model.diagnostics", "core.tensors"],
+    ),
+    "readout, control": (
+        ["biorobust.hebbian.model.experiments", "biorobust.hebbian.model.controls"],
+        ["hebbian.model.classifier", "hebbian.model.controls", "hebbian.model.readout", "core.training"],
     ),
     "CNN-F": (
         ["biorobust.cnnf.model.training", "biorobust.core.tensors"],
@@ -33,7 +35,7 @@ STATES = {
         ["attacks.deepfool", "attacks.pgd", "kwta.model.selection"],
     ),
     "VOneNet": (
-        ["stages.train_vonenet", "biorobust.vonenet.model.models"],
+        ["biorobust.vonenet.model.training"],
         ["vonenet.model.parameters", "networks.resnet"],
     ),
     "perturbed images": (

@@ -261,7 +261,7 @@ def test_own_numbers_above_95_percent_are_compared_by_their_errors() -> None:
 
 
 def whole(parts: tuple[str, ...], *, every: bool) -> str:
-    """The verdict of a claim with decided parts alone, from the words of claims.yaml."""
+    """The verdict of a claim with decided parts alone, from the words of docs/add-a-claim.md."""
     if every and NOT_REPRODUCED in parts:
         return NOT_REPRODUCED
     return parts[0] if set(parts) == {parts[0]} else PARTLY

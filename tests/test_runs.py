@@ -174,12 +174,12 @@ def test_beta_is_chosen_by_accuracy_on_the_held_out_images_alone():
 
 
 def test_a_single_beta_is_no_choice():
-    choice = choose(separable(), replace(READOUT, beta=0.3))
+    choice = choose(separable(), READOUT.model_copy(update={"beta": 0.3}))
     assert (choice.beta, choice.candidates) == (0.3, ())
 
 
 def test_the_first_of_equal_candidates_is_taken():
-    choice = choose(separable(), replace(READOUT, beta=(0.5, 0.5)))
+    choice = choose(separable(), READOUT.model_copy(update={"beta": (0.5, 0.5)}))
     assert choice.candidates[0] == choice.candidates[1]
     assert choice.beta == 0.5
 

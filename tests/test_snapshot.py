@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fake_metrics import ROOT, write_metrics
+from report_checkout import claims_of
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256, write_json
@@ -32,7 +34,7 @@ def finished(root: Path, *, scale: str = "paper", device: str = "cpu") -> Path:
     set_scale(root / "params.yaml", scale)
     (root / "dvc.lock").write_text("schema: '2.0'\n")
     write_metrics(root / "reports/metrics", scale=scale)
-    (root / "reports/claims.yaml").write_text((ROOT / "reports/claims.yaml").read_text())
+    claims_of(*STUDIES, root=root)
     (root / "reports/metrics/.gitignore").write_text("/x\n")
     for stage in STUDIES["hebbian"](read_params(root / "params.yaml")).stages():
         write_json(root / f"reports/run_info/{stage}.json", {"stage": stage, "device": device})
@@ -54,17 +56,23 @@ def test_a_snapshot_holds_the_results_as_they_were(tmp_path: Path, checkout: Pat
     assert made.path == tmp_path / "reports/recorded/a-name"
     assert (made.name, made.scale, made.studies, made.commit) == ("a-name", "paper", ("hebbian",), COMMIT)
     assert made.device == "cpu"
-    assert made.claims_sha256 == sha256(checkout / "reports/claims.yaml")
-    assert not made.protocol_changed(claim_file.load(checkout / "reports/claims.yaml"))
+    assert set(made.protocol) == {"thresholds", "hebbian"}
+    assert not made.protocol_changed(claim_file.load(checkout / "reports/claims"))
     assert made.metrics.train("simple-conv") == json.loads(
         (checkout / "reports/metrics/train/simple-conv.json").read_text()
     )
     listed = json.loads((made.path / "manifest.json").read_text())["files"]
     there = {path.relative_to(made.path).as_posix() for path in made.path.rglob("*") if path.is_file()}
     assert set(listed) == there - {"manifest.json"}
-    assert {"params.yaml", "dvc.lock", "claims.yaml", "metrics/outcomes/hebbian.npz"} <= set(listed)
+    assert {
+        "params.yaml",
+        "dvc.lock",
+        "claims/hebbian.yaml",
+        "reported/hebbian.csv",
+        "metrics/outcomes/hebbian.npz",
+    } <= set(listed)
     assert "run_info/compare@hebbian.json" in listed
-    assert "run_info/report.json" not in listed  # not a stage of the study
+    assert {"run_info/report.json", "claims/kwta.yaml"}.isdisjoint(listed)  # not of the study
     assert snapshot.snapshots(tmp_path / "reports/recorded") == [made]
 
 
@@ -75,29 +83,47 @@ def test_an_accelerator_is_named(tmp_path: Path, checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "changed"),
+    ("file", "old", "new", "changed"),
     [
-        ("at_least: 0.2", "at_least: 0.3", True),  # a threshold
-        ("epochs: 1000", "epochs: 999", True),  # a recipe that claims of the study name
-        ("\nclaims:\n", "\n# a remark\nclaims:\n", False),
-        ("\nrecipes:\n", "\nrecipes:\n  of-another-study: {epochs: 3}\n", False),
+        ("claims/hebbian.yaml", "at_least: 0.2", "at_least: 0.3", True),  # a threshold
+        ("claims/hebbian.yaml", "epochs: 1000", "epochs: 999", True),  # a recipe that a claim rests on
+        ("reported/hebbian.csv", "0.9664", "0.9665", True),  # a printed number
+        ("claims/hebbian.yaml", "\nclaims:\n", "\n# a remark\nclaims:\n", False),
+        ("claims/hebbian.yaml", "recipes:\n", "recipes:\n  of-no-claim: {epochs: 3}\n", False),
+        (
+            "claims/hebbian.yaml",
+            "at: &grid [0.0, 0.05,",
+            "at: &grid [0, 5.0e-2,",
+            False,
+        ),  # the same, in other words
+        ("claims/kwta.yaml", "at_least: 0.1", "at_least: 0.2", False),  # of another study
     ],
 )
 def test_an_edit_of_the_studys_claims_is_seen(
-    tmp_path: Path, checkout: Path, old: str, new: str, changed: bool
+    tmp_path: Path, checkout: Path, file: str, old: str, new: str, changed: bool
 ) -> None:
     made = make(tmp_path, checkout)
-    text = (checkout / "reports/claims.yaml").read_text()
-    assert text.count(old) >= 1
-    edited = tmp_path / "claims.yaml"
-    edited.write_text(text.replace(old, new, 1))
-    assert made.protocol_changed(claim_file.load(edited)) is changed
+    edited = Path(shutil.copytree(checkout / "reports", tmp_path / "edited"))
+    text = (edited / file).read_text()
+    assert old in text
+    (edited / file).write_text(text.replace(old, new, 1))
+    assert made.protocol_changed(claim_file.load(edited / "claims")) is changed
+
+
+@pytest.mark.parametrize("name", ["hebbian-paper", "cnnf-cpu", "kwta-cpu", "kwta-cpu-long", "vonenet-cpu"])
+def test_runs_recorded_under_the_one_old_claims_file_keep_the_hash_of_their_claims(name: str) -> None:
+    """All rules were revised after them, so that the report says of each that claims or thresholds changed since."""
+    made, claims = snapshot.load(ROOT / "reports/recorded" / name), claim_file.load(ROOT / "reports/claims")
+    (study,) = made.studies
+    assert set(made.protocol) == {study}
+    assert made.protocol[study] != snapshot.protocol(claims, [study])[study]
+    assert made.protocol_changed(claims)
 
 
 def test_a_changed_threshold_is_a_changed_protocol(
     tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, claims = make(tmp_path, checkout), claim_file.load(checkout / "reports/claims.yaml")
+    made, claims = make(tmp_path, checkout), claim_file.load(checkout / "reports/claims")
     monkeypatch.setattr(snapshot, "THRESHOLDS", dataclasses.replace(THRESHOLDS, tolerance=2 * THRESHOLDS.tolerance))
     assert made.protocol_changed(claims)
 
@@ -106,7 +132,7 @@ def test_a_run_from_before_protocols_were_hashed_counts_as_changed(tmp_path: Pat
     made = make(tmp_path, checkout)
     path = made.path / "manifest.json"
     write_json(path, {key: value for key, value in json.loads(path.read_text()).items() if key != "protocol"})
-    assert snapshot.load(made.path).protocol_changed(claim_file.load(checkout / "reports/claims.yaml"))
+    assert snapshot.load(made.path).protocol_changed(claim_file.load(checkout / "reports/claims"))
 
 
 @pytest.mark.parametrize("name", ["", "Paper", "a b", "../up", "a_b", "a/b"])
@@ -198,6 +224,7 @@ def spoil_manifest(folder: Path, **changes: object) -> None:
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json must be a block of keys"),
         (lambda folder: spoil_manifest(folder, commit=None), "manifest.json has no valid commit"),
         (lambda folder: spoil_manifest(folder, name="other"), "manifest.json is that of other"),
+        # A run from before claims were a folder had one file of them, and its hash.
         (lambda folder: spoil_manifest(folder, claims_sha256="0" * 64), "claims_sha256 is not that of claims.yaml"),
     ],
 )
@@ -259,9 +286,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         monkeypatch.setenv(f"GIT_{key}", value)
     root = tmp_path / "project"
-    (root / "reports").mkdir(parents=True)
-    for name in ("params.yaml", "reports/claims.yaml"):
-        (root / name).write_text((ROOT / name).read_text())
+    claims_of(*STUDIES, root=root)
+    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     set_scale(root / "params.yaml", "laptop")
     places = {"fail": str(tmp_path / "fail"), "seen": str(tmp_path / "seen")}
     (root / "run.py").write_text(RUN.format(root=str(ROOT), **places))
@@ -314,7 +340,7 @@ def test_a_dirty_tree_is_refused(project: Path) -> None:
 
 def test_a_finished_checkout_whose_code_or_claims_were_edited_is_refused(project: Path, tmp_path: Path) -> None:
     finished(project)
-    for name in ("run.py", "reports/claims.yaml"):
+    for name in ("run.py", "reports/claims/hebbian.yaml", "reports/reported/hebbian.csv"):
         text = (project / name).read_text()
         (project / name).write_text(text + "# edited\n")
         with pytest.raises(BiorobustError, match=f"{name} differs from commit"):
@@ -333,3 +359,59 @@ def test_the_command_refuses_an_unknown_scale(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         record.main(["a-run", "--scale", "huge"])
     assert "invalid choice: 'huge'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [("core.autocrlf=true",), ("core.eol=crlf", "core.attributesFile={folder}/attributes")],
+    ids=["autocrlf", "own"],
+)
+def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(
+    tmp_path: Path, checkout: Path, settings: tuple[str, ...]
+) -> None:
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    made = snapshot.create("a-name", root=origin, source=checkout, studies=["hebbian"], commit=COMMIT)
+    (origin / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
+    (origin / "notes.txt").write_bytes(b"$Id$\nwritten\r\nelsewhere\n")
+    (tmp_path / "attributes").write_text("* text=auto ident filter=shout\n")
+    person = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=origin, check=True)
+    options = [
+        part
+        for setting in (*settings, "filter.shout.smudge=tr a-z A-Z")
+        for part in ("-c", setting.format(folder=tmp_path))
+    ]
+    subprocess.run(["git", "clone", "-q", *options, origin, clone], cwd=tmp_path, check=True)
+    assert [item.name for item in snapshot.snapshots(clone / snapshot.RECORDED) if isinstance(item, Snapshot)] == [
+        made.name
+    ]
+    assert (clone / "notes.txt").read_bytes() == (origin / "notes.txt").read_bytes()
+
+
+def test_folders_named_relative_to_the_start_are_found_from_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def run(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
+        given.append(env)
+        return subprocess.CompletedProcess([], 0)
+
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone/params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(record.subprocess, "run", run)
+    monkeypatch.setenv("BIOROBUST_DATA_MIRROR", "mirror")
+    monkeypatch.setenv("BIOROBUST_WEIGHTS", "/weights")
+    monkeypatch.delenv("BIOROBUST_IMAGENET", raising=False)
+    record.repro(tmp_path / "clone", ["hebbian"], work=Path("work"))
+    assert given[0]["BIOROBUST_DATA_MIRROR"] == str(tmp_path / "mirror")
+    assert given[0]["BIOROBUST_WEIGHTS"] == "/weights"
+    assert "BIOROBUST_IMAGENET" not in given[0]
+
+
+def test_what_a_killed_writer_left_is_not_recorded(tmp_path: Path) -> None:
+    source = finished(tmp_path / "source")
+    (source / "reports/metrics/train/x.json.0123456789ab.part").write_text("{")
+    assert not list(make(tmp_path, source).path.rglob("*.part"))

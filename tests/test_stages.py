@@ -22,8 +22,8 @@ def checkout(tmp_path):
     (tmp_path / "params.yaml").write_text(
         text.replace("scale: laptop", "scale: tiny").replace("source: auto", "source: bundled")
     )
-    (tmp_path / "reports").mkdir()
-    shutil.copy(ROOT / "reports/claims.yaml", tmp_path / "reports/claims.yaml")
+    for name in ("claims", "reported"):
+        shutil.copytree(ROOT / "reports" / name, tmp_path / "reports" / name)
     return tmp_path
 
 
@@ -180,7 +180,10 @@ def test_device_that_is_not_there(checkout, monkeypatch):
 
 
 def test_kill_in_the_middle_loses_one_epoch_and_changes_nothing(checkout):
-    """SIGKILL during learning; the second start goes on, and its weights equal those of an undisturbed run."""
+    """SIGKILL during learning; the second start goes on, and its weights equal those of an undisturbed run.
+
+    The time of both is noted.
+    """
     import signal
     import time
 
@@ -207,7 +210,15 @@ def test_kill_in_the_middle_loses_one_epoch_and_changes_nothing(checkout):
     running.wait()
     assert not weights.exists()
     assert list((checkout / "data/work").glob("hebbian-uniform*.pt"))
+    (log,) = (checkout / "data/work").glob("hebbian_pretrain@uniform-*.json")
+    (killed,) = json.loads(log.read_text()).values()
+    info = checkout / "reports/run_info/hebbian_pretrain@uniform.json"
+    assert json.loads(info.read_text())["starts"] == 1
     assert stage("hebbian_pretrain", "uniform", folder=checkout).returncode == 0
+    note = json.loads(info.read_text())
+    assert note["starts"] == 2
+    assert killed > 0.1
+    assert note["total_seconds"] == pytest.approx(note["wall_seconds"] + killed, abs=0.02)
     assert weights.read_bytes() == undisturbed
     assert (checkout / "reports/metrics/pretrain/uniform.json").read_bytes() == metrics
-    assert list((checkout / "data/work").glob("*.pt")) == []
+    assert list((checkout / "data/work").glob("*")) == []

@@ -133,14 +133,10 @@ def test_its_inputs_and_responses_are_left_as_they_are():
     ("settings", "message"),
     [
         ({"simple_channels": 0, "complex_channels": 0}, "simple_channels = 0, complex_channels = 0"),
-        ({"complex_channels": -2}, "complex_channels = -2"),
         ({"ksize": 12}, "ksize = 12: must be an odd number"),
         ({"ksize": 33}, "ksize = 33: must be at most the image's 32 pixels"),
-        ({"stride": 0}, "stride = 0"),
         ({"sf_max": 9.0}, "sf_max = 9.0: must be at most 5.657"),
         ({"filters": "random"}, "filters = 'random': must be one of biological, uniform"),
-        ({"colours": "grey"}, "colours = 'grey': must be one of published, paired"),
-        ({"noise": "off"}, "noise = 'off': must be one of neuronal, gaussian, none"),
         ({"noise_scale": 0.0}, "noise_scale = 0.0"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from fake_vonenet import convolutions
 
-from biorobust.vonenet.model import hypotheses, layer_deviation, layers, models
+from biorobust.vonenet.model import hypotheses, layer_deviation, models
 from biorobust.vonenet.model.hypotheses import ARTEFACTS, Evidence, compare, solve
 from biorobust.vonenet.report import zeros
 from biorobust.vonenet.report.zeros import EXCLUDED, OPEN, SUPPORTED, UNTESTABLE
@@ -136,7 +136,7 @@ def test_rounding_hides_small_values_only(pair):
 
 
 def test_without_copies_norms_are_overwritten_and_convolutions_are_not(pair):
-    norms = {f"norm of {name}": module for name, module in layers.layers_of(pair.model).norms.items()}
+    norms = {f"norm of {name}": module for name, module in models.norms(pair.model).items()}
     changed = hypotheses.overwritten(pair, {**pair.convolutions, **norms})
     assert not any(changed[name] for name in pair.convolutions)
     assert changed["norm of layer1.0.conv1"]

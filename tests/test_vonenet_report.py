@@ -71,7 +71,7 @@ def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def claims(cpu: Path) -> list[Claim]:
-    return claim_file.load(cpu / "reports/claims.yaml")
+    return claim_file.load(cpu / "reports/claims")
 
 
 def test_every_claim_is_there_and_the_analogue_says_what_it_is(claims: list[Claim]) -> None:
@@ -213,7 +213,8 @@ def test_images_that_were_not_moved_are_counted_or_left_out(cpu: Path, tmp_path:
     root = copied(cpu, tmp_path)
 
     def said() -> str:
-        return " ".join(headline(judged(root), Metrics(root / "reports/metrics")).facts)
+        study = vonenet(read_params(ROOT / "params.yaml"))
+        return " ".join(headline(judged(root), Metrics(root / "reports/metrics"), study).facts)
 
     assert "DeepFool left" not in said()
     edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["own"].update(unmoved=7))
@@ -247,9 +248,9 @@ def test_a_reason_that_parts_share_is_said_once_under_their_table(cpu: Path) -> 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: Path) -> None:
     study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
     said = "which network deviates less is a question of the noise"
-    assert any(said in sentence for sentence in conclusions(Metrics(root / "reports/metrics"), study))
+    assert any(said in sentence for sentence in conclusions(judged(root), Metrics(root / "reports/metrics"), study))
     edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(log_ratio_own_frozen=0.2))
-    assert not any(said in sentence for sentence in conclusions(Metrics(root / "reports/metrics"), study))
+    assert not any(said in sentence for sentence in conclusions(judged(root), Metrics(root / "reports/metrics"), study))
 
 
 def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:
@@ -312,7 +313,7 @@ def test_a_run_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: P
         "imagenet-voneresnet50": "imagenet-resnet50",
     }
     metrics = Metrics(tmp_path / "nothing")
-    assert [table.id for table in tables(metrics, study) if not table.id.startswith("vonenet-")] == []
+    assert [table.id for table in tables(metrics, study, []) if not table.id.startswith("vonenet-")] == []
     assert draw(inputs(metrics=tmp_path / "nothing", params=tmp_path / "params.yaml", claims="")) == []
 
 

@@ -85,17 +85,17 @@ def _differences(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mean_d, _sum(d * a), _sum(d.square_())
 
 
-def affine(found: Moments, gain: Tensor, shift: Tensor) -> Moments:
+def affine(sums: Moments, gain: Tensor, shift: Tensor) -> Moments:
     """The moments of gain * a + shift and gain * b + shift, with one gain and shift per channel, (C,)."""
     gain, shift = gain.double(), shift.double()
     square = gain.square()
     return Moments(
-        found.positions,
-        found.mean_a * gain + shift,
-        found.mean_d * gain,
-        found.aa * square,
-        found.ad * square,
-        found.dd * square,
+        sums.positions,
+        sums.mean_a * gain + shift,
+        sums.mean_d * gain,
+        sums.aa * square,
+        sums.ad * square,
+        sums.dd * square,
     )
 
 
@@ -116,19 +116,19 @@ class Totals(NamedTuple):
     square_d: Tensor
 
 
-def totals(found: Moments) -> Totals:
+def totals(sums: Moments) -> Totals:
     """The sums of an image from those of its channels."""
-    means = torch.stack([found.mean_a, found.mean_d])
+    means = torch.stack([sums.mean_a, sums.mean_d])
     rest = means - means.mean(dim=2, keepdim=True)
-    within = torch.stack([found.aa, found.ad, found.dd]).sum(dim=2)
-    between = found.positions * torch.stack([rest[0] * rest[0], rest[0] * rest[1], rest[1] * rest[1]]).sum(dim=2)
-    square = found.positions * means.square_().sum(dim=2) + within[::2]
+    within = torch.stack([sums.aa, sums.ad, sums.dd]).sum(dim=2)
+    between = sums.positions * torch.stack([rest[0] * rest[0], rest[0] * rest[1], rest[1] * rest[1]]).sum(dim=2)
+    square = sums.positions * means.square_().sum(dim=2) + within[::2]
     return Totals(*within, *between, *square)
 
 
-def stack(found: Sequence[Totals]) -> Totals:
+def stack(sums: Sequence[Totals]) -> Totals:
     """The sums of several layers, (N,) each, side by side: (N, L)."""
-    return Totals(*torch.stack([torch.stack(item) for item in found], dim=2))
+    return Totals(*torch.stack([torch.stack(item) for item in sums], dim=2))
 
 
 def _one_minus_r(aa: Tensor, ad: Tensor, dd: Tensor) -> Tensor:
@@ -146,27 +146,27 @@ def _one_minus_r(aa: Tensor, ad: Tensor, dd: Tensor) -> Tensor:
     return torch.where((aa > least) & (vv > least) & value.isfinite(), value, torch.nan)
 
 
-def raw(found: Totals) -> Tensor:
+def raw(sums: Totals) -> Tensor:
     """1 - Pearson r over all C * P values of an image: 0 same, 1 unrelated, 2 opposite; NaN if one is constant."""
     return _one_minus_r(
-        found.within_aa + found.between_aa, found.within_ad + found.between_ad, found.within_dd + found.between_dd
+        sums.within_aa + sums.between_aa, sums.within_ad + sums.between_ad, sums.within_dd + sums.between_dd
     )
 
 
-def centred(found: Totals) -> Tensor:
+def centred(sums: Totals) -> Tensor:
     """1 - Pearson r after the mean of every channel is taken away: what the pattern in space says."""
-    return _one_minus_r(found.within_aa, found.within_ad, found.within_dd)
+    return _one_minus_r(sums.within_aa, sums.within_ad, sums.within_dd)
 
 
-def relative_l2(found: Totals) -> Tensor:
+def relative_l2(sums: Totals) -> Tensor:
     """||b - a|| / ||a||; NaN where a is all zero."""
-    return torch.where(found.square_a > 0, (found.square_d / found.square_a).sqrt(), torch.nan)
+    return torch.where(sums.square_a > 0, (sums.square_d / sums.square_a).sqrt(), torch.nan)
 
 
-def between_share(found: Totals) -> Tensor:
+def between_share(sums: Totals) -> Tensor:
     """Share of the variance of a that lies between the means of its channels, in [0, 1]; NaN if a is constant."""
-    total = found.within_aa + found.between_aa
-    return torch.where(total > 0, found.between_aa / total, torch.nan)
+    total = sums.within_aa + sums.between_aa
+    return torch.where(total > 0, sums.between_aa / total, torch.nan)
 
 
 def _unit(values: Tensor, *, center: bool) -> Tensor:

@@ -1,6 +1,6 @@
 """Activations as pictures: the leading principal components of the channels, position by position.
 
-Clean and perturbed activations are drawn in one basis and on one scale, both found on the clean ones. A basis or a
+Clean and perturbed activations are drawn in one basis and on one scale, both fitted to the clean ones. A basis or a
 scale of its own for each would make differences where there are none, and hide those there are.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Basis:
-    """Components found on one layer's activations of one image or several.
+    """Components fitted to one layer's activations of one image or several.
 
     mean: (C,). components: (K, C), rows of length 1 whose entry of largest magnitude is positive. explained: (K,)
     shares of the variance. low, high: (K,) the percentiles that become 0 and 1. degenerate: (K,) bool, components
@@ -53,9 +53,9 @@ def fit(activations: Tensor, *, n_components: int = 3, percentile: float = 1.0) 
     else:
         vectors = torch.linalg.eigh(x @ x.T).eigenvectors.T.flip(0) @ x
     components = torch.zeros(n_components, x.shape[1], dtype=x.dtype, device=x.device)
-    found = min(n_components, len(vectors))
-    lengths = vectors[:found].norm(dim=1, keepdim=True)
-    components[:found] = torch.where(lengths > 0, vectors[:found] / lengths.clamp(min=1e-300), 0.0)
+    count = min(n_components, len(vectors))
+    lengths = vectors[:count].norm(dim=1, keepdim=True)
+    components[:count] = torch.where(lengths > 0, vectors[:count] / lengths.clamp(min=1e-300), 0.0)
     largest = components.gather(1, components.abs().argmax(dim=1, keepdim=True))
     components = components * torch.where(largest < 0, -1.0, 1.0)
     scores = x @ components.T
@@ -71,8 +71,8 @@ def fit(activations: Tensor, *, n_components: int = 3, percentile: float = 1.0) 
 def scores(basis: Basis, activations: Tensor) -> Tensor:
     """float64 (N, K, H, W): activations (N, C, H, W) in the basis, unscaled."""
     n, _, height, width = activations.shape
-    found = (_positions(activations) - basis.mean) @ basis.components.T
-    return found.reshape(n, height, width, -1).movedim(-1, 1)
+    projected = (_positions(activations) - basis.mean) @ basis.components.T
+    return projected.reshape(n, height, width, -1).movedim(-1, 1)
 
 
 def picture(basis: Basis, activations: Tensor) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+from biorobust.attacks import draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +17,10 @@ class Batch:
 
     images: float (B, C, H, W) in [0, 1]; labels: int64 (B,); targets: int64 (B,), the classes a targeted attack is to
     reach. generator: on the CPU, for random starts; it goes on from minibatch to minibatch. judge: the model that is
-    scored, given when the best iterate is asked for.
+    scored, given when iterates are looked at. The rest is for attacks whose random numbers belong to images: seed,
+    name and index (int64 (B,), a number per image) decide them. wrong: bool (B,), misclassified without an attack.
+    repeats: passes that decide over a noisy judge. given: by name, points found before, (n_eps, B, C, H, W). say: what
+    is being done, for whoever waits.
     """
 
     images: Tensor
@@ -22,6 +28,18 @@ class Batch:
     generator: torch.Generator
     targets: Tensor | None = None
     judge: nn.Module | None = None
+    seed: int = 0
+    name: str = ""
+    index: Tensor | None = None
+    wrong: Tensor | None = None
+    repeats: int = 1
+    given: Mapping[str, Tensor] = field(default_factory=dict)
+    say: Callable[[str], None] | None = None
+
+    def keys(self, *purpose: object) -> Tensor:
+        """int64 (B,): the keys of the images' random numbers for one purpose (`biorobust.attacks.draws`)."""
+        index = torch.arange(len(self.labels), device=self.labels.device) if self.index is None else self.index
+        return draws.keys(index, self.seed, self.name, *purpose)
 
 
 @dataclass(frozen=True, kw_only=True)

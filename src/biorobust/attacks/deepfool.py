@@ -119,7 +119,7 @@ def craft(
     kind = OnePassDeepFool if one_pass and deterministic(view, batch.images) else TracedDeepFool
     attack = kind(steps=steps, candidates=candidates, overshoot=overshoot)
     watched = _Watched(batch.labels, steps=steps)
-    raw, *clipped = _run(attack, view, batch.images, watched, eps)
+    raw, *clipped = run_once(attack, view, batch.images, watched, eps)
     n = len(eps)
     return Crafted(
         images=clipped,
@@ -130,8 +130,12 @@ def craft(
     )
 
 
-def _run(
-    attack: TracedDeepFool, view: nn.Module, images: Tensor, criterion: fb.criteria.Criterion, eps: tuple[float, ...]
+def run_once(
+    attack: fb.attacks.base.MinimizationAttack,
+    view: nn.Module,
+    images: Tensor,
+    criterion: fb.criteria.Criterion,
+    eps: tuple[float, ...],
 ) -> list[Tensor]:
     """The perturbed images, and then the same clipped to every epsilon."""
     wrapped = fb.PyTorchModel(view, bounds=(0, 1), device=images.device)
@@ -162,7 +166,7 @@ def minimal(
     unmoved, at distance 0 and as a success; leave those out beforehand where only broken right answers count.
     """
     attack = TracedDeepFool(steps=steps, candidates=candidates, overshoot=overshoot)
-    (raw,) = _run(attack, view, images, fb.criteria.Misclassification(labels), ())
+    (raw,) = run_once(attack, view, images, fb.criteria.Misclassification(labels), ())
     found = unless_broken(raw, images)
     fooled = predict(view, found) != labels
     return Minimal(found, linf(found, images), fooled, _or_none(attack.nonfinite_gradient, labels))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,16 @@ def counts(records: pd.DataFrame, *, eps: Sequence[float]) -> dict[str, dict[str
     at = [worst[worst["eps"] == value] for value in eps]
     summary[WORST_CASE] = {"n": int(records["index"].nunique()), "correct": _per_eps(at, ~worst["broken"])}
     return summary
+
+
+def by_attack(
+    counted: Mapping[int, Mapping[str, Mapping[str, Any]]], *, about: Callable[[str], str]
+) -> dict[str, dict[str, Any]]:
+    """What the metrics say of every attack, from `counts` by seed. about: one line on an attack, by its name."""
+    return {
+        key: {"about": about(key), "per_seed": [{"seed": seed, **found[key]} for seed, found in counted.items()]}
+        for key in next(iter(counted.values()), ())
+    }
 
 
 def _per_eps(at: Sequence[pd.DataFrame], holds: pd.Series) -> list[int | None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from biorobust.attacks import deepfool, fgsm, losses, pgd
+from biorobust.attacks import apgd, averaged, deepfool, fgsm, fmn, given, losses, pgd, square
 from biorobust.attacks.crafting import Crafted
 from biorobust.attacks.records import WORST_CASE
 from biorobust.core.errors import BiorobustError
@@ -14,6 +14,7 @@ from biorobust.core.errors import BiorobustError
 MODEL = "model"
 STEPS = 40  # of every PGD here
 BEST = "-best"
+TRANSFER = "transfer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class Attack:
     craft(view, batch, eps=) -> Crafted, with everything else of the attack bound to it.
     view: "model", or the name of one of the study's attack views.
     best: take the first iterate that fools instead of the last. targeted: it aims at a class, `run`'s targets.
+    watched: it looks at its iterates, leaves broken images alone, and draws random numbers that belong to images.
+    given: it begins from points found before; what stands after @ names those, where it takes no gradient.
     """
 
     craft: Callable[..., Crafted]
@@ -30,6 +33,8 @@ class Attack:
     view: str = MODEL
     best: bool = False
     targeted: bool = False
+    watched: bool = False
+    given: bool = False
 
 
 def _pgd(
@@ -68,6 +73,48 @@ _LAST_ITERATE = {
     ),
 }
 
+# They stop at the first iterate that fools; images that are wrong from the start are left alone.
+_ADAPTIVE: dict[str, tuple[Callable[..., Crafted], str]] = {
+    "apgd-cross-entropy": (
+        partial(apgd.craft, loss=losses.cross_entropies, steps=50),
+        "APGD on the cross-entropy, 50 steps, one random start",
+    ),
+    "apgd-margin": (
+        partial(apgd.craft, loss=losses.margins, steps=50),
+        "APGD on the margin of the logits, 50 steps, one random start",
+    ),
+    "apgd-logits-ratio": (
+        partial(apgd.craft, loss=losses.logits_ratios, steps=100, restarts=3),
+        "APGD on the difference of logits ratio, 100 steps, 3 random starts",
+    ),
+    "apgd-targeted": (
+        partial(apgd.craft, targeted=losses.targeted_logits_ratios, n_targets=3, steps=100, restarts=2),
+        "APGD on the targeted difference of logits ratio, towards each of the 3 likeliest wrong classes, 100 steps, "
+        "2 random starts",
+    ),
+    "apgd-noise": (
+        partial(apgd.craft, loss=losses.cross_entropies, steps=50, draws_of_noise=16),
+        "APGD on the cross-entropy, 50 steps, gradients averaged over 16 draws of the model's noise",
+    ),
+    "fmn": (partial(fmn.craft, steps=100), "fast minimum-norm attack, 100 steps, its perturbation clipped to epsilon"),
+    "pgd-averaged": (
+        partial(averaged.craft, loss=losses.margins, steps=100, n=16, radius=0.5),
+        "PGD on the margin, 100 shrinking steps along the mean gradient over 16 points within half of epsilon",
+    ),
+    "pgd-averaged-64": (
+        partial(averaged.craft, loss=losses.margins, steps=100, n=64, radius=0.5, restarts=2),
+        "PGD on the margin, 100 shrinking steps along the mean gradient over 64 points within half of epsilon, "
+        "and again from the best of them",
+    ),
+    "square": (partial(square.craft, queries=5000), "Square, 5,000 queries, no gradient"),
+    "random-corners": (partial(square.corners, queries=1000), "1,000 random corners of the ball, no gradient"),
+    TRANSFER: (given.craft, "adversarial images found on other models or by other attacks, as they are"),
+    "warm-start": (
+        partial(apgd.craft, loss=losses.margins, steps=100, warm=True),
+        "APGD on the margin, 100 steps from the best point that earlier attacks found",
+    ),
+}
+
 ATTACKS: dict[str, Attack] = {
     "fgsm-report": Attack(
         craft=partial(fgsm.craft, loss=losses.negative_output),
@@ -96,6 +143,10 @@ ATTACKS: dict[str, Attack] = {
         craft=partial(deepfool.craft, steps=20, candidates=10, overshoot=0.02, one_pass=True),
         about="DeepFool in L-infinity, 20 steps, 10 candidate classes, its perturbation clipped to epsilon",
     ),
+    **{
+        name: Attack(craft=craft, about=about, watched=True, given=name in (TRANSFER, "warm-start"))
+        for name, (craft, about) in _ADAPTIVE.items()
+    },
 }
 
 
@@ -120,5 +171,7 @@ def about(name: str) -> str:
     """One line on what an attack (or the worst case over all of them) is."""
     if name == WORST_CASE:
         return "per image, the worst of all attacks up to this epsilon"
-    view = name.partition("@")[2]
-    return get(name).about + (f"; gradient from the view {view!r}" if view else "")
+    entry, _, view = name.partition("@")
+    if not view:
+        return get(name).about
+    return get(name).about + (f"; those of {view!r}" if entry == TRANSFER else f"; gradient from the view {view!r}")

@@ -6,8 +6,8 @@ asked for, and starting points do not depend on the size of the minibatches.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from biorobust.attacks import records, registry
 from biorobust.attacks.crafting import Batch, Crafted, linf, unless_broken
+from biorobust.attacks.draws import keys, number
 from biorobust.attacks.registry import Attack
 from biorobust.attacks.scoring import Score, predict, score
 from biorobust.core.errors import BiorobustError
@@ -29,7 +30,7 @@ def run(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
-    attacks: Sequence[str],
+    attacks: Sequence[str] | Mapping[str, Attack],
     *,
     eps: Sequence[float],
     seed: int,
@@ -37,32 +38,50 @@ def run(
     batch_size: int = 500,
     repeats: int = 1,
     targets: Tensor | None = None,
+    index: Tensor | None = None,
+    given: Mapping[str, Tensor] | None = None,
+    keep: dict[str, Tensor] | None = None,
     label: str = "attacks",
 ) -> pd.DataFrame:
     """Attack every image with every attack at every epsilon; rows as `records.COLUMNS`, `index` the place in `images`.
 
     model: in eval mode with frozen parameters. images: float (N, C, H, W) in [0, 1]; labels: (N,) int64; eps:
-    L-infinity, in pixel units. attacks: names of the registry, or `name@view`. An image counts as broken when it is
+    L-infinity, in pixel units. attacks: names of the registry, or `name@view`; or attacks of one's own by
+    name. An image counts as broken when it is
     misclassified before or after the attack. repeats: forward passes that decide this for a model with noise of its
-    own, by more than half of them (column `fooled_share`). targets: (N,) int64, what targeted attacks aim at, by
-    default the class after the label. label: names the work on stderr while it lasts.
-    Raises BiorobustError for an unknown attack or a view that is not in `views`.
+    own, by at least half of them (column `fooled_share`). targets: (N,) int64, what targeted attacks aim at, by
+    default the class after the label. index: (N,) int64, numbers of the images instead of their places, when they are
+    some of a longer list: the column `index`, and what random numbers go by. given: by name, points found before,
+    (len(eps), N, C, H, W), for the attacks that begin from some. keep: gets by attack the adversarial images, of the
+    same shape, dtype and device as images. label: names the work on stderr while it lasts.
+    Raises BiorobustError for an unknown attack, a view that is not in `views`, or points that are not in `given`.
     """
-    chosen = {name: registry.get(name) for name in attacks}
+    chosen = dict(attacks) if isinstance(attacks, Mapping) else {name: registry.get(name) for name in attacks}
     goals = _goals(model, images, labels, targets) if any(attack.targeted for attack in chosen.values()) else None
-    _check(images, labels, goals)
+    _check(images, labels, goals, given or {}, eps)
+    numbers = torch.arange(len(images), device=images.device) if index is None else index.to(images.device)
     # Where the model draws noise, an attack that judges its iterates draws more of it than one that does not.
     source = {name: registry.iterates(name) if repeats == 1 else name for name in chosen}
-    judged = {source[name] for name, attack in chosen.items() if attack.best}
+    judged = {source[name] for name, attack in chosen.items() if attack.best or attack.watched}
     generators = {name: _generator(seed, name) for name in source.values()}
     parts: list[dict[str, np.ndarray]] = []
+    found: dict[str, list[Tensor]] = {name: [] for name in chosen}
     batches = -(-len(images) // batch_size)
     bar = progress(label=label, unit="minibatches", total=batches * len(generators))
+
+    def say(name: str) -> Callable[[str], None]:
+        def now(what: str) -> None:
+            bar.now(f"{label}, {name}, {what}")
+            bar.update(0)
+
+        return now
+
     with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
         for first in range(0, len(images), batch_size):
             rows = slice(first, first + batch_size)
-            torch.manual_seed(_number(seed, "clean", first))
-            clean = score(model, images[rows], labels[rows], repeats=repeats)
+            own = keys(numbers[rows], seed, "clean") if repeats > 1 else None
+            torch.manual_seed(number(seed, "clean", first))
+            clean = score(model, images[rows], labels[rows], repeats=repeats, keys=own)
             made: dict[str, Crafted] = {}
             for name, attack in chosen.items():
                 batch = Batch(
@@ -71,19 +90,29 @@ def run(
                     targets=None if goals is None else goals[rows],
                     generator=generators[source[name]],
                     judge=model if source[name] in judged else None,
+                    seed=seed,
+                    name=name.partition("@")[0],
+                    index=numbers[rows],
+                    wrong=clean.predicted != labels[rows],
+                    repeats=repeats,
+                    given={key: points[:, rows] for key, points in (given or {}).items()},
+                    say=say(name),
                 )
                 if source[name] not in made:
                     bar.now(f"{label}, {name}")
-                    torch.manual_seed(_number(seed, source[name], first))
+                    torch.manual_seed(number(seed, source[name], first))
                     made[source[name]] = craft(attack, name, model, views, batch, eps=eps)
                     bar.update()
                 crafted = made[source[name]].best if attack.best else made[source[name]]
                 assert crafted is not None
                 n = len(batch.labels)
-                head = {"attack": np.full(n, name, dtype=object), "index": np.arange(first, first + n)}
-                found = _rows(model, attack, batch, crafted, clean, eps=eps, repeats=repeats)
-                parts += [head | part for part in found]
+                head = {"attack": np.full(n, name, dtype=object), "index": numbers[rows].cpu().numpy()}
+                parts += [head | part for part in _rows(model, attack, batch, crafted, clean, eps=eps)]
+                if keep is not None:
+                    found[name].append(torch.stack([unless_broken(x, batch.images) for x in crafted.images]))
     bar.close()
+    if keep is not None:
+        keep.update({name: torch.cat(kept, dim=1) for name, kept in found.items()})
     return _table(parts)
 
 
@@ -108,7 +137,9 @@ def pictures(
         labels=labels,
         targets=goals,
         generator=_generator(seed, registry.iterates(attack)),
-        judge=model if chosen.best else None,
+        judge=model if chosen.best or chosen.watched else None,
+        seed=seed,
+        name=attack.partition("@")[0],
     )
     crafted = craft(chosen, attack, model, views, batch, eps=eps)
     adversarial = [unless_broken(changed, images) for changed in (crafted.best or crafted).images]
@@ -125,11 +156,17 @@ def pictures(
 
 def craft(attack: Attack, name: str, model: nn.Module, views: Views, batch: Batch, *, eps: Sequence[float]) -> Crafted:
     """One minibatch through an attack, with the gradient from its view of the model."""
+    entry, _, of = name.partition("@")
+    if entry == registry.TRANSFER and of:
+        if of not in batch.given:
+            known = ", ".join(batch.given) or "none"
+            raise BiorobustError(f"attack {name!r}: no points of {of!r} are given, there are {known}")
+        attack, batch = replace(attack, view=registry.MODEL), replace(batch, given={of: batch.given[of]})
     every = {**(views or {}), registry.MODEL: model}
     if attack.view not in every:
         raise BiorobustError(
             f"attack {name!r}: takes its gradient from the view {attack.view!r}, the model has {', '.join(every)}; "
-            f"give it in views, or ask for '{name.partition('@')[0]}@{registry.MODEL}'"
+            f"give it in views, or ask for '{entry}@{registry.MODEL}'"
         )
     return attack.craft(every[attack.view], batch, eps=tuple(eps))
 
@@ -142,21 +179,24 @@ def _goals(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | N
     return (labels + 1) % n_classes
 
 
-def _check(images: Tensor, labels: Tensor, goals: Tensor | None) -> None:
+def _check(
+    images: Tensor, labels: Tensor, goals: Tensor | None, given: Mapping[str, Tensor], eps: Sequence[float]
+) -> None:
     if images.numel() and not (float(images.min()) >= 0 and float(images.max()) <= 1):
         raise ValueError("images must lie in [0, 1]")
     if goals is not None and (goals.shape != labels.shape or bool((goals == labels).any())):
         raise ValueError("targets: one class per image, and never its own")
-
-
-def _number(*parts: object) -> int:
-    """A seed that depends on all of `parts`, the same in every process."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+    for name, points in given.items():
+        if points.shape != (len(eps), *images.shape):
+            wanted = (len(eps), *images.shape)
+            raise ValueError(
+                f"given[{name!r}] has shape {tuple(points.shape)}: it needs {wanted}, one point per epsilon"
+            )
 
 
 def _generator(seed: int, name: str) -> torch.Generator:
     # Without the view: an attack starts from the same points whatever it takes its gradient from.
-    return torch.Generator().manual_seed(_number(seed, name.partition("@")[0]))
+    return torch.Generator().manual_seed(number(seed, name.partition("@")[0]))
 
 
 def _rows(
@@ -167,22 +207,26 @@ def _rows(
     clean: Score,
     *,
     eps: Sequence[float],
-    repeats: int,
 ) -> list[dict[str, Any]]:
     """The columns of a record for one minibatch, per epsilon, all but attack and index."""
-    x, y = batch.images, batch.labels
+    x, y, repeats = batch.images, batch.labels, batch.repeats
+
+    def fresh(changed: Tensor, purpose: str, place: int, batch_size: int | None = None) -> Score:
+        own = batch.keys(purpose, place) if repeats > 1 else None
+        return score(model, changed, y, repeats=repeats, keys=own, batch_size=batch_size)
+
     extra: dict[str, Tensor] = {}
     if attack.targeted and batch.targets is not None:
         extra["target"] = batch.targets
     if crafted.raw is not None:
         raw = unless_broken(crafted.raw, x)
         extra["raw_distance"] = linf(raw, x)
-        extra["raw_fools"] = score(model, raw, y, repeats=repeats).predicted != y
+        extra["raw_fools"] = fresh(raw, "raw", 0).predicted != y
     rows = []
     for i, size in enumerate(eps):
         changed = unless_broken(crafted.images[i], x)
-        found = score(model, changed, y, repeats=repeats)
-        again = score(model, changed, y, repeats=repeats, batch_size=max(1, len(y) // 3))
+        found = fresh(changed, "scored", i)
+        again = fresh(changed, "again", i, max(1, (len(y) if repeats == 1 else repeats) // 3))
         broken = (clean.predicted != y) | (found.predicted != y)
         columns = {
             "label": y,

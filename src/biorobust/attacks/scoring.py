@@ -21,7 +21,7 @@ class Score:
         """(B,) bool: the same prediction; for several forward passes the same side of one half."""
         if repeats == 1:
             return self.predicted == other.predicted
-        return (self.fooled_share > 0.5) == (other.fooled_share > 0.5)
+        return (self.fooled_share >= 0.5) == (other.fooled_share >= 0.5)
 
 
 def classes(outputs: Tensor) -> Tensor:
@@ -48,15 +48,30 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int | None = None) 
 
 
 def score(
-    model: nn.Module, images: Tensor, labels: Tensor, *, repeats: int = 1, batch_size: int | None = None
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    repeats: int = 1,
+    batch_size: int | None = None,
+    keys: Tensor | None = None,
 ) -> Score:
-    """Whether images are misclassified: in more than half of `repeats` forward passes, each with noise of its own.
+    """Whether images are misclassified: in at least half of `repeats` forward passes, each with noise of its own.
 
-    The prediction is the label where that is not so, and else the other class that was given most often.
+    A model is right by a majority of its passes, so a tie is no right answer. The prediction is the label where it is
+    right, and else the other class that was given most often. keys: int64 (B,); the passes of an image are then one
+    minibatch of it alone, under a seed from its key, so that no other image has a part in its noise.
     """
-    said = torch.stack([predict(model, images, batch_size=batch_size) for _ in range(repeats)])
+    if keys is None:
+        said = torch.stack([predict(model, images, batch_size=batch_size) for _ in range(repeats)])
+    else:
+        found = []
+        for image, key in zip(images, keys.tolist(), strict=True):
+            torch.manual_seed(key)
+            found.append(predict(model, image.expand(repeats, *image.shape), batch_size=batch_size))
+        said = torch.stack(found, dim=1)
     share = (said != labels).double().mean(dim=0)
     votes = torch.zeros(len(labels), int(torch.max(said.max(), labels.max())) + 2, device=labels.device)
     votes.scatter_add_(1, (said - NO_CLASS).T, torch.ones_like(votes[:, :1]).expand(-1, repeats))
     votes.scatter_(1, (labels - NO_CLASS).unsqueeze(1), -1)
-    return Score(torch.where(share > 0.5, votes.argmax(dim=1) + NO_CLASS, labels), share)
+    return Score(torch.where(share >= 0.5, votes.argmax(dim=1) + NO_CLASS, labels), share)

@@ -1,20 +1,20 @@
 """What a study attacks with: the block of params.yaml that every study's attack stage reads.
 
-A study with more to say (views of its model, sizes per data set, a noisy model, smaller minibatches) has dataclasses of
-its own that inherit from these; the stage and the runner see only what is declared here.
+A study with more to say (views of its model, sizes per data set, a noisy model, smaller minibatches) has blocks of its
+own that inherit from these; the stage and the runner see only what is declared here.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from biorobust.core.schema import count, setting
+from pydantic import AfterValidator, Field, field_validator
+
+from biorobust.core.config import Block, Several, Share, Unlike
 
 # The names in the registry `biorobust.attacks.ATTACKS`, spelled here so that params.yaml is checked without torch.
-NAMES = (
+AttackName = Literal[
     "fgsm-report",
     "fgsm-cross-entropy",
     "fgsm-margin",
@@ -28,33 +28,50 @@ NAMES = (
     "pgd-margin-best",
     "pgd-targeted",
     "deepfool-report",
-)
+    "apgd-cross-entropy",
+    "apgd-margin",
+    "apgd-logits-ratio",
+    "apgd-targeted",
+    "apgd-noise",
+    "fmn",
+    "pgd-averaged",
+    "pgd-averaged-64",
+    "square",
+    "random-corners",
+    "transfer",
+    "warm-start",
+]
+NAMES: tuple[str, ...] = get_args(AttackName)
 
 
-def attack_names(*views: str) -> Any:
-    """A field for names of the registry, each alone or followed by @ and one of the study's `views`."""
-    known = re.compile(f"({'|'.join(NAMES)})" + (f"(@({'|'.join(map(re.escape, views))}))?" if views else ""))
-    at = f"; each may end in {', '.join(f'@{view}' for view in views)}" if views else ""
-    return setting(
-        f"a list without repeats, of {', '.join(NAMES)}{at}",
-        lambda attacks: all(map(known.fullmatch, attacks)) and len(set(attacks)) == len(attacks),
-    )
+def rising(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Raises ValueError unless the values rise from 0."""
+    if list(values) != sorted({0.0, *values}):
+        raise ValueError
+    return values
 
 
-def eps_grid() -> Any:
-    """A field for L-infinity sizes in units of pixel intensity."""
-    return setting(
-        "a rising list of numbers in [0, 1] that starts with 0",
-        lambda eps: list(eps) == sorted(set(eps)) and eps[0] == 0 and eps[-1] <= 1,
-    )
+# L-infinity sizes in units of pixel intensity, or levels of something else of that range.
+Grid = Annotated[
+    Several[Share], AfterValidator(rising), Field(description="a rising list of numbers in [0, 1] that starts with 0")
+]
 
 
-@dataclass(frozen=True)
-class AttackPlan:
+class AttackPlan(Block):
     """Names in the registry of attacks, and the grid of L-infinity sizes in units of pixel intensity."""
 
-    attacks: tuple[str, ...] = attack_names()
-    eps: tuple[float, ...] = eps_grid()
+    VIEWS: ClassVar[tuple[str, ...]] = ()  # of the study's model: a name may end in @ and one of them
+
+    attacks: Unlike[str]
+    eps: Grid
+
+    @field_validator("attacks")
+    @classmethod
+    def _known(cls, attacks: tuple[str, ...]) -> tuple[str, ...]:
+        if set(attacks) <= {*NAMES, *(f"{name}@{view}" for name in NAMES for view in cls.VIEWS)}:
+            return attacks
+        at = "; each may end in " * bool(cls.VIEWS) + ", ".join(f"@{view}" for view in cls.VIEWS)
+        raise ValueError(f"a list without repeats, of {', '.join(NAMES)}{at}")
 
     def grid(self, dataset: str) -> tuple[float, ...]:
         """The sizes for images of a data set."""
@@ -65,11 +82,10 @@ class AttackPlan:
         return {}
 
 
-@dataclass(frozen=True)
-class AttackSize:
+class AttackSize(Block):
     """How many of the fixed evaluation images are attacked."""
 
-    n_images: int = count(8)
+    n_images: int = Field(ge=8)
 
     def options(self) -> Mapping[str, Any]:
         """Other arguments of `attacks.run` that only say how it is run, such as `batch_size`."""

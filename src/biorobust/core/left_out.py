@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Literal
 
-from biorobust.core.schema import setting
+from pydantic import Field
+
+from biorobust.core.config import Unlike
 
 LEFT_OUT = "not at this scale"  # how the reason of a run begins that the chosen scale does not have
 
 
-def some_runs() -> Any:
-    """A field that says which entries of a run list a scale has: all, none, or a list of their names."""
-    return setting(
-        "all, none or a list of names without repeats",
-        lambda runs: len(set(runs)) == len(runs) if isinstance(runs, tuple) else runs in ("all", "none"),
-    )
+# Which entries of a run list a scale has.
+SomeRuns = Annotated[
+    Literal["all", "none"] | Unlike[str], Field(description="all, none or a list of names without repeats")
+]
 
 
 def has_run(runs: str | tuple[str, ...], name: str) -> bool:
-    """Whether a field of `some_runs` holds a run."""
+    """Whether a field of `SomeRuns` holds a run."""
     return runs == "all" or (runs != "none" and name in runs)
 
 

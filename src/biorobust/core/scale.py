@@ -6,8 +6,10 @@ Loads nothing beyond the standard library until a file is changed, so that it ca
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 
-SCALES = ("tiny", "laptop", "cpu", "gpu", "paper")
+Scale = Literal["tiny", "laptop", "cpu", "gpu", "paper"]
+SCALES: tuple[str, ...] = get_args(Scale)
 
 
 def unknown_scale(scale: str) -> str:
@@ -15,16 +17,15 @@ def unknown_scale(scale: str) -> str:
     return f"SCALE={scale}: must be {', '.join(SCALES[:-1])} or {SCALES[-1]}"
 
 
-def set_scale(path: str | Path, scale: str) -> None:
+def set_scale(path: str | Path, scale: str) -> bool:
     """Make `scale` the value of the top-level key of that name; every other byte of the file stays as it is.
 
-    However YAML lets the old value be written (plain, quoted, as a block, tagged, an alias), it is what gets replaced.
+    However YAML lets the old value be written (plain, quoted, as a block, tagged, an alias), it is what gets replaced;
+    quotes stay. Returns whether it was another one.
     Raises BiorobustError for an unknown scale, a file that is missing or not YAML, and one without the key.
     """
-    import yaml
-
     from biorobust.core.errors import BiorobustError, ParamsError
-    from biorobust.core.files import read_yaml, write_text
+    from biorobust.core.files import parse_yaml, read_yaml, write_text
 
     if scale not in SCALES:
         raise BiorobustError(unknown_scale(scale))
@@ -33,13 +34,15 @@ def set_scale(path: str | Path, scale: str) -> None:
     if not isinstance(before, dict) or "scale" not in before:
         raise ParamsError(f"{path.name}: scale: missing key")
     if before["scale"] == scale:
-        return
+        return False
     text = path.read_bytes().decode("utf-8")
     start, end = _place(text)
-    changed = text[:start] + scale + text[end:]
-    if start == end or yaml.safe_load(changed) != before | {"scale": scale}:
+    quote = text[start] if text[start:end][:1] in ("'", '"') else ""
+    changed = text[:start] + quote + scale + quote + text[end:]
+    if start == end or parse_yaml(changed.encode(), name=path.name) != before | {"scale": scale}:
         raise ParamsError(f"{path.name}: scale is written in a way that only a person can change: edit it by hand")
     write_text(path, changed)
+    return True
 
 
 def _place(text: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ loop keeps its state after every epoch; started again with the same state file i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,18 @@ class Fit:
     history: list[dict[str, float]]
     diverged: bool
     steps: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """One seed of a run. config: what `runs.new` builds the model from. entry: `results.seed_entry` and what a study
+    adds to it. curve: one row per epoch.
+    """
+
+    model: nn.Module
+    config: Mapping[str, Any]
+    entry: dict[str, Any]
+    curve: Sequence[Mapping[str, Any]]
 
 
 def objective(loss: Callable[[Tensor, Tensor], Tensor]) -> Objective:

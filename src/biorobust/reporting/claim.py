@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import yaml
 
 SOURCES = ("report text", "notebook", "original paper", "ours")
 RULES = ("number", "order", "no difference", "threshold")
@@ -35,11 +32,10 @@ KIND_UNITS = {"epochs_to": "epochs", "jump": "sd", "jump_by_gamma": ""}  # of wh
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to understand a claim. `names`: what stands for its {run} and other placeholders."""
+    """One way to understand a claim."""
 
     name: str
     words: str
-    names: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ class Check:
 class Claim:
     """A statement in our own words. The first reading is counted; without readings it is understood in one way.
 
-    `every`: it holds only if each of its parts does.
+    `checks`: under the first reading; `others`: under each further one. `every`: it holds only if each part does.
     """
 
     id: str
@@ -119,6 +115,7 @@ class Claim:
     readings: tuple[Reading, ...]
     every: bool
     checks: tuple[Check, ...]
+    others: tuple[tuple[Check, ...], ...] = ()
 
     @property
     def ours(self) -> bool:
@@ -126,29 +123,6 @@ class Claim:
         return self.source == ("ours",)
 
     def under(self, reading: Reading | None) -> tuple[Check, ...]:
-        """The checks with the names of a reading filled in. Raises KeyError for a placeholder that it does not name."""
-        names = reading.names if reading else {}
-        return tuple(_filled(check, names) for check in self.checks)
-
-
-def _filled(check: Check, names: Mapping[str, str]) -> Check:
-    def quantity(value: Quantity) -> Quantity:
-        fields = {field: getattr(value, field) for field in ("of", "attack", "images", "key")}
-        filled: dict[str, Any] = {field: text.format(**names) for field, text in fields.items() if text}
-        return dataclasses.replace(value, **filled)
-
-    def wanted(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {key: _setting(value, names) if isinstance(value, str) else value for key, value in settings.items()}
-
-    return dataclasses.replace(
-        check,
-        quantity=quantity(check.quantity),
-        against=quantity(check.against) if check.against else None,
-        requires=tuple((file.format(**names), wanted(settings)) for file, settings in check.requires),
-    )
-
-
-def _setting(value: str, names: Mapping[str, str]) -> Any:
-    """A setting of a recipe; what a reading fills in is read as YAML, so that "false" and "3" are no texts."""
-    filled = value.format(**names)
-    return filled if filled == value else yaml.safe_load(filled)
+        """The checks of a claim that is read in this way."""
+        position = self.readings.index(reading) if reading else 0
+        return (self.checks, *self.others)[position]

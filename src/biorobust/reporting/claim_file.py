@@ -1,333 +1,440 @@
-"""claims.yaml, read and checked strictly: what is claimed, by whom, and the rule that will decide it.
+"""reports/claims/<study>.yaml, read and checked strictly: what is claimed, by whom, and the rule that will decide it.
 
-The file is fixed before any recorded run, so a slip in it must stop everything at once: unknown keys, a rule without
-its thresholds, a published curve without the asked epsilon, and names that nothing defines are all errors.
+docs/add-a-claim.md describes the files. They are fixed before any recorded run, so a slip in them must stop everything
+at once: unknown keys and names, a rule without its thresholds, a placeholder that nothing fills in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_yaml
-from biorobust.reporting.claim import (
-    CONTRASTS,
-    IMAGES,
-    QUANTITIES,
-    RULES,
-    SOURCES,
-    Check,
-    Claim,
-    Published,
-    Quantity,
-    Reading,
-)
-from biorobust.reporting.registry import STUDIES
-from biorobust.reporting.requirements import AT_LEAST, REPORTED
-from biorobust.reporting.series import EACH, Items, written_out
+from biorobust.core.strict import Strict, Text, checked
+from biorobust.reporting import printed
+from biorobust.reporting.claim import CONTRASTS, QUANTITIES, Check, Claim, Published, Quantity, Reading
+from biorobust.reporting.expand import EACH, Names, combinations, filled, unfilled
+from biorobust.reporting.registry import STUDIES, read_params
+from biorobust.reporting.requirements import AT_LEAST, REPORTED, files, files_of
 from biorobust.statistics import rules
 from biorobust.statistics.thresholds import THRESHOLDS
 
-EVERY = "every part"
-CLAIMS_FILE = Path("reports/claims.yaml")
+CLAIMS = Path("reports/claims")
+REPORTED_NUMBERS = "reported"  # the folder beside it
+WORST_CASE = "worst-case"
+LIKE = "like"
+Recipe = Mapping[str, Any]  # setting -> value, {at_least: x} or {reported: x}
 
 
 class ClaimsError(BiorobustError):
-    """claims.yaml holds something that cannot be judged."""
+    """A claims file holds something that cannot be judged."""
 
 
-def load(path: str | Path = CLAIMS_FILE) -> list[Claim]:
-    """Read and check a claims file. Raises ClaimsError with one line naming the claim, the key and what is allowed."""
-    raw = read_yaml(path, error=ClaimsError)
-    try:
-        return _claims(raw)
-    except ClaimsError as error:
-        raise ClaimsError(f"{path}: {error}") from None
+def _listed(value: object) -> object:
+    """One recipe may stand without the brackets of a list."""
+    return value if isinstance(value, list) else [value]
 
 
-def _claims(raw: object) -> list[Claim]:
-    blocks = {"recipes": dict, "readings": dict, "published": dict, "claims": list}
-    top = _block(raw, "top", needed=blocks, optional={"series": dict})
-    published = {name: _published(entry, f"published.{name}") for name, entry in top["published"].items()}
-    recipes = {name: _recipe(entry, f"recipes.{name}") for name, entry in top["recipes"].items()}
-    readings = {}
-    for name, entry in top["readings"].items():
-        words = _block(entry, f"readings.{name}")
-        others = dict.fromkeys(set(words) - {"words"}, str)
-        fields = _block(words, f"readings.{name}", needed={"words": str}, optional=others)
-        readings[name] = Reading(name=name, words=fields.pop("words"), names=fields)
-    series = {name: _series(items, f"series.{name}") for name, items in top.get("series", {}).items()}
-    claims = [_claim(entry, i, readings, recipes, published, series) for i, entry in enumerate(top["claims"])]
-    for i, claim in enumerate(claims):
-        if claim.id in {other.id for other in claims[:i]}:
-            raise ClaimsError(f"{claim.id}: stands there twice")
-        for reading in claim.readings or (None,):
-            try:
-                filled = claim.under(reading)
-            except (KeyError, IndexError, ValueError) as error:
-                missing = f" of {reading.name}" if reading else ", and there are no readings"
-                raise ClaimsError(
-                    f"{claim.id}: {error} cannot be filled in: it is not among the names{missing}"
-                ) from None
-            for quantity in (q for check in filled for q in (check.quantity, check.against) if q):
-                _known(quantity.images, IMAGES, f"{claim.id}: images")
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Recipes = Annotated[list[Any], BeforeValidator(_listed)]  # names of recipes, or settings
+
+
+class _Quantity(Strict):
+    """What is measured: one of QUANTITIES, and the keys it has besides."""
+
+    accuracy: Text | None = None
+    zero_gradient_correct: Text | None = None
+    reached: Text | None = None
+    curve_distance: Text | None = None
+    value: Text | None = None
+    collapses: Text | None = None
+    epochs_to: Text | None = None
+    fall: Text | None = None
+    jump: Text | None = None
+    jump_by_gamma: Text | None = None
+    of: Text | None = None
+    attack: Text | None = None
+    images: Literal["clean", "noisy", "blurred"] | None = None
+    published: Text | None = None
+
+    @property
+    def kind(self) -> str:
+        return next(kind for kind in QUANTITIES if getattr(self, kind))
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> _Quantity:
+        kinds = [kind for kind in QUANTITIES if kind in self.model_fields_set]
+        if len(kinds) != 1:
+            raise ValueError(f"need exactly one of {', '.join(QUANTITIES)}")
+        (kind,) = kinds
+        for key in sorted(self.model_fields_set - {kind} - QUANTITIES[kind]):
+            raise ValueError(f"{key} is no key of {kind}")
+        for key in sorted(QUANTITIES[kind] - self.model_fields_set if kind != "accuracy" else ()):
+            raise ValueError(f"{key} is missing, which {kind} needs")
+        if self.attack and self.images:
+            raise ValueError("attacked images are clean ones; give attack or images")
+        return self
+
+
+class _Part(Strict):
+    """One row of a claim, with every name filled in; docs/add-a-claim.md says what each key is for."""
+
+    label: Text
+    rule: Literal["number", "order", "no difference", "threshold"]
+    quantity: _Quantity
+    against: _Quantity | None = None
+    at: Sequence[Annotated[float, Field(ge=0, le=1)]] = ()
+    reported: Text | None = None
+    reported_against: Text | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    smallest: Number | None = None
+    errors: bool | None = None
+    requires: Sequence[Text] = ()
+    recipes: Mapping[Text, Recipes] = Field(default_factory=dict)
+    counts: bool = True
+    any_of: Text | None = None
+    missing: Text | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_rule(self) -> _Part:
+        rule, given = self.rule, self.model_fields_set
+        both = [q for q in (self.quantity, self.against) if q is not None]
+        accuracies = all(q.kind == "accuracy" for q in both)
+        ends = {"at_least", "at_most"} & given
+        one_pair = ("reported" in given) == ("reported_against" in given)
+        problems = {
+            "a number needs a reported value": rule == "number" and self.reported is None,
+            "a number has nothing to stand against": rule == "number" and len(both) == 2,
+            "an order of other values than accuracies needs `smallest`, the smallest difference that counts": rule
+            == "order"
+            and not accuracies
+            and self.smallest is None,
+            "`smallest` is for an order of other values than accuracies": "smallest" in given
+            and (rule != "order" or accuracies),
+            "an order of accuracies needs `against`": rule == "order" and accuracies and len(both) == 1,
+            f"{rule} needs two quantities of one kind": rule in CONTRASTS and len({q.kind for q in both}) == 2,
+            "no difference needs the accuracy of two runs": rule == "no difference"
+            and (len(both) == 1 or not accuracies),
+            "`errors` is for no difference": "errors" in given and rule != "no difference",
+            f"{rule} needs both reported values or none": rule in CONTRASTS and not one_pair,
+            "reported_against is for order and no difference": rule not in CONTRASTS and "reported_against" in given,
+            "a threshold needs at_least, at_most or both": rule == "threshold" and not ends,
+            "at_least and at_most are for thresholds": rule != "threshold" and bool(ends),
+            "the distance of a curve stands alone": len(both) == 2 and any(q.kind == "curve_distance" for q in both),
+            "accuracy under attack needs `at`, a list of epsilons": not self.at
+            and any(q.attack and q.kind in ("accuracy", "reached") for q in both),
+            "`at` is for quantities of an attack": "at" in given and not any(q.attack for q in both),
+        }
+        for problem, found in problems.items():
+            if found:
+                raise ValueError(problem)
+        return self
+
+
+class _Entry(Strict):
+    """A claim as it stands in its file, its loops written out but for those of its parts."""
+
+    id: Text
+    source: Annotated[Sequence[Literal["report text", "notebook", "original paper", "ours"]], Field(min_length=1)]
+    where: Text
+    statement: Text
+    note: Text | None = None
+    interpretations: Sequence[Text] = ()
+    holds: Literal["every part"] | None = None
+    requires: Sequence[Text] = ()
+    parts: Annotated[Sequence[Mapping[str, Any]], Field(min_length=1)]
+
+
+class _File(Strict):
+    """A claims file: recipes, what each metrics file must have been made with, lists for `each`, and the claims."""
+
+    recipes: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    files: Sequence[Mapping[str, Any]] = ()
+    lists: Mapping[str, Annotated[Sequence[Mapping[str, Any]], Field(min_length=1)]] = Field(default_factory=dict)
+    interpretations: Mapping[str, Mapping[str, Text]] = Field(default_factory=dict)
+    claims: Annotated[Sequence[Mapping[str, Any]], Field(min_length=1)]
+
+
+def load(folder: str | Path = CLAIMS) -> list[Claim]:
+    """The claims of a folder, in the order of the registry of studies, with the numbers of `reported` beside it.
+
+    Raises ClaimsError with one line naming file, claim, part and key, and what is allowed.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ClaimsError(f"{folder} is missing: run from the top of the repository")
+    for path in sorted(folder.glob("*.y*ml")):
+        _known(path.stem, STUDIES, f"{path}: name of a study")
+    found: dict[str, Claim] = {}
+    for path in (folder / f"{study}.yaml" for study in STUDIES):
+        if not path.exists():
+            continue
+        raw = read_yaml(path, error=ClaimsError)
+        numbers = printed.read(folder.parent / REPORTED_NUMBERS / f"{path.stem}.csv", error=ClaimsError)
+        try:
+            for claim in _claims(path.stem, raw, numbers):
+                if claim.id in found:
+                    raise ClaimsError(f"{claim.id}: stands there twice")
+                found[claim.id] = claim
+        except ClaimsError as error:
+            raise ClaimsError(f"{path}: {error}") from None
+    return list(found.values())
+
+
+def of_checkout(root: Path, *, complete: bool = False) -> list[Claim]:
+    """The claims of a checkout, whose studies must have every attack that they speak of.
+
+    complete: params.yaml must also list every run; otherwise claims about one that was taken out of it are not run.
+    """
+    claims, values = load(root / CLAIMS), read_params(root / "params.yaml")
+    studies = {name: made(values) for name, made in STUDIES.items()}
+    for claim in claims:
+        measured, attacks = studies[claim.study].results(), {*studies[claim.study].attacks, WORST_CASE}
+        for check in (
+            check for of_reading in (claim.checks, *claim.others) for check in of_reading if not check.missing
+        ):
+            where = f"{root / CLAIMS / claim.study}.yaml: {claim.id}, {check.label}"
+            for file in files(check) if complete else ():
+                if file not in measured:
+                    raise ClaimsError(f"{where}: params.yaml has no run behind {file}")
+            for quantity in filter(None, (check.quantity, check.against)):
+                if quantity.attack:
+                    _known(quantity.attack, sorted(attacks), f"{where}: attack")
     return claims
 
 
-def _claim(
-    raw: object,
-    position: int,
-    readings: Mapping[str, Reading],
-    recipes: Mapping[str, Mapping[str, Any]],
-    published: Mapping[str, Published],
-    series: Mapping[str, Items],
-) -> Claim:
-    where = str(raw.get("id", f"claim {position + 1}")) if isinstance(raw, Mapping) else f"claim {position + 1}"
-    needed = {"id": str, "study": str, "source": list, "where": str, "statement": str, "requires": dict, "parts": list}
-    fields = _block(raw, where, needed=needed, optional={"note": str, "readings": list, "holds": str})
-    _known(fields.get("holds", EVERY), (EVERY,), f"{where}.holds")
-    _known(fields["study"], STUDIES, f"{where}.study")
-    for source in fields["source"]:
-        _known(source, SOURCES, f"{where}.source")
-    for name in fields.get("readings", ()):
-        _known(name, readings, f"{where}.readings")
-    requires = _requires(fields["requires"], f"{where}.requires", recipes)
-    checks: list[Check] = []
-    for i, entry in enumerate(fields["parts"]):
-        at = f"{where}, part {i + 1}"
-        for name in _block(entry, at).get(EACH, ()):
-            _known(name, series, f"{at}.{EACH}")
-        for part in written_out(entry, series):
-            checks += _checks(part, at, requires, recipes, published)
-    if not any(check.counts for check in checks):
-        raise ClaimsError(f"{where}.parts: need at least one part that counts")
-    return Claim(
-        id=fields["id"],
-        study=fields["study"],
-        source=tuple(fields["source"]),
-        where=fields["where"],
-        statement=" ".join(fields["statement"].split()),
-        note=" ".join(fields.get("note", "").split()),
-        readings=tuple(readings[name] for name in fields.get("readings", ())),
-        every="holds" in fields,
-        checks=tuple(checks),
-    )
-
-
-def _checks(
-    raw: object,
-    where: str,
-    requires: Mapping[str, Mapping[str, Any]],
-    recipes: Mapping[str, Mapping[str, Any]],
-    published: Mapping[str, Published],
-) -> list[Check]:
-    """One check per epsilon of the part's `at`, or a single one."""
-    number = (int, float)
-    fields = _block(
-        raw,
-        where,
-        needed={"label": str, "rule": str, "quantity": dict},
-        optional={
-            "at": list,
-            "against": dict,
-            "reported": (*number, str),
-            "reported_against": str,
-            "at_least": number,
-            "at_most": number,
-            "smallest": number,
-            "errors": bool,
-            "requires": dict,
-            "counts": bool,
-            "any_of": str,
-            "missing": str,
-        },
-    )
-    rule = _known(fields["rule"], RULES, f"{where}.rule")
-    quantity = _quantity(fields["quantity"], f"{where}.quantity", published)
-    against = _quantity(fields["against"], f"{where}.against", published) if "against" in fields else None
-    _fitting(rule, quantity, against, fields, where)
-    own_requires = _requires(fields.get("requires", {}), f"{where}.requires", recipes)
-    checks = []
-    for eps in fields.get("at", [None]):
-        if eps is not None and (isinstance(eps, bool) or not isinstance(eps, number) or not 0 <= eps <= 1):
-            raise ClaimsError(f"{where}.at: {eps!r} is no epsilon in [0, 1]")
-        reported, n = _reported(fields.get("reported"), eps, f"{where}.reported", published)
-        reported_against, _ = _reported(fields.get("reported_against"), eps, f"{where}.reported_against", published)
-        checks.append(
-            Check(
-                label=fields["label"].replace("{eps}", "" if eps is None else f"{eps:g}"),
-                rule=rule,
-                quantity=quantity,
-                against=against,
-                eps=eps,
-                reported=reported,
-                reported_against=reported_against,
-                reported_n=n,
-                at_least=fields.get("at_least"),
-                at_most=fields.get("at_most"),
-                smallest=fields.get("smallest"),
-                errors=fields.get("errors", False) or _printed_high(rule, reported, reported_against),
-                requires=tuple((requires | own_requires).items()),  # type: ignore[operator]
-                counts=fields.get("counts", True),
-                any_of=fields.get("any_of"),
-                missing=fields.get("missing"),
-            )
-        )
-    return checks
-
-
-def _printed_high(rule: str, *printed: float | None) -> bool:
-    """Whether a report prints both accuracies so high that their errors are to be compared."""
-    return rule == "no difference" and rules.high_accuracies(*printed)
-
-
-def _fitting(rule: str, quantity: Quantity, against: Quantity | None, fields: Mapping[str, Any], where: str) -> None:
-    """Raise unless a part has exactly the keys its rule can use."""
-    both = [q for q in (quantity, against) if q is not None]
-    accuracies = all(q.kind == "accuracy" for q in both)
-    attacked = any(q.attack and q.kind in ("accuracy", "reached") for q in both)
-    pair = ("reported", "reported_against")
-    ends = {"at_least", "at_most"} & set(fields)
-    problems = {
-        "a number needs a reported value": rule == "number" and "reported" not in fields,
-        "a number has nothing to stand against": rule == "number" and against is not None,
-        "an order of other values than accuracies needs `smallest`, the smallest difference that counts": rule
-        == "order"
-        and not accuracies
-        and "smallest" not in fields,
-        "`smallest` is for an order of other values than accuracies": "smallest" in fields
-        and (rule != "order" or accuracies),
-        "an order of accuracies needs `against`": rule == "order" and accuracies and against is None,
-        f"{rule} needs two quantities of one kind": rule in CONTRASTS
-        and against is not None
-        and quantity.kind != against.kind,
-        "no difference needs the accuracy of two runs": rule == "no difference" and (against is None or not accuracies),
-        "`errors` is for no difference": "errors" in fields and rule != "no difference",
-        f"{rule} needs both published curves or none": rule in CONTRASTS
-        and ((pair[0] in fields) != (pair[1] in fields) or not isinstance(fields.get(pair[0], ""), str)),
-        "reported_against is for order and no difference": rule not in CONTRASTS and pair[1] in fields,
-        "a threshold needs at_least, at_most or both": rule == "threshold" and not ends,
-        "at_least and at_most are for thresholds": rule != "threshold" and bool(ends),
-        "the distance of a curve stands alone": against is not None and any(q.kind == "curve_distance" for q in both),
-        "accuracy under attack needs `at`, a list of epsilons": attacked and not fields.get("at"),
-        "`at` is for quantities of an attack": not any(q.attack for q in both) and "at" in fields,
-    }
-    for problem, found in problems.items():
-        if found:
-            raise ClaimsError(f"{where}: {problem}")
-
-
-def _quantity(raw: Mapping[str, Any], where: str, published: Mapping[str, Published]) -> Quantity:
-    kinds = [kind for kind in QUANTITIES if kind in raw]
-    if len(kinds) != 1:
-        raise ClaimsError(f"{where}: need exactly one of {', '.join(QUANTITIES)}")
-    kind = kinds[0]
-    optional = QUANTITIES[kind] if kind == "accuracy" else set()
-    fields = _block(
-        raw,
-        where,
-        needed=dict.fromkeys({kind, *QUANTITIES[kind]} - optional, str),
-        optional=dict.fromkeys(optional, str),
-    )
-    if "of" in fields:
-        return Quantity(kind=kind, of=fields["of"], key=fields[kind])
-    curve = None
-    if kind == "curve_distance":
-        curve = published[_known(fields["published"], published, f"{where}.published")]
-    if {"attack", "images"} <= fields.keys():
-        raise ClaimsError(f"{where}: attacked images are clean ones; give attack or images")
-    return Quantity(
-        kind=kind, of=fields[kind], attack=fields.get("attack"), images=fields.get("images", "clean"), published=curve
-    )
-
-
-def _reported(
-    value: float | str | None, eps: float | None, where: str, published: Mapping[str, Published]
-) -> tuple[float | None, int | None]:
-    """A reported proportion and of how many images it is; a name means a published curve at the check's epsilon."""
-    if not isinstance(value, str):
-        return value, None
-    curve = published[_known(value, published, where)]
-    found = curve.at(eps or 0.0)
-    if found is None:
-        raise ClaimsError(f"{where}: the published curve {value!r} has no value at eps {eps:g}")
-    return found, curve.n
-
-
-def _published(raw: object, where: str) -> Published:
-    fields = _block(raw, where, needed={"n": int, "accuracy": dict})
-    for eps, accuracy in fields["accuracy"].items():
-        if not all(isinstance(x, (int, float)) and 0 <= x <= 1 for x in (eps, accuracy)):
-            raise ClaimsError(f"{where}.accuracy: {eps}: {accuracy} must be two numbers in [0, 1]")
-    return Published(n=fields["n"], accuracy=tuple((float(eps), float(a)) for eps, a in fields["accuracy"].items()))
-
-
-def _requires(
-    raw: Mapping[str, Any], where: str, recipes: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Mapping[str, Any]]:
-    """File -> settings, of one recipe or of several together."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for file, names in raw.items():
-        known = [_known(name, recipes, f"{where}.{file}") for name in (names if isinstance(names, list) else [names])]
-        found[file] = {key: value for name in known for key, value in recipes[name].items()}
+def _claims(study: str, raw: object, numbers: printed.Printed) -> list[Claim]:
+    """The claims of one file; `numbers`: what the study's report prints."""
+    top = checked(_File, raw, "top", error=ClaimsError)
+    recipes = {name: _recipe(entry, f"recipes.{name}") for name, entry in top.recipes.items()}
+    reader = _Reader(study, top, recipes, _made_with(top, recipes), numbers)
+    by_id = {entry.get("id"): entry for entry in top.claims}
+    found = []
+    for i, entry in enumerate(top.claims):
+        where = str(entry.get("id", f"claim {i + 1}"))
+        own = {key: value for key, value in entry.items() if key not in (EACH, LIKE)}
+        if LIKE in entry:
+            other = by_id[_known(entry[LIKE], by_id, f"{where}.{LIKE}")]
+            if LIKE in other:
+                raise ClaimsError(f"{where}.{LIKE}: {entry[LIKE]} is itself like another claim; name that one")
+            own["requires"] = [*_list(own, "requires", where), *_list(other, "requires", where)]
+            own["parts"] = [*_list(other, "parts", where), *_list(own, "parts", where)]
+        for names in _items(entry, top.lists, where):
+            of_item = checked(_Entry, filled(own, names), str(filled(where, names)), error=ClaimsError)
+            found.append(reader.claim(of_item))
     return found
 
 
-def _recipe(raw: object, where: str) -> Mapping[str, Any]:
+def _made_with(top: _File, recipes: Mapping[str, Recipe]) -> Mapping[str, Recipe]:
+    """Metrics file -> the settings that it must have, from the blocks of `files`."""
+    found: dict[str, Recipe] = {}
+    for i, block in enumerate(top.files):
+        where = f"files, block {i + 1}"
+        for names in _items(block, top.lists, where):
+            of_item = filled({key: value for key, value in block.items() if key != EACH}, names)
+            for name in unfilled(of_item):
+                raise ClaimsError(f"{where}: nothing fills in {{{name}}}")
+            for file, wanted in of_item.items():
+                if file in found:
+                    raise ClaimsError(f"{where}: {file} stands there twice")
+                found[file] = _together(_listed(wanted), recipes, f"files.{file}")
+    return found
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What the claims of one file refer to. `made_with`: metrics file -> settings."""
+
+    study: str
+    top: _File
+    recipes: Mapping[str, Recipe]
+    made_with: Mapping[str, Recipe]
+    reported: printed.Printed
+
+    def claim(self, entry: _Entry) -> Claim:
+        for name in unfilled([entry.statement, entry.note, entry.where]):
+            raise ClaimsError(f"{entry.id}: nothing fills in {{{name}}}")
+        readings: list[tuple[Reading, Names]] = []
+        for name in entry.interpretations:
+            known = self.top.interpretations
+            names = known[_known(name, known, f"{entry.id}.interpretations")]
+            if "words" not in names:
+                raise ClaimsError(f"interpretations.{name}.words: missing key")
+            readings.append((Reading(name=name, words=names["words"]), names))
+        under = []
+        for names in [names for _, names in readings] or [{}]:
+            checks: list[Check] = []
+            for i, part in enumerate(entry.parts):
+                where = f"{entry.id}, part {i + 1}"
+                rest = {key: value for key, value in part.items() if key != EACH}
+                requires = [*entry.requires, *_list(part, "requires", where)]
+                for of_item in _items(part, self.top.lists, where):
+                    raw = filled(filled(rest | {"requires": requires}, of_item), names)
+                    checks += self._checks(_unattacked(raw), where)
+            if not any(check.counts for check in checks):
+                raise ClaimsError(f"{entry.id}.parts: need at least one part that counts")
+            under.append(tuple(checks))
+        return Claim(
+            id=entry.id,
+            study=self.study,
+            source=tuple(entry.source),
+            where=entry.where,
+            statement=" ".join(entry.statement.split()),
+            note=" ".join((entry.note or "").split()),
+            readings=tuple(reading for reading, _ in readings),
+            every=entry.holds is not None,
+            checks=under[0],
+            others=tuple(under[1:]),
+        )
+
+    def _checks(self, raw: Mapping[str, Any], where: str) -> list[Check]:
+        """One check per epsilon of the part's `at`, or a single one."""
+        part = checked(_Part, raw, where, error=ClaimsError)
+        of_each = {key: value for key, value in raw.items() if key != "label" or not part.at}
+        for name in unfilled(of_each):
+            raise ClaimsError(f"{where}: nothing fills in {{{name}}}")
+        quantity = self._quantity(part.quantity, f"{where}.quantity")
+        against = self._quantity(part.against, f"{where}.against") if part.against else None
+        requires = self._requires(part, [quantity, *([against] if against else [])], where)
+        found = []
+        for eps in part.at or (None,):
+            label = part.label if eps is None else part.label.replace("{eps}", f"{eps:g}")
+            for name in unfilled(label):
+                raise ClaimsError(f"{where}.label: nothing fills in {{{name}}}")
+            reported = self._reported(part.reported, eps, quantity, f"{where}.reported")
+            compared = self._reported(part.reported_against, eps, quantity, f"{where}.reported_against")
+            values = [number.value if number else None for number in (reported, compared)]
+            high = part.rule == "no difference" and rules.high_accuracies(*values)
+            found.append(
+                Check(
+                    label=label,
+                    rule=part.rule,
+                    quantity=quantity,
+                    against=against,
+                    eps=eps,
+                    reported=values[0],
+                    reported_against=values[1],
+                    reported_n=reported.n if reported else None,
+                    at_least=part.at_least,
+                    at_most=part.at_most,
+                    smallest=part.smallest,
+                    errors=bool(part.errors) or high,
+                    requires=requires,
+                    counts=part.counts,
+                    any_of=part.any_of,
+                    missing=part.missing,
+                )
+            )
+        return found
+
+    def _quantity(self, entry: _Quantity, where: str) -> Quantity:
+        kind = entry.kind
+        name = getattr(entry, kind)
+        if entry.of:
+            return Quantity(kind=kind, of=entry.of, key=name)
+        curve = None
+        if entry.published:
+            rows = self.reported[_known(entry.published, self.reported, f"{where}.published")]
+            n = {row.n for row in rows.values()}
+            if len(n) != 1 or None in n:
+                raise ClaimsError(
+                    f"{where}.published: the numbers of {entry.published} are not of one number of images"
+                )
+            curve = Published(n=n.pop() or 0, accuracy=tuple((eps, row.value) for eps, row in rows.items()))
+        return Quantity(kind=kind, of=name, attack=entry.attack, images=entry.images or "clean", published=curve)
+
+    def _requires(self, part: _Part, quantities: Sequence[Quantity], where: str) -> tuple[tuple[str, Recipe], ...]:
+        """Metrics file -> settings: of the files named, and of those behind the quantities."""
+        derived = [] if part.missing else [file for quantity in quantities for file in files_of(quantity)]
+        required = dict.fromkeys([*part.requires, *derived])
+        for file in part.recipes:
+            _known(file, required, f"{where}.recipes")
+        return tuple(
+            (file, _together(part.recipes[file], self.recipes, f"{where}.recipes.{file}"))
+            if file in part.recipes
+            else (file, self.made_with[_known(file, self.made_with, f"{where}: metrics file, a key of `files`")])
+            for file in required
+        )
+
+    def _reported(self, name: str | None, eps: float | None, quantity: Quantity, where: str) -> printed.Number | None:
+        """What the report prints under a name at the check's epsilon."""
+        if name is None:
+            return None
+        rows = self.reported[_known(name, self.reported, f"{where}: id in reported/{self.study}.csv")]
+        number = rows.get(eps or 0.0)
+        if number is None:
+            raise ClaimsError(f"{where}: reported/{self.study}.csv has no {name} at eps {eps or 0.0:g}")
+        if quantity.unit is None and not 0 <= number.value <= 1:
+            raise ClaimsError(
+                f"{where}: {name} is {number.value:g} in reported/{self.study}.csv, no proportion in [0, 1]"
+            )
+        return number
+
+
+def _list(block: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    """What a key of a block lists; nothing where it is not there."""
+    value = block.get(key, [])
+    if not isinstance(value, list):
+        raise ClaimsError(f"{where}.{key}: must be a list, not {value!r}")
+    return value
+
+
+def _items(block: Mapping[str, Any], lists: Mapping[str, Sequence[Names]], where: str) -> list[Names]:
+    """The names of every combination that a block is written out for."""
+    each = _list(block, EACH, where)
+    return combinations(lists[_known(name, lists, f"{where}.{EACH}")] for name in each)
+
+
+def _unattacked(raw: dict[str, Any]) -> dict[str, Any]:
+    """A part whose loop gives `attack: null` is one on clean images: no attack, and no epsilon."""
+    quantities = {key: raw[key] for key in ("quantity", "against") if isinstance(raw.get(key), Mapping)}
+    if not quantities or any(entry.get("attack", "") is not None for entry in quantities.values()):
+        return raw
+    clean = {key: {k: v for k, v in entry.items() if k != "attack"} for key, entry in quantities.items()}
+    return {key: value for key, value in (raw | clean).items() if key != "at"}
+
+
+def _together(wanted: Any, recipes: Mapping[str, Recipe], where: str) -> Recipe:
+    """The settings of several recipes, each a name or a block of settings; where two have the same, the last counts."""
+    found = [
+        _recipe(recipe, where) if isinstance(recipe, Mapping) else recipes[_known(recipe, recipes, where)]
+        for recipe in wanted
+    ]
+    return {key: value for settings in found for key, value in settings.items()}
+
+
+def _recipe(settings: Mapping[str, Any], where: str) -> Recipe:
     """Settings by name: plain values, or {at_least: x} and what the report had, {reported: x}.
 
-    `at_least` may be the name of a smallest number of images.
+    `at_least` may be the name of a smallest number of images, which stands with the other thresholds.
     """
-    settings = _block(raw, where)
+    found = dict(settings)
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            kinds = {AT_LEAST: (int, float, str), REPORTED: (int, float, str)}
-            limits = _block(value, f"{where}.{key}", needed={}, optional=kinds)
-            if isinstance(limits.get(AT_LEAST), str):
-                settings[key] = limits | {AT_LEAST: _images(limits[AT_LEAST], f"{where}.{key}")}
-    return settings
+            for limit in value:
+                _known(limit, (AT_LEAST, REPORTED), f"{where}.{key}: key")
+            least = value.get(AT_LEAST, 0)
+            if isinstance(least, bool) or not isinstance(least, (int, float, str)):
+                raise ClaimsError(f"{where}.{key}.{AT_LEAST}: must be a number, or the name of one, not {least!r}")
+            if isinstance(least, str):
+                try:
+                    found[key] = {**value, AT_LEAST: THRESHOLDS.images(least)}
+                except BiorobustError as error:
+                    raise ClaimsError(f"{where}.{key}: {error}") from None
+    return found
 
 
-def _images(name: str, where: str) -> int:
-    """A smallest number of images, which stands with the other thresholds under its name."""
-    try:
-        return THRESHOLDS.images(name)
-    except BiorobustError as error:
-        raise ClaimsError(f"{where}: {error}") from None
-
-
-def _series(raw: object, where: str) -> Items:
-    if not isinstance(raw, list) or not raw:
-        raise ClaimsError(f"{where}: must be a list of items with names, not {raw!r}")
-    return [_block(item, f"{where}, item {i + 1}") for i, item in enumerate(raw)]
-
-
-def _known(value: object, options: Iterable[str], where: str) -> str:
-    if value not in (allowed := list(options)):
-        raise ClaimsError(f"{where}: {value!r} is not one of {', '.join(allowed)}")
+def _known(value: Any, options: Iterable[Any], where: str) -> str:
+    """`value` as one of `options`; of many, the error names those most like it."""
+    allowed = [str(option) for option in options]
+    if str(value) not in allowed:
+        near = allowed if len(allowed) <= 12 else get_close_matches(str(value), allowed, n=3, cutoff=0.5)
+        raise ClaimsError(f"{where}: {value!r} is not one of {', '.join(near) or f'the {len(allowed)} there are'}")
     return str(value)
-
-
-def _block(
-    raw: object,
-    where: str,
-    *,
-    needed: Mapping[str, Any] | None = None,
-    optional: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """`raw` as a mapping with the needed keys, no unknown ones and values of the given types (no `needed`: any)."""
-    if not isinstance(raw, Mapping):
-        raise ClaimsError(f"{where}: must be a block of keys, not {raw!r}")
-    if needed is None:
-        return dict(raw)
-    kinds = {**needed, **(optional or {})}
-    for key, value in raw.items():
-        _known(key, kinds, f"{where}: key")
-        if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool) or value == "":
-            raise ClaimsError(f"{where}.{key}: {value!r} has the wrong type")
-    for key in needed:
-        if key not in raw:
-            raise ClaimsError(f"{where}.{key}: missing key")
-    return dict(raw)

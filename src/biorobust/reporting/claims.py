@@ -1,6 +1,6 @@
 """From claims and metrics to verdicts: one `Judged` per claim and reading, one `Part` per row of its table.
 
-Nothing is typed in: measured values come from a metrics folder, reported values and rules from claims.yaml, and the
+Nothing is typed in: measured values come from a metrics folder, reported values and rules from the claims, and the
 verdict from `biorobust.statistics.rules`.
 """
 

@@ -14,6 +14,11 @@ from biorobust.core.files import read_json
 DOWNLOAD = "download@"  # what no scale changes
 
 
+def cost(note: Mapping[str, Any]) -> float:
+    """Seconds that the result took, in all starts; at least those of the last one, which is all that old notes have."""
+    return float(note.get("total_seconds", note["wall_seconds"]))
+
+
 def read_note(folder: Path, stage: str, *, scale: str) -> Mapping[str, Any] | None:
     """The note of a stage in a folder run_info, None where it has none that belongs to `scale`.
 

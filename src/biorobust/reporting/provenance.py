@@ -10,7 +10,7 @@ from typing import Any
 from biorobust.core.files import read_yaml
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.notes import read_note
+from biorobust.reporting.notes import cost, read_note
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.requirements import STAND_IN
 from biorobust.reporting.snapshot import Snapshot
@@ -54,9 +54,15 @@ class Provenance:
         return tuple(note for note in self.notes.values() if note is not None)
 
     @property
-    def wall_seconds(self) -> float:
-        """Of the stages that noted it."""
-        return float(sum(note["wall_seconds"] for note in self.noted))
+    def seconds(self) -> float:
+        """Of all starts of the stages that noted it; of the last start where one noted no more."""
+        return sum(map(cost, self.noted))
+
+    @property
+    def at_least(self) -> str:
+        """What to say before `seconds` where they are not all: of stages restored, or that noted their last start."""
+        complete = len(self.noted) == len(self.notes) and all("total_seconds" in note for note in self.noted)
+        return "" if complete else "at least "
 
     @property
     def commits(self) -> tuple[Commit, ...]:

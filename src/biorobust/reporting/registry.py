@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from biorobust.cnnf.report.conclusions import conclusions as cnnf_conclusions
+from biorobust import params
+from biorobust.cnnf.report.headline import conclusions as cnnf_conclusions
 from biorobust.cnnf.report.headline import headline as cnnf_headline
 from biorobust.cnnf.report.study import cnnf
 from biorobust.cnnf.report.tables import tables as cnnf_tables
-from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml
 from biorobust.hebbian.report.headline import headline as hebbian_headline
 from biorobust.hebbian.report.study import hebbian
 from biorobust.hebbian.report.tables import tables as hebbian_tables
@@ -35,6 +34,9 @@ def _study(make: Make, **parts: Any) -> Make:
     return lambda params: replace(make(params), parts=Parts(**parts))
 
 
+MANIFEST = "manifest.json"  # beside the params.yaml of a snapshot
+
+
 def _of_claims(tables: Callable[..., list[Table]]) -> Callable[[Any, Any, Sequence[Judged]], list[Table]]:
     """Tables that need what the claims' sources print, and no verdicts."""
     return lambda m, study, judged: tables(m, study, [item.claim for item in judged if item.counted])
@@ -52,11 +54,7 @@ STUDIES: dict[str, Make] = {
 
 
 def read_params(path: str | Path) -> Mapping[str, Any]:
-    """The values of a params.yaml, unchecked: that of a snapshot may be older than the checks.
-
-    Raises BiorobustError when the file is missing or no block of keys.
-    """
-    raw = read_yaml(path)
-    if not isinstance(raw, Mapping):
-        raise BiorobustError(f"{path}: must be a block of keys")
-    return raw
+    """The values of a params.yaml. Raises BiorobustError for one that is unsound; a snapshot's is not checked."""
+    if (Path(path).parent / MANIFEST).exists():
+        return params.read_recorded(path)
+    return params.load(path).values

@@ -15,7 +15,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup, escape
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import sha256
 from biorobust.reporting import claim_file, effects, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
@@ -23,10 +22,10 @@ from biorobust.reporting.overview import Overview
 from biorobust.reporting.protocol import protocol_section
 from biorobust.reporting.provenance import provenance
 from biorobust.reporting.registry import STUDIES
-from biorobust.reporting.snapshot import RECORDED, Rejected, snapshots
+from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
-from biorobust.reporting.tables.table import cell, read
+from biorobust.reporting.table import cell, read
 from biorobust.reporting.view import SHOWN, SYMBOLS, View, bare_reason, shared_reasons, view
 from biorobust.statistics import rules
 
@@ -80,8 +79,7 @@ def render_template(
 
 def context(root: Path) -> dict[str, Any]:
     """What the templates see."""
-    path = root / "reports" / "claims.yaml"
-    claims = claim_file.load(path)
+    claims = claim_file.of_checkout(root)
     found = snapshots(root / RECORDED)
 
     now = _views([current(root, name) for name in STUDIES], claims, root=root)
@@ -93,7 +91,7 @@ def context(root: Path) -> dict[str, Any]:
         "current": Overview(tuple(now.values())),
         "recorded": Overview(tuple(before.values())) if before else None,
         "rejected": [item for item in found if isinstance(item, Rejected)],
-        "claims_sha256": sha256(path),
+        "judged_by": protocol(claims, STUDIES),
         "protocol": protocol_section(root),
         "agreement": read(root / "reports" / "tables" / "current").get("agreement"),
     }
@@ -142,7 +140,7 @@ def _environment(folder: Path) -> Environment:
         "label": lambda run: style.look(run).label,
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
-        "unpiped": lambda text: str(text).replace("|", "\\|"),
+        "markdown": markdown,
         "coded": lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))),
         "safe_svg": Markup,
     }
@@ -156,6 +154,19 @@ def _environment(folder: Path) -> Environment:
         "styles": lambda: Markup(_styles(folder)),
     }
     return page
+
+
+# What Markdown reads as markup, outside `code`: emphasis, links, tags and entities, and a table's border anywhere.
+MARKUP = re.compile(r"[\\|]|[*~](?=\S)|(?<=\S)[*~]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+
+
+def markdown(text: object) -> str:
+    """A text of notes and metrics for a Markdown page: one line that means what it says; `code` stays code."""
+    parts = re.split(r"(`[^`]+`)", " ".join(str(text).split()))
+    return "".join(
+        part.replace("|", "\\|") if i % 2 else MARKUP.sub(r"\\\g<0>", part).replace("`", "\\`")
+        for i, part in enumerate(parts)
+    )
 
 
 def _styles(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What the report printed, by run and epsilon, taken from the number rows of claims.yaml."""
+"""What the report printed, by run and epsilon, taken from the number rows of the claims."""
 
 from __future__ import annotations
 

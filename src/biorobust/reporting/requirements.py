@@ -27,7 +27,7 @@ def files(check: Check) -> list[str]:
     """Names of the metrics files a check rests on, such as "train/report-uniform", each once."""
     names = [file for file, _ in check.requires]
     for quantity in (check.quantity, check.against):
-        names += _files_of(quantity) if quantity else []
+        names += files_of(quantity) if quantity else []
     return list(dict.fromkeys(names))
 
 
@@ -127,7 +127,8 @@ def smaller(content: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> I
             yield key
 
 
-def _files_of(quantity: Quantity) -> list[str]:
+def files_of(quantity: Quantity) -> list[str]:
+    """The metrics files behind a quantity: a run's train file, and its attack file where it is attacked."""
     if quantity.kind in ("value", "collapses", "epochs_to") or "/" in quantity.of:
         return [quantity.of]
     attacked = quantity.attack or quantity.kind in ("jump", "jump_by_gamma")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -22,31 +21,26 @@ from biorobust.core.files import atomic, read_json, read_yaml, sha256, write_jso
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.migrated import OF_CLAIMS_YAML
 from biorobust.reporting.notes import read_note
-from biorobust.reporting.registry import STUDIES
+from biorobust.reporting.registry import MANIFEST, STUDIES, read_params
 from biorobust.statistics.thresholds import THRESHOLDS
 
 RECORDED = Path("reports/recorded")
 RUN_INFO = Path("reports/run_info")
-MANIFEST = "manifest.json"
 NAME = re.compile(r"[a-z0-9-]+")
 FIELDS = {
     "name": str,
     "studies": list,
     "scale": str,
     "commit": str,
-    "claims_sha256": str,
     "recorded_at": str,
     "device": str,
     "files": dict,
 }
 # Path in the checkout -> path in the snapshot.
-COPIED = {
-    "params.yaml": "params.yaml",
-    "dvc.lock": "dvc.lock",
-    "reports/claims.yaml": "claims.yaml",
-    "reports/metrics": "metrics",
-}
+COPIED = {"params.yaml": "params.yaml", "dvc.lock": "dvc.lock", "reports/metrics": "metrics"}
+OF_STUDY = {"reports/claims/{}.yaml": "claims/{}.yaml", "reports/reported/{}.csv": "reported/{}.csv"}
 
 
 class SnapshotError(BiorobustError):
@@ -57,7 +51,7 @@ class SnapshotError(BiorobustError):
 class Snapshot:
     """A snapshot whose every hash was found to fit. `recorded_at` is UTC in ISO format.
 
-    `protocol`: see the function of that name; empty for runs that were recorded before there was one.
+    `protocol`: see the function of that name; of runs that were recorded before there was one, it lacks the thresholds.
     """
 
     path: Path
@@ -65,7 +59,6 @@ class Snapshot:
     studies: tuple[str, ...]
     scale: str
     commit: str
-    claims_sha256: str
     recorded_at: str
     device: str
     protocol: Mapping[str, str]
@@ -97,11 +90,13 @@ class Rejected:
 
 def protocol(claims: Sequence[Claim], studies: Iterable[str]) -> dict[str, str]:
     """What a run of these studies is judged by, as SHA-256: the thresholds, and each study's claims."""
-    found = {"thresholds": THRESHOLDS.fingerprint()}
-    for study in studies:
-        own = [asdict(claim) for claim in claims if claim.study == study]
-        found[study] = hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
-    return found
+    own = {study: fingerprint(claim for claim in claims if claim.study == study) for study in studies}
+    return {"thresholds": THRESHOLDS.fingerprint()} | own
+
+
+def fingerprint(claims: Iterable[Claim]) -> str:
+    """SHA-256 of claims with everything written out, as JSON: another layout of their file changes nothing."""
+    return hashlib.sha256(json.dumps([asdict(claim) for claim in claims], sort_keys=True).encode()).hexdigest()
 
 
 def check_name(name: str) -> None:
@@ -122,11 +117,11 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
     if target.exists():
         raise SnapshotError(f"{target} exists: choose another name, or delete it first")
     scale, stages = _check_finished(source, studies)
-    part = target.with_name(f"{name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        others = _made_by_others(source, stages)
-        for origin, copy in COPIED.items():
+    claims = claim_file.of_checkout(source, complete=True)
+    others = _made_by_others(source, stages)
+    own = {old.format(study): new.format(study) for study in studies for old, new in OF_STUDY.items()}
+    with atomic(target) as part:
+        for origin, copy in {**COPIED, **own}.items():
             _copy(source / origin, part / copy, without=others)
         for stage in stages:
             if read_note(source / RUN_INFO, stage, scale=scale) is not None:
@@ -136,16 +131,14 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
             "studies": list(studies),
             "scale": scale,
             "commit": commit,
-            "claims_sha256": sha256(part / "claims.yaml"),
-            "protocol": protocol(claim_file.load(part / "claims.yaml"), studies),
+            "protocol": protocol(claims, studies),
             "recorded_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "device": _devices(part / "run_info"),
             "files": {path: sha256(part / path) for path in _files(part)},
         }
         write_json(part / MANIFEST, manifest)
-        os.replace(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if target.exists():
+            raise SnapshotError(f"{target} was recorded meanwhile: choose another name")
     return load(target)
 
 
@@ -167,13 +160,15 @@ def load(path: Path) -> Snapshot:
             raise SnapshotError(f"{path.name}: {name} is not in {MANIFEST}")
         if sha256(path / name) != listed[name]:
             raise SnapshotError(f"{path.name}: {name} was changed after recording (its SHA-256 does not fit)")
-    if manifest["claims_sha256"] != listed.get("claims.yaml"):
+    if "claims_sha256" in manifest and manifest["claims_sha256"] != listed.get("claims.yaml"):
         raise SnapshotError(f"{path.name}: claims_sha256 is not that of claims.yaml")
+    studies = tuple(manifest["studies"])
+    migrated = OF_CLAIMS_YAML.get(manifest.get("claims_sha256", ""), {})
     return Snapshot(
         path=path,
-        studies=tuple(manifest["studies"]),
-        protocol=manifest.get("protocol", {}),
-        **{key: manifest[key] for key in ("name", "scale", "commit", "claims_sha256", "recorded_at", "device")},
+        studies=studies,
+        protocol=manifest.get("protocol", {}) | {name: migrated[name] for name in studies if name in migrated},
+        **{key: manifest[key] for key in ("name", "scale", "commit", "recorded_at", "device")},
     )
 
 
@@ -201,10 +196,10 @@ def _check_manifest(manifest: Any, path: Path) -> None:
 
 def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str]]:
     """The scale and the stages of a checkout that has every result of the studies, made at that scale."""
-    for name in ("params.yaml", "dvc.lock", "reports/claims.yaml"):
+    for name in ("params.yaml", "dvc.lock", "reports/claims"):
         if not (source / name).exists():
             raise SnapshotError(f"{source / name} is missing: not a finished checkout")
-    raw = read_yaml(source / "params.yaml")
+    raw = read_params(source / "params.yaml")
     metrics = Metrics(source / "reports" / "metrics")
     stages: list[str] = []
     for study in studies:
@@ -240,8 +235,9 @@ def _made_by_others(source: Path, stages: Sequence[str]) -> set[Path]:
 
 def _copy(origin: Path, copy: Path, *, without: Set[Path] = frozenset()) -> None:
     for path in [origin] if origin.is_file() else sorted(origin.rglob("*")):
-        # DVC keeps its own .gitignore files beside the outs.
-        if path.is_file() and path.name != ".gitignore" and without.isdisjoint((path, *path.parents)):
+        # DVC keeps its own .gitignore files beside the outs; a killed writer leaves its half.
+        left = path.name == ".gitignore" or path.suffix == ".part"
+        if path.is_file() and not left and without.isdisjoint((path, *path.parents)):
             with atomic(copy / path.relative_to(origin) if path != origin else copy) as part:
                 shutil.copyfile(path, part)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from biorobust.reporting.claims import Judged
     from biorobust.reporting.headline import Headline
     from biorobust.reporting.measurements import Measurements
-    from biorobust.reporting.tables.table import Table
+    from biorobust.reporting.table import Table
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class Study(ABC):
     """A study as one params.yaml lists it; leftovers of removed runs are in none of its names.
 
     `name` is that of its claims, of its folder in reports/figures, of its notebook and of its template, and the ids of
-    its tables begin with it. `parts`: the registry joins them to the names, so that neither imports the other.
+    its tables begin with it. `attacks`: those that its metrics have, beside the worst case over them. `parts`: the
+    registry joins them to the names, so that neither imports the other.
     """
 
     name: str
     title: str
     datasets: tuple[str, ...]
+    attacks: tuple[str, ...]
     parts: Parts = field(default=Parts(), kw_only=True, repr=False)
 
     @property

@@ -2,7 +2,7 @@
 
 A change of a threshold is a change of the protocol: `fingerprint` stands in the manifest of every recorded run, and
 docs/protocol.md lists each amendment with its date and the verdicts it changed. Ranges that belong to one claim (the
-rule "threshold") stand with the claim in reports/claims.yaml and are hashed there.
+rule "threshold") stand with the claim in reports/claims/ and are hashed there.
 """
 
 from __future__ import annotations
@@ -69,7 +69,41 @@ class Thresholds:
 
     def fingerprint(self) -> str:
         """SHA-256 of all values: two runs with equal ones were judged by equal thresholds."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return _fingerprint(self)
 
 
 THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Masking:
+    """From where on a check of `biorobust.attacks.diagnostics` says that a network hides its gradients.
+
+    They judge no claim of the four reports, so they have a fingerprint of their own. Shares of images: blind, broken
+    without gradients and by no gradient attack; unbounded, right where any grey image is within reach; slower, broken
+    only by twice the steps or starts; flat, with a gradient of exactly zero; last, broken by an iterate on the way and
+    not by the last; unstable, of the successes, gone in a second look; exhausted, not fooled by DeepFool's last step.
+    turning: smallest cosine between gradients a hundredth of epsilon apart (median). longer: DeepFool's median distance
+    over that of FMN.
+    """
+
+    blind: float = 0.01
+    unbounded: float = 0.01
+    slower: float = 0.01
+    flat: float = 0.01
+    last: float = 0.10
+    unstable: float = 0.01
+    exhausted: float = 0.10
+    turning: float = 0.5
+    longer: float = 2.0
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all values."""
+        return _fingerprint(self)
+
+
+def _fingerprint(thresholds: Thresholds | Masking) -> str:
+    return hashlib.sha256(json.dumps(asdict(thresholds), sort_keys=True).encode()).hexdigest()
+
+
+MASKING = Masking()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from biorobust.cnnf.model.blocks import Block, BlockMemory, ConvBlock, DenseBlock, rows
 from biorobust.cnnf.model.pooled import Unpooled
+from biorobust.cnnf.model.smooth import smooth
 
 READOUTS = ("average", "last")
 
@@ -223,9 +224,9 @@ class FirstPass(nn.Module):
 
 
 def attack_views(model: nn.Module) -> dict[str, nn.Module]:
-    """ "first": gradients through the first pass only, the original's weaker attack."""
+    """ "first": gradients through the first pass only, the original's weaker attack. "smooth": soft gates."""
     assert isinstance(model, FeedbackNetwork)
-    return {"first": FirstPass(model).eval()}
+    return {"first": FirstPass(model).eval(), "smooth": smooth(model)}
 
 
 NETWORKS: Mapping[str, type[FeedbackNetwork]] = {"two-block": TwoBlock, "original": CNNF}

@@ -1,169 +1,137 @@
-"""Parameters of the CNN-F study: one frozen dataclass per block of params.yaml."""
+"""Parameters of the CNN-F study: one model per block of params.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, ClassVar, Literal
 
-from biorobust.core.attack_plan import AttackPlan, AttackSize, attack_names, eps_grid
-from biorobust.core.errors import ParamsError
-from biorobust.core.left_out import some_runs
-from biorobust.core.schema import count, one_of, positive, setting
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from biorobust.core.attack_plan import AttackPlan, AttackSize, Grid, rising
+from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Several, Share, ShareBelow1
+from biorobust.core.left_out import SomeRuns
 
 HIGHEST_IND = {"two-block": 2, "original": 6}  # the last block of each network, whose input may still cycle
+TrainedOn = Literal["clean", "noisy", "both", "adversarial"]
 
 
-def _share() -> Any:
-    return setting("a number in [0, 1]", lambda value: 0 <= value <= 1)
-
-
-def _not_negative() -> Any:
-    return setting("a number of 0 or more", lambda value: value >= 0)
-
-
-def _rising(levels: tuple[float, ...]) -> bool:
-    return list(levels) == sorted(set(levels)) and levels[:1] == (0,)
-
-
-@dataclass(frozen=True)
-class Feedback:
+class Feedback(Block):
     """T cycles with residual step r (Huang et al. 2020, section 2); T = 0 is a plain CNN."""
 
-    cycles: int = count(0)
-    residual: float = _share()
+    cycles: int = Field(ge=0)
+    residual: Share
 
 
-@dataclass(frozen=True)
-class Plain:
-    """The plain CNN: a network without cycles has no knob."""
-
-
-@dataclass(frozen=True)
-class Training:
+class Training(Block):
     """Network, objective and optimiser that all runs of the study share."""
 
-    network: str = one_of(*HIGHEST_IND)
-    ind: int = count(0)
-    readout: str = one_of("average", "last")
-    bias_feedback: str = one_of("subtract", "identity")
-    weight_first: float = _not_negative()
-    weight_cycles: float = _not_negative()
-    weight_feature: float = _not_negative()
-    weight_block1: float = _not_negative()
-    weight_block2: float = _not_negative()
-    weight_clean: float = _not_negative()
-    detach: bool = setting("true or false", lambda _: True)
-    learning_rate: float = positive()
-    momentum: float = setting("a number in [0, 1)", lambda value: 0 <= value < 1)
-    weight_decay: float = _not_negative()
-    power: float = positive()
-    clip_norm: float = positive()
-    batch_size: int = count()
-    validate: bool = setting("true or false", lambda _: True)
-    precision: str = one_of("float32", "bfloat16")
+    network: Literal["two-block", "original"]
+    ind: int = Field(ge=0)
+    readout: Literal["average", "last"]
+    bias_feedback: Literal["subtract", "identity"]
+    weight_first: NotNegative
+    weight_cycles: NotNegative
+    weight_feature: NotNegative
+    weight_block1: NotNegative
+    weight_block2: NotNegative
+    weight_clean: NotNegative
+    detach: bool
+    learning_rate: Positive
+    momentum: ShareBelow1
+    weight_decay: NotNegative
+    power: Positive
+    clip_norm: Positive
+    batch_size: Count
+    hold_out: bool = Field(alias="validate")  # which is a method of every model
+    precision: Literal["float32", "bfloat16"]
 
-    def __post_init__(self) -> None:
-        if self.ind > HIGHEST_IND[self.network]:
-            raise ParamsError(
-                f"cnnf_training.ind = {self.ind}: must be an integer from 0 (pixels) to {HIGHEST_IND[self.network]} "
-                f"for the network {self.network} (params.yaml)"
-            )
+    @field_validator("ind")
+    @classmethod
+    def _ind(cls, ind: int, others: ValidationInfo) -> int:
+        network = others.data.get("network", "original")
+        if ind > HIGHEST_IND[network]:
+            raise ValueError(f"an integer from 0 (pixels) to {HIGHEST_IND[network]} for the network {network}")
+        return ind
 
 
-@dataclass(frozen=True)
-class Noise:
+class Noise(Block):
     """The noise that is trained on, unless a run has a level of its own, and evaluated on."""
 
-    kind: str = one_of("gaussian", "uniform", "salt-and-pepper")
-    level: float = _share()
+    kind: Literal["gaussian", "uniform", "salt-and-pepper"]
+    level: Share
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Block):
     """levels: of the noise. blur: standard deviation in pixels, and those over which accuracy is followed."""
 
-    levels: tuple[float, ...] = setting(
-        "a rising list of numbers in [0, 1] that starts with 0", lambda levels: _rising(levels) and levels[-1] <= 1
-    )
-    blur: float = positive()
-    blur_levels: tuple[float, ...] = setting(
-        "a rising list of numbers that starts with 0", lambda levels: _rising(levels)
-    )
+    levels: Grid
+    blur: Positive
+    blur_levels: Annotated[
+        Several[NotNegative], AfterValidator(rising), Field(description="a rising list of numbers that starts with 0")
+    ]
 
 
-@dataclass(frozen=True)
-class Adversarial:
+class Adversarial(Block):
     """PGD on the first pass, for runs that train on adversarial images (the original's protocol); pixel units."""
 
-    eps: float = _share()
-    step: float = positive()
-    steps: int = count()
+    eps: Share
+    step: Positive
+    steps: Count
 
 
-@dataclass(frozen=True)
 class Attack(AttackPlan):
-    attacks: tuple[str, ...] = attack_names("first", "model")
+    VIEWS: ClassVar[tuple[str, ...]] = ("first", "model")
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(Block):
     """The attack through all cycles under which feedback is followed, cycle by cycle."""
 
-    attack: str = one_of("fgsm-cross-entropy", "fgsm-margin", "pgd-cross-entropy", "pgd-margin")
-    eps: tuple[float, ...] = eps_grid()
+    attack: Literal["fgsm-cross-entropy", "fgsm-margin", "pgd-cross-entropy", "pgd-margin"]
+    eps: Grid
 
 
-@dataclass(frozen=True)
-class DataSize:
-    n_train: int = count(32)
-    width: int = count()
+class DataSize(Block):
+    n_train: Images
+    width: Count
 
 
-@dataclass(frozen=True)
-class RunSize:
-    epochs: int = count()
-    seeds: int = count()
+class RunSize(Block):
+    epochs: Count
+    seeds: Count
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Block):
     """Which runs of a list a scale has; the others are reported as not at this scale."""
 
-    trained: str | tuple[str, ...] = some_runs()
+    trained: SomeRuns
 
 
-@dataclass(frozen=True)
 class GridSize(RunSize, Part):
     """How much of the grid to run."""
 
 
-@dataclass(frozen=True)
-class EvaluationSize:
-    n_test: int = count(32)
-    n_images: int = count(6)
+class EvaluationSize(Block):
+    n_test: Images
+    n_images: int = Field(ge=6)
 
 
-@dataclass(frozen=True)
-class NetworkRun:
-    method: str = one_of("cnnf", "cnn")
-    images: str = one_of("clean", "noisy", "both", "adversarial")
+class NetworkRun(Block):
+    method: Literal["cnnf", "cnn"]
+    images: TrainedOn
 
 
-@dataclass(frozen=True)
-class VariantRun:
+class VariantRun(Block):
     """feedback: what it does to later passes; `none` is the plain CNN, trained as long as `method` says."""
 
-    method: str = one_of("cnnf_fixed", "cnnf_long")
-    feedback: str = one_of("adaptive", "masked", "none")
-    images: str = one_of("clean", "noisy", "both", "adversarial")
-    cycle_clean: bool = setting("true or false", lambda _: True)
-    noise_level: float = _share()
+    method: Literal["cnnf_fixed", "cnnf_long"]
+    feedback: Literal["adaptive", "masked", "none"]
+    images: TrainedOn
+    cycle_clean: bool
+    noise_level: Share
 
 
 BLOCKS = {
     "cnnf": Feedback,
-    "cnn": Plain,
+    "cnn": Block,  # without cycles there is no knob
     "cnnf_fixed": Feedback,
     "cnnf_long": Feedback,
     "cnnf_training": Training,
@@ -190,11 +158,3 @@ NETWORKS = ("cnnf_runs",)  # run lists whose runs have checkpoints, are attacked
 EVALUATED = ("cnnf_runs", "cnnf_variants", "cnnf_grid")  # those whose predictions are compared
 ATTACK = "cnnf_attack"
 DATASET = "emnist_letters"
-
-
-def check_runs(runs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Names are unique in the study; raises ParamsError naming the run."""
-    names = [name for group in EVALUATED for name in runs[group]]
-    for name in names:
-        if names.count(name) > 1:
-            raise ParamsError(f"run {name!r}: named in two run lists (params.yaml)")

@@ -113,7 +113,7 @@ def fit(
     return fitted
 
 
-def shown(
+def logged_settings(
     training_: Training,
     plan: Plan,
     *,
@@ -124,8 +124,8 @@ def shown(
     n_train: int,
 ) -> dict[str, Any]:
     """What was really trained, flat, for the metrics' `settings`."""
-    found = {key: getattr(training_, key) for key in Training.__dataclass_fields__} | {"batch_size": batch_size}
-    found |= {key: getattr(plan, key) for key in Plan.__dataclass_fields__ if key != "seeds"}
+    found = training_.model_dump() | {"batch_size": batch_size}
+    found |= {key: value for key, value in vars(plan).items() if key != "seeds"}
     found |= {"noise_kind": noise_.kind, "width": config.get("width"), "n_train": n_train}
     if plan.images == "adversarial":
         found |= {"adversarial_eps": adversarial.eps, "adversarial_step": adversarial.step}

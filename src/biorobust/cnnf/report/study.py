@@ -74,6 +74,7 @@ def cnnf(params: Mapping[str, Any]) -> Cnnf:
         name="cnnf",
         title="Recurrent generative feedback",
         datasets=("emnist_letters",),
+        attacks=tuple(params.get("cnnf_attack", {}).get("attacks", ())),
         runs=tuple(params.get("cnnf_runs", {})),
         variants=tuple(params.get("cnnf_variants", {})),
         grid=tuple(grid),

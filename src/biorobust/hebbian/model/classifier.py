@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from biorobust.core.modules import Float64
+
 SMALLEST_LENGTH = 1e-12  # an all-black image stays all black under unit-norm inputs
 
 
@@ -65,8 +67,9 @@ class _TanhOutputs(nn.Module):
 
 
 def attack_views(model: HebbianClassifier) -> dict[str, nn.Module]:
-    """ "report": the outputs the report's attack differentiated, c = tanh(beta S h)."""
-    return {"report": _TanhOutputs(model).eval()}
+    """ "report": the outputs the report's attack differentiated, c = tanh(beta S h). "float64": the model in float64,
+    where a high power of a small activity is not lost."""
+    return {"report": _TanhOutputs(model).eval(), "float64": Float64(model).eval()}
 
 
 def build(config: dict[str, object]) -> HebbianClassifier:

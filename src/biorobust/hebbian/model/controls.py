@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from biorobust.core.modules import Float64
+
 
 class SimpleConvNet(nn.Module):
     """The report's control: two 5x5 convolutions and two dense layers, 21,840 parameters.
@@ -54,8 +56,8 @@ class _LogProbabilities(nn.Module):
 
 
 def attack_views(model: nn.Module) -> dict[str, nn.Module]:
-    """ "report": the outputs the report's attack differentiated, log-probabilities."""
-    return {"report": _LogProbabilities(model).eval()}
+    """ "report": the outputs the report's attack differentiated, log-probabilities. "float64": the model in float64."""
+    return {"report": _LogProbabilities(model).eval(), "float64": Float64(model).eval()}
 
 
 def build_simple_conv(config: dict[str, object]) -> SimpleConvNet:

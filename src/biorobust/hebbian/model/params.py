@@ -1,96 +1,80 @@
-"""Parameters of the Hebbian study: one frozen dataclass per block of params.yaml."""
+"""Parameters of the Hebbian study: one model per block of params.yaml."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from biorobust.core.attack_plan import AttackPlan, AttackSize
+from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Several
 from biorobust.core.errors import ParamsError
-from biorobust.core.schema import count, one_of, positive, setting
+
+if TYPE_CHECKING:
+    from biorobust.params import Params
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Block):
     """The competing-hidden-units rule (Krotov & Hopfield 2019, eq. 3 in its fast form)."""
 
-    p: float = setting("a number of 2 or more", lambda p: p >= 2)
-    k: int = count(2)
-    delta: float = setting("a number of 0 or more", lambda delta: delta >= 0)
-    learning_rate: float = positive()
-    batch_size: int = count()
+    p: float = Field(ge=2)
+    k: int = Field(ge=2)
+    delta: NotNegative
+    learning_rate: Positive
+    batch_size: Count
 
 
-@dataclass(frozen=True)
-class RuleSize:
-    n_train: int = count(32)
-    n_hidden: int = count(2)
-    epochs: int = count()
-    seeds: int = count()
+class Readout(Block):
+    """The power classifier c = tanh(beta S max(W v, 0)^n) and its training (eq. 1 and the loss below it).
+
+    beta: or several to choose from.
+    """
+
+    inputs: Literal["raw", "unit"]
+    power: float = Field(ge=1)
+    beta: Positive | Several[Positive]
+    m: float = Field(ge=1)
+    learning_rate: Positive
+    schedule: Literal["constant", "linear"]
+    batch_size: Count
 
 
-@dataclass(frozen=True)
-class Readout:
-    """The power classifier c = tanh(beta S max(W v, 0)^n) and its training (eq. 1 and the loss below it)."""
-
-    inputs: str = one_of("raw", "unit")
-    power: float = setting("a number of 1 or more", lambda power: power >= 1)
-    beta: float | tuple[float, ...] = setting(
-        "a number above 0, or a list of them to choose from",
-        lambda beta: all(value > 0 for value in (beta if isinstance(beta, tuple) else (beta,))),
-    )
-    m: float = setting("a number of 1 or more", lambda m: m >= 1)
-    learning_rate: float = positive()
-    schedule: str = one_of("constant", "linear")
-    batch_size: int = count()
+class ReadoutSize(Block):
+    n_train: Images
+    epochs: Count
 
 
-@dataclass(frozen=True)
-class ReadoutSize:
-    n_train: int = count(32)
-    epochs: int = count()
-
-
-@dataclass(frozen=True)
-class Control:
+class Control(Block):
     """A conventionally trained network: Adam on cross-entropy."""
 
-    learning_rate: float = positive()
-    batch_size: int = count()
+    learning_rate: Positive
+    batch_size: Count
 
 
-@dataclass(frozen=True)
-class ConvSize:
-    n_train: int = count(32)
-    epochs: int = count()
-    seeds: int = count()
+class ConvSize(ReadoutSize):
+    seeds: Count
 
 
-@dataclass(frozen=True)
-class MlpSize:
-    n_train: int = count(32)
-    n_hidden: int = count(2)
-    epochs: int = count()
-    seeds: int = count()
+class RuleSize(ConvSize):
+    n_hidden: int = Field(ge=2)
 
 
-@dataclass(frozen=True)
-class WeightsRun:
-    method: str = one_of("hebbian", "hebbian_original")
-    init: str = one_of("uniform", "normal")
+MlpSize = RuleSize
 
 
-@dataclass(frozen=True)
-class ReadoutRun:
+class WeightsRun(Block):
+    method: Literal["hebbian", "hebbian_original"]
+    init: Literal["uniform", "normal"]
+
+
+class ReadoutRun(Block):
     weights: str
-    readout: str = one_of("hebbian_readout", "hebbian_original_readout")
-    units: str = one_of("all", "converged", "random")
+    readout: Literal["hebbian_readout", "hebbian_original_readout"]
+    units: Literal["all", "converged", "random"]
 
 
-@dataclass(frozen=True)
-class ControlRun:
-    method: str = one_of("simple_conv", "end_to_end")
+class ControlRun(Block):
+    method: Literal["simple_conv", "end_to_end"]
 
 
 BLOCKS = {
@@ -116,11 +100,15 @@ NETWORKS = ("hebbian_runs", "hebbian_controls")  # run lists whose runs have che
 ATTACK = "hebbian_attack"
 ATTACK_STAGES = {"hebbian_controls": "attack_controls"}  # where a stage is not called after its run list
 DATASET = "mnist"
+APART = ("hebbian_weights",)  # run lists whose names may be those of networks
 
 
-def check_runs(runs: Mapping[str, Mapping[str, Any]]) -> None:
+def check(settings: Params) -> None:
     """Every readout reads weights that exist; raises ParamsError naming them."""
-    for name, run in runs["hebbian_runs"].items():
-        if run.weights not in runs["hebbian_weights"]:
-            known = ", ".join(runs["hebbian_weights"])
-            raise ParamsError(f"hebbian_runs.{name}.weights = {run.weights!r}: must be one of {known} (params.yaml)")
+    known = settings.runs["hebbian_weights"]
+    for name in settings.runs["hebbian_runs"]:
+        weights = settings.run("hebbian_runs", name, ReadoutRun).weights
+        if weights not in known:
+            raise ParamsError(
+                f"hebbian_runs.{name}.weights = {weights!r}: must be one of {', '.join(known)} (params.yaml)"
+            )

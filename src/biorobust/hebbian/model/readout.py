@@ -92,6 +92,12 @@ def train(
     )
 
 
+@torch.no_grad()
+def saturated_share(classifier: HebbianClassifier, activations: Tensor) -> float:
+    """Share of images (N, H) with an output of exactly +1 or -1, where tanh passes no gradient."""
+    return (classifier.logits(activations).tanh().abs() == 1).any(dim=1).double().mean().item()
+
+
 def _as_is(activations: Tensor) -> Tensor:
     return activations
 

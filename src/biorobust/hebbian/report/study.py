@@ -77,6 +77,7 @@ def hebbian(params: Mapping[str, Any]) -> Hebbian:
         name="hebbian",
         title="Competing hidden units",
         datasets=("mnist",),
+        attacks=tuple(params.get("hebbian_attack", {}).get("attacks", ())),
         weights=tuple(params.get("hebbian_weights", {})),
         runs=tuple(runs),
         controls=tuple(params.get("hebbian_controls", {})),

@@ -62,30 +62,21 @@ class Victim:
         return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=code)
 
 
-def attack(victim: Victim, plan: Attacks) -> tuple[pd.DataFrame, list[Path]]:
-    """Rows as `attacks.run` gives them, attacks on the resized tensor under `<attack>-resized`, and the states' files.
+def attack(victim: Victim, plan: Attacks) -> pd.DataFrame:
+    """Rows as `attacks.run` gives them, attacks on the resized tensor under `<attack>-resized`.
 
     `index` is the place in the test split.
     """
-    tables, states = [], []
-    for names, suffix in ((plan.attacks, ""), (plan.resized_attacks, RESIZED)):
-        for group in _shared_iterates(names):
-            table, state = _resumed(victim, group, suffix)
-            tables.append(table)
-            states.append(state)
-    return pd.concat(tables, ignore_index=True), states
-
-
-def single(victim: Victim, name: str) -> tuple[pd.DataFrame, Path]:
-    """The rows of one attack on the images, and its state's file."""
-    return _resumed(victim, [name], "")
+    groups = [(group, "") for group in _shared_iterates(plan.attacks)]
+    groups += [(group, RESIZED) for group in _shared_iterates(plan.resized_attacks)]
+    return pd.concat([attacked(victim, *group) for group in groups], ignore_index=True)
 
 
 @full_precision()
-def _resumed(victim: Victim, names: list[str], suffix: str) -> tuple[pd.DataFrame, Path]:
-    state = victim.state("+".join(names) + suffix)
-    saved = work.load_state(state)
-    if saved is None:
+def attacked(victim: Victim, names: list[str], suffix: str = "") -> pd.DataFrame:
+    """The rows of attacks that share their iterates."""
+
+    def compute() -> dict[str, Any]:
         model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
         table = attacks.run(
             model,
@@ -97,9 +88,9 @@ def _resumed(victim: Victim, names: list[str], suffix: str) -> tuple[pd.DataFram
             batch_size=victim.batch_size,
             label=victim.label,
         )
-        saved = _plain(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
-        work.save_state(state, saved)
-    return _frame(saved), state
+        return _plain(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
+
+    return _frame(work.once(victim.state("+".join(names) + suffix), compute))
 
 
 def _shared_iterates(names: Sequence[str]) -> list[list[str]]:
@@ -146,15 +137,14 @@ def about(name: str) -> str:
 @full_precision()
 def reencoded(
     victim: Victim, plan: Attacks, table: pd.DataFrame, *, test_images: Tensor, test_labels: Tensor
-) -> tuple[dict[str, Any], Path]:
+) -> dict[str, Any]:
     """What another JPEG of the test images changes, in images that are right: clean and under an attack.
 
     table: the victim's records, with the attack on the images as they are. test_images: uint8 (N, 3, H, W), for clean
     accuracy; attacked are the victim's own images.
     """
-    state = victim.state(f"reencoded-{GRID_SHIFT}-{plan.jpeg_quality}-{plan.reencoded_attack}-{len(test_labels)}")
-    saved = work.load_state(state)
-    if saved is None:
+
+    def compute() -> dict[str, Any]:
         again = another_jpeg(test_images, quality=plan.jpeg_quality)
         before, after = (
             _right(victim.model, images, test_labels, batch_size=victim.batch_size) for images in (test_images, again)
@@ -172,9 +162,10 @@ def reencoded(
         )
         known = table[table["attack"] == plan.reencoded_attack].set_index("index").loc[victim.index]
         robust = ~known["broken"].to_numpy(dtype=bool), ~attacked["broken"].to_numpy(dtype=bool)
-        saved = {"clean": _paired(before.cpu().numpy(), after.cpu().numpy()), "robust": _paired(*robust)}
-        work.save_state(state, saved)
-    return {"seed": victim.seed, **saved}, state
+        return {"clean": _paired(before.cpu().numpy(), after.cpu().numpy()), "robust": _paired(*robust)}
+
+    what = f"reencoded-{GRID_SHIFT}-{plan.jpeg_quality}-{plan.reencoded_attack}-{len(test_labels)}"
+    return {"seed": victim.seed, **work.once(victim.state(what), compute)}
 
 
 def another_jpeg(images: Tensor, *, quality: int) -> Tensor:
@@ -202,41 +193,43 @@ def _paired(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
 
 
 @full_precision()
-def probe(victim: Victim, plan: Probe, size: ProbeSize) -> tuple[dict[str, dict[str, Any]], Path]:
+def probe(victim: Victim, plan: Probe, size: ProbeSize) -> dict[str, dict[str, Any]]:
     """`discontinuity` along random lines through the first images, and `patterns`, what passes after a small step:
     each `own` of the model and `by_gamma`, of its weights with other gammas.
     """
-    sizes, n_lines = pattern_sizes(victim.eps), size.n_lines
-    state = victim.state(f"probe-{plan.length}-{plan.n_points}-{n_lines}-{plan.gammas}-{size.n_patterns}")
-    saved = work.load_state(state)
-    if saved is None:
-        lines = probes.random_lines(victim.images[:n_lines], length=plan.length, seed=victim.seed)
+    what = f"probe-{plan.length}-{plan.n_points}-{size.n_lines}-{plan.gammas}-{size.n_patterns}"
+    return work.once(victim.state(what), lambda: _probed(victim, plan, size))
 
-        def measured() -> tuple[dict[str, Any], dict[str, Any]]:
-            scale = probes.output_scale(victim.model, victim.images[:N_SCALE])
-            chosen = victim.images[: size.n_patterns], victim.labels[: size.n_patterns]
-            return (
-                probes.discontinuity(victim.model, lines, n_points=plan.n_points, scale=scale),
-                probes.patterns(victim.model, *chosen, sizes=sizes, scale=scale, seed=victim.seed),
-            )
 
+def _probed(victim: Victim, plan: Probe, size: ProbeSize) -> dict[str, dict[str, Any]]:
+    model, through = victim.model, victim.images[: size.n_lines]
+    lines = probes.random_lines(through, length=plan.length, seed=victim.seed)
+    few = victim.images[: size.n_patterns], victim.labels[: size.n_patterns]
+
+    def measured() -> tuple[dict[str, Any], dict[str, Any]]:
+        scale = probes.output_scale(model, victim.images[:N_SCALE])
+        return (
+            probes.discontinuity(model, lines, n_points=plan.n_points, scale=scale),
+            probes.patterns(model, *few, sizes=pattern_sizes(victim.eps), scale=scale, seed=victim.seed),
+        )
+
+    own_jumps, own_changes = measured()
+    by_gamma: tuple[list[dict[str, Any]], list[dict[str, Any]]] = [], []
+    own = {module.gamma for module in model.modules() if isinstance(module, operator.KWTA)}
+    for gamma in progress(plan.gammas if own else (), label=f"{victim.label}, jumps by gamma", unit="gammas"):
+        operator.set_gamma(model, gamma)
+        right = scoring.predict(model, through) == victim.labels[: size.n_lines]
         jumps, changes = measured()
-        saved = {"discontinuity": {"own": jumps, "by_gamma": []}, "patterns": {"own": changes, "by_gamma": []}}
-        own = {module.gamma for module in victim.model.modules() if isinstance(module, operator.KWTA)}
-        gammas = plan.gammas if own else ()
-        for gamma in progress(gammas, label=f"{victim.label}, jumps by gamma", unit="gammas"):
-            operator.set_gamma(victim.model, gamma)
-            right = scoring.predict(victim.model, victim.images[:n_lines]) == victim.labels[:n_lines]
-            accuracy = right.double().mean().item()
-            jumps, changes = measured()
-            saved["discontinuity"]["by_gamma"].append({"gamma": gamma, "accuracy": accuracy, **jumps})
-            for found in changes.values():
-                del found["layers"]
-            saved["patterns"]["by_gamma"].append({"gamma": gamma, **changes})
-        for gamma in own:
-            operator.set_gamma(victim.model, gamma)
-        work.save_state(state, saved)
-    return saved, state
+        by_gamma[0].append({"gamma": gamma, "accuracy": right.double().mean().item(), **jumps})
+        for change in changes.values():
+            del change["layers"]
+        by_gamma[1].append({"gamma": gamma, **changes})
+    for gamma in own:
+        operator.set_gamma(model, gamma)
+    return {
+        "discontinuity": {"own": own_jumps, "by_gamma": by_gamma[0]},
+        "patterns": {"own": own_changes, "by_gamma": by_gamma[1]},
+    }
 
 
 def pattern_sizes(eps: float) -> list[float]:

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 from biorobust.core.errors import BiorobustError
 from biorobust.kwta.model.operator import KWTA, replace_relu
 from biorobust.kwta.model.params import FAST
+from biorobust.kwta.model.surrogates import attack_views
 from biorobust.networks.alexnet import AlexNet
 from biorobust.networks.fast import FastNet
 from biorobust.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise, Resize
 from biorobust.networks.resnet import ResNet
+
+__all__ = ["Classifier", "attack_views", "build"]
 
 NETWORKS = ("resnet18", "resnet18-small", "alexnet", FAST)
 KEYS = ("network", "n_classes", "logits", "width", "image_size", "normalise", "gamma", "stem")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from biorobust.core.schema import build
+from biorobust.core.config import build
 from biorobust.kwta.model.params import (
     FAST,
     FULL_WIDTH,
@@ -21,7 +20,6 @@ from biorobust.kwta.model.params import (
     Incremental,
     Rate,
     Recipe,
-    Relu,
     Run,
     Training,
     TrainingSize,
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 def of_cell(settings: Params, run: Run, *, network: str, dataset: str) -> Recipe:
     """The settings of one cell of a run at the chosen scale."""
     gamma = None if run.method == "relu" else settings.block(run.method, Winners).gamma
-    if run.method == "relu":
-        settings.block(run.method, Relu)
     if network == FAST:
         return build(Recipe, _fast(settings, dataset=dataset, init=run.init, gamma=gamma), where=f"{network}-{dataset}")
     epochs = settings.size(f"kwta_{run.init}", Epochs).over(dataset)
@@ -44,15 +40,24 @@ def of_cell(settings: Params, run: Run, *, network: str, dataset: str) -> Recipe
     return build(Recipe, values | {"epochs": epochs}, where=f"{network}-{dataset}")
 
 
-def of_ablation(settings: Params, run: AblationRun) -> tuple[Recipe, Recipe]:
-    """An ablation's settings, and those with nothing changed. Raises ParamsError for what cannot be built."""
+def of_ablation(settings: Params, run: AblationRun, *, where: str = "kwta_ablations") -> tuple[Recipe, Recipe]:
+    """An ablation's settings, and those with nothing changed. Raises ParamsError for what cannot be built.
+
+    where: of the run in params.yaml, for the error.
+    """
     size = settings.size("kwta_ablation", AblationSize)
     values = _values(settings, run.recipe, network=run.network, dataset=run.dataset, init=run.init, gamma=run.gamma) | {
         "epochs": size.epochs,
         "n_train": size.n_train,
     }
-    changed = values | {run.change: run.to}
-    return build(Recipe, changed, where=run.question), build(Recipe, values, where=run.question)
+    changed = build(Recipe, values | {run.change: run.to}, where=f"{where}: {run.change} changed")
+    return changed, build(Recipe, values, where=where)
+
+
+def check(settings: Params) -> None:
+    """Every ablation changes its setting to something that can be; raises ParamsError naming it."""
+    for name in settings.runs["kwta_ablations"]:
+        of_ablation(settings, settings.run("kwta_ablations", name, AblationRun), where=f"kwta_ablations.{name}")
 
 
 def _fast(settings: Params, *, dataset: str, init: str, gamma: float | None) -> dict[str, Any]:
@@ -75,8 +80,8 @@ def _fast(settings: Params, *, dataset: str, init: str, gamma: float | None) -> 
         "nesterov": True,
         "clip": None,
         "edges": "reflect",
-        **asdict(block),
-        **asdict(settings.size("kwta_fast", FastSize)),
+        **block.model_dump(),
+        **settings.size("kwta_fast", FastSize).model_dump(),
         "gamma_fall": 0.0 if gamma is None else block.gamma_fall,
     }
 
@@ -103,8 +108,8 @@ def _values(
         "nesterov": False,
         "label_smoothing": 0.0,
         "edges": "zeros",
-        **asdict(settings.block(block, Training)),
-        **asdict(settings.block(f"kwta_{init}", Rate)),
+        **settings.block(block, Training).model_dump(),
+        **settings.block(f"kwta_{init}", Rate).model_dump(),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust.core import augment, results, runs, training, work
+from biorobust.core import augment, results, training, work
 from biorobust.core.devices import full_precision
 from biorobust.core.tensors import Tensors
 from biorobust.core.training import as_float
 from biorobust.kwta.model import networks, operator, probes, weights
 from biorobust.kwta.model import recipe as recipes
-from biorobust.kwta.model.params import ARCHITECTURE, FAST, Incremental, Recipe
+from biorobust.kwta.model.params import FAST, Incremental, Recipe
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of test accuracy, for how many epochs it took to get there
 N_ACTIVE = 256  # test images on which active fractions are measured
 N_WHITENED = 2000  # training images whose patches the small fast network is made to whiten
 N_WATCHED = 2000  # of the evaluation list, tested after every epoch; the last epoch's network is tested on all
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One seed: the model, its data set, its entry in the metrics and its rows of the curves."""
-
-    model: networks.Classifier
-    dataset: str
-    entry: dict[str, Any]
-    curve: list[dict[str, Any]]
 
 
 def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
@@ -42,7 +31,8 @@ def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
     """
     epochs = data.epochs(recipe.epochs, n_train=recipe.n_train) if recipe.network == FAST else recipe.epochs
     batch_size = data.batch_size(recipe.batch_size)
-    return replace(recipe, n_train=len(data.train_images), batch_size=batch_size, epochs=epochs)
+    fitted = {"n_train": len(data.train_images), "batch_size": batch_size, "epochs": epochs}
+    return recipe.model_copy(update=fitted)
 
 
 def config(recipe: Recipe, *, n_classes: int) -> dict[str, Any]:
@@ -60,9 +50,9 @@ def state_path(
     name: str, recipe: Recipe, *, seed: int, data_sha256: str, device: str, plan: Incremental | None = None
 ) -> Path:
     """Where the training of one seed keeps its state."""
-    key = asdict(recipe) | {"seed": seed, "data": data_sha256, "device": device}
+    key = recipe.model_dump() | {"seed": seed, "data": data_sha256, "device": device}
     if recipe.gamma_schedule == "incremental" and plan is not None:
-        key |= {"plan": asdict(plan)}
+        key |= {"plan": plan.model_dump()}
     return work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__],))
 
 
@@ -75,7 +65,7 @@ def train(
     seed: int,
     state: Path,
     plan: Incremental | None = None,
-) -> Trained:
+) -> training.Trained:
     """Train one seed of a recipe that fits the data (`fitted_recipe`).
 
     watched: int64, places of the test images that are tested after every epoch; the entry is of all test images.
@@ -83,7 +73,8 @@ def train(
     weights and there are none.
     """
     torch.manual_seed(seed)
-    model = networks.build(config(recipe, n_classes=data.n_classes))
+    built_from = config(recipe, n_classes=data.n_classes)
+    model = networks.build(built_from)
     if recipe.init == "pretrained":
         weights.load_imagenet(model, network=recipe.network, width=recipe.width)
     model = model.to(data.train_labels.device)
@@ -117,7 +108,7 @@ def train(
             clip_norm=recipe.clip,
             schedule=_schedule(recipe, plan),
         ),
-        objective=_objective(bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing),
+        objective=objective(bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing),
         seed=seed,
         prepare=lambda images: as_float(
             augment.crop_and_flip(images, padding=recipe.crop, flip=recipe.flip, edges=recipe.edges)
@@ -133,7 +124,8 @@ def train(
         {"seed": seed, **row, "gamma": gamma_at(int(row["epoch"]) - 1) if gamma_at else recipe.gamma}
         for row in fitted.history
     ]
-    return Trained(model, recipe.dataset, _entry(seed, model, data, curve, diverged=fitted.diverged), curve)
+    entry = seed_entry(seed, model, data, curve, diverged=fitted.diverged)
+    return training.Trained(model=model, config=built_from, entry=entry, curve=curve)
 
 
 def _schedule(recipe: Recipe, plan: Incremental | None) -> training.Schedule:
@@ -144,7 +136,7 @@ def _schedule(recipe: Recipe, plan: Incremental | None) -> training.Schedule:
     return training.steps({recipe.drop_at: recipe.drop_factor})
 
 
-def _objective(*, bfloat16: bool, label_smoothing: float) -> training.Objective:
+def objective(*, bfloat16: bool, label_smoothing: float) -> training.Objective:
     """Cross-entropy over everything the head has, classes or not; accuracy among the classes.
 
     bfloat16: products with weights, and the activations between them, in that precision (autocast); winners are chosen
@@ -173,9 +165,10 @@ def evaluate(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: in
     return total / len(labels), torch.cat(predictions)
 
 
-def _entry(
+def seed_entry(
     seed: int, model: networks.Classifier, data: Tensors, curve: list[dict[str, Any]], *, diverged: bool
 ) -> dict[str, Any]:
+    """`results.seed_entry` on all test images, and what this study adds to it."""
     loss, predictions = evaluate(model, data.test_images, data.test_labels)
     entry = results.seed_entry(seed, predictions, data.test_labels, diverged=diverged)
     predicted = torch.bincount(predictions, minlength=data.n_classes)
@@ -193,9 +186,3 @@ def _entry(
 def _first(curve: list[dict[str, Any]], level: float) -> int | None:
     """The first epoch whose test accuracy reached a level."""
     return next((int(row["epoch"]) for row in curve if row["test_accuracy"] >= level), None)
-
-
-def save(name: str, models: dict[int, nn.Module], recipe: Recipe, *, n_classes: int) -> None:
-    """Write the checkpoints of a cell, one per seed."""
-    configs = dict.fromkeys(models, config(recipe, n_classes=n_classes))
-    runs.save(name, models, architecture=ARCHITECTURE, configs=configs)

@@ -218,10 +218,12 @@ class Kwta(Study):
 def kwta(params: Mapping[str, Any]) -> Kwta:
     """The study as a params.yaml lists it; one of before this study has no runs."""
     runs: Mapping[str, Mapping[str, str]] = params.get("kwta_runs", {})
+    plan: Mapping[str, Any] = params.get("kwta_attack", {})
     return Kwta(
         name="kwta",
         title="k-winners-take-all activations",
         datasets=("cifar10", "svhn"),
+        attacks=(*plan.get("attacks", ()), *(f"{name}-resized" for name in plan.get("resized_attacks", ()))),
         rows={run: values["init"] for run, values in runs.items()},
         gammas={run: params.get(values["method"], {}).get("gamma") for run, values in runs.items()},
         ablations={name: values["question"] for name, values in params.get("kwta_ablations", {}).items()},

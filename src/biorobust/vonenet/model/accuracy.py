@@ -60,8 +60,8 @@ def records(
     parts = []
     for number, (name, changed) in enumerate({**perturbed, SIGNS: signs}.items(), start=1):
         for size in eps:
-            shown = at_size(images, changed, size) if size else images
-            after = _judged(model, shown, labels, repeats=repeats, seed=seed + number) if size else before
+            sized = at_size(images, changed, size) if size else images
+            after = _judged(model, sized, labels, repeats=repeats, seed=seed + number) if size else before
             wrong = (before.fooled_share > 0.5) | (after.fooled_share > 0.5)
             columns = (labels, before.predicted, after.predicted, wrong)
             label, clean, adversarial, broken = (values.cpu().numpy() for values in columns)
@@ -69,7 +69,7 @@ def records(
                 pd.DataFrame(
                     {"attack": name, "eps": size, "index": index, "label": label, "clean_prediction": clean}
                     | {"adversarial_prediction": adversarial, "broken": broken}
-                    | {"distance": linf(shown, images).cpu().numpy(), "nonfinite_gradient": False}
+                    | {"distance": linf(sized, images).cpu().numpy(), "nonfinite_gradient": False}
                 )
             )
     draws = repeats if stochastic(model) else 1

@@ -30,8 +30,6 @@ NUMBERS = (4, 12, 25, 44)  # the report's
 
 # --- artefacts: what a program with a mistake would have printed, 1 - r per image and convolution (N, L) ------------
 
-Features = Mapping[str, Tensor]
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -49,7 +47,7 @@ class Pair:
         return self.features(self.clean), self.features(self.perturbed)
 
 
-def compare(clean: Features, perturbed: Features) -> np.ndarray:
+def compare(clean: Mapping[str, Tensor], perturbed: Mapping[str, Tensor]) -> np.ndarray:
     """1 - r of every layer of `clean`, (N, L); NaN where it is undefined."""
     return torch.stack([dissimilarity(clean[name], perturbed[name]) for name in clean], dim=1).cpu().numpy()
 
@@ -76,14 +74,11 @@ def pasted(pair: Pair) -> np.ndarray:
 def uncloned(pair: Pair) -> np.ndarray:
     """Outputs kept without a copy: whatever the network does in place afterwards has been done to them."""
 
-    @torch.no_grad()
-    def kept(images: Tensor) -> dict[str, Tensor]:
-        outputs: dict[str, Tensor] = {}
-        with capture.hooked(pair.convolutions, outputs.__setitem__):
+    outputs: list[dict[str, Tensor]] = [{}, {}]
+    for kept, images in zip(outputs, (pair.clean, pair.perturbed), strict=True):
+        with torch.no_grad(), capture.hooked(pair.convolutions, kept.__setitem__):
             pair.model(images)
-        return outputs
-
-    return compare(kept(pair.clean), kept(pair.perturbed))
+    return compare(*outputs)
 
 
 def late_bound(pair: Pair) -> np.ndarray:
@@ -272,15 +267,8 @@ def learned(names: Sequence[str], trained: np.ndarray, untrained: np.ndarray) ->
     wanted, four = ld.of_kind(names, "conv2"), ld.reported(names)
     share, before = (float(ld.dips(values)[:, wanted].mean()) for values in (trained, untrained))
     minima, minima_before = ([n for n in four if ld.dips(median(values))[n]] for values in (trained, untrained))
-    return _outcome(
-        "Z15",
-        {
-            "conv2_share": share,
-            "conv2_share_untrained": before,
-            "minima": minima,
-            "minima_untrained": minima_before,
-        },
-    )
+    numbers = {"conv2_share": share, "conv2_share_untrained": before}
+    return _outcome("Z15", numbers | {"minima": minima, "minima_untrained": minima_before})
 
 
 class Hypothesis(NamedTuple):
@@ -334,7 +322,8 @@ HYPOTHESES = {
     "Z6": Hypothesis(
         "Outputs were kept without a copy and overwritten in place",
         "capture without copies",
-        "Outputs overwritten before they are compared: {overwritten}. Layers at zero: {zeros}.",
+        "Outputs overwritten before they are compared: {overwritten}; convolutions among them: {own_overwritten}. "
+        "Layers at zero: {zeros}.",
         lambda e: {"zeros": e.zeros("uncloned"), "overwritten": [name for name, yes in e.overwritten.items() if yes]},
     ),
     "Z7": Hypothesis(
@@ -409,6 +398,7 @@ def solve(evidence: Evidence) -> list[dict[str, Any]]:
         "n_images": len(evidence.size),
         "zeros_eight_bit": evidence.zeros("eight_bit"),
         "most_calls": max(evidence.calls.values(), default=1),
+        "own_overwritten": [n for n, name in enumerate(evidence.names) if evidence.overwritten.get(name)],
         "stage_lowest": ld.lowest(median(evidence.raw), evidence.names),
     }
     return [_outcome(id, tested.measure(evidence), facts) for id, tested in HYPOTHESES.items() if tested.measure]
@@ -421,13 +411,13 @@ def _outcome(id: str, numbers: Numbers, facts: Mapping[str, Any] | None = None) 
 
 
 class _Words(string.Formatter):
-    """Lists of layers as "4, 12", "none" or, if they are many, their number; None as "does not apply"."""
+    """Lists of layers as "4, 12", "none" or, if they are many, how many; None as "does not apply"."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if value is None:
             return "does not apply"
         if isinstance(value, Mapping):
-            return "; ".join(f"{name} {self.format_field(item, '')}" for name, item in value.items())
+            return "; ".join(f"{name}: {self.format_field(item, '')}" for name, item in value.items())
         if isinstance(value, list):
-            return (", ".join(map(str, value)) or "none") if len(value) <= 12 else f"{len(value)} in all"
+            return (", ".join(map(str, value)) or "none") if len(value) <= 12 else f"{len(value)} layers"
         return str(super().format_field(value, format_spec)).replace("%", " %")

@@ -7,7 +7,7 @@ are as large in a layer that hardly changes as in one that changes a lot.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,20 +68,16 @@ def lowest(curve: np.ndarray, names: Sequence[str]) -> list[int]:
     return [numbers[int(np.nanargmin(curve[numbers]))] for numbers in defined]
 
 
-def median(values: np.ndarray) -> np.ndarray:
-    """Over images, (L,); NaN for a layer at which no image has a value."""
+def median(values: np.ndarray, *, axis: int = 0, statistic: Callable[..., Any] = np.nanmedian) -> np.ndarray:
+    """Over images (or another axis, or another statistic), of what is defined; NaN where nothing is."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        middle: np.ndarray = np.nanmedian(values, axis=0)
-    return middle
+        return np.asarray(statistic(values, axis=axis))
 
 
 def mean(values: np.ndarray, *, axis: int) -> np.ndarray:
-    """Over an axis, of what is defined; NaN where nothing is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        average: np.ndarray = np.nanmean(values, axis=axis)
-    return average
+    """As `median`."""
+    return median(values, axis=axis, statistic=np.nanmean)
 
 
 def estimate(name: str, values: np.ndarray, *, statistic: str = "median") -> dict[str, float | None]:

@@ -18,6 +18,7 @@ from biorobust.analysis import capture
 from biorobust.analysis import deviation as dev
 from biorobust.vonenet.model import models
 from biorobust.vonenet.model.evaluation import Noise
+from biorobust.vonenet.model.models import Classifier
 from biorobust.vonenet.model.stimuli import Images, rows_of
 
 # raw, centred, relative: analysis/deviation.py; between: share of the clean layer's variance between channel means.
@@ -40,28 +41,6 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Layers:
-    """What is measured of a network: convolutions by name in order, the norm behind each if any, and the V1 stage."""
-
-    convolutions: Mapping[str, nn.Module]
-    norms: Mapping[str, nn.BatchNorm2d]
-    v1: nn.Module | None
-
-    @property
-    def modules(self) -> dict[str, nn.Module]:
-        """What is hooked, by name."""
-        return ({V1: self.v1} if self.v1 is not None else {}) | dict(self.convolutions)
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """V1 if there is one, then all convolutions, then all norms."""
-        numbers = {name: index for index, name in enumerate(self.convolutions)}
-        front = [Column(V1, -1, V1)] if self.v1 is not None else []
-        convolutions = [Column(CONV, index, name) for name, index in numbers.items()]
-        return (*front, *convolutions, *(Column(NORM, numbers[name], name) for name in self.norms))
-
-
-@dataclass(frozen=True)
 class Deviations:
     """sets[perturbation][statistic]: float64 (N, L), a row per image, one of `columns` per layer; NaN: undefined."""
 
@@ -79,27 +58,23 @@ class Deviations:
         return self.sets[perturbation][statistic][:, chosen]
 
 
-def layers_of(model: nn.Module) -> Layers:
-    """The layers of one of the study's classifiers."""
-    assert isinstance(model, models.Classifier)
-    return Layers(models.convolutions(model), models.norms(model), models.v1(model))
+def modules(model: Classifier) -> dict[str, nn.Module]:
+    """What is measured directly, by name: the V1 stage if there is one, then all convolutions in order."""
+    v1 = models.v1(model)
+    return ({} if v1 is None else {V1: v1}) | dict(models.convolutions(model))
 
 
-def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Gain and shift, float64 (C,), of a normalisation in eval mode."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    gain = (norm.running_var.double() + norm.eps).rsqrt()
-    if norm.affine:
-        gain = gain * norm.weight.double()
-    shift = -gain * norm.running_mean.double()
-    return gain, shift + norm.bias.double() if norm.affine else shift
+def columns(model: Classifier) -> list[Column]:
+    """The V1 stage if there is one, all convolutions, then the norms behind them."""
+    numbers = {name: index for index, name in enumerate(models.conv_names(model))}
+    front = [Column(V1, -1, V1)] if models.v1(model) else []
+    convolutions = [Column(CONV, index, name) for name, index in numbers.items()]
+    return [*front, *convolutions, *(Column(NORM, numbers[name], name) for name in models.norms(model))]
 
 
 @torch.no_grad()
 def deviations(
-    model: nn.Module,
-    layers: Layers,
+    model: Classifier,
     clean: Tensor,
     perturbed: Mapping[str, Images],
     *,
@@ -114,6 +89,7 @@ def deviations(
     self-dissimilarity: exactly 0 for a deterministic network. The model is in eval mode.
     Raises BiorobustError for a layer that is not called exactly once in a pass.
     """
+    measured, maps = modules(model), {name: _affine(norm) for name, norm in models.norms(model).items()}
     parts: dict[str, dict[str, list[Tensor]]] = {key: {name: [] for name in STATISTICS} for key in perturbed}
     for first in range(0, len(clean), batch_size):
         rows = range(first, min(first + batch_size, len(clean)))
@@ -122,7 +98,7 @@ def deviations(
         def keep(name: str, output: Tensor, own: dict[str, dev.Own] = own) -> None:
             own[name] = dev.own(output.clone())
 
-        _read(model, layers.modules, clean[rows.start : rows.stop], keep, range(repeats), rows=rows, noise=noise)
+        _pass(model, measured, rows_of(clean, rows), keep, range(repeats), rows=rows, noise=noise)
         for place, (key, images) in enumerate(perturbed.items(), start=1):
             sums: dict[str, dev.Moments] = {}
 
@@ -132,42 +108,29 @@ def deviations(
                 sums[name] = dev.moments(own[name], output)
 
             numbers = range(place * repeats, (place + 1) * repeats)
-            _read(model, layers.modules, rows_of(images, rows), compare, numbers, rows=rows, noise=noise)
-            for name, row in _statistics(layers, sums).items():
-                parts[key][name].append(row)
+            _pass(model, measured, rows_of(images, rows), compare, numbers, rows=rows, noise=noise)
+            behind = (dev.affine(sums[name], gain, shift) for name, (gain, shift) in maps.items())
+            totals = dev.stack([dev.totals(item) for item in (*(sums[name] for name in measured), *behind)])
+            for name, statistic in STATISTICS.items():
+                parts[key][name].append(statistic(totals))
     values = {
         key: {name: torch.cat(rows).cpu().numpy() for name, rows in statistics.items()}
         for key, statistics in parts.items()
     }
-    return Deviations(layers.columns, values)
+    return Deviations(columns(model), values)
 
 
-@torch.no_grad()
-def one_image(
-    model: nn.Module, layers: Layers, clean: Tensor, perturbed: Tensor, *, draws: int = 200, seed: int = 0
-) -> list[dict[str, float | int | str]]:
-    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution.
-
-    One image has no other images to draw: the 95 % interval is over the channels of the layer, drawn with replacement.
-    """
-    before = capture.features(model, clean, layers.convolutions)
-    after = capture.features(model, perturbed, layers.convolutions)
-    rows: list[dict[str, float | int | str]] = []
-    for place, name in enumerate(layers.convolutions):
-        sums = dev.moments(dev.own(before[name]), after[name])
-        channels = sums.aa.shape[1]
-        chosen = torch.randint(channels, (draws, channels), generator=torch.Generator().manual_seed(seed))
-        drawn = dev.Moments(sums.positions, *(values[0].cpu()[chosen] for values in sums[1:]))
-        levels = torch.tensor([0.025, 0.975], dtype=torch.float64)
-        low, high = dev.raw(dev.totals(drawn)).nanquantile(levels).tolist()
-        value = dev.raw(dev.totals(sums)).item()
-        rows.append({"layer": place, "name": name, "raw": value, "low": low, "high": high})
-    return rows
+def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Gain and shift, float64 (C,), of a normalisation in eval mode."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    gain = (norm.running_var.double() + norm.eps).rsqrt() * norm.weight.double()
+    return gain, norm.bias.double() - gain * norm.running_mean.double()
 
 
-def _read(
+def _pass(
     model: nn.Module,
-    modules: Mapping[str, nn.Module],
+    measured: Mapping[str, nn.Module],
     images: Tensor,
     take: Callable[[str, Tensor], None],
     numbers: range,
@@ -185,15 +148,30 @@ def _read(
             sums[name] = sums[name].add_(output) if name in sums else output.clone()
 
     for number in numbers:
-        with noise(number, rows), capture.hooked(modules, add) as calls:
+        with noise(number, rows), capture.hooked(measured, add) as calls:
             model(images)
-        capture.called_once(modules, calls)
+        capture.called_once(measured, calls)
     for name in list(sums):
         take(name, sums.pop(name).div_(len(numbers)))
 
 
-def _statistics(layers: Layers, sums: Mapping[str, dev.Moments]) -> dict[str, Tensor]:
-    """Every statistic of a minibatch, (B, L)."""
-    behind = (dev.affine(sums[name], *affine(norm)) for name, norm in layers.norms.items())
-    totals = dev.stack([dev.totals(item) for item in (*(sums[name] for name in layers.modules), *behind)])
-    return {name: statistic(totals) for name, statistic in STATISTICS.items()}
+@torch.no_grad()
+def one_image(
+    model: Classifier, clean: Tensor, perturbed: Tensor, *, draws: int = 200, seed: int = 0
+) -> list[dict[str, float | int | str]]:
+    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution.
+
+    One image has no other images to draw: the 95 % interval is over the channels of the layer, drawn with replacement.
+    """
+    before, after = (capture.features(model, images, models.convolutions(model)) for images in (clean, perturbed))
+    levels = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    rows: list[dict[str, float | int | str]] = []
+    for place, name in enumerate(before):
+        sums = dev.moments(dev.own(before[name]), after[name])
+        channels = sums.aa.shape[1]
+        chosen = torch.randint(channels, (draws, channels), generator=torch.Generator().manual_seed(seed))
+        drawn = dev.Moments(sums.positions, *(values[0].cpu()[chosen] for values in sums[1:]))
+        low, high = dev.raw(dev.totals(drawn)).nanquantile(levels).tolist()
+        value = dev.raw(dev.totals(sums)).item()
+        rows.append({"layer": place, "name": name, "raw": value, "low": low, "high": high})
+    return rows

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from biorobust.analysis import capture, rdm
 from biorobust.attacks.crafting import linf
-from biorobust.vonenet.model import accuracy, hypotheses, layer_deviation, layers, stimuli, visualisation
+from biorobust.vonenet.model import accuracy, hypotheses, layer_deviation, layers, models, stimuli, visualisation
 from biorobust.vonenet.model.evaluation import (
     FROZEN,
     LIVE,
@@ -26,7 +26,8 @@ from biorobust.vonenet.model.evaluation import (
     noise_conditions,
     predict_samples,
 )
-from biorobust.vonenet.model.layers import NORM, Column, Deviations, Layers
+from biorobust.vonenet.model.layers import NORM, Column, Deviations
+from biorobust.vonenet.model.models import Classifier
 from biorobust.vonenet.model.params import Activations, ActivationsSize
 from biorobust.vonenet.model.stimuli import COMMON, FROM, OWN, SELF, SIGNS
 
@@ -78,16 +79,16 @@ def measure(
 ) -> LayerMeasurements:
     """Measure one network on images (N, 3, H, W) whose places in the test split are `index`.
 
-    Layers are compared on the images that entered and that DeepFool moved: under frozen noise it leaves an image that
-    is wrong in that draw as it is, and an image compared with itself says nothing of any layer.
+    Layers are compared on the correctly classified images that DeepFool moved: under frozen noise it leaves an image
+    that is wrong in that draw as it is, and an image compared with itself says nothing of any layer.
 
     perturbed: against this network; others: against other networks. name: its own, where it is itself a source.
     """
+    assert isinstance(model, Classifier)
     model.eval()
     own = perturbed["own"]
-    of_model = layers.layers_of(model)
     conditions = noise_conditions(model, seed=seed, repeats=size.repeats)
-    entered, compared = perturbed["entered"].bool(), _compared(images, perturbed)
+    correctly_classified, compared = perturbed["entered"].bool(), _compared(images, perturbed)
     others_own = {source: other["own"] for source, other in others.items()}
     sets = stimuli.stimuli(
         images[compared],
@@ -100,7 +101,6 @@ def measure(
     for noise, condition in conditions.items():
         deviations[noise] = layers.deviations(
             model,
-            of_model,
             images[compared],
             sets if noise in (NONE, FROZEN) else stimuli.under_live_noise(sets),
             noise=condition.noise,
@@ -110,16 +110,14 @@ def measure(
             _leave_out(deviations[noise], source, ~_compared(images, other)[compared])
     first = slice(0, size.pictures)
     with conditions[NONE].noise(0, range(size.pictures)):
-        components = visualisation.components(model, of_model, images[first], own[first])
+        components = visualisation.components(model, images[first], own[first])
     after = majority(predict_samples(model, own[first], draws=size.repeats, seed=seed))
     attacked = {"own": own, "live": perturbed.get("live", own)} | others_own | ({name: own} if name else {})
     rows = [row for noise, of_noise in deviations.items() for row in layer_deviation.layer_table(seed, noise, of_noise)]
     few = slice(0, size.matrix)
-    matrices = matrix_similarity(
-        model, of_model, images[few], own[few], conditions=conditions, repeats=size.repeats, seed=seed
-    )
+    matrices = matrix_similarity(model, images[few], own[few], conditions=conditions, repeats=size.repeats, seed=seed)
     with conditions[NONE].noise(0, range(1)):
-        one_image = _one_image(model, of_model, images, perturbed, others, index=index, seed=seed)
+        one_image = _one_image(model, images, perturbed, others, index=index, seed=seed)
     tables = {
         "layers": pd.DataFrame(rows),
         "matrices": pd.DataFrame(matrices),
@@ -135,13 +133,13 @@ def measure(
             seed=seed,
         ),
     }
-    evidence = _evidence(model, of_model, images, perturbed, compared, deviations, conditions[NONE])
+    evidence = _evidence(model, images, perturbed, compared, deviations, conditions[NONE])
     return LayerMeasurements(
         index=index[compared.cpu()].numpy(),
         size=linf(own, images)[compared].cpu().numpy(),
         deviations=deviations,
         numbers={
-            "entered": int(entered.sum()),
+            "entered": int(correctly_classified.sum()),
             "compared": int(compared.sum()),
             **layer_deviation.network_numbers(deviations),
         },
@@ -158,10 +156,10 @@ def measure(
 
 
 def _compared(images: Tensor, perturbed: Perturbed) -> Tensor:
-    """(N,) bool: which images entered and were moved; all that entered where none was moved."""
-    entered = perturbed["entered"].bool()
-    moved = entered & (linf(perturbed["own"], images) > 0)
-    return moved if bool(moved.any()) else entered
+    """(N,) bool: correctly classified images that were moved; all correctly classified ones where none was moved."""
+    correctly_classified = perturbed["entered"].bool()
+    moved = correctly_classified & (linf(perturbed["own"], images) > 0)
+    return moved if bool(moved.any()) else correctly_classified
 
 
 def _leave_out(deviations: Deviations, source: str, rows: Tensor) -> None:
@@ -173,8 +171,7 @@ def _leave_out(deviations: Deviations, source: str, rows: Tensor) -> None:
 
 
 def _one_image(
-    model: nn.Module,
-    of_model: Layers,
+    model: Classifier,
     images: Tensor,
     perturbed: Perturbed,
     others: Mapping[str, Perturbed],
@@ -185,13 +182,12 @@ def _one_image(
     """The first image compared in this network and in all sources, so that network and baseline show the same one."""
     by_all = torch.stack([_compared(images, one) for one in (perturbed, *others.values())]).all(dim=0)
     first = int((by_all if bool(by_all.any()) else _compared(images, perturbed)).int().argmax())
-    rows = layers.one_image(model, of_model, images[first : first + 1], perturbed["own"][first : first + 1])
+    rows = layers.one_image(model, images[first : first + 1], perturbed["own"][first : first + 1])
     return [{"seed": seed, "image": int(index[first]), **row} for row in rows]
 
 
 def _evidence(
-    model: nn.Module,
-    of_model: Layers,
+    model: Classifier,
     images: Tensor,
     perturbed: Perturbed,
     compared: Tensor,
@@ -200,16 +196,17 @@ def _evidence(
 ) -> hypotheses.Evidence:
     """What the hypotheses are tested on: deviations without noise, and artefacts on the first images compared."""
     without = deviations[NONE]
-    entered, own = perturbed["entered"].bool(), perturbed["own"]
-    norm_raw = np.full((int(compared.sum()), len(of_model.convolutions)), np.nan)
+    correctly_classified, own = perturbed["entered"].bool(), perturbed["own"]
+    convolutions = models.convolutions(model)
+    norm_raw = np.full((int(compared.sum()), len(convolutions)), np.nan)
     norm_raw[:, [column.index for column in without.columns if column.kind == NORM]] = without.values(OWN, "raw", NORM)
-    pair = hypotheses.Pair(model, of_model.convolutions, images[compared][:N_PROBED], own[compared][:N_PROBED])
+    pair = hypotheses.Pair(model, convolutions, images[compared][:N_PROBED], own[compared][:N_PROBED])
     with quiet.noise(0, range(N_PROBED)), torch.no_grad():
         artefacts = {name: artefact(pair) for name, artefact in hypotheses.ARTEFACTS.items()}
-        norms = {f"norm of {name}": module for name, module in of_model.norms.items()}
-        overwritten = hypotheses.overwritten(pair, {**of_model.convolutions, **norms})
+        norms = {f"norm of {name}": norm for name, norm in models.norms(model).items()}
+        overwritten = hypotheses.overwritten(pair, {**convolutions, **norms})
         calls = hypotheses.calls(pair)
-    before, after = images[entered], own[entered]
+    before, after = images[correctly_classified], own[correctly_classified]
     return hypotheses.Evidence(
         names=without.names,
         raw=without.values(OWN, "raw"),
@@ -229,22 +226,21 @@ def _evidence(
 
 @torch.no_grad()
 def dissimilarity_matrices(
-    model: nn.Module, of_model: Layers, images: Tensor, *, condition: Condition, number: int
+    model: Classifier, images: Tensor, *, condition: Condition, number: int
 ) -> dict[str, Tensor]:
     """Layer -> matrix (N, N) of one pass over images (N, 3, H, W); an activation is let go once its matrix is made."""
     made: dict[str, Tensor] = {}
-    with (
-        condition.noise(number, range(len(images))),
-        capture.hooked(of_model.modules, lambda name, output: made.__setitem__(name, rdm.rdm(output))) as calls,
-    ):
+
+    def keep(name: str, output: Tensor) -> None:
+        made[name] = rdm.rdm(output)
+
+    with condition.noise(number, range(len(images))), capture.hooked(layers.modules(model), keep):
         model(images)
-    capture.called_once(of_model.modules, calls)
     return made
 
 
 def matrix_similarity(
-    model: nn.Module,
-    of_model: Layers,
+    model: Classifier,
     clean: Tensor,
     own: Tensor,
     *,
@@ -264,13 +260,13 @@ def matrix_similarity(
             continue
 
         def matrices(images: Tensor, number: int, condition: Condition = conditions[noise]) -> dict[str, Tensor]:
-            return dissimilarity_matrices(model, of_model, images, condition=condition, number=number)
+            return dissimilarity_matrices(model, images, condition=condition, number=number)
 
         reference = matrices(clean, 0)
         again = [matrices(clean, n + 1) for n in range(repeats)] if noise == LIVE else []
         sets = perturbed if noise == NONE else {SELF: clean, **perturbed}
         for number, (name, images) in enumerate(sets.items(), start=repeats + 1):
-            first = 0 if of_model.v1 is None else -1
+            first = -1 if models.v1(model) else 0
             for place, (layer, matrix) in enumerate(matrices(images, number).items(), start=first):
                 low, high = rdm.noise_ceiling([one[layer] for one in again]) if len(again) > 1 else (None, None)
                 head = {"seed": seed, "noise": noise, "shown": name, "layer": place, "name": layer}
@@ -338,46 +334,33 @@ def compare_with_baseline(
 
 def to_state(measured: LayerMeasurements) -> dict[str, Any]:
     """The state to save; `from_state` gives the same measurements back, number for number."""
-    return vars(measured) | {
-        "index": torch.from_numpy(measured.index),
-        "size": torch.from_numpy(measured.size),
-        "deviations": {
-            noise: {
-                "columns": [vars(column) for column in deviations.columns],
-                "sets": {key: _tensors(statistics) for key, statistics in deviations.sets.items()},
-            }
-            for noise, deviations in measured.deviations.items()
-        },
-        "tables": {key: _tensors(table) for key, table in measured.tables.items()},
-        "maps": _tensors(measured.maps),
-        "drawn": {key: _tensors(arrays) for key, arrays in measured.drawn.items()},
-    }
+    state: dict[str, Any] = _plain(vars(measured))
+    return state
 
 
 def from_state(state: Mapping[str, Any]) -> LayerMeasurements:
     """The measurements of a saved state."""
-    fields = dict(state) | {
-        "index": state["index"].numpy(),
-        "size": state["size"].numpy(),
-        "deviations": {
-            noise: Deviations(
-                [Column(**column) for column in saved["columns"]],
-                {key: _arrays(statistics) for key, statistics in saved["sets"].items()},
-            )
-            for noise, saved in state["deviations"].items()
-        },
-        "tables": {key: pd.DataFrame(_arrays(table)) for key, table in state["tables"].items()},
-        "maps": _arrays(state["maps"]),
-        "drawn": {key: _arrays(tensors) for key, tensors in state["drawn"].items()},
+    fields = _arrays(state)
+    deviations = {
+        noise: Deviations([Column(**column) for column in saved["columns"]], saved["sets"])
+        for noise, saved in fields["deviations"].items()
     }
-    return LayerMeasurements(**fields)
+    tables = {key: pd.DataFrame(columns) for key, columns in fields["tables"].items()}
+    return LayerMeasurements(**fields | {"deviations": deviations, "tables": tables})
 
 
-def _tensors(arrays: Mapping[Any, Any]) -> dict[str, Any]:
-    """Numbers as tensors, texts as lists."""
-    values = {str(name): np.array(value) for name, value in arrays.items()}
-    return {k: torch.from_numpy(value) if value.dtype.kind in "biuf" else value.tolist() for k, value in values.items()}
+def _plain(value: Any) -> Any:
+    if isinstance(value, Deviations | Column):
+        return _plain(vars(value))
+    if isinstance(value, Mapping | pd.DataFrame):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | pd.Series):
+        array = np.array(value)
+        return torch.from_numpy(array) if array.dtype.kind in "biuf" else array.tolist()
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _arrays(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.numpy() if isinstance(value, Tensor) else value for name, value in tensors.items()}
+def _arrays(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _arrays(item) for key, item in value.items()}
+    return value.numpy() if isinstance(value, Tensor) else value

@@ -124,8 +124,8 @@ def norms(model: Classifier) -> dict[str, nn.BatchNorm2d]:
     """Name of a convolution -> the batch normalisation behind it; a VOne net's `bottleneck` has none."""
     modules = {name.removeprefix("model."): module for name, module in model.body.named_modules()}
     behind = {name: name.replace("conv", "bn").replace("downsample.0", "downsample.1") for name in conv_names(model)}
-    found = {name: modules[norm] for name, norm in behind.items()}
-    return {name: module for name, module in found.items() if isinstance(module, nn.BatchNorm2d)}
+    layers = {name: modules[norm] for name, norm in behind.items()}
+    return {name: layer for name, layer in layers.items() if isinstance(layer, nn.BatchNorm2d)}
 
 
 def v1(model: nn.Module) -> VOneBlock | None:

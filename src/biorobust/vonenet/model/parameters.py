@@ -97,17 +97,12 @@ def sample_colours(*, n_filters: int, seed: int = 0, paired: bool = False) -> tu
     return first, first if paired else second
 
 
-def highest_frequency(*, image_size: int, visual_degrees: float) -> float:
-    """The largest frequency (cycles per degree) that a square grid of pixels carries in every direction.
-
-    Half a cycle per pixel along the axes, less by sqrt(2) along the diagonal.
-    """
-    return image_size / visual_degrees / (2 * math.sqrt(2))
-
-
 def check_frequency(sf_max: float, *, image_size: int, visual_degrees: float) -> None:
-    """Raises BiorobustError naming sf_max and its limit when the grid cannot carry it."""
-    limit = highest_frequency(image_size=image_size, visual_degrees=visual_degrees)
+    """Raises BiorobustError naming sf_max and its limit when the grid of pixels cannot carry it in every direction.
+
+    The limit is half a cycle per pixel along the axes, less by sqrt(2) along the diagonal.
+    """
+    limit = image_size / visual_degrees / (2 * math.sqrt(2))
     if sf_max > limit:
         raise BiorobustError(
             f"sf_max = {sf_max}: must be at most {limit:.4g} cycles per degree, the Nyquist limit "

@@ -1,134 +1,135 @@
-"""Parameters of the VOneNet study: one frozen dataclass per block of params.yaml."""
+"""Parameters of the VOneNet study: one model per block of params.yaml."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
-from biorobust.core.attack_plan import eps_grid
-from biorobust.core.errors import ParamsError
-from biorobust.core.schema import count, one_of, positive, setting
+from pydantic import Field, ValidationInfo, field_validator
+
+from biorobust.core.attack_plan import Grid
+from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positive, Seed, Several, ShareBelow1
 
 
-@dataclass(frozen=True)
-class V1Stage:
+class V1Stage(Block):
     """The VOneBlock of the analogue: the keywords of `VOneBlock` that its runs share, and the scale of its filters.
 
     pixels_per_degree: an image spans as many degrees of visual angle as it has pixels by this.
     """
 
-    pixels_per_degree: float = positive()
-    simple_channels: int = count(0)
-    complex_channels: int = count(0)
-    ksize: int = setting("an odd number of pixels", lambda ksize: ksize > 0 and ksize % 2 == 1)
-    stride: int = count()
-    sf_min: float = setting("a number of 0 or more", lambda sf_min: sf_min >= 0)
-    sf_max: float = positive()
-    sf_corr: float = setting("a number from -1 to 1", lambda rho: -1 <= rho <= 1)
-    k_exc: float = positive()
-    colours: str = one_of("published", "paired")
-    noise_scale: float = positive()
-    noise_level: float = setting("a number of 0 or more", lambda level: level >= 0)
-    gabor_seed: int = count(0)
-    colour_seed: int = count(0)
+    pixels_per_degree: Positive
+    simple_channels: int = Field(ge=0)
+    complex_channels: int = Field(ge=0)
+    ksize: Odd = Field(ge=1)
+    stride: Count
+    sf_min: NotNegative
+    sf_max: Positive
+    sf_corr: float = Field(ge=-1, le=1)
+    k_exc: Positive
+    colours: Literal["published", "paired"]
+    noise_scale: Positive
+    noise_level: NotNegative
+    gabor_seed: Seed
+    colour_seed: Seed
 
     def keywords(self, *, image_size: int) -> dict[str, Any]:
         """Of `VOneBlock`, for images of so many pixels."""
-        values = asdict(self)
+        values = self.model_dump()
         return {"visual_degrees": image_size / values.pop("pixels_per_degree"), **values}
 
 
-@dataclass(frozen=True)
-class PixelStem:
+class PixelStem(Block):
     """What a plain ResNet has in the place of the V1 stage."""
 
-    stem: str = one_of("imagenet", "small")
+    stem: Literal["imagenet", "small"]
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(Block):
     """How all networks of the analogue are trained: SGD on cross-entropy, shifted and mirrored images.
 
     zero_init: the last normalisation of every residual block starts at 0, so that it begins as the identity.
     """
 
-    image_size: int = count(32)
-    batch_size: int = count()
-    learning_rate: float = positive()
-    momentum: float = setting("a number from 0 to below 1", lambda momentum: 0 <= momentum < 1)
-    nesterov: bool = setting("true or false", lambda _: True)
-    weight_decay: float = setting("a number of 0 or more", lambda decay: decay >= 0)
-    schedule: str = one_of("constant", "linear", "cosine")
-    warmup: float = setting("a number from 0 to below 1", lambda share: 0 <= share < 1)
-    crop_padding: int = count(0)
-    zero_init: bool = setting("true or false", lambda _: True)
-    precision: str = one_of("float32", "bfloat16")
+    image_size: Images
+    batch_size: Count
+    learning_rate: Positive
+    momentum: ShareBelow1
+    nesterov: bool
+    weight_decay: NotNegative
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup: ShareBelow1
+    crop_padding: int = Field(ge=0)
+    zero_init: bool
+    precision: Literal["float32", "bfloat16"]
 
 
-@dataclass(frozen=True)
-class TrainingSize:
+class TrainingSize(Block):
     """recipe: the block of params.yaml with the rest. n_test: so many images of the evaluation list are tested."""
 
-    recipe: str = one_of("vonenet_training", "vonenet_short_training")
-    n_train: int = count(32)
-    n_test: int = count(8)
-    width: int = count()
-    epochs: int = count()
-    seeds: int = count()
+    recipe: Literal["vonenet_training", "vonenet_short_training"]
+    n_train: Images
+    n_test: int = Field(ge=8)
+    width: Count
+    epochs: Count
+    seeds: Count
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Block):
     trained: bool
-    method: str = one_of("resnet", "vonenet")
-    depth: int = setting("18 or 50", lambda depth: depth in (18, 50))
-    noise: str = one_of("neuronal", "gaussian", "none")
-    filters: str = one_of("biological", "uniform", "none")
+    method: Literal["resnet", "vonenet"]
+    depth: Literal[18, 50]
+    noise: Literal["neuronal", "gaussian", "none"]
+    filters: Literal["biological", "uniform", "none"]
+
+    @field_validator("noise", "filters")
+    @classmethod
+    def _of_the_v1_stage(cls, value: str, others: ValidationInfo) -> str:
+        method = others.data.get("method")
+        if method == "resnet" and value != "none":
+            raise ValueError("none, as a resnet has no V1 stage")
+        if method == "vonenet" and others.field_name == "filters" and value == "none":
+            raise ValueError("biological or uniform")
+        return value
 
 
-@dataclass(frozen=True)
-class ImagenetRun:
+class ImagenetRun(Block):
     """A network that others trained on ImageNet: the file of its weights, in the folder of BIOROBUST_WEIGHTS."""
 
     depth: ClassVar[int] = 50
     trained: ClassVar[bool] = True
-    method: str = one_of("resnet", "vonenet")
-    file: str = setting("the name of a file, without a folder", lambda file: file == Path(file).name != "")
+
+    method: Literal["resnet", "vonenet"]
+    file: str = Field(pattern=r"^[^/]*[^/.][^/]*$", description="the name of a file, without a folder")
 
 
-@dataclass(frozen=True)
-class Perturbations:
+class Perturbations(Block):
     """DeepFool in L-infinity as Foolbox has it, and the networks whose perturbed images all others are shown."""
 
-    sources: tuple[str, ...]
-    steps: int = count()
-    candidates: int = count(2)
-    overshoot: float = setting("a number of 0 or more", lambda overshoot: overshoot >= 0)
-    draws: int = count()
+    sources: Several[str]
+    steps: Count
+    candidates: int = Field(ge=2)
+    overshoot: NotNegative
+    draws: Count
 
 
-@dataclass(frozen=True)
-class PerturbationsSize:
-    n_images: int = count(8)
+class PerturbationsSize(Block):
+    n_images: int = Field(ge=8)
 
 
-@dataclass(frozen=True)
-class Activations:
+class Activations(Block):
     """What the layers are compared at. Sizes are L-infinity, in units of pixel intensity."""
 
-    eps: tuple[float, ...] = eps_grid()
-    common_eps: float = setting("a number in (0, 1]", lambda eps: 0 < eps <= 1)
+    eps: Grid
+    common_eps: float = Field(gt=0, le=1)
 
 
-@dataclass(frozen=True)
-class ActivationsSize:
+class ActivationsSize(Block):
     """repeats: passes averaged over live noise. matrix: images of a dissimilarity matrix. pictures: images with PCA."""
 
-    repeats: int = count(2)
-    matrix: int = count(3)
-    pictures: int = count()
+    repeats: int = Field(ge=2)
+    matrix: int = Field(ge=3)
+    pictures: Count
 
 
 @dataclass(frozen=True)
@@ -179,17 +180,3 @@ SIZES = {
 RUNS = {"vonenet_runs": Run, "vonenet_imagenet": ImagenetRun}
 NETWORKS = ()  # the study perturbs images where it reads layers, so the general attack stage has none of its runs
 COMPARED = ("vonenet_runs",)  # run lists with attack records all the same
-
-
-def check_runs(runs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Noise and filters belong to a V1 stage, a name to one run; raises ParamsError naming the run."""
-    for name, run in runs["vonenet_runs"].items():
-        if run.method == "resnet" and (run.noise, run.filters) != ("none", "none"):
-            raise ParamsError(
-                f"vonenet_runs.{name}: a resnet has no V1 stage, noise and filters must be none (params.yaml)"
-            )
-        if run.method == "vonenet" and run.filters == "none":
-            raise ParamsError(f"vonenet_runs.{name}.filters = 'none': must be biological or uniform (params.yaml)")
-    for name in runs["vonenet_imagenet"]:
-        if name in runs["vonenet_runs"]:
-            raise ParamsError(f"run {name!r}: named in two run lists (params.yaml)")

@@ -8,7 +8,7 @@ and are left out where only correctly classified images count.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from biorobust.attacks import deepfool
 from biorobust.attacks.crafting import linf
+from biorobust.attacks.deepfool import Minimal
 from biorobust.attacks.noise import signs
 from biorobust.core.files import read_tensors
 from biorobust.core.progress import progress
@@ -44,15 +45,6 @@ FROM, COMMON = "from-", "-eps"
 Images = Tensor | Callable[[range], Tensor]
 
 
-@dataclass(frozen=True)
-class Crafted:
-    """DeepFool's images (N, 3, H, W) in [0, 1] under one noise condition, and whether they fooled the network in it."""
-
-    images: Tensor
-    success: Tensor  # (N,) bool
-    nonfinite_gradient: Tensor  # (N,) bool, as of an attack record
-
-
 def run_deepfool(
     model: nn.Module,
     images: Tensor,
@@ -63,7 +55,7 @@ def run_deepfool(
     seed: int,
     batch_size: int = 32,
     label: str = "DeepFool",
-) -> Crafted:
+) -> Minimal:
     """Minimal perturbations away from `labels`, (N,) the network's own predictions.
 
     noise: frozen (one draw per image for the whole attack, so that gradients and predictions belong to one function),
@@ -71,30 +63,17 @@ def run_deepfool(
     The network is in eval mode. label: names the work on stderr while it lasts.
     """
     made = []
-    condition = noise_conditions(model, seed=seed, repeats=1).get(noise)
+    condition = noise_conditions(model, seed=seed, repeats=1)[noise]
     generator = torch.Generator(images.device).manual_seed(seed)
     # DeepFool goes on with a minibatch until one pass fools all of it: under live noise that is luck, and never comes.
     together = 1 if noise == LIVE else batch_size
-    starts = range(0, len(images), together)
-    for first in progress(starts, label=label, unit="images" if together == 1 else "minibatches"):
+    unit = "images" if together == 1 else "minibatches"
+    attack = partial(deepfool.minimal, model, steps=plan.steps, candidates=plan.candidates, overshoot=plan.overshoot)
+    for first in progress(range(0, len(images), together), label=label, unit=unit):
         rows = range(first, min(first + together, len(images)))
-        if condition is None:  # a network without noise
-            context = models.noise(model, NONE)
-        elif noise == LIVE:
-            context = models.noise(model, generator=generator)
-        else:
-            context = condition.noise(0, rows)
-        with context:
-            minimal = deepfool.minimal(
-                model,
-                images[first : rows.stop],
-                labels[first : rows.stop],
-                steps=plan.steps,
-                candidates=plan.candidates,
-                overshoot=plan.overshoot,
-            )
-        made.append((minimal.images, minimal.success, minimal.nonfinite_gradient))
-    return Crafted(*map(torch.cat, zip(*made, strict=True)))
+        with models.noise(model, generator=generator) if noise == LIVE else condition.noise(0, rows):
+            made.append(attack(rows_of(images, rows), rows_of(labels, rows)))
+    return Minimal(*map(torch.cat, zip(*made, strict=True)))
 
 
 def perturb(
@@ -102,16 +81,16 @@ def perturb(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Perturb images (N, 3, H, W) against one network: the tensors other stages read, and the entry of its metrics.
 
-    Tensors: labels, answers (N,) the network's predictions for clean images, entered (N,) bool the correctly classified
-    ones (all of them for an untrained network or with fewer than FEWEST), own and, under live noise, live.
+    Tensors: labels; answers, (N,) the network's predictions for clean images; entered, (N,) bool, those classified
+    correctly (all of them for an untrained network or with fewer than FEWEST); own and, under live noise, live.
     """
     answers = majority(predict_samples(model, images, draws=plan.draws, seed=seed))
     correct = answers == labels
     # A network that is right about hardly any image has no predictions to lose: its own take the labels' place.
     by_labels = trained and int(correct.sum()) >= FEWEST
-    entered = correct if by_labels else torch.ones_like(correct)
-    tensors = {"labels": labels, "answers": answers, "entered": entered}
-    entry: dict[str, Any] = {"n": len(images), "entered": int(entered.sum()), "by_labels": by_labels}
+    correctly_classified = correct if by_labels else torch.ones_like(correct)
+    tensors = {"labels": labels, "answers": answers, "entered": correctly_classified}
+    entry: dict[str, Any] = {"n": len(images), "entered": int(correctly_classified.sum()), "by_labels": by_labels}
     for noise in (FROZEN, LIVE) if stochastic(model) else (NONE,):
         crafted = run_deepfool(
             model, images, answers, plan=plan, noise=noise, seed=seed, label=f"{label}, noise {noise}"
@@ -119,29 +98,29 @@ def perturb(
         fresh = predict_samples(model, crafted.images, draws=plan.draws, seed=seed + 1)
         role = "live" if noise == LIVE else "own"
         tensors |= {role: crafted.images, f"{role}_success": crafted.success}
-        entry[role] = {"noise": noise} | attack_summary(images, crafted, fresh, answers, entered)
+        entry[role] = {"noise": noise} | attack_summary(images, crafted, fresh, answers, correctly_classified)
     return tensors, entry
 
 
 def attack_summary(
-    images: Tensor, crafted: Crafted, samples: Tensor, answers: Tensor, entered: Tensor
+    images: Tensor, crafted: Minimal, samples: Tensor, answers: Tensor, correctly_classified: Tensor
 ) -> dict[str, Any]:
-    """What a metrics file says of one attack, on the images that entered.
+    """What a metrics file says of one attack, on the correctly classified images.
 
     samples: (draws, N) classes under fresh noise. success: share fooled where it was crafted; fresh_success: mean share
     of fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quantiles of the
     L-infinity distance. unmoved: images whose perturbation is exactly zero; erased: zero after rounding to 8 bits.
     nonfinite_gradient, only where there are any: images with a gradient that is not a number.
     """
-    size = linf(crafted.images, images)[entered]
-    after_rounding = linf(quantised(crafted.images), quantised(images))[entered]
-    fooled = (samples != answers)[:, entered].double().mean(dim=0)
-    n = int(entered.sum())
-    nonfinite = int(crafted.nonfinite_gradient[entered].sum())
+    size = crafted.distance[correctly_classified]
+    after_rounding = linf(quantised(crafted.images), quantised(images))[correctly_classified]
+    fooled = (samples != answers)[:, correctly_classified].double().mean(dim=0)
+    n = int(correctly_classified.sum())
+    nonfinite = int(crafted.nonfinite_gradient[correctly_classified].sum())
     levels = torch.tensor(QUARTILES, dtype=torch.float64, device=images.device)
     return {
         "n": n,
-        "success": crafted.success[entered].double().mean().item() if n else None,
+        "success": crafted.success[correctly_classified].double().mean().item() if n else None,
         "fresh_draws": len(samples),
         "fresh_success": fooled.mean().item() if n else None,
         "fresh_majority": (fooled > 0.5).double().mean().item() if n else None,

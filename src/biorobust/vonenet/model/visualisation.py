@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import pearsonr
-from torch import Tensor, nn
+from torch import Tensor
 
 from biorobust.analysis import capture, pca
 from biorobust.core.training import as_float
 from biorobust.networks.pixels import Resize
-from biorobust.vonenet.model import layer_deviation
+from biorobust.vonenet.model import layer_deviation, layers
 from biorobust.vonenet.model.block import VOneBlock
-from biorobust.vonenet.model.layers import Layers
+from biorobust.vonenet.model.models import Classifier
 
 N_FILTERS = 48
 N_CELLS = 4  # of each kind, of which responses are kept
@@ -32,39 +32,28 @@ def _bytes(pixels: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def v1_stage(block: VOneBlock, image: Tensor) -> dict[str, np.ndarray]:
-    """A V1 stage looking at one image (3, H, W) in [0, 1].
+def published_v1(image: np.ndarray) -> dict[str, np.ndarray]:
+    """The published V1 stage looking at an image (H, W, 3) uint8 of any size.
 
     filters (n, k, k) and colours (n,): of the first cells. simple, complex: (cells, h, w) responses without noise of
     the cells that respond most, simple_noisy, complex_noisy: of the same cells with one draw of noise. image: uint8.
     """
-    x = 2 * image.unsqueeze(0) - 1
+    pixels = as_float(torch.from_numpy(image.transpose(2, 0, 1).copy()).unsqueeze(0))
+    resized = Resize(224)(pixels).clamp(0, 1)
+    block = VOneBlock()
     with block.noise("none"):
-        quiet = block(x)[0]
+        quiet = block(2 * resized - 1)[0]
     with block.noise("neuronal", seed=0):
-        noisy = block(x)[0]
+        noisy = block(2 * resized - 1)[0]
     n = block.simple_channels
-    drawn: dict[str, np.ndarray] = {"image": _bytes(image.unsqueeze(0))[0]}
+    drawn: dict[str, np.ndarray] = {"image": _bytes(resized)[0]}
     for name, first, last in (("simple", 0, n), ("complex", n, n + block.complex_channels)):
         strongest = quiet[first:last].mean(dim=(1, 2)).argsort(descending=True)[:N_CELLS] + first
-        drawn[name] = quiet[strongest].cpu().numpy().astype(np.float16)
-        drawn[f"{name}_noisy"] = noisy[strongest].cpu().numpy().astype(np.float16)
-    return drawn | bank(block)
-
-
-def published_v1(image: np.ndarray) -> dict[str, np.ndarray]:
-    """`v1_stage` of the published V1 stage for an image (H, W, 3) uint8 of any size."""
-    pixels = as_float(torch.from_numpy(image.transpose(2, 0, 1).copy()).unsqueeze(0))
-    return v1_stage(VOneBlock(), Resize(224)(pixels).clamp(0, 1)[0])
-
-
-def bank(block: VOneBlock) -> dict[str, np.ndarray]:
-    """The first filters of a V1 stage and the colour channel each sees."""
-    cells = min(N_FILTERS, block.simple_channels + block.complex_channels)
-    return {
-        "filters": block.kernels[:cells].cpu().numpy().astype(np.float16),
-        "colours": block.colours[:cells].cpu().numpy().astype(np.uint8),
-    }
+        drawn[name] = quiet[strongest].numpy().astype(np.float16)
+        drawn[f"{name}_noisy"] = noisy[strongest].numpy().astype(np.float16)
+    drawn["filters"] = block.kernels[:N_FILTERS].numpy().astype(np.float16)
+    drawn["colours"] = block.colours[:N_FILTERS].numpy().astype(np.uint8)
+    return drawn
 
 
 def images(clean: Tensor, perturbed: Tensor, predictions: Sequence[Tensor], labels: Tensor) -> dict[str, np.ndarray]:
@@ -95,21 +84,17 @@ class Components:
     maps: Mapping[str, np.ndarray]
 
 
-def drawn_layers(layers: Layers) -> list[str]:
-    """The V1 stage, the report's four, and the last convolution of every stage."""
-    names = list(layers.convolutions)
-    last = [names[numbers[-1]] for numbers in layer_deviation.stages(names).values()]
-    wanted = {*layer_deviation.REPORTED, *last}
-    return [*(["v1"] if layers.v1 is not None else []), *(name for name in names if name in wanted)]
+def components(model: Classifier, clean: Tensor, perturbed: Tensor) -> Components:
+    """Principal components of layers for clean and perturbed images (N, 3, H, W), fitted on the clean ones.
 
-
-def components(model: nn.Module, layers: Layers, clean: Tensor, perturbed: Tensor) -> Components:
-    """Principal components of `drawn_layers` for clean and perturbed images (N, 3, H, W), fitted on the clean ones.
-
-    Each layer has one basis and one scale for both; the picture is of the first image. The network is without noise.
+    Layers: the V1 stage, the report's four, and the last convolution of every stage. Each has one basis and one scale
+    for both; the picture is of the first image. The network is without noise.
     """
-    names = drawn_layers(layers)
-    modules = {name: layers.modules[name] for name in names}
+    measured = layers.modules(model)
+    last = [list(measured)[numbers[-1]] for numbers in layer_deviation.stages(list(measured)).values()]
+    wanted = {layers.V1, *layer_deviation.REPORTED, *last}
+    modules = {name: module for name, module in measured.items() if name in wanted}
+    names = list(modules)
     before, after = (capture.features(model, x, modules) for x in (clean, perturbed))
     drawn: dict[str, Any] = {"layers": names, "image": _bytes(clean[:1])[0], "perturbed": _bytes(perturbed[:1])[0]}
     maps = {}

@@ -63,10 +63,12 @@ class Vonenet(Study):
 def vonenet(params: Mapping[str, Any]) -> Vonenet:
     """The study as a params.yaml lists it."""
     runs, exact = (dict(params.get(name, {})) for name in ("vonenet_runs", "vonenet_imagenet"))
+    sources = params.get("vonenet_perturbations", {}).get("sources", ())
     return Vonenet(
         name="vonenet",
         title="A model of V1 in front of a ResNet",
         datasets=("cifar10", "imagenet_samples"),
+        attacks=("pgd-cross-entropy", "random-signs", *(f"deepfool-{name}" for name in ("own", "live", *sources))),
         runs=tuple(runs),
         exact=tuple(exact),
         twins=_twins(runs) | _twins(exact),
@@ -74,7 +76,7 @@ def vonenet(params: Mapping[str, Any]) -> Vonenet:
 
 
 def _twins(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """As vonenet.model.groups.twin pairs them, from the raw values of a params.yaml that may be an older one."""
+    """As vonenet.model.params.baseline pairs them, from the raw values of a params.yaml that may be an older one."""
 
     def alike(run: Mapping[str, Any]) -> tuple[object, object]:
         return run.get("depth", 50), run.get("trained", True)

@@ -1,0 +1,148 @@
+"""The study's runs: a network per seed, trained and measured, and what its feedback makes of attacked letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from biorobust.cnnf.model import evaluation, losses, probe
+from biorobust.cnnf.model import training as cnnf_training
+from biorobust.cnnf.model.measurements import Measurements
+from biorobust.cnnf.model.network import FeedbackNetwork
+from biorobust.cnnf.model.params import (
+    DATASET,
+    Adversarial,
+    DataSize,
+    Evaluation,
+    EvaluationSize,
+    Noise,
+    Probe,
+    Training,
+)
+from biorobust.cnnf.model.plan import Plan
+from biorobust.core import experiment, results, runs, tensors
+from biorobust.core.files import write_csv, write_npz, write_parquet
+from biorobust.core.training import Trained, as_float
+
+if TYPE_CHECKING:
+    from biorobust.params import Params
+
+
+def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None:
+    """Train one network per seed and measure it; write checkpoints, metrics, curves, predictions and pictures."""
+    shared = settings.block("cnnf_training", Training)
+    noise = settings.block("cnnf_noise", Noise)
+    adversarial = settings.block("cnnf_adversarial", Adversarial)
+    size = settings.size("cnnf_training", DataSize)
+    data = experiment.load(DATASET, n_train=size.n_train)
+    kept = ~data.held_out if shared.hold_out else torch.ones_like(data.held_out)
+    plan = replace(plan, epochs=data.epochs(plan.epochs, n_train=size.n_train))
+    images, labels = data.train_images[kept], data.train_labels[kept]
+    batch_size = data.batch_size(shared.batch_size)
+    n_steps = plan.epochs * -(-len(labels) // batch_size)
+    schedule: dict[str, Any] = {"learning_rate": shared.learning_rate, "power": shared.power, "n_steps": n_steps}
+    config = cnnf_training.new_config(
+        shared, plan, n_classes=data.n_classes, width=size.width, image_size=data.image_size
+    )
+    architecture = f"cnnf-{shared.network}"
+    logged = cnnf_training.logged_settings(
+        shared,
+        plan,
+        noise_=noise,
+        adversarial=adversarial,
+        config=config,
+        batch_size=batch_size,
+        n_train=len(labels),
+    )
+    measurements = Measurements(
+        data,
+        noise=noise,
+        plan=settings.block("cnnf_evaluation", Evaluation),
+        size=settings.size("cnnf_evaluation", EvaluationSize),
+    )
+    seeds = settings.seeds(plan.seeds)
+    tables: dict[str, list[Any]] = {}
+
+    def train_seed(seed: int) -> Trained:
+        torch.manual_seed(seed)
+        model = runs.new(architecture, config).to(labels.device)
+        assert isinstance(model, FeedbackNetwork)
+        fitted = cnnf_training.fit(
+            model,
+            images,
+            labels,
+            settings=shared,
+            plan=plan,
+            noise_=noise,
+            adversarial=adversarial,
+            batch_size=batch_size,
+            seed=seed,
+            # Not named by the run: the headline and the grid cell of the same settings are one training.
+            state=experiment.state_path(
+                "cnnf", {**logged, **config}, seed=seed, dataset=DATASET, code=(cnnf_training, tensors)
+            ),
+            label=f"{name}, seed {seed}",
+        )
+        measured = measurements.of(model, seed=seed)
+        steps = [{"seed": seed, **row} for row in losses.step_curve(fitted.steps, **schedule)]
+        for table, rows in {**measured.tables, "steps": steps}.items():
+            tables.setdefault(table, []).extend(rows)
+        if seed == seeds[0]:
+            write_npz(results.METRICS / f"pictures/reconstructions-{name}.npz", measurements.pictures(model))
+        entry = results.seed_entry(seed, measured.predictions, measurements.labels, diverged=fitted.diverged)
+        entry |= measured.numbers | losses.loss_numbers(fitted, epochs=plan.epochs, **schedule)
+        entry |= measurements.tuning(model, data.train_images[~kept], data.train_labels[~kept])
+        return Trained(model=model, config=config, entry=entry, curve=fitted.history)
+
+    experiment.train_seeds(
+        name,
+        train_seed,
+        seeds=seeds,
+        architecture=architecture,
+        study="cnnf",
+        scale=settings.scale,
+        dataset=DATASET,
+        settings=logged | measurements.settings,
+    )
+    for curve in ("steps", "noise", "blur"):
+        results.write_curves(f"{curve}-{name}", tables[curve])
+    write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(tables["confusion"]))
+    write_parquet(predictions, pd.concat(tables["predictions"], ignore_index=True))
+
+
+def follow_attacked(name: str, *, plan: Probe, n_images: int, scale: str) -> None:
+    """What feedback makes of attacked letters, cycle by cycle.
+
+    Writes pictures of the letters of pictures/adversarial-<run>.npz by the first seed's network, and numbers of all
+    seeds over as many letters as are attacked.
+    """
+    _, images, labels = experiment.load(DATASET).evaluated(n_images)
+    with np.load(results.METRICS / f"pictures/adversarial-{name}.npz") as stored:
+        shown = {key: stored[key] for key in ("images", "eps", "labels", "attack")}
+    versions = as_float(torch.from_numpy(shown.pop("images")).to(labels.device))[:, :, None]
+    seeds: Sequence[int] = runs.seeds(name)
+    entries = []
+    for seed in seeds:
+        model = runs.load(name, seed=seed, device=str(labels.device))
+        assert isinstance(model, FeedbackNetwork)
+        attacked = probe.attacked(model, images, labels, attack=plan.attack, eps=plan.eps, seed=seed)
+        entries.append({"seed": seed, **probe.entry(model, images, labels, attacked)})
+        if seed == seeds[0]:
+            pictures = evaluation.pictures(model, list(versions), images[: versions.shape[1]])
+            write_npz(results.METRICS / f"pictures/adversarial-reconstructions-{name}.npz", pictures | shown)
+    results.write_run(
+        "probe",
+        name,
+        study="cnnf",
+        scale=scale,
+        dataset=DATASET,
+        settings={"attack": plan.attack, "n_images": len(images)},
+        eps=list(plan.eps),
+        **results.per_seed(entries),
+    )

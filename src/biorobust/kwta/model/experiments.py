@@ -1,0 +1,210 @@
+"""The study's runs: a cell trained, a cell attacked in both threat models, an ablation trained and attacked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from biorobust.attacks import records
+from biorobust.core import experiment, places, results, runs
+from biorobust.core.devices import pick
+from biorobust.core.files import read_json, sha256, write_parquet
+from biorobust.core.intervals import wilson
+from biorobust.core.training import Trained, as_float
+from biorobust.kwta.model import attacking, training
+from biorobust.kwta.model.attacking import Victim
+from biorobust.kwta.model.params import (
+    ARCHITECTURE,
+    CURVE_COLUMNS,
+    FAST,
+    AblationSize,
+    AttackedSize,
+    Attacks,
+    Incremental,
+    Probe,
+    ProbeSize,
+    Recipe,
+)
+from biorobust.networks.weights import Unavailable
+
+REENCODED = ("cifar10",)  # the data set whose mirror holds JPEG files
+
+
+def train_cell(name: str, recipe: Recipe, *, seeds: Sequence[int], scale: str, write: bool) -> str:
+    """Train a cell's seeds and write its checkpoints, metrics and curves; returns why it cannot be had, "" if it can.
+
+    write: False leaves nothing but the states of the training.
+    """
+    data = experiment.load(recipe.dataset, n_train=recipe.n_train)
+    watched = data.evaluation[: training.N_WATCHED]
+    recipe = training.fitted_recipe(recipe, data)
+    stored = {"data_sha256": results.dataset_entry(recipe.dataset)["sha256"], "device": pick()}
+
+    def train(seed: int) -> Trained:
+        state = training.state_path(name, recipe, seed=seed, **stored)
+        return training.train(name, recipe, data, watched=watched, seed=seed, state=state)
+
+    try:
+        if not write:
+            for seed in seeds:
+                train(seed)
+            return ""
+        experiment.train_seeds(
+            name,
+            train,
+            seeds=seeds,
+            architecture=ARCHITECTURE,
+            study="kwta",
+            scale=scale,
+            dataset=recipe.dataset,
+            settings=recipe.model_dump(),
+            columns=CURVE_COLUMNS,
+            about=lambda model: {"n_steps": training.n_steps(recipe), **experiment.sized(model)},
+        )
+    except Unavailable as error:
+        print(f"{name} is unavailable: {error}", file=sys.stderr)
+        return str(error)
+    return ""
+
+
+def attack_cell(
+    name: str,
+    *,
+    dataset: str,
+    plan: Attacks,
+    size: AttackedSize,
+    probe: Probe,
+    probed: ProbeSize,
+    scale: str,
+    write: bool,
+) -> None:
+    """Attack every seed of a cell, probe it, and write its record and metrics (write: False leaves only states)."""
+    trained = read_json(places.find(places.METRICS, f"train/{name}.json"))
+    if trained["settings"]["network"] == FAST:  # it sees the image as it is, so there is no resized tensor to attack
+        plan = plan.model_copy(update={"resized_attacks": ()})
+    eps, unavailable = plan.eps(dataset), trained["status"] != "ok"
+    data = experiment.load(dataset)
+    index, images, labels = data.evaluated(size.attacked(dataset))
+    again = data.evaluation[: size.n_reencoded]
+    tables, counted, reencoded = [], {}, []
+    probes: dict[str, dict[str, Any]] = {
+        "discontinuity": probe.model_dump()
+        | {"n_lines": min(probed.n_lines, len(index)), "per_seed": [], "by_gamma": []},
+        "patterns": {"sizes": attacking.pattern_sizes(eps), "n_images": min(probed.n_patterns, len(index))}
+        | {"per_seed": [], "by_gamma": []},
+    }
+    for seed in runs.seeds(name):
+        victim = Victim(
+            name=name,
+            model=runs.load(name, seed=seed, device=pick()),
+            images=images,
+            labels=labels,
+            index=index.cpu().numpy(),
+            eps=eps,
+            seed=seed,
+            key={
+                "weights": sha256(runs.folder(name) / f"seed{seed}.safetensors"),
+                "model": read_json(runs.folder(name) / "model.json"),
+                "data": trained["dataset"]["sha256"],
+                "device": pick(),
+            },
+        )
+        table = attacking.attack(victim, plan)
+        tables.append(table.assign(seed=seed))
+        counted[seed] = attacking.counts(table, eps=eps)
+        if dataset in REENCODED:
+            tested = {"test_images": data.test_images[again], "test_labels": data.test_labels[again]}
+            reencoded.append(attacking.reencoded(victim, plan, table, **tested))
+        for kind, of_seed in attacking.probe(victim, probe, probed).items():
+            probes[kind]["per_seed"].append({"seed": seed, **of_seed["own"]})
+            probes[kind]["by_gamma"] += [{"seed": seed, **row} for row in of_seed["by_gamma"]]
+    if not write:
+        return
+    way = {"quality": plan.jpeg_quality, "shift": attacking.GRID_SHIFT, "attack": plan.reencoded_attack}
+    found: dict[str, Any] = probes | {
+        "eps": [eps],
+        "n_images": len(index),
+        "attacks": records.by_attack(counted, about=attacking.about),
+        "seeds": list(counted),
+        "reencoded": way | {"per_seed": reencoded} if reencoded else None,
+    }
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*records.COLUMNS, "seed"])
+    write_parquet(places.to_write(places.RECORDS / "kwta") / f"{name}.parquet", table)
+    results.write_run(
+        "attack",
+        name,
+        study="kwta",
+        scale=scale,
+        dataset=dataset,
+        settings=trained["settings"]
+        | {
+            "n_images": size.attacked(dataset) if unavailable else len(index),
+            "n_reencoded": size.n_reencoded,
+            "attacks": list(plan.attacks),
+            "resized_attacks": list(plan.resized_attacks),
+            "eps": eps,
+        },
+        **({"status": "unavailable", "reason": trained["reason"]} if unavailable else found),
+    )
+
+
+def ablate(
+    name: str,
+    recipe: Recipe,
+    *,
+    plan: Incremental,
+    size: AblationSize,
+    seeds: Sequence[int],
+    attack: str,
+    eps: float,
+) -> tuple[Recipe, int, dict[str, Any], list[Mapping[str, Any]]]:
+    """Train and attack the seeds of one ablation.
+
+    Returns its recipe fitted to the data, the number of test images, what came out (or the `reason` why nothing did),
+    and the rows of its curves.
+    """
+    data = experiment.load(recipe.dataset, n_train=recipe.n_train)
+    tested = data.evaluation[: size.n_test]
+    data = replace(data, test_images=data.test_images[tested], test_labels=data.test_labels[tested])
+    watched = torch.arange(min(training.N_WATCHED, len(tested)), device=tested.device)
+    recipe = training.fitted_recipe(recipe, data)
+    stored = {"data_sha256": results.dataset_entry(recipe.dataset)["sha256"], "device": pick()}
+    n = min(size.n_images, len(tested))
+    entries, robust = [], []
+    rows: list[Mapping[str, Any]] = []
+    for seed in seeds:
+        state = training.state_path(name, recipe, seed=seed, plan=plan, **stored)
+        try:
+            trained = training.train(name, recipe, data, watched=watched, seed=seed, plan=plan, state=state)
+        except Unavailable as error:
+            return recipe, len(tested), {"reason": str(error)}, []
+        victim = Victim(
+            name=name,
+            model=trained.model.eval().requires_grad_(False),
+            images=as_float(data.test_images[:n]),
+            labels=data.test_labels[:n],
+            index=np.arange(n),
+            eps=eps,
+            seed=seed,
+            key={"training": sha256(state), "device": pick()},
+        )
+        found = attacking.counts(attacking.attacked(victim, [attack]), eps=eps)[attack]
+        some = {key: found[key] for key in ("nonfinite_gradient",) if key in found}
+        robust.append({"seed": seed, "n": found["n"], "correct": found["correct"][0], **some})
+        entries.append(trained.entry)
+        rows += trained.curve
+    broken = sum(entry["collapsed"] or entry["diverged"] for entry in entries)
+    outcome = {
+        "accuracy": results.over_seeds(entries),
+        "collapses": {"collapsed": broken, "n_seeds": len(entries), "wilson": wilson(broken, len(entries))},
+        "n_steps": training.n_steps(recipe),
+        **results.per_seed(entries),
+        "robust": {"attack": attack, "eps": eps, "per_seed": robust},
+    }
+    return recipe, len(tested), outcome, rows

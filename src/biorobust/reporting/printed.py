@@ -1,0 +1,53 @@
+"""reports/reported/<study>.csv: every number that a report prints and a claim asks about, once, with its source."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from biorobust.core.errors import BiorobustError
+
+COLUMNS = ("id", "eps", "value", "n", "source")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A printed number. `n`: of how many images it is a proportion, None where that is not known."""
+
+    value: float
+    n: int | None
+
+
+Printed = Mapping[str, Mapping[float, Number]]  # id -> epsilon (0: no attack) -> number
+
+
+def read(path: Path, *, error: type[BiorobustError]) -> Printed:
+    """A report without numbers needs no file. Raises `error` with one line that names file and row."""
+    if not path.exists():
+        return {}
+    head, *rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines())) or [[]]
+    if tuple(head) != COLUMNS:
+        raise error(f"{path}: the first line must be {','.join(COLUMNS)}")
+    found: dict[str, dict[float, Number]] = {}
+    for line, row in enumerate(rows, start=2):
+        where = f"{path}, line {line}"
+        if len(row) != len(COLUMNS):
+            raise error(f"{where}: has {len(row)} values, not {len(COLUMNS)}")
+        name, eps, value, n, source = row
+        if not name or not source:
+            raise error(f"{where}: id and source must not be empty")
+        try:
+            at, number = float(eps), Number(float(value), int(n) if n else None)
+        except ValueError:
+            raise error(f"{where}: eps and value must be numbers and n a whole one or empty") from None
+        if not math.isfinite(number.value) or (number.n is not None and number.n < 1):
+            raise error(f"{where}: value must be finite, and n at least 1")
+        if not 0 <= at <= 1:
+            raise error(f"{where}: eps {eps} is not in [0, 1]")
+        if at in found.setdefault(name, {}):
+            raise error(f"{where}: {name} at eps {at:g} stands there twice")
+        found[name][at] = number
+    return found

@@ -1,0 +1,146 @@
+"""Masking diagnostics: networks that hide their gradients are flagged, plain ones are not; rules on made-up records."""
+
+import attack_victims as victims
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from biorobust import attacks
+from biorobust.attacks import diagnostics, records
+from biorobust.statistics.thresholds import MASKING, THRESHOLDS, Masking, Thresholds
+
+EPS = 0.1
+
+
+class Rounded(nn.Module):
+    """Logits on a coarse grid."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return (self.model(x) / 2).round() * 2
+
+
+class Saturated(Rounded):
+    """Logits through a tanh that is as good as a step."""
+
+    def forward(self, x):
+        return (1000 * self.model(x)).tanh()
+
+
+def examined(model, monkeypatch, *, n):
+    victims.lighten(monkeypatch)
+    _, images, labels = victims.digits()
+    return {finding.check: finding for finding in diagnostics.examine(model, images[:n], labels[:n], eps=EPS, seed=0)}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_plain_networks_are_not_flagged_and_go_to_zero(seed, monkeypatch):
+    model, images, labels = victims.digits(seed=seed)
+    found = examined(model, monkeypatch, n=100)
+    assert not diagnostics.masked(list(found.values())), [f for f in found.values() if f.flagged]
+    assert len(found) == 13
+    assert found["consistent gradients"].value > 0.8
+    table = attacks.run(model, images[:100], labels[:100], ["apgd-cross-entropy"], eps=[0.3], seed=0)
+    assert table["broken"].all()
+
+
+@pytest.mark.parametrize("hide", [Rounded, Saturated])
+def test_networks_masked_on_purpose_are_flagged(hide, monkeypatch):
+    model, images, labels = victims.digits()
+    hidden = victims.frozen(hide(model))
+    found = examined(hidden, monkeypatch, n=40)
+    assert diagnostics.masked(list(found.values()))
+    flagged = {check for check, finding in found.items() if finding.flagged}
+    assert {"zero gradients", "unbounded epsilon", "consistent gradients"} <= flagged
+    if hide is Rounded:  # where gradients fail, those of the network behind the grid do not
+        attack = ["pgd-cross-entropy", "pgd-cross-entropy@behind"]
+        few = images[:40], labels[:40]
+        table = attacks.run(hidden, *few, attack, eps=[0.15], seed=0, views={"behind": model})
+        rates = table.groupby("attack")["broken"].mean()
+        assert rates[attack[1]] > rates[attack[0]] + 0.5
+
+
+def made_up(**broken):
+    """Records of 100 images: the first so many that each attack breaks; a negative number: the last so many."""
+    rows = [
+        {"attack": attack, "eps": EPS, "index": i, "label": 0, "clean_prediction": 0, "broken": i < n or i >= 100 + n}
+        | {"zero_gradient": False, "verified": True}
+        for attack, n in broken.items()
+        for i in range(100)
+    ]
+    return pd.DataFrame(rows).assign(broken=lambda table: table["broken"].astype(bool))
+
+
+def named(table):
+    return table.assign(attack=table["attack"].str.replace("_", "-"))
+
+
+@pytest.mark.parametrize(
+    ("one", "many", "flagged"), [(50, 50, False), (53, 50, False), (54, 50, True), (40, 60, False)]
+)
+def test_a_single_step_may_win_by_chance_only(one, many, flagged):
+    table = named(made_up(fgsm_cross_entropy=one, pgd_cross_entropy=many))
+    found = diagnostics.single_step(table, eps=EPS)
+    assert (found.flagged, found.value) == (flagged, pytest.approx((one - many) / 100))
+
+
+@pytest.mark.parametrize(("n", "flagged"), [(-1, False), (-2, True), (60, False)])
+def test_blind_attacks_must_not_find_what_gradients_do_not(n, flagged):
+    table = made_up(square=n, white=60)
+    found = diagnostics.blind(table, eps=EPS, check="black", attacks=["square"], against=["white"])
+    assert found.flagged == flagged
+    assert found.limit == MASKING.blind
+
+
+def test_the_other_rules_on_records():
+    table = pd.concat([made_up(a=50), made_up(a=45).assign(eps=0.2), made_up(a=90).assign(eps=0.3)])
+    found = diagnostics.rising(table, attack="a")
+    assert found.flagged
+    assert found.value == pytest.approx(0.05)
+    assert not diagnostics.rising(table[table["eps"] != 0.2], attack="a").flagged
+    assert diagnostics.unbounded(table, attack="a").value == pytest.approx(0.1)
+    for most, flagged in ((53, False), (60, True)):
+        efforts = made_up(less=50, more=most).replace({"less": "apgd@once", "more": "apgd@steps"})
+        assert diagnostics.convergence(efforts, eps=EPS, what="steps").flagged == flagged
+    walked = named(made_up(pgd_cross_entropy=50, pgd_cross_entropy_best=61))
+    assert diagnostics.last_iterate(walked, eps=EPS).flagged
+    unsteady = made_up(a=100).assign(verified=lambda rows: rows["index"] >= 2)
+    assert diagnostics.stability(unsteady).flagged
+    dead = made_up(a=0).assign(zero_gradient=lambda rows: rows["index"] < 2)
+    assert diagnostics.flat(dead, attack="a").value == pytest.approx(0.02)
+    with pytest.raises(ValueError, match="no records of 'b'"):
+        diagnostics.unbounded(table.assign(attack="c"), attack="b")
+
+
+def test_the_worst_case_is_never_above_any_single_attack():
+    model, images, labels = victims.digits()
+    names = ["fgsm-cross-entropy", "pgd-margin", "apgd-cross-entropy", "random-corners"]
+    table = attacks.run(model, images[:60], labels[:60], names, eps=(0.05, 0.1), seed=0)
+    worst = records.worst_case(table).set_index(["eps", "index"])["broken"]
+    for _, rows in table.groupby("attack"):
+        single = rows.set_index(["eps", "index"])["broken"]
+        assert (worst[single.index] >= single).all()
+
+
+def test_masking_thresholds_stand_beside_those_of_the_reports_and_change_no_hash():
+    assert Thresholds().fingerprint() == THRESHOLDS.fingerprint() != MASKING.fingerprint()
+    assert Masking(blind=0.02).fingerprint() != MASKING.fingerprint()
+
+
+def test_the_gradient_of_a_noisy_landscape_turns():
+    model, images, labels = victims.digits()
+    images = 0.2 + 0.6 * images  # black would stay where it is half of the time
+
+    class Jagged(nn.Module):
+        def forward(self, x):
+            return model(x + 0.001 * torch.sin(20_000 * x))
+
+    smooth = diagnostics.turning(model, images[:50], labels[:50], eps=EPS, seed=0)
+    jagged = diagnostics.turning(Jagged().eval(), images[:50], labels[:50], eps=EPS, seed=0)
+    assert smooth.value > 0.8 > MASKING.turning > jagged.value
+    assert jagged.flagged
+    assert not smooth.flagged
