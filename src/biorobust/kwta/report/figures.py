@@ -128,11 +128,12 @@ def _steps(given: Inputs) -> pd.DataFrame:
 
 
 def _steps_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """`relu`: what ReLU keeps under either step. `points`: under the report's, with their images and seeds."""
+    """`relu`: the range that ReLU keeps under either step. `points`: under the report's, with images and seeds."""
     relu = frame[(frame["activation"] == row_name(None)) & ~frame["collapsed"]]
-    kept = [list(relu.loc[relu["attack"] == attack, "accuracy"]) for attack in (PGD, ORIGINAL_STEP)]
+    kept = [relu.loc[relu["attack"] == attack, "accuracy"] for attack in (PGD, ORIGINAL_STEP)]
+    ranges = [(values.min(), values.max()) for values in kept if len(values)]
     points = [found for cell in _trained(given) if (found := cell.of(PGD))]
-    return _words(given, frame, relu=kept if all(kept) else [], points=points)
+    return _words(given, frame, relu=ranges if len(ranges) == len(kept) else [], points=points)
 
 
 def _draw_steps(frame: pd.DataFrame) -> Drawing:
