@@ -16,7 +16,7 @@ from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, snapshot
-from biorobust.reporting.claim import Claim
+from biorobust.reporting.claims import Judged
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics import Metrics
@@ -54,8 +54,8 @@ class Toy(Study):
     def results(self) -> tuple[str, ...]:
         return ("train/toy-net",)
 
-    def tables(self, metrics: Measurements, claims: Sequence[Claim]) -> list[Table]:
-        assert {claim.study for claim in claims} == {"toy"}
+    def tables(self, metrics: Measurements, judged: Sequence[Judged]) -> list[Table]:
+        assert {item.claim.study for item in judged} == {"toy"}
         row = {"network": "toy network", "accuracy": (metrics.get("train/toy-net") or {})["accuracy"]["mean"]}
         columns = (Column("network", "text", "network"), Column("accuracy", "percent", "accuracy"))
         return [table("toy-accuracy", ("Toy accuracy", "In percent."), [row], columns)]

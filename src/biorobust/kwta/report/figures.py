@@ -53,9 +53,9 @@ def _words(given: Inputs, frame: pd.DataFrame, *, init: str = "", **told: Any) -
     return told | {"drawn": drawn, "missing": [f"{p.number}" for p in places if p.number not in drawn]}
 
 
-def _stages(given: Inputs, frame: pd.DataFrame, *, kind: str) -> Iterable[str]:
-    study = given.study
-    return map(study.train_stage if kind == "train" else study.attack_stage, dict.fromkeys(frame["cell"]))
+def _stages(kind: str) -> Callable[[Inputs, pd.DataFrame], Iterable[str]]:
+    """The stages, "train" or "attack", behind the cells of a frame."""
+    return lambda given, frame: map(getattr(given.study, f"{kind}_stage"), dict.fromkeys(frame["cell"]))
 
 
 def _by_cell(part: pd.DataFrame) -> Iterator[tuple[Cell, pd.DataFrame]]:
@@ -128,11 +128,12 @@ def _steps(given: Inputs) -> pd.DataFrame:
 
 
 def _steps_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """`relu`: what ReLU keeps under either step. `points`: under the report's, with their images and seeds."""
+    """`relu`: the range that ReLU keeps under either step. `points`: under the report's, with images and seeds."""
     relu = frame[(frame["activation"] == row_name(None)) & ~frame["collapsed"]]
-    kept = [list(relu.loc[relu["attack"] == attack, "accuracy"]) for attack in (PGD, ORIGINAL_STEP)]
+    kept = [relu.loc[relu["attack"] == attack, "accuracy"] for attack in (PGD, ORIGINAL_STEP)]
+    ranges = [(values.min(), values.max()) for values in kept if len(values)]
     points = [found for cell in _trained(given) if (found := cell.of(PGD))]
-    return _words(given, frame, relu=kept if all(kept) else [], points=points)
+    return _words(given, frame, relu=ranges if len(ranges) == len(kept) else [], points=points)
 
 
 def _draw_steps(frame: pd.DataFrame) -> Drawing:
@@ -201,7 +202,7 @@ def _active(given: Inputs) -> pd.DataFrame:
     """Share of values that pass, activation by activation; mean over seeds."""
     rows = []
     for cell in _trained(given, init="scratch"):
-        means = pd.DataFrame([seed["active"] for seed in (cell.trained or {})["per_seed"]]).mean()
+        means = pd.DataFrame([seed["active"] for seed in cell.seeds]).mean()
         layers = enumerate(means.items(), start=1)
         rows += [(*_head(cell), cell.row, layer, at, share) for at, (layer, share) in layers]
     return pd.DataFrame(rows, columns=[*HEAD, "activation", "layer", "place", "share"])
@@ -323,7 +324,7 @@ def _draw_curves(frame: pd.DataFrame) -> Drawing:
 
     parts = []
     for title, part in _tables(frame, "{place.label}: {place.title}"):
-        flat = all(seed["collapsed"] for cell, _ in _by_cell(part) for seed in cell.trained["per_seed"])  # type: ignore[index]
+        flat = all(seed["collapsed"] for cell, _ in _by_cell(part) for seed in cell.seeds)
         titles = (title + " (all collapsed)" * flat, "", "")
         parts += [(above, (label, part)) for above, label in zip(titles, shown, strict=True)]
     with drawing_style():
@@ -335,7 +336,7 @@ def _draw_curves(frame: pd.DataFrame) -> Drawing:
 
 def _curves_figure(init: str) -> Figure:
     frame, words = partial(_curves, init=init), partial(_curves_words, init=init)
-    return Figure(f"curves-{init}", frame, _draw_curves, partial(_stages, kind="train"), words)
+    return Figure(f"curves-{init}", frame, _draw_curves, _stages("train"), words)
 
 
 def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], float], label: str) -> Figure:
@@ -343,24 +344,24 @@ def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], flo
         id,
         partial(_probe, probe=probe, quantity=quantity, value=value),
         partial(_draw_probe, quantity=quantity, label=label),
-        partial(_stages, kind="attack"),
+        _stages("attack"),
         lambda given, frame: _words(given, frame, probe=frame["_cell"].iloc[0].attacked[probe]),
     )
 
 
+def _median(row: Any) -> float:
+    return row["jump"]["median"]
+
+
+def _replaced(row: Any) -> float:
+    return 100 * row["gradient"]["changed"][STEP]
+
+
 FIGURES = (
-    Figure("steps", _steps, _draw_steps, partial(_stages, kind="attack"), _steps_words),
-    _probe_figure(
-        "jumps", "discontinuity", "jump", lambda row: row["jump"]["median"], "median jump, sd of the outputs"
-    ),
-    _probe_figure(
-        "patterns",
-        "patterns",
-        "replaced",
-        lambda row: 100 * row["gradient"]["changed"][STEP],
-        "replaced, % of those that pass",
-    ),
-    Figure("active", _active, _draw_active, partial(_stages, kind="train"), _active_words),
+    Figure("steps", _steps, _draw_steps, _stages("attack"), _steps_words),
+    _probe_figure("jumps", "discontinuity", "jump", _median, "median jump, sd of the outputs"),
+    _probe_figure("patterns", "patterns", "replaced", _replaced, "replaced, % of those that pass"),
+    Figure("active", _active, _draw_active, _stages("train"), _active_words),
     Figure("collapses", _collapses, _draw_collapses, lambda given, frame: ("ablate_kwta",), _collapses_words),
     _curves_figure("scratch"),
     _curves_figure("pretrained"),

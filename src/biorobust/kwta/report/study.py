@@ -100,9 +100,14 @@ class Cell:
         return self.m.ran(f"attack/{self.id}")
 
     @property
+    def seeds(self) -> Sequence[Content]:
+        """What its metrics file says of each training."""
+        return self.trained["per_seed"] if self.trained else ()
+
+    @property
     def collapsed(self) -> bool:
         """Whether any training gives one class to every image: no attack can tell anything of it."""
-        return bool(self.trained) and any(seed["collapsed"] for seed in self.trained["per_seed"])  # type: ignore[index]
+        return any(seed["collapsed"] for seed in self.seeds)
 
     @property
     def clean(self) -> Estimate | None:
@@ -117,20 +122,14 @@ class Cell:
         network that sees the image as it is, the tensor is the image.
         """
         if measure == CLEAN:
-            return self.clean or self._broken()
+            broken = [Estimate._make((s["accuracy"], *s["wilson"], s["n"], 1)) for s in self.seeds]
+            return self.clean or (broken[0] if len(broken) == 1 else None)
         tensor = tensor and self.place.network != FAST
         name = f"{measure}{RESIZED}" if tensor else measure
         if measure == WORST_CASE:
             name = WORST_CASE if tensor else IMAGE_WORST_CASE
         found = curve(self.m, self.id, name)
         return found.points[0] if found else None
-
-    def _broken(self) -> Estimate | None:
-        seeds: Sequence[Any] = self.trained["per_seed"] if self.trained else ()
-        if len(seeds) != 1:
-            return None
-        low, high = seeds[0]["wilson"]
-        return Estimate(seeds[0]["accuracy"], low, high, n=seeds[0]["n"], n_seeds=1)
 
 
 @dataclass(frozen=True)

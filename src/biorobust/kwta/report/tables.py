@@ -27,6 +27,11 @@ from biorobust.statistics import Accuracy, Counts, difference, rules
 
 LEVELS = ("0.5", "0.7", "0.8")
 FIRST = "alexnet-svhn-scratch"  # the network of the report that did not learn
+CELL = (
+    Column("start", "text", attrgetter("place.init")),
+    Column("cell", "", attrgetter("id")),
+    Column("activation", "label", attrgetter("row")),
+)
 UNDECIDED = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
 
 
@@ -181,7 +186,7 @@ def _anomalies(m: Measurements, study: Kwta, reported: Mapping[Key, Printed]) ->
         setting=setting,
         ablations={asks: [row for row in made if row["asks"] == asks and row["ran"]] for asks in QUESTIONS},
         unchanged=[row for row in made if row["asks"] == "clip" and row["ran"] and row["unchanged"]],
-        steps={place: rows for place, rows in steps(study.cells(m)).items() if rows[0][0].gamma is None},
+        steps=[row for rows in steps(study.cells(m)).values() for row in rows if row[0].gamma is None],
         **_outcomes(m, study),
     )
     return table(
@@ -203,17 +208,14 @@ def _anomalies(m: Measurements, study: Kwta, reported: Mapping[Key, Printed]) ->
 def _outcomes(m: Measurements, study: Kwta) -> dict[str, Any]:
     """What the oddities ask of the cells: lists, empty where nothing was measured.
 
-    `gaps`: between clean accuracy on the attacked images and on all, with the number of the former. `ranks`: accuracy
-    of k-WTA cells under PGD, DeepFool and the best iterate. `threats`: on the image minus on the tensor. `active`:
-    mean share of values that pass, by row.
+    `gaps`: between clean accuracy on the attacked images and on all, with the number of the former. `ranks`: of k-WTA
+    cells, whether PGD leaves more than DeepFool, and how much more than its best iterate. `threats`: accuracy on the
+    image minus on the tensor. `active`: mean share of values that pass, by row.
     """
     cells = study.cells(m)
-    clean = {
-        (cell.id, seed["seed"]): seed["accuracy"]
-        for cell in cells
-        for seed in (cell.trained["per_seed"] if cell.trained else ())
-    }
-    ranks = [[cell.of(name) for name in (ORIGINAL_STEP, DEEPFOOL, BEST)] for cell in cells if cell.gamma is not None]
+    clean = {(cell.id, seed["seed"]): seed["accuracy"] for cell in cells for seed in cell.seeds}
+    kwta = ([cell.of(name) for name in (ORIGINAL_STEP, DEEPFOOL, BEST)] for cell in cells if cell.gamma is not None)
+    ranks = ([found.value for found in row if found] for row in kwta if all(row))
     threats = [(cell.of(BEST, tensor=False), cell.of(BEST)) for cell in cells]
     alexnet = [cell for cell in cells if cell.id.startswith("alexnet-cifar10-scratch-")]
     return {
@@ -222,12 +224,12 @@ def _outcomes(m: Measurements, study: Kwta) -> dict[str, Any]:
             for cell, seed, right, n in _attacked_part(m, study)
             if (cell, seed) in clean
         ],
-        "ranks": [[found.value for found in row if found] for row in ranks if all(row)],
+        "ranks": [(last > deepfool, last - best) for last, deepfool, best in ranks],
         "threats": [image.value - tensor.value for image, tensor in threats if image and tensor],
         "active": {
-            cell.row: fmean(passing for seed in cell.trained["per_seed"] for passing in seed["active"].values())
+            cell.row: fmean(passing for seed in cell.seeds for passing in seed["active"].values())
             for cell in alexnet
-            if cell.trained
+            if cell.seeds
         },
     }
 
@@ -292,9 +294,7 @@ def _reencoded(m: Measurements, cells: Sequence[Cell]) -> Table:
         list(found),
         (
             Column("network", "text", lambda cell: NAMES[cell.place.network]),
-            Column("start", "text", attrgetter("place.init")),
-            Column("cell", "", attrgetter("id")),
-            Column("activation", "label", attrgetter("row")),
+            *CELL,
             *(
                 Column(f"{words}, {title}", form, share_of(kind, when), f"{kind}_{when}")
                 for kind, words in (("clean", "clean"), ("robust", "attacked"))
@@ -340,9 +340,7 @@ def _training(m: Measurements, cells: Sequence[Cell], levels: Mapping[str, float
         trained,
         (
             Column("network, data", "label", attrgetter("place.title"), "network"),
-            Column("cell", "", attrgetter("id")),
-            Column("start", "text", attrgetter("place.init")),
-            Column("activation", "label", attrgetter("row")),
+            *CELL,
             columns.estimate("test", lambda cell: cell.of(CLEAN)),
             Column("training", "percent", mean("train_accuracy"), "train"),
             *(Column(f"{100 * float(level):.0f} % in", "plain", epochs(level), f"to_{level}") for level in LEVELS),
