@@ -210,10 +210,10 @@ def test_runs_that_called_the_hypotheses_otherwise_are_read_alike(cpu: Path, tmp
 
 
 def test_images_that_were_not_moved_are_counted_or_left_out(cpu: Path, tmp_path: Path) -> None:
-    root = copied(cpu, tmp_path)
+    study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
 
     def said() -> str:
-        return " ".join(headline(judged(root), Metrics(root / "reports/metrics")).facts)
+        return " ".join(headline(judged(root), Metrics(root / "reports/metrics"), study).facts)
 
     assert "DeepFool left" not in said()
     edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["own"].update(unmoved=7))
@@ -247,9 +247,9 @@ def test_a_reason_that_parts_share_is_said_once_under_their_table(cpu: Path) -> 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: Path) -> None:
     study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
     said = "which network deviates less is a question of the noise"
-    assert any(said in sentence for sentence in conclusions(Metrics(root / "reports/metrics"), study))
+    assert any(said in sentence for sentence in conclusions((), Metrics(root / "reports/metrics"), study))
     edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(log_ratio_own_frozen=0.2))
-    assert not any(said in sentence for sentence in conclusions(Metrics(root / "reports/metrics"), study))
+    assert not any(said in sentence for sentence in conclusions((), Metrics(root / "reports/metrics"), study))
 
 
 def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_a_run_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: P
         "imagenet-voneresnet50": "imagenet-resnet50",
     }
     metrics = Metrics(tmp_path / "nothing")
-    assert [table.id for table in tables(metrics, study) if not table.id.startswith("vonenet-")] == []
+    assert [table.id for table in tables(metrics, study, ()) if not table.id.startswith("vonenet-")] == []
     assert draw(inputs(metrics=tmp_path / "nothing", params=tmp_path / "params.yaml", claims="")) == []
 
 
