@@ -41,7 +41,7 @@ from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
 from biorobust.statistics import rules
-from biorobust.vonenet.report import zeros
+from biorobust.vonenet.report import hypotheses
 from biorobust.vonenet.report.figures import FIGURES, draw, inputs
 from biorobust.vonenet.report.headline import conclusions, headline
 from biorobust.vonenet.report.study import vonenet
@@ -150,7 +150,7 @@ def test_under_trained_networks_decide_nothing(cpu: Path, tmp_path: Path) -> Non
     assert {verdicts(root)[name] for name in ANALOGUE} == {rules.INCONCLUSIVE}
 
 
-def test_the_page_is_well_formed_and_prints_the_riddle(cpu: Path) -> None:
+def test_the_page_is_well_formed_and_prints_the_hypotheses(cpu: Path) -> None:
     rendered = render(cpu)
     page = Page(rendered.html)
     assert page.open == []
@@ -165,8 +165,8 @@ def test_the_page_is_well_formed_and_prints_the_riddle(cpu: Path) -> None:
         assert outcome["hypothesis"] in plain
     assert "left open (60\u00a0%)" in plain
     assert "decides nothing about ImageNet" in plain
-    verdicts_ = Counter(item.verdict for item in zeros.tested(Metrics(cpu / "reports/metrics"), "resnet50"))
-    assert f"ResNet50: {verdicts_[zeros.EXCLUDED]} of 15 hypotheses are excluded" in plain
+    verdicts_ = Counter(item.verdict for item in hypotheses.tested(Metrics(cpu / "reports/metrics"), "resnet50"))
+    assert f"ResNet50: {verdicts_[hypotheses.EXCLUDED]} of 15 hypotheses are excluded" in plain
     assert "which network deviates less is a question of the noise" in plain
     assert "ResNet50 (ImageNet): its file is not here" in plain
     assert set(ledger_verdicts(rendered.summary)) == {*EXACT, *ANALOGUE}
@@ -204,7 +204,7 @@ def test_runs_that_called_the_hypotheses_otherwise_are_read_alike(cpu: Path, tmp
     for run in ("resnet50", "voneresnet50"):
         edit(root, f"riddle/{run}", older)
         assert read_json(root / f"reports/metrics/riddle/{run}.json")["outcomes"][0]["id"] == "H1"
-        before, after = (zeros.tested(Metrics(folder / "reports/metrics"), run) for folder in (cpu, root))
+        before, after = (hypotheses.tested(Metrics(folder / "reports/metrics"), run) for folder in (cpu, root))
         assert [item.id for item in after] == [f"Z{n}" for n in range(1, 16)]
         assert [item.agreement for item in after] == [item.agreement for item in before]
 
@@ -306,7 +306,7 @@ def test_a_run_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: P
     del content["vonenet_runs"]["voneresnet50"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     study = vonenet(read_params(tmp_path / "params.yaml"))
-    assert study.twins == {
+    assert study.baselines == {
         "voneresnet50-noiseless": "resnet50",
         "voneresnet50-untrained": "resnet50-untrained",
         "imagenet-voneresnet50": "imagenet-resnet50",

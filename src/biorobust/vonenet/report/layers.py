@@ -15,8 +15,8 @@ from biorobust.reporting.figures.figure import Figure
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style, look
+from biorobust.vonenet.report.hypotheses import FOUR
 from biorobust.vonenet.report.study import Vonenet
-from biorobust.vonenet.report.zeros import FOUR
 
 PLAIN, VONE, NOISELESS = "resnet50", "voneresnet50", "voneresnet50-noiseless"
 SMALLEST = 1e-9  # of a logarithmic axis: exact zeros are not drawn, and said
