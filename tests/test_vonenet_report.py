@@ -35,14 +35,15 @@ from biorobust.core.files import read_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
-from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figure import Inputs, draw, read_index
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
 from biorobust.statistics import rules
 from biorobust.vonenet.report import hypotheses
-from biorobust.vonenet.report.figures import FIGURES, draw, inputs
+from biorobust.vonenet.report.figures import FIGURES
 from biorobust.vonenet.report.headline import conclusions, headline
 from biorobust.vonenet.report.study import vonenet
 from biorobust.vonenet.report.tables import tables
@@ -286,8 +287,8 @@ def test_figures_and_notebook_are_in_one_order(cpu: Path) -> None:
     notebook = json.loads((ROOT / "reports/notebooks/vonenet.ipynb").read_text())
     sources = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
     shown = re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE)
-    assert shown == list(FIGURES)
-    assert [entry["id"] for entry in read_index(cpu / "reports/figures/vonenet/current")] == list(FIGURES)
+    assert shown == [item.id for item in FIGURES]
+    assert [entry["id"] for entry in read_index(cpu / "reports/figures/vonenet/current")] == shown
 
 
 def test_curves_are_drawn_from_the_rows_they_name(cpu: Path) -> None:
@@ -311,9 +312,9 @@ def test_a_run_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: P
         "voneresnet50-untrained": "resnet50-untrained",
         "imagenet-voneresnet50": "imagenet-resnet50",
     }
-    metrics = Metrics(tmp_path / "nothing")
-    assert [table.id for table in tables(metrics, study, ()) if not table.id.startswith("vonenet-")] == []
-    assert draw(inputs(metrics=tmp_path / "nothing", params=tmp_path / "params.yaml", claims="")) == []
+    given = Inputs(Measurements(tmp_path / "nothing"), study, ())
+    assert all(table.id.startswith("vonenet-") for table in tables(given.m, study, ()))
+    assert [item.id for item in FIGURES if draw(item, given)] == []
 
 
 def test_the_graph_names_the_runs_of_params() -> None:

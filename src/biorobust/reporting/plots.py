@@ -124,6 +124,7 @@ def line_panels(
     key: Looks,
     columns: int = 3,
     height: float = 2.1,
+    legend_columns: int = 4,
 ) -> Drawing:
     """A panel of lines without intervals for each value of the column `panel`, a run; one legend for all.
 
@@ -141,7 +142,7 @@ def line_panels(
         drawing.supxlabel(xlabel, size=9)
         shown = [key(name) for name in dict.fromkeys(frame[series])]
         handles = [Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in shown]
-        drawing.legend(handles, [style.label for style in shown], loc="outside upper center", ncols=4)
+        drawing.legend(handles, [style.label for style in shown], loc="outside upper center", ncols=legend_columns)
     return drawing
 
 
@@ -222,12 +223,15 @@ def pictures(
     note: str = "_note",
     bold: str = "_bold",
     columns: int = 2,
+    inches: float = 0.64,
 ) -> Drawing:
-    """Grids of grey pictures side by side, (H, W) in 0 to 255, with a note below each, in bold where `bold` says so."""
+    """Grids of pictures side by side, (H, W) or (H, W, 3) in 0 to 255, with a note below each, in bold where `bold`
+    says so. inches: the height of a row.
+    """
     with drawing_style():
         names = list(dict.fromkeys(frame[panel]))
         most = max(part[row].nunique() for _, part in frame.groupby(panel))
-        drawing, found = panels(len(names), columns=columns, height=0.4 + 0.64 * most)
+        drawing, found = panels(len(names), columns=columns, height=0.4 + inches * most)
         for axes, name in zip(found, names, strict=True):
             part = frame[frame[panel] == name]
             _grid(axes, part, row=row, column=column, pixels=pixels, note=note, bold=bold, row_label=row_label)
@@ -247,25 +251,36 @@ def _grid(
     row_label: Callable[[Any], str],
 ) -> None:
     down, across = (list(dict.fromkeys(part[key])) for key in (row, column))
-    height, width = part[pixels].iloc[0].shape
-    gap = height // 3  # room for the line below each picture
-    canvas = np.full((len(down) * (height + gap), len(across) * (width + 2) - 2), np.nan)
+    height, width = part[pixels].iloc[0].shape[:2]
+    noted = part.groupby(row, sort=False)[note].any()
+    gaps = [height // 3 if noted[name] else 2 for name in down]  # room for the lines below each picture
+    tops = np.cumsum([0, *(height + gap for gap in gaps)])
+    canvas = np.zeros((tops[-1], len(across) * (width + 2) - 2, 4))
     for _, item in part.iterrows():
-        top, left = down.index(item[row]) * (height + gap), across.index(item[column]) * (width + 2)
-        canvas[top : top + height, left : left + width] = item[pixels]
+        at = down.index(item[row])
+        top, left = tops[at], across.index(item[column]) * (width + 2)
+        canvas[top : top + height, left : left + width] = _rgba(item[pixels])
         place: dict[str, Any] = {
             "ha": "center",
             "va": "center",
             "size": 7,
             "weight": "bold" if item[bold] else "normal",
         }
-        axes.text(left + width / 2, top + height + gap / 2, item[note], **place)
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="none")
-    axes.set_yticks([i * (height + gap) + height / 2 for i in range(len(down))], [row_label(name) for name in down])
+        axes.text(left + width / 2, top + height + gaps[at] / 2, item[note], **place)
+    axes.imshow(canvas, interpolation="none")
+    axes.set_yticks(tops[:-1] + height / 2, [row_label(name) for name in down])
     axes.set_xticks([])
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _rgba(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 4) in 0 to 1 of a grey or a coloured picture, transparent where it is not a number."""
+    known = np.isfinite(picture if picture.ndim == 2 else picture.sum(axis=2))
+    colours = picture[..., None] if picture.ndim == 2 else picture
+    rgb = np.broadcast_to(np.nan_to_num(colours.astype(float)) / 255, (*known.shape, 3))
+    return np.dstack([rgb.clip(0, 1), known])
 
 
 def mosaics(frame: pd.DataFrame, *, label: str, side: int, pixels: str = "_pixels", title: str = "_title") -> Drawing:
