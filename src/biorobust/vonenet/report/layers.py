@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,48 +25,50 @@ HEAD = ("panel", "run", "noise", "shown", "statistic")  # what a curve is of
 
 
 class Line(NamedTuple):
-    """One curve. `file`: its table; `wanted`: which rows of it; `columns`: value, low and high, "" for one it lacks."""
+    """One curve: the rows of the table `file` that are of a noise, of the images `shown` and of a kind of layer; of
+    them the column `of` with its interval.
+    """
 
     panel: str
     run: str
     noise: str
     shown: str
-    statistic: str
+    of: str
+    kind: str
     file: str
-    wanted: Mapping[str, Collection[Any]]
-    columns: tuple[str, ...]
     look: Look
 
 
-def _looks(run: str, **changed: Any) -> Look:
+def _line(panel: str, run: str, noise: str = "none", shown: str = "own", **changed: Any) -> Line:
+    """A curve in the look of its run but for what is `changed`: `of`, `kind`, `file`, or a field of the look."""
+    of, kind, file = changed.pop("of", "raw"), changed.pop("kind", "conv"), changed.pop("file", "activations/{}")
     options: dict[str, Any] = {"width": 1.3, "dashes": "-"} | changed
-    return replace(look(run), **options)
+    return Line(panel, run, noise, shown, of, kind, file.format(run), replace(look(run), **options))
 
 
-def _line(
-    panel: str, run: str, noise: str, shown: str = "own", *, of: str = "raw", kind: str = "conv", **changed: Any
-) -> Line:
-    """A curve of activations/<run>.csv, in the look of its run with what is `changed`."""
-    wanted = {"noise": [noise], "shown": [shown], "kind": ["v1", "conv"] if kind == "conv" else [kind]}
-    columns = (of, f"{of}_low", f"{of}_high")
-    said = f"{of}, {kind}"
-    return Line(panel, run, noise, shown, said, f"activations/{run}", wanted, columns, _looks(run, **changed))
+def _rows_of(m: Measurements, line: Line) -> pd.DataFrame | None:
+    """layer, value, low, high of a curve: means over seeds, of one image those of the first seed."""
+    kinds = ["v1", "conv"] if line.kind == "conv" else [line.kind]
+    wanted = {"noise": [line.noise], "shown": [line.shown], "compared": [line.shown], "kind": kinds}
+    rows = layer_table(m, line.file, **wanted)
+    if rows is None:
+        return None
+    if "image" in rows:
+        rows = rows[rows["seed"] == rows["seed"].min()]
+    names = {line.of: "value", f"{line.of}_low": "low", f"{line.of}_high": "high", "low": "low", "high": "high"}
+    found = rows[["layer", *(name for name in names if name in rows)]].rename(columns=names)
+    return found.groupby("layer").mean().reset_index() if found.shape[1] > 1 else None
 
 
 def _frame(m: Measurements, lines: Iterable[Line]) -> pd.DataFrame | None:
-    """panel, run, noise, shown, statistic, layer, value, low, high: means over seeds; None without any line."""
+    """panel, run, noise, shown, statistic, layer, value, low, high: the curves that were measured."""
     parts = []
     for line in lines:
-        rows = layer_table(m, line.file, **line.wanted)
-        names = {column: name for column, name in zip(line.columns, ("value", "low", "high"), strict=True) if column}
-        if rows is None or not set(names) <= set(rows):
-            continue
-        mean = rows.groupby("layer")[list(names)].mean().rename(columns=names).reset_index()
-        head = {key: getattr(line, key) for key in HEAD}
-        parts.append(mean.assign(**head, _look=[line.look] * len(mean)))
-    if not parts:
-        return None
-    return pd.concat(parts, ignore_index=True).reindex(columns=[*HEAD, "layer", "value", "low", "high", "_look"])
+        if (rows := _rows_of(m, line)) is not None:
+            head = dict(zip(HEAD, (*line[:4], f"{line.of}, {line.kind}"), strict=True))
+            parts.append(rows.assign(**head, _look=[line.look] * len(rows)))
+    shown = [*HEAD, "layer", "value", "low", "high", "_look"]
+    return pd.concat(parts, ignore_index=True).reindex(columns=shown) if parts else None
 
 
 def _draw(frame: pd.DataFrame, *, ylabel: str, log: bool = True, level: float | None = None) -> Drawing:
@@ -124,23 +126,11 @@ def _deviations(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 ONE_IMAGE = tuple(
-    _line("No noise", run, "none", dashes=look(run).dashes)._replace(
-        file=f"activations/{run}-one-image", wanted={}, columns=("raw", "low", "high")
-    )
-    for run in (PLAIN, VONE)
+    _line("No noise", run, file="activations/{}-one-image", dashes=look(run).dashes) for run in (PLAIN, VONE)
 )
 
 
-def _one_image(given: Inputs) -> pd.DataFrame | None:
-    """Of the first seed alone, since each has an image of its own."""
-    lines = []
-    for line in ONE_IMAGE:
-        if (rows := layer_table(given.m, line.file)) is not None:
-            lines.append(line._replace(wanted={"seed": [rows["seed"].min()]}))
-    return _frame(given.m, lines)
-
-
-def _one_image_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+def _one_image(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     tables = (layer_table(given.m, line.file) for line in ONE_IMAGE)
     return {"images": list(dict.fromkeys(int(rows["image"].iloc[0]) for rows in tables if rows is not None))}
 
@@ -182,23 +172,21 @@ def _controls(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return {"signs": float((_rows(frame, shown="signs") / _rows(frame, shown="own")).median())}
 
 
-def _ratio(run: str, noise: str, label: str, dashes: str) -> Line:
-    wanted, style = {"noise": [noise], "compared": ["own"]}, _looks(run, label=label, dashes=dashes)
-    return Line(OWN, run, noise, "own", "ratio", f"deviations/{run}", wanted, ("log_ratio", "low", "high"), style)
-
-
-RATIOS = (
-    _ratio(VONE, "frozen", "VOneResNet50, noise frozen", "-"),
-    _ratio(VONE, "live", "VOneResNet50, noise live", ":"),
-    _ratio(VONE, "none", "VOneResNet50, tested without noise", "-."),
-    _ratio(NOISELESS, "none", "VOneResNet50 (no noise), tested without noise", "--"),
+RATIOS = tuple(
+    _line(OWN, run, noise, file="deviations/{}", of="log_ratio", label=f"{look(run).label}, {words}", dashes=dashes)
+    for run, noise, words, dashes in (
+        (VONE, "frozen", "noise frozen", "-"),
+        (VONE, "live", "noise live", ":"),
+        (VONE, "none", "tested without noise", "-."),
+        (NOISELESS, "none", "tested without noise", "--"),
+    )
 )
 
 
 def _ratios(given: Inputs) -> pd.DataFrame | None:
     found = _frame(given.m, RATIOS)
     ends = ["value", "low", "high"]
-    return None if found is None else found.assign(**{end: 10 ** found[end] for end in ends})
+    return None if found is None else found.assign(statistic="ratio", **{end: 10 ** found[end] for end in ends})
 
 
 def _ratios_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
@@ -207,25 +195,20 @@ def _ratios_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return {"below": {key: float((part["high"] < 1).mean()) for key, part in parts}}
 
 
-def _similarity(run: str, noise: str, *columns: str, **changed: Any) -> Line:
-    wanted, file = {"noise": [noise], "shown": ["own"]}, f"activations/{run}-matrices"
-    found = columns or ("similarity", "", "")
-    statistic = "ceiling" if columns else "similarity"
-    return Line(OWN, run, noise, "own", statistic, file, wanted, found, _looks(run, **changed))
-
-
-CEILING = (VONE, "live", "", "ceiling_low", "ceiling_high")  # how alike matrices of two clean passes are
-MATRICES = (
-    _similarity(PLAIN, "none"),
-    _similarity(VONE, "none"),
-    _similarity(VONE, "live", label="VOneResNet50, live noise", dashes=":"),
-    _similarity(*CEILING, label="two clean matrices, live noise", colour=FAINT, width=5),
+MATRICES = tuple(
+    _line(OWN, run, noise, file="activations/{}-matrices", of=of, **changed)
+    for run, noise, of, changed in (
+        (PLAIN, "none", "similarity", {}),
+        (VONE, "none", "similarity", {}),
+        (VONE, "live", "similarity", {"label": "VOneResNet50, live noise", "dashes": ":"}),
+        (VONE, "live", "ceiling", {"label": "two clean matrices, live noise", "colour": FAINT, "width": 5}),
+    )
 )
 
 
 def _matrices_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     """Run and noise -> the lowest similarity of any layer."""
-    parts = frame[frame["statistic"] == "similarity"].groupby(["run", "noise"], sort=False)
+    parts = frame.dropna(subset="value").groupby(["run", "noise"], sort=False)
     return {"least": {key: float(part["value"].min()) for key, part in parts}}
 
 
@@ -247,7 +230,7 @@ def _figure(
 
 FIGURES = (
     _figure("deviations", DEVIATIONS, _deviations),
-    _figure("one-image", _one_image, _one_image_words),
+    _figure("one-image", ONE_IMAGE, _one_image),
     _figure("dips", DIPS, _dips),
     _figure("controls", CONTROLS, _controls),
     _figure("ratios", _ratios, _ratios_words, ylabel="deviation / that of ResNet50", level=1.0),

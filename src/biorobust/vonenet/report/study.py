@@ -68,7 +68,7 @@ class Vonenet(Study):
 
 
 def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.DataFrame | None:
-    """Rows of a table by layer such as "activations/resnet50", those whose columns have the `wanted` values.
+    """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has.
 
     None where it was not written, or has no such row.
     """
@@ -76,8 +76,8 @@ def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.Dat
 
     path = places.find(m.root, f"{name}.csv")
     rows = pd.read_csv(path) if path.exists() else pd.DataFrame()
-    for column, values in wanted.items() if len(rows) else ():
-        rows = rows[rows[column].isin(values)]
+    for column in set(wanted) & set(rows):
+        rows = rows[rows[column].isin(wanted[column])]
     return rows if len(rows) else None
 
 
