@@ -5,17 +5,19 @@
 #   make compare EXP=name         an experiment (or any git revision) beside HEAD, on one page
 #   make mutants ONLY=name        one planted fault of tests/mutants.yaml, or all: do the tests find it?
 SHELL := /bin/bash
-PYTHON ?= python3
-VENV ?= .venv
-SCALE ?=
-STUDY ?=
 # A shell may hold these names for other reasons; assigned here, they count on the command line of make alone.
+PYTHON := python3
+VENV := .venv
+SCALE :=
+STUDY :=
 NAME :=
 EXP :=
 AGAINST :=
 ONLY :=
 # No $(abspath): a path may hold blanks.
-export PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
+# Nor may a variable keep Python from the folder it is started in, or send it to other libraries.
+unexport PYTHONSAFEPATH PYTHONHOME
+export PATH := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
 
 .PHONY: repro test test-experiments mutants lint format bench record compare lock environment
 
@@ -46,7 +48,7 @@ bench: environment
 	@python -m benchmarks
 
 record: environment
-	@python -m stages.record $(or $(NAME),$(error name it: make record NAME=my-run)) $(if $(SCALE),--scale "$(SCALE)") $(if $(STUDY),--study $(STUDY))
+	@python -m stages.record "$(or $(NAME),$(error name it: make record NAME=my-run))" $(if $(SCALE),--scale "$(SCALE)") $(if $(STUDY),--study $(STUDY))
 
 compare: environment
 	@python -m stages.experiment "$(or $(EXP),$(error name it: make compare EXP=my-experiment))" $(if $(AGAINST),--against "$(AGAINST)")

@@ -12,6 +12,7 @@ BENCHMARKS = (
     "hebbian_rule",
     "hebbian_readout",
     "fgsm_grid",
+    "attacks",
     "cnnf",
     "kwta",
     "kwta_gpu",

@@ -19,7 +19,7 @@ from biorobust import params
 from biorobust.core import work
 from biorobust.core.devices import peak_memory_mb
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import write_json
+from biorobust.core.files import UNWRITABLE, write_json
 
 RUN_INFO = Path("reports/run_info")
 PACKAGES = ("torch", "torchvision", "foolbox", "numpy", "pandas", "dvc")
@@ -33,13 +33,18 @@ def one_argument(argv: Sequence[str] | None, about: str | None, name: str, help:
 
 
 def stage_main(main: Callable[[], Any]) -> None:
-    """Run a stage's `main`; a BiorobustError becomes one line on stderr and exit status 2, SIGTERM a clean exit."""
+    """Run a stage's `main`: a user's error, or a disk's, becomes one line and exit status 2, SIGTERM a clean exit."""
     # Without a handler SIGTERM would end the process before `atomic` removes its temporary file.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main()
     except BiorobustError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"error: {error.filename or 'writing a file'}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on", file=sys.stderr)

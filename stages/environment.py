@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,15 +53,15 @@ def check_scale(scale: str | None) -> None:
 
 def check_git() -> None:
     try:
-        done = subprocess.run(["git", "rev-parse", "--git-dir"], cwd=ROOT, capture_output=True, text=True, check=False)
+        command, english = ["git", "rev-parse", "--git-dir"], os.environ | {"LC_ALL": "C"}
+        done = subprocess.run(command, cwd=ROOT, env=english, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise Stop("git is not installed: DVC and the recorded runs need it") from None
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no message"])[0].replace("fatal: ", "")
-        raise Stop(
-            f"git says: {reason}. A downloaded archive becomes a repository with: "
-            "git init && git add -A && git commit -m start"
-        )
+        reason = " ".join(done.stderr.split()).removeprefix("fatal: ") or "no message"
+        if "not a git repository" in reason:
+            reason += ". A downloaded archive becomes one with: git init && git add -A && git commit -m start"
+        raise Stop(f"git says: {reason}")
 
 
 def install(venv: Path) -> None:
@@ -151,6 +152,9 @@ if __name__ == "__main__":
         main()
     except Stop as stop:
         print(f"error: {stop}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error.filename or sys.argv[1]}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -107,13 +107,15 @@ def side(name: str) -> Side:
 
 def experiments() -> list[str]:
     """The git references of DVC's experiments, `refs/exps/<2 digits>/<38 digits>/<name>`, the newest first."""
-    listed = git("for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/exps") or b""
+    listed = git("for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/exps", needed=True) or b""
     return [ref for ref in listed.decode().split() if re.match(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/", ref)]
 
 
-def git(*arguments: str) -> bytes | None:
-    """What a git command prints, None where it fails."""
+def git(*arguments: str, needed: bool = False) -> bytes | None:
+    """What a git command prints, None where it fails; one that is `needed` raises BiorobustError with git's words."""
     done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    if needed and done.returncode:
+        raise BiorobustError(f"git says: {' '.join(done.stderr.decode(errors='replace').split())}")
     return done.stdout if done.returncode == 0 else None
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from biorobust.core.errors import BiorobustError
+from biorobust.core.files import atomic
 from biorobust.core.progress import progress
 from biorobust.reporting.claim_file import CLAIMS, ClaimsError
 from biorobust.reporting.registry import STUDIES
@@ -27,10 +29,10 @@ def main(argv: list[str] | None = None) -> None:
     study = parser.parse_args(argv).study
     out = Path("reports/figures") / study
     with run_info(f"figures@{study}"):
-        shutil.rmtree(out, ignore_errors=True)
         found = sources(Path(), study, found=snapshots(RECORDED))
-        for source in progress(found, label=f"figures of {study}", unit="notebooks"):
-            execute(source, out=out / source.key)
+        with atomic(out) as part:
+            for source in progress(found, label=f"figures of {study}", unit="notebooks"):
+                execute(source, out=part / source.key)
 
 
 def execute(source: Source, *, out: Path) -> None:
@@ -38,26 +40,46 @@ def execute(source: Source, *, out: Path) -> None:
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.WARNING)
-    # The kernel starts elsewhere and has to find the library of this checkout, installed or not.
-    path = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(path)
     EXECUTED.mkdir(parents=True, exist_ok=True)
     study = source.study.name
     label = f"recorded run {source.snapshot.name}" if source.snapshot else "current run"
     parameters = {"metrics": source.metrics, "params": source.params, "claims": CLAIMS, "out": out}
-    try:
-        papermill.execute_notebook(
-            f"reports/notebooks/{study}.ipynb",
-            EXECUTED / f"{study}-{out.name}.ipynb",
-            parameters={name: str(value) for name, value in parameters.items()} | {"label": label},
-            kernel_name="python3",
-            cwd=Path.cwd(),
-            progress_bar=False,
-        )
-    except papermill.PapermillExecutionError as error:
-        if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
-            raise BiorobustError(error.evalue) from None
-        raise
+    with tempfile.TemporaryDirectory() as settings:
+        try:
+            papermill.execute_notebook(
+                f"reports/notebooks/{study}.ipynb",
+                EXECUTED / f"{study}-{out.name}.ipynb",
+                parameters={name: str(value) for name, value in parameters.items()} | {"label": label},
+                kernel_name="python3",
+                cwd=Path.cwd(),
+                progress_bar=False,
+                kernel_manager_class=own_kernel(Path(settings)),
+            )
+        except papermill.PapermillExecutionError as error:
+            if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
+                raise BiorobustError(error.evalue) from None
+            raise
+
+
+def own_kernel(settings: Path) -> type:
+    """A kernel manager that starts this interpreter, whatever kernels and start-up files the user has.
+
+    settings: an empty folder, in which IPython looks for the user's.
+    """
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Kernel(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            specs = KernelSpecManager(kernel_dirs=[])
+            super().__init__(kernel_spec_manager=specs, connection_file=str(settings / "connection.json"), **options)
+            # The kernel starts elsewhere and has to find the library of this checkout, installed or not.
+            path = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+            own = {"PYTHONPATH": os.pathsep.join(path), "IPYTHONDIR": str(settings), "PYTHONSTARTUP": ""}
+            assert self.kernel_spec is not None
+            self.kernel_spec.env |= {name: value.replace("$", "$$") for name, value in own.items()}
+
+    return Kernel
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import write_text
+from biorobust.core.files import folder_of, write_text
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
 from biorobust.reporting.registry import STUDIES, read_params
@@ -25,6 +25,7 @@ from stages import ROOT
 from stages.common import stage_main
 
 CLONES = ".record"
+FOLDERS = ("BIOROBUST_DATA_MIRROR", "BIOROBUST_IMAGENET", "BIOROBUST_WEIGHTS")
 # What a run changes in a checkout; an edit of anything else means that the commit is not what ran.
 RESULTS = ("params.yaml", "dvc.lock", "reports/")
 CLAIMS = ("reports/claims/", "reports/reported/")
@@ -102,6 +103,8 @@ def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}",
         "BIOROBUST_WORK": str(work.resolve()),
     }
+    # The stages start in the clone: what is named relative to this folder has to be found from there.
+    environment |= {name: str(folder) for name in FOLDERS if (folder := folder_of(name))}
     listed = read_params(clone / "params.yaml")
     targets = [stage for study in studies for stage in STUDIES[study](listed).ends()]
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=clone, env=environment, check=False)
@@ -110,10 +113,10 @@ def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
 
 
 def git(checkout: Path, *arguments: str) -> str:
-    """Output of a git command. Raises BiorobustError with git's first line when it fails."""
+    """Output of a git command. Raises BiorobustError with git's words when it fails."""
     done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True, check=False)
     if done.returncode:
-        message = (done.stderr.strip().splitlines() or ["no message"])[0]
+        message = " ".join(done.stderr.split()) or "no message"
         raise BiorobustError(f"git {arguments[0]} failed in {checkout}: {message}")
     return done.stdout.rstrip()
 

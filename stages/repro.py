@@ -39,8 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.repro", description=__doc__)
     parser.add_argument("--scale", help="first set this scale in params.yaml")
     scale = parser.parse_args(argv).scale
-    if scale is not None:
-        set_scale(params.PARAMS_FILE, scale)
+    if scale is not None and set_scale(params.PARAMS_FILE, scale):
+        print(f"{params.PARAMS_FILE} now says scale: {scale}, also for the runs after this one.", flush=True)
     settings = params.load()
     # A stage's `python` is the first one on the path: the one this environment has.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

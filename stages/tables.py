@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
+from biorobust.core.files import atomic
 from biorobust.reporting import agreement, claim_file
 from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.ledger import ledger
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
-from biorobust.reporting.tables.ledger import ledger
-from biorobust.reporting.tables.table import Table, save
+from biorobust.reporting.table import Table, save
 from stages.common import run_info, stage_main
 
 
@@ -40,16 +40,17 @@ def write(root: Path) -> None:
             Metrics(now.metrics), Metrics(before[0].metrics) if before else None, study=study
         )
     ]
-    shutil.rmtree(out, ignore_errors=True)
-    for key, of_key in by_key.items():
-        judged: list[Judged] = []
-        tables: list[Table] = []
-        for source in of_key:
-            metrics, own = Metrics(source.metrics), [claim for claim in claims if claim.study == source.study.name]
-            judged += judge(own, metrics)
-            tables += source.study.tables(metrics, own)
-        extra = [agreement.table(effects)] if key == "current" else []
-        save([ledger(judged), *extra, *tables], out / key)
+    with atomic(out) as part:
+        for key, of_key in by_key.items():
+            judged: list[Judged] = []
+            tables: list[Table] = []
+            for source in of_key:
+                metrics, own = Metrics(source.metrics), [claim for claim in claims if claim.study == source.study.name]
+                of_study = judge(own, metrics)
+                judged += of_study
+                tables += source.study.tables(metrics, of_study)
+            extra = [agreement.table(effects)] if key == "current" else []
+            save([ledger(judged), *extra, *tables], part / key)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from benchmarks import (
     synthetic,
     timing,
 )
+from benchmarks import attacks as attack_costs
 from biorobust import attacks
 from biorobust.hebbian import HebbianClassifier, learn
 from biorobust.hebbian.model import readout
@@ -286,3 +287,13 @@ def test_the_step_on_a_gpu_is_a_training_step_and_is_skipped_without_one():
     if not torch.cuda.is_available():
         with pytest.raises(timing.Skipped, match="CUDA"):
             kwta_gpu.measure()
+
+
+def test_deepfool_of_the_benchmark_leaves_one_image_in_eight_and_is_foolboxs():
+    model, images, _ = attack_costs.victim(8)
+    hard, labels = attack_costs.mixed(model, images)
+    ours, stock = (attack_costs.deepfool(hard, images, labels, one_pass=one_pass) for one_pass in (True, False))
+    assert_close(ours, stock, rtol=0, atol=1e-3)  # minibatches of another size are rounded differently
+    assert (hard(ours).argmax(dim=1) == labels).tolist() == [True, *[False] * 7]
+    judge = attack_costs.stubborn(labels)
+    assert torch.equal(judge(images).argmax(dim=1), labels)

@@ -329,7 +329,7 @@ def test_a_key_that_stands_twice_is_refused_but_may_replace_a_merged_one(tmp_pat
     path.write_text("a: &a {x: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\n")
     assert read_yaml(path)["c"] == {"x": 3}
     path.write_text("a:\n  reported: one\n  rule: number\n  reported: two\n")
-    with pytest.raises(BiorobustError, match=r"a\.yaml .*the key 'reported' stands there twice.* line 4"):
+    with pytest.raises(BiorobustError, match=r"a\.yaml .*'reported' stands twice at line 4"):
         read_yaml(path)
 
 
@@ -389,7 +389,7 @@ def checkout(tmp_path: Path) -> Path:
         ),
         ("claims/vonenet.yaml", "id: V7a", "id: V6a", "V6a: stands there twice"),
         ("claims/vonenet.yaml", "id: V7a", "id: K1", "K1: stands there twice"),
-        ("params.yaml", "  longer:", "  much-longer:", "F21, CNN-F trained longer above"),
+        ("params.yaml", "  cnn-longer:", "  cnn-much-longer:", "cnn-longer"),
     ],
 )
 def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(

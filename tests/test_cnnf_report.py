@@ -28,19 +28,18 @@ from report_checkout import (
 from test_report_numbers import Places
 
 from biorobust import params
-from biorobust.cnnf.report.figures import FIGURES, inputs
-from biorobust.cnnf.report.letters import psnr
+from biorobust.cnnf.report.figures import FIGURES, psnr
 from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_json, write_npz
-from biorobust.reporting import claim_file
+from biorobust.reporting import claim_file, table
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge
-from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figure import draw, read_index
 from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
-from biorobust.reporting.tables import table
 from biorobust.statistics import Accuracy, Difference, difference, rules
 from stages import tables
 
@@ -364,8 +363,11 @@ def test_missing_runs_are_named_and_the_rest_is_shown(copy: Path) -> None:
         edit(copy, f"{kind}/cnn-noisy", lambda content: content.update(status="unavailable", reason="no such device"))
     (copy / "reports/metrics/train/t2-r1.json").unlink()
     tables.write(copy)
-    given = inputs(metrics=copy / "reports/metrics", params=copy / "params.yaml", claims=copy / "reports/claims")
-    epsilon, clean_noisy, grid = (FIGURES[name](given) for name in ("accuracy-epsilon", "clean-noisy", "grid"))
+    given = inputs(
+        "cnnf", metrics=copy / "reports/metrics", params=copy / "params.yaml", claims=copy / "reports/claims"
+    )
+    figures = {item.id: item for item in FIGURES}
+    epsilon, clean_noisy, grid = (draw(figures[name], given) for name in ("accuracy-epsilon", "clean-noisy", "grid"))
     assert epsilon
     assert clean_noisy
     assert grid
@@ -397,4 +399,4 @@ def test_the_notebook_is_committed_without_outputs_and_shows_every_figure(paper:
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
     shown = re.findall(r'show\("([a-z-]+)"\)', "\n".join("".join(cell["source"]) for cell in code))
-    assert shown == list(FIGURES)
+    assert shown == [item.id for item in FIGURES]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from biorobust import datasets
-from biorobust.core.errors import DataError
+from biorobust.core.errors import BiorobustError, DataError
 from biorobust.datasets import DATASETS, imagenet_samples, mirror, store
 from biorobust.datasets.order import stratified
 from biorobust.datasets.spec import DatasetSpec, Source, Split, fault
@@ -265,7 +265,7 @@ def test_an_interrupted_write_keeps_the_old_file_whole(bundled, tmp_path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez_compressed", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(BiorobustError, match=r"mnist.npz cannot be written: the disk is full"):
         get("mnist", tmp_path)
     assert npz.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mnist.json", "mnist.npz"]
@@ -292,3 +292,14 @@ def test_the_example_in_the_documentation_is_a_working_data_set(tmp_path, monkey
     assert provenance["fidelity"] == "stand-in"
     assert data.train_images.shape[1:] == spec.image_shape
     assert set(data.train_labels) == set(data.test_labels) == set(range(spec.n_classes))
+
+
+def test_no_training_images_are_one_line_for_a_training_and_nothing_for_the_rest(tmp_path, monkeypatch):
+    from biorobust.core.tensors import as_tensors
+
+    monkeypatch.chdir(tmp_path)
+    datasets.get("imagenet_samples", source="bundled", npz=Path("imagenet_samples.npz"), provenance=Path("p.json"))
+    stored = datasets.load("imagenet_samples.npz")
+    assert len(as_tensors(stored, n_train=1, device="cpu").test_images) == 32
+    with pytest.raises(DataError, match=r"^imagenet_samples has no training images: train on another data set$"):
+        as_tensors(stored, n_train=100, device="cpu")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import toy_datasets
 from toy_datasets import encoded, write_parquet
@@ -181,6 +182,80 @@ def test_one_altered_pixel_or_label_is_refused_by_checksum(name, toy, folder, al
         assert f"{file} rebuilt from it has MD5 {hashlib.md5(data).hexdigest()}, not the official" in line
 
 
+def in_parts(folder: Path, pair: tuple, split: str, names: list[str]) -> None:
+    """The split in the place of its one file, cut into a part for every name."""
+    (folder / f"{split}.parquet").unlink(missing_ok=True)
+    for part, name in enumerate(names):
+        rows = slice(part, None, len(names))
+        write_parquet(folder / f"{split}-{name}.parquet", [encoded(image) for image in pair[0][rows]], pair[1][rows])
+
+
+@pytest.mark.parametrize("name", ["imagenet_samples"], indirect=True)
+def test_parts_as_the_hub_names_them(name, toy, folder):
+    names = ["00000-of-00002-0123456789abcdef", "00001-of-00002-9876543210987654"]
+    order = np.r_[0 : len(toy["test"][1]) : 2, 1 : len(toy["test"][1]) : 2]
+    back = np.argsort(order)
+    in_parts(folder / name, tuple(array[back] for array in toy["test"]), "test", names)
+    provenance = get(name)
+    assert list(provenance["files"]) == [f"{name}/test-{part}.parquet" for part in names]
+    assert np.array_equal(datasets.load(f"out/{name}.npz").test_images, toy["test"][0][back][order])
+
+
+@pytest.mark.parametrize("name", ["imagenet_samples"], indirect=True)
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["00000-of-00002-0123456789012345"], "test-00001-of-00002.parquet: missing"),
+        (["00000-of-00001-0123456789012345", "00000-of-00001-1123456789012345"], "missing, or parts of two sets"),
+        (["00000-of-00001", "00000-of-00002", "00001-of-00002"], "missing, or parts of two sets"),
+        (["00001-of-00002"], "test-00000-of-00002.parquet: missing"),
+        (["00000-of-00000"], "test-00000-of-00000.parquet: missing, or parts of two sets"),
+        (["0-of-1"], "test-0-of-1.parquet: not named like test-00000-of-00002.parquet"),
+        (["00000-of-9999999999999999"], "not named like"),
+        (["00000-of-00001-0123"], "not named like"),
+        (["00000-of-\u0660\u0660\u0660\u0660\u0661"], "not named like"),
+    ],
+)
+def test_parts_that_are_no_set_are_refused(name, toy, folder, names, message):
+    in_parts(folder / name, toy["test"], "test", names)
+    assert message in refused(name)
+
+
+def test_a_doubled_column_is_refused(name, toy, folder):
+    path = folder / name / "test.parquet"
+    for column in ("image", "label"):
+        table = pa.parquet.read_table(path)
+        pa.parquet.write_table(table.append_column(column, table[column]), path)
+        assert refused(name) == f"{path}: 2 columns are called {column}: get another file"
+        pa.parquet.write_table(table, path)
+
+
+def test_equal_images_are_refused(name, toy, folder):
+    pixels, labels = toy["test"]
+    path = folder / name / "test.parquet"
+    write_parquet(path, [encoded(pixels[0])] * len(labels), labels.tolist())
+    assert f"{path}: {len(labels) - 1} of {len(labels)} images are copies of another one" in refused(name)
+
+
+@pytest.mark.parametrize("name", ["cifar10"], indirect=True)
+def test_cifar_is_told_by_its_classes_and_colours(name, toy, folder):
+    """Its mirror is lossy, so no checksum can say that it is another data set."""
+    pixels, labels = toy["train"]
+    path = folder / name / "train.parquet"
+    write_parquet(path, [encoded(image) for image in pixels], (labels % 5).tolist())
+    assert "cifar10/train.parquet in BIOROBUST_DATA_MIRROR: 0 to 24 images of a class" in refused(name)
+    write_parquet(path, [encoded(image // 2) for image in pixels], labels.tolist())
+    assert "the mean colour is 0.24" in refused(name)
+
+
+def test_a_relative_folder_is_named_in_full(name, folder, monkeypatch):
+    monkeypatch.setenv(mirror.VARIABLE, "mirror")
+    get(name)
+    monkeypatch.setenv(mirror.VARIABLE, "mirrors/mine")
+    Path("out").rename("kept")
+    assert f"BIOROBUST_DATA_MIRROR={folder.parent}/mirrors/mine is not a folder" in refused(name)
+
+
 @pytest.mark.parametrize("name", ["imagenet_samples"], indirect=True)
 def test_other_classes_than_every_fourth_are_refused(name, toy, folder):
     pixels, labels = toy["test"]
@@ -204,13 +279,13 @@ def test_decode_reads_colour_jpegs():
     [
         ("mnist", 60_000, 10_000),
         ("emnist_letters", 124_800, 20_800),
+        ("cifar10", 50_000, 10_000),
         ("svhn", 16_902, 3_756),
         ("imagenet_samples", 0, 250),
     ],
 )
 def test_the_real_mirror_is_what_the_library_expects(real, train, test, tmp_path, monkeypatch):
-    # Most of the time would go into packing the file, which the other tests see to; CIFAR-10 is the slowest to decode
-    # and has no checksum to compare.
+    # Most of the time would go into packing the file, which the other tests see to.
     monkeypatch.setenv(mirror.VARIABLE, str(Path(os.environ[mirror.VARIABLE]).absolute()))
     monkeypatch.chdir(tmp_path)
     if not Path(os.environ[mirror.VARIABLE], real).is_dir():

@@ -147,5 +147,7 @@ def test_a_bad_file_of_any_data_set_is_one_line_and_leaves_nothing_behind(checko
     assert stop.value.code == 2
     *said, error = capsys.readouterr().err.splitlines()
     assert said == [f"{name}: taking the mirror, because BIOROBUST_DATA_MIRROR is set"]
-    assert re.match(rf"error: mirror/{name}/(train|test)\.parquet: not a readable Parquet file \(.*\): get the", error)
+    assert re.match(
+        rf"error: {Path.cwd()}/mirror/{name}/(train|test)\.parquet: not a readable Parquet file \(.*\): get the", error
+    )
     assert sorted(path.name for path in Path().iterdir()) == ["mirror", "params.yaml"]

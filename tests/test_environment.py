@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import venv
 from pathlib import Path
@@ -210,6 +211,22 @@ def test_scale_and_git_are_checked_before_anything_is_made(tmp_path):
     assert not (copy / "env").exists()
 
 
+def test_a_repository_of_another_user_is_named_with_what_git_advises(told):
+    nobodys = {"GIT_TEST_ASSUME_DIFFERENT_OWNER": 1, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    said = told("repro", **nobodys).splitlines()
+    assert said[0].startswith("error: git says: detected dubious ownership in repository")
+    assert "git config --global --add safe.directory" in said[0]
+    assert "git init" not in said[0]
+    done = run(sys.executable, "-m", "stages.experiment", "mine", folder=ROOT, **nobodys)
+    one_error(done, "git says: fatal: detected dubious ownership")
+
+
+def test_a_folder_that_takes_nothing_is_one_line(tmp_path):
+    (tmp_path / "taken").touch()
+    done = run("make", "environment", f"VENV={tmp_path}/taken/env", folder=ROOT)
+    one_error(done, f"{tmp_path}/taken/env")
+
+
 def test_an_older_python_is_refused_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "NEEDED", (99, 0))
     with pytest.raises(environment.Stop, match="PYTHON="):
@@ -220,17 +237,17 @@ def test_an_older_python_is_refused_before_anything_is_made(tmp_path, monkeypatc
 @pytest.fixture
 def told(tmp_path):
     """Runs make with an environment whose Python only prints what it is told to do."""
-    env = tmp_path / "env with blanks"
+    env = tmp_path / "env with /blanks"
     (env / "bin").mkdir(parents=True)
-    (env / "bin/python").write_text('#!/bin/sh\necho "$@"\n')
+    (env / "bin/python").write_text('#!/bin/sh\necho "$@" $PYTHONSAFEPATH $PYTHONHOME\n')
     (env / "bin/python").chmod(0o755)
     stamp(env)
     note = env / "lib/python3.11/site-packages/biorobust-0.1.0.dist-info/direct_url.json"
     note.parent.mkdir(parents=True)
     note.write_text(json.dumps({"url": ROOT.as_uri()}))
 
-    def make(*arguments, **variables):
-        done = run("make", "--no-print-directory", *arguments, f"VENV={env}", folder=ROOT, **variables)
+    def make(*arguments, venv=env, **variables):
+        done = run("make", "--no-print-directory", *arguments, f"VENV={venv}", folder=ROOT, **variables)
         return done.stdout.strip() or done.stderr.strip()
 
     return make
@@ -241,6 +258,18 @@ def test_make_hands_over_what_stands_on_its_command_line(told):
     assert told("repro", "SCALE=tiny") == "-m stages.repro --scale tiny"
     assert told("record", "NAME=mine", "SCALE=cpu", NAME="other") == "-m stages.record mine --scale cpu"
     assert told("compare", "EXP=a b") == "-m stages.experiment a b"
+
+
+def test_a_relative_folder_with_blanks_is_one_environment(told, tmp_path):
+    relative = Path(os.path.relpath(tmp_path, ROOT)) / "env with /blanks"
+    assert told("repro", venv=relative) == "-m stages.repro"
+
+
+@pytest.mark.parametrize("target", ["repro", "test", "test-experiments", "bench", "record", "compare"])
+def test_variables_of_the_shell_change_no_target(told, target):
+    given = ("NAME=mine", "EXP=mine")
+    alien = {"SCALE": "huge", "STUDY": "x", "AGAINST": "x", "VENV": "/no/where", "PYTHON": "false"}
+    assert told(target, *given, PYTHONSAFEPATH=1, **alien) == told(target, *given)
 
 
 @pytest.mark.parametrize(("target", "name"), [("record", "NAME"), ("compare", "EXP")])

@@ -12,8 +12,8 @@ from report_checkout import ROOT, by_claim, copied, edit, only, verdicts, write_
 
 from biorobust import params
 from biorobust.core.files import read_json
-from biorobust.kwta.report import cells
-from biorobust.kwta.report.study import kwta
+from biorobust.kwta.report.printed import printed
+from biorobust.kwta.report.study import CLEAN, DEEPFOOL, PGD, kwta
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Part
@@ -51,20 +51,20 @@ def test_every_claim_is_there(claims: list[Claim]) -> None:
 
 
 def test_reported_shares_are_whole_numbers_of_images(claims: list[Claim]) -> None:
-    printed = cells.printed(claims)
-    attacked = [value for (*_, measure), value in printed.items() if measure != cells.CLEAN]
-    assert len(printed) == 72
+    numbers = {key: number.value for key, number in printed(claims).items()}
+    attacked = [value for (_, measure), value in numbers.items() if measure != CLEAN]
+    assert len(numbers) == 72
     assert {value.n for value in attacked} == {1280}
     study = kwta(read_params(ROOT / "params.yaml"))
     found = [
-        round(printed[place.network, place.dataset, place.init, gamma, measure].value * 1280)
+        round(numbers[cell, measure].value * 1280)
         for place in study.places
         if place.number
-        for gamma in (None, 0.2, 0.1)
-        for measure in (cells.PGD, cells.DEEPFOOL)
+        for cell in place.rows
+        for measure in (PGD, DEEPFOOL)
     ]
     assert found == [int(count) for count in re.findall(r"\d+", SURVIVORS)]
-    assert all(value.low <= value.value <= value.high for value in printed.values())
+    assert all(value.low <= value.value <= value.high for value in numbers.values())
 
 
 def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path) -> None:

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import yaml
 from changed_numbers import other_numbers, stale_cells, stale_sentences
-from matplotlib.figure import Figure as Drawing
 from report_checkout import (
     ROOT,
     by_claim,
@@ -29,19 +28,20 @@ from report_checkout import (
 from test_reporting import Page
 
 from biorobust.core.files import read_json, write_json
-from biorobust.kwta.report import cells
-from biorobust.kwta.report.figures import FIGURES, draw, inputs
-from biorobust.kwta.report.rows import grid
+from biorobust.kwta.report import study as cells
+from biorobust.kwta.report.figures import FIGURES
 from biorobust.kwta.report.study import kwta
 from biorobust.kwta.report.tables import tables
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.estimates import attack_curve
-from biorobust.reporting.figures.figure import read_index
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.claims import judge
+from biorobust.reporting.figure import Drawn, draw, read_index
+from biorobust.reporting.measurements import Measurements, curve
+from biorobust.reporting.notebook import inputs
+from biorobust.reporting.plots import panels
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.tables.table import Table, read
+from biorobust.reporting.table import Table, read
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
 # Columns that hold what was reported, asked for or set, and not what was measured.
@@ -75,8 +75,15 @@ def _set(content: Any, attack: str, correct: int | None) -> None:
 
 
 def made(root: Path, claims: list[Claim]) -> dict[str, Table]:
-    study = kwta(read_params(root / "params.yaml"))
-    return {table.id: table for table in tables(Metrics(root / "reports/metrics"), study, claims)}
+    study, m = kwta(read_params(root / "params.yaml")), Measurements(root / "reports/metrics")
+    return {table.id: table for table in tables(m, study, judge(claims, m))}
+
+
+def drawn(root: Path) -> dict[str, Drawn]:
+    """The figures that have metrics, by name."""
+    reports = root / "reports"
+    given = inputs("kwta", metrics=reports / "metrics", params=root / "params.yaml", claims=reports / "claims")
+    return {item.id: found for item in FIGURES if (found := draw(item, given))}
 
 
 # --- tables ------------------------------------------------------------------------------------------------------
@@ -138,8 +145,7 @@ def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_p
             name = f"{measure}-image" if measure == "worst-case" else measure
             (seed,) = content["attacks"][name]["per_seed"]
             assert row[measure] == seed["correct"][0] / seed["n"]
-    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
-    figures = {figure.id: figure for figure in draw(given)}
+    figures = drawn(root)
     assert set(figures["steps"].data["table"]) == {"ours"}
     assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figures["steps"].caption
 
@@ -152,21 +158,16 @@ def test_another_gamma_stands_beside_no_other_column(gamma: float, tmp_path: Pat
     assert not any("reproduced" in str(value) for row in rows for value in row.values())
     report, verdict = rows[0], rows[-1]
     assert verdict[cells.CLEAN] == verdict[cells.PGD] == verdict[cells.DEEPFOOL] == "not compared"
-    if gamma == 0.15:
-        assert report[cells.CLEAN] is None
-        assert verdict["line"] == "verdict: the report has no such row"
-    else:
-        assert report[cells.CLEAN] == 0.8495  # that of k-WTA-0.1, whose own row it is not
-        assert verdict["line"] == "verdict: the claim is about the row k-WTA-0.2"
+    assert report[cells.CLEAN] is None
+    assert verdict["line"] == "verdict: the claim is about the row k-WTA-0.2"
     items = by_claim(root)
     wrong = [part for part in items["K6"].parts if part.label.startswith("k-WTA-0.2")]
     assert {part.verdict for part in wrong} == {rules.NOT_RUN}
     assert all(f"gamma is {gamma:g}, the claim needs 0.2" in part.reason for part in wrong)
     assert items["K18"].verdict == rules.REPRODUCED  # the ReLU rows are as they were
-    figures = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
-    drawn = FIGURES["steps"](figures)
-    assert drawn is not None
-    assert f"k-WTA-{gamma:g}" in set(drawn.data["activation"])
+    data = drawn(root)["steps"].data
+    assert f"k-WTA-{gamma:g}" in set(data["activation"])
+    assert data.loc[data["cell"].str.endswith("scratch-kwta"), "reported"].isna().all()
 
 
 def test_one_more_jpeg_is_a_paired_difference(cpu: Path, claims: list[Claim]) -> None:
@@ -213,9 +214,7 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: 
     root = copied(cpu, tmp_path)
     cell = "resnet18-cifar10-scratch-relu"
     edit(root, f"attack/{cell}", lambda content: _set(content, "pgd-report-resized", None))
-    curve = attack_curve(Metrics(root / "reports/metrics"), cell, "pgd-report-resized")
-    assert curve is not None
-    assert curve.points == ()
+    assert curve(Measurements(root / "reports/metrics"), cell, "pgd-report-resized") is None
     part = next(part for part in by_claim(root)["K6"].parts if part.label == "ReLU, PGD")
     assert (part.verdict, "was not run at eps 0.031" in part.reason) == (rules.NOT_RUN, True)
     _, tensor, _, verdict, *_ = made(root, claims)["kwta-table-6"].rows
@@ -234,9 +233,9 @@ def test_the_page_is_well_formed(cpu: Path) -> None:
     assert len(page.ids) == len(set(page.ids))
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     assert page.headers_without_scope == page.tables_without_caption == 0
-    drawn = [name for name in FIGURES if name != "curves-pretrained"]
-    assert [entry["id"] for entry in read_index(cpu / "reports/figures/kwta/current")] == drawn
-    assert len(page.drawings) == len(drawn)
+    names = [figure.id for figure in FIGURES if figure.id != "curves-pretrained"]
+    assert [entry["id"] for entry in read_index(cpu / "reports/figures/kwta/current")] == names
+    assert len(page.drawings) == len(names)
     assert all(len(drawing["aria-label"] or "") > 40 for drawing in page.drawings)
     assert set(ledger_verdicts(rendered.summary)) == {f"K{n}" for n in range(1, 25)}
     plain = text(rendered.html)
@@ -294,9 +293,8 @@ def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
 
 def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
     root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
-    given = inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
-    figures = {figure.id: figure for figure in draw(given)}
-    assert list(figures) == list(FIGURES)
+    figures = drawn(root)
+    assert list(figures) == [figure.id for figure in FIGURES]
     assert "interval over 3 seeds and 1\u202f280 test images" in figures["steps"].caption
     assert set(figures["steps"].data["table"]) == {*range(1, 9), "ours"}
     assert "not drawn" not in figures["steps"].caption
@@ -314,18 +312,15 @@ def test_drawing_again_gives_the_same_bytes(cpu: Path, tmp_path: Path) -> None:
 def test_figures_and_notebook_are_in_one_order() -> None:
     notebook = json.loads((ROOT / "reports/notebooks/kwta.ipynb").read_text())
     sources = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
-    assert re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE) == list(FIGURES)
+    assert re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE) == [figure.id for figure in FIGURES]
 
 
 def test_the_lowest_panel_of_every_column_has_its_axis() -> None:
-    drawing = Drawing()
-    panels, left, lowest = grid(drawing, 3, columns=2, sharex=True)
-    first, second, third = panels
-    assert (left, lowest) == ([first, third], [second, third])
+    drawing, found = panels(3, columns=2, height=1.0, sharex=True)
     assert [axes.axison for axes in drawing.axes] == [True, True, True, False]
     drawing.draw_without_rendering()
-    labelled = [axes for axes in panels if any(label.get_visible() for label in axes.get_xticklabels())]
-    assert labelled == [second, third]
+    labelled = [axes for axes in found if any(label.get_visible() for label in axes.get_xticklabels())]
+    assert labelled == found[1:]
 
 
 def test_the_step_figure_is_drawn_from_the_counts(cpu: Path) -> None:
@@ -342,28 +337,25 @@ def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu: Pa
     data = pd.read_csv(cpu / "reports/figures/kwta/current/patterns.csv")
     cell = "resnet18-svhn-scratch-kwta-low"
     (seed,) = read_json(cpu / f"reports/metrics/attack/{cell}.json")["patterns"]["per_seed"]
-    (drawn,) = data[(data["cell"] == cell) & data["trained"]]["replaced"]
-    assert drawn == pytest.approx(100 * seed["gradient"]["changed"][1])
+    (replaced,) = data[(data["cell"] == cell) & data["trained"]]["replaced"]
+    assert replaced == pytest.approx(100 * seed["gradient"]["changed"][1])
     assert data[data["cell"].str.endswith("relu")]["gamma"].isna().all()
     older = copied(cpu, tmp_path)
     for path in (older / "reports/metrics/attack").glob("*.json"):
         content = read_json(path)
         content.pop("patterns", None)
         write_json(path, content)
-    given = inputs(metrics=older / "reports/metrics", params=older / "params.yaml", claims=older / "reports/claims")
-    assert FIGURES["patterns"](given) is None
-    assert FIGURES["jumps"](given) is not None
+    figures = drawn(older)
+    assert "patterns" not in figures
+    assert "jumps" in figures
 
 
 def test_a_panel_of_nothing_but_collapses_says_so(cpu: Path, tmp_path: Path) -> None:
     root = copied(cpu, tmp_path)
 
     def titles() -> list[str]:
-        drawn = FIGURES["curves-scratch"](
-            inputs(metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims")
-        )
-        assert drawn is not None
-        return [title for axes in drawn.drawing.axes if (title := axes.get_title("left"))]
+        drawing = drawn(root)["curves-scratch"].drawing
+        return [title for axes in drawing.axes if (title := axes.get_title("left"))]
 
     assert titles()[0] == "Table 1: AlexNet, SVHN"
     for row in ("kwta", "kwta-low"):

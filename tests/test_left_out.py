@@ -16,7 +16,7 @@ from biorobust.core import places
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_json, write_json
 from biorobust.core.left_out import has_run
-from biorobust.reporting.tables.table import Table, read
+from biorobust.reporting.table import Table, read
 
 SENTENCE = "Not at this scale (laptop): "
 

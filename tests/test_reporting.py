@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,7 +31,7 @@ from report_checkout import (
 )
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, read_yaml, write_json
+from biorobust.core.files import read_json, read_yaml, write_json, write_text
 from biorobust.hebbian.report.figures import FIGURES
 from biorobust.reporting import numbers, style, table
 from biorobust.reporting.claims import Part
@@ -38,6 +41,7 @@ from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.view import PartRow, shown
 from biorobust.statistics import rules
+from stages import tables
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "image", "mspace"}
 
@@ -330,7 +334,7 @@ def test_a_damaged_metrics_file_is_named(tmp_path: Path) -> None:
         render(root)
 
 
-def test_a_stage_draws_the_same_figures_through_the_notebook(
+def test_a_stage_draws_the_same_figures_through_the_notebook_whatever_the_users_settings(
     paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from stages import figures
@@ -338,9 +342,20 @@ def test_a_stage_draws_the_same_figures_through_the_notebook(
     root = shutil.copytree(paper, tmp_path / "checkout")
     shutil.copytree(ROOT / "reports/notebooks", root / "reports/notebooks")
     (root / "reports/figures/hebbian/current/leftover.svg").write_text("<svg/>")
+    (root / "matplotlibrc").write_text("font.size: 30\naxes.grid: True\nsavefig.bbox: tight\n")
+    user = tmp_path / "user"
+    (user / "kernels/python3").mkdir(parents=True)
+    (user / "kernels/python3/kernel.json").write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
+    (user / "profile_default/startup").mkdir(parents=True)
+    (user / "profile_default/startup/mine.py").write_text("import os; os._exit(1)")
     monkeypatch.chdir(root)
     monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONSTARTUP", str(user / "profile_default/startup/mine.py"))
+    for name in ("JUPYTER_PATH", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(user))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", "/dev/null/nowhere")
     figures.main(["hebbian"])
+    assert not list((root / "reports/figures").glob("*.part"))
     drawn, expected = (base / "reports/figures/hebbian/current" for base in (root, paper))
     assert {path.name: path.read_bytes() for path in drawn.iterdir()} == {
         path.name: path.read_bytes() for path in expected.iterdir()
@@ -358,8 +373,29 @@ def test_a_users_error_inside_the_notebook_stays_one_line(tmp_path: Path, monkey
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(papermill, "execute_notebook", fail)
+    drawn = Path("reports/figures/hebbian/current/a.svg")
+    write_text(drawn, "<svg/>")
     with pytest.raises(BiorobustError, match=r"^x.json is damaged$"):
         figures.main(["hebbian"])
+    assert [path for path in Path("reports/figures").rglob("*") if path.is_file()] == [drawn]
+
+
+def test_tables_that_cannot_be_made_leave_the_old_ones(paper: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(paper, tmp_path / "checkout")
+    before = {path: path.read_bytes() for path in (root / "reports/tables").rglob("*.csv")}
+    (root / "reports/metrics/train/original.json").write_text("{", encoding="utf-8")
+    with pytest.raises(BiorobustError, match=r"train/original.json is not valid JSON"):
+        tables.write(root)
+    assert {path: path.read_bytes() for path in (root / "reports/tables").rglob("*.csv")} == before
+    assert before
+
+
+def test_a_backend_that_is_not_there_stops_no_stage() -> None:
+    environment = os.environ | {"MPLBACKEND": "module://mine", "MATPLOTLIBRC": "/no/such"}
+    program = "import stages, matplotlib; print(matplotlib.get_backend())"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mine" not in done.stdout
 
 
 def test_the_notebook_is_committed_without_outputs() -> None:
@@ -424,3 +460,17 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "t.csv").unlink()
     with pytest.raises(BiorobustError, match=r"t.csv is missing"):
         table.read(tmp_path)
+
+
+def test_what_notes_say_is_no_markup_in_the_summary(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path)
+    path = root / "reports/metrics/data/mnist.json"
+    note = "A <b>bold</b> | *note* with `code|x`,\n# a &lt; and [a link](http://x)."
+    write_json(path, read_json(path) | {"note": note})
+    (root / "reports/recorded/a_b_*c*").mkdir(parents=True)
+    lines = render(root).summary.splitlines()
+    assert any(
+        line.endswith(r": A \<b>bold\</b> \| \*note\* with `code\|x`, # a \&lt; and [a link\](http://x).")
+        for line in lines
+    )
+    assert r"Recorded run a_b\_\*c\* is not used: manifest.json is missing." in lines

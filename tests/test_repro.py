@@ -215,7 +215,10 @@ def test_the_scale_is_set_first_and_a_wrong_one_runs_nothing(checkout):
     wrong = run("--scale", "huge")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == "error: SCALE=huge: must be tiny, laptop, cpu, gpu or paper\n"
-    assert run("--scale", "tiny").stdout.startswith("Scale tiny: all 3 stages")
+    said = run("--scale", "tiny").stdout.splitlines()
+    assert said[0] == "params.yaml now says scale: tiny, also for the runs after this one."
+    assert said[1].startswith("Scale tiny: all 3 stages")
+    assert "now says" not in run("--scale", "tiny").stdout
     assert (checkout / "params.yaml").read_text() == before.replace("\nscale: laptop", "\nscale: tiny")
 
 

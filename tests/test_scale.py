@@ -12,8 +12,8 @@ from biorobust.core.scale import SCALES, set_scale
 ROOT = Path(__file__).resolve().parent.parent
 SPELLINGS = {
     "plain": ("# mine\nscale: laptop  # a comment\nseed: 0\n", "# mine\nscale: tiny  # a comment\nseed: 0\n"),
-    "double quotes": ('scale: "laptop"  # why\n', "scale: tiny  # why\n"),
-    "single quotes": ("'scale' : 'laptop'\r\nseed: 1\r\n", "'scale' : tiny\r\nseed: 1\r\n"),
+    "double quotes": ('scale: "laptop"  # why\n', 'scale: "tiny"  # why\n'),
+    "single quotes": ("'scale' : 'laptop'\r\nseed: 1\r\n", "'scale' : 'tiny'\r\nseed: 1\r\n"),
     "flow": ("{a: 1, scale: laptop, b: 2}", "{a: 1, scale: tiny, b: 2}"),
     "tag": ("scale: !!str laptop # x\n", "scale: !!str tiny # x\n"),
     "alias": ("x: &s laptop\nscale: *s\ny: *s\n", "x: &s laptop\nscale: tiny\ny: *s\n"),
@@ -21,7 +21,7 @@ SPELLINGS = {
     "explicit key": ("? scale\n: laptop\n", "? scale\n: tiny\n"),
     "other keys of that name": ("a: {scale: 5}\nscale: 3\nscales:\n  scale: 4\n", None),
     "no line break at the end": ("é: ü\nscale: laptop", "é: ü\nscale: tiny"),
-    "quoted over two lines": ('scale:\n  "lap\\\n  top"\nb: 2\n', "scale:\n  tiny\nb: 2\n"),
+    "quoted over two lines": ('scale:\n  "lap\\\n  top"\nb: 2\n', 'scale:\n  "tiny"\nb: 2\n'),
 }
 
 

@@ -359,3 +359,59 @@ def test_the_command_refuses_an_unknown_scale(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         record.main(["a-run", "--scale", "huge"])
     assert "invalid choice: 'huge'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [("core.autocrlf=true",), ("core.eol=crlf", "core.attributesFile={folder}/attributes")],
+    ids=["autocrlf", "own"],
+)
+def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(
+    tmp_path: Path, checkout: Path, settings: tuple[str, ...]
+) -> None:
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    made = snapshot.create("a-name", root=origin, source=checkout, studies=["hebbian"], commit=COMMIT)
+    (origin / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
+    (origin / "notes.txt").write_bytes(b"$Id$\nwritten\r\nelsewhere\n")
+    (tmp_path / "attributes").write_text("* text=auto ident filter=shout\n")
+    person = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=origin, check=True)
+    options = [
+        part
+        for setting in (*settings, "filter.shout.smudge=tr a-z A-Z")
+        for part in ("-c", setting.format(folder=tmp_path))
+    ]
+    subprocess.run(["git", "clone", "-q", *options, origin, clone], cwd=tmp_path, check=True)
+    assert [item.name for item in snapshot.snapshots(clone / snapshot.RECORDED) if isinstance(item, Snapshot)] == [
+        made.name
+    ]
+    assert (clone / "notes.txt").read_bytes() == (origin / "notes.txt").read_bytes()
+
+
+def test_folders_named_relative_to_the_start_are_found_from_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def run(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
+        given.append(env)
+        return subprocess.CompletedProcess([], 0)
+
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone/params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(record.subprocess, "run", run)
+    monkeypatch.setenv("BIOROBUST_DATA_MIRROR", "mirror")
+    monkeypatch.setenv("BIOROBUST_WEIGHTS", "/weights")
+    monkeypatch.delenv("BIOROBUST_IMAGENET", raising=False)
+    record.repro(tmp_path / "clone", ["hebbian"], work=Path("work"))
+    assert given[0]["BIOROBUST_DATA_MIRROR"] == str(tmp_path / "mirror")
+    assert given[0]["BIOROBUST_WEIGHTS"] == "/weights"
+    assert "BIOROBUST_IMAGENET" not in given[0]
+
+
+def test_what_a_killed_writer_left_is_not_recorded(tmp_path: Path) -> None:
+    source = finished(tmp_path / "source")
+    (source / "reports/metrics/train/x.json.0123456789ab.part").write_text("{")
+    assert not list(make(tmp_path, source).path.rglob("*.part"))

@@ -2,7 +2,7 @@
 
 A study registers its params module in STUDIES. It holds three tables, BLOCKS (science), SIZES (what `scales.<scale>`
 may hold) and RUNS (run lists; APART: those whose names are no files of networks); PARTS, the sizes whose `trained` says
-which runs of a list a scale has; what is attacked (NETWORKS, ATTACK, DATASET); and `check` for what refers to what.
+which runs of a list a scale has; and what is attacked (NETWORKS, ATTACK, DATASET). CHECKS look at what refers to what.
 Stages get the checked result as `Params`; no dictionary of raw values goes any further, but to the report.
 """
 
@@ -25,12 +25,14 @@ from biorobust.core.files import read_yaml
 from biorobust.core.scale import SCALES, Scale
 from biorobust.hebbian.model import params as hebbian
 from biorobust.kwta.model import params as kwta
+from biorobust.kwta.model import recipe
 from biorobust.vonenet.model import params as vonenet
 
 T = TypeVar("T")
 
 PARAMS_FILE = Path("params.yaml")
 STUDIES: dict[str, Any] = {"hebbian": hebbian, "cnnf": cnnf, "kwta": kwta, "vonenet": vonenet}
+CHECKS = (hebbian.check, recipe.check)  # of what refers to what
 # A dot or a slash would break DVC's parameter paths and the names of files; a stage takes -x for an option.
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # A run's name is also the name of files: these would overlap with those of other stages.
@@ -123,8 +125,8 @@ def check(raw: Any) -> Params:
         for key, group in getattr(study, "PARTS", {}).items():
             for scale in SCALES:
                 _only_known_runs(f"scales.{scale}.{key}", by_scale[scale][key], group, settings.runs[group])
-        if hasattr(study, "check"):
-            study.check(settings)
+    for check_study in CHECKS:
+        check_study(settings)
     apart = {group for study in STUDIES.values() for group in getattr(study, "APART", ())}
     names = Counter(name for group, runs in settings.runs.items() if group not in apart for name in runs)
     for name, lists in names.items():

@@ -1,18 +1,22 @@
 """Reading and writing files so that an interrupted program never leaves half of one behind.
 
-Every writer goes through `atomic`: the bytes are written to `<name>.part` beside the target and renamed over it, which
-POSIX makes a single step. Writers are byte-stable: equal content gives equal bytes, so DVC can skip what follows.
+Every writer goes through `atomic`: the bytes are written to `<name>.<random>.part` beside the target and renamed over
+it, which POSIX makes a single step; two writers of one file never see each other's halves. Writers are byte-stable:
+equal content gives equal bytes, so DVC can skip what follows.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +32,84 @@ if TYPE_CHECKING:
 Json = Any
 
 
+# The usual reasons for which nothing can be written.
+UNWRITABLE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your quota of the disk is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "you may not write there",
+    errno.EPERM: "you may not write there",
+}
+
+
+def temporary(target: Path) -> Path:
+    """A name beside `target` that nobody else uses, and git and DVC ignore."""
+    return target.with_name(f"{target.name}.{secrets.token_hex(6)}.part")
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path; on a clean exit rename it to `path`, on an error remove it."""
+    """Yield a temporary path, of a file or a folder; on a clean exit it takes the place of `path`, else it is removed.
+
+    A folder takes the place of a folder whole: a moment without either, and none with a mixture.
+    Raises BiorobustError in one line when it cannot be written, as on a full disk.
+    """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
+    part = temporary(target)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        os.replace(part, target)
+        if part.is_dir() and target.is_dir():
+            with _aside(target):
+                os.replace(part, target)
+        else:
+            os.replace(part, target)
+    except Exception as error:
+        if reason := _reason(error, {str(part), *map(str, (target, *target.parents))}):
+            raise BiorobustError(f"{target} cannot be written: {reason}") from None
+        raise
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _remove(part)
+
+
+@contextlib.contextmanager
+def _aside(folder: Path) -> Iterator[None]:
+    """Move a folder away for the block; it is gone afterwards, or back after an error."""
+    old = temporary(folder)
+    os.replace(folder, old)
+    try:
+        yield
+    except BaseException:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _reason(error: Exception, ours: Set[str]) -> str | None:
+    """Why one of the paths `ours` could not be written, in a few words; None for an error of another kind."""
+    # torch and safetensors report a failed write in exceptions of their own.
+    cause = error if isinstance(error, OSError) else error.__context__
+    if told := re.search(r"\(os error (\d+)\)", str(error)):
+        cause = OSError(int(told[1]), os.strerror(int(told[1])))
+    if not isinstance(cause, OSError) or cause.errno is None or isinstance(error, BiorobustError):
+        return None
+    if cause.filename is None:  # while writing to an open file, or something that is not about files
+        return UNWRITABLE.get(cause.errno)
+    return UNWRITABLE.get(cause.errno, cause.strerror) if str(cause.filename) in ours else None
+
+
+def folder_of(variable: str) -> Path | None:
+    """The folder an environment variable names, None where it is not set or empty; relative ones begin at this one."""
+    value = os.environ.get(variable)
+    return Path(os.path.expanduser(value)).absolute() if value else None
 
 
 def sha256(path: str | Path) -> str:

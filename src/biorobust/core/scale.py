@@ -17,10 +17,11 @@ def unknown_scale(scale: str) -> str:
     return f"SCALE={scale}: must be {', '.join(SCALES[:-1])} or {SCALES[-1]}"
 
 
-def set_scale(path: str | Path, scale: str) -> None:
+def set_scale(path: str | Path, scale: str) -> bool:
     """Make `scale` the value of the top-level key of that name; every other byte of the file stays as it is.
 
-    However YAML lets the old value be written (plain, quoted, as a block, tagged, an alias), it is what gets replaced.
+    However YAML lets the old value be written (plain, quoted, as a block, tagged, an alias), it is what gets replaced;
+    quotes stay. Returns whether it was another one.
     Raises BiorobustError for an unknown scale, a file that is missing or not YAML, and one without the key.
     """
     from biorobust.core.errors import BiorobustError, ParamsError
@@ -33,13 +34,15 @@ def set_scale(path: str | Path, scale: str) -> None:
     if not isinstance(before, dict) or "scale" not in before:
         raise ParamsError(f"{path.name}: scale: missing key")
     if before["scale"] == scale:
-        return
+        return False
     text = path.read_bytes().decode("utf-8")
     start, end = _place(text)
-    changed = text[:start] + scale + text[end:]
+    quote = text[start] if text[start:end][:1] in ("'", '"') else ""
+    changed = text[:start] + quote + scale + quote + text[end:]
     if start == end or parse_yaml(changed.encode(), name=path.name) != before | {"scale": scale}:
         raise ParamsError(f"{path.name}: scale is written in a way that only a person can change: edit it by hand")
     write_text(path, changed)
+    return True
 
 
 def _place(text: str) -> tuple[int, int]:

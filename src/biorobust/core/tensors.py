@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from biorobust.core.errors import DataError
 from biorobust.core.training import as_float
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ class Tensors:
 
 
 def as_tensors(dataset: Dataset, *, n_train: int, device: str) -> Tensors:
-    """The first n_train images of a fixed random order of the training split (all of them when it has fewer)."""
+    """The first n_train images of a fixed random order of the training split (all of them when it has fewer).
+
+    Raises DataError where more than one is asked for and there is none; who only evaluates asks for 0 or 1.
+    """
+    if n_train > 1 and not len(dataset.train_images):
+        raise DataError(f"{dataset.name} has no training images: train on another data set")
     order = np.arange(len(dataset.train_images))
     if n_train < len(order):
         order = np.sort(np.random.default_rng(SUBSET_SEED).permutation(order)[:n_train])

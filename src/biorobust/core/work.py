@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import atomic, read_json, write_json
+from biorobust.core.files import atomic, folder_of, read_json, write_json
 
 PACKAGES = ("biorobust", "stages")  # whose sources a state depends on; a change of a library starts nothing anew
 SECONDS = "seconds by start"  # the key of a state under which its cost lies
@@ -99,7 +99,7 @@ def state_path(name: str, key: Mapping[str, Any], *, code: tuple[ModuleType, ...
 
 def folder() -> Path:
     """Where states lie."""
-    return Path(os.environ.get("BIOROBUST_WORK", "data/work"))
+    return folder_of("BIOROBUST_WORK") or Path("data/work")
 
 
 def sources(code: Iterable[ModuleType]) -> dict[str, Path]:
@@ -166,8 +166,8 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     before = _start.before.get(path, {})
     now = time.perf_counter()
     spent = before.get(_start.name, 0.0) + now - _start.since.get(path, now)
-    with atomic(path) as part:
-        torch.save({**state, SECONDS: {**before, _start.name: spent}}, part)
+    with atomic(path) as part, open(part, "wb") as stream:  # to a stream: a path would name the archive inside
+        torch.save({**state, SECONDS: {**before, _start.name: spent}}, stream)
     note_start()
 
 

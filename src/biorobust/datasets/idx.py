@@ -33,24 +33,26 @@ def read(raw: Path, checksums: Checksums, torchvision_set: Callable[[str], Any])
     """Every split through torchvision, as the files in `raw` have it: neither turned nor relabelled.
 
     torchvision_set(split): torchvision's data set, which may download into `raw`.
-    Raises RuntimeError when the files are not there, DataError when one has not the official checksum.
+    Raises RuntimeError when the files are not there, DataError when one has not the official checksum even though it
+    has just been downloaded.
     """
-    # torchvision checks what it downloads, but not what it unpacked; so before it reads, and after a download.
+    # torchvision checks what it downloads, but not what it unpacked: half a file would be taken for whole ever after.
     md5 = {name: expected for names in checksums.values() for name, expected in names.items()}
-    _check_files(raw, md5)
+    for path, _ in _others(raw, md5):
+        path.unlink()
     sets = {split: torchvision_set(split) for split in checksums}
-    _check_files(raw, md5)
+    for path, found in _others(raw, md5):
+        raise DataError(f"{path}: MD5 {found}, not the official {md5[path.name]}: run again to download it again")
     return {
         split: Split(data.data.numpy(), data.targets.numpy(), {name: sha256(raw / name) for name in checksums[split]})
         for split, data in sets.items()
     }
 
 
-def _check_files(folder: Path, md5: Mapping[str, str]) -> None:
-    """Raise DataError naming the first of these files in `folder` that is there with another MD5."""
-    for name, expected in md5.items():
-        if (path := folder / name).is_file() and (found := _md5(path)) != expected:
-            raise DataError(f"{path}: MD5 {found}, not the official {expected}: delete it and run again")
+def _others(folder: Path, md5: Mapping[str, str]) -> list[tuple[Path, str]]:
+    """Those of the files in `folder` that are there with another MD5, and that."""
+    found = {path: _md5(path) for name in md5 if (path := folder / name).is_file()}
+    return [(path, value) for path, value in found.items() if value != md5[path.name]]
 
 
 def _md5(path: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biorobust.core.errors import DataError
-from biorobust.core.files import sha256
+from biorobust.core.files import folder_of, sha256
 from biorobust.datasets import mirror, textures
 from biorobust.datasets.spec import DatasetSpec, Source, Split, Unreachable, no_images
 
@@ -35,12 +35,12 @@ def _official() -> tuple[Split, Split]:
 
     Raises Unreachable when the variable is not set, DataError when its folder is not what it has to be.
     """
-    if not (value := os.environ.get(VARIABLE)):
+    root = folder_of(VARIABLE)
+    if root is None:
         raise Unreachable(
             f"imagenet_samples: {VARIABLE} is not set: set it to the folder of ImageNet-1k's validation images that "
             "has one folder per class, or change data.source"
         )
-    root = Path(value).expanduser()
     if not root.is_dir():
         raise DataError(f"{VARIABLE}={root} is not a folder: set it to one with a folder per class, or unset it")
     # The place of a class in the list is its label, so the list has to be complete.
@@ -104,15 +104,17 @@ SPEC = DatasetSpec(
         "official": Source(
             fidelity="partial",
             note="A fixed sample of 250 validation images, one of every fourth class, resized and cropped to 256x256: "
-            "for activations and pictures, not for accuracies.",
+            "for activations and pictures, not for accuracies. Checked are number and names of the class folders, not "
+            "the photographs.",
             licence=LICENCE,
             fetch=_official,
             variable=VARIABLE,
         ),
         "mirror": Source(
             fidelity="partial",
-            note="From a local mirror: 250 images, one of every fourth class, resized and cropped to 256x256 and "
-            "re-encoded as JPEG: for activations and pictures, not for accuracies.",
+            note="From a local mirror: 250 images said to be of every fourth class, resized and cropped to 256x256 and "
+            "re-encoded as JPEG: for activations and pictures, not for accuracies. Checked are their number, size and "
+            "labels; no checksum is known.",
             licence=LICENCE,
             fetch=_mirror,
         ),

@@ -1,14 +1,17 @@
 """The `mirror` source: a folder of Parquet files, for machines that cannot reach the official addresses.
 
 `BIOROBUST_DATA_MIRROR` names the folder. Its layout is Hugging Face's convention for image data sets: one file per
-split, `<name>/train.parquet`, or numbered parts, `<name>/train-00000-of-00002.parquet`, both also below `<name>/data/`;
-columns `image` (struct of `bytes`, an encoded PNG or JPEG, and `path`) and `label` (integer).
+split, `<name>/train.parquet`, or numbered parts, `<name>/train-00000-of-00002.parquet` (the hub may add a hyphen and 16
+hexadecimal digits, to every part its own), both also below `<name>/data/`; columns `image` (struct of `bytes`, an
+encoded PNG or JPEG, and `path`) and `label` (integer).
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,13 @@ from typing import Any
 import numpy as np
 
 from biorobust.core.errors import DataError
-from biorobust.core.files import sha256
+from biorobust.core.files import folder_of, sha256
 from biorobust.core.progress import progress
 from biorobust.datasets.spec import Split, fault, no_images
 
 VARIABLE = "BIOROBUST_DATA_MIRROR"
+PART = re.compile(r"([0-9]{5})-of-([0-9]{5})(-[0-9a-f]{16})?\.parquet")  # behind the name of the split and a hyphen
+MOST_REPEATED = 0.01  # share of the images that may equal another one; official sets have a few such pairs
 
 
 def is_set() -> bool:
@@ -33,7 +38,8 @@ def lacks(name: str, known: Iterable[str]) -> bool:
 
     A folder without any of them is rather a wrong path, for `fetch` to complain about.
     """
-    root = Path(os.environ[VARIABLE]).expanduser()
+    root = folder_of(VARIABLE)
+    assert root is not None
     return not (root / name).is_dir() and any((root / other).is_dir() for other in known)
 
 
@@ -42,12 +48,12 @@ def fetch(name: str, *, image_shape: tuple[int, ...], n_classes: int, sizes: Map
 
     A split of size 0 has no file and comes back empty.
     Raises DataError naming the variable, the folder or the file, and for a row also its number, when anything is
-    missing, damaged, of another size or shape, or fewer or more than `sizes`.
+    missing, damaged, of another size or shape, fewer or more than `sizes`, or the same image again and again.
     """
     first = next(split for split, n in sizes.items() if n)
-    if not is_set():
+    root = folder_of(VARIABLE)
+    if root is None:
         raise DataError(f"{VARIABLE} is not set: set it to a folder with {name}/{first}.parquet, or change data.source")
-    root = Path(os.environ[VARIABLE]).expanduser()
     if not root.is_dir():
         raise DataError(f"{VARIABLE}={root} is not a folder: set it to one with {name}/{first}.parquet, or unset it")
     # Both are looked for before either is read, which takes a while.
@@ -66,14 +72,24 @@ def find(root: Path, name: str, split: str) -> list[Path]:
     for folder in (root / name, root / name / "data"):
         if (single := folder / f"{split}.parquet").is_file():
             return [single]
-        if parts := sorted(folder.glob(f"{split}-[0-9]*-of-[0-9]*.parquet")):
-            total = int(parts[0].stem.rpartition("-")[2])
-            expected = [folder / f"{split}-{part:05d}-of-{total:05d}.parquet" for part in range(total)]
-            if parts != expected:
-                odd = sorted(set(expected) ^ set(parts))[0]
-                raise DataError(f"{odd}: missing, or not of the same set of {total} parts: get {name} again")
+        if parts := sorted(folder.glob(f"{split}-[0-9]*.parquet")):
+            _check_parts(parts, split)
             return parts
     raise DataError(f"{VARIABLE}={root} has no {name}/{split}.parquet: add it, unset the variable, or fix the path")
+
+
+def _check_parts(paths: list[Path], split: str) -> None:
+    """Raise DataError unless the sorted paths are the parts 0, 1, ... of one set."""
+    found = []
+    for path in paths:
+        if (named := PART.fullmatch(path.name.removeprefix(f"{split}-"))) is None:
+            raise DataError(f"{path}: not named like {split}-00000-of-00002.parquet: rename it, or get it again")
+        found.append((int(named[1]), int(named[2])))
+    total = found[0][1]
+    for number in range(max(total, len(found))):
+        if number >= total or found[number : number + 1] != [(number, total)]:
+            part = paths[0].with_name(f"{split}-{number:05d}-of-{total:05d}.parquet")
+            raise DataError(f"{part}: missing, or parts of two sets lie here: get them again")
 
 
 def read(paths: list[Path], *, root: Path, image_shape: tuple[int, ...], n_classes: int, n: int) -> Split:
@@ -100,6 +116,10 @@ def read(paths: list[Path], *, root: Path, image_shape: tuple[int, ...], n_class
                 bar.update(len(part))
             if wrong := fault(images[first:start], labels[first:start], image_shape=image_shape, n_classes=n_classes):
                 raise DataError(f"{path}: {wrong}: get the file again")
+    if (repeated := n - len({hashlib.sha256(image).digest() for image in images})) > MOST_REPEATED * n:
+        raise DataError(
+            f"{', '.join(map(str, paths))}: {repeated} of {n} images are copies of another one: get the file again"
+        )
     return Split(images, labels, {path.relative_to(root).as_posix(): sha256(path) for path in paths})
 
 
@@ -129,9 +149,12 @@ def _open(path: Path) -> Any:
 
     try:
         table = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+        schema = table.schema_arrow
+    except Exception as error:  # of a damaged footer: Arrow's own kinds, OSError, UnicodeDecodeError and more
         raise DataError(f"{path}: not a readable Parquet file ({_short(error)}): get the file again") from None
-    schema = table.schema_arrow
+    for name in ("image", "label"):
+        if (n := schema.names.count(name)) > 1:
+            raise DataError(f"{path}: {n} columns are called {name}: get another file")
     types = {column.name: column.type for column in schema}
     image, label = types.get("image"), types.get("label")
     if image is None or not pa.types.is_struct(image) or image.get_field_index("bytes") < 0:

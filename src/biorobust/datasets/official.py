@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from biorobust.core.connection import stall_timeout
 from biorobust.datasets.spec import Split, Unreachable
 
 DOWNLOADS = Path("data/work/downloads")
@@ -40,7 +40,7 @@ def fetch(name: str, *, urls: tuple[str, ...], read: Reader) -> tuple[Split, Spl
     probe(name, urls)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with _stall_timeout(STALL_SECONDS):
+        with stall_timeout(STALL_SECONDS):
             return read(folder, True)
     except (RuntimeError, OSError) as error:
         raise Unreachable(f"{name}: the download into {folder} failed ({_short(error)}): run it again") from None
@@ -81,17 +81,6 @@ def probe(name: str, urls: tuple[str, ...], *, seconds: float = PROBE_SECONDS) -
         f"{name}: no official address answers ({tried}): check the network, set BIOROBUST_DATA_MIRROR, "
         "or set data.source to bundled"
     )
-
-
-@contextlib.contextmanager
-def _stall_timeout(seconds: float) -> Iterator[None]:
-    """Let a connection that stays silent for so long fail; torchvision has no setting of its own for it."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _short(error: object) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL
 from biorobust.reporting.measurements import Measurements, NotMeasured, Share, between
-from biorobust.reporting.tables.table import Column, Table, Value
+from biorobust.reporting.table import Column, Table
+from biorobust.reporting.table import table as declared
+from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import Difference
 
 
@@ -150,23 +152,15 @@ def _measured(effect: Effect, metrics: Measurements) -> Difference | None:
 
 def table(found: Sequence[Compared]) -> Table:
     """A row per effect: this run, the recorded one, and whether they point the same way."""
-    rows: list[dict[str, Value]] = []
-    for item in found:
-        row: dict[str, Value] = {"study": item.effect.study, "effect": item.effect.words, "word": item.word}
-        for key, side in (("now", item.now), ("recorded", item.recorded)):
-            if side is not None:
-                row |= {key: side.value, f"{key}_low": side.low, f"{key}_high": side.high}
-        rows.append(row)
-    return Table(
-        id="agreement",
-        title="Headline effects of this run beside the recorded ones",
-        caption="Difference of accuracies in points, with its 95 % interval. Only an effect whose interval excludes 0 "
-        "points anywhere.",
-        columns=(
-            Column("effect", "first accuracy minus second"),
-            Column("now", "this run [95 %]", "difference"),
-            Column("recorded", "recorded [95 %]", "difference"),
-            Column("word", "agreement"),
+    return declared(
+        "agreement",
+        paragraphs(SHARED, "agreement_table"),
+        found,
+        (
+            Column("study", "", lambda item: item.effect.study),
+            Column("first accuracy minus second", "text", lambda item: item.effect.words, "effect"),
+            Column("this run [95 %]", "difference", lambda item: item.now, "now"),
+            Column("recorded [95 %]", "difference", lambda item: item.recorded, "recorded"),
+            Column("agreement", "text", lambda item: item.word, "word"),
         ),
-        rows=tuple(rows),
     )

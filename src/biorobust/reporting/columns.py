@@ -11,6 +11,7 @@ from biorobust.reporting.measurements import Estimate, Measurements, curve
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.requirements import FLAGS, Levels, flags
 from biorobust.reporting.table import Column, Table, table
+from biorobust.reporting.words import SHARED, paragraphs
 
 Reported = Mapping[str, Mapping[float, float]]  # run -> eps -> accuracy, a proportion
 
@@ -23,6 +24,12 @@ def network(named: Callable[[str], str] = label) -> Column:
 def run_state(m: Measurements, kind: str = "train", *, printed: Levels | None = None) -> Column:
     """Whether the run of a row ran, or what kept it from it."""
     return Column("state", "text", lambda run: state(m.get(f"{kind}/{run}"), printed=printed))
+
+
+def parameters(m: Measurements) -> Column:
+    """How many parameters the network of a row trains."""
+    found = "n_parameters"
+    return Column("parameters", "count", lambda run: (m.ran(f"train/{run}") or {}).get(found), found)
 
 
 def estimate(title: str, found: Callable[[Any], Estimate | None], *, key: str = "") -> Column:
@@ -127,14 +134,10 @@ def under_attack(
                 by_eps = {eps: point.value for eps, point in zip(found.eps, found.points, strict=True)}
                 rows.append((run, look.label, by_eps))
     grid = sorted({eps for _, _, by_eps in rows for eps in by_eps})
-    caption = (
-        "Share of test images right before and after the attack, in percent, by ε (L-infinity, pixel intensity "
-        f"0 to 1); mean over seeds. Worst case: an image counts only if it survives every {column.split()[0]}.{note}"
-        + nonfinite({label(run): m.ran(f"attack/{run}") for run in runs})
-    )
+    note += nonfinite({label(run): m.ran(f"attack/{run}") for run in runs})
     return table(
         id,
-        ("Accuracy under attack", caption),
+        paragraphs(SHARED, "under_attack_table", m, column=column, note=note),
         rows,
         (
             Column("network", "text", lambda row: label(row[0])),
@@ -170,13 +173,9 @@ def gradients(
         for attack in attacks
         if attack != WORST_CASE and attack in (m.ran(f"attack/{run}") or {}).get("attacks", {})
     ]
-    caption = (
-        "Share of attacked images whose loss gradient is exactly zero, and of those also classified correctly, "
-        "in percent. Unverified: predictions that came out otherwise in a fresh forward pass."
-    )
     return table(
         id,
-        ("Images without a gradient", caption),
+        paragraphs(SHARED, "gradients_table", m),
         rows,
         (
             Column("network", "text", lambda row: label(row[0])),

@@ -93,17 +93,18 @@ def draw(figure: Figure, given: Inputs) -> Drawn | None:
     frame = figure.frame(given)
     if frame is None or frame.empty:
         return None
-    told = {"rows": list(frame.itertuples(index=False)), **figure.words(given, frame)}
+    shown = frame[[column for column in frame if not str(column).startswith(HIDDEN)]]
+    rows = shown.astype(object).where(shown.notna(), None)
+    told = {"rows": list(rows.itertuples(index=False)), **figure.words(given, frame)}
     block = figure.id.replace("-", "_")
     title, alt, caption = words.paragraphs(given.study.name, block, given.m, study=given.study, **told)
-    shown = [column for column in frame if not str(column).startswith(HIDDEN)]
     return Drawn(
         id=figure.id,
         title=title,
         alt=alt,
         caption=caption,
         drawing=figure.plot(frame),
-        data=frame[shown],
+        data=shown,
         provenance=tuple(figure.stages(given, frame)),
     )
 

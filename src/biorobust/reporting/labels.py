@@ -6,6 +6,7 @@ vermillion for the variants of one model; variants also differ in line style and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 INK = "#010203"  # becomes the text colour of the page
@@ -27,6 +28,7 @@ class Look:
     marker: str
     dashes: str | tuple[int, tuple[int, ...]]
     width: float = 1.5
+    filled: bool = True
 
 
 LOOKS = {
@@ -161,14 +163,14 @@ FEEDBACK_ATTACKS = {
 }
 
 
-def in_panel(run: str, attack: str) -> Look:
+def in_panel(run: str, attack: str, *, attacks: Mapping[str, AttackLook] = ATTACKS) -> Look:
     """The line of an attack in the panel of a run: the worst case in the run's colour, all else in ink."""
-    found = ATTACKS[attack]
+    found = attacks[attack]
     colours = (look(run).colour, look(run).dark) if attack == WORST_CASE else (INK, INK)
     return Look(found.label, *colours, "", found.dashes, found.width)
 
 
-def in_legend(attack: str) -> Look:
+def in_legend(attack: str, *, attacks: Mapping[str, AttackLook] = ATTACKS) -> Look:
     """The line of an attack in a legend for several runs."""
-    found = ATTACKS[attack]
+    found = attacks[attack]
     return Look(found.label, INK, INK, "", found.dashes, found.width)

@@ -9,11 +9,11 @@ from statistics import fmean, variance
 
 from biorobust.core.intervals import LEVEL, mean_interval, wilson
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
-from biorobust.reporting.measurements import Measurements, NotMeasured, Share, between, eps_key, paired, share
+from biorobust.reporting.measurements import Measurements, NotMeasured, eps_key, paired, share
 from biorobust.reporting.quantities import PerSeed, asked, per_seed
-from biorobust.statistics.accuracy import Accuracy, Borrowed, Difference, difference, error_ratio, interval, pooled
+from biorobust.statistics.accuracy import Accuracy, Borrowed, difference, error_ratio, interval, pooled
 
-__all__ = ["Measured", "NotMeasured", "Scatter", "compared", "measure"]
+__all__ = ["Measured", "NotMeasured", "Scatter", "measure"]
 
 IMAGES_AND_SEEDS, IMAGES, SEEDS = "images and seeds", "images", "seeds"
 BORROWED = "images and seeds (scatter of seeds borrowed)"
@@ -117,21 +117,6 @@ def accuracy(
     if not lends or found.n_seeds > 1:
         return found
     return replace(found, borrowed=scatter.borrowed(quantity, eps))  # type: ignore[union-attr]
-
-
-def compared(
-    metrics: Measurements,
-    study: str,
-    a: str,
-    b: str,
-    *,
-    images: str = "clean",
-    attack: str | None = None,
-    eps: float = 0.0,
-) -> Difference:
-    """Accuracy of run a minus that of run b, on the same images. Raises NotMeasured where one is missing."""
-    first, second = (Share(run, attack=attack, eps=eps, images=images) for run in (a, b))
-    return between(first, second, metrics, study=study)
 
 
 def _accuracies(check: Check, path: str, metrics: Measurements, scatter: Scatter) -> Measured:

@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from biorobust.core import outcomes, places
 from biorobust.core.errors import BiorobustError
 from biorobust.core.outcomes import Cell, Outcome
-from biorobust.reporting.metrics_file import Content, Curve, Pairs, read_content, read_curve, read_pairs, read_pictures
+from biorobust.reporting.metrics_file import (
+    Content,
+    Curve,
+    Pairs,
+    read_content,
+    read_curve,
+    read_pairs,
+    read_pictures,
+    read_table,
+)
 from biorobust.statistics import Accuracy, Counts, Difference, interval, mean_interval, paired_counts
 from biorobust.statistics import difference as difference_of
 from biorobust.statistics.accuracy import Borrowed
@@ -83,6 +92,16 @@ class AttackCurve:
     eps: tuple[float, ...]
     points: tuple[Estimate, ...]
 
+    @property
+    def first(self) -> Estimate:
+        """Without an attack, where the smallest epsilon is 0."""
+        return self.points[0]
+
+    @property
+    def last(self) -> Estimate:
+        """At the largest epsilon."""
+        return self.points[-1]
+
     def at(self, eps: float) -> Estimate | None:
         """The point at one epsilon, None where it was not attacked."""
         return next((p for value, p in zip(self.eps, self.points, strict=True) if abs(value - eps) < 1e-9), None)
@@ -128,7 +147,8 @@ class Measurements:
     def _same_scale(self, study: str, scale: str, path: Path) -> None:
         first, other = self._scales.setdefault(study, (scale, path))
         if scale != first:
-            raise BiorobustError(f"{path}: scale is {scale}, that of {other} is {first}: run `dvc repro`")
+            what = f"scale is {scale}, that of {other} is {first}"
+            raise BiorobustError(f"{path}: {what}: run `dvc repro`, or delete what is left of an old run")
 
     def ran(self, name: str) -> Content | None:
         """The file of something that has results; None where it is missing or unavailable."""
@@ -167,6 +187,12 @@ class Measurements:
             path = places.find(self.root, f"curves/{name}.csv")
             self._curves[name] = read_curve(path) if path.exists() else None
         return self._curves[name]
+
+    def csv(self, name: str) -> pd.DataFrame | None:
+        """Any CSV of the folder, such as "confusion/cnn-clean"; None where it is not there or has no rows."""
+        path = places.find(self.root, f"{name}.csv")
+        found = read_table(path) if path.exists() else None
+        return found if found is not None and len(found) else None
 
     def pictures(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays of pictures/<name>.npz, None where they are not there."""
@@ -416,7 +442,9 @@ def accuracy(
 def curve(m: Measurements, run: str, attack: str) -> AttackCurve | None:
     """Accuracy against epsilon under an attack; None where it was not run, without the epsilons at which it was not."""
     content = m.ran(f"attack/{run}")
-    points = {eps: accuracy(m, run, attack=attack, eps=eps) for eps in content["eps"]} if content else {}
+    if not content or attack not in content["attacks"]:
+        return None
+    points = {eps: accuracy(m, run, attack=attack, eps=eps) for eps in content["eps"]}
     known = {eps: point for eps, point in points.items() if point is not None}
     return AttackCurve(tuple(known), tuple(known.values())) if known else None
 
@@ -473,3 +501,16 @@ def spread(numbers: Sequence[float], *, n: int = 0) -> Estimate:
     mean, _, half_width = mean_interval(numbers)
     reach = half_width or 0.0
     return Estimate(mean, mean - reach, mean + reach, n, len(numbers))
+
+
+def by_level(m: Measurements, run: str, kind: str) -> dict[float, Estimate]:
+    """Accuracy by the level of the "noise" or "blur" on the test images, under the counted readout; empty where it was
+    not run."""
+    readout = m.settings(f"train/{run}").get("readout", "") if m.ran(f"train/{run}") else ""
+    rows = [row for of_seed in (m.curve(f"{kind}-{run}") or {}).values() for row in of_seed] if readout else []
+    levels = sorted({row["level"] for row in rows})
+    at = {level: [row for row in rows if row["level"] == level] for level in levels}
+    return {
+        level: estimate(Accuracy(tuple(int(row[readout]) for row in found), int(found[0]["n"])))
+        for level, found in at.items()
+    }

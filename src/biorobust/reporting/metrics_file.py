@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json
 from biorobust.statistics.paired import Counts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Content = Mapping[str, Any]
 Curve = Mapping[int, Sequence[Mapping[str, float]]]  # seed -> rows
@@ -156,6 +159,18 @@ def read_curve(path: Path) -> Curve:
     except (KeyError, TypeError, ValueError):
         raise BiorobustError(f"{path} is not a table of numbers by seed: {ADVICE}") from None
     return by_seed
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Any CSV as a DataFrame, empty where it has no columns. Raises BiorobustError for what is no CSV."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except (ValueError, UnicodeDecodeError) as error:
+        raise BiorobustError(f"{path} is no table ({error}): {ADVICE}") from None
 
 
 def read_pairs(path: Path) -> Pairs:

@@ -7,11 +7,14 @@ Looks come from `labels`: of runs by default, or any mapping from the values of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from textwrap import fill
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -28,13 +31,18 @@ Handles = dict[str, Line2D]  # by label
 def panels(
     n: int, *, columns: int = 3, height: float, extra: float = 0.0, **options: Any
 ) -> tuple[Drawing, list[Axes]]:
-    """`n` panels in rows of `columns`, each row `height` inches high; places that stay empty have no axes."""
+    """`n` panels in rows of `columns`, each row `height` inches high; places that stay empty have no axes.
+
+    The lowest panel of every column has the labels of an x-axis that is shared.
+    """
     columns = min(columns, n)
     lines = -(-n // columns)
     drawing = Drawing(figsize=(WIDTH, extra + height * lines))
     found = list(drawing.subplots(lines, columns, squeeze=False, **options).flat)
     for axes in found[n:]:
         axes.set_axis_off()
+    for axes in found[max(0, n - columns) : n]:
+        axes.tick_params(labelbottom=True)
     return drawing, found[:n]
 
 
@@ -70,6 +78,7 @@ def curves(
         drawn: dict[str, Any] = {"color": style.colour, "ls": style.dashes, "lw": style.width, "label": style.label}
         if intervals:
             drawn |= {"marker": style.marker, "elinewidth": 1, "yerr": reach(part, y, scale=scale)}
+            drawn |= {} if style.filled else {"mfc": "none"}
             handles[style.label] = axes.errorbar(part[x], scale * part[y], **drawn)  # type: ignore[assignment]
         else:
             (handles[style.label],) = axes.plot(part[x], scale * part[y], **drawn)
@@ -112,42 +121,61 @@ def lines(
 
 
 def line_panels(
-    frame: pd.DataFrame,
+    parts: Mapping[str, pd.DataFrame],
     *,
     x: str,
     y: str,
-    panel: str,
     series: str,
-    xlabel: str,
-    ylabel: str = "accuracy, %",
     looks: Callable[[str, str], Look],
-    key: Looks,
+    xlabel: str | Mapping[str, str],
+    ylabel: str = "accuracy, %",
+    key: Looks | None = None,
+    scale: float | Mapping[str, float] = 100.0,
+    intervals: bool = True,
+    whole: bool = False,
+    marks: Mapping[str, Sequence[float]] | None = None,
     columns: int = 3,
-    height: float = 2.1,
-    legend_columns: int = 4,
+    height: float = 3.6,
+    legend: Literal["outside lower center", "outside upper center"] = "outside lower center",
+    legend_columns: int = 3,
+    **shared: bool,
 ) -> Drawing:
-    """A panel of lines without intervals for each value of the column `panel`, a run; one legend for all.
+    """A panel of lines for each of `parts`, title -> rows; one legend for all.
 
-    looks: of a series in a panel. key: of a series in the legend.
+    looks: of a series in a panel. key: of a series in the legend, where lines look different from panel to panel.
+    whole: the axis goes from 0 to 100. marks: dotted vertical lines, by panel. A column `reported` is drawn hollow.
     """
     with drawing_style():
-        names = list(dict.fromkeys(frame[panel]))
-        drawing, found = panels(len(names), columns=columns, height=height, extra=0.5, sharex=True, sharey=True)
-        for axes, name in zip(found, names, strict=True):
-            part = frame[frame[panel] == name]
-            curves(axes, part, x=x, y=y, series=series, looks=_in_panel(looks, name), intervals=False)
-            axes.set_title(look(name).label, wrap=True)
-            percent_axis(axes)
+        drawing, found = panels(len(parts), columns=columns, height=height, extra=0.5, **shared)
+        handles: Handles = {}
+        for axes, (title, part) in zip(found, parts.items(), strict=True):
+            factor = scale[title] if isinstance(scale, Mapping) else scale
+            of_panel = partial(looks, title)
+            handles |= curves(axes, part, x=x, y=y, series=series, looks=of_panel, scale=factor, intervals=intervals)
+            if "reported" in part and part["reported"].notna().any():
+                printed = part.drop_duplicates(x)
+                style = REPORTED | {"marker": "s", "label": "as reported"}
+                (handles["as reported"],) = axes.plot(printed[x], factor * printed["reported"], **style)
+                axes.margins(x=0.2)
+            for mark in (marks or {}).get(title, ()):
+                axes.axvline(mark, color=FAINT, **DOTTED)
+            axes.set_title(title, wrap=True)
+            axes.grid(axis="y")
+            if whole:
+                percent_axis(axes)
+            if isinstance(xlabel, Mapping):  # of whole numbers
+                axes.set_xlabel(xlabel[title])
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            elif "lower" in legend:
+                axes.set_xlabel(xlabel)
         drawing.supylabel(ylabel, size=9)
-        drawing.supxlabel(xlabel, size=9)
-        shown = [key(name) for name in dict.fromkeys(frame[series])]
-        handles = [Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in shown]
-        drawing.legend(handles, [style.label for style in shown], loc="outside upper center", ncols=legend_columns)
+        if not isinstance(xlabel, Mapping) and "upper" in legend:
+            drawing.supxlabel(xlabel, size=9)
+        if key is not None:
+            shown = [key(name) for name in dict.fromkeys(name for part in parts.values() for name in part[series])]
+            handles = {style.label: Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in shown}
+        drawing.legend(handles.values(), handles.keys(), loc=legend, ncols=legend_columns)
     return drawing
-
-
-def _in_panel(looks: Callable[[str, str], Look], panel: str) -> Looks:
-    return lambda name: looks(panel, name)
 
 
 def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str], scale: float = 100.0) -> Handles:
@@ -217,56 +245,45 @@ def pictures(
     panel: str,
     row: str,
     column: str,
-    title: Callable[[Any], str],
     row_label: Callable[[Any], str],
-    pixels: str = "_pixels",
-    note: str = "_note",
-    bold: str = "_bold",
+    title: Callable[[Any], str] = str,
     columns: int = 2,
-    inches: float = 0.64,
+    height: float = 0.64,
+    rows_once: bool = False,
 ) -> Drawing:
-    """Grids of pictures side by side, (H, W) or (H, W, 3) in 0 to 255, with a note below each, in bold where `bold`
-    says so. inches: the height of a row.
+    """Grids of pictures, `_pixels` (H, W) or (H, W, 3) in 0 to 255, `_note` below each, in bold where `_bold` says so.
+
+    height: of a row of pictures, in inches. rows_once: rows are named in the first panel alone.
     """
     with drawing_style():
         names = list(dict.fromkeys(frame[panel]))
         most = max(part[row].nunique() for _, part in frame.groupby(panel))
-        drawing, found = panels(len(names), columns=columns, height=0.4 + inches * most)
+        drawing, found = panels(len(names), columns=columns, height=0.4 + height * most)
         for axes, name in zip(found, names, strict=True):
-            part = frame[frame[panel] == name]
-            _grid(axes, part, row=row, column=column, pixels=pixels, note=note, bold=bold, row_label=row_label)
+            called = (lambda _: "") if rows_once and axes is not found[0] else row_label
+            _grid(axes, frame[frame[panel] == name], row=row, column=column, row_label=called)
             axes.set_title(title(name))
     return drawing
 
 
-def _grid(
-    axes: Axes,
-    part: pd.DataFrame,
-    *,
-    row: str,
-    column: str,
-    pixels: str,
-    note: str,
-    bold: str,
-    row_label: Callable[[Any], str],
-) -> None:
+def _grid(axes: Axes, part: pd.DataFrame, *, row: str, column: str, row_label: Callable[[Any], str]) -> None:
     down, across = (list(dict.fromkeys(part[key])) for key in (row, column))
-    height, width = part[pixels].iloc[0].shape[:2]
-    noted = part.groupby(row, sort=False)[note].any()
+    height, width = part["_pixels"].iloc[0].shape[:2]
+    noted = part.groupby(row, sort=False)["_note"].any()
     gaps = [height // 3 if noted[name] else 2 for name in down]  # room for the lines below each picture
     tops = np.cumsum([0, *(height + gap for gap in gaps)])
     canvas = np.zeros((tops[-1], len(across) * (width + 2) - 2, 4))
     for _, item in part.iterrows():
         at = down.index(item[row])
         top, left = tops[at], across.index(item[column]) * (width + 2)
-        canvas[top : top + height, left : left + width] = _rgba(item[pixels])
+        canvas[top : top + height, left : left + width] = _rgba(item["_pixels"])
         place: dict[str, Any] = {
             "ha": "center",
             "va": "center",
             "size": 7,
-            "weight": "bold" if item[bold] else "normal",
+            "weight": "bold" if item["_bold"] else "normal",
         }
-        axes.text(left + width / 2, top + height + gaps[at] / 2, item[note], **place)
+        axes.text(left + width / 2, top + height + gaps[at] / 2, item["_note"], **place)
     axes.imshow(canvas, interpolation="none")
     axes.set_yticks(tops[:-1] + height / 2, [row_label(name) for name in down])
     axes.set_xticks([])
@@ -318,15 +335,39 @@ def _relative(stack: np.ndarray) -> np.ndarray:
     return stack / np.where(largest > 0, largest, 1.0)
 
 
+def narrow(title: str) -> str:
+    """A title on several lines, for a third of the width."""
+    return fill(title, 22)
+
+
 def legend_below(drawing: Drawing, handles: Handles, *, columns: int = 3) -> None:
     """One legend for all panels, below them."""
     drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
-def heat(axes: Axes, matrix: np.ndarray, *, names: Sequence[str], norm: Any = None, cmap: str = "viridis") -> Any:
-    """A square matrix with the names of its rows and columns; returns the picture, for a colour bar."""
-    picture = axes.imshow(matrix, cmap=cmap, norm=norm, interpolation="none")
-    axes.set_xticks(range(len(names)), names, size=6)
-    axes.set_yticks(range(len(names)), names, size=6)
-    axes.tick_params(length=0, pad=1)
-    return picture
+def heat(
+    matrices: Mapping[str, np.ndarray],
+    *,
+    names: Sequence[str],
+    label: str,
+    xlabel: str,
+    ylabel: str,
+    columns: int = 2,
+    power: float = 1.0,
+) -> Drawing:
+    """Square matrices of shares in percent, title -> (n, n), with the names of their rows and columns; one colour bar.
+
+    power: below 1 the colours rise faster at first, so that small shares show.
+    """
+    with drawing_style():
+        drawing, found = panels(len(matrices), columns=columns, height=3.3, extra=0.6)
+        for position, (axes, (title, matrix)) in enumerate(zip(found, matrices.items(), strict=True)):
+            picture = axes.imshow(100 * matrix, cmap="viridis", norm=PowerNorm(power, 0, 100), interpolation="none")
+            axes.set_xticks(range(len(names)), names, size=6)
+            axes.set_yticks(range(len(names)), names, size=6)
+            axes.tick_params(length=0, pad=1)
+            axes.set_title(title)
+            axes.set_ylabel(ylabel if position % columns == 0 else "")
+            axes.set_xlabel(xlabel)
+        drawing.colorbar(picture, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label=label)
+    return drawing

@@ -25,7 +25,7 @@ from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
-from biorobust.reporting.tables.table import cell, read
+from biorobust.reporting.table import cell, read
 from biorobust.reporting.view import SHOWN, SYMBOLS, View, bare_reason, shared_reasons, view
 from biorobust.statistics import rules
 
@@ -140,7 +140,7 @@ def _environment(folder: Path) -> Environment:
         "label": lambda run: style.look(run).label,
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
-        "unpiped": lambda text: str(text).replace("|", "\\|"),
+        "markdown": markdown,
         "coded": lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))),
         "safe_svg": Markup,
     }
@@ -154,6 +154,19 @@ def _environment(folder: Path) -> Environment:
         "styles": lambda: Markup(_styles(folder)),
     }
     return page
+
+
+# What Markdown reads as markup, outside `code`: emphasis, links, tags and entities, and a table's border anywhere.
+MARKUP = re.compile(r"[\\|]|[*~](?=\S)|(?<=\S)[*~]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+
+
+def markdown(text: object) -> str:
+    """A text of notes and metrics for a Markdown page: one line that means what it says; `code` stays code."""
+    parts = re.split(r"(`[^`]+`)", " ".join(str(text).split()))
+    return "".join(
+        part.replace("|", "\\|") if i % 2 else MARKUP.sub(r"\\\g<0>", part).replace("`", "\\`")
+        for i, part in enumerate(parts)
+    )
 
 
 def _styles(folder: Path) -> str:

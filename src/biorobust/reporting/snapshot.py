@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -119,11 +118,9 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
         raise SnapshotError(f"{target} exists: choose another name, or delete it first")
     scale, stages = _check_finished(source, studies)
     claims = claim_file.of_checkout(source, complete=True)
-    part = target.with_name(f"{name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        others = _made_by_others(source, stages)
-        own = {old.format(study): new.format(study) for study in studies for old, new in OF_STUDY.items()}
+    others = _made_by_others(source, stages)
+    own = {old.format(study): new.format(study) for study in studies for old, new in OF_STUDY.items()}
+    with atomic(target) as part:
         for origin, copy in {**COPIED, **own}.items():
             _copy(source / origin, part / copy, without=others)
         for stage in stages:
@@ -140,9 +137,8 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
             "files": {path: sha256(part / path) for path in _files(part)},
         }
         write_json(part / MANIFEST, manifest)
-        os.replace(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if target.exists():
+            raise SnapshotError(f"{target} was recorded meanwhile: choose another name")
     return load(target)
 
 
@@ -239,8 +235,9 @@ def _made_by_others(source: Path, stages: Sequence[str]) -> set[Path]:
 
 def _copy(origin: Path, copy: Path, *, without: Set[Path] = frozenset()) -> None:
     for path in [origin] if origin.is_file() else sorted(origin.rglob("*")):
-        # DVC keeps its own .gitignore files beside the outs.
-        if path.is_file() and path.name != ".gitignore" and without.isdisjoint((path, *path.parents)):
+        # DVC keeps its own .gitignore files beside the outs; a killed writer leaves its half.
+        left = path.name == ".gitignore" or path.suffix == ".part"
+        if path.is_file() and not left and without.isdisjoint((path, *path.parents)):
             with atomic(copy / path.relative_to(origin) if path != origin else copy) as part:
                 shutil.copyfile(path, part)
 

@@ -8,21 +8,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from biorobust.reporting.claim import Claim
     from biorobust.reporting.claims import Judged
     from biorobust.reporting.headline import Headline
     from biorobust.reporting.measurements import Measurements
-    from biorobust.reporting.tables.table import Table
+    from biorobust.reporting.table import Table
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a study makes of its measurements; each function takes the study last, or where tables ask for it."""
+    """What a study makes of its measurements and judged claims."""
 
-    tables: Callable[[Any, Any, Sequence[Claim]], list[Table]] = lambda metrics, study, claims: []
+    tables: Callable[[Any, Any, Sequence[Judged]], list[Table]] = lambda metrics, study, judged: []
     headline: Callable[[Sequence[Judged], Any, Any], Headline | None] = lambda judged, metrics, study: None
     conclusions: Callable[[Sequence[Judged], Any, Any], tuple[str, ...]] = lambda judged, metrics, study: ()
-    facts: Callable[[Any, Mapping[str, Any], Any], Mapping[str, Any]] = lambda metrics, params, study: {}
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,9 @@ class Study(ABC):
     def results(self) -> tuple[str, ...]:
         """The metrics files that a finished study has, such as "train/report-uniform"."""
 
-    def tables(self, metrics: Measurements, claims: Sequence[Claim]) -> list[Table]:
-        """The study's tables. `claims` are those of the study and hold what the report printed."""
-        return self.parts.tables(metrics, self, claims)
+    def tables(self, metrics: Measurements, judged: Sequence[Judged]) -> list[Table]:
+        """The study's tables. `judged` are the study's claims, which hold what the report printed."""
+        return self.parts.tables(metrics, self, judged)
 
     def headline(self, judged: Sequence[Judged], metrics: Measurements) -> Headline | None:
         """The answer at the top of the page, for a study that has one."""
@@ -92,4 +90,4 @@ class Study(ABC):
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """What else the study's template prints of a run, by name."""
-        return self.parts.facts(metrics, params, self)
+        return {}

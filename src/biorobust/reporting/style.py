@@ -41,7 +41,7 @@ def css_variables(*, dark: bool) -> str:
 
 @contextmanager
 def drawing_style() -> Iterator[None]:
-    """Matplotlib settings for everything drawn inside the block."""
+    """Matplotlib settings for everything drawn inside the block, and its defaults for all others, not the user's."""
     settings: Any = {
         "figure.facecolor": "none",
         "axes.facecolor": "none",
@@ -75,14 +75,18 @@ def drawing_style() -> Iterator[None]:
         "legend.fontsize": 8.5,
         "svg.fonttype": "none",
     }
-    with mpl.rc_context(settings):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         yield
 
 
 def to_svg(drawing: Drawing, *, salt: str) -> str:
     """The drawing as SVG text: no date, no metadata, identifiers from `salt`, colours left to the page."""
     stream = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({"svg.hashsalt": salt, "svg.fonttype": "none"})
         drawing.savefig(stream, format="svg", metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]

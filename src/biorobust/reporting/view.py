@@ -14,13 +14,13 @@ from typing import Any
 
 from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Claim, Judged, Part, judge
-from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figure import read_index
+from biorobust.reporting.ledger import cells
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.provenance import Provenance
 from biorobust.reporting.source import Source
 from biorobust.reporting.study import Study
-from biorobust.reporting.tables.ledger import cells
-from biorobust.reporting.tables.table import Table, read
+from biorobust.reporting.table import Table, read
 from biorobust.statistics import rules
 from biorobust.statistics.rules import Tally
 
@@ -188,7 +188,9 @@ def _figures(folder: Path, *, prefix: str) -> Iterable[FigureView]:
 
 
 def _rounded(value: str) -> str:
-    """A number of a data file to four digits, anything else as it is."""
+    """A number of a data file to four digits, whole numbers and anything else as they are."""
+    if value.isdigit():
+        return value
     try:
         return f"{float(value):.4g}"
     except ValueError:

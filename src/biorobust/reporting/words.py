@@ -7,6 +7,7 @@ A paragraph that comes out empty is left out. Beside what is handed over, every 
     accuracy(run, attack=, eps=, images=)  curve(run, attack)  value(file, quantity)  difference(a, b, ...)
     zero_gradient(run, attack)                                 estimates, or none where nothing was measured
     share  percent  points  epsilon  count  listed  label      how numbers, lists and runs are written, also as filters
+    rows|told("{0:share} for {1:label}")                       the same for every row of a list
 
 and the words of the verdicts under their names, such as REPRODUCED. Undefined names are errors.
 """
@@ -14,9 +15,10 @@ and the words of the verdicts under their names, such as REPRODUCED. Undefined n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
@@ -26,10 +28,10 @@ from biorobust.core.errors import BiorobustError
 from biorobust.reporting import measurements, numbers
 from biorobust.reporting.labels import label
 from biorobust.reporting.measurements import Measurements
-from biorobust.statistics import rules
+from biorobust.statistics import Difference, rules
 
 FOLDER = Path("reports/templates/words")
-SHARED = "shared.j2"  # macros that every block sees under their names
+SHARED, SENTENCES = "shared", "sentences.j2"  # blocks of several studies; macros that every block sees by name
 
 
 def named(found: Mapping[str, Any], write: Callable[[float], str] = numbers.share, *, join: str = " for ") -> str:
@@ -38,7 +40,29 @@ def named(found: Mapping[str, Any], write: Callable[[float], str] = numbers.shar
     return numbers.listed(f"{write(value)}{join}{label(run)}" for run, value in values)
 
 
-WRITTEN = {
+def in_points(found: Difference) -> str:
+    """A difference of shares with its interval: "+1.2 points [0.3, 2.1]"."""
+    return f"{numbers.points(found.value, digits=1)} points {numbers.interval(found.low, found.high, digits=1)}"
+
+
+def direction(found: Difference) -> int:
+    """1 or -1 where the interval of a difference is on one side of 0, else 0."""
+    return (found.low > 0) - (found.high < 0)
+
+
+class _Pattern(Formatter):
+    """str.format whose fields may name a way of writing: "{0:share} for {1:label}"."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return WRITTEN[format_spec](value) if format_spec in WRITTEN else super().format_field(value, format_spec)
+
+
+def told(rows: Iterable[Any], pattern: str) -> list[str]:
+    """The pattern filled with each row, a tuple: [(0.5, "simple-conv")] -> ["50.0 % for convolutional network"]."""
+    return [_Pattern().format(pattern, *row) for row in rows]
+
+
+WRITTEN: dict[str, Callable[..., Any]] = {
     "share": numbers.share,
     "percent": numbers.percent,
     "points": numbers.points,
@@ -48,20 +72,25 @@ WRITTEN = {
     "interval": numbers.interval,
     "label": label,
     "named": named,
+    "told": told,
+    "shares": lambda values: numbers.listed(map(numbers.share, values)),
     "tenths": lambda value: numbers.percent(value, digits=1),  # of a proportion, as percent without the sign
     "hundredths": lambda value: f"{value:.2f}",
+    "decimal": lambda value: f"{value:.1f}",
+    "in_points": in_points,
+    "direction": direction,
 }
 MEASURED = ("accuracy", "curve", "difference", "value", "values", "zero_gradient")
 VERDICTS = ("REPRODUCED", "PARTLY", "NOT_REPRODUCED", "INCONCLUSIVE", "NOT_TESTABLE", "NOT_RUN")
 
 
-def paragraphs(name: str, block: str, m: Measurements, /, **given: Any) -> tuple[str, ...]:
+def paragraphs(name: str, block: str, m: Measurements | None = None, /, **given: Any) -> tuple[str, ...]:
     """The paragraphs of a block of a study, on one line each.
 
     Raises BiorobustError for a missing block or an unknown name.
     """
     path = checkout() / FOLDER / f"{name}.j2"
-    measured = {key: partial(getattr(measurements, key), m) for key in MEASURED}
+    measured = {key: partial(getattr(measurements, key), m) for key in MEASURED} if m else {}
     try:
         template = _template(path, path.stat().st_mtime_ns)
         if block not in template.blocks:
@@ -79,6 +108,6 @@ def _template(path: Path, changed: int) -> Template:
     page = Environment(loader=FileSystemLoader(path.parent), undefined=StrictUndefined, trim_blocks=True)
     page.filters |= WRITTEN
     page.globals |= WRITTEN | {name: getattr(rules, name) for name in VERDICTS}
-    shared = page.get_template(SHARED)
-    page.globals |= {name: macro for name, macro in vars(shared.module).items() if not name.startswith("_")}
+    sentences = page.get_template(SENTENCES)
+    page.globals |= {name: macro for name, macro in vars(sentences.module).items() if not name.startswith("_")}
     return page.get_template(path.name)

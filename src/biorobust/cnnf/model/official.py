@@ -11,7 +11,7 @@ from torch import Tensor
 
 from biorobust.cnnf.model.network import CNNF
 from biorobust.core.errors import BiorobustError
-from biorobust.networks.weights import fill, read, without_prefix
+from biorobust.networks.weights import fill, foreign, read, without_prefix
 
 # Our name -> the original's, for the four convolutions and the three linear layers with their biases.
 NAMES = {
@@ -29,8 +29,9 @@ TWINS = {
 UNUSED = tuple(f"fc{i}.linear_t.weight" for i in range(1, 4))
 
 
+@foreign
 def load_official(
-    path: str | Path, *, cycles: int = 1, residual: float = 0.1, ind: int = 2, readout: str = "average"
+    path: Path, *, cycles: int = 1, residual: float = 0.1, ind: int = 2, readout: str = "average"
 ) -> CNNF:
     """The network of an official file, in eval mode; feedback leaves biases alone, as in the original's code.
 

@@ -1,55 +1,76 @@
-"""The answer of the CNN-F study: is a network with feedback more robust to attacks that know the feedback?"""
+"""What the CNN-F study answers and concludes: the numbers and predicates behind the sentences of its words file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
 
 from biorobust.cnnf.report.study import CNN, CNN_NOISY, FEEDBACK, Cnnf
-from biorobust.reporting.attacks import WORST_CASE
-from biorobust.reporting.claims import Judged
-from biorobust.reporting.estimates import attack_curve, test_accuracy
-from biorobust.reporting.headline import Headline, answer
-from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.numbers import epsilon, listed, share
-from biorobust.statistics import rules
+from biorobust.reporting.claims import Judged, Part
+from biorobust.reporting.headline import JUDGED, Headline, headline_of
+from biorobust.reporting.labels import WORST_CASE
+from biorobust.reporting.measurements import Measurements, accuracy
+from biorobust.reporting.words import paragraphs
+from biorobust.statistics import THRESHOLDS, rules
 
-CLAIM = "F16"
-LEADS = {
-    rules.REPRODUCED: "Feedback makes the network more robust to attacks that know it.",
-    rules.PARTLY: "That feedback makes the network more robust to attacks that know it holds in part.",
-    rules.NOT_REPRODUCED: "Feedback does not make the network more robust to attacks that know it.",
-    rules.INCONCLUSIVE: "Whether feedback makes the network more robust to attacks that know it is left open.",
-    rules.NOT_TESTABLE: "Whether feedback makes the network more robust cannot be tested on these data.",
-    rules.NOT_RUN: "Whether feedback makes the network more robust has not been run at the size it needs.",
-}
+CLAIM = "F16"  # is a network with feedback more robust to attacks that know the feedback?
+GRID = tuple(f"F{number}" for number in range(1, 10))
+SAID = ("F12", CLAIM, "F19", "F20", "F21")  # whose verdicts stand in a sentence
+ORDER_OF_IMAGES, ANOMALY = "F18", 0  # the part that asks whether noisy images are easier than clean ones
 
 
-def headline(judged: Sequence[Judged], metrics: Metrics, study: Cnnf) -> Headline | None:
+def headline(judged: Sequence[Judged], m: Measurements, study: Cnnf) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
-
-    def facts(found: Judged) -> tuple[str, str]:
-        asked = [part.eps for part in found.parts if part.eps is not None]
-        return _noisy(metrics), _attacked(metrics, list(dict.fromkeys(asked)))
-
-    return answer(judged, claim=CLAIM, leads=LEADS, facts=facts)
+    asked = [part.eps for item in judged if item.claim.id == CLAIM for part in item.parts if part.eps is not None]
+    return headline_of(CLAIM, judged, m, study=study.name, worst=_worst(m, dict.fromkeys(asked)))
 
 
-def _noisy(metrics: Metrics) -> str:
-    feedback, cnn, control = (test_accuracy(metrics, run, "noisy") for run in (FEEDBACK, CNN, CNN_NOISY))
-    if feedback is None or cnn is None or control is None:
-        return ""
-    return (
-        f"Of the noisy letters CNN-F reads {share(feedback.value)} and the report's CNN {share(cnn.value)}; a CNN that "
-        f"was trained on the same noisy batches, without feedback, reads {share(control.value)}."
-    )
+def _worst(m: Measurements, grid: Iterable[float]) -> dict[float, list[float]]:
+    """What the worst attack leaves of CNN-F, the CNN and the CNN on noisy batches, where all three were attacked."""
+    found = {eps: [accuracy(m, run, attack=WORST_CASE, eps=eps) for run in (FEEDBACK, CNN, CNN_NOISY)] for eps in grid}
+    return {eps: [item.value for item in left if item] for eps, left in found.items() if all(left)}
 
 
-def _attacked(metrics: Metrics, grid: Sequence[float]) -> str:
-    curves = [attack_curve(metrics, run, WORST_CASE) for run in (FEEDBACK, CNN, CNN_NOISY)]
-    said = []
-    for eps in grid:
-        left = [curve.at(eps) if curve else None for curve in curves]
-        known = [share(point.value) for point in left if point]
-        if len(known) == len(curves):
-            said.append(f"{listed(known)} at {epsilon(eps)}")
-    return f"The worst attack for each image leaves the three of them {'; '.join(said)}." if said else ""
+def conclusions(judged: Sequence[Judged], m: Measurements, study: Cnnf) -> tuple[str, ...]:
+    """What follows, a paragraph each; empty where the claims behind a paragraph could not be judged."""
+    counted = {item.claim.id: item for item in judged if item.counted and item.verdict in JUDGED}
+    claims = {name: counted.get(name) for name in SAID}
+    cells = [counted[name].parts[0] for name in GRID if name in counted]
+    readings = [(item.reading, item.parts[ANOMALY]) for item in judged if item.claim.id == ORDER_OF_IMAGES]
+    known = [(reading.words, part) for reading, part in readings if reading and _known(part)]
+    against = _against(claims[CLAIM].parts) if claims[CLAIM] else []  # type: ignore[union-attr]
+    given = {"claims": claims, "grid": _grid(cells), "anomaly": known, "against": against}
+    return paragraphs(study.name, "conclusions", m, **given)
+
+
+def _known(part: Part) -> bool:
+    return part.verdict in JUDGED and part.difference is not None
+
+
+def _grid(cells: Sequence[Part]) -> Mapping[str, Any]:
+    """How far our cells are from the printed ones, and how far either spread; empty without any."""
+    known = [part for part in cells if part.difference is not None]
+    if not known:
+        return {}
+    gaps = [part.difference or 0.0 for part in known]
+    ours, printed = [part.measured or 0.0 for part in known], [part.reported or 0.0 for part in known]
+    return {
+        "near": sum(abs(gap) <= THRESHOLDS.tolerance for gap in gaps),
+        "gaps": gaps,
+        "mean": fmean(gaps),
+        "ours": max(ours) - min(ours),
+        "printed": max(printed) - min(printed),
+        "seeds": sorted({part.n_seeds or 0 for part in known}),
+    }
+
+
+def _against(parts: Sequence[Part]) -> list[tuple[str, int, int, int]]:
+    """Opponent in words, at how many strengths CNN-F is better and worse, of how many."""
+    control, cnn = "the CNN on the same noisy batches", "the report's CNN"
+    named = [(control if "same noisy" in part.label else cnn, part.verdict) for part in parts]
+    found = {name: [verdict for other, verdict in named if other == name] for name in (cnn, control)}
+    return [
+        (name, verdicts.count(rules.REPRODUCED), verdicts.count(rules.NOT_REPRODUCED), len(verdicts))
+        for name, verdicts in found.items()
+    ]

@@ -80,8 +80,22 @@ def _survival(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def _draw_losses(frame: pd.DataFrame) -> Drawing:
+    runs = {label(run): run for run in dict.fromkeys(frame["run"])}
     return plots.line_panels(
-        frame, x="eps", y="accuracy", panel="run", series="attack", xlabel="ε (L∞)", looks=in_panel, key=in_legend
+        {title: frame[frame["run"] == run] for title, run in runs.items()},
+        x="eps",
+        y="accuracy",
+        series="attack",
+        xlabel="ε (L∞)",
+        looks=lambda title, attack: in_panel(runs[title], attack),
+        key=in_legend,
+        intervals=False,
+        whole=True,
+        height=2.1,
+        legend="outside upper center",
+        legend_columns=4,
+        sharex=True,
+        sharey=True,
     )
 
 

@@ -19,10 +19,6 @@ def tables(m: Measurements, study: Hebbian, claims: Sequence[Claim]) -> list[Tab
     """Every table of the study; runs without metrics are listed with what kept them."""
     printed = reported.clean(claims)
     ours = cache(lambda run: accuracy(m, run))
-
-    def size(run: str) -> int | None:
-        return (m.ran(f"train/{run}") or {}).get("n_parameters")
-
     accuracies = table(
         "hebbian-accuracy",
         paragraphs(study.name, "accuracy_table", m),
@@ -30,7 +26,7 @@ def tables(m: Measurements, study: Hebbian, claims: Sequence[Claim]) -> list[Tab
         (
             columns.network(),
             Column("run", "text", str),
-            Column("parameters", "count", size, "n_parameters"),
+            columns.parameters(m),
             columns.reported(printed),
             columns.estimate("ours", ours),
             columns.difference(ours, printed),

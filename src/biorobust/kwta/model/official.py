@@ -10,7 +10,7 @@ from torch import Tensor
 from biorobust.core.errors import BiorobustError
 from biorobust.kwta.model import networks
 from biorobust.kwta.model.networks import Classifier
-from biorobust.networks.weights import fill, read, without_prefix
+from biorobust.networks.weights import fill, foreign, read, without_prefix
 
 # The original's ResNet18 -> torchvision's names, which are ours.
 RENAMED = {"linear.": "fc.", "shortcut.": "downsample."}
@@ -18,7 +18,8 @@ FIRST = {"alexnet": "features.0.weight"}  # the first convolution of a network; 
 HEAD = {"alexnet": "classifier.6.weight", "resnet18": "fc.weight", "resnet18-small": "linear.weight"}
 
 
-def load_official(path: str | Path, *, gamma: float | None, n_classes: int = 10) -> Classifier:
+@foreign
+def load_official(path: Path, *, gamma: float | None, n_classes: int = 10) -> Classifier:
     """The network of an official file, in eval mode, on images in [0, 1], which neither of the two normalises.
 
     gamma: the share of winners, which a file does not hold; None for a network with ReLU. n_classes: how many of the

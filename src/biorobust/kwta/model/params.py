@@ -12,7 +12,7 @@ from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positi
 from biorobust.core.left_out import SomeRuns
 
 if TYPE_CHECKING:
-    from biorobust.params import Params
+    pass
 
 DatasetName = Literal["cifar10", "svhn"]
 FAST = "fast"  # our own small network beside the report's; on CIFAR-10 alone, and from random weights alone
@@ -310,11 +310,3 @@ def cells(run: str) -> dict[str, tuple[str, str]]:
 def compared(runs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Cells that are compared image by image: those of one network on one data set."""
     return [[f"{place}-{run}" for run in runs["kwta_runs"]] for place in PLACES]
-
-
-def check(settings: Params) -> None:
-    """Every ablation changes its setting to something that can be; raises ParamsError naming it."""
-    from biorobust.kwta.model import recipe
-
-    for name in settings.runs["kwta_ablations"]:
-        recipe.of_ablation(settings, settings.run("kwta_ablations", name, AblationRun), where=f"kwta_ablations.{name}")

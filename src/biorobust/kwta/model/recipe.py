@@ -54,6 +54,12 @@ def of_ablation(settings: Params, run: AblationRun, *, where: str = "kwta_ablati
     return changed, build(Recipe, values, where=where)
 
 
+def check(settings: Params) -> None:
+    """Every ablation changes its setting to something that can be; raises ParamsError naming it."""
+    for name in settings.runs["kwta_ablations"]:
+        of_ablation(settings, settings.run("kwta_ablations", name, AblationRun), where=f"kwta_ablations.{name}")
+
+
 def _fast(settings: Params, *, dataset: str, init: str, gamma: float | None) -> dict[str, Any]:
     block = settings.block("kwta_fast", Fast)
     return {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from biorobust.core.errors import BiorobustError
 from biorobust.kwta.model.params import FULL_WIDTH
 from biorobust.networks.weights import Unavailable, find, read
@@ -27,6 +29,9 @@ def load_imagenet(model: Classifier, *, network: str, width: int) -> None:
         raise Unavailable(f"ImageNet weights are of width {FULL_WIDTH}, the network has {width}")
     stored = read(find(FILES[network], address=ADDRESS + FILES[network]))
     own = model.body.state_dict()
+    odd = next((name for name, value in stored.items() if not isinstance(value, Tensor)), None)
+    if odd is not None:
+        raise BiorobustError(f"{FILES[network]} does not fit {network} ({odd} is no tensor): replace it")
     head = list(own)[-2:]
     # Old files lack the counters of batch normalisation, which no forward pass reads.
     kept = {
@@ -36,7 +41,7 @@ def load_imagenet(model: Classifier, *, network: str, width: int) -> None:
         or (name.endswith("num_batches_tracked") and name not in stored)
     }
     wrong = [name for name in own if name not in kept and (name not in stored or own[name].shape != stored[name].shape)]
-    wrong += sorted(set(stored) - set(own))
+    wrong += sorted(map(str, set(stored) - set(own)))
     if wrong:
         raise BiorobustError(f"{FILES[network]} does not fit {network} (see {wrong[0]}): replace it")
     model.body.load_state_dict(stored | kept)

@@ -1,48 +1,367 @@
-"""The figures of the k-WTA study, in the order of the report. The notebook and the tests walk FIGURES."""
+"""The figures of the k-WTA study, in the order of the report; what is said about them is in its words file.
+
+A panel is a table of the report, or ours; a row of params.yaml keeps its colour in all of them, and is called by the
+gamma it was trained with. Rows of a frame carry their cell in a column that is not written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from biorobust.kwta.report import jumps, steps, training
-from biorobust.kwta.report.cells import Key, printed
-from biorobust.kwta.report.study import Kwta, kwta
-from biorobust.reporting import claim_file
-from biorobust.reporting.estimates import Estimate
-from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.registry import read_params
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from biorobust.kwta.report.ablations import ablations
+from biorobust.kwta.report.printed import printed
+from biorobust.kwta.report.study import DEEPFOOL, ORIGINAL_STEP, PGD, STARTS, Cell, row_name
+from biorobust.reporting import plots
+from biorobust.reporting.figure import Figure, Inputs
+from biorobust.reporting.labels import WORST_CASE
+from biorobust.reporting.style import FAINT, INK, REPORTED, drawing_style
 
-@dataclass(frozen=True)
-class Inputs:
-    """What the figures are drawn from: metrics, the runs of params.yaml, and what the report's tables hold."""
-
-    metrics: Metrics
-    study: Kwta
-    reported: Mapping[Key, Estimate]
-
-
-def inputs(*, metrics: str | Path, params: str | Path, claims: str | Path) -> Inputs:
-    """Read what the figures need. Raises BiorobustError naming a damaged file."""
-    study = kwta(read_params(params))
-    loaded = [claim for claim in claim_file.load(claims) if claim.study == study.name]
-    return Inputs(metrics=Metrics(Path(metrics)), study=study, reported=printed(loaded))
-
-
-FIGURES: Mapping[str, Callable[[Inputs], Figure | None]] = {
-    "steps": lambda given: steps.steps(given.metrics, given.study, reported=given.reported),
-    "jumps": lambda given: jumps.jumps(given.metrics, given.study),
-    "patterns": lambda given: jumps.patterns(given.metrics, given.study),
-    "active": lambda given: training.active(given.metrics, given.study),
-    "collapses": lambda given: training.collapses(given.metrics, given.study),
-    "curves-scratch": lambda given: training.curves(given.metrics, given.study, init="scratch"),
-    "curves-pretrained": lambda given: training.curves(given.metrics, given.study, init="pretrained"),
+# What is drawn of a cell's accuracy -> its name and marker; a line between the first two is the effect of the step.
+# The worst case is drawn over the others: where it coincides with one, both stay visible.
+DRAWN: Mapping[str, tuple[str, dict[str, Any]]] = {
+    PGD: ("PGD, report's step (0.003 ε)", {"marker": "o", "ms": 6}),
+    ORIGINAL_STEP: ("PGD, original paper's (0.003)", {"marker": "D", "ms": 5.5}),
+    DEEPFOOL: ("DeepFool", {"marker": "^", "ms": 6}),
+    WORST_CASE: ("worst for each image", {"marker": "|", "ms": 12}),
 }
+TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
+STEP = 1  # of the three sizes of `patterns`: a tenth of the attacks' epsilon
+LOGGED = ("loss", "accuracy", "test_loss", "test_accuracy")
+HEAD = ("table", "cell", "_cell")
 
 
-def draw(given: Inputs) -> list[Figure]:
-    """Every figure that has metrics."""
-    return [figure for drawing in FIGURES.values() if (figure := drawing(given)) is not None]
+def _head(cell: Cell) -> tuple[int | str, str, Cell]:
+    return cell.place.number or "ours", cell.id, cell
+
+
+def _trained(given: Inputs, *, init: str = "") -> list[Cell]:
+    return [cell for cell in given.study.cells(given.m, init=init) if cell.trained]
+
+
+def _words(given: Inputs, frame: pd.DataFrame, *, init: str = "", **told: Any) -> Mapping[str, Any]:
+    """What every figure's words need: the tables that are drawn, and those of one start that are not."""
+    drawn = list(dict.fromkeys(frame["table"]))
+    places = [place for place in given.study.places if place.number and init in ("", place.init)]
+    return told | {"drawn": drawn, "missing": [f"{p.number}" for p in places if p.number not in drawn]}
+
+
+def _stages(given: Inputs, frame: pd.DataFrame, *, kind: str) -> Iterable[str]:
+    study = given.study
+    return map(study.train_stage if kind == "train" else study.attack_stage, dict.fromkeys(frame["cell"]))
+
+
+def _by_cell(part: pd.DataFrame) -> Iterator[tuple[Cell, pd.DataFrame]]:
+    return ((rows["_cell"].iloc[0], rows) for _, rows in part.groupby("cell", sort=False))
+
+
+def _tables(frame: pd.DataFrame, title: str) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each table below its title, a format for its `place`."""
+    parts = [part for _, part in frame.groupby("table", sort=False)]
+    return [(title.format(place=part["_cell"].iloc[0].place), part) for part in parts]
+
+
+def _panels(
+    parts: Sequence[tuple[str, Any]],
+    each: Callable[[Axes, Any], None],
+    *,
+    xlabel: str,
+    ylabel: str = "",
+    legend: plots.Handles,
+    per_row: int = 5,
+    **options: Any,
+) -> Drawing:
+    """A panel for each of `parts`, its title and what `each` draws, under one legend with `per_row` entries a row."""
+    drawing, found = plots.panels(len(parts), **options)
+    for axes, (title, part) in zip(found, parts, strict=True):
+        axes.set_title(title)
+        each(axes, part)
+    drawing.supxlabel(xlabel, size=9)
+    drawing.supylabel(ylabel, size=9)
+    drawing.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=per_row)
+    return drawing
+
+
+def _legend(frame: pd.DataFrame, *, bare: str = "", **marker: Any) -> plots.Handles:
+    """The rows of all tables by name. bare: the one without a marker."""
+    looks = {cell.row: cell.look for cell in frame["_cell"]}
+    return {
+        row: Line2D([], [], color=look.colour, ls=look.dashes, marker="" if row == bare else look.marker, **marker)
+        for row, look in looks.items()
+    }
+
+
+def _dot_rows(axes: Axes, labels: Sequence[str], *, xlabel: str = "") -> None:
+    """A line for each label, the first on top, and accuracy in percent from left to right."""
+    axes.set_yticks(range(len(labels)), labels, ma="right")
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlim(-3, 103)
+    axes.set_xlabel(xlabel)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+# --- the step of PGD --------------------------------------------------------------------------------------------------
+
+
+def _steps(given: Inputs) -> pd.DataFrame:
+    reported, rows = printed(given.claims), []
+    for cell in _trained(given):
+        number = reported.get((cell.id, PGD))
+        known = {PGD: number.value.value} if number and number.gamma == cell.gamma else {}
+        rows += [
+            (*_head(cell), cell.row, attack, found.value, found.low, found.high, cell.collapsed, known.get(attack))
+            for attack in DRAWN
+            if (found := cell.of(attack))
+        ]
+    return pd.DataFrame(
+        rows, columns=[*HEAD, "activation", "attack", "accuracy", "low", "high", "collapsed", "reported"]
+    )
+
+
+def _steps_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """`relu`: what ReLU keeps under either step. `points`: under the report's, with their images and seeds."""
+    relu = frame[(frame["activation"] == row_name(None)) & ~frame["collapsed"]]
+    kept = [list(relu.loc[relu["attack"] == attack, "accuracy"]) for attack in (PGD, ORIGINAL_STEP)]
+    points = [found for cell in _trained(given) if (found := cell.of(PGD))]
+    return _words(given, frame, relu=kept if all(kept) else [], points=points)
+
+
+def _draw_steps(frame: pd.DataFrame) -> Drawing:
+    def each(axes: Axes, part: pd.DataFrame) -> None:
+        cells = list(_by_cell(part))
+        for at, (cell, marks) in enumerate(cells):
+            ends = 100 * marks.loc[marks["attack"].isin([PGD, ORIGINAL_STEP]), "accuracy"]
+            axes.plot(ends, [at] * len(ends), color=FAINT, lw=1.2, zorder=1)
+            for _, mark in marks.iterrows():
+                style: dict[str, Any] = {"color": cell.look.colour, "xerr": plots.reach(mark.to_frame().T, "accuracy")}
+                _, marker = DRAWN[mark["attack"]]
+                axes.errorbar(100 * mark["accuracy"], at, ls="", elinewidth=1, zorder=3, **style, **marker)
+            axes.plot(100 * marks["reported"], [at] * len(marks), zorder=4, **REPORTED)
+        _dot_rows(axes, [f"{cell.row}\n(collapsed)" if cell.collapsed else cell.row for cell, _ in cells])
+
+    with drawing_style():
+        legend = {"PGD as reported": Line2D([], [], **REPORTED)}
+        legend |= {name: Line2D([], [], color=INK, ls="", **marker) for name, marker in DRAWN.values()}
+        tables = _tables(frame, "{place.label}: {place.title}, {place.init}")
+        size: dict[str, Any] = {"columns": 2, "height": 1.55, "extra": 1.1, "sharex": True, "per_row": 3}
+        return _panels(tables, each, xlabel="accuracy on the attacked images, %", legend=legend, **size)
+
+
+# --- jumps, and which values pass -------------------------------------------------------------------------------------
+
+
+def _probe(given: Inputs, *, probe: str, quantity: str, value: Callable[[Any], float]) -> pd.DataFrame:
+    """What a probe finds of cells as they were trained, and of the same weights under other gammas; mean over seeds."""
+    rows = []
+    for cell in _trained(given):
+        found = (cell.attacked or {}).get(probe)
+        for seed in found["per_seed"] if found else ():
+            rows.append((*_head(cell), cell.gamma, True, value(seed)))
+        for row in found["by_gamma"] if found and cell.gamma is not None else ():
+            rows.append((*_head(cell), row["gamma"], False, value(row)))
+    frame = pd.DataFrame(rows, columns=[*HEAD, "gamma", "trained", quantity])
+    keys = [*HEAD, "gamma", "trained"]
+    return frame.groupby(keys, sort=False, dropna=False)[quantity].mean().reset_index()
+
+
+def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
+    def each(axes: Axes, part: pd.DataFrame) -> None:
+        for cell, rows in _by_cell(part):
+            look, own, other = cell.look, rows[rows["trained"]], rows[~rows["trained"]].sort_values("gamma")
+            if cell.gamma is None:
+                axes.axhline(own[quantity].iloc[0], color=look.colour, lw=1.2)
+                continue
+            line: dict[str, Any] = {"color": look.colour, "clip_on": False}
+            axes.plot(other["gamma"], other[quantity], lw=1, ls=look.dashes, marker=".", **line)
+            axes.plot(own["gamma"], own[quantity], marker=look.marker, ms=8, mec=INK, mew=0.8, ls="", **line)
+        axes.set_xscale("log")
+        axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y")
+
+    with drawing_style():
+        legend = _legend(frame, bare=row_name(None), ms=7, mec=INK)
+        legend["the same weights, another γ"] = Line2D([], [], color=FAINT, marker=".", lw=1)
+        words: dict[str, Any] = {"xlabel": "γ, share of values that pass", "ylabel": label, "legend": legend}
+        tables = _tables(frame, "{place.label}:\n{place.title}")
+        return _panels(tables, each, columns=4, height=2.1, extra=0.8, sharex=True, **words)
+
+
+def _active(given: Inputs) -> pd.DataFrame:
+    """Share of values that pass, activation by activation; mean over seeds."""
+    rows = []
+    for cell in _trained(given, init="scratch"):
+        means = pd.DataFrame([seed["active"] for seed in (cell.trained or {})["per_seed"]]).mean()
+        layers = enumerate(means.items(), start=1)
+        rows += [(*_head(cell), cell.row, layer, at, share) for at, (layer, share) in layers]
+    return pd.DataFrame(rows, columns=[*HEAD, "activation", "layer", "place", "share"])
+
+
+def _active_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    relu = frame[frame["activation"] == row_name(None)].groupby("cell")["share"].mean()
+    return _words(given, frame, init="scratch", relu=list(relu))
+
+
+def _draw_active(frame: pd.DataFrame) -> Drawing:
+    def each(axes: Axes, part: pd.DataFrame) -> None:
+        for cell, rows in _by_cell(part):
+            look = cell.look
+            style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "ls": look.dashes, "ms": 3.5}
+            axes.plot(rows["place"], 100 * rows["share"], clip_on=False, **style)
+            if cell.gamma is not None:
+                axes.axhline(100 * cell.gamma, color=look.colour, lw=0.6, ls=":")
+        axes.set_ylim(0, 108 * frame["share"].max())
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.grid(axis="y")
+
+    with drawing_style():
+        words: dict[str, Any] = {"xlabel": "activation, in order of execution", "ylabel": "values that pass, %"}
+        size: dict[str, Any] = {
+            "columns": 2,
+            "height": 1.9,
+            "extra": 0.9,
+            "sharey": True,
+            "legend": _legend(frame, ms=3.5),
+        }
+        return _panels(_tables(frame, "{place.label}: {place.title}"), each, **words, **size)
+
+
+# --- trainings --------------------------------------------------------------------------------------------------------
+
+
+def _collapses(given: Inputs) -> pd.DataFrame:
+    """A row for each seed of every ablation that asks which trainings collapse."""
+    colours = {cell.gamma: cell.look.colour for cell in reversed(given.study.cells(given.m, init="scratch"))}
+    rows = []
+    for item in ablations(given.m, given.study):
+        if item["asks"] == "collapse" and item["ran"]:
+            gamma, rate = item["settings"]["gamma"], item["settings"]["learning_rate"]
+            data = given.m.get(f"data/{item['content']['dataset']['name']}")
+            counts = data["test"]["per_class"] if data else [float("nan")]
+            drawn = (f"{item['row']}, learning rate {rate:g}", colours.get(gamma, INK), max(counts) / sum(counts))
+            for seed in item["content"]["per_seed"]:
+                rows.append((item["name"], gamma, rate, seed["seed"], seed["accuracy"], seed["collapsed"], *drawn))
+    columns = ["ablation", "gamma", "learning_rate", "seed", "accuracy", "collapsed", "_label", "_colour", "_commonest"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _collapses_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    return {"made": [item for item in ablations(given.m, given.study) if item["name"] in set(frame["ablation"])]}
+
+
+def _draw_collapses(frame: pd.DataFrame) -> Drawing:
+    with drawing_style():
+        labels, commonest = list(dict.fromkeys(frame["_label"])), 100 * frame["_commonest"].iloc[0]
+        drawing, (axes,) = plots.panels(1, height=1.2 + 0.36 * len(labels))
+        for at, (_, part) in enumerate(frame.groupby("ablation", sort=False)):
+            for place, (_, seed) in enumerate(part.iterrows()):
+                y = at + 0.36 * ((place + 0.5) / len(part) - 0.5)  # side by side, so that equal seeds stay countable
+                filled = "none" if seed["collapsed"] else seed["_colour"]
+                axes.plot(100 * seed["accuracy"], y, marker="o", ms=5, ls="", mec=seed["_colour"], mfc=filled)
+        _dot_rows(axes, labels, xlabel="test accuracy, %")
+        if pd.notna(commonest):
+            axes.axvline(commonest, color=FAINT, lw=0.9, ls="--")
+            axes.set_ylim(top=-0.85)
+            axes.annotate("commonest digit", (commonest, -0.5), (4, 4), textcoords="offset points", fontsize=8)
+        handles = [Line2D([], [], color=INK, marker="o", ls="", mfc=fill, mec=INK) for fill in (INK, "none")]
+        drawing.legend(handles, ["trained", "collapsed"], loc="outside upper center", ncols=2)
+    return drawing
+
+
+def _curves(given: Inputs, *, init: str) -> pd.DataFrame:
+    """What the trainings from one start logged, a row for each epoch of each seed."""
+    rows = [
+        (*_head(cell), cell.row, seed, int(row["epoch"]), *map(row.get, LOGGED))
+        for cell in _trained(given, init=init)
+        for seed, of_seed in (given.m.curve(cell.id) or {}).items()
+        for row in of_seed
+    ]
+    return pd.DataFrame(rows, columns=[*HEAD, "activation", "seed", "epoch", *LOGGED])
+
+
+def _curves_words(given: Inputs, frame: pd.DataFrame, *, init: str) -> Mapping[str, Any]:
+    cells = [cell for cell, _ in _by_cell(frame)]
+    return _words(given, frame, init=init, start=STARTS[init], cells=cells)
+
+
+def _draw_curves(frame: pd.DataFrame) -> Drawing:
+    """Three panels for each table, on test images solid and on training images dotted; thin: seeds, where several."""
+    in_percent = {name: 100 * frame[name] for name in ("accuracy", "test_accuracy")}
+    frame = frame.assign(**in_percent, error=100 - in_percent["test_accuracy"])
+    shown = {"accuracy, %": ("test_accuracy", "accuracy"), "loss": ("test_loss", "loss"), "test error, %": ("error",)}
+
+    def each(axes: Axes, part: tuple[str, pd.DataFrame]) -> None:
+        label, rows_of_table = part
+        for cell, rows in _by_cell(rows_of_table):
+            for column, dashes in zip(shown[label], ("-", ":"), strict=False):
+                wide = rows.pivot_table(index="epoch", columns="seed", values=column)
+                line: dict[str, Any] = {"color": cell.look.colour, "ls": dashes}
+                if wide.shape[1] > 1:
+                    axes.plot(wide.index, wide, lw=0.4, alpha=0.6, **line)
+                axes.plot(wide.index, wide.mean(axis=1), lw=1.4, **line)
+        if label == "test error, %":
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
+        else:
+            top = rows_of_table[["loss", "test_loss"]].max().max()
+            axes.set_ylim(0, 100 if label == "accuracy, %" else 1.08 * top)
+        axes.set_ylabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.grid(axis="y")
+
+    parts = []
+    for title, part in _tables(frame, "{place.label}: {place.title}"):
+        flat = all(seed["collapsed"] for cell, _ in _by_cell(part) for seed in cell.trained["per_seed"])  # type: ignore[index]
+        titles = (title + " (all collapsed)" * flat, "", "")
+        parts += [(above, (label, part)) for above, label in zip(titles, shown, strict=True)]
+    with drawing_style():
+        lines = {cell.row: (cell.look.colour, "-") for cell in frame["_cell"]}
+        lines |= {"test images": (INK, "-"), "training images": (INK, ":")}
+        legend = {name: Line2D([], [], color=colour, ls=dashes) for name, (colour, dashes) in lines.items()}
+        return _panels(parts, each, xlabel="epoch", legend=legend, columns=3, height=1.9, extra=0.8)
+
+
+def _curves_figure(init: str) -> Figure:
+    frame, words = partial(_curves, init=init), partial(_curves_words, init=init)
+    return Figure(f"curves-{init}", frame, _draw_curves, partial(_stages, kind="train"), words)
+
+
+def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], float], label: str) -> Figure:
+    return Figure(
+        id,
+        partial(_probe, probe=probe, quantity=quantity, value=value),
+        partial(_draw_probe, quantity=quantity, label=label),
+        partial(_stages, kind="attack"),
+        lambda given, frame: _words(given, frame, probe=frame["_cell"].iloc[0].attacked[probe]),
+    )
+
+
+FIGURES = (
+    Figure("steps", _steps, _draw_steps, partial(_stages, kind="attack"), _steps_words),
+    _probe_figure(
+        "jumps", "discontinuity", "jump", lambda row: row["jump"]["median"], "median jump, sd of the outputs"
+    ),
+    _probe_figure(
+        "patterns",
+        "patterns",
+        "replaced",
+        lambda row: 100 * row["gradient"]["changed"][STEP],
+        "replaced, % of those that pass",
+    ),
+    Figure("active", _active, _draw_active, partial(_stages, kind="train"), _active_words),
+    Figure("collapses", _collapses, _draw_collapses, lambda given, frame: ("ablate_kwta",), _collapses_words),
+    _curves_figure("scratch"),
+    _curves_figure("pretrained"),
+)

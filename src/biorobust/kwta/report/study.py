@@ -3,20 +3,39 @@ them, ablations, and probes of the jumps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from biorobust.reporting.labels import IMAGE_WORST_CASE, RESIZED, WORST_CASE, Look, look
+from biorobust.reporting.measurements import Content, Estimate, Measurements, accuracy, curve
 from biorobust.reporting.study import Study
-
-if TYPE_CHECKING:
-    pass
+from biorobust.reporting.words import paragraphs
 
 NETWORKS = {"alexnet": "AlexNet", "resnet18": "ResNet18"}  # of the report
 FAST = "fast"
 NAMES = {**NETWORKS, FAST: "small fast network"}
 DATASETS = {"svhn": "SVHN", "cifar10": "CIFAR-10"}
 STARTS = {"scratch": "random weights", "pretrained": "ImageNet weights"}
+
+CLEAN, DEEPFOOL = "clean", "deepfool-report"
+# PGD with the step of the report, 0.003 eps; with that of the original paper, 0.003 in pixel units; its best iterate.
+PGD, ORIGINAL_STEP, BEST = "pgd-report", "pgd-corrected", "pgd-corrected-best"
+# What a cell is measured on: name -> in words. All but the first are attacks, in two threat models each.
+MEASURES = {
+    CLEAN: "clean",
+    PGD: "PGD, report's step",
+    DEEPFOOL: "DeepFool",
+    ORIGINAL_STEP: "PGD, original paper's step",
+    BEST: "best iterate of it",
+    WORST_CASE: "worst case",
+}
+
+
+def row_name(gamma: float | None) -> str:
+    """As the report calls a row: "ReLU" or "k-WTA-0.2"."""
+    return "ReLU" if gamma is None else f"k-WTA-{gamma:g}"
 
 
 @dataclass(frozen=True)
@@ -32,19 +51,86 @@ class Place:
     rows: tuple[str, ...]
 
     @property
-    def words(self) -> str:
-        """As in "ResNet18 on CIFAR-10, from random weights"."""
-        return f"{self.where}, from {STARTS[self.init]}"
-
-    @property
     def where(self) -> str:
         """As in "ResNet18 on CIFAR-10"."""
         return f"{'' if self.number else 'our '}{NAMES[self.network]} on {DATASETS[self.dataset]}"
 
     @property
+    def words(self) -> str:
+        """As in "ResNet18 on CIFAR-10, from random weights"."""
+        return f"{self.where}, from {STARTS[self.init]}"
+
+    @property
+    def title(self) -> str:
+        """As in "ResNet18, CIFAR-10"."""
+        return f"{NAMES[self.network]}, {DATASETS[self.dataset]}"
+
+    @property
     def label(self) -> str:
         """What stands above its rows: "Table 6", or "Ours"."""
         return f"Table {self.number}" if self.number else "Ours"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row of a table and what was measured of it, in `m`. `run`: its row in params.yaml; `gamma`: what it was trained
+    with, or before that is to be; None for ReLU.
+    """
+
+    id: str
+    place: Place
+    run: str
+    gamma: float | None
+    m: Measurements
+
+    @property
+    def row(self) -> str:
+        return row_name(self.gamma)
+
+    @property
+    def look(self) -> Look:
+        return replace(look(self.run), label=self.row)
+
+    @property
+    def trained(self) -> Content | None:
+        return self.m.ran(f"train/{self.id}")
+
+    @property
+    def attacked(self) -> Content | None:
+        return self.m.ran(f"attack/{self.id}")
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether any training gives one class to every image: no attack can tell anything of it."""
+        return bool(self.trained) and any(seed["collapsed"] for seed in self.trained["per_seed"])  # type: ignore[index]
+
+    @property
+    def clean(self) -> Estimate | None:
+        """Accuracy without an attack, None where a training came to nothing."""
+        return accuracy(self.m, self.id)
+
+    def of(self, measure: str, *, tensor: bool = True) -> Estimate | None:
+        """Accuracy on one of MEASURES, None where there is none; clean also of a single training that came to nothing.
+
+        tensor: the tensor that the network sees was attacked, and not the image. The worst case on it is over the
+        attacks in both threat models: a change of the image within epsilon is one of the tensor within epsilon. For a
+        network that sees the image as it is, the tensor is the image.
+        """
+        if measure == CLEAN:
+            return self.clean or self._broken()
+        tensor = tensor and self.place.network != FAST
+        name = f"{measure}{RESIZED}" if tensor else measure
+        if measure == WORST_CASE:
+            name = WORST_CASE if tensor else IMAGE_WORST_CASE
+        found = curve(self.m, self.id, name)
+        return found.points[0] if found else None
+
+    def _broken(self) -> Estimate | None:
+        seeds: Sequence[Any] = self.trained["per_seed"] if self.trained else ()
+        if len(seeds) != 1:
+            return None
+        low, high = seeds[0]["wilson"]
+        return Estimate(seeds[0]["accuracy"], low, high, n=seeds[0]["n"], n_seeds=1)
 
 
 @dataclass(frozen=True)
@@ -74,6 +160,18 @@ class Kwta(Study):
     def networks(self) -> tuple[str, ...]:
         return tuple(cell for place in self.places for cell in place.rows)
 
+    def cells(self, m: Measurements, *, init: str = "") -> tuple[Cell, ...]:
+        """Every cell of the tables, or of those with one start."""
+        return tuple(
+            Cell(name, place, row := self.row(name), self._gamma(m, name, row), m)
+            for place in self.places
+            if init in ("", place.init)
+            for name in place.rows
+        )
+
+    def _gamma(self, m: Measurements, cell: str, row: str) -> float | None:
+        return m.settings(f"train/{cell}").get("gamma") if m.get(f"train/{cell}") else self.gammas[row]
+
     def train_stage(self, run: str) -> str:
         return f"train_kwta@{self.row(run).partition('-')[2]}"
 
@@ -101,10 +199,25 @@ class Kwta(Study):
         of_cells = (f"{kind}/{cell}" for kind in ("train", "attack") for cell in self.networks)
         return (*of_cells, *(f"ablations/{name}" for name in self.ablations), "timing/kwta")
 
+    def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`unavailable`: why -> how many cells could not be had for it. `sizes`, `own_sizes`: what was really run, in
+        words, of the report's networks and of ours; empty where nothing was.
+        """
+        cells = self.cells(metrics)
+        files = [found for cell in cells if (found := metrics.get(f"train/{cell.id}"))]
+        settings = {
+            block: [cell.trained["settings"] for cell in cells if cell.trained and bool(cell.place.number) == report]
+            for block, report in (("sizes", True), ("own_sizes", False))
+        }
+        names = {"networks": NETWORKS, "datasets": DATASETS, "starts": STARTS}
+        return {"unavailable": Counter(str(found["reason"]) for found in files if found["status"] != "ok")} | {
+            block: "".join(paragraphs(self.name, block, metrics, settings=found, **names)) if found else ""
+            for block, found in settings.items()
+        }
+
 
 def kwta(params: Mapping[str, Any]) -> Kwta:
     """The study as a params.yaml lists it; one of before this study has no runs."""
-
     runs: Mapping[str, Mapping[str, str]] = params.get("kwta_runs", {})
     plan: Mapping[str, Any] = params.get("kwta_attack", {})
     return Kwta(

@@ -1,126 +1,123 @@
-"""Tables of the k-WTA study: the report's eight in its own layout, how the cells trained, and one more JPEG."""
+"""Tables of the k-WTA study: the report's eight in its own layout, its own numbers, oddities, ablations, trainings."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from statistics import fmean
 from typing import Any
 
-from biorobust.kwta.report import cells
-from biorobust.kwta.report.ablations import NOT_RUN, ablations, kept_from
-from biorobust.kwta.report.anomalies import anomalies, own_numbers
-from biorobust.kwta.report.cells import CLEAN, MEASURES, Key, Verdict, gamma_of, measured, printed, row_name
-from biorobust.kwta.report.study import DATASETS, NAMES, Kwta, Place
-from biorobust.reporting.attacks import full_name
-from biorobust.reporting.claim import Claim
-from biorobust.reporting.claims import judge
-from biorobust.reporting.estimates import Estimate, ran
-from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.requirements import Levels, printed_accuracies
-from biorobust.reporting.tables.rows import estimate, nonfinite, state
-from biorobust.reporting.tables.table import Column, Table, Value
+from biorobust.core import outcomes
+from biorobust.kwta.report.ablations import QUESTIONS, ablations, setting
+from biorobust.kwta.report.headline import steps
+from biorobust.kwta.report.printed import COLLAPSE, Key, Printed, Verdict, printed, verdicts
+from biorobust.kwta.report.study import BEST, CLEAN, DEEPFOOL, MEASURES, NAMES, ORIGINAL_STEP, PGD, Cell, Kwta, row_name
+from biorobust.reporting import columns
+from biorobust.reporting.claims import Judged
+from biorobust.reporting.labels import full_name
+from biorobust.reporting.measurements import Content, Measurements, value
+from biorobust.reporting.numbers import share
+from biorobust.reporting.requirements import printed_accuracies
+from biorobust.reporting.table import Column, Table, table
+from biorobust.reporting.words import paragraphs
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
 LEVELS = ("0.5", "0.7", "0.8")
-CAPTION = (
-    "Share of images classified correctly, in percent, with 95 % intervals: of the report from the number of its "
-    "images, ours over images, and over seeds where there are several. The report attacked the resized tensor with "
-    "steps of 0.003 ε; below it are attacks on the 32-pixel image, beside it PGD with the original paper's step, 0.003 "
-    "in pixel units, and its best iterate. Worst case: an image counts only if it survives every attack, on the "
-    "tensor those of both lines. A verdict holds the tensor against the report. In brackets what limits it: data that "
-    "are re-encoded or a part of the official set, sizes smaller than the report's, a single training."
-)
-OWN_CAPTION = (
-    "Not in the report: a small network that learns in seconds or minutes, so that every scale has three rows that "
-    "learned. It sees the 32-pixel image as it is; the attacks are the report's, on the image. Intervals as in table 1."
-)
+FIRST = "alexnet-svhn-scratch"  # the network of the report that did not learn
+UNDECIDED = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
 
 
-def tables(metrics: Metrics, study: Kwta, claims: Sequence[Claim]) -> list[Table]:
+def tables(m: Measurements, study: Kwta, judged: Sequence[Judged]) -> list[Table]:
     """Every table of the study; a cell that was not measured is listed with what kept it from it."""
-    judged = judge(claims, metrics)
-    reported, said = printed(claims), cells.verdicts(judged, metrics)
+    claims = [item.claim for item in judged if item.counted]
+    cells, reported, said = study.cells(m), printed(claims), verdicts(judged, m)
     return [
-        *(_place(metrics, study, place, reported, said) for place in study.places),
-        own_numbers(judged),
-        anomalies(metrics, study, reported),
-        ablations(metrics, study),
-        _reencoded(metrics, study),
-        _training(metrics, study, printed_accuracies(claims)),
+        *(_place(m, tuple(rows), reported, said) for _, rows in groupby(cells, key=attrgetter("place"))),
+        _own_numbers(m, judged),
+        _anomalies(m, study, reported),
+        _ablations(m, study),
+        _reencoded(m, cells),
+        _training(m, cells, printed_accuracies(claims)),
     ]
 
 
-def _place(
-    metrics: Metrics,
-    study: Kwta,
-    place: Place,
-    reported: Mapping[Key, Estimate],
-    said: Mapping[tuple[str, str], Verdict],
-) -> Table:
-    """A table as the report has it, a column per attack; under each of its rows ours, and what the ledger says.
+def _words(block: str, m: Measurements, /, *, note: str = "", **given: Any) -> tuple[str, str]:
+    title, caption = paragraphs("kwta", block, m, **given)
+    return title, caption + note
 
-    Where none of its cells was run the caption says why, and the report's rows stand alone. A network of our
-    own has no row of the report, and sees the image as it is, so that it has one line.
+
+def _kept_from(contents: Iterable[Content | None]) -> str:
+    """A sentence for a caption: why some of these could not be run, each reason once; "" where none says.
+
+    What to do about it, behind the colon of a reason, the study's section says once for all.
     """
-    rows: list[dict[str, Value]] = []
-    there = {cell: ran(metrics.train(cell)) is not None for cell in place.rows}
-    for cell in place.rows:
-        gamma = gamma_of(metrics, study, cell)
-        columns = {name: reported.get((place.network, place.dataset, place.init, gamma, name)) for name in MEASURES}
-        known: dict[str, Value] = {"activation": row_name(gamma), "cell": cell}
-        if place.number:
-            rows.append(known | {"line": "report"} | _estimates(columns))
-        if not there[cell]:
-            if any(there.values()):
-                rows.append({**known, "line": "ours", **dict.fromkeys(MEASURES, NOT_RUN)})
-            continue
-        for line, resized in (("ours, tensor", True), ("ours, image", False)) if place.number else (("ours", False),):
-            measures = [name for name in MEASURES if resized or name != CLEAN or not place.number]
-            found = {name: measured(metrics, cell, name, resized=resized) for name in measures}
-            rows.append(known | {"line": line} | _estimates(found))
-        if place.number:
-            rows.append(known | _verdicts(cell, gamma, columns, said))
-    attacked = {row_name(gamma_of(metrics, study, cell)): ran(metrics.attack(cell)) for cell in place.rows}
-    kept = kept_from(metrics.train(cell) for cell in place.rows) or ("" if any(there.values()) else " Ours: not run.")
-    caption = CAPTION if place.number == 1 else "Lines and intervals as in table 1." if place.number else OWN_CAPTION
-    return Table(
-        id=f"kwta-table-{place.number or place.network}",
-        title=f"Table {place.number} of the report: {place.words}" if place.number else "Small fast network, ours",
-        caption=caption + kept + nonfinite(attacked),
-        columns=(
-            Column("activation", "activation", "label"),
-            Column("line", "line"),
-            *(Column(name, words, "estimate") for name, words in MEASURES.items()),
+    reasons = [str(content["reason"]) for content in contents if content and content["status"] != "ok"]
+    said = dict.fromkeys(reason.partition(": ")[0] for reason in reasons)
+    return f" Not run: {'; '.join(said)}." if said else ""
+
+
+# --- the report's tables ----------------------------------------------------------------------------------------------
+
+
+def _place(
+    m: Measurements, cells: Sequence[Cell], reported: Mapping[Key, Printed], said: Mapping[Key, Verdict]
+) -> Table:
+    """A table as the report has it, a column per attack; under each of its rows ours, and what the ledger says."""
+    place, there = cells[0].place, any(cell.trained for cell in cells)
+    kept = _kept_from(m.get(f"train/{cell.id}") for cell in cells) or ("" if there else " Ours: not run.")
+    note = kept + columns.nonfinite({cell.row: cell.attacked for cell in cells})
+    return table(
+        f"kwta-table-{place.number or place.network}",
+        _words("place", m, place=place, note=note),
+        [row for cell in cells for row in _lines(cell, reported, said, there=there)],
+        (
+            Column("activation", "label", "activation"),
+            Column("cell", "", "cell"),
+            Column("line", "text", "line"),
+            *(Column(words, "estimate", name) for name, words in MEASURES.items()),
         ),
-        rows=tuple(rows),
     )
 
 
-def _estimates(values: Mapping[str, Estimate | None]) -> dict[str, Value]:
-    return {key: value for name, found in values.items() for key, value in estimate(name, found).items()}
+def _lines(
+    cell: Cell, reported: Mapping[Key, Printed], said: Mapping[Key, Verdict], *, there: bool
+) -> Iterator[dict[str, Any]]:
+    """The lines of a cell: the report's, empty where that is of another gamma, ours, and the verdicts.
+
+    Where no cell of the table was run (`there`) the report's stands alone. A network of our own has no line of the
+    report, and sees the image as it is, so that it has one line.
+    """
+    known, of_report = {"activation": cell.row, "cell": cell.id}, cell.place.number is not None
+    numbers = {name: reported[cell.id, name] for name in MEASURES if (cell.id, name) in reported}
+    others = [number.gamma for number in numbers.values() if number.gamma != cell.gamma]
+    if of_report:
+        yield known | {"line": "report"} | {name: None if others else number.value for name, number in numbers.items()}
+    if not cell.trained:
+        if there:
+            yield {**known, "line": "ours", **dict.fromkeys(MEASURES, rules.NOT_RUN)}
+        return
+    for line, tensor in (("ours, tensor", True), ("ours, image", False)) if of_report else (("ours", False),):
+        measures = [name for name in MEASURES if tensor or name != CLEAN or not of_report]
+        yield known | {"line": line} | {name: cell.of(name, tensor=tensor) for name in measures}
+    if others:
+        line = f"verdict: the claim is about the row {row_name(others[0])}"
+        yield {**known, "line": line, **dict.fromkeys(numbers, "not compared")}
+    elif of_report:
+        found = {name: said[cell.id, name] for name in (*MEASURES, COLLAPSE) if (cell.id, name) in said}
+        yield known | _verdicts(found)
 
 
-def _verdicts(
-    cell: str,
-    gamma: float | None,
-    columns: Mapping[str, Estimate | None],
-    said: Mapping[tuple[str, str], Verdict],
-) -> dict[str, Value]:
+def _verdicts(found: dict[str, Verdict]) -> dict[str, str]:
     """The line of verdicts. What limits all of them alike, and a reason they share, stand in front."""
-    found = {name: said[cell, name] for name in MEASURES if (cell, name) in said}
-    other = next((verdict.gamma for verdict in found.values() if verdict.gamma != gamma), gamma)
-    if other != gamma:
-        why = f"the claim is about the row {row_name(other)}" if any(columns.values()) else "the report has no such row"
-        return {"line": f"verdict: {why}", **dict.fromkeys(found, "not compared")}
+    collapse = found.pop(COLLAPSE, None)
     marks = dict.fromkeys(mark for verdict in found.values() for mark in verdict.marks)
-    undecided = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
-    reasons = dict.fromkeys(
-        _short(verdict.part.reason) for verdict in found.values() if verdict.part.verdict in undecided
-    )
+    reasons = dict.fromkeys(_short(part.reason) for part, _ in found.values() if part.verdict in UNDECIDED)
     line = f"verdict ({', '.join(marks)})" if marks else "verdict"
-    row: dict[str, Value] = {"line": f"{line}: {'; '.join(reasons)}" if reasons else line}
+    row = {"line": f"{line}: {'; '.join(reasons)}" if reasons else line}
     row |= {name: verdict.part.verdict for name, verdict in found.items()}
-    collapse = said.get((cell, cells.COLLAPSE))
     if collapse and collapse.part.verdict in (rules.REPRODUCED, rules.NOT_REPRODUCED):
         row[CLEAN] = f"one class for every image, as reported: {collapse.part.verdict}"
     return row
@@ -131,122 +128,227 @@ def _short(reason: str) -> str:
     return re.sub(r" \(?(of )?(train|attack)/[\w/-]+\)?", "", reason).partition("; ")[0]
 
 
-def _reencoded(metrics: Metrics, study: Kwta) -> Table:
-    rows: list[dict[str, Value]] = []
-    for place in study.places:
-        for cell in place.rows:
-            found = ran(metrics.attack(cell))
-            again = found["reencoded"] if found else None
-            if not again:
-                continue
-            row: dict[str, Value] = {"network": NAMES[place.network], "start": place.init, "cell": cell}
-            row |= {"activation": row_name(gamma_of(metrics, study, cell))}
-            for kind in ("clean", "robust"):
-                row |= _before_and_after([seed[kind] for seed in again["per_seed"]], kind)
-            rows.append(row)
-    return Table(
-        id="kwta-reencoded",
-        title="The test images saved as JPEG once more",
-        caption=_about_reencoding(metrics, study),
-        columns=(
-            Column("network", "network"),
-            Column("start", "start"),
-            Column("activation", "activation", "label"),
-            *(
-                Column(f"{kind}_{key}", title, form)
-                for kind, words in (("clean", "clean"), ("robust", "attacked"))
-                for key, title, form in (
-                    ("before", f"{words}, before", "percent"),
-                    ("after", f"{words}, after", "percent"),
-                    ("change", f"{words}, change [95 %]", "difference"),
-                )
-            ),
+# --- the report against itself ----------------------------------------------------------------------------------------
+
+
+def _own_numbers(m: Measurements, judged: Sequence[Judged]) -> Table:
+    """How many comparisons of every claim the report's own numbers support, contradict or leave open."""
+    rows = []
+    for item in judged:
+        words = Counter(part.own_numbers for part in item.parts if part.own_numbers)
+        against = [part.label for part in item.parts if part.own_numbers == rules.CONTRADICTS]
+        row = {"claim": item.claim.id, "statement": item.claim.statement, "rows": words.total(), **words}
+        row["against"] = "; ".join([*against[:3], *["..."] * (len(against) > 3)])
+        rows += [row] if words else []
+    titles = {rules.SUPPORTS: "support it", rules.CONTRADICTS: "contradict it", rules.CANNOT_TELL: "cannot tell"}
+    return table(
+        "kwta-own",
+        _words("own_numbers", m),
+        rows,
+        (
+            Column("claim", "text", "claim"),
+            Column("the report says", "text", "statement"),
+            Column("comparisons", "count", "rows"),
+            *(Column(title, "count", lambda row, word=word: row.get(word, 0), word) for word, title in titles.items()),  # type: ignore[misc]
+            Column("which contradict", "text", "against"),
         ),
-        rows=tuple(rows),
     )
 
 
-def _about_reencoding(metrics: Metrics, study: Kwta) -> str:
-    attacked = filter(None, (ran(metrics.attack(cell)) for cell in study.networks))
-    again = next((found["reencoded"] for found in attacked if found["reencoded"]), None)
-    if again is None:
-        return "Not measured."
-    return (
-        "The mirror's CIFAR-10 went through JPEG once, and what that changed cannot be measured without the originals. "
-        f"In its place: what another JPEG changes, of quality {again['quality']} and with its blocks {again['shift']} "
-        "pixels away from the first one's, so that it finds as much to lose. Training saw the images as they are. "
-        "Accuracy in percent before and after, and the paired difference in points with its 95 % interval: without an "
-        f"attack, and under {full_name(again['attack'])} on the 32-pixel image."
+def _anomalies(m: Measurements, study: Kwta, reported: Mapping[Key, Printed]) -> Table:
+    """What is odd in the report, the test made for it, and its outcome: three paragraphs each of the words."""
+
+    def said(cell: str, measure: str) -> str:
+        return share(reported[cell, measure].value.value) if (cell, measure) in reported else "?"
+
+    def cost(init: str) -> str:
+        relu, low = (reported.get((f"resnet18-cifar10-{init}-{row}", CLEAN)) for row in ("relu", "kwta-low"))
+        return f"{100 * (relu.value.value - low.value.value):.0f}" if relu and low else "?"
+
+    made = ablations(m, study)
+    title, caption, *items = paragraphs(
+        "kwta",
+        "anomalies",
+        m,
+        said=said,
+        cost=cost,
+        first=FIRST,
+        relu=[
+            said(cell, measure)
+            for cell, measure in reported
+            if measure == PGD and cell.endswith("-relu") and not cell.startswith(FIRST)
+        ],
+        setting=setting,
+        ablations={asks: [row for row in made if row["asks"] == asks and row["ran"]] for asks in QUESTIONS},
+        unchanged=[row for row in made if row["asks"] == "clip" and row["ran"] and row["unchanged"]],
+        steps={place: rows for place, rows in steps(study.cells(m)).items() if rows[0][0].gamma is None},
+        **_outcomes(m, study),
+    )
+    return table(
+        "kwta-anomalies",
+        (title, caption + _kept_from(row["content"] for row in made)),
+        [
+            {"number": at, "seen": seen, "test": test, "outcome": outcome}
+            for at, (seen, test, outcome) in enumerate(zip(*(items[i::3] for i in range(3)), strict=True), start=1)
+        ],
+        (
+            Column("no.", "count", "number"),
+            Column("in the report", "text", "seen"),
+            Column("test", "text", "test"),
+            Column("here", "text", "outcome"),
+        ),
     )
 
 
-def _before_and_after(seeds: Sequence[Mapping[str, int]], kind: str) -> dict[str, Value]:
-    """Accuracy before and after, and the paired difference; after minus before."""
-    tables = [
-        Counts(
-            s["both"], s["after"] - s["both"], s["before"] - s["both"], s["n"] - s["before"] - s["after"] + s["both"]
-        )
-        for s in seeds
-    ]
-    after, before = (Accuracy(tuple(s[key] for s in seeds), seeds[0]["n"]) for key in ("after", "before"))
-    change = difference(after, before, tables=tables, same_networks=True)
+def _outcomes(m: Measurements, study: Kwta) -> dict[str, Any]:
+    """What the oddities ask of the cells: lists, empty where nothing was measured.
+
+    `gaps`: between clean accuracy on the attacked images and on all, with the number of the former. `ranks`: accuracy
+    of k-WTA cells under PGD, DeepFool and the best iterate. `threats`: on the image minus on the tensor. `active`:
+    mean share of values that pass, by row.
+    """
+    cells = study.cells(m)
+    clean = {
+        (cell.id, seed["seed"]): seed["accuracy"]
+        for cell in cells
+        for seed in (cell.trained["per_seed"] if cell.trained else ())
+    }
+    ranks = [[cell.of(name) for name in (ORIGINAL_STEP, DEEPFOOL, BEST)] for cell in cells if cell.gamma is not None]
+    threats = [(cell.of(BEST, tensor=False), cell.of(BEST)) for cell in cells]
+    alexnet = [cell for cell in cells if cell.id.startswith("alexnet-cifar10-scratch-")]
     return {
-        f"{kind}_before": before.value,
-        f"{kind}_after": after.value,
-        f"{kind}_change": change.value,
-        f"{kind}_change_low": change.low,
-        f"{kind}_change_high": change.high,
+        "gaps": [
+            (abs(right / n - clean[cell, seed]), n)
+            for cell, seed, right, n in _attacked_part(m, study)
+            if (cell, seed) in clean
+        ],
+        "ranks": [[found.value for found in row if found] for row in ranks if all(row)],
+        "threats": [image.value - tensor.value for image, tensor in threats if image and tensor],
+        "active": {
+            cell.row: fmean(passing for seed in cell.trained["per_seed"] for passing in seed["active"].values())
+            for cell in alexnet
+            if cell.trained
+        },
     }
 
 
-def _training(metrics: Metrics, study: Kwta, printed: Levels) -> Table:
-    rows: list[dict[str, Value]] = []
-    missing = 0
-    for place in study.places:
-        for cell in place.rows:
-            found = metrics.train(cell)
-            if found is None or not ran(found):
-                missing += 1
-                continue
-            row: dict[str, Value] = {"network": f"{NAMES[place.network]}, {DATASETS[place.dataset]}", "cell": cell}
-            row |= {
-                "start": place.init,
-                "activation": row_name(gamma_of(metrics, study, cell)),
-                "state": state(found, printed=printed),
-            }
-            row |= estimate("test", measured(metrics, cell, CLEAN, resized=True))
-            row |= {"train": _mean(found, "train_accuracy"), "entropy": _mean(found, "label_entropy")}
-            row |= {f"to_{level}": _epochs(found, level) for level in LEVELS}
-            rows.append(row | {"steps": found.get("n_steps"), "epochs": found["settings"]["epochs"]})
-    left_out = f" {missing} cells were not run; their tables say why." if missing else ""
-    return Table(
-        id="kwta-training",
-        title="How the cells trained",
-        caption="Accuracy in percent on the whole test split and, in the last epoch, on the augmented training images; "
-        "the first epoch whose test accuracy reached a level (mean over seeds, empty where a seed never did); entropy "
-        "of the predicted classes in bits, 0 for a network that gives one class to every image and 3.32 for ten "
-        f"classes in equal parts.{left_out}",
-        columns=(
-            Column("network", "network, data", "label"),
-            Column("start", "start"),
-            Column("activation", "activation", "label"),
-            Column("test", "test [95 %]", "estimate"),
-            Column("train", "training", "percent"),
-            *(Column(f"to_{level}", f"{100 * float(level):.0f} % in", "plain") for level in LEVELS),
-            Column("epochs", "of epochs", "count"),
-            Column("entropy", "entropy", "plain"),
-            Column("state", "state"),
+def _attacked_part(m: Measurements, study: Kwta) -> Iterator[tuple[str, int, int, int]]:
+    """Cell, seed, right and all of the images that are attacked, as they are; older runs hold paired counts alone."""
+    kept = m.outcomes(study.name) or {}
+    for cell in study.networks:
+        of_cell = kept.get(outcomes.cell(cell, outcomes.CLEAN, 0.0))
+        for seed, right in zip(of_cell.seeds, of_cell.right, strict=True) if of_cell else ():
+            yield cell, seed, int(right.sum()), len(right)
+    for (a, b, attack, _), by_seed in (m.pairs(study.name) or {}).items():
+        for seed, counts in by_seed.items() if attack == outcomes.CLEAN else ():
+            yield a, seed, counts.both + counts.only_a, counts.n
+            yield b, seed, counts.both + counts.only_b, counts.n
+
+
+# --- ablations, JPEG, trainings ---------------------------------------------------------------------------------------
+
+
+def _ablations(m: Measurements, study: Kwta) -> Table:
+    """A row per ablation: what was changed, accuracy clean and attacked, and how many of its trainings collapsed."""
+    made = ablations(m, study)
+    contents = {row["name"]: row["content"] for row in made}
+    found = [row for row in made if not columns.left_out(row["content"])]
+    attacks = {row["name"]: row["content"]["robust"] for row in found if row["ran"]}
+    attacked = {name: {"attacks": {robust["attack"]: robust}} for name, robust in attacks.items()}
+    note = columns.omitted(contents) + _kept_from(contents.values()) + columns.nonfinite(attacked)
+    runs = [row["settings"] for row in found if row["content"]]
+    sizes = dict.fromkeys((run["epochs"], -(-run["n_train"] // run["batch_size"]), run["n_train"]) for run in runs)
+    return table(
+        "kwta-ablations",
+        _words("ablations", m, sizes=list(sizes), note=note),
+        found,
+        (
+            Column("question", "text", "question"),
+            Column("name", "", "name"),
+            Column("network, data", "label", "network"),
+            Column("activation", "label", "row", "activation"),
+            Column("setting", "label", "changed"),
+            Column("epochs", "", "epochs"),
+            Column("n_train", "", "n_train"),
+            Column("clean [95 %]", "estimate", "clean"),
+            Column("attacked [95 %]", "estimate", "robust"),
+            Column("collapsed", "label", "collapsed"),
+            Column("state", "text", "state"),
         ),
-        rows=tuple(rows),
     )
 
 
-def _mean(found: Mapping[str, Any], key: str) -> float | None:
-    values = [seed[key] for seed in found["per_seed"] if seed.get(key) is not None]
-    return sum(values) / len(values) if values else None
+def _reencoded(m: Measurements, cells: Sequence[Cell]) -> Table:
+    """Accuracy before and after another JPEG, and the paired difference, after minus before."""
+    found = {cell: again for cell in cells if (again := (cell.attacked or {}).get("reencoded"))}
+    first: Content = next(iter(found.values()), {})
+
+    def share_of(kind: str, when: str) -> Callable[[Cell], Any]:
+        return lambda cell: _before_and_after(found[cell]["per_seed"], kind)[when]
+
+    return table(
+        "kwta-reencoded",
+        _words("reencoded", m, again=first, attack=full_name(first["attack"]) if first else ""),
+        list(found),
+        (
+            Column("network", "text", lambda cell: NAMES[cell.place.network]),
+            Column("start", "text", attrgetter("place.init")),
+            Column("cell", "", attrgetter("id")),
+            Column("activation", "label", attrgetter("row")),
+            *(
+                Column(f"{words}, {title}", form, share_of(kind, when), f"{kind}_{when}")
+                for kind, words in (("clean", "clean"), ("robust", "attacked"))
+                for when, title, form in (
+                    ("before", "before", "percent"),
+                    ("after", "after", "percent"),
+                    ("change", "change [95 %]", "difference"),
+                )
+            ),
+        ),
+    )
 
 
-def _epochs(found: Mapping[str, Any], level: str) -> float | None:
-    """Mean over seeds of the epochs it took, None where a seed never came there."""
-    reached = [seed["epochs_to"].get(level) for seed in found["per_seed"]]
-    return sum(reached) / len(reached) if reached and None not in reached else None
+def _before_and_after(seeds: Sequence[Any], kind: str) -> dict[str, Any]:
+    counts = [seed[kind] for seed in seeds]
+    pairs = []
+    for c in counts:
+        both, won, lost = c["both"], c["after"] - c["both"], c["before"] - c["both"]
+        pairs.append(Counts(both, won, lost, c["n"] - both - won - lost))
+    before, after = (Accuracy(tuple(c[when] for c in counts), counts[0]["n"]) for when in ("before", "after"))
+    change = difference(after, before, tables=pairs, same_networks=True)
+    return {"before": before.value, "after": after.value, "change": change}
+
+
+def _training(m: Measurements, cells: Sequence[Cell], levels: Mapping[str, float]) -> Table:
+    trained = [cell for cell in cells if cell.trained]
+
+    def mean(quantity: str) -> Callable[[Cell], float | None]:
+        return lambda cell: found.value if (found := value(m, f"train/{cell.id}", quantity)) else None
+
+    def epochs(level: str) -> Callable[[Cell], float | None]:
+        """Mean over seeds of the epochs it took, None where a seed never came there."""
+
+        def of(cell: Cell) -> float | None:
+            reached = [row.value for row in m.rows(f"train/{cell.id}", f"epochs_to.{level}")]
+            return fmean(map(float, reached)) if reached and None not in reached else None  # type: ignore[arg-type]
+
+        return of
+
+    return table(
+        "kwta-training",
+        _words("training", m, missing=len(cells) - len(trained)),
+        trained,
+        (
+            Column("network, data", "label", attrgetter("place.title"), "network"),
+            Column("cell", "", attrgetter("id")),
+            Column("start", "text", attrgetter("place.init")),
+            Column("activation", "label", attrgetter("row")),
+            columns.estimate("test", lambda cell: cell.of(CLEAN)),
+            Column("training", "percent", mean("train_accuracy"), "train"),
+            *(Column(f"{100 * float(level):.0f} % in", "plain", epochs(level), f"to_{level}") for level in LEVELS),
+            Column("of epochs", "count", lambda cell: cell.trained["settings"]["epochs"], "epochs"),
+            Column("steps", "", lambda cell: cell.trained.get("n_steps")),
+            Column("entropy", "plain", mean("label_entropy")),
+            Column("state", "text", lambda cell: columns.state(cell.trained, printed=levels)),
+        ),
+    )

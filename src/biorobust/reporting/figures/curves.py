@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from matplotlib.axes import Axes
-
-from biorobust.reporting.estimates import Curve, Estimate
+from biorobust.reporting.estimates import Estimate
+from biorobust.reporting.labels import look
 from biorobust.reporting.numbers import count, listed
-from biorobust.reporting.style import Look, look
+from biorobust.reporting.plots import percent_axis
+
+__all__ = ["bars", "left_out", "percent_axis"]
 
 
 def left_out(wanted: Sequence[str], drawn: Sequence[str]) -> str:
@@ -30,49 +30,3 @@ def bars(estimates: Sequence[Estimate]) -> str:
 
 def _images(estimates: Sequence[Estimate]) -> str:
     return f"{listed(count(n) for n in sorted({item.n for item in estimates}))} test images"
-
-
-def percent_axis(axes: Axes, *, label: str) -> None:
-    """0 to 100 with a little room, the same in every panel that is compared."""
-    axes.set_ylim(-3, 103)
-    axes.set_yticks(range(0, 101, 20))
-    axes.set_ylabel(label)
-    axes.grid(axis="y")
-
-
-def draw_curve(axes: Axes, curve: Curve, run_look: Look) -> None:
-    """Accuracy in percent with its intervals, in the look of the run."""
-    values = [100 * point.value for point in curve.points]
-    below = [max(0.0, 100 * (point.value - point.low)) for point in curve.points]
-    above = [max(0.0, 100 * (point.high - point.value)) for point in curve.points]
-    axes.errorbar(
-        curve.eps,
-        values,
-        yerr=[below, above],
-        color=run_look.colour,
-        marker=run_look.marker,
-        ls=run_look.dashes,
-        elinewidth=1,
-        label=run_look.label,
-    )
-
-
-def curve_rows(run: str, attack: str, curve: Curve) -> list[dict[str, Any]]:
-    """The points of a curve as rows of a figure's data."""
-    return [
-        {
-            "run": run,
-            "attack": attack,
-            "eps": eps,
-            "accuracy": p.value,
-            "low": p.low,
-            "high": p.high,
-            "seeds": p.n_seeds,
-        }
-        for eps, p in zip(curve.eps, curve.points, strict=True)
-    ]
-
-
-def hollow(reported: Mapping[str, object], found: Mapping[str, object]) -> str:
-    """A sentence on the hollow markers, if there are any."""
-    return " Hollow: as reported." if set(reported) & set(found) else ""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from biorobust.core.errors import BiorobustError
-from biorobust.networks.weights import fill, read, without_prefix
+from biorobust.networks.weights import fill, foreign, read, without_prefix
 from biorobust.vonenet.model import models
 from biorobust.vonenet.model.models import Classifier
 
@@ -31,12 +31,18 @@ class Imported:
 
     def model(self) -> Classifier:
         """In eval mode. Raises BiorobustError when the tensors are not those of the configuration."""
-        model = models.build(self.config)
-        fill(model.body, self.state, path=self.path)
-        return model.eval()
+        return _model(self.path, self)
 
 
-def read_official(path: str | Path) -> Imported:
+@foreign
+def _model(path: Path, imported: Imported) -> Classifier:
+    model = models.build(imported.config)
+    fill(model.body, imported.state, path=path)
+    return model.eval()
+
+
+@foreign
+def read_official(path: Path) -> Imported:
     """VOneResNet50 with the weights, filters and noise of an official file; its tensors get our names.
 
     The prefix of DataParallel is taken off and each filter reduced to its one non-zero input channel.
@@ -67,7 +73,8 @@ def read_official(path: str | Path) -> Imported:
     return Imported(Path(path), config, state)
 
 
-def read_torchvision(path: str | Path) -> Imported:
+@foreign
+def read_torchvision(path: Path) -> Imported:
     """ResNet50 with torchvision's weights. Raises BiorobustError as `read_official` does."""
     state = read(path)
     for key in ("conv1.weight", "fc.bias"):

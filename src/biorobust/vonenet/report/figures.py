@@ -44,17 +44,20 @@ def _worst(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def _draw_attacked(frame: pd.DataFrame) -> Drawing:
+    runs = {label(run): run for run in dict.fromkeys(frame["run"])}
     return plots.line_panels(
-        frame,
+        {title: frame[frame["run"] == run] for title, run in runs.items()},
         x="_size",
         y="accuracy",
-        panel="run",
         series="attack",
         xlabel="largest change of a pixel, in 255ths",
-        looks=in_panel,
+        looks=lambda title, attack: in_panel(runs[title], attack),
         key=in_legend,
+        intervals=False,
+        whole=True,
         height=2.6,
-        legend_columns=3,
+        legend="outside upper center",
+        sharey=True,
     )
 
 
@@ -115,7 +118,7 @@ def _enlarged(picture: np.ndarray, side: int) -> np.ndarray:
     return picture[places][:, places]
 
 
-def _stacked(frame: pd.DataFrame, *, noted: str, inches: float) -> Drawing:
+def _stacked(frame: pd.DataFrame, *, noted: str, height: float) -> Drawing:
     """Clean, perturbed and change of every image or layer, below one another; `noted`: the row that has the notes."""
     rows = [
         frame.assign(_row=kind, _pixels=frame[f"_{kind}"], _note=frame["_note"] if kind == noted else "", _bold=False)
@@ -129,7 +132,7 @@ def _stacked(frame: pd.DataFrame, *, noted: str, inches: float) -> Drawing:
         title=label,
         row_label=str,
         columns=1,
-        inches=inches,
+        height=height,
     )
 
 
@@ -165,11 +168,11 @@ def _scatter(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return {"sd": frame.groupby("cells")["sd"].mean().to_dict(), "n": frame["cell"].nunique()}
 
 
-def _grid(frame: pd.DataFrame, *, columns: int, inches: float) -> Drawing:
+def _grid(frame: pd.DataFrame, *, columns: int, height: float) -> Drawing:
     frame = frame.assign(_note="", _bold=False)
-    options: dict[str, Any] = {"row_label": lambda row: row if isinstance(row, str) else "", "title": str}
+    options: dict[str, Any] = {"row_label": lambda row: row if isinstance(row, str) else ""}
     return plots.pictures(
-        frame, panel="_panel", row="_row", column="_column", columns=columns, inches=inches, **options
+        frame, panel="_panel", row="_row", column="_column", columns=columns, height=height, **options
     )
 
 
@@ -183,16 +186,16 @@ FIGURES = (
     Figure(
         "perturbed-images",
         _perturbed,
-        lambda frame: _stacked(frame, noted="perturbed", inches=1.2),
+        lambda frame: _stacked(frame, noted="perturbed", height=1.2),
         of_runs("attack"),
         _sizes,
     ),
     Figure(
         "components",
         _components,
-        lambda frame: _stacked(frame, noted="change", inches=0.85),
+        lambda frame: _stacked(frame, noted="change", height=0.85),
         _measured,
     ),
-    Figure("v1-filters", _filters, lambda frame: _grid(frame, columns=1, inches=0.6), _measured),
-    Figure("v1-responses", _responses, lambda frame: _grid(frame, columns=2, inches=0.85), _measured, _scatter),
+    Figure("v1-filters", _filters, lambda frame: _grid(frame, columns=1, height=0.6), _measured),
+    Figure("v1-responses", _responses, lambda frame: _grid(frame, columns=2, height=0.85), _measured, _scatter),
 )

@@ -1,0 +1,165 @@
+"""Writing: whole or not at all, by several programs at once, and on a disk that takes nothing more."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from biorobust.core import files, work
+from biorobust.core.errors import BiorobustError
+from stages.common import stage_main
+
+ROOT = Path(__file__).resolve().parent.parent
+WRITERS = {
+    "text": lambda path: files.write_text(path, "x" * 100_000),
+    "json": lambda path: files.write_json(path, list(range(10_000))),
+    "npz": lambda path: files.write_npz(path, {"a": np.random.default_rng(0).random(20_000)}),
+    "csv": lambda path: files.write_csv(path, pd.DataFrame({"a": range(20_000)})),
+    "parquet": lambda path: files.write_parquet(path, pd.DataFrame({"a": range(20_000)})),
+    "tensors": lambda path: files.write_tensors(path, {"a": torch.zeros(20_000)}),
+    "state": lambda path: work.save_state(path, {"a": torch.zeros(20_000)}),
+}
+
+
+@pytest.fixture(params=WRITERS)
+def write(request):
+    return WRITERS[request.param]
+
+
+def test_two_writers_of_one_file_never_meet(tmp_path):
+    target = tmp_path / "a"
+    with files.atomic(target) as one, files.atomic(target) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "one")]
+
+
+def test_git_and_dvc_ignore_what_is_not_finished(tmp_path):
+    with files.atomic(tmp_path / "params.yaml") as part:
+        asked = subprocess.run(["git", "check-ignore", "-q", "--no-index", part.name], cwd=ROOT)
+        part.touch()
+    assert asked.returncode == 0
+    assert "*.part" in (ROOT / ".dvcignore").read_text().split()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(write, tmp_path, monkeypatch):
+    target = tmp_path / "a"
+    target.write_text("old")
+    monkeypatch.setattr(files, "temporary", lambda path: path.with_name("a.part"))
+    (tmp_path / "a.part").symlink_to("/dev/full")
+
+    def save_file(*_):  # the real one writes a file of its own and renames it; its words on a full disk
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", save_file)
+    with pytest.raises(BiorobustError) as error:
+        write(target)
+    assert str(error.value) == f"{target} cannot be written: the disk is full"
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+
+
+def test_a_folder_that_may_not_be_written_is_one_line(write, tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    if os.geteuid():
+        folder.chmod(0o500)
+    else:  # the administrator may write everywhere
+        monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(BiorobustError) as error:
+        write(folder / "a")
+    assert str(error.value) == f"{folder}/a cannot be written: you may not write there"
+    assert not list(folder.iterdir())
+
+
+def test_a_file_where_a_folder_should_be_is_one_line(write, tmp_path):
+    (tmp_path / "taken").write_text("")
+    for target in ("taken/a", "taken/deeper/a"):
+        with pytest.raises(BiorobustError, match=r"taken/.* cannot be written: (Not a directory|File exists)"):
+            write(tmp_path / target)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BiorobustError, match=r"folder cannot be written: Is a directory"):
+        write(tmp_path / "folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "taken"]
+
+
+def half(target, *, write):
+    """Begin to write, and fail for another reason than the disk."""
+    with files.atomic(target) as part:
+        write(part)
+        raise ZeroDivisionError
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError), files.atomic(tmp_path / "a"):
+        (tmp_path / "not there").read_text()
+    with pytest.raises(ZeroDivisionError):
+        half(tmp_path / "a", write=lambda part: part.write_text("half"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    (tmp_path / "a/old").mkdir(parents=True)
+    with pytest.raises(ZeroDivisionError):
+        half(tmp_path / "a", write=lambda part: files.write_text(part / "new/b", "half"))
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "old"]
+    with files.atomic(tmp_path / "a") as part:
+        files.write_text(part / "new/b", "whole")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "new"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "error: writing a file: No space left on device\n"),
+        (OSError(errno.EROFS, "Read-only file system", "a/b"), "error: a/b: Read-only file system\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "a/b"), "error: a/b: Permission denied\n"),
+    ],
+)
+def test_a_stage_says_in_one_line_what_the_disk_refuses(error, said, capsys, monkeypatch):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as stop:
+        stage_main(fail)
+    assert (stop.value.code, capsys.readouterr().err) == (2, said)
+
+
+def test_a_state_has_the_same_bytes_wherever_it_lies(tmp_path):
+    for name in ("one.pt", "another.pt"):
+        work.save_state(tmp_path / name, {"a": torch.arange(5)})
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
+    assert torch.equal(work.load_state(tmp_path / "one.pt")["a"], torch.arange(5))
+
+
+def test_a_writer_that_is_ended_leaves_nothing(tmp_path):
+    program = (
+        "import os, signal, sys\nfrom biorobust.core.files import atomic\nfrom stages.common import stage_main\n"
+        "def main():\n with atomic(sys.argv[1]) as part:\n  part.write_text('half')\n"
+        "  os.kill(os.getpid(), signal.SIGTERM)\n  signal.pause()\nstage_main(main)"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}/src{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "a"], env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (143, b"")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("value", "folder"), [("", "data/work"), ("mine", "{here}/mine"), ("~/x", "{home}/x")])
+def test_states_lie_in_the_folder_the_user_names(value, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BIOROBUST_WORK", value)
+    wanted = folder.format(here=tmp_path, home=tmp_path / "home")
+    assert str(work.state_path("a", {}, code=(files,)).parent) == wanted

@@ -1,0 +1,114 @@
+"""Prose from words files, and tables from columns: what is put in comes out, and what is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from fake_metrics import write_metrics
+
+from biorobust.core.errors import BiorobustError
+from biorobust.reporting import words
+from biorobust.reporting.measurements import Measurements, accuracy
+from biorobust.reporting.numbers import share
+from biorobust.reporting.table import Column, cell, read, save, table
+from biorobust.reporting.words import direction, named, paragraphs
+from biorobust.statistics import Difference, rules
+
+WORDS = """
+{% block said %}
+{{ {REPRODUCED: "It holds.", NOT_RUN: "It was not run."}[verdict] }}
+
+{% set clean = accuracy("report-normal") %}
+{% if clean %}
+Clean images: {{ clean.value|share }},
+for {{ "simple-conv"|label }}.
+{% endif %}
+
+{% if accuracy("no-such-run") %}
+Never said.
+{% endif %}
+{% endblock %}
+{% block wrong %}{{ nobody_gave_this }}{% endblock %}
+"""
+
+
+@pytest.fixture
+def m(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Measurements:
+    """Made-up metrics, in a checkout whose study "toy" has words."""
+    (tmp_path / "reports/notebooks").mkdir(parents=True)
+    folder = tmp_path / words.FOLDER
+    folder.mkdir(parents=True)
+    (folder / "toy.j2").write_text(WORDS)
+    (folder / words.SENTENCES).write_text("{% macro nothing() %}{% endmacro %}")
+    monkeypatch.chdir(tmp_path)
+    write_metrics(tmp_path / "metrics")
+    return Measurements(tmp_path / "metrics")
+
+
+def test_a_block_is_filled_from_measurements_paragraph_by_paragraph(m: Measurements) -> None:
+    lead, fact = paragraphs("toy", "said", m, verdict=rules.REPRODUCED)
+    clean = accuracy(m, "report-normal")
+    assert clean
+    assert lead == "It holds."
+    assert fact == f"Clean images: {share(clean.value)}, for convolutional network."
+
+
+@pytest.mark.parametrize(("block", "named"), [("other", "no block other"), ("wrong", "nobody_gave_this")])
+def test_what_is_wrong_in_a_words_file_is_named(m: Measurements, block: str, named: str) -> None:
+    with pytest.raises(BiorobustError) as error:
+        paragraphs("toy", block, m)
+    assert "toy.j2" in str(error.value)
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_changed_words_file_is_read_again(m: Measurements) -> None:
+    (words.FOLDER / "toy.j2").write_text("{% block said %}Something else.{% endblock %}")
+    assert paragraphs("toy", "said", m) == ("Something else.",)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"), [(0.01, 0.02, 1), (-0.02, -0.01, -1), (-0.01, 0.01, 0), (0.0, 0.01, 0)]
+)
+def test_a_difference_points_somewhere_only_without_0_in_its_interval(low: float, high: float, expected: int) -> None:
+    assert direction(Difference((low + high) / 2, low, high, 0.5)) == expected
+
+
+def test_shares_of_runs_are_listed_by_label() -> None:
+    assert (
+        named({"simple-conv": 0.5, "cnn-clean": 0.25})
+        == "50.0\u00a0% for convolutional network and 25.0\u00a0% for CNN"
+    )
+
+
+class Ours(NamedTuple):
+    value: float
+    low: float
+    high: float
+
+
+def test_columns_are_asked_once_and_come_back_from_the_csv_as_they_were(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def ours(run: str) -> Ours | None:
+        asked.append(run)
+        return {"a": Ours(0.5, 0.4, 0.6), "b": Ours(0.5, 0.5, 0.5)}.get(run)
+
+    columns = (
+        Column("network", "text", str),
+        Column("ours [95 %]", "estimate", ours, "ours"),
+        Column("2 or words", "plain", lambda run: 2.0 if run == "a" else "diverged", "words"),
+        Column("code", "", lambda run: "007"),
+    )
+    made = table("toy", ("Title", "Caption."), ["a", "b", "c"], columns)
+    assert asked == ["a", "b", "c"]
+    save([made], tmp_path)
+    found = read(tmp_path)["toy"]
+    assert [row["code"] for row in found.rows] == ["007"] * 3  # a text of digits stays a text
+    assert [[cell(row, column) for column in found.columns] for row in found.rows] == [
+        ["a", "50.00 [40.00, 60.00]", "2"],
+        ["b", "50.00", "diverged"],
+        ["c", "–", "diverged"],
+    ]
