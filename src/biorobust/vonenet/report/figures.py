@@ -92,7 +92,7 @@ def _answers(m: Measurements, run: str, before: int, after: int) -> str:
 
 
 def _sizes(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    return {"sizes": frame.groupby("run", sort=False)["size"].median().to_dict()}
+    return {"sizes": (255 * frame.groupby("run", sort=False)["size"].median()).to_dict()}
 
 
 def _components(given: Inputs) -> pd.DataFrame:

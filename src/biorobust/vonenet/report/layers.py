@@ -147,12 +147,12 @@ DIPS = tuple(
 
 
 def _dips(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """Share of the images for which a second convolution of a block is below both its neighbours."""
+    """Percent of the images for which a second convolution of a block is below both its neighbours."""
     found = {}
     for title, run in (("trained", PLAIN), ("random weights", UNTRAINED)):
         rows = layer_table(given.m, f"activations/{run}", noise=["none"], shown=["own"], kind=["conv"])
         if rows is not None:
-            found[title] = float(rows.loc[rows["name"].str.endswith("conv2"), "dip_share"].mean())
+            found[title] = 100 * float(rows.loc[rows["name"].str.endswith("conv2"), "dip_share"].mean())
     return {"dips": found}
 
 
