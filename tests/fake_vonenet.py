@@ -83,7 +83,7 @@ class Writer:
         for run in self.study.exact:
             for kind in ("train", "perturb", "activations", "riddle", "attack"):
                 self.unavailable(kind, run)
-        for run, twin in self.study.twins.items():
+        for run, twin in self.study.baselines.items():
             if run in self.study.runs:
                 self.deviations(run, twin)
             else:

@@ -112,12 +112,8 @@ def draw_and_tabulate(root: Path) -> None:
     for name in STUDIES:
         drawings = import_module(f"biorobust.{name}.report.figures")
         for source in sources(root, name, found=snapshot.snapshots(root / snapshot.RECORDED)):
-            files = {"metrics": source.metrics, "params": source.params, "claims": root / "reports/claims"}
-            if hasattr(drawings, "inputs"):
-                drawn = drawings.draw(drawings.inputs(**files))
-            else:
-                given = inputs(name, **files)
-                drawn = [found for item in drawings.FIGURES if (found := figure.draw(item, given))]
+            given = inputs(name, metrics=source.metrics, params=source.params, claims=root / "reports/claims")
+            drawn = [found for item in drawings.FIGURES if (found := figure.draw(item, given))]
             figure.save(drawn, root / "reports/figures" / name / source.key)
     tables.write(root)
 

@@ -17,7 +17,7 @@ from biorobust.core import results, runs
 from biorobust.core.attack_plan import NAMES, AttackPlan, AttackSize
 from biorobust.core.config import Count, build
 from biorobust.core.errors import ParamsError
-from biorobust.reporting.attacks import full_name
+from biorobust.reporting.labels import full_name
 from stages import attack as stage
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,8 +9,8 @@ from fake_vonenet import convolutions
 
 from biorobust.vonenet.model import hypotheses, layer_deviation, models
 from biorobust.vonenet.model.hypotheses import ARTEFACTS, Evidence, compare, solve
-from biorobust.vonenet.report import zeros
-from biorobust.vonenet.report.zeros import EXCLUDED, OPEN, SUPPORTED, UNTESTABLE
+from biorobust.vonenet.report import hypotheses as judged
+from biorobust.vonenet.report.hypotheses import EXCLUDED, OPEN, SUPPORTED, UNTESTABLE
 
 NAMES = convolutions("resnet50")
 FOUR = [4, 12, 25, 44]
@@ -70,23 +70,23 @@ def numbers(id, given):
 
 def verdict(id, given, *, more=()):
     """What becomes of a hypothesis under this evidence, and outcomes of tests that stand outside of it."""
-    return next(item.verdict for item in zeros.judge([*solve(given), *more]) if item.id == id)
+    return next(item.verdict for item in judged.judge([*solve(given), *more]) if item.id == id)
 
 
 def test_one_rule_draws_every_verdict():
-    assert zeros.agreement(FOUR) == 1
-    assert zeros.agreement([4, 12, 25]) == zeros.agreement([0, 1, 2], [1, 2, 0, 3]) == 0.75
-    assert zeros.agreement([4, 14, 25, 44]) == pytest.approx(3 / 5)  # three of four, and one of its own
-    assert zeros.agreement(range(53)) == pytest.approx(4 / 53)
-    assert zeros.agreement([]) == 0
+    assert judged.agreement(FOUR) == 1
+    assert judged.agreement([4, 12, 25]) == judged.agreement([0, 1, 2], [1, 2, 0, 3]) == 0.75
+    assert judged.agreement([4, 14, 25, 44]) == pytest.approx(3 / 5)  # three of four, and one of its own
+    assert judged.agreement(range(53)) == pytest.approx(4 / 53)
+    assert judged.agreement([]) == 0
     asked = {1.0: SUPPORTED, 0.75: SUPPORTED, 0.74: OPEN, 0.26: OPEN, 0.25: EXCLUDED, 0.0: EXCLUDED, None: UNTESTABLE}
-    assert {share: zeros.verdict(share) for share in asked} == asked
+    assert {share: judged.verdict(share) for share in asked} == asked
 
 
 def test_every_hypothesis_is_tested_once_and_has_a_rule():
     outcomes = solve(evidence(curve(FOUR)))
     assert [outcome["id"] for outcome in outcomes] == [f"Z{i}" for i in range(1, 15)]
-    assert set(zeros.AGREEMENTS) == set(hypotheses.HYPOTHESES) == {f"Z{i}" for i in range(1, 16)}
+    assert set(judged.AGREEMENTS) == set(hypotheses.HYPOTHESES) == {f"Z{i}" for i in range(1, 16)}
     assert all(outcome["numbers"] and "{" not in outcome["finding"] for outcome in outcomes)
 
 

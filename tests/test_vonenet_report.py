@@ -35,14 +35,15 @@ from biorobust.core.files import read_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
-from biorobust.reporting.figures.figure import read_index
+from biorobust.reporting.figure import Inputs, draw, read_index
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
 from biorobust.statistics import rules
-from biorobust.vonenet.report import zeros
-from biorobust.vonenet.report.figures import FIGURES, draw, inputs
+from biorobust.vonenet.report import hypotheses
+from biorobust.vonenet.report.figures import FIGURES
 from biorobust.vonenet.report.headline import conclusions, headline
 from biorobust.vonenet.report.study import vonenet
 from biorobust.vonenet.report.tables import tables
@@ -150,7 +151,7 @@ def test_under_trained_networks_decide_nothing(cpu: Path, tmp_path: Path) -> Non
     assert {verdicts(root)[name] for name in ANALOGUE} == {rules.INCONCLUSIVE}
 
 
-def test_the_page_is_well_formed_and_prints_the_riddle(cpu: Path) -> None:
+def test_the_page_is_well_formed_and_prints_the_hypotheses(cpu: Path) -> None:
     rendered = render(cpu)
     page = Page(rendered.html)
     assert page.open == []
@@ -165,8 +166,8 @@ def test_the_page_is_well_formed_and_prints_the_riddle(cpu: Path) -> None:
         assert outcome["hypothesis"] in plain
     assert "left open (60\u00a0%)" in plain
     assert "decides nothing about ImageNet" in plain
-    verdicts_ = Counter(item.verdict for item in zeros.tested(Metrics(cpu / "reports/metrics"), "resnet50"))
-    assert f"ResNet50: {verdicts_[zeros.EXCLUDED]} of 15 hypotheses are excluded" in plain
+    verdicts_ = Counter(item.verdict for item in hypotheses.tested(Metrics(cpu / "reports/metrics"), "resnet50"))
+    assert f"ResNet50: {verdicts_[hypotheses.EXCLUDED]} of 15 hypotheses are excluded" in plain
     assert "which network deviates less is a question of the noise" in plain
     assert "ResNet50 (ImageNet): its file is not here" in plain
     assert set(ledger_verdicts(rendered.summary)) == {*EXACT, *ANALOGUE}
@@ -204,16 +205,15 @@ def test_runs_that_called_the_hypotheses_otherwise_are_read_alike(cpu: Path, tmp
     for run in ("resnet50", "voneresnet50"):
         edit(root, f"riddle/{run}", older)
         assert read_json(root / f"reports/metrics/riddle/{run}.json")["outcomes"][0]["id"] == "H1"
-        before, after = (zeros.tested(Metrics(folder / "reports/metrics"), run) for folder in (cpu, root))
+        before, after = (hypotheses.tested(Metrics(folder / "reports/metrics"), run) for folder in (cpu, root))
         assert [item.id for item in after] == [f"Z{n}" for n in range(1, 16)]
         assert [item.agreement for item in after] == [item.agreement for item in before]
 
 
 def test_images_that_were_not_moved_are_counted_or_left_out(cpu: Path, tmp_path: Path) -> None:
-    root = copied(cpu, tmp_path)
+    study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
 
     def said() -> str:
-        study = vonenet(read_params(ROOT / "params.yaml"))
         return " ".join(headline(judged(root), Metrics(root / "reports/metrics"), study).facts)
 
     assert "DeepFool left" not in said()
@@ -248,9 +248,9 @@ def test_a_reason_that_parts_share_is_said_once_under_their_table(cpu: Path) -> 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: Path) -> None:
     study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
     said = "which network deviates less is a question of the noise"
-    assert any(said in sentence for sentence in conclusions(judged(root), Metrics(root / "reports/metrics"), study))
+    assert any(said in sentence for sentence in conclusions((), Metrics(root / "reports/metrics"), study))
     edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(log_ratio_own_frozen=0.2))
-    assert not any(said in sentence for sentence in conclusions(judged(root), Metrics(root / "reports/metrics"), study))
+    assert not any(said in sentence for sentence in conclusions((), Metrics(root / "reports/metrics"), study))
 
 
 def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:
@@ -287,8 +287,8 @@ def test_figures_and_notebook_are_in_one_order(cpu: Path) -> None:
     notebook = json.loads((ROOT / "reports/notebooks/vonenet.ipynb").read_text())
     sources = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
     shown = re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE)
-    assert shown == list(FIGURES)
-    assert [entry["id"] for entry in read_index(cpu / "reports/figures/vonenet/current")] == list(FIGURES)
+    assert shown == [item.id for item in FIGURES]
+    assert [entry["id"] for entry in read_index(cpu / "reports/figures/vonenet/current")] == shown
 
 
 def test_curves_are_drawn_from_the_rows_they_name(cpu: Path) -> None:
@@ -307,14 +307,14 @@ def test_a_run_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: P
     del content["vonenet_runs"]["voneresnet50"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     study = vonenet(read_params(tmp_path / "params.yaml"))
-    assert study.twins == {
+    assert study.baselines == {
         "voneresnet50-noiseless": "resnet50",
         "voneresnet50-untrained": "resnet50-untrained",
         "imagenet-voneresnet50": "imagenet-resnet50",
     }
-    metrics = Metrics(tmp_path / "nothing")
-    assert [table.id for table in tables(metrics, study, []) if not table.id.startswith("vonenet-")] == []
-    assert draw(inputs(metrics=tmp_path / "nothing", params=tmp_path / "params.yaml", claims="")) == []
+    given = Inputs(Measurements(tmp_path / "nothing"), study, ())
+    assert all(table.id.startswith("vonenet-") for table in tables(given.m, study, ()))
+    assert [item.id for item in FIGURES if draw(item, given)] == []
 
 
 def test_the_graph_names_the_runs_of_params() -> None:

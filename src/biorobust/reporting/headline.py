@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,28 +29,6 @@ class Headline:
     reason: str
     facts: tuple[str, ...]
     provisional: bool = False
-
-
-def answer(
-    judged: Sequence[Judged], *, claim: str, leads: Mapping[str, str], facts: Callable[[Judged], Iterable[str]]
-) -> Headline | None:
-    """The headline that one claim decides; None where `judged`, a study's claims, are without it.
-
-    leads: verdict -> first sentence. facts: the sentences of a judged claim, empty ones where a number is missing; they
-    are asked for only where something may be concluded.
-    """
-    found = next((item for item in judged if item.claim.id == claim and item.counted), None)
-    if found is None:
-        return None
-    return Headline(
-        claim=found.claim.id,
-        statement=found.claim.statement,
-        verdict=found.verdict,
-        lead=leads[found.verdict],
-        reason=found.reason,
-        facts=tuple(sentence for sentence in facts(found) if sentence) if found.verdict in JUDGED else (),
-        provisional=found.provisional,
-    )
 
 
 def headline_of(claim: str, judged: Sequence[Judged], m: Measurements, *, study: str, **given: Any) -> Headline | None:

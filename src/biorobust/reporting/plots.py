@@ -251,7 +251,7 @@ def pictures(
     height: float = 0.64,
     rows_once: bool = False,
 ) -> Drawing:
-    """Grids of grey pictures, `_pixels` (H, W) in 0 to 255, with `_note` below each, in bold where `_bold` says so.
+    """Grids of pictures, `_pixels` (H, W) or (H, W, 3) in 0 to 255, `_note` below each, in bold where `_bold` says so.
 
     height: of a row of pictures, in inches. rows_once: rows are named in the first panel alone.
     """
@@ -268,25 +268,36 @@ def pictures(
 
 def _grid(axes: Axes, part: pd.DataFrame, *, row: str, column: str, row_label: Callable[[Any], str]) -> None:
     down, across = (list(dict.fromkeys(part[key])) for key in (row, column))
-    height, width = part["_pixels"].iloc[0].shape
-    gap = height // 3  # room for the line below each picture
-    canvas = np.full((len(down) * (height + gap), len(across) * (width + 2) - 2), np.nan)
+    height, width = part["_pixels"].iloc[0].shape[:2]
+    noted = part.groupby(row, sort=False)["_note"].any()
+    gaps = [height // 3 if noted[name] else 2 for name in down]  # room for the lines below each picture
+    tops = np.cumsum([0, *(height + gap for gap in gaps)])
+    canvas = np.zeros((tops[-1], len(across) * (width + 2) - 2, 4))
     for _, item in part.iterrows():
-        top, left = down.index(item[row]) * (height + gap), across.index(item[column]) * (width + 2)
-        canvas[top : top + height, left : left + width] = item["_pixels"]
+        at = down.index(item[row])
+        top, left = tops[at], across.index(item[column]) * (width + 2)
+        canvas[top : top + height, left : left + width] = _rgba(item["_pixels"])
         place: dict[str, Any] = {
             "ha": "center",
             "va": "center",
             "size": 7,
             "weight": "bold" if item["_bold"] else "normal",
         }
-        axes.text(left + width / 2, top + height + gap / 2, item["_note"], **place)
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="none")
-    axes.set_yticks([i * (height + gap) + height / 2 for i in range(len(down))], [row_label(name) for name in down])
+        axes.text(left + width / 2, top + height + gaps[at] / 2, item["_note"], **place)
+    axes.imshow(canvas, interpolation="none")
+    axes.set_yticks(tops[:-1] + height / 2, [row_label(name) for name in down])
     axes.set_xticks([])
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _rgba(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 4) in 0 to 1 of a grey or a coloured picture, transparent where it is not a number."""
+    known = np.isfinite(picture if picture.ndim == 2 else picture.sum(axis=2))
+    colours = picture[..., None] if picture.ndim == 2 else picture
+    rgb = np.broadcast_to(np.nan_to_num(colours.astype(float)) / 255, (*known.shape, 3))
+    return np.dstack([rgb.clip(0, 1), known])
 
 
 def mosaics(frame: pd.DataFrame, *, label: str, side: int, pixels: str = "_pixels", title: str = "_title") -> Drawing:

@@ -1,8 +1,8 @@
 """Why does the report find a deviation of exactly zero at four layers? Hypotheses Z1 to Z15, tested in our networks.
 
-A test measures which layers a hypothesis would put at zero; vonenet/report/zeros.py holds them against the report's
-four. Half of the hypotheses are artefacts: mistakes of a program that compares activations, made here on purpose. None
-of this proves what the report's program did: it is not public, and the networks are ours.
+A test measures which layers a hypothesis would put at zero; vonenet/report/hypotheses.py holds them against the
+report's four. Half of the hypotheses are artefacts: mistakes of a program that compares activations, made here on
+purpose. None of this proves what the report's program did: it is not public, and the networks are ours.
 """
 
 from __future__ import annotations

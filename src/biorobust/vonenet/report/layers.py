@@ -1,234 +1,238 @@
-"""Curves over the layers of a network: deviations, what noise alone gives, controls, dips."""
+"""Curves over the layers of a network: their frames and their plot. Layer -1 is the V1 stage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from biorobust.core import places
-from biorobust.reporting.figures.curves import left_out
-from biorobust.reporting.figures.figure import Figure
-from biorobust.reporting.metrics import Metrics
-from biorobust.reporting.numbers import listed
-from biorobust.reporting.style import FAINT, INK, WIDTH, drawing_style, look
-from biorobust.vonenet.report.study import Vonenet
-from biorobust.vonenet.report.zeros import FOUR
+from biorobust.reporting import plots
+from biorobust.reporting.figure import Figure, Inputs
+from biorobust.reporting.labels import FAINT, INK, Look, look
+from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.style import drawing_style
+from biorobust.vonenet.report.hypotheses import FOUR
+from biorobust.vonenet.report.study import NOISELESS, PLAIN, VONE, layer_table
 
-PLAIN, VONE, NOISELESS = "resnet50", "voneresnet50", "voneresnet50-noiseless"
 SMALLEST = 1e-9  # of a logarithmic axis: exact zeros are not drawn, and said
-LAYER = "convolution, numbered as in the report (lines: layers 4, 12, 25 and 44)"
+UNTRAINED = f"{PLAIN}-untrained"
+OWN = "Each network's own perturbation"  # the title of a panel
+HEAD = ("panel", "run", "noise", "shown", "statistic")  # what a curve is of
 
 
-@dataclass(frozen=True)
-class Line:
-    """One curve: which rows of a run, which column of them, and how it is drawn."""
+class Line(NamedTuple):
+    """One curve: the rows of the table `file` that are of a noise, of the images `shown` and of a kind of layer; of
+    them the column `of` with its interval.
+    """
 
+    panel: str
     run: str
     noise: str
     shown: str
-    label: str
-    column: str = "raw"
-    kind: str = "conv"
-    dashes: str | tuple[int, tuple[int, ...]] = "-"
-    colour: str | None = None
+    of: str
+    kind: str
+    file: str
+    look: Look
 
 
-def table(metrics: Metrics, name: str) -> pd.DataFrame | None:
-    """A table of the metrics such as "activations/resnet50", None where it was not written."""
-    path = places.find(metrics.root, f"{name}.csv")
-    return pd.read_csv(path) if path.exists() else None
+def _line(panel: str, run: str, noise: str = "none", shown: str = "own", **changed: Any) -> Line:
+    """A curve in the look of its run but for what is `changed`: `of`, `kind`, `file`, or a field of the look."""
+    of, kind, file = changed.pop("of", "raw"), changed.pop("kind", "conv"), changed.pop("file", "activations/{}")
+    options: dict[str, Any] = {"width": 1.3, "dashes": "-"} | changed
+    return Line(panel, run, noise, shown, of, kind, file.format(run), replace(look(run), **options))
 
 
-def _values(metrics: Metrics, line: Line) -> pd.DataFrame | None:
-    """`layer`, `value`, `low`, `high` of a line, means over seeds; V1 is layer -1."""
-    found = table(metrics, f"activations/{line.run}")
-    if found is None:
+def _rows_of(m: Measurements, line: Line) -> pd.DataFrame | None:
+    """layer, value, low, high of a curve: means over seeds, of one image those of the first seed."""
+    kinds = ["v1", "conv"] if line.kind == "conv" else [line.kind]
+    wanted = {"noise": [line.noise], "shown": [line.shown], "compared": [line.shown], "kind": kinds}
+    rows = layer_table(m, line.file, **wanted)
+    if rows is None:
         return None
-    chosen = found[(found["noise"] == line.noise) & (found["shown"] == line.shown)]
-    kinds = ("v1", "conv") if line.kind == "conv" else (line.kind,)
-    chosen = chosen[chosen["kind"].isin(kinds)]
-    if chosen.empty:
-        return None
-    columns = {line.column: "value", f"{line.column}_low": "low", f"{line.column}_high": "high"}
-    return chosen.groupby("layer")[list(columns)].mean().rename(columns=columns).reset_index()
+    if "image" in rows:
+        rows = rows[rows["seed"] == rows["seed"].min()]
+    names = {line.of: "value", f"{line.of}_low": "low", f"{line.of}_high": "high", "low": "low", "high": "high"}
+    found = rows[["layer", *(name for name in names if name in rows)]].rename(columns=names)
+    return found.groupby("layer").mean().reset_index() if found.shape[1] > 1 else None
 
 
-def _draw(axes: Axes, values: pd.DataFrame, line: Line) -> None:
-    colour = line.colour or look(line.run).colour
-    seen = values[values["value"] > SMALLEST]
-    axes.plot(seen["layer"], seen["value"], color=colour, ls=line.dashes, lw=1.3, label=line.label)
-    axes.fill_between(seen["layer"], seen["low"].clip(lower=SMALLEST), seen["high"], color=colour, alpha=0.15, lw=0)
+def _frame(m: Measurements, lines: Iterable[Line]) -> pd.DataFrame | None:
+    """panel, run, noise, shown, statistic, layer, value, low, high: the curves that were measured."""
+    parts = []
+    for line in lines:
+        if (rows := _rows_of(m, line)) is not None:
+            head = dict(zip(HEAD, (*line[:4], f"{line.of}, {line.kind}"), strict=True))
+            parts.append(rows.assign(**head, _look=[line.look] * len(rows)))
+    shown = [*HEAD, "layer", "value", "low", "high", "_look"]
+    return pd.concat(parts, ignore_index=True).reindex(columns=shown) if parts else None
 
 
-def layer_axis(axes: Axes) -> None:
-    """Faint lines at the report's four layers, which are also the ticks."""
-    for layer in FOUR:
-        axes.axvline(layer, color=FAINT, lw=0.6, ls=(0, (2, 2)), zorder=0)
-    axes.set_xticks([0, *FOUR, 52])
-
-
-def panels(
-    metrics: Metrics,
-    given: Mapping[str, Sequence[Line]],
-    *,
-    ylabel: str,
-    height: float = 3.9,
-    log: bool = True,
-) -> tuple[Drawing, pd.DataFrame] | None:
-    """A panel for each title that has a line, and the rows drawn; None where there is nothing."""
-    found = {
-        title: {line: values for line in lines if (values := _values(metrics, line)) is not None}
-        for title, lines in given.items()
-    }
-    found = {title: lines for title, lines in found.items() if lines}
-    if not found:
-        return None
-    rows = []
+def _draw(frame: pd.DataFrame, *, ylabel: str, log: bool = True, level: float | None = None) -> Drawing:
+    """A panel of curves for each `panel`, with their intervals as bands; a line at the `level`."""
     with drawing_style():
-        drawing = Drawing(figsize=(WIDTH, height))
-        for axes, (title, lines) in zip(
-            drawing.subplots(1, len(found), sharey=True, squeeze=False).flat, found.items(), strict=True
-        ):
-            for line, values in lines.items():
-                _draw(axes, values, line)
-                head = {"panel": title, "run": line.run, "noise": line.noise, "shown": line.shown}
-                rows.append(values.assign(**head, statistic=f"{line.column}, {line.kind}"))
-            layer_axis(axes)
-            if log:
-                axes.set_yscale("log")
-            rows_of_legend = -(-len(lines) // 2)
-            axes.set_title(title, pad=6 + 11 * rows_of_legend)
+        titles = list(dict.fromkeys(frame["panel"]))
+        drawing, found = plots.panels(len(titles), height=3.9 if len(titles) > 1 else 3.4, sharey=True)
+        for axes, title in zip(found, titles, strict=True):
+            part = frame[frame["panel"] == title]
+            for style, rows in part.groupby("_look", sort=False):
+                seen = rows[rows["value"] > SMALLEST] if log else rows
+                low = seen["low"].clip(lower=SMALLEST) if log else seen["low"]
+                line = {"color": style.colour, "ls": style.dashes, "lw": style.width, "label": style.label}
+                faint = 0.3 if rows["value"].isna().all() else None  # a band alone
+                axes.plot(seen["layer"], seen["value"], **line, alpha=faint)
+                band = {"color": style.colour, "alpha": faint or 0.15, "lw": 0}
+                axes.fill_between(seen["layer"], low, seen["high"], **band)
+            for layer in FOUR:
+                axes.axvline(layer, color=FAINT, lw=0.6, ls=(0, (2, 2)), zorder=0)
+            if level is not None:
+                axes.axhline(level, color=INK, lw=0.7)
+            axes.set_xticks([0, *FOUR, 52])
+            axes.set_yscale("log" if log else "linear")
+            axes.grid(axis="y")
+            axes.set_title(title, pad=6 + 11 * -(-part["_look"].nunique() // 2))
             legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, borderaxespad=0.3)
             legend.set_in_layout(False)  # the title leaves it its height; its width takes none from the panel
-            axes.grid(axis="y")
-        drawing.axes[0].set_ylabel(ylabel)
-        drawing.supxlabel(LAYER, size=9)
-    return drawing, pd.concat(rows, ignore_index=True)
+        found[0].set_ylabel(ylabel)
+        drawing.supxlabel("convolution, numbered as in the report (lines: layers 4, 12, 25 and 44)", size=9)
+    return drawing
 
 
-def _named(lines: Sequence[Line]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(line.run for line in lines))
+def _rows(frame: pd.DataFrame, **wanted: str) -> pd.Series:
+    """Values by layer of one curve, or the mean of several, none where it is not drawn."""
+    for column, value in wanted.items():
+        frame = frame[frame[column] == value]
+    return frame.groupby("layer")["value"].mean()
 
 
-def deviations(metrics: Metrics, study: Vonenet) -> Figure | None:
-    """1 - r over the layers, all images: without noise, and with the noise the published model has."""
-    quiet = [Line(run, "none", "own", look(run).label, dashes=look(run).dashes) for run in (PLAIN, VONE, NOISELESS)]
-    noisy = [
-        Line(PLAIN, "none", "own", look(PLAIN).label),
-        Line(VONE, "frozen", "own", "VOneResNet50, frozen", dashes="--"),
-        Line(VONE, "live", "own", "VOneResNet50, live"),
-        Line(VONE, "live", "self", "clean and clean, live", dashes=":"),
-    ]
-    made = panels(metrics, {"No noise": quiet, "The published model's noise": noisy}, ylabel="1 − r")
-    if made is None:
-        return None
-    drawing, data = made
-    return Figure(
-        id="deviations",
-        title="Deviation of every layer, all images",
-        alt="Two line charts of one minus Pearson r over the numbered convolutions on a logarithmic axis, without "
-        f"noise and with it, for {listed(look(run).label for run in _named([*quiet, *noisy]))}.",
-        caption="How far do activations move under each network's own DeepFool perturbation?"
-        + _at_four(data, PLAIN)
-        + _noise_gap(data)
-        + " Median over images; bands: 95 % bootstrap interval. Layer −1 is the V1 stage."
-        + left_out((PLAIN, VONE, NOISELESS), list(dict.fromkeys(data["run"]))),
-        drawing=drawing,
-        data=data,
-        provenance=(study.read_stage(PLAIN),),
+DEVIATIONS = (
+    *(_line("No noise", run, "none", dashes=look(run).dashes) for run in (PLAIN, VONE, NOISELESS)),
+    _line("The published model's noise", PLAIN, "none"),
+    _line("The published model's noise", VONE, "frozen", label="VOneResNet50, frozen", dashes="--"),
+    _line("The published model's noise", VONE, "live", label="VOneResNet50, live"),
+    _line("The published model's noise", VONE, "live", "self", label="clean and clean, live", dashes=":"),
+)
+
+
+def _deviations(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """The values at the report's layers, and how far perturbed images deviate as a multiple of what noise gives."""
+    plain = _rows(frame, run=PLAIN, panel="No noise")
+    own, floor = (_rows(frame, run=VONE, noise="live", shown=shown) for shown in ("own", "self"))
+    gap = float((own / floor).median()) if len(own) and len(floor) else None
+    return {"at": {n: float(plain[n]) for n in FOUR if n in plain}, "gap": gap, "wanted": (PLAIN, VONE, NOISELESS)}
+
+
+ONE_IMAGE = tuple(
+    _line("No noise", run, file="activations/{}-one-image", dashes=look(run).dashes) for run in (PLAIN, VONE)
+)
+
+
+def _one_image(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    tables = (layer_table(given.m, line.file) for line in ONE_IMAGE)
+    return {"images": list(dict.fromkeys(int(rows["image"].iloc[0]) for rows in tables if rows is not None))}
+
+
+DIPS = tuple(
+    _line(title, run, "none", of=of, kind=kind, label=label, colour=colour, dashes=dashes)
+    for title, run in (("ResNet50, trained", PLAIN), ("ResNet50, random weights", UNTRAINED))
+    for of, kind, label, colour, dashes in (
+        ("raw", "conv", "convolution", INK, "-"),
+        ("centred", "conv", "channel means taken away", "#0072b2", "--"),
+        ("raw", "norm", "behind normalisation", "#d55e00", ":"),
     )
+)
 
 
-def _at_four(data: pd.DataFrame, run: str) -> str:
-    """The values at the report's layers."""
-    rows = data[(data["run"] == run) & (data["noise"] == "none") & (data["shown"] == "own")]
-    values = rows.drop_duplicates("layer").set_index("layer")["value"]
-    there = {layer: float(values[layer]) for layer in FOUR if layer in values}
-    if not there:
-        return ""
-    said = listed(f"{value:.1e} at {layer}" for layer, value in there.items())
-    zeros = sum(value == 0 for value in there.values())
-    return f" At the report's layers {look(run).label} has {said}; {zeros or 'none'} of them zero."
+def _dips(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """Percent of the images for which a second convolution of a block is below both its neighbours."""
+    found = {}
+    for title, run in (("trained", PLAIN), ("random weights", UNTRAINED)):
+        rows = layer_table(given.m, f"activations/{run}", noise=["none"], shown=["own"], kind=["conv"])
+        if rows is not None:
+            found[title] = 100 * float(rows.loc[rows["name"].str.endswith("conv2"), "dip_share"].mean())
+    return {"dips": found}
 
 
-def _noise_gap(data: pd.DataFrame) -> str:
-    live = data[(data["run"] == VONE) & (data["noise"] == "live")]
-    own, floor = (live[live["shown"] == shown].set_index("layer")["value"] for shown in ("own", "self"))
-    if own.empty or floor.empty:
-        return ""
-    ratio = float((own / floor).median())
-    return f" Under live noise the perturbed image deviates {ratio:.2f} times as much as the clean image from itself."
-
-
-def controls(metrics: Metrics, study: Vonenet) -> Figure | None:
-    """Own, transferred and random perturbations of the same size, and another image."""
-    shown = {
-        "own": ("own perturbation", "-"),
-        "signs": ("random signs", "--"),
-        "other": ("another image", ":"),
-    }
-    given = {
-        look(run).label: [
-            Line(run, noise, key, words, dashes=dashes) for key, (words, dashes) in {**shown, **more}.items()
-        ]
-        for run, noise, more in (
-            (PLAIN, "none", {f"from-{VONE}": ("made for VOneResNet50", "-.")}),
-            (VONE, "frozen", {f"from-{PLAIN}": ("made for ResNet50", "-.")}),
-        )
-    }
-    made = panels(metrics, given, ylabel="1 − r")
-    if made is None:
-        return None
-    drawing, data = made
-    own, signs = (data[data["shown"] == key].groupby("layer")["value"].mean() for key in ("own", "signs"))
-    return Figure(
-        id="controls",
-        title="The same with controls",
-        alt="Two line charts of one minus Pearson r over the numbered convolutions, for own and foreign "
-        "perturbations, random signs and another image.",
-        caption="Are the deviations, and their dips, special to adversarial perturbations? Random signs of the same "
-        f"L-infinity size give {float((signs / own).median()):.2f} times the deviation of the own perturbation "
-        "(median over layers, mean of the networks). Another image is the ceiling. The noise of VOneResNet50 is "
-        "frozen.",
-        drawing=drawing,
-        data=data,
-        provenance=(study.read_stage(PLAIN),),
+CONTROLS = tuple(
+    _line(look(run).label, run, noise, shown, label=label, dashes=dashes)
+    for run, noise, other in ((PLAIN, "none", VONE), (VONE, "frozen", PLAIN))
+    for shown, label, dashes in (
+        ("own", "own perturbation", "-"),
+        ("signs", "random signs", "--"),
+        ("other", "another image", ":"),
+        (f"from-{other}", f"made for {look(other).label}", "-."),
     )
+)
 
 
-def dips(metrics: Metrics, study: Vonenet) -> Figure | None:
-    """Raw, centred and normalised curves, trained and with random weights."""
-    given = {
-        title: [
-            Line(run, "none", "own", "convolution", colour=INK),
-            Line(run, "none", "own", "channel means taken away", column="centred", dashes="--", colour="#0072b2"),
-            Line(run, "none", "own", "behind normalisation", kind="norm", dashes=":", colour="#d55e00"),
-        ]
-        for title, run in (("ResNet50, trained", PLAIN), ("ResNet50, random weights", f"{PLAIN}-untrained"))
-    }
-    made = panels(metrics, given, ylabel="1 − r")
-    if made is None:
-        return None
-    drawing, data = made
-    shares = {
-        title: float(rows[rows["name"].str.endswith("conv2") & (rows["kind"] == "conv")]["dip_share"].mean())
-        for title, run in (("trained", PLAIN), ("random weights", f"{PLAIN}-untrained"))
-        if (rows := table(metrics, f"activations/{run}")) is not None
-        and not (rows := rows[(rows["noise"] == "none") & (rows["shown"] == "own")]).empty
-    }
-    said = listed(f"{100 * share:.0f} % of the images ({title})" for title, share in shares.items())
-    return Figure(
-        id="dips",
-        title="Where the curves dip",
-        alt="Two line charts of one minus Pearson r over the numbered convolutions, raw, centred by channel and behind "
-        "normalisation, for a trained network and one with random weights.",
-        caption="Do the dips come from fixed differences between channels, or from the architecture? A second "
-        f"convolution of a block is below both its neighbours for {said}.",
-        drawing=drawing,
-        data=data,
-        provenance=(study.read_stage(PLAIN),),
+def _controls(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    return {"signs": float((_rows(frame, shown="signs") / _rows(frame, shown="own")).median())}
+
+
+RATIOS = tuple(
+    _line(OWN, run, noise, file="deviations/{}", of="log_ratio", label=f"{look(run).label}, {words}", dashes=dashes)
+    for run, noise, words, dashes in (
+        (VONE, "frozen", "noise frozen", "-"),
+        (VONE, "live", "noise live", ":"),
+        (VONE, "none", "tested without noise", "-."),
+        (NOISELESS, "none", "tested without noise", "--"),
     )
+)
+
+
+def _ratios(given: Inputs) -> pd.DataFrame | None:
+    found = _frame(given.m, RATIOS)
+    ends = ["value", "low", "high"]
+    return None if found is None else found.assign(statistic="ratio", **{end: 10 ** found[end] for end in ends})
+
+
+def _ratios_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """Run and noise -> share of the layers at which the whole interval is below 1."""
+    parts = frame.groupby(["run", "noise"], sort=False)
+    return {"below": {key: float((part["high"] < 1).mean()) for key, part in parts}}
+
+
+MATRICES = tuple(
+    _line(OWN, run, noise, file="activations/{}-matrices", of=of, **changed)
+    for run, noise, of, changed in (
+        (PLAIN, "none", "similarity", {}),
+        (VONE, "none", "similarity", {}),
+        (VONE, "live", "similarity", {"label": "VOneResNet50, live noise", "dashes": ":"}),
+        (VONE, "live", "ceiling", {"label": "two clean matrices, live noise", "colour": FAINT, "width": 5}),
+    )
+)
+
+
+def _matrices_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """Run and noise -> the lowest similarity of any layer."""
+    parts = frame.dropna(subset="value").groupby(["run", "noise"], sort=False)
+    return {"least": {key: float(part["value"].min()) for key, part in parts}}
+
+
+def _measured(given: Inputs, frame: pd.DataFrame) -> tuple[str, ...]:
+    return (given.study.read_stage(PLAIN),)
+
+
+def _figure(
+    id: str,
+    lines: Iterable[Line] | Callable[[Inputs], pd.DataFrame | None],
+    words: Callable[[Inputs, pd.DataFrame], Mapping[str, Any]],
+    *,
+    ylabel: str = "1 − r",
+    **options: Any,
+) -> Figure:
+    frame = lines if callable(lines) else lambda given: _frame(given.m, lines)
+    return Figure(id, frame, partial(_draw, ylabel=ylabel, **options), _measured, words)
+
+
+FIGURES = (
+    _figure("deviations", DEVIATIONS, _deviations),
+    _figure("one-image", ONE_IMAGE, _one_image),
+    _figure("dips", DIPS, _dips),
+    _figure("controls", CONTROLS, _controls),
+    _figure("ratios", _ratios, _ratios_words, ylabel="deviation / that of ResNet50", level=1.0),
+    _figure("matrices", MATRICES, _matrices_words, ylabel="Spearman's ρ", log=False),
+)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core import places
 from biorobust.reporting.study import Study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from biorobust.reporting.measurements import Measurements
+
+PLAIN, VONE, NOISELESS = "resnet50", "voneresnet50", "voneresnet50-noiseless"  # runs that the report speaks of
 
 
 @dataclass(frozen=True)
 class Vonenet(Study):
-    """`runs` are those of the analogue, `exact` the report's; `twins`: network with a V1 stage -> its plain twin."""
+    """`runs`: those of the analogue; `exact`: the report's; `baselines`: those with a V1 stage -> those without."""
 
     runs: tuple[str, ...]
     exact: tuple[str, ...]
-    twins: Mapping[str, str]
+    baselines: Mapping[str, str]
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -46,7 +51,7 @@ class Vonenet(Study):
     def results(self) -> tuple[str, ...]:
         kinds = ("train", "perturb", "activations", "riddle", "attack")
         of_networks = (f"{kind}/{run}" for kind in kinds for run in self.networks)
-        return (*of_networks, *(f"deviations/{run}" for run in self.twins))
+        return (*of_networks, *(f"deviations/{run}" for run in self.baselines))
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here.
@@ -55,9 +60,25 @@ class Vonenet(Study):
         """
         found = {run: metrics.get(f"train/{run}") for run in self.networks}
         missing = {run: str(entry["reason"]) for run, entry in found.items() if entry and entry["status"] != "ok"}
-        pairs = [entry for run in self.twins if (entry := metrics.get(f"deviations/{run}")) and entry["status"] == "ok"]
+        pairs = [
+            entry for run in self.baselines if (entry := metrics.get(f"deviations/{run}")) and entry["status"] == "ok"
+        ]
         here = [run for run in self.exact if (entry := found[run]) and entry["status"] == "ok"]
         return {"unavailable": missing, "exact": here, "n_layers": pairs[0]["per_seed"][0]["layers"] if pairs else None}
+
+
+def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.DataFrame | None:
+    """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has.
+
+    None where it was not written, or has no such row.
+    """
+    import pandas as pd
+
+    path = places.find(m.root, f"{name}.csv")
+    rows = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    for column in set(wanted) & set(rows):
+        rows = rows[rows[column].isin(wanted[column])]
+    return rows if len(rows) else None
 
 
 def vonenet(params: Mapping[str, Any]) -> Vonenet:
@@ -71,11 +92,11 @@ def vonenet(params: Mapping[str, Any]) -> Vonenet:
         attacks=("pgd-cross-entropy", "random-signs", *(f"deepfool-{name}" for name in ("own", "live", *sources))),
         runs=tuple(runs),
         exact=tuple(exact),
-        twins=_twins(runs) | _twins(exact),
+        baselines=_baselines(runs) | _baselines(exact),
     )
 
 
-def _twins(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _baselines(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """As vonenet.model.params.baseline pairs them, from the raw values of a params.yaml that may be an older one."""
 
     def alike(run: Mapping[str, Any]) -> tuple[object, object]:

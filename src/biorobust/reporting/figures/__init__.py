@@ -1,1 +1,0 @@
-"""Figures of the report: pure functions from tracked metrics to drawings, one module per kind."""

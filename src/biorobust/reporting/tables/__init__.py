@@ -1,1 +1,0 @@
-"""Tables of the report: rows of plain numbers for CSV, with the columns that print them."""

@@ -1,0 +1,143 @@
+"""The zero-deviation hypotheses Z1 to Z15 of the VOneNet study, judged by what was recorded of them, with one rule.
+
+A hypothesis names the layers that it would put at zero in our network. Its agreement is the share, among the layers
+that it or the report puts at zero, of those that both do. Z2, Z10 and Z12 name the lowest layer of each stage where
+they give no exact zero, as the report has one zero per stage. Z3 and Z15 explain dips: their agreement is the share
+of the dips at the report's layers that is gone without the supposed cause. The words for this are in the study's
+words file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.words import paragraphs
+from biorobust.vonenet.report.study import layer_table
+
+EXCLUDED, SUPPORTED = "excluded", "supported"
+OPEN, UNTESTABLE = "left open", "cannot be tested here"
+FOUR = (4, 12, 25, 44)  # where the report found zeros
+ENOUGH = 0.75  # an agreement from here on supports; one of 1 - ENOUGH or less excludes
+Numbers = Mapping[str, Mapping[str, Any]]  # id -> what was measured for the hypothesis
+
+
+class Tested(NamedTuple):
+    """One hypothesis for one network. `agreement` with the report's layers from 0 to 1, None: cannot be tested."""
+
+    id: str
+    hypothesis: str
+    test: str
+    finding: str
+    agreement: float | None
+
+    @property
+    def verdict(self) -> str:
+        return verdict(self.agreement)
+
+
+def verdict(agreement: float | None) -> str:
+    """What an agreement says, the same for every hypothesis."""
+    if agreement is None:
+        return UNTESTABLE
+    return SUPPORTED if agreement >= ENOUGH else EXCLUDED if agreement <= 1 - ENOUGH else OPEN
+
+
+def agreement(named: Iterable[int], reported: Iterable[int] = FOUR) -> float:
+    """Of the layers that a hypothesis names or the report has at zero, the share that both do."""
+    return len(set(named) & set(reported)) / len(set(named) | set(reported))
+
+
+def _of_dips(found: Numbers, gone: float | None) -> float | None:
+    """`gone`, where enough of the report's layers are minima for dips to be explained."""
+    return gone if len(found["Z1"]["minima"]) >= ENOUGH * len(FOUR) else None
+
+
+def _flattened(found: Numbers) -> float | None:
+    left = found["Z3"]["depth_left"]
+    return _of_dips(found, None if left is None else 1 - min(1.0, left))
+
+
+def _unlearned(found: Numbers) -> float | None:
+    minima = set(found["Z15"]["minima"])
+    return _of_dips(found, len(minima - set(found["Z15"]["minima_untrained"])) / max(1, len(minima)))
+
+
+def _renumbered(found: Numbers) -> float:
+    lowest = found["Z2"]["lowest"]["convolutions"]
+    return max(agreement(lowest, reported) for reported in found["Z12"]["numberings"].values())
+
+
+def _named(id: str, key: str) -> Callable[[Numbers], float]:
+    return lambda found: agreement(found[id][key])
+
+
+AGREEMENTS: Mapping[str, Callable[[Numbers], float | None]] = {
+    "Z1": _named("Z1", "at_zero"),
+    "Z2": lambda found: max(map(agreement, found["Z2"]["lowest"].values())),
+    "Z3": _flattened,
+    "Z4": _named("Z4", "zeros"),
+    "Z5": lambda found: None,  # it gives the report's layers by construction, in any network
+    "Z6": _named("Z6", "zeros"),
+    "Z7": _named("Z7", "zeros"),
+    "Z8": _named("Z8", "layers"),
+    "Z9": _named("Z9", "layers"),
+    "Z10": lambda found: agreement(found["Z10"]["zeros"] or found["Z10"]["lowest"]),
+    "Z11": _named("Z11", "layers"),
+    "Z12": _renumbered,
+    "Z13": lambda found: max(agreement(found["Z13"][key]) for key in ("two_decimals", "half")),
+    "Z14": _named("Z14", "zeros"),
+    "Z15": _unlearned,
+}
+
+
+def tested(m: Measurements, run: str) -> list[Tested]:
+    """Every hypothesis for a network, its first seed; empty where it was not run."""
+    content = m.ran(f"riddle/{run}")
+    return judge(_renamed(content["outcomes"], m, run)) if content else []
+
+
+def judge(outcomes: Sequence[Mapping[str, Any]]) -> list[Tested]:
+    """From what the tests of one network measured, in the order given."""
+    found = {outcome["id"]: outcome["numbers"] for outcome in outcomes}
+    return [
+        Tested(one["id"], one["hypothesis"], one["test"], one["finding"], AGREEMENTS[one["id"]](found))
+        for one in outcomes
+    ]
+
+
+def by_verdict(found: Iterable[Tested]) -> dict[str, list[Tested]]:
+    """Verdict -> the hypotheses it was drawn for, in the order in which they come up."""
+    grouped: dict[str, list[Tested]] = {}
+    for item in found:
+        grouped.setdefault(item.verdict, []).append(item)
+    return grouped
+
+
+def _renamed(outcomes: Sequence[Mapping[str, Any]], m: Measurements, run: str) -> Sequence[Mapping[str, Any]]:
+    """Outcomes as they are written today. Runs recorded earlier called the hypotheses H1 to H15, like other claims.
+
+    The layers that these do not list follow from their median curve and from the names of their layers.
+    """
+    if not any(outcome["id"].startswith("H") for outcome in outcomes):
+        return outcomes
+    rows = layer_table(m, f"activations/{run}", noise=["none"], shown=["own"], kind=["conv"])
+    assert rows is not None  # written by the same stage
+    rows = rows[rows["seed"] == rows["seed"].iloc[0]].set_index("layer").sort_index()
+    curve, names = rows["raw"].to_dict(), rows["name"].to_dict()
+    without = [layer for layer, name in names.items() if "downsample" not in name]
+    found = {outcome["id"].replace("H", "Z"): dict(outcome["numbers"]) for outcome in outcomes}
+    often = found["Z11"]["convolutions"]
+    found["Z1"]["at_zero"] = [layer for layer, value in curve.items() if 0 < value < 0.01 * max(curve.values())]
+    found["Z9"]["layers"] = list(range(found["Z9"]["layers_at_zero"]))  # all: no network is asked with noise
+    found["Z11"]["layers"] = [n for n, name in names.items() if any(module.endswith(name) for module in often)]
+    found["Z12"]["numberings"] = {
+        "counted from 1": [n - 1 for n in FOUR],
+        "downsampling left out": [without[n] for n in FOUR],
+    }
+    more = dict(zip(("Z1", "Z12"), paragraphs("vonenet", "older_findings", m, found=found), strict=True))
+    return [
+        {**outcome, "id": id, "numbers": found[id], "finding": f"{outcome['finding']} {more.get(id, '')}".strip()}
+        for outcome, id in zip(outcomes, found, strict=True)
+    ]
