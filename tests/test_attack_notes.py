@@ -9,7 +9,8 @@ import pytest
 from report_checkout import edit, only, write_checkout
 
 from biorobust.reporting import claim_file
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.claims import judge
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES, read_params
 
 # The study, a metrics file of an attack, the attack in it and in words, and the table that shows its outcome.
@@ -23,7 +24,9 @@ PLACES = [
 
 def captions(root: Path, study: str) -> dict[str, str]:
     built = STUDIES[study](read_params(root / "params.yaml"))
-    tables = built.tables(Metrics(root / "reports/metrics"), claim_file.load(root / "reports/claims"))
+    metrics = Measurements(root / "reports/metrics")
+    claims = [claim for claim in claim_file.load(root / "reports/claims") if claim.study == study]
+    tables = built.tables(metrics, judge(claims, metrics))
     return {table.id: table.caption for table in tables}
 
 
@@ -45,7 +48,7 @@ def test_what_could_not_be_differentiated_is_named(
 
         edit(root, file, spoil)
         found = captions(root, study)
-        many = 4 if len(Metrics(root / "reports/metrics").get(file)["seeds"]) == 1 else 7  # type: ignore[index]
+        many = 4 if len(Measurements(root / "reports/metrics").get(file)["seeds"]) == 1 else 7  # type: ignore[index]
         assert f"{words}: {many} of {n} images" in found[shown]
         assert [name for name, caption in found.items() if "NaN" in caption] == [shown]
 

@@ -226,7 +226,7 @@ def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, 
     for wrong in (["resnet18"], ["resnet18-svhn", "resnet18-svhn"], []):
         raw["scales"]["tiny"]["kwta_cells"] = {"trained": wrong}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-        with pytest.raises(params.ParamsError, match=r"kwta_cells.trained = .* of resnet18-cifar10, resnet18-svhn"):
+        with pytest.raises(params.ParamsError, match=r"kwta_cells\.trained = .*: must be "):
             params.load()
 
 

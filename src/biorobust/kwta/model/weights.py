@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from biorobust.core.errors import BiorobustError
 from biorobust.kwta.model.params import FULL_WIDTH
 from biorobust.networks.weights import Unavailable, find, read
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from biorobust.kwta.model.networks import Classifier
 
 # torchvision's IMAGENET1K_V1; the part after the hyphen begins the SHA-256.
