@@ -9,7 +9,7 @@ from biorobust.core.files import atomic
 from biorobust.reporting import agreement, claim_file
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.ledger import ledger
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
@@ -37,7 +37,7 @@ def write(root: Path) -> None:
         for study in STUDIES
         for now, *before in [sources(root, study, found=found)]
         for item in agreement.compared(
-            Metrics(now.metrics), Metrics(before[0].metrics) if before else None, study=study
+            Measurements(now.metrics), Measurements(before[0].metrics) if before else None, study=study
         )
     ]
     with atomic(out) as part:
@@ -45,7 +45,10 @@ def write(root: Path) -> None:
             judged: list[Judged] = []
             tables: list[Table] = []
             for source in of_key:
-                metrics, own = Metrics(source.metrics), [claim for claim in claims if claim.study == source.study.name]
+                metrics, own = (
+                    Measurements(source.metrics),
+                    [claim for claim in claims if claim.study == source.study.name],
+                )
                 of_study = judge(own, metrics)
                 judged += of_study
                 tables += source.study.tables(metrics, of_study)

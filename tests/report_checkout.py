@@ -22,7 +22,7 @@ import fake_vonenet
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, figure, snapshot
 from biorobust.reporting.claims import Judged, judge
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.source import sources
@@ -141,7 +141,7 @@ def ledger_verdicts(summary: str) -> dict[str, str]:
 def judged(root: Path, *, recorded: str = "") -> list[Judged]:
     """The counted claims, judged by the checkout's own metrics or by those of a recorded run."""
     metrics = root / "reports" / (f"recorded/{recorded}/metrics" if recorded else "metrics")
-    found = judge(claim_file.load(root / "reports/claims"), Metrics(metrics))
+    found = judge(claim_file.load(root / "reports/claims"), Measurements(metrics))
     return [item for item in found if item.counted]
 
 

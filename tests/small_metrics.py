@@ -14,7 +14,7 @@ from biorobust.core.files import write_json, write_text
 from biorobust.core.outcomes import Cell, Outcome
 from biorobust.reporting.claim_file import load
 from biorobust.reporting.claims import Judged, judge
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 
 STUDY = "vonenet"
 EPS = 0.1
@@ -99,7 +99,7 @@ def judge_all(root: Path, *claims: Mapping[str, Any], readings: Mapping[str, str
         by_study.setdefault(block.pop("study", STUDY), []).append(block)
     for study, blocks in by_study.items():
         write_claims(root, study, blocks, interpretations=readings or {})
-    found = judge(load(root / "claims"), Metrics(root))
+    found = judge(load(root / "claims"), Measurements(root))
     return sorted(found, key=lambda item: int(item.claim.id[1:]))
 
 

@@ -12,22 +12,24 @@ from small_metrics import EPS, network
 from biorobust.core.files import read_json
 from biorobust.reporting import agreement, table
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL, tally
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.summary import COLUMNS, MOST, ROWS, summary
 
 CLEAN = "plain above the V1 stage without an attack"
 
 
-def run(root: Path, plain: Sequence[int], v1: Sequence[int]) -> Metrics:
+def run(root: Path, plain: Sequence[int], v1: Sequence[int]) -> Measurements:
     """A run with right answers of 1000 images, a number for each training; no file where there is none."""
     for name, correct in (("resnet50", plain), ("voneresnet50", v1)):
         if correct:
             network(root, name, correct)
-    return Metrics(root)
+    return Measurements(root)
 
 
-def effect(now: Metrics, recorded: Metrics | None, words: str = CLEAN, study: str = "vonenet") -> agreement.Compared:
+def effect(
+    now: Measurements, recorded: Measurements | None, words: str = CLEAN, study: str = "vonenet"
+) -> agreement.Compared:
     return next(item for item in agreement.compared(now, recorded, study=study) if item.effect.words == words)
 
 
@@ -74,7 +76,7 @@ def test_a_run_without_the_first_network_of_an_effect_is_asked_with_the_next(tmp
     for cell, right in (("fast-cifar10-scratch", (600, 400)), ("resnet18-svhn-scratch", (900, 800))):
         for row, correct in zip(("relu", "kwta-low"), right, strict=True):
             network(tmp_path / cell, f"{cell}-{row}", [correct], study="kwta")
-    fast, large = (Metrics(tmp_path / name) for name in ("fast-cifar10-scratch", "resnet18-svhn-scratch"))
+    fast, large = (Measurements(tmp_path / name) for name in ("fast-cifar10-scratch", "resnet18-svhn-scratch"))
     found = effect(fast, large, words, "kwta")
     assert found.word == SAME
     assert [side.value for side in (found.now, found.recorded) if side] == pytest.approx([0.2, 0.1])
@@ -97,16 +99,16 @@ def test_words_are_counted_against_all_effects() -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metrics]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Measurements]:
     """Every study with every run of params.yaml."""
     root = tmp_path_factory.mktemp("made")
     for name, write in WRITERS.items():
         write(root / name, scale="paper")
-    return {name: Metrics(root / name) for name in WRITERS}
+    return {name: Measurements(root / name) for name in WRITERS}
 
 
 @pytest.mark.parametrize("study", list(STUDIES))
-def test_every_effect_is_of_networks_and_attacks_that_are_run(study: str, made: dict[str, Metrics]) -> None:
+def test_every_effect_is_of_networks_and_attacks_that_are_run(study: str, made: dict[str, Measurements]) -> None:
     found = agreement.compared(made[study], made[study], study=study)
     assert found
     assert [item.effect.words for item in found if item.word == MISSING] == []
@@ -117,7 +119,7 @@ def test_every_effect_is_of_networks_and_attacks_that_are_run(study: str, made: 
 
 
 @pytest.mark.parametrize("study", list(STUDIES))
-def test_a_study_is_at_most_fifteen_numbers_in_percent(study: str, made: dict[str, Metrics]) -> None:
+def test_a_study_is_at_most_fifteen_numbers_in_percent(study: str, made: dict[str, Measurements]) -> None:
     found = summary(study, made[study])
     networks = STUDIES[study](read_params(ROOT / "params.yaml")).networks
     assert set(ROWS[study].values()) <= set(networks)
@@ -130,13 +132,13 @@ def test_a_study_is_at_most_fifteen_numbers_in_percent(study: str, made: dict[st
 
 
 @pytest.mark.parametrize("study", list(STUDIES))
-def test_its_numbers_are_those_of_the_metrics(study: str, made: dict[str, Metrics]) -> None:
+def test_its_numbers_are_those_of_the_metrics(study: str, made: dict[str, Measurements]) -> None:
     found = summary(study, made[study])
     for row, name in ROWS[study].items():
-        seeds = (made[study].train(name) or {})["per_seed"]
+        seeds = (made[study].get(f"train/{name}") or {})["per_seed"]
         mean = sum(seed["correct"] / seed["n"] for seed in seeds) / len(seeds)
         assert found[f"{row}_clean"] == pytest.approx(100 * mean, abs=0.005)
-        attacked = made[study].attack(name) or {}
+        attacked = made[study].get(f"attack/{name}") or {}
         for column, attack, eps, _ in COLUMNS[study]:
             if attack is not None:
                 seeds = attacked["attacks"][attack]["per_seed"]
@@ -146,10 +148,10 @@ def test_its_numbers_are_those_of_the_metrics(study: str, made: dict[str, Metric
 
 
 def test_what_was_not_run_is_left_out(tmp_path: Path) -> None:
-    assert summary("vonenet", Metrics(tmp_path)) == {}
+    assert summary("vonenet", Measurements(tmp_path)) == {}
     attacked = {"pgd-cross-entropy": [{"correct": [300]}]}
     network(tmp_path, "resnet50", [800], attacked=attacked)
     network(tmp_path, "voneresnet50", [700])
     path = tmp_path / "attack/resnet50.json"
     assert read_json(path)["eps"] == [EPS]  # none of the summary's
-    assert summary("vonenet", Metrics(tmp_path)) == {"resnet_clean": 80.0, "vone_clean": 70.0}
+    assert summary("vonenet", Measurements(tmp_path)) == {"resnet_clean": 80.0, "vone_clean": 70.0}

@@ -17,7 +17,7 @@ from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claim_file import ClaimsError, load
 from biorobust.reporting.claims import judge
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.requirements import files
 from biorobust.statistics import THRESHOLDS
@@ -418,7 +418,7 @@ def test_every_setting_and_logged_value_that_a_claim_names_was_written_by_a_reco
     newest = {"hebbian": "hebbian-paper", "cnnf": "cnnf-cpu", "kwta": "kwta-cpu-long", "vonenet": "vonenet-cpu"}
     n_found = 0
     for claim in load(ROOT / "reports/claims"):
-        metrics = Metrics(ROOT / "reports/recorded" / newest[claim.study] / "metrics")
+        metrics = Measurements(ROOT / "reports/recorded" / newest[claim.study] / "metrics")
         for check in (check for of_reading in (claim.checks, *claim.others) for check in of_reading):
             there = {name: content for name in files(check) if (content := metrics.get(name)) is not None}
             there = {name: content for name, content in there.items() if content["status"] == "ok"}
@@ -452,16 +452,16 @@ def of_simple_conv(raw: dict[str, Any], **part: Any) -> dict[str, Any]:
 def test_what_the_report_had_is_named_and_stops_nothing(tmp_path: Path, paper: Path) -> None:
     raw = of_simple_conv(minimal())
     raw["recipes"]["size"] = {"epochs": {"reported": 5}, "n_train": {"at_least": 1000, "reported": 100_000}}
-    (judged,) = judge(loaded(tmp_path, raw), Metrics(paper))
+    (judged,) = judge(loaded(tmp_path, raw), Measurements(paper))
     assert judged.verdict in ("reproduced", "partly", "not reproduced")
     assert judged.note == "not the report's epochs and n_train"
     raw["recipes"]["size"]["n_train"] = {"at_least": 70_000, "reported": 100_000}
-    (judged,) = judge(loaded(tmp_path, raw), Metrics(paper))
+    (judged,) = judge(loaded(tmp_path, raw), Measurements(paper))
     assert judged.words.startswith("not run (n_train is 60000, the claim needs at least 70000")
 
 
 def test_a_missing_measurement_has_its_own_reason(tmp_path: Path, paper: Path) -> None:
     raw = of_simple_conv(minimal(), missing="comes later", quantity={"accuracy": "{run}", "attack": "square"})
-    (judged,) = judge(loaded(tmp_path, raw), Metrics(paper))
+    (judged,) = judge(loaded(tmp_path, raw), Measurements(paper))
     assert judged.words == "not run (comes later)"
     assert judged.claim.checks[0].requires == ()  # nothing made it

@@ -17,7 +17,7 @@ from biorobust.core.errors import BiorobustError
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claim_file import load
 from biorobust.reporting.claims import Judged, judge
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.requirements import files
 from biorobust.statistics import interval
 from biorobust.statistics.accuracy import Accuracy
@@ -39,7 +39,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verdicts(claims: list[Claim], root: Path) -> dict[tuple[str, str | None], Judged]:
-    judged = judge(claims, Metrics(root))
+    judged = judge(claims, Measurements(root))
     return {(entry.claim.id, entry.reading.name if entry.reading else None): entry for entry in judged}
 
 
@@ -72,7 +72,7 @@ def test_every_run_weights_and_attack_exists(claims: list[Claim]) -> None:
 
 
 def test_the_required_recipes_are_what_the_paper_scale_runs(claims: list[Claim], paper: Path) -> None:
-    metrics = Metrics(paper)
+    metrics = Measurements(paper)
     for claim in claims:
         for reading in claim.readings or (None,):
             for check in claim.under(reading):
@@ -96,7 +96,7 @@ def test_the_example_of_the_documentation_can_be_judged(tmp_path: Path, paper: P
     claims_of("hebbian", root=tmp_path)
     path = tmp_path / "reports/claims/hebbian.yaml"
     path.write_text(path.read_text() + example)
-    (judged,) = judge([claim for claim in load(path.parent) if claim.id == "H9"], Metrics(paper))
+    (judged,) = judge([claim for claim in load(path.parent) if claim.id == "H9"], Measurements(paper))
     assert [part.label for part in judged.parts] == ["accuracy at eps 0.1", "accuracy at eps 0.2"]
     assert judged.verdict == "not reproduced"
 
@@ -145,7 +145,7 @@ def test_parts_carry_what_a_table_needs(claims: list[Claim], paper: Path) -> Non
 def test_the_distance_of_two_curves_is_that_where_they_are_farthest_apart(claims: list[Claim], paper: Path) -> None:
     (part,) = [
         part
-        for entry in judge(claims, Metrics(paper))
+        for entry in judge(claims, Measurements(paper))
         for part in entry.parts
         if part.label == "U[0,1), largest distance from the published curve"
     ]
@@ -225,7 +225,7 @@ def test_without_metrics_every_claim_is_not_run(claims: list[Claim], tmp_path: P
 def test_leftovers_are_never_read(claims: list[Claim], paper: Path, tmp_path: Path) -> None:
     write_metrics(tmp_path)
     (tmp_path / "train" / "removed-run.json").write_text("not JSON")
-    assert judge(claims, Metrics(tmp_path)) == judge(claims, Metrics(paper))
+    assert judge(claims, Measurements(tmp_path)) == judge(claims, Measurements(paper))
 
 
 @pytest.fixture
@@ -290,7 +290,7 @@ def test_a_recipe_may_ask_for_a_size_or_more(claims: list[Claim], paper: Path) -
     def asking(epochs: int) -> Judged:
         wanted = (("train/simple-conv", {"epochs": {"at_least": epochs}}),)
         checks = tuple(dataclasses.replace(check, requires=wanted) for check in h4.checks)
-        return judge([dataclasses.replace(h4, checks=checks)], Metrics(paper))[0]
+        return judge([dataclasses.replace(h4, checks=checks)], Measurements(paper))[0]
 
     assert [asking(epochs).verdict for epochs in (1, 100, 101)] == ["reproduced", "reproduced", "not run"]
     assert asking(101).reason == "epochs is 100, the claim needs at least 101 (train/simple-conv)"
@@ -308,12 +308,12 @@ def test_a_missing_epsilon_or_value_is_not_run(claims: list[Claim], editable: Pa
 def test_damaged_metrics_are_one_clear_line(claims: list[Claim], editable: Path) -> None:
     (editable / "outcomes/hebbian.npz").write_text("a,b\n1,2\n")
     with pytest.raises(BiorobustError, match="holds no outcomes"):
-        judge(claims, Metrics(editable))
+        judge(claims, Measurements(editable))
     (editable / "outcomes/hebbian.npz").unlink()
     (editable / "compare").mkdir()
     (editable / "compare/hebbian.csv").write_text("a,b\n1,2\n")
     with pytest.raises(BiorobustError, match="is not a table of paired counts"):
-        judge(claims, Metrics(editable))
+        judge(claims, Measurements(editable))
     (editable / "train/simple-conv.json").write_text("[]")
     with pytest.raises(BiorobustError, match="holds no metrics"):
-        Metrics(editable).train("simple-conv")
+        Measurements(editable).get("train/simple-conv")

@@ -35,7 +35,7 @@ from biorobust.reporting import claim_file, table
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.figure import draw, read_index
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
@@ -72,7 +72,7 @@ def claims(paper: Path) -> list[Claim]:
 
 def found(root: Path) -> dict[tuple[str, str | None], Judged]:
     loaded = claim_file.load(root / "reports/claims")
-    judged = judge(loaded, Metrics(root / "reports/metrics"))
+    judged = judge(loaded, Measurements(root / "reports/metrics"))
     return {(item.claim.id, item.reading.name if item.reading else None): item for item in judged}
 
 
@@ -116,7 +116,7 @@ def test_every_run_attack_and_epsilon_exists(claims: list[Claim]) -> None:
 def test_the_required_recipes_are_what_the_larger_scales_run(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
     root = write_checkout(tmp_path, study="cnnf", scale=scale)
     assert [
-        item.reason for item in judge(claims, Metrics(root / "reports/metrics")) if item.verdict == rules.NOT_RUN
+        item.reason for item in judge(claims, Measurements(root / "reports/metrics")) if item.verdict == rules.NOT_RUN
     ] == []
 
 
@@ -238,7 +238,7 @@ def test_the_grid_prints_mean_and_spread_where_there_are_seeds(paper: Path, seve
 def test_the_confound_is_told_from_the_metrics(shift: float, words: str, tmp_path: Path) -> None:
     root = write_checkout(tmp_path, study="cnnf", shift=shift)
     study = STUDIES["cnnf"](read_params(root / "params.yaml"))
-    metrics = Metrics(root / "reports/metrics")
+    metrics = Measurements(root / "reports/metrics")
     said = study.conclusions(judge(claim_file.load(root / "reports/claims"), metrics), metrics)
     (confound,) = [paragraph for paragraph in said if paragraph.startswith("The confound")]
     assert words in confound

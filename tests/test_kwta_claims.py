@@ -17,7 +17,7 @@ from biorobust.kwta.report.study import CLEAN, DEEPFOOL, PGD, kwta
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Part
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.requirements import files
 from biorobust.statistics import rules
@@ -69,7 +69,7 @@ def test_reported_shares_are_whole_numbers_of_images(claims: list[Claim]) -> Non
 
 def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path) -> None:
     plan: Any = params.load(ROOT / "params.yaml").blocks["kwta_attack"]
-    metrics = Metrics(cpu / "reports/metrics")
+    metrics = Measurements(cpu / "reports/metrics")
     for claim in claims:
         for check in claim.checks:
             assert check.eps in {None, plan.eps_cifar10, plan.eps_svhn}

@@ -22,7 +22,7 @@ from stages import ROOT  # puts this checkout's src first
 from biorobust.core.files import read_json, sha256, write_text
 from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 
 RECORDED = ROOT / "reports/recorded"
 LEDGERS = ROOT / "tests/ledgers"
@@ -35,7 +35,7 @@ NAMES = sorted({path.parent.name for path in RECORDED.glob("*/manifest.json")} |
 
 def ledger_of(snapshot: Path) -> dict[str, Any]:
     """How the claims of this checkout judge a recorded run: what `python -m stages.tables` writes, as plain data."""
-    claims, metrics = claim_file.load(ROOT / "reports/claims"), Metrics(snapshot / "metrics")
+    claims, metrics = claim_file.load(ROOT / "reports/claims"), Measurements(snapshot / "metrics")
     studies = read_json(snapshot / "manifest.json")["studies"]
     judged = [item for name in studies for item in judge([claim for claim in claims if claim.study == name], metrics)]
     return {

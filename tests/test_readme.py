@@ -11,7 +11,7 @@ from report_checkout import only, record, verdicts, write_checkout
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
 from biorobust.hebbian.report.tables import tables
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import hebbian, read_params
 from biorobust.reporting.render import render_template
 from biorobust.statistics import rules
@@ -82,7 +82,7 @@ def test_a_seed_that_went_wrong_is_named_and_not_averaged(tmp_path, values, word
     found["per_seed"][1] |= values
     write_json(path, found)
     study = hebbian(read_params(ROOT / "params.yaml"))
-    accuracy = next(table for table in tables(Metrics(tmp_path), study, []) if table.id == "hebbian-accuracy")
+    accuracy = next(table for table in tables(Measurements(tmp_path), study, []) if table.id == "hebbian-accuracy")
     row = next(row for row in accuracy.rows if row["run"] == "report-uniform")
     assert row["state"] == f"seed 1 {words}"
     assert (row["ours"] is not None) == averaged

@@ -19,7 +19,6 @@ from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render, render_template
 from biorobust.reporting.study import Study
@@ -107,7 +106,7 @@ def test_every_study_has_its_files_and_its_names() -> None:
         commands = make(params).commands()
         assert {stage for pair in commands for stage in pair if stage} <= set(make(params).stages())
         assert sorted(run for runs in commands.values() for run in runs) == sorted(make(params).networks)
-        made = make(params).tables(Metrics(ROOT / "no-such-folder"), [])
+        made = make(params).tables(Measurements(ROOT / "no-such-folder"), [])
         assert made
         assert [table.id for table in made if not table.id.startswith(f"{name}-")] == []
 

@@ -20,7 +20,7 @@ from biorobust.core.files import read_json, write_json
 from biorobust.networks.weights import VARIABLE
 from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import rules
 from biorobust.vonenet.model import accuracy, evaluation, layer_deviation, measurements, models, stimuli, visualisation
 from biorobust.vonenet.model.params import Activations, ActivationsSize, Perturbations
@@ -228,13 +228,13 @@ def test_two_files_of_weights_decide_the_report_s_own_claims(read, tmp_path):
             for entry in content.get("per_seed", ()):
                 entry |= {key: False for key in ("under_trained", "collapsed", "diverged") if key in entry}
             write_json(path, content)
-    for item in judge(claims, Metrics(folder)):
+    for item in judge(claims, Measurements(folder)):
         assert (item.verdict, "the claim needs" in item.reason) == (rules.NOT_RUN, True), item
     asked = [
         replace(claim, checks=tuple(replace(check, requires=_named(check)) for check in claim.checks))
         for claim in claims
     ]
-    judged = {item.claim.id: item for item in judge(asked, Metrics(folder))}
+    judged = {item.claim.id: item for item in judge(asked, Measurements(folder))}
     assert list(judged) == exact
     for item in judged.values():
         assert item.verdict in (rules.REPRODUCED, rules.PARTLY, rules.NOT_REPRODUCED, rules.INCONCLUSIVE), item

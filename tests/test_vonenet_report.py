@@ -37,7 +37,6 @@ from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
 from biorobust.reporting.figure import Inputs, draw, read_index
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.metrics import Metrics
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
@@ -89,7 +88,7 @@ def test_every_claim_is_there_and_the_analogue_says_what_it_is(claims: list[Clai
 
 def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path) -> None:
     plan: Any = params.load(ROOT / "params.yaml").blocks["vonenet_activations"]
-    metrics = Metrics(cpu / "reports/metrics")
+    metrics = Measurements(cpu / "reports/metrics")
     for claim in claims:
         for check in claim.checks:
             for name in files(check):
@@ -104,7 +103,7 @@ def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path
 @pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
 def test_the_analogue_is_judged_at_the_larger_scales(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
     root = write_checkout(tmp_path, study="vonenet", scale=scale)
-    items = {item.claim.id: item for item in judge(claims, Metrics(root / "reports/metrics"))}
+    items = {item.claim.id: item for item in judge(claims, Measurements(root / "reports/metrics"))}
     assert [items[name].reason for name in ANALOGUE if items[name].verdict == rules.NOT_RUN] == []
     for name in EXACT:
         assert items[name].verdict == rules.NOT_RUN
@@ -166,7 +165,7 @@ def test_the_page_is_well_formed_and_prints_the_hypotheses(cpu: Path) -> None:
         assert outcome["hypothesis"] in plain
     assert "left open (60\u00a0%)" in plain
     assert "decides nothing about ImageNet" in plain
-    verdicts_ = Counter(item.verdict for item in hypotheses.tested(Metrics(cpu / "reports/metrics"), "resnet50"))
+    verdicts_ = Counter(item.verdict for item in hypotheses.tested(Measurements(cpu / "reports/metrics"), "resnet50"))
     assert f"ResNet50: {verdicts_[hypotheses.EXCLUDED]} of 15 hypotheses are excluded" in plain
     assert "which network deviates less is a question of the noise" in plain
     assert "ResNet50 (ImageNet): its file is not here" in plain
@@ -205,7 +204,7 @@ def test_runs_that_called_the_hypotheses_otherwise_are_read_alike(cpu: Path, tmp
     for run in ("resnet50", "voneresnet50"):
         edit(root, f"riddle/{run}", older)
         assert read_json(root / f"reports/metrics/riddle/{run}.json")["outcomes"][0]["id"] == "H1"
-        before, after = (hypotheses.tested(Metrics(folder / "reports/metrics"), run) for folder in (cpu, root))
+        before, after = (hypotheses.tested(Measurements(folder / "reports/metrics"), run) for folder in (cpu, root))
         assert [item.id for item in after] == [f"Z{n}" for n in range(1, 16)]
         assert [item.agreement for item in after] == [item.agreement for item in before]
 
@@ -214,7 +213,7 @@ def test_images_that_were_not_moved_are_counted_or_left_out(cpu: Path, tmp_path:
     study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
 
     def said() -> str:
-        return " ".join(headline(judged(root), Metrics(root / "reports/metrics"), study).facts)
+        return " ".join(headline(judged(root), Measurements(root / "reports/metrics"), study).facts)
 
     assert "DeepFool left" not in said()
     edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["own"].update(unmoved=7))
@@ -248,9 +247,9 @@ def test_a_reason_that_parts_share_is_said_once_under_their_table(cpu: Path) -> 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: Path) -> None:
     study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
     said = "which network deviates less is a question of the noise"
-    assert any(said in sentence for sentence in conclusions((), Metrics(root / "reports/metrics"), study))
+    assert any(said in sentence for sentence in conclusions((), Measurements(root / "reports/metrics"), study))
     edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(log_ratio_own_frozen=0.2))
-    assert not any(said in sentence for sentence in conclusions((), Metrics(root / "reports/metrics"), study))
+    assert not any(said in sentence for sentence in conclusions((), Measurements(root / "reports/metrics"), study))
 
 
 def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:

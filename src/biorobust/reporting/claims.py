@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Reading
 from biorobust.reporting.measure import Measured, NotMeasured, Scatter, measure
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.requirements import Levels, limits, obstacle, printed_accuracies
 from biorobust.statistics import rules
 from biorobust.statistics.accuracy import Interval
@@ -116,7 +116,7 @@ class _Draft:
     obstacle: Decision | None
 
 
-def judge(claims: Sequence[Claim], metrics: Metrics) -> list[Judged]:
+def judge(claims: Sequence[Claim], metrics: Measurements) -> list[Judged]:
     """Every claim under every reading, in the order of the file.
 
     Holm's correction is over all distinct order tests of a study that could be made, those of later readings included.
@@ -178,7 +178,7 @@ def _counted(parts: Sequence[Part], any_of: Sequence[str | None]) -> list[Decisi
     return single + [rules.any_of(group) for group in groups.values()]
 
 
-def _draft(check: Check, metrics: Metrics, *, scatter: Scatter, printed: Levels) -> _Draft:
+def _draft(check: Check, metrics: Measurements, *, scatter: Scatter, printed: Levels) -> _Draft:
     stopped = obstacle(check, metrics, printed=printed)
     try:
         # Measured even if it may not be judged: a small run is shown, marked as such.

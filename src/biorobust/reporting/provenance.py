@@ -9,7 +9,7 @@ from typing import Any
 
 from biorobust.core.files import read_yaml
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notes import cost, read_note
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.requirements import STAND_IN
@@ -95,7 +95,7 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
     locked = _locked(first.base / "dvc.lock", stages)
     done = {out["stage"] for out in locked}
     notes = {stage: read_note(first.results / "run_info", stage, scale=scale) for stage in stages}
-    metrics = Metrics(first.metrics)
+    metrics = Measurements(first.metrics)
     datasets = dict.fromkeys(name for source in sources for name in source.study.datasets)
     return Provenance(
         title=f"Recorded run {snapshot.name}" if snapshot else "This run",
@@ -103,7 +103,7 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
         studies=tuple(source.study.title for source in sources),
         params=params,
         params_text=first.params.read_text(encoding="utf-8"),
-        datasets=tuple(found for name in datasets if (found := metrics.data(name)) is not None),
+        datasets=tuple(found for name in datasets if (found := metrics.get(f"data/{name}")) is not None),
         notes={stage: note for stage, note in notes.items() if note is not None or stage in done},
         locked=locked,
         snapshot=snapshot,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from biorobust.reporting.claim import Check, Claim, Quantity
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
 from biorobust.statistics.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
 from biorobust.statistics.thresholds import THRESHOLDS
@@ -31,7 +31,7 @@ def files(check: Check) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def obstacle(check: Check, metrics: Metrics, *, printed: Levels) -> Decision | None:
+def obstacle(check: Check, metrics: Measurements, *, printed: Levels) -> Decision | None:
     """Why the check cannot be judged, or None: a missing file, stand-in data, other settings, a broken training.
 
     printed: clean accuracies that the report prints, by run: no network is asked for more than a little less than its.
@@ -100,7 +100,7 @@ def printed_accuracies(claims: Iterable[Claim]) -> Levels:
     return found
 
 
-def limits(checks: Iterable[Check], metrics: Metrics) -> str:
+def limits(checks: Iterable[Check], metrics: Measurements) -> str:
     """What stands beside a verdict, in words: data that are not official or not complete, and sizes that are not the
     report's; "" where nothing does.
     """

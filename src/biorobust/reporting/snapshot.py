@@ -20,7 +20,7 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.files import atomic, read_json, read_yaml, sha256, write_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.migrated import OF_CLAIMS_YAML
 from biorobust.reporting.notes import read_note
 from biorobust.reporting.registry import MANIFEST, STUDIES, read_params
@@ -64,8 +64,8 @@ class Snapshot:
     protocol: Mapping[str, str]
 
     @property
-    def metrics(self) -> Metrics:
-        return Metrics(self.path / "metrics")
+    def metrics(self) -> Measurements:
+        return Measurements(self.path / "metrics")
 
     @property
     def params(self) -> Path:
@@ -200,7 +200,7 @@ def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str
         if not (source / name).exists():
             raise SnapshotError(f"{source / name} is missing: not a finished checkout")
     raw = read_params(source / "params.yaml")
-    metrics = Metrics(source / "reports" / "metrics")
+    metrics = Measurements(source / "reports" / "metrics")
     stages: list[str] = []
     for study in studies:
         runs = STUDIES[study](raw)

@@ -16,7 +16,7 @@ from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Claim, Judged, Part, judge
 from biorobust.reporting.figure import read_index
 from biorobust.reporting.ledger import cells
-from biorobust.reporting.metrics import Metrics
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.provenance import Provenance
 from biorobust.reporting.source import Source
 from biorobust.reporting.study import Study
@@ -71,7 +71,7 @@ class View:
     provenance: Provenance
     judged: tuple[Judged, ...]
     claims: Mapping[str, ClaimView]
-    metrics: Metrics
+    metrics: Measurements
     figures: tuple[FigureView, ...]
     tables: tuple[Table, ...]
 
@@ -100,7 +100,7 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: 
 
     Raises BiorobustError naming a damaged file.
     """
-    key, study, metrics = source.key, source.study, Metrics(source.metrics)
+    key, study, metrics = source.key, source.study, Measurements(source.metrics)
     judged = judge([claim for claim in claims if claim.study == study.name], metrics)
     tables = read(outputs / "tables" / key).values()
     return View(
