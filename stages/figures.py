@@ -72,7 +72,8 @@ def own_kernel(settings: Path) -> type:
     class Kernel(AsyncKernelManager):
         def __init__(self, **options: Any) -> None:
             specs = KernelSpecManager(kernel_dirs=[])
-            super().__init__(kernel_spec_manager=specs, connection_file=str(settings / "connection.json"), **options)
+            files = {"connection_file": str(settings / "connection.json"), "ip": str(settings / "kernel")}
+            super().__init__(kernel_spec_manager=specs, transport="ipc", **files, **options)  # no port, no warning of one
             # The kernel starts elsewhere and has to find the library of this checkout, installed or not.
             path = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             own = {"PYTHONPATH": os.pathsep.join(path), "IPYTHONDIR": str(settings), "PYTHONSTARTUP": ""}
