@@ -73,7 +73,8 @@ def own_kernel(settings: Path) -> type:
         def __init__(self, **options: Any) -> None:
             specs = KernelSpecManager(kernel_dirs=[])
             files = {"connection_file": str(settings / "connection.json"), "ip": str(settings / "kernel")}
-            super().__init__(kernel_spec_manager=specs, transport="ipc", **files, **options)  # no port, no warning of one
+            # Over files instead of ports, which others on the machine could listen to.
+            super().__init__(kernel_spec_manager=specs, transport="ipc", **files, **options)
             # The kernel starts elsewhere and has to find the library of this checkout, installed or not.
             path = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             own = {"PYTHONPATH": os.pathsep.join(path), "IPYTHONDIR": str(settings), "PYTHONSTARTUP": ""}
