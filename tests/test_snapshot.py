@@ -58,7 +58,7 @@ def test_a_snapshot_holds_the_results_as_they_were(tmp_path: Path, checkout: Pat
     assert made.device == "cpu"
     assert set(made.protocol) == {"thresholds", "hebbian"}
     assert not made.protocol_changed(claim_file.load(checkout / "reports/claims"))
-    assert made.metrics.train("simple-conv") == json.loads(
+    assert made.metrics.get("train/simple-conv") == json.loads(
         (checkout / "reports/metrics/train/simple-conv.json").read_text()
     )
     listed = json.loads((made.path / "manifest.json").read_text())["files"]

@@ -166,9 +166,9 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     before = _start.before.get(path, {})
     now = time.perf_counter()
     spent = before.get(_start.name, 0.0) + now - _start.since.get(path, now)
-    note_start()
     with atomic(path) as part, open(part, "wb") as stream:  # to a stream: a path would name the archive inside
         torch.save({**state, SECONDS: {**before, _start.name: spent}}, stream)
+        note_start()  # before the state is there, so that a kill finds either both or the log alone
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

@@ -9,8 +9,6 @@ from biorobust.kwta.model.params import FULL_WIDTH
 from biorobust.networks.weights import Unavailable, find, read
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from biorobust.kwta.model.networks import Classifier
 
 # torchvision's IMAGENET1K_V1; the part after the hyphen begins the SHA-256.
@@ -23,13 +21,15 @@ def load_imagenet(model: Classifier, *, network: str, width: int) -> None:
 
     Raises Unavailable when the network has none or no file can be had, BiorobustError when a file is not what it says.
     """
+    import torch
+
     if network not in FILES:
         raise Unavailable(f"torchvision has no ImageNet weights of {network}")
     if width != FULL_WIDTH:
         raise Unavailable(f"ImageNet weights are of width {FULL_WIDTH}, the network has {width}")
     stored = read(find(FILES[network], address=ADDRESS + FILES[network]))
     own = model.body.state_dict()
-    odd = next((name for name, value in stored.items() if not isinstance(value, Tensor)), None)
+    odd = next((name for name, value in stored.items() if not isinstance(value, torch.Tensor)), None)
     if odd is not None:
         raise BiorobustError(f"{FILES[network]} does not fit {network} ({odd} is no tensor): replace it")
     head = list(own)[-2:]
