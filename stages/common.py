@@ -64,31 +64,34 @@ def run_info(stage: str) -> Iterator[None]:
     scale = params.load().scale
     work.begin(stage, settings=params.PARAMS_FILE.read_text(encoding="utf-8"))
     try:
-        yield
-    except BaseException as error:
-        if work.states() or not isinstance(error, BiorobustError):  # a user's error before any work cost nothing
-            work.note_start()
-        raise
-    wall, others = work.seconds(), work.seconds_of_others()
-    write_json(
-        RUN_INFO / f"{stage}.json",
-        {
-            "stage": stage,
-            "scale": scale,
-            "wall_seconds": round(wall, 2),
-            "total_seconds": round(wall + sum(others), 2),
-            "starts": 1 + len(others),
-            "peak_memory_mb": peak_memory_mb(),
-            "device": _device(),
-            "cpu": _cpu(),
-            "threads": _threads(),
-            "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
-            "platform": f"{platform.system()} {platform.machine()}",
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            **_commit(),
-        },
-    )
-    work.end()
+        try:
+            yield
+        except BaseException as error:
+            if work.states() or not isinstance(error, BiorobustError):  # a user's error before any work cost nothing
+                work.note_start()
+            raise
+        wall, others = work.seconds(), work.seconds_of_others()
+        write_json(
+            RUN_INFO / f"{stage}.json",
+            {
+                "stage": stage,
+                "scale": scale,
+                "wall_seconds": round(wall, 2),
+                "total_seconds": round(wall + sum(others), 2),
+                "starts": 1 + len(others),
+                "peak_memory_mb": peak_memory_mb(),
+                "device": _device(),
+                "cpu": _cpu(),
+                "threads": _threads(),
+                "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+                "platform": f"{platform.system()} {platform.machine()}",
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                **_commit(),
+            },
+        )
+        work.end()
+    finally:
+        work.leave()
 
 
 def _torch() -> Any:

@@ -79,6 +79,12 @@ def end() -> None:
         _start.log.unlink(missing_ok=True)
 
 
+def leave() -> None:
+    """The start is over: what else this process does is none of its cost."""
+    global _start
+    _start = _Start(f"process {os.getpid()}")
+
+
 def states() -> list[Path]:
     """The files of all states that were named since `begin`."""
     return list(_start.since)
