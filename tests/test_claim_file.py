@@ -389,7 +389,7 @@ def checkout(tmp_path: Path) -> Path:
         ),
         ("claims/vonenet.yaml", "id: V7a", "id: V6a", "V6a: stands there twice"),
         ("claims/vonenet.yaml", "id: V7a", "id: K1", "K1: stands there twice"),
-        ("params.yaml", "  cnn-longer:", "  cnn-much-longer:", "cnn-longer"),
+        ("params.yaml", "  cnn-longer:", "  cnn-much-longer:", "F21, CNN-F and CNN alike, both trained longer"),
     ],
 )
 def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(

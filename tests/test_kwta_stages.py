@@ -223,10 +223,15 @@ def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, 
     train_kwta.main(["scratch-relu", "--cell", "alexnet-svhn-scratch-relu"])  # asked for by name, it is trained
     assert len(list((tmp_path / "data/work").glob("alexnet-svhn-scratch-relu*.pt"))) == 1
     assert params.load().size("kwta_cells", Cells).trained == ("resnet18-svhn",)
-    for wrong in (["resnet18"], ["resnet18-svhn", "resnet18-svhn"], []):
+    known = "each one of resnet18-cifar10, resnet18-svhn, "
+    for wrong, message in (
+        (["resnet18"], known),
+        (["resnet18-svhn", "resnet18-svhn"], "must be a list without repeats"),
+        ([], known),
+    ):
         raw["scales"]["tiny"]["kwta_cells"] = {"trained": wrong}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-        with pytest.raises(params.ParamsError, match=r"kwta_cells\.trained = .*: must be "):
+        with pytest.raises(params.ParamsError, match=rf"kwta_cells\.trained = .*{message}"):
             params.load()
 
 

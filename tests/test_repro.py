@@ -189,7 +189,7 @@ def test_ctrl_c_and_sigterm_end_the_stage_and_dvc_says_so(checkout, end):
             break
     time.sleep(0.5)  # DVC sets its handlers after it has started the command
     end(running.pid)
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=30)
     assert running.returncode == 255
     assert "failed to reproduce 'second'" in errors
     assert "Stopped after" in errors
