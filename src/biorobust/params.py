@@ -26,13 +26,15 @@ from biorobust.core.scale import SCALES, Scale
 from biorobust.hebbian.model import params as hebbian
 from biorobust.kwta.model import params as kwta
 from biorobust.kwta.model import recipe
+from biorobust.question.model import params as question
+from biorobust.question.model import rows
 from biorobust.vonenet.model import params as vonenet
 
 T = TypeVar("T")
 
 PARAMS_FILE = Path("params.yaml")
-STUDIES: dict[str, Any] = {"hebbian": hebbian, "cnnf": cnnf, "kwta": kwta, "vonenet": vonenet}
-CHECKS = (hebbian.check, recipe.check)  # of what refers to what
+STUDIES: dict[str, Any] = {"hebbian": hebbian, "cnnf": cnnf, "kwta": kwta, "vonenet": vonenet, "question": question}
+CHECKS = (hebbian.check, recipe.check, rows.check)  # of what refers to what
 # A dot or a slash would break DVC's parameter paths and the names of files; a stage takes -x for an option.
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # A run's name is also the name of files: these would overlap with those of other stages.

@@ -113,3 +113,32 @@ def _only_some(rows: pd.DataFrame, first: pd.DataFrame, at: Sequence[pd.DataFram
         found["raw_fooled"] = len(fooled)
         found["raw_distance_median"] = float(moved.median()) if len(moved) else None
     return found
+
+
+def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Records below each other; a column that only some attacks have is filled up for the others."""
+    table = pd.concat(parts, ignore_index=True)
+    for name in table.columns.intersection(list(EXTRA_COLUMNS)):
+        none = EXTRA_COLUMNS[name]
+        table[name] = table[name].where(table[name].notna(), none).astype(np.asarray(none).dtype)
+    return table.astype({name: bool for name in ("broken", "zero_gradient", "nonfinite_gradient", "verified")})
+
+
+def as_state(table: pd.DataFrame) -> dict[str, Any]:
+    """Records as what a state file may hold: tensors, and text as lists."""
+    import torch
+
+    return {
+        str(name): column.tolist() if name == "attack" else torch.tensor(column.to_numpy())
+        for name, column in table.items()
+    }
+
+
+def from_state(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """The opposite of `as_state`."""
+    return pd.DataFrame(
+        {
+            name: np.array(values, dtype=object) if isinstance(values, list) else values.numpy()
+            for name, values in columns.items()
+        }
+    )

@@ -28,6 +28,7 @@ ARCHITECTURES = {
     "cnnf-original": ("biorobust.cnnf.model.network", "build_original"),
     "vonenet": ("biorobust.vonenet.model.models", "build"),
     "kwta-network": ("biorobust.kwta.model.networks", "build"),
+    "question-network": ("biorobust.question.model.networks", "build"),
 }
 
 

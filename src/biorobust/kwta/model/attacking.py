@@ -88,9 +88,9 @@ def attacked(victim: Victim, names: list[str], suffix: str = "") -> pd.DataFrame
             batch_size=victim.batch_size,
             label=victim.label,
         )
-        return _plain(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
+        return records.as_state(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
 
-    return _frame(work.once(victim.state("+".join(names) + suffix), compute))
+    return records.from_state(work.once(victim.state("+".join(names) + suffix), compute))
 
 
 def _shared_iterates(names: Sequence[str]) -> list[list[str]]:
@@ -99,23 +99,6 @@ def _shared_iterates(names: Sequence[str]) -> list[list[str]]:
     for name in names:
         groups.setdefault(registry.iterates(name), []).append(name)
     return list(groups.values())
-
-
-def _plain(table: pd.DataFrame) -> dict[str, Any]:
-    """A table as what a state file may hold: tensors, and text as lists."""
-    return {
-        str(name): column.tolist() if name == "attack" else torch.tensor(column.to_numpy())
-        for name, column in table.items()
-    }
-
-
-def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            name: values.numpy() if isinstance(values, Tensor) else np.array(values, dtype=object)
-            for name, values in columns.items()
-        }
-    )
 
 
 def counts(table: pd.DataFrame, *, eps: float) -> dict[str, dict[str, Any]]:

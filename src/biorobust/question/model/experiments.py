@@ -1,0 +1,199 @@
+"""The stages of the comparison: a family trained, a family attacked, and every network shown the images of the others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from biorobust.attacks import about, records
+from biorobust.core import experiment, places, results, runs, training
+from biorobust.core.devices import pick
+from biorobust.core.files import read_json, read_tensors, sha256, write_json, write_parquet, write_tensors
+from biorobust.core.tensors import Tensors
+from biorobust.core.training import as_float
+from biorobust.question.model import attacking, networks
+from biorobust.question.model import training as trainings
+from biorobust.question.model.attacking import Victim
+from biorobust.question.model.params import REPORTS, AttackPlan, AttackSize
+from biorobust.question.model.rows import Network
+
+if TYPE_CHECKING:
+    from biorobust.params import Params
+
+Counts = Mapping[int, Mapping[str, Mapping[str, Any]]]  # seed -> attack -> counts
+STUDY = "question"
+ATTACKED = Path("data/question")  # what a family's attacks leave for the networks of others
+
+
+def train(network: Network, settings: Params) -> None:
+    """Train the seeds of a network; write checkpoints, curves and metrics, or why there are none."""
+    if network.left_out:
+        write_left_out(network, settings)
+        return
+    data = experiment.load(network.dataset, n_train=network.size.n_train)
+    built = trainings.describe(network, data, settings)
+    key = network.settings | built.config | built.recipe
+    code = (sys.modules[__name__], trainings, networks)
+
+    def train_seed(seed: int) -> training.Trained:
+        state = experiment.state_path(network.name, key, seed=seed, dataset=network.dataset, code=code)
+        model, config, fitted = trainings.fit(network, built, data, settings=settings, seed=seed, state=state)
+        predictions = training.predict(model, data.test_images)
+        entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
+        return training.Trained(model=model, config=config, entry=entry, curve=fitted.history)
+
+    experiment.train_seeds(
+        network.name,
+        train_seed,
+        seeds=settings.seeds(network.size.seeds),
+        architecture=built.architecture,
+        study=STUDY,
+        scale=settings.scale,
+        dataset=network.dataset,
+        settings=network.settings | built.recipe,
+        about=lambda model: experiment.sized(model) | cost(model, data, built.recipe, images=network.row.images),
+    )
+
+
+def cost(model: nn.Module, data: Tensors, recipe: Mapping[str, Any], *, images: str) -> dict[str, Any]:
+    """inference_mflop: millions of floating-point operations that one image takes, an addition and a product each one.
+    training_passes: forward and backward passes that the training made of each training image."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(as_float(data.test_images[:1]))
+    passes = recipe["epochs"] * (1 + recipe.get("steps", 0)) * (2 if images == "both" else 1)
+    return {"inference_mflop": round(counter.get_total_flops() / 1e6, 3), "training_passes": passes}
+
+
+def write_left_out(network: Network, settings: Params) -> None:
+    """In the place of a network, why there is none."""
+    runs.save_unavailable(network.name, architecture="question-network", reason=network.left_out)
+    results.write_curves(network.name, [], columns=("seed", "epoch", "loss"))
+    head = {"study": STUDY, "scale": settings.scale, "dataset": network.dataset, "settings": network.settings}
+    results.write_unavailable("train", network.name, reason=network.left_out, **head)
+
+
+def attack(network: Network, *, plan: AttackPlan, size: AttackSize, folder: Path) -> None:
+    """Every attack that needs no other network, on every seed: records, points and diagnostics below `folder`."""
+    tables, points, findings = [], {}, {}
+    for victim in victims(network, size) if not network.left_out else ():
+        table, points[f"seed{victim.seed}"] = attacking.attacked(victim, plan, size)
+        tables.append(table.assign(seed=victim.seed))
+        if size.n_examined and (not findings or network.name.endswith("-plain")):
+            findings[f"seed{victim.seed}"] = attacking.examined(victim, plan, size)
+    empty = pd.DataFrame(columns=[*records.COLUMNS, "seed"])
+    write_parquet(folder / f"{network.name}.parquet", records.joined(tables) if tables else empty)
+    write_tensors(folder / f"{network.name}.safetensors", points)
+    write_json(folder / f"{network.name}.json", findings)
+
+
+def victims(network: Network, size: AttackSize) -> Iterable[Victim]:
+    """The trained seeds of a network, with the images that all networks of its data set are attacked on."""
+    index, images, labels = experiment.load(network.dataset).evaluated(size.attacked(network.dataset))
+    for seed in runs.seeds(network.name):
+        model = runs.load(network.name, seed=seed, device=pick())
+        weights = sha256(runs.folder(network.name) / f"seed{seed}.safetensors")
+        yield Victim(
+            name=network.name,
+            family=network.row.family,
+            model=model,
+            views=runs.attack_views(network.name, model),
+            images=images,
+            labels=labels,
+            index=index.cpu().numpy(),
+            eps=network.threat.eps,
+            curve=network.threat.curve,
+            seed=seed,
+            noisy=network.noisy,
+            key={"weights": weights, "device": pick()},
+        )
+
+
+def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: AttackSize, scale: str) -> None:
+    """Show every network the images found on all others, search once more, and write records and metrics of all."""
+    folders = {name: places.find(ATTACKED, f"{name}.parquet").parent for name in all_networks}
+    found = {name: read_tensors(folders[name] / f"{name}.safetensors") for name in all_networks}
+    counted = {}
+    for name, network in all_networks.items():
+        kin = {other: found[other] for other, its in all_networks.items() if its.dataset == network.dataset}
+        counted[name] = _transfer(network, folders[name], kin, plan=plan, size=size, scale=scale)
+    for name, network in all_networks.items():
+        if network.row.family in REPORTS and network.twin is not None:
+            _write_advantages(network, counted[name], counted[network.twin], scale=scale)
+
+
+def _write_advantages(network: Network, own: Counts, twins: Counts, *, scale: str) -> None:
+    """By how much a network's accuracy exceeds its twin's, under its report's attack and in the worst case."""
+    entries = []
+    for seed in own.keys() & twins.keys():
+        found = {"seed": seed}
+        for key, attack in (("report", REPORTS[network.row.family]), ("worst", records.WORST_CASE)):
+            right, wrong = (at[seed][attack]["share"] for at in (own, twins))
+            found[f"advantage_{key}"] = right - wrong
+        entries.append(found | {"advantage_lost": found["advantage_report"] - found["advantage_worst"]})
+    head = {"study": STUDY, "scale": scale, "dataset": network.dataset, "settings": network.settings}
+    if entries:
+        results.write_run("advantage", network.name, **head, **results.per_seed(entries))
+    else:
+        reason = network.left_out or f"its twin {network.twin} was not trained"
+        results.write_unavailable("advantage", network.name, reason=reason, **head)
+
+
+def _transfer(
+    network: Network,
+    folder: Path,
+    points: Mapping[str, Mapping[str, Tensor]],
+    *,
+    plan: AttackPlan,
+    size: AttackSize,
+    scale: str,
+) -> Counts:
+    """Returns the counts of every seed at epsilon, with the `share` of images that are right."""
+    name = network.name
+    tables: list[pd.DataFrame] = []
+    counted: dict[int, dict[str, dict[str, Any]]] = {}
+    eps = sorted({*network.threat.curve, network.threat.eps})
+    earlier = pd.read_parquet(folder / f"{name}.parquet")
+    for victim in victims(network, size) if not network.left_out else ():
+        seed = f"seed{victim.seed}"
+        given = {other: its[seed].to(victim.images) for other, its in points.items() if other != name and seed in its}
+        before = earlier[earlier["seed"] == victim.seed].drop(columns="seed")
+        table = before
+        if given:
+            others = {other: sha256(places.find(ATTACKED, f"{other}.safetensors")) for other in given}
+            last = attacking.shown(
+                victim, plan, size, before=before, own=points[name][seed], given=given, key=str(sorted(others.items()))
+            )
+            table = records.joined([before, last])
+        tables.append(table.assign(seed=victim.seed))
+        counted[victim.seed] = records.counts(table, eps=eps)
+    everything = records.joined(tables) if tables else pd.DataFrame(columns=[*records.COLUMNS, "seed"])
+    write_parquet(places.RECORDS / STUDY / f"{name}.parquet", everything)
+    head = {"study": STUDY, "scale": scale, "dataset": network.dataset}
+    settings = network.settings | {"n_images": size.attacked(network.dataset), "queries": size.queries, "draws": plan.draws}
+    settings |= {"noisy_queries": size.noisy_queries}
+    if network.left_out:
+        results.write_unavailable("attack", name, reason=network.left_out, settings=settings, **head)
+        return {}
+    results.write_run(
+        "attack",
+        name,
+        settings=settings,
+        eps=eps,
+        n_images=int(everything["index"].nunique()),
+        attacks=records.by_attack(counted, about=about),
+        seeds=list(counted),
+        diagnostics=read_json(folder / f"{name}.json"),
+        **head,
+    )
+    place = eps.index(network.threat.eps)
+    return {
+        seed: {key: {"share": at["correct"][place] / at["n"]} for key, at in of_seed.items()}
+        for seed, of_seed in counted.items()
+    }

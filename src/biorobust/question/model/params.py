@@ -1,0 +1,187 @@
+"""Parameters of the question: which networks stand side by side, how they are trained, and what they are attacked with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, field_validator
+
+from biorobust.core.attack_plan import NAMES
+from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Several, Share, ShareBelow1, Unlike
+from biorobust.core.left_out import SomeRuns
+
+DATASETS = ("mnist", "cifar10")
+FAMILIES = ("yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial")
+
+
+def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
+    if list(values) != sorted(set(values)) or values[0] <= 0:
+        raise ValueError
+    return values
+
+
+Sizes = Annotated[
+    Several[Share], AfterValidator(_rising), Field(description="a rising list of numbers in (0, 1] without repeats")
+]
+
+
+class Threat(Block):
+    """What a data set is attacked with: L-infinity, in units of pixel intensity [0, 1].
+
+    eps: where every attack is tried. curve: other sizes, for APGD alone. noise: standard deviation of the Gaussian
+    noise that some networks are trained on.
+    """
+
+    eps: float = Field(gt=0, le=1)
+    curve: Sizes
+    noise: Positive
+
+
+class Training(Block):
+    """How every network with a convolutional body is trained: SGD with Nesterov momentum.
+
+    warmup: share of the steps in which the rate rises; from there it falls to 0. gamma_fall: share of the epochs in
+    which the gamma of k-WTA falls from 1 to its own. clip_norm: largest L2 norm of the gradient.
+    """
+
+    batch_size: Count
+    learning_rate: Positive
+    warmup: float = Field(gt=0, lt=1)
+    momentum: ShareBelow1
+    weight_decay: NotNegative
+    label_smoothing: ShareBelow1
+    clip_norm: Positive | None
+    crop: int = Field(ge=0)
+    flip: bool
+    gamma_fall: Share
+
+
+class Adversarial(Block):
+    """Training on PGD's images: so many steps, each of this share of epsilon, from a random start."""
+
+    steps: Count
+    step: Positive
+
+
+class V1Front(Block):
+    """The V1 stage in front of a small image; its cells and their noise are those of the block `vonenet`."""
+
+    simple_channels: int = Field(ge=0)
+    complex_channels: int = Field(ge=0)
+    ksize: int = Field(ge=1)
+    stride: Count
+    pixels_per_degree: Positive
+
+
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name.partition("@")[0] not in NAMES:
+            raise ValueError(f"a list without repeats, of {', '.join(NAMES)}")
+    return names
+
+
+Attacks = Annotated[Unlike[str], AfterValidator(_known)]
+
+
+class AttackPlan(Block):
+    """Attacks in their order. reports: on all images, as the four reports used them. adaptive: on the images that all
+    before have left, and blind: the same without gradients. views: of a family, further ones with a gradient from
+    elsewhere. draws: passes in which a noisy network is judged, and over which its gradients are averaged.
+    """
+
+    reports: Attacks
+    adaptive: Attacks
+    views: dict[str, Attacks]
+    blind: Attacks
+    draws: int = Field(ge=2)
+
+    @field_validator("views")
+    @classmethod
+    def _of_families(cls, views: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if set(views) - set(FAMILIES):
+            raise ValueError(f"lists of attacks for some of {', '.join(FAMILIES)}")
+        return views
+
+
+class AttackSize(Block):
+    """n_images: of MNIST. queries: of attacks without gradients, and of those on networks with noise. n_examined: images
+    on which the first training is examined for masked gradients (0: not)."""
+
+    n_images: int = Field(ge=8)
+    n_cifar10: int = Field(ge=8)
+    queries: Count
+    noisy_queries: Count
+    n_examined: int = Field(ge=0)
+
+    def attacked(self, dataset: str) -> int:
+        """How many of the evaluation images of a data set."""
+        return self.n_images if dataset == "mnist" else self.n_cifar10
+
+
+class Size(Block):
+    """trained: the rows this scale has. width: channels of the body's first layer. The rest is of single families."""
+
+    trained: SomeRuns
+    n_train: Images
+    width: Count
+    epochs: Count
+    adversarial_epochs: Count
+    cnnf_epochs: Count
+    n_hidden: Count
+    hebbian_epochs: Count
+    readout_epochs: Count
+    seeds: Count
+
+
+class Row(Block):
+    """A network of the comparison. family: the stage that trains it. method: the block of params.yaml with its knob.
+
+    front: what stands before the body. images: what it is trained on. twin: the same without the defence, or null.
+    """
+
+    family: Literal["yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial"]
+    network: Literal["body", "hebbian", "end-to-end", "cnnf"]
+    method: Literal["relu", "kwta", "kwta_low", "hebbian_original", "end_to_end", "cnnf", "cnn"]
+    front: Literal["none", "v1", "v1-noiseless", "learned-noisy"]
+    images: Literal["clean", "noisy", "both", "adversarial"]
+    twin: str | None
+
+
+BLOCKS = {
+    "question": Threat,
+    "question_cifar10": Threat,
+    "question_training": Training,
+    "question_cifar10_training": Training,
+    "question_adversarial": Adversarial,
+    "question_front": V1Front,
+    "question_attack": AttackPlan,
+}
+SIZES = {"question": Size, "question_cifar10": Size, "question_attack": AttackSize}
+RUNS = {"question_rows": Row}
+PARTS = {"question": "question_rows", "question_cifar10": "question_rows"}
+NETWORKS: tuple[str, ...] = ()  # they have an attack stage of their own, as one network's images are shown to others
+APART = ("question_rows",)
+
+
+# The attack by which a family's report, or the original, called its networks robust.
+REPORTS = {
+    "hebbian": "fgsm-report",
+    "cnnf": "pgd-cross-entropy@first",
+    "kwta": "pgd-report",
+    "vonenet": "deepfool-report",
+}
+
+
+def block(dataset: str, name: str = "question") -> str:
+    """The block of a data set: MNIST's has the plain name, that `question.eps` is the knob of."""
+    return name if dataset == "mnist" else name.replace("question", f"question_{dataset}", 1)
+
+
+def compared(runs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Networks that have the same attacks: those of a family on a data set."""
+    return [
+        [f"{dataset}-{name}" for name, row in runs["question_rows"].items() if row.family == family]
+        for dataset in DATASETS
+        for family in FAMILIES
+    ]

@@ -1,0 +1,26 @@
+"""Attack a family of networks of the comparison, each by itself: `python -m stages.question_attack kwta`."""
+
+from __future__ import annotations
+
+from biorobust import params
+from biorobust.core.progress import progress
+from biorobust.question.model.params import AttackPlan, AttackSize
+from biorobust.question.model.rows import group, networks
+from stages.common import one_argument, run_info, stage_main
+
+
+def main(argv: list[str] | None = None) -> None:
+    family = one_argument(argv, __doc__, "family", "of question_rows in params.yaml")
+    settings = params.load()
+    chosen = networks(settings, family=family)
+    plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
+    with run_info(f"question_attack@{family}"):
+        from biorobust.question.model import experiments
+
+        folder = experiments.ATTACKED / group(family)
+        for network in progress(chosen.values(), label="attacks", unit="networks"):
+            experiments.attack(network, plan=plan, size=size, folder=folder)
+
+
+if __name__ == "__main__":
+    stage_main(main)

@@ -1,0 +1,24 @@
+"""Train a family of networks of the comparison on both data sets: `python -m stages.question_train kwta`."""
+
+from __future__ import annotations
+
+from biorobust import params
+from biorobust.core import places
+from biorobust.core.progress import progress
+from biorobust.question.model.rows import group, networks
+from stages.common import one_argument, run_info, stage_main
+
+
+def main(argv: list[str] | None = None) -> None:
+    family = one_argument(argv, __doc__, "family", "of question_rows in params.yaml")
+    settings = params.load()
+    chosen = networks(settings, family=family)
+    with run_info(f"question_train@{family}"), places.together(group(family)):
+        from biorobust.question.model import experiments
+
+        for network in progress(chosen.values(), label="training", unit="networks"):
+            experiments.train(network, settings)
+
+
+if __name__ == "__main__":
+    stage_main(main)

@@ -1,0 +1,25 @@
+"""Show every network of the comparison the images found on all others, and count: `python -m stages.question_transfer`."""
+
+from __future__ import annotations
+
+import argparse
+
+from biorobust import params
+from biorobust.core import places
+from biorobust.question.model.params import AttackPlan, AttackSize
+from biorobust.question.model.rows import networks
+from stages.common import run_info, stage_main
+
+
+def main(argv: list[str] | None = None) -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    settings = params.load()
+    plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
+    with run_info("question_transfer"), places.together("question"):
+        from biorobust.question.model import experiments
+
+        experiments.transfer(networks(settings), plan=plan, size=size, scale=settings.scale)
+
+
+if __name__ == "__main__":
+    stage_main(main)
