@@ -1,4 +1,4 @@
-"""Show every network of the comparison the images found on all others, and count: `python -m stages.question_transfer`."""
+"""Show every compared network the images found on all others, and count: `python -m stages.question_transfer`."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for name in table.columns.intersection(list(EXTRA_COLUMNS)):
         none = EXTRA_COLUMNS[name]
         table[name] = table[name].where(table[name].notna(), none).astype(np.asarray(none).dtype)
-    return table.astype({name: bool for name in ("broken", "zero_gradient", "nonfinite_gradient", "verified")})
+    return table.astype(dict.fromkeys(("broken", "zero_gradient", "nonfinite_gradient", "verified"), bool))
 
 
 def as_state(table: pd.DataFrame) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Study "question": all four defences on the same data, with the same attacks, each beside a twin without the defence."""
+"""Study "question": all four defences on one task, with the same attacks, each beside a twin without the defence."""

@@ -111,6 +111,21 @@ EFFECTS = (
             _under("pgd-cross-entropy", "voneresnet50-noiseless", 0.01569),
         ),
     ),
+    _effect(
+        "question",
+        "adversarial training above the plain network, worst case at eps 0.1, MNIST",
+        (_under("worst-case", "mnist-adversarial", 0.1), _under("worst-case", "mnist-plain", 0.1)),
+    ),
+    _effect(
+        "question",
+        "k-WTA above the plain network, PGD with the report's step at eps 0.1, MNIST",
+        (_under("pgd-report", "mnist-kwta-low", 0.1), _under("pgd-report", "mnist-plain", 0.1)),
+    ),
+    _effect(
+        "question",
+        "k-WTA above the plain network, worst case at eps 0.1, MNIST",
+        (_under("worst-case", "mnist-kwta-low", 0.1), _under("worst-case", "mnist-plain", 0.1)),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ vermillion for the variants of one model; variants also differ in line style and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 INK = "#010203"  # becomes the text colour of the page
 FAINT = "#808183"  # grid lines and floors: 3:1 or more on white and on near-black
@@ -62,6 +62,23 @@ LOOKS = {
     "imagenet-resnet50": Look("ResNet50 (ImageNet)", "#5f6062", "#a9aaac", "P", "--"),
     "imagenet-voneresnet50": Look("VOneResNet50 (ImageNet)", "#0072b2", "#6cb6e8", "D", "--"),
 }
+# Rows of the comparison; a network is a row on a data set, such as "mnist-plain".
+COMPARED = {
+    "plain": Look("plain network", INK, INK, "P", "-"),
+    "noise": Look("noise in training", "#5f6062", "#a9aaac", "X", "--"),
+    "hebbian-units": Look("Hebbian units", "#a6761d", "#e0b050", "^", "-"),
+    "end-to-end": Look("Hebbian units' size, end to end", "#a6761d", "#e0b050", "v", ":"),
+    "feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
+    "no-feedback": Look("CNN-F without feedback", "#0072b2", "#6cb6e8", "s", ":"),
+    "kwta-high": Look("k-WTA", "#ff8b3d", "#ffb27a", "<", "--"),
+    "kwta-low": Look("k-WTA, lower", "#d55e00", "#ff8b3d", "s", "-"),
+    "v1": Look("V1 stage", "#009e73", "#3cc9a0", "D", "-"),
+    "v1-noiseless": Look("V1 stage without noise", "#009e73", "#3cc9a0", "d", ":"),
+    "v1-noise-alone": Look("V1's noise on learned filters", "#56348b", "#b79be6", "v", "-."),
+    "adversarial": Look("adversarial training", "#8b3465", "#e69bc4", "*", "-"),
+    "kwta-adversarial": Look("k-WTA, lower, adversarial training", "#8b3465", "#e69bc4", "s", "--"),
+}
+TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 EXTRA = (Look("", "#0072b2", "#6cb6e8", "v", "-"), Look("", "#009e73", "#3cc9a0", "<", "--"))
 
 
@@ -69,6 +86,9 @@ def look(run: str) -> Look:
     """The look of a run; a run added to params.yaml later gets its own name and a look of the spare ones."""
     if run in LOOKS:
         return LOOKS[run]
+    dataset, _, row = run.partition("-")
+    if dataset in TASKS and row in COMPARED:
+        return replace(COMPARED[row], label=f"{COMPARED[row].label} ({TASKS[dataset]})")
     spare = EXTRA[sum(run.encode()) % len(EXTRA)]
     return Look(run, spare.colour, spare.dark, spare.marker, spare.dashes)
 

@@ -19,6 +19,10 @@ from biorobust.kwta.report.headline import conclusions as kwta_conclusions
 from biorobust.kwta.report.headline import headline as kwta_headline
 from biorobust.kwta.report.study import kwta
 from biorobust.kwta.report.tables import tables as kwta_tables
+from biorobust.question.report.headline import conclusions as question_conclusions
+from biorobust.question.report.headline import headline as question_headline
+from biorobust.question.report.study import question
+from biorobust.question.report.tables import tables as question_tables
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.study import Parts, Study
 from biorobust.reporting.table import Table
@@ -49,6 +53,9 @@ STUDIES: dict[str, Make] = {
     "kwta": _study(kwta, tables=kwta_tables, headline=kwta_headline, conclusions=kwta_conclusions),
     "vonenet": _study(
         vonenet, tables=_of_claims(vonenet_tables), headline=vonenet_headline, conclusions=vonenet_conclusions
+    ),
+    "question": _study(
+        question, tables=_of_claims(question_tables), headline=question_headline, conclusions=question_conclusions
     ),
 }
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup, escape
 
 from biorobust.core.errors import BiorobustError
-from biorobust.reporting import claim_file, effects, numbers, style
+from biorobust.reporting import claim_file, effects, labels, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.overview import Overview
@@ -138,6 +138,7 @@ def _environment(folder: Path) -> Environment:
         "slug": lambda verdict: verdict.replace(" ", "-"),
         "cell": cell,
         "label": lambda run: style.look(run).label,
+        "attack": labels.full_name,
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
         "markdown": markdown,

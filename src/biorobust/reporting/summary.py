@@ -25,6 +25,14 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "kwta_low": "fast-cifar10-scratch-kwta-low",
     },
     "vonenet": {"resnet": "resnet50", "vone": "voneresnet50", "vone_noiseless": "voneresnet50-noiseless"},
+    "question": {
+        "plain": "mnist-plain",
+        "hebbian": "mnist-hebbian-units",
+        "feedback": "mnist-feedback",
+        "kwta": "mnist-kwta-low",
+        "v1": "mnist-v1",
+        "adversarial": "mnist-adversarial",
+    },
 }
 COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "hebbian": (
@@ -51,6 +59,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         ("pgd", "pgd-cross-entropy", 0.00784, "clean"),
         ("worst", "worst-case", 0.00784, "clean"),
     ),
+    "question": (("clean", None, 0.0, "clean"), ("worst", "worst-case", 0.1, "clean")),
 }
 
 

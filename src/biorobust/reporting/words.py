@@ -26,7 +26,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 from biorobust.checkout import checkout
 from biorobust.core.errors import BiorobustError
 from biorobust.reporting import measurements, numbers
-from biorobust.reporting.labels import label
+from biorobust.reporting.labels import TASKS, full_name, label, network
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import Difference, rules
 
@@ -71,11 +71,15 @@ WRITTEN: dict[str, Callable[..., Any]] = {
     "listed": numbers.listed,
     "interval": numbers.interval,
     "label": label,
+    "row": network,  # a network of the comparison without its data set
+    "task": TASKS.get,
+    "attack": full_name,
     "named": named,
     "told": told,
     "shares": lambda values: numbers.listed(map(numbers.share, values)),
     "tenths": lambda value: numbers.percent(value, digits=1),  # of a proportion, as percent without the sign
     "hundredths": lambda value: f"{value:.2f}",
+    "ahead": lambda value: numbers.points(value, digits=1),
     "decimal": lambda value: f"{value:.1f}",
     "in_points": in_points,
     "direction": direction,
@@ -107,7 +111,7 @@ def _template(path: Path, changed: int) -> Template:
     """Read again when the file has `changed`."""
     page = Environment(loader=FileSystemLoader(path.parent), undefined=StrictUndefined, trim_blocks=True)
     page.filters |= WRITTEN
-    page.globals |= WRITTEN | {name: getattr(rules, name) for name in VERDICTS}
+    page.globals |= WRITTEN | {"TASKS": TASKS} | {name: getattr(rules, name) for name in VERDICTS}
     sentences = page.get_template(SENTENCES)
     page.globals |= {name: macro for name, macro in vars(sentences.module).items() if not name.startswith("_")}
     return page.get_template(path.name)

@@ -88,7 +88,9 @@ def attacked(victim: Victim, names: list[str], suffix: str = "") -> pd.DataFrame
             batch_size=victim.batch_size,
             label=victim.label,
         )
-        return records.as_state(table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()]))
+        return records.as_state(
+            table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()])
+        )
 
     return records.from_state(work.once(victim.state("+".join(names) + suffix), compute))
 

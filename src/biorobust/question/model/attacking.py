@@ -6,6 +6,7 @@ the robust accuracy after it is that of all of them together, image by image.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -165,10 +166,13 @@ def _survivors(
             so_far.points[fresh] = keep[name][0][fresh]
         so_far.broken[left] |= now
     missing = np.setdiff1d(victim.index, table["index"]) if len(table) else victim.index
-    earlier = pd.concat([*so_far.parts, *([known] if known is not None else [])])
-    earlier = earlier[earlier["broken"].astype(bool) & earlier["index"].isin(missing)]
-    stood = earlier.sort_values("eps", kind="stable").drop_duplicates("index").assign(attack=name, eps=eps)
-    so_far.parts.append(pd.concat([table, stood], ignore_index=True))
+    before = [*so_far.parts, *([known] if known is not None else [])]
+    if before:
+        earlier = pd.concat(before)
+        earlier = earlier[earlier["broken"].astype(bool) & earlier["index"].isin(missing)]
+        stood = earlier.sort_values("eps", kind="stable").drop_duplicates("index").assign(attack=name, eps=eps)
+        table = pd.concat([table, stood], ignore_index=True)
+    so_far.parts.append(table)
 
 
 def budgeted(name: str, size: AttackSize, *, noisy: bool) -> Attack:
@@ -176,8 +180,16 @@ def budgeted(name: str, size: AttackSize, *, noisy: bool) -> Attack:
     attack = registry.get(NOISY.get(name, name) if noisy else name)
     if isinstance(attack.craft, partial) and "queries" in attack.craft.keywords:
         queries = size.noisy_queries if noisy else size.queries
-        return replace(attack, craft=partial(attack.craft, queries=queries))
+        about = re.sub(r"[\d,]+(?= queries| random corners)", f"{queries:,}", attack.about)
+        return replace(attack, craft=partial(attack.craft, queries=queries), about=about)
     return attack
+
+
+def about(name: str, size: AttackSize, *, noisy: bool) -> str:
+    """One line on an attack as it is made here."""
+    if "@" in name or name == records.WORST_CASE:
+        return registry.about(name)
+    return budgeted(name, size, noisy=noisy).about
 
 
 def _view(victim: Victim, name: str) -> dict[str, nn.Module]:

@@ -1,9 +1,10 @@
-"""The stages of the comparison: a family trained, a family attacked, and every network shown the images of the others."""
+"""The stages of the comparison: a family trained, a family attacked, every network shown the images of all others."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from biorobust.attacks import about, records
+from biorobust.attacks import records
 from biorobust.core import experiment, places, results, runs, training
 from biorobust.core.devices import pick
 from biorobust.core.files import read_json, read_tensors, sha256, write_json, write_parquet, write_tensors
+from biorobust.core.left_out import not_at_this_scale
 from biorobust.core.tensors import Tensors
 from biorobust.core.training import as_float
 from biorobust.question.model import attacking, networks
@@ -75,13 +77,20 @@ def write_left_out(network: Network, settings: Params) -> None:
     """In the place of a network, why there is none."""
     runs.save_unavailable(network.name, architecture="question-network", reason=network.left_out)
     results.write_curves(network.name, [], columns=("seed", "epoch", "loss"))
-    head = {"study": STUDY, "scale": settings.scale, "dataset": network.dataset, "settings": network.settings}
+    head: dict[str, Any] = {
+        "study": STUDY,
+        "scale": settings.scale,
+        "dataset": network.dataset,
+        "settings": network.settings,
+    }
     results.write_unavailable("train", network.name, reason=network.left_out, **head)
 
 
 def attack(network: Network, *, plan: AttackPlan, size: AttackSize, folder: Path) -> None:
     """Every attack that needs no other network, on every seed: records, points and diagnostics below `folder`."""
-    tables, points, findings = [], {}, {}
+    tables: list[pd.DataFrame] = []
+    points: dict[str, Tensor] = {}
+    findings: dict[str, Any] = {}
     for victim in victims(network, size) if not network.left_out else ():
         table, points[f"seed{victim.seed}"] = attacking.attacked(victim, plan, size)
         tables.append(table.assign(seed=victim.seed))
@@ -125,10 +134,29 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
         counted[name] = _transfer(network, folders[name], kin, plan=plan, size=size, scale=scale)
     for name, network in all_networks.items():
         if network.row.family in REPORTS and network.twin is not None:
-            _write_advantages(network, counted[name], counted[network.twin], scale=scale)
+            n_images = size.attacked(network.dataset)
+            _write_advantages(network, counted[name], counted[network.twin], n_images=n_images, scale=scale)
+        if name.endswith("-plain"):
+            _write_controls(network, folders[name], scale=scale)
 
 
-def _write_advantages(network: Network, own: Counts, twins: Counts, *, scale: str) -> None:
+def _write_controls(network: Network, folder: Path, *, scale: str) -> None:
+    """How many signs of masked gradients the plain network shows, and the two that are masked on purpose."""
+    found = read_json(folder / f"{network.name}.json")
+    head: dict[str, Any] = {"study": STUDY, "scale": scale, "dataset": network.dataset, "settings": network.settings}
+    if found:
+        entries = [
+            {"seed": int(seed.removeprefix("seed"))}
+            | {f"{kind}_signs": sum(item["flagged"] for item in findings) for kind, findings in by_kind.items()}
+            for seed, by_kind in found.items()
+        ]
+        results.write_run("controls", network.dataset, **head, **results.per_seed(entries))
+    else:
+        reason = network.left_out or not_at_this_scale(scale, "question_attack.n_examined")
+        results.write_unavailable("controls", network.dataset, reason=reason, **head)
+
+
+def _write_advantages(network: Network, own: Counts, twins: Counts, *, n_images: int, scale: str) -> None:
     """By how much a network's accuracy exceeds its twin's, under its report's attack and in the worst case."""
     entries = []
     for seed in own.keys() & twins.keys():
@@ -137,7 +165,8 @@ def _write_advantages(network: Network, own: Counts, twins: Counts, *, scale: st
             right, wrong = (at[seed][attack]["share"] for at in (own, twins))
             found[f"advantage_{key}"] = right - wrong
         entries.append(found | {"advantage_lost": found["advantage_report"] - found["advantage_worst"]})
-    head = {"study": STUDY, "scale": scale, "dataset": network.dataset, "settings": network.settings}
+    settings = network.settings | {"n_images": n_images}
+    head: dict[str, Any] = {"study": STUDY, "scale": scale, "dataset": network.dataset, "settings": settings}
     if entries:
         results.write_run("advantage", network.name, **head, **results.per_seed(entries))
     else:
@@ -175,8 +204,12 @@ def _transfer(
         counted[victim.seed] = records.counts(table, eps=eps)
     everything = records.joined(tables) if tables else pd.DataFrame(columns=[*records.COLUMNS, "seed"])
     write_parquet(places.RECORDS / STUDY / f"{name}.parquet", everything)
-    head = {"study": STUDY, "scale": scale, "dataset": network.dataset}
-    settings = network.settings | {"n_images": size.attacked(network.dataset), "queries": size.queries, "draws": plan.draws}
+    head: dict[str, Any] = {"study": STUDY, "scale": scale, "dataset": network.dataset}
+    settings = network.settings | {
+        "n_images": size.attacked(network.dataset),
+        "queries": size.queries,
+        "draws": plan.draws,
+    }
     settings |= {"noisy_queries": size.noisy_queries}
     if network.left_out:
         results.write_unavailable("attack", name, reason=network.left_out, settings=settings, **head)
@@ -187,7 +220,7 @@ def _transfer(
         settings=settings,
         eps=eps,
         n_images=int(everything["index"].nunique()),
-        attacks=records.by_attack(counted, about=about),
+        attacks=records.by_attack(counted, about=partial(attacking.about, size=size, noisy=network.noisy)),
         seeds=list(counted),
         diagnostics=read_json(folder / f"{name}.json"),
         **head,

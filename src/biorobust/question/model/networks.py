@@ -29,9 +29,7 @@ class ConvNet(nn.Module):
 
     def __init__(self, *, n_classes: int, width: int, activation: Activation, front: nn.Module | None) -> None:
         super().__init__()
-        self.stem = front or nn.Sequential(
-            nn.Conv2d(GREY_CHANNELS, width, 5, padding=2), nn.MaxPool2d(2), activation()
-        )
+        self.stem = front or nn.Sequential(nn.Conv2d(GREY_CHANNELS, width, 5, padding=2), nn.MaxPool2d(2), activation())
         self.features = nn.Sequential(nn.Conv2d(width, 2 * width, 5, padding=2), nn.MaxPool2d(2), activation())
         self.head = nn.Sequential(
             nn.Flatten(), nn.Linear(2 * width * 7 * 7, 128), activation(), nn.Linear(128, n_classes)
@@ -170,4 +168,3 @@ class Saturated(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.model(x)
         return (1000 * logits).tanh() + 1e-6 * logits.detach()
-

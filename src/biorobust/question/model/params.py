@@ -1,4 +1,4 @@
-"""Parameters of the question: which networks stand side by side, how they are trained, and what they are attacked with."""
+"""Parameters of the comparison: which networks stand side by side, how they are trained, what attacks them."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ class AttackPlan(Block):
 
 
 class AttackSize(Block):
-    """n_images: of MNIST. queries: of attacks without gradients, and of those on networks with noise. n_examined: images
-    on which the first training is examined for masked gradients (0: not)."""
+    """n_images: of MNIST. queries: of attacks without gradients, and of those on networks with noise. n_examined:
+    images on which the first training is examined for masked gradients (0: not)."""
 
     n_images: int = Field(ge=8)
     n_cifar10: int = Field(ge=8)

@@ -64,7 +64,10 @@ def _network(settings: Params, name: str, row: Row, dataset: str) -> Network:
     reason = "" if has_run(size.trained, name) else not_at_this_scale(settings.scale, block(dataset))
     if dataset != "mnist":
         reason = ONLY_MNIST.get(row.network, reason)
-    threat, training = settings.block(block(dataset), Threat), settings.block(block(dataset, "question_training"), Training)
+    threat, training = (
+        settings.block(block(dataset), Threat),
+        settings.block(block(dataset, "question_training"), Training),
+    )
     return Network(f"{dataset}-{name}", dataset, row, threat, training, size, reason)
 
 

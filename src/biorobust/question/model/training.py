@@ -37,10 +37,9 @@ N_WATCHED = 2000  # of the evaluation list, tested after every epoch
 
 
 class Built(NamedTuple):
-    """architecture, config: what `runs.new` builds the network from. recipe: of its training, as the metrics have it."""
+    """architecture, config: what `runs.new` builds the network from. recipe: of its training, for the metrics."""
 
     architecture: str
-    config: dict[str, Any]
     recipe: dict[str, Any]
 
 
@@ -55,7 +54,7 @@ def describe(network: Network, data: Tensors, settings: Params) -> Built:
         said |= {"units": size.n_hidden, "epochs": data.epochs(size.hebbian_epochs, n_train=size.n_train)}
         said |= {"readout_epochs": data.epochs(size.readout_epochs, n_train=size.n_train), "init": "normal"}
         said |= rule.model_dump() | {f"readout_{key}": value for key, value in readout.model_dump().items()}
-        config = {"n_hidden": size.n_hidden, "n_inputs": shape[0] * shape[1], "n_classes": n_classes}
+        config: dict[str, Any] = {"n_hidden": size.n_hidden, "n_inputs": shape[0] * shape[1], "n_classes": n_classes}
         return Built("hebbian-classifier", config | {"n": readout.power, "inputs": readout.inputs}, said)
     if row.network == "end-to-end":
         control = settings.block("end_to_end", hebbian.Control)
@@ -244,9 +243,7 @@ def _hebbian(
         "batch_size": data.batch_size(rule.batch_size),
         "n_train": len(data.train_images),
     }
-    weights, _ = learn_seed(
-        network.name, data.train_images.flatten(1), recipe=units, seed=seed, shape=data.image_size
-    )
+    weights, _ = learn_seed(network.name, data.train_images.flatten(1), recipe=units, seed=seed, shape=data.image_size)
     lengths = {"batch_size": data.batch_size(readout.batch_size), "epochs": built.recipe["readout_epochs"]}
     beta = readouts.choose_beta(weights, data, readout=readout, seed=seed, **lengths).beta
     model = readouts.new_classifier(weights, data.n_classes, readout=readout, beta=beta, seed=seed)

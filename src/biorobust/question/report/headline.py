@@ -1,0 +1,62 @@
+"""The answer: does the robustness that a report showed survive attacks that adapt to the defence?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from biorobust.question.report.study import ADVERSARIAL, NOISE, PLAIN, Question
+from biorobust.reporting.claims import Judged
+from biorobust.reporting.headline import Headline, headline_of
+from biorobust.reporting.labels import WORST_CASE
+from biorobust.reporting.measurements import Measurements, accuracy, value
+from biorobust.reporting.words import paragraphs
+
+CLAIM = "Q2"
+
+
+def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Headline | None:
+    """`judged` are the study's claims; None where the one that is asked is not among them."""
+    return headline_of(CLAIM, judged, m, study=study.name, **_kept(m, study))
+
+
+def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
+    """What follows, a paragraph each; empty where nothing was measured."""
+    return paragraphs(study.name, "conclusions", m, **_kept(m, study))
+
+
+def _kept(m: Measurements, study: Question) -> Mapping[str, Any]:
+    """By data set: what every defence keeps in the worst case, its advantages, and what the yardsticks keep."""
+    defences: dict[str, dict[str, Kept]] = {}
+    yardsticks: dict[str, dict[str, float]] = {}
+    for dataset in study.datasets:
+        of_dataset = [run for run in study.defences if run.startswith(f"{dataset}-")]
+        found = {run: kept for run in of_dataset if (kept := _of(m, study, run))}
+        rows = {row: _worst(m, study, f"{dataset}-{row}") for row in (PLAIN, NOISE, ADVERSARIAL)}
+        if found:
+            defences[dataset] = found
+            yardsticks[dataset] = {row: kept for row, kept in rows.items() if kept is not None}
+    return {"defences": defences, "yardsticks": yardsticks, "eps": study.eps}
+
+
+class Kept(NamedTuple):
+    """Of a defence: accuracy in the worst case, its twin's, and its advantage over it there and under its report's
+    attack."""
+
+    worst: float
+    twin: float
+    advantage: float
+    under_report: float
+
+
+def _of(m: Measurements, study: Question, run: str) -> Kept | None:
+    kept, twins = _worst(m, study, run), _worst(m, study, study.twin(run) or "")
+    report = value(m, f"advantage/{run}", "advantage_report")
+    if kept is None or twins is None or report is None:
+        return None
+    return Kept(kept, twins, kept - twins, report.value)
+
+
+def _worst(m: Measurements, study: Question, run: str) -> float | None:
+    found = accuracy(m, run, attack=WORST_CASE, eps=study.at(run)) if run in study.networks else None
+    return found.value if found else None
