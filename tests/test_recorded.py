@@ -44,9 +44,9 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return source
 
 
-def keep(source: Path, **options: Any) -> tuple[Path, dict[str, dict[str, str]]]:
+def keep(source: Path, *, attack: str = "fgsm-cross-entropy", **options: Any) -> tuple[Path, dict[str, dict[str, str]]]:
     part = source.parent / "checkout" / snapshot.RECORDED / "a-run"
-    attacked = {"fgsm-cross-entropy": [{"correct": [N // 2]}] * 2}
+    attacked = {attack: [{"correct": [N // 2]}] * 2}
     network(part / "metrics", RUN, [N // 2] * 2, n=N, attacked=attacked, study="hebbian")
     for kind in ("train", "attack"):
         content = read_json(part / f"metrics/{kind}/{RUN}.json")
@@ -124,6 +124,12 @@ def test_half_precision_that_changes_an_accuracy_is_not_taken(
     assert all(word.startswith("float32: half precision changes") for word in said[RUN].values())
     stored = read_tensors(part / f"checkpoints/{RUN}/seed0.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+
+
+def test_half_precision_that_cannot_be_attacked_again_is_not_taken(source: Path) -> None:
+    _, said = keep(source, attack="an-attack-of-old")
+    assert all("none of its attacks can be made again" in word for word in said[RUN].values())
+    assert all(word.startswith("float32") for word in said[RUN].values())
 
 
 def test_weights_too_large_for_half_precision_stay_as_they_are(source: Path) -> None:
