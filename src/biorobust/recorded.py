@@ -17,7 +17,7 @@ from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_tensors, write_json, write_tensors
 from biorobust.reporting import snapshot
-from biorobust.reporting.labels import RESIZED
+from biorobust.reporting.labels import RESIZED, WORST_CASE
 from biorobust.reporting.measurements import Content, Measurements
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.snapshot import CHECKPOINTS, RECORDED, SnapshotError
@@ -138,9 +138,11 @@ def _lost(
     if abs(before - after) > TOLERANCE:
         return f"changes accuracy by {100 * (after - before):+.2f} points"
     if attacked is not None:
-        before, after = (_worst_case(model, folder, data, attacked, seed=int(seed)) for model in models)
-        if abs(before - after) > TOLERANCE:
-            return f"changes the worst case by {100 * (after - before):+.2f} points"
+        worst = [_worst_case(model, folder, data, attacked, seed=int(seed)) for model in models]
+        if worst[0] is None or worst[1] is None:
+            return "cannot be tried in the worst case, as none of its attacks can be made again"
+        if abs(worst[0] - worst[1]) > TOLERANCE:
+            return f"changes the worst case by {100 * (worst[1] - worst[0]):+.2f} points"
     return None
 
 
@@ -175,12 +177,15 @@ def _accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return float((said == labels).double().mean())
 
 
-def _worst_case(model: nn.Module, folder: Path, data: Any, attacked: Content, *, seed: int) -> float:
-    """Accuracy that the run's own attacks leave, but for those that begin from points found on other networks."""
+def _worst_case(model: nn.Module, folder: Path, data: Any, attacked: Content, *, seed: int) -> float | None:
+    """Accuracy that the run's own attacks leave, but for those that begin from points found on other networks.
+
+    None where none of its attacks can be made again.
+    """
     import pandas as pd
 
     from biorobust import attacks
-    from biorobust.attacks.records import WORST_CASE, counts
+    from biorobust.attacks.records import counts
 
     eps = _size(attacked)
     _, images, labels = data.evaluated(N_ATTACKED)
@@ -199,7 +204,7 @@ def _worst_case(model: nn.Module, folder: Path, data: Any, attacked: Content, *,
             )
             tables.append(rows.assign(attack=rows["attack"] + RESIZED * resized))
     if not tables:
-        return 0.0
+        return None
     worst = counts(pd.concat(tables, ignore_index=True), eps=[eps])[WORST_CASE]
     return float(worst["correct"][0] / worst["n"])
 
@@ -211,7 +216,7 @@ def _entry(attack: str) -> str:
 
 def _size(attacked: Content) -> float:
     """The size of an attack file at which its worst case comes nearest to one half."""
-    entry = attacked["attacks"].get("worst-case") or next(iter(attacked["attacks"].values()))
+    entry = attacked["attacks"].get(WORST_CASE) or next(iter(attacked["attacks"].values()))
     first = entry["per_seed"][0]
     by_size = zip(attacked["eps"], first["correct"], strict=True)
     return float(min(by_size, key=lambda pair: abs((pair[1] or 0) / first["n"] - 0.5))[0])
