@@ -236,21 +236,6 @@ def test_starts_do_not_depend_on_the_size_of_the_minibatches(conv):
     torch.testing.assert_close(parts, start_of(images, EPS), rtol=0, atol=1e-7)
 
 
-def test_one_start_serves_every_epsilon_and_view(conv):
-    model, images, labels = conv
-    views = {"dead": victims.frozen(victims.Constant(model))}
-    table = attacks.run(
-        model, images, labels, ["pgd-margin@dead", "pgd-report@dead"], eps=(EPS, 0.1), seed=0, views=views
-    )
-    assert table["zero_gradient"].all()
-    for name in ("pgd-margin", "pgd-report"):  # without a gradient an attack stays where it starts
-        unit = 2 * torch.rand(images.shape, generator=runner._generator(0, name)) - 1
-        for eps in (EPS, 0.1):
-            started = ((images + eps * unit).clamp(0, 1) - images).abs().flatten(1).amax(dim=1)
-            rows = table[(table["attack"] == f"{name}@dead") & (table["eps"] == eps)]
-            torch.testing.assert_close(torch.tensor(rows["distance"].to_numpy()), started, rtol=0, atol=1e-6)
-
-
 class Cycles(torch.nn.Module):
     """Like a recurrent network: the class is decided by the mean of two passes, and the first can be had alone."""
 
