@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from biorobust import params
 from biorobust.core.progress import progress
+from biorobust.question.model import left_out
 from biorobust.question.model.params import AttackPlan, AttackSize
 from biorobust.question.model.rows import group, networks
 from stages.common import one_argument, run_info, stage_main
@@ -14,12 +15,17 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load()
     chosen = networks(settings, family=family)
     plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
+    here = [network for network in chosen.values() if not network.left_out]
     with run_info(f"question_attack@{family}"):
-        from biorobust.question.model import experiments
+        folder = left_out.ATTACKED / group(family)
+        for network in chosen.values():
+            if network.left_out:
+                left_out.attack(network, folder)
+        if here:
+            from biorobust.question.model import experiments
 
-        folder = experiments.ATTACKED / group(family)
-        for network in progress(chosen.values(), label="attacks", unit="networks"):
-            experiments.attack(network, plan=plan, size=size, folder=folder)
+            for network in progress(here, label="attacks", unit="networks"):
+                experiments.attack(network, plan=plan, size=size, folder=folder)
 
 
 if __name__ == "__main__":

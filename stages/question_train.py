@@ -5,6 +5,7 @@ from __future__ import annotations
 from biorobust import params
 from biorobust.core import places
 from biorobust.core.progress import progress
+from biorobust.question.model import left_out
 from biorobust.question.model.rows import group, networks
 from stages.common import one_argument, run_info, stage_main
 
@@ -13,11 +14,16 @@ def main(argv: list[str] | None = None) -> None:
     family = one_argument(argv, __doc__, "family", "of question_rows in params.yaml")
     settings = params.load()
     chosen = networks(settings, family=family)
+    here = [network for network in chosen.values() if not network.left_out]
     with run_info(f"question_train@{family}"), places.together(group(family)):
-        from biorobust.question.model import experiments
+        for network in chosen.values():
+            if network.left_out:
+                left_out.train(network, scale=settings.scale)
+        if here:
+            from biorobust.question.model import experiments
 
-        for network in progress(chosen.values(), label="training", unit="networks"):
-            experiments.train(network, settings)
+            for network in progress(here, label="training", unit="networks"):
+                experiments.train(network, settings)
 
 
 if __name__ == "__main__":

@@ -23,22 +23,18 @@ from biorobust.core.training import as_float
 from biorobust.question.model import attacking, networks
 from biorobust.question.model import training as trainings
 from biorobust.question.model.attacking import Victim
+from biorobust.question.model.left_out import ATTACKED, STUDY, head
 from biorobust.question.model.params import REPORTS, AttackPlan, AttackSize
 from biorobust.question.model.rows import Network
 
 if TYPE_CHECKING:
     from biorobust.params import Params
 
-Counts = Mapping[int, Mapping[str, Mapping[str, Any]]]  # seed -> attack -> counts
-STUDY = "question"
-ATTACKED = Path("data/question")  # what a family's attacks leave for the networks of others
+Shares = Mapping[int, Mapping[str, float]]  # seed -> attack -> accuracy at epsilon
 
 
 def train(network: Network, settings: Params) -> None:
-    """Train the seeds of a network; write checkpoints, curves and metrics, or why there are none."""
-    if network.left_out:
-        write_left_out(network, settings)
-        return
+    """Train the seeds of a network; write checkpoints, curves and metrics."""
     data = experiment.load(network.dataset, n_train=network.size.n_train)
     built = trainings.describe(network, data, settings)
     key = network.settings | built.config | built.recipe
@@ -73,31 +69,17 @@ def cost(model: nn.Module, data: Tensors, recipe: Mapping[str, Any], *, images: 
     return {"inference_mflop": round(counter.get_total_flops() / 1e6, 3), "training_passes": passes}
 
 
-def write_left_out(network: Network, settings: Params) -> None:
-    """In the place of a network, why there is none."""
-    runs.save_unavailable(network.name, architecture="question-network", reason=network.left_out)
-    results.write_curves(network.name, [], columns=("seed", "epoch", "loss"))
-    head: dict[str, Any] = {
-        "study": STUDY,
-        "scale": settings.scale,
-        "dataset": network.dataset,
-        "settings": network.settings,
-    }
-    results.write_unavailable("train", network.name, reason=network.left_out, **head)
-
-
 def attack(network: Network, *, plan: AttackPlan, size: AttackSize, folder: Path) -> None:
     """Every attack that needs no other network, on every seed: records, points and diagnostics below `folder`."""
     tables: list[pd.DataFrame] = []
     points: dict[str, Tensor] = {}
     findings: dict[str, Any] = {}
-    for victim in victims(network, size) if not network.left_out else ():
+    for victim in victims(network, size):
         table, points[f"seed{victim.seed}"] = attacking.attacked(victim, plan, size)
         tables.append(table.assign(seed=victim.seed))
         if size.n_examined and (not findings or network.name.endswith("-plain")):
             findings[f"seed{victim.seed}"] = attacking.examined(victim, plan, size)
-    empty = pd.DataFrame(columns=[*records.COLUMNS, "seed"])
-    write_parquet(folder / f"{network.name}.parquet", records.joined(tables) if tables else empty)
+    write_parquet(folder / f"{network.name}.parquet", records.joined(tables))
     write_tensors(folder / f"{network.name}.safetensors", points)
     write_json(folder / f"{network.name}.json", findings)
 
@@ -126,107 +108,98 @@ def victims(network: Network, size: AttackSize) -> Iterable[Victim]:
 
 def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: AttackSize, scale: str) -> None:
     """Show every network the images found on all others, search once more, and write records and metrics of all."""
-    folders = {name: places.find(ATTACKED, f"{name}.parquet").parent for name in all_networks}
-    found = {name: read_tensors(folders[name] / f"{name}.safetensors") for name in all_networks}
-    counted = {}
+    folders = {name: places.find(ATTACKED, f"{name}.json").parent for name in all_networks}
+    here = {name: network for name, network in all_networks.items() if not network.left_out}
+    found = {name: read_tensors(folders[name] / f"{name}.safetensors") for name in here}
+    shares: dict[str, Shares] = {}
     for name, network in all_networks.items():
-        kin = {other: found[other] for other, its in all_networks.items() if its.dataset == network.dataset}
-        counted[name] = _transfer(network, folders[name], kin, plan=plan, size=size, scale=scale)
+        made = {"n_images": size.attacked(network.dataset), "draws": plan.draws}
+        queries = size.noisy_queries if network.noisy else size.queries
+        said = head(network, scale=scale, **made, queries=queries)
+        if network.left_out:
+            results.write_unavailable("attack", name, reason=network.left_out, **said)
+            continue
+        kin = {other: found[other] for other, its in here.items() if its.dataset == network.dataset}
+        table = _shown(network, folders[name], kin, plan=plan, size=size)
+        write_parquet(places.RECORDS / STUDY / f"{name}.parquet", table)
+        eps = sorted({*network.threat.curve, network.threat.eps})
+        counted = {
+            int(seed): records.counts(of_seed.drop(columns="seed"), eps=eps) for seed, of_seed in table.groupby("seed")
+        }
+        about = partial(attacking.about, size=size, noisy=network.noisy)
+        results.write_run(
+            "attack",
+            name,
+            eps=eps,
+            n_images=made["n_images"],
+            attacks=records.by_attack(counted, about=about),
+            seeds=list(counted),
+            diagnostics=read_json(folders[name] / f"{name}.json"),
+            **said,
+        )
+        place = eps.index(network.threat.eps)
+        shares[name] = {
+            seed: {key: at["correct"][place] / at["n"] for key, at in by_attack.items()}
+            for seed, by_attack in counted.items()
+        }
     for name, network in all_networks.items():
         if network.row.family in REPORTS and network.twin is not None:
-            n_images = size.attacked(network.dataset)
-            _write_advantages(network, counted[name], counted[network.twin], n_images=n_images, scale=scale)
-        if name.endswith("-plain"):
-            _write_controls(network, folders[name], scale=scale)
+            said = head(network, scale=scale, n_images=size.attacked(network.dataset))
+            _write_advantages(network, shares.get(name, {}), shares.get(network.twin, {}), said)
+        if network.row.front == "none" and name.endswith("-plain"):
+            _write_controls(network, read_json(folders[name] / f"{name}.json"), scale=scale)
 
 
-def _write_controls(network: Network, folder: Path, *, scale: str) -> None:
-    """How many signs of masked gradients the plain network shows, and the two that are masked on purpose."""
-    found = read_json(folder / f"{network.name}.json")
-    head: dict[str, Any] = {"study": STUDY, "scale": scale, "dataset": network.dataset, "settings": network.settings}
-    if found:
-        entries = [
-            {"seed": int(seed.removeprefix("seed"))}
-            | {f"{kind}_signs": sum(item["flagged"] for item in findings) for kind, findings in by_kind.items()}
-            for seed, by_kind in found.items()
-        ]
-        results.write_run("controls", network.dataset, **head, **results.per_seed(entries))
-    else:
-        reason = network.left_out or not_at_this_scale(scale, "question_attack.n_examined")
-        results.write_unavailable("controls", network.dataset, reason=reason, **head)
-
-
-def _write_advantages(network: Network, own: Counts, twins: Counts, *, n_images: int, scale: str) -> None:
-    """By how much a network's accuracy exceeds its twin's, under its report's attack and in the worst case."""
-    entries = []
-    for seed in own.keys() & twins.keys():
-        found = {"seed": seed}
-        for key, attack in (("report", REPORTS[network.row.family]), ("worst", records.WORST_CASE)):
-            right, wrong = (at[seed][attack]["share"] for at in (own, twins))
-            found[f"advantage_{key}"] = right - wrong
-        entries.append(found | {"advantage_lost": found["advantage_report"] - found["advantage_worst"]})
-    settings = network.settings | {"n_images": n_images}
-    head: dict[str, Any] = {"study": STUDY, "scale": scale, "dataset": network.dataset, "settings": settings}
-    if entries:
-        results.write_run("advantage", network.name, **head, **results.per_seed(entries))
-    else:
-        reason = network.left_out or f"its twin {network.twin} was not trained"
-        results.write_unavailable("advantage", network.name, reason=reason, **head)
-
-
-def _transfer(
+def _shown(
     network: Network,
     folder: Path,
     points: Mapping[str, Mapping[str, Tensor]],
     *,
     plan: AttackPlan,
     size: AttackSize,
-    scale: str,
-) -> Counts:
-    """Returns the counts of every seed at epsilon, with the `share` of images that are right."""
-    name = network.name
+) -> pd.DataFrame:
+    """All records of a network: of its own attacks, and of the images found on others."""
     tables: list[pd.DataFrame] = []
-    counted: dict[int, dict[str, dict[str, Any]]] = {}
-    eps = sorted({*network.threat.curve, network.threat.eps})
-    earlier = pd.read_parquet(folder / f"{name}.parquet")
-    for victim in victims(network, size) if not network.left_out else ():
+    earlier = pd.read_parquet(folder / f"{network.name}.parquet")
+    for victim in victims(network, size):
         seed = f"seed{victim.seed}"
-        given = {other: its[seed].to(victim.images) for other, its in points.items() if other != name and seed in its}
-        before = earlier[earlier["seed"] == victim.seed].drop(columns="seed")
-        table = before
+        given = {
+            other: its[seed].to(victim.images) for other, its in points.items() if other != network.name and seed in its
+        }
+        table = earlier[earlier["seed"] == victim.seed].drop(columns="seed")
         if given:
             others = {other: sha256(places.find(ATTACKED, f"{other}.safetensors")) for other in given}
-            last = attacking.shown(
-                victim, plan, size, before=before, own=points[name][seed], given=given, key=str(sorted(others.items()))
-            )
-            table = records.joined([before, last])
+            key, own = str(sorted(others.items())), points[network.name][seed]
+            last = attacking.shown(victim, plan, size, before=table, own=own, given=given, key=key)
+            table = records.joined([table, last])
         tables.append(table.assign(seed=victim.seed))
-        counted[victim.seed] = records.counts(table, eps=eps)
-    everything = records.joined(tables) if tables else pd.DataFrame(columns=[*records.COLUMNS, "seed"])
-    write_parquet(places.RECORDS / STUDY / f"{name}.parquet", everything)
-    head: dict[str, Any] = {"study": STUDY, "scale": scale, "dataset": network.dataset}
-    settings = network.settings | {
-        "n_images": size.attacked(network.dataset),
-        "queries": size.queries,
-        "draws": plan.draws,
-    }
-    settings |= {"noisy_queries": size.noisy_queries}
-    if network.left_out:
-        results.write_unavailable("attack", name, reason=network.left_out, settings=settings, **head)
-        return {}
-    results.write_run(
-        "attack",
-        name,
-        settings=settings,
-        eps=eps,
-        n_images=int(everything["index"].nunique()),
-        attacks=records.by_attack(counted, about=partial(attacking.about, size=size, noisy=network.noisy)),
-        seeds=list(counted),
-        diagnostics=read_json(folder / f"{name}.json"),
-        **head,
-    )
-    place = eps.index(network.threat.eps)
-    return {
-        seed: {key: {"share": at["correct"][place] / at["n"]} for key, at in of_seed.items()}
-        for seed, of_seed in counted.items()
-    }
+    return records.joined(tables)
+
+
+def _write_advantages(network: Network, own: Shares, twins: Shares, said: Mapping[str, Any]) -> None:
+    """By how much a network's accuracy exceeds its twin's, under its report's attack and in the worst case."""
+    entries = []
+    for seed in sorted(own.keys() & twins.keys()):
+        attacks = {"report": REPORTS[network.row.family], "worst": records.WORST_CASE}
+        ahead = {key: own[seed][attack] - twins[seed][attack] for key, attack in attacks.items()}
+        lost = ahead["report"] - ahead["worst"]
+        entries.append({"seed": seed, **{f"advantage_{key}": of for key, of in (*ahead.items(), ("lost", lost))}})
+    if entries:
+        results.write_run("advantage", network.name, **said, **results.per_seed(entries))
+    else:
+        reason = network.left_out or f"its twin {network.twin} was not trained"
+        results.write_unavailable("advantage", network.name, reason=reason, **said)
+
+
+def _write_controls(network: Network, found: Mapping[str, Mapping[str, Any]], *, scale: str) -> None:
+    """How many signs of masked gradients the plain network shows, and the two that are masked on purpose."""
+    entries = [
+        {"seed": int(seed.removeprefix("seed"))}
+        | {f"{kind}_signs": sum(item["flagged"] for item in findings) for kind, findings in by_kind.items()}
+        for seed, by_kind in found.items()
+    ]
+    if entries:
+        results.write_run("controls", network.dataset, **head(network, scale=scale), **results.per_seed(entries))
+    else:
+        reason = network.left_out or not_at_this_scale(scale, "question_attack")
+        results.write_unavailable("controls", network.dataset, reason=reason, **head(network, scale=scale))

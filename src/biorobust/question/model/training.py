@@ -40,6 +40,7 @@ class Built(NamedTuple):
     """architecture, config: what `runs.new` builds the network from. recipe: of its training, for the metrics."""
 
     architecture: str
+    config: dict[str, Any]
     recipe: dict[str, Any]
 
 
