@@ -117,6 +117,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
         queries = size.noisy_queries if network.noisy else size.queries
         said = head(network, scale=scale, **made, queries=queries)
         if network.left_out:
+            write_parquet(places.RECORDS / STUDY / f"{name}.parquet", pd.DataFrame(columns=[*records.COLUMNS, "seed"]))
             results.write_unavailable("attack", name, reason=network.left_out, **said)
             continue
         kin = {other: found[other] for other, its in here.items() if its.dataset == network.dataset}
