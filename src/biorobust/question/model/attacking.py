@@ -209,7 +209,7 @@ def examined(victim: Victim, plan: AttackPlan, size: AttackSize) -> dict[str, li
 
 @full_precision()
 def _examined(victim: Victim, model: nn.Module, plan: AttackPlan, size: AttackSize, what: str) -> list[dict[str, Any]]:
-    n = min(size.n_examined, len(victim.labels))
+    n = min(size.n_examined // (4 if victim.noisy else 1), len(victim.labels))
 
     def compute() -> dict[str, Any]:
         findings = diagnostics.examine(

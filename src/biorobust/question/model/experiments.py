@@ -86,7 +86,9 @@ def attack(network: Network, *, plan: AttackPlan, size: AttackSize, folder: Path
 
 def victims(network: Network, size: AttackSize) -> Iterable[Victim]:
     """The trained seeds of a network, with the images that all networks of its data set are attacked on."""
-    index, images, labels = experiment.load(network.dataset).evaluated(size.attacked(network.dataset))
+    index, images, labels = experiment.load(network.dataset).evaluated(
+        size.attacked(network.dataset, noisy=network.noisy)
+    )
     for seed in runs.seeds(network.name):
         model = runs.load(network.name, seed=seed, device=pick())
         weights = sha256(runs.folder(network.name) / f"seed{seed}.safetensors")
@@ -113,7 +115,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
     found = {name: read_tensors(folders[name] / f"{name}.safetensors") for name in here}
     shares: dict[str, Shares] = {}
     for name, network in all_networks.items():
-        made = {"n_images": size.attacked(network.dataset), "draws": plan.draws}
+        made = {"n_images": size.attacked(network.dataset, noisy=network.noisy), "draws": plan.draws}
         queries = size.noisy_queries if network.noisy else size.queries
         said = head(network, scale=scale, **made, queries=queries)
         if network.left_out:
@@ -145,7 +147,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
         }
     for name, network in all_networks.items():
         if network.row.family in REPORTS and network.twin is not None:
-            said = head(network, scale=scale, n_images=size.attacked(network.dataset))
+            said = head(network, scale=scale, n_images=size.attacked(network.dataset, noisy=network.noisy))
             _write_advantages(network, shares.get(name, {}), shares.get(network.twin, {}), said)
         if network.row.front == "none" and name.endswith("-plain"):
             _write_controls(network, read_json(folders[name] / f"{name}.json"), scale=scale)
@@ -165,7 +167,9 @@ def _shown(
     for victim in victims(network, size):
         seed = f"seed{victim.seed}"
         given = {
-            other: its[seed].to(victim.images) for other, its in points.items() if other != network.name and seed in its
+            other: _fitted(its[seed].to(victim.images), victim.images)
+            for other, its in points.items()
+            if other != network.name and seed in its
         }
         table = earlier[earlier["seed"] == victim.seed].drop(columns="seed")
         if given:
@@ -175,6 +179,11 @@ def _shown(
             table = records.joined([table, last])
         tables.append(table.assign(seed=victim.seed))
     return records.joined(tables)
+
+
+def _fitted(points: Tensor, images: Tensor) -> Tensor:
+    """Points found on fewer or on more images: what is missing stays as it is."""
+    return torch.cat([points[: len(images)], images[len(points) :]])
 
 
 def _write_advantages(network: Network, own: Shares, twins: Shares, said: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from biorobust.core.config import Block, Count, Images, NotNegative, Positive, S
 from biorobust.core.left_out import SomeRuns
 
 DATASETS = ("mnist", "cifar10")
+NOISY_FRONTS = ("v1", "learned-noisy")  # they draw noise in evaluation too
 FAMILIES = ("yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial")
 
 
@@ -105,18 +106,21 @@ class AttackPlan(Block):
 
 
 class AttackSize(Block):
-    """n_images: of MNIST. queries: of attacks without gradients, and of those on networks with noise. n_examined:
-    images on which the first training is examined for masked gradients (0: not)."""
+    """n_images: of MNIST, n_cifar10: of CIFAR-10, n_noisy: at most for a network with noise, whose gradients are means.
+    queries: of attacks without gradients, noisy_queries: the same on networks with noise. n_examined: images on which
+    the first training is examined for masked gradients, a fourth of them on a network with noise (0: none)."""
 
     n_images: int = Field(ge=8)
     n_cifar10: int = Field(ge=8)
+    n_noisy: int = Field(ge=8)
     queries: Count
     noisy_queries: Count
     n_examined: int = Field(ge=0)
 
-    def attacked(self, dataset: str) -> int:
+    def attacked(self, dataset: str, *, noisy: bool) -> int:
         """How many of the evaluation images of a data set."""
-        return self.n_images if dataset == "mnist" else self.n_cifar10
+        wanted = self.n_images if dataset == "mnist" else self.n_cifar10
+        return min(wanted, self.n_noisy) if noisy else wanted
 
 
 class Size(Block):
@@ -179,9 +183,14 @@ def block(dataset: str, name: str = "question") -> str:
 
 
 def compared(runs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Networks that have the same attacks: those of a family on a data set."""
+    """Networks that have the same attacks on as many images: of a family on a data set, with and without noise."""
     return [
-        [f"{dataset}-{name}" for name, row in runs["question_rows"].items() if row.family == family]
+        [
+            f"{dataset}-{name}"
+            for name, row in runs["question_rows"].items()
+            if row.family == family and (row.front in NOISY_FRONTS) == noisy
+        ]
         for dataset in DATASETS
         for family in FAMILIES
+        for noisy in (False, True)
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biorobust.core.errors import ParamsError
 from biorobust.core.left_out import has_run, not_at_this_scale
-from biorobust.question.model.params import DATASETS, FAMILIES, Row, Size, Threat, Training, block
+from biorobust.question.model.params import DATASETS, FAMILIES, NOISY_FRONTS, Row, Size, Threat, Training, block
 
 if TYPE_CHECKING:
     from biorobust.params import Params
@@ -33,7 +33,7 @@ class Network(NamedTuple):
     @property
     def noisy(self) -> bool:
         """Whether it draws noise of its own, in evaluation too."""
-        return self.row.front in ("v1", "learned-noisy")
+        return self.row.front in NOISY_FRONTS
 
     @property
     def twin(self) -> str | None:
