@@ -22,10 +22,10 @@ def main(argv: list[str] | None = None) -> None:
             if network.left_out:
                 left_out.attack(network, folder)
         if here:
-            from biorobust.question.model import experiments
+            from biorobust.question.model import robustness
 
             for network in progress(here, label="attacks", unit="networks"):
-                experiments.attack(network, plan=plan, size=size, folder=folder)
+                robustness.attack(network, plan=plan, size=size, folder=folder)
 
 
 if __name__ == "__main__":

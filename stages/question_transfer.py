@@ -16,9 +16,9 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load()
     plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
     with run_info("question_transfer"), places.together("question"):
-        from biorobust.question.model import experiments
+        from biorobust.question.model import robustness
 
-        experiments.transfer(networks(settings), plan=plan, size=size, scale=settings.scale)
+        robustness.transfer(networks(settings), plan=plan, size=size, scale=settings.scale)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the tests of the graph and of the pipeline both say about it: the stages one scalar of params.yaml reaches."""
 
-DRAWN = {"tables", "figures@hebbian", "figures@cnnf", "figures@kwta", "figures@vonenet", "report"}
+DRAWN = {"tables", *(f"figures@{study}" for study in ("hebbian", "cnnf", "kwta", "vonenet", "question")), "report"}
+FAMILIES = ("yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial")
 REACHED = {
     "hebbian.delta": {
         "hebbian_pretrain@uniform",
@@ -19,11 +20,25 @@ REACHED = {
         "train_cnnf@cnn-feedback",
         "attack_cnnf@cnn-feedback",
         "compare@cnnf",
+        "question_train@cnnf",
+        "question_attack@cnnf",
+        "question_transfer",
+        "compare@question",
     },
     "kwta.gamma": {
         "train_kwta@kwta",
         "attack_kwta@kwta",
         "compare@kwta",
+        "question_train@kwta",
+        "question_attack@kwta",
+        "question_transfer",
+        "compare@question",
+    },
+    "question.eps": {
+        "question_train@adversarial",
+        *(f"question_attack@{family}" for family in FAMILIES),
+        "question_transfer",
+        "compare@question",
     },
     "vonenet.gabor_seed": {
         "train_vonenet@voneresnet50",
@@ -32,5 +47,9 @@ REACHED = {
         "perturb_vonenet",
         "activations_vonenet",
         "compare@vonenet",
+        "question_train@vonenet",
+        "question_attack@vonenet",
+        "question_transfer",
+        "compare@question",
     },
 }

@@ -56,7 +56,8 @@ CNNF = {"train_cnnf", "train_cnnf_variants", "train_cnnf_grid", "attack_cnnf"}
 KWTA = {"train_kwta", "ablate_kwta", "attack_kwta"}
 VONENET = {"train_vonenet", "import_vonenet", "perturb_vonenet", "activations_vonenet"}
 DRAWING = {"tables", "figures", "report"}
-LEARNING = HEBBIAN | CNNF | KWTA | VONENET
+QUESTION = {"question_train", "question_attack", "question_transfer"}  # it has networks of all the others
+LEARNING = HEBBIAN | CNNF | KWTA | VONENET | QUESTION
 ATTACKED = LEARNING - {"hebbian_pretrain", "train_supervised", "train_controls"}
 EDITED = {
     "src/biorobust/core/files.py": LEARNING | DRAWING | {"compare", "time_kwta"},
@@ -64,15 +65,16 @@ EDITED = {
     "src/biorobust/core/training.py": LEARNING | DRAWING | {"compare", "time_kwta"},
     "src/biorobust/datasets/mirror.py": {"download"},
     "src/biorobust/attacks/pgd.py": ATTACKED | {"compare"},
-    "src/biorobust/networks/resnet.py": CNNF | KWTA | VONENET,
-    "src/biorobust/networks/fast.py": CNNF | KWTA | VONENET,
-    "src/biorobust/hebbian/model/classifier.py": HEBBIAN,
-    "src/biorobust/cnnf/model/network.py": CNNF,
-    "src/biorobust/kwta/model/networks.py": KWTA | {"time_kwta"},
-    "src/biorobust/kwta/model/selection.py": KWTA | {"time_kwta"},
-    "src/biorobust/vonenet/model/models.py": VONENET,
+    "src/biorobust/networks/resnet.py": CNNF | KWTA | VONENET | QUESTION,
+    "src/biorobust/networks/fast.py": CNNF | KWTA | VONENET | QUESTION,
+    "src/biorobust/hebbian/model/classifier.py": HEBBIAN | QUESTION,
+    "src/biorobust/cnnf/model/network.py": CNNF | QUESTION,
+    "src/biorobust/kwta/model/networks.py": KWTA | QUESTION | {"time_kwta"},
+    "src/biorobust/kwta/model/selection.py": KWTA | QUESTION | {"time_kwta"},
+    "src/biorobust/vonenet/model/models.py": VONENET | QUESTION,
+    "src/biorobust/question/model/networks.py": QUESTION,
     "src/biorobust/analysis/deviation.py": {"activations_vonenet", "tables", "figures"},
-    "src/biorobust/statistics/thresholds.py": DRAWING | {"compare"},
+    "src/biorobust/statistics/thresholds.py": DRAWING | {"compare", "question_attack", "question_transfer"},
     "src/biorobust/reporting/claims.py": DRAWING,
     "src/biorobust/kwta/report/tables.py": DRAWING,
     "reports/templates/report.html.j2": {"report"},
@@ -92,7 +94,9 @@ def test_an_edit_of_a_file_reaches_the_stages_that_use_it(index, file, stages):
 
 
 # What only reads and checks params.yaml: what it gives a stage stands among the stage's parameters.
-DOORS = [f"src/biorobust/{study}/__init__.py" for study in ("hebbian", "cnnf", "kwta", "vonenet")]  # look names up
+DOORS = [
+    f"src/biorobust/{study}/__init__.py" for study in ("hebbian", "cnnf", "kwta", "vonenet", "question")
+]  # look names up
 CHECKING = (
     "src/biorobust/params.py",
     "src/biorobust/__init__.py",

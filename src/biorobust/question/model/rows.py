@@ -42,8 +42,8 @@ class Network(NamedTuple):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the metrics say that it was trained and attacked with."""
-        return {"dataset": self.dataset, **self.row.model_dump(), "eps": self.threat.eps, "noise": self.threat.noise}
+        """What the metrics say that it is."""
+        return {"dataset": self.dataset, **self.row.model_dump(), "noise": self.threat.noise}
 
 
 def networks(settings: Params, *, family: str | None = None) -> Mapping[str, Network]:
