@@ -18,6 +18,7 @@ from unittest.mock import patch
 import fake_cnnf_metrics
 import fake_kwta
 import fake_metrics
+import fake_question
 import fake_vonenet
 import pytest
 
@@ -37,6 +38,7 @@ WRITERS: dict[str, Callable[..., None]] = {
     "cnnf": fake_cnnf_metrics.write_metrics,
     "kwta": fake_kwta.write_metrics,
     "vonenet": fake_vonenet.write_metrics,
+    "question": fake_question.write_metrics,
 }
 
 

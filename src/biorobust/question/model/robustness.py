@@ -70,7 +70,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
     """Show every network the images found on all others, search once more, and write records and metrics of all."""
     folders = {name: places.find(ATTACKED, f"{name}.json").parent for name in all_networks}
     here = {name: network for name, network in all_networks.items() if not network.left_out}
-    found = {name: read_tensors(folders[name] / f"{name}.safetensors") for name in here}
+    points = {name: read_tensors(folders[name] / f"{name}.safetensors") for name in here}
     shares: dict[str, Shares] = {}
     for name, network in all_networks.items():
         made: dict[str, Any] = {
@@ -84,7 +84,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
             write_parquet(places.RECORDS / STUDY / f"{name}.parquet", pd.DataFrame(columns=[*records.COLUMNS, "seed"]))
             results.write_unavailable("attack", name, reason=network.left_out, **said)
             continue
-        kin = {other: found[other] for other, its in here.items() if its.dataset == network.dataset}
+        kin = {other: points[other] for other, its in here.items() if its.dataset == network.dataset}
         table = _shown(network, folders[name], kin, plan=plan, size=size)
         write_parquet(places.RECORDS / STUDY / f"{name}.parquet", table)
         eps = sorted({*network.threat.curve, network.threat.eps})
@@ -117,7 +117,8 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
             )
             _write_advantages(network, shares.get(name, {}), shares.get(network.twin, {}), said)
         if network.row.front == "none" and name.endswith("-plain"):
-            _write_controls(network, read_json(folders[name] / f"{name}.json"), scale=scale)
+            found = read_json(folders[name] / f"{name}.json")
+            _write_controls(network, found, n_images=_n_images(network, size), scale=scale)
 
 
 def _shown(
@@ -165,14 +166,14 @@ def _write_advantages(network: Network, own: Shares, twins: Shares, said: Mappin
         results.write_unavailable("advantage", network.name, reason=reason, **said)
 
 
-def _write_controls(network: Network, found: Mapping[str, Mapping[str, Any]], *, scale: str) -> None:
+def _write_controls(network: Network, found: Mapping[str, Mapping[str, Any]], *, n_images: int, scale: str) -> None:
     """How many signs of masked gradients the plain network shows, and the two that are masked on purpose."""
     entries = [
         {"seed": int(seed.removeprefix("seed"))}
         | {f"{kind}_signs": sum(item["flagged"] for item in findings) for kind, findings in by_kind.items()}
         for seed, by_kind in found.items()
     ]
-    said = head(network, scale=scale, eps=network.threat.eps)
+    said = head(network, scale=scale, eps=network.threat.eps, n_images=n_images)
     if entries:
         results.write_run("controls", network.dataset, **said, **results.per_seed(entries))
     else:

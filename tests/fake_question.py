@@ -1,0 +1,129 @@
+"""Made-up metrics of the comparison, every file of its contract, for tests of everything that only reads metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fake_metrics import ROOT, outcome
+
+from biorobust import params
+from biorobust.core import outcomes
+from biorobust.core.files import write_json
+from biorobust.core.outcomes import Cell, Outcome
+from biorobust.question.model import attacking, left_out
+from biorobust.question.model.params import REPORTS, AttackPlan, AttackSize
+from biorobust.question.model.rows import Network, networks
+from biorobust.statistics import mean_interval, wilson
+
+STUDY, N_TEST = "question", 10_000
+WORST = "worst-case"
+# Accuracy without an attack, and what the worst case leaves of it at epsilon; the report's attack leaves twice that.
+KEPT = {
+    "plain": (0.99, 0.40),
+    "noise": (0.99, 0.55),
+    "hebbian-units": (0.97, 0.41),
+    "end-to-end": (0.98, 0.40),
+    "kwta-low": (0.975, 0.36),
+    "kwta-high": (0.98, 0.38),
+    "v1": (0.98, 0.37),
+    "adversarial": (0.98, 0.90),
+    "kwta-adversarial": (0.97, 0.88),
+}
+SIGNS = {"own": 0, "rounded": 5, "saturated": 4}
+
+
+def write_metrics(
+    root: Path, *, scale: str = "paper", fidelity: str = "official", seeds: Sequence[int] = (0, 1, 2)
+) -> None:
+    """Write every file of docs/contracts.md below `root`, for every network that the scale has."""
+    settings = params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
+    writer = _Writer(root, settings, fidelity, list(seeds))
+    for dataset in ("mnist", "cifar10"):
+        writer.data(dataset)
+    for network in writer.networks.values():
+        writer.network(network)
+    outcomes.write(root / f"outcomes/{STUDY}.npz", writer.packed)
+
+
+class _Writer:
+    def __init__(self, root: Path, settings: params.Params, fidelity: str, seeds: list[int]) -> None:
+        self.root, self.scale, self.fidelity, self.seeds = root, settings.scale, fidelity, seeds
+        self.networks = networks(settings)
+        self.plan = settings.block("question_attack", AttackPlan)
+        self.size = settings.size("question_attack", AttackSize)
+        self.packed: dict[Cell, Outcome] = {}
+
+    def head(self, dataset: str) -> dict[str, Any]:
+        return {"name": dataset, "source": "official", "fidelity": self.fidelity, "sha256": "5" * 64}
+
+    def data(self, dataset: str) -> None:
+        made_up = {"title": dataset, "note": "Made-up provenance.", "licence": "none", "files": {}, "n_classes": 10}
+        sizes = {"image_shape": [28, 28], "train": {"n": 60_000}, "test": {"n": N_TEST, "per_class": [1000] * 10}}
+        write_json(self.root / f"data/{dataset}.json", self.head(dataset) | made_up | sizes)
+
+    def file(self, kind: str, name: str, network: Network, settings: dict[str, Any], **more: Any) -> None:
+        said = left_out.head(network, scale=self.scale, **settings)
+        head = {"run": name, "study": STUDY, "scale": self.scale, "status": "ok"}
+        if network.left_out:
+            head, more = head | {"status": "unavailable", "reason": network.left_out}, {}
+        body = {"dataset": self.head(network.dataset), "settings": said["settings"]}
+        write_json(self.root / f"{kind}/{name}.json", head | body | more)
+
+    def network(self, network: Network) -> None:
+        row = network.name.partition("-")[2]
+        attacked = {"eps": network.threat.eps, "n_images": self.size.attacked(network.dataset, noisy=network.noisy)}
+        clean, kept = KEPT.get(row, (0.98, 0.42))
+        shares = dict.fromkeys(attacking.names(self.plan, network.row.family), kept) | {WORST: kept}
+        shares |= dict.fromkeys(self.plan.reports, min(clean, 2 * kept)) | {"transfer": kept, "warm-start": kept}
+        n_train = min(network.size.n_train, 60_000 if network.dataset == "mnist" else 50_000)
+        trained = {"n_train": n_train, "epochs": network.size.epochs}
+        self.file("train", network.name, network, trained, **self.trained(clean))
+        self.file("attack", network.name, network, attacked, **self.attacked(network, shares, attacked["n_images"]))
+        if network.row.family in REPORTS and network.twin:
+            ahead = {"advantage_report": 0.2, "advantage_worst": 0.01, "advantage_lost": 0.19}
+            entries = [{"seed": seed} | {key: of + 0.001 * seed for key, of in ahead.items()} for seed in self.seeds]
+            self.file("advantage", network.name, network, attacked, seeds=self.seeds, per_seed=entries)
+        if row == "plain":
+            entries = [{"seed": seed} | {f"{kind}_signs": n for kind, n in SIGNS.items()} for seed in self.seeds]
+            self.file("controls", network.dataset, network, attacked, seeds=self.seeds, per_seed=entries)
+
+    def trained(self, clean: float) -> dict[str, Any]:
+        entries = []
+        for seed in self.seeds:
+            k = round((clean + 0.001 * (seed - 1)) * N_TEST)
+            entry = {"seed": seed, "correct": k, "n": N_TEST, "accuracy": k / N_TEST, "wilson": list(wilson(k, N_TEST))}
+            entries.append(entry | {"collapsed": False, "diverged": False})
+        summary = mean_interval([entry["accuracy"] for entry in entries])._asdict() | {"n_seeds": len(entries)}
+        cost = {"n_parameters": 200_000, "inference_mflop": 5.1, "training_passes": 6}
+        return cost | {"seeds": self.seeds, "accuracy": summary, "per_seed": entries}
+
+    def attacked(self, network: Network, shares: dict[str, float], n: int) -> dict[str, Any]:
+        grid = sorted({*network.threat.curve, network.threat.eps})
+        attacks = {}
+        for attack, share in shares.items():
+            everywhere = attack in (attacking.CURVE, WORST)
+            entries = []
+            counts: dict[float, dict[int, int]] = {}
+            for seed in self.seeds:
+                at = [round(n * min(1, share * network.threat.eps / eps)) if eps < 0.4 else 0 for eps in grid]
+                known = [
+                    k if everywhere or eps == network.threat.eps else None for k, eps in zip(at, grid, strict=True)
+                ]
+                for eps, k in zip(grid, known, strict=True):
+                    if k is not None:
+                        counts.setdefault(eps, {})[seed] = k
+                entries.append({"seed": seed, "n": n, "correct": known} | self.counted(attack, len(grid)))
+            attacks[attack] = {"about": attacking.about(attack, self.size, noisy=network.noisy), "per_seed": entries}
+            for eps, of_seed in () if network.left_out else counts.items():
+                self.packed[outcomes.cell(network.name, attack, eps)] = outcome(network.name, of_seed, n)
+        finding = {"check": "zero gradients", "limit": 0.01, "about": "share of images with a gradient of exactly zero"}
+        kinds = SIGNS if network.name.endswith("-plain") else {"own": 0}
+        found = {kind: [finding | {"value": float(n > 0), "flagged": n > 0}] for kind, n in kinds.items()}
+        return {"eps": grid, "n_images": n, "attacks": attacks, "seeds": self.seeds, "diagnostics": {"seed0": found}}
+
+    def counted(self, attack: str, n_eps: int) -> dict[str, Any]:
+        counts = {"zero_gradient": 0, "zero_gradient_correct": 0, "unverified": [0] * n_eps}
+        return {} if attack == WORST else counts

@@ -1,0 +1,141 @@
+"""Attacks of the comparison in turn: each takes what the others have left, and none gives an image back."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import attack_victims
+import numpy as np
+import pytest
+import torch
+import yaml
+from fake_metrics import ROOT
+
+from biorobust import params
+from biorobust.attacks import records
+from biorobust.question.model import attacking, networks
+from biorobust.question.model.attacking import Victim
+from biorobust.question.model.params import AttackPlan, AttackSize
+from biorobust.question.model.robustness import _fitted
+
+EPS = 0.15
+SIZE = AttackSize(n_images=40, n_cifar10=8, n_noisy=8, queries=60, noisy_queries=30, n_examined=12)
+
+
+class Noisy(torch.nn.Module):
+    """Draws noise in evaluation too."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x) + 0.5 * torch.randn(len(x), 1)
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    attack_victims.lighten(monkeypatch)
+
+
+def plan(**changed):
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return params.check(raw).block("question_attack", AttackPlan).model_copy(update={"draws": 4, **changed})
+
+
+def victim(*, name="mnist-kwta-low", seed=0, noisy=False, n=40):
+    model, images, labels = attack_victims.digits(seed=seed)
+    index = np.arange(n) * 3 + 5  # places in a test split
+    model = Noisy(model) if noisy else model
+    given = {"eps": EPS, "curve": (0.05, 0.3), "seed": seed, "noisy": noisy, "key": {"weights": str(seed)}}
+    return Victim(
+        name=name, family="kwta", model=model, views={}, images=images[:n], labels=labels[:n], index=index, **given
+    )
+
+
+def by_attack(table, *, eps=EPS):
+    at = table[np.isclose(table["eps"], eps)]
+    return {name: rows.set_index("index")["broken"].astype(bool) for name, rows in at.groupby("attack", sort=False)}
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_every_attack_has_a_record_of_every_image_and_none_gives_one_back(noisy):
+    its, asked = victim(noisy=noisy, n=16 if noisy else 40), plan()
+    table, points = attacking.attacked(its, asked, SIZE)
+    found = by_attack(table)
+    assert set(found) == set(attacking.names(asked, "kwta"))
+    for broken in found.values():
+        assert sorted(broken.index) == sorted(its.index)
+    in_turn = [*asked.adaptive, *asked.views["kwta"], *asked.blind]
+    for before, after in pairwise(in_turn):
+        assert (found[after] >= found[before].reindex(found[after].index)).all()
+    worst = records.worst_case(table)
+    worst = worst[np.isclose(worst["eps"], EPS)].set_index("index")["broken"]
+    for broken in found.values():
+        assert (worst >= broken.reindex(worst.index)).all()
+    assert 0.2 < worst.mean() <= 1
+    assert points.shape == its.images.shape
+    assert (points - its.images).abs().max().item() <= EPS + 1e-6
+
+
+def test_the_points_are_what_broke_the_images():
+    its = victim()
+    table, points = attacking.attacked(its, plan(), SIZE)
+    broken = np.any([of.reindex(its.index).to_numpy() for of in by_attack(table).values()], axis=0)
+    right = (its.model(points).argmax(dim=1) == its.labels).numpy()
+    assert broken.any()
+    assert not right[broken].any()
+
+
+def test_sizes_of_the_curve_are_attacked_too():
+    found, _ = attacking.attacked(victim(), plan(), SIZE)
+    for eps in (0.05, EPS, 0.3):
+        assert len(by_attack(found, eps=eps)[attacking.CURVE]) == 40
+    means = [by_attack(found, eps=eps)[attacking.CURVE].mean() for eps in (0.05, EPS, 0.3)]
+    assert means == sorted(means)
+
+
+def test_a_finished_network_is_not_attacked_again(monkeypatch):
+    its = victim()
+    first, points = attacking.attacked(its, plan(), SIZE)
+    monkeypatch.setattr(attacking.attacks, "run", None)
+    second, again = attacking.attacked(its, plan(), SIZE)
+    assert first.equals(second)
+    assert torch.equal(points, again)
+    with pytest.raises(TypeError):  # other weights: all anew
+        attacking.attacked(replace(its, key={"weights": "other"}), plan(), SIZE)
+
+
+def test_images_found_on_another_network_break_what_its_own_attacks_left():
+    """A network that hides its gradient falls to the images of its twin."""
+    plain = victim(name="mnist-plain")
+    hidden = replace(victim(), model=networks.Rounded(plain.model, attacking.COARSE).eval())
+    _, points = attacking.attacked(plain, plan(), SIZE)
+    weak = plan(adaptive=("apgd-cross-entropy",), views={}, blind=("random-corners",))
+    before, own = attacking.attacked(hidden, weak, SIZE)
+    after = attacking.shown(hidden, weak, SIZE, before=before, own=own, given={"mnist-plain": points}, key="")
+    found = by_attack(records.joined([before, after]))
+    assert found["transfer"].mean() > found["apgd-cross-entropy"].mean() + 0.2
+    assert (found["warm-start"] >= found["transfer"].reindex(found["warm-start"].index)).all()
+
+
+def test_points_of_fewer_or_more_images_are_made_to_fit():
+    images, points = torch.zeros(3, 1, 2, 2), torch.ones(5, 1, 2, 2)
+    assert torch.equal(_fitted(points, images), torch.ones(3, 1, 2, 2))
+    assert torch.equal(_fitted(points[:2], images), torch.cat([points[:2], images[2:]]))
+
+
+def test_attacks_say_what_they_did_at_this_scale():
+    assert attacking.about("square", SIZE, noisy=False) == "Square, 60 queries, no gradient"
+    assert attacking.about("random-corners", SIZE, noisy=True).startswith("30 random corners")
+    assert "16 draws" in attacking.about("apgd-cross-entropy", SIZE, noisy=True)
+    assert "draws" not in attacking.about("apgd-cross-entropy", SIZE, noisy=False)
+
+
+def test_networks_masked_on_purpose_are_flagged_and_the_plain_one_is_not():
+    found = attacking.examined(victim(name="mnist-plain"), plan(), SIZE)
+    signs = {kind: sum(item["flagged"] for item in findings) for kind, findings in found.items()}
+    assert signs["own"] == 0
+    assert signs["rounded"] > 0
+    assert signs["saturated"] > 0
+    assert set(attacking.examined(victim(), plan(), SIZE)) == {"own"}

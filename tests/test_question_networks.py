@@ -1,0 +1,160 @@
+"""The comparison's networks: a twin differs in the defence alone; V1's noise has one size, on learned filters too."""
+
+import pytest
+import torch
+import yaml
+from fake_metrics import ROOT
+
+from biorobust import params
+from biorobust.core import runs
+from biorobust.core.errors import BiorobustError, ParamsError
+from biorobust.core.tensors import Tensors
+from biorobust.kwta.model.operator import KWTA
+from biorobust.question.model import networks, training
+from biorobust.question.model.params import DATASETS, FAMILIES, compared
+from biorobust.question.model.rows import networks as all_networks
+from biorobust.vonenet import VOneBlock
+
+V1 = {"simple_channels": 4, "complex_channels": 4, "ksize": 7, "stride": 2, "image_size": 28, "visual_degrees": 0.875}
+SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+
+
+def settings(**changed):
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": "gpu"}
+    for key, value in changed.items():
+        raw[key] = raw[key] | value
+    return params.check(raw)
+
+
+def built(name, **changed):
+    """What a network of the comparison is built from, for data of the right shape."""
+    network = all_networks(settings(**changed))[name]
+    shape = SHAPES[network.dataset]
+    train = torch.zeros(200, *shape[1:], dtype=torch.uint8) if shape[0] == 1 else torch.zeros(200, *shape[1:], 3).byte()
+    labels = torch.arange(200) % 10
+    data = Tensors(train, labels, torch.zeros(200, dtype=torch.bool), train[:20], labels[:20], 10)
+    return network, training.describe(network, data, settings(**changed))
+
+
+def model(dataset, *, gamma=None, front="none", width=4):
+    torch.manual_seed(0)
+    v1 = V1 | {"image_size": SHAPES[dataset][1], "noise_scale": 0.35, "noise_level": 0.07}
+    config = {"dataset": dataset, "n_classes": 10, "width": width, "gamma": gamma, "front": front, "v1": v1}
+    return networks.build(config)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("front", ["none", "v1", "v1-noiseless", "learned-noisy"])
+def test_every_front_fits_every_body(dataset, front):
+    found = model(dataset, front=front)(torch.rand(3, *SHAPES[dataset]))
+    assert found.shape == (3, 10)
+    assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_k_wta_is_the_plain_network_but_for_its_activations(dataset):
+    plain, sparse = model(dataset), model(dataset, gamma=0.1)
+    assert [type(m) for m in plain.modules() if not isinstance(m, torch.nn.ReLU)] == [
+        type(m) for m in sparse.modules() if not isinstance(m, KWTA)
+    ]
+    for (name, a), (other, b) in zip(plain.state_dict().items(), sparse.state_dict().items(), strict=True):
+        assert (name, a.shape) == (other, b.shape)
+
+
+def test_the_stage_without_noise_gives_the_same_twice_and_the_noisy_one_does_not():
+    x = torch.rand(4, 1, 28, 28)
+    quiet, noisy = model("mnist", front="v1-noiseless").eval(), model("mnist", front="v1").eval()
+    assert torch.equal(quiet(x), quiet(x))
+    assert not torch.equal(noisy(x), noisy(x))
+
+
+def test_learned_filters_respond_as_strongly_as_those_of_v1():
+    """Noise whose variance grows with the response has the same size only where the mean response is the same."""
+    stage = networks.LearnedNoisyStage(
+        n_inputs=1, n_filters=8, ksize=7, stride=2, scale=0.35, level=0.07, n_outputs=4
+    ).train()
+    images = torch.rand(256, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    block = VOneBlock(**V1, noise="none")
+    stage.measure_mean(block, images)
+    with torch.no_grad():
+        mean = block.responses(2 * images.expand(-1, 3, -1, -1) - 1).mean()
+        responses = stage.norm(stage.filters(2 * images - 1)).relu() * (stage.mean / 0.3989)
+    assert responses.mean().item() == pytest.approx(mean.item(), rel=0.05)
+
+
+@pytest.mark.parametrize("name", all_networks(settings()))
+def test_a_twin_is_trained_alike(name):
+    network, mine = built(name)
+    if network.twin is None or network.left_out:
+        return
+    _, its = built(network.twin)
+    differs = {key for key in mine.recipe.keys() | its.recipe.keys() if mine.recipe.get(key) != its.recipe.get(key)}
+    defence = {
+        "kwta": {"gamma_fall"},
+        "cnnf": {"cycles", "residual"},
+        "vonenet": set(),
+        "yardsticks": {"noise"},
+        "adversarial": {"gamma_fall"}
+        if network.name.endswith("kwta-adversarial")
+        else {"eps", "steps", "step", "epochs"},
+    }
+    if network.row.family in defence:
+        assert differs <= defence[network.row.family]
+
+
+def test_noise_of_training_images_is_that_of_the_data_set():
+    _, its = built("mnist-noise", question={"noise": 0.123})
+    assert its.recipe["noise"] == 0.123
+    assert "noise" not in built("mnist-plain")[1].recipe
+
+
+def test_pgd_in_training_stays_within_epsilon_and_raises_the_loss():
+    torch.manual_seed(0)
+    found = model("mnist", width=8)
+    x, y = torch.rand(16, 1, 28, 28), torch.arange(16) % 10
+    moved = training.attacked(found, x, y, eps=0.1, steps=7, step=0.25)
+    assert (moved - x).abs().max().item() <= 0.1 + 1e-6
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+    loss = torch.nn.functional.cross_entropy
+    assert loss(found(moved), y) > loss(found(x), y)
+    assert found.training
+
+
+def test_every_network_is_compared_once_with_networks_of_its_kind():
+    checked = settings()
+    groups = compared(checked.runs)
+    listed = [name for group in groups for name in group]
+    assert sorted(listed) == sorted(all_networks(checked))
+    for group in groups:
+        assert len({(all_networks(checked)[name].row.family, all_networks(checked)[name].noisy) for name in group}) <= 1
+    assert {network.row.family for network in all_networks(checked).values()} == set(FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("block", "key", "value", "word"),
+    [
+        ("question", "curve", [0.2, 0.1], "curve"),
+        ("question", "eps", 0, "eps"),
+        ("question_attack", "adaptive", ["apgd-unknown"], "adaptive"),
+        ("question_attack", "views", {"cortex": ["apgd-margin"]}, "views"),
+        ("question_rows", "noise", {"family": "yardsticks"}, "question_rows.noise"),
+    ],
+)
+def test_a_slip_in_its_parameters_is_named(block, key, value, word):
+    with pytest.raises(ParamsError, match=word):
+        settings(**{block: {key: value}})
+
+
+def test_a_twin_that_is_not_there_is_named():
+    row = {"family": "kwta", "network": "body", "method": "kwta", "front": "none", "images": "clean", "twin": "plane"}
+    with pytest.raises(ParamsError, match=r"kwta-high.twin = 'plane'"):
+        settings(question_rows={"kwta-high": row})
+
+
+def test_unknown_layouts_are_refused():
+    config = {"dataset": "svhn", "n_classes": 10, "width": 4, "gamma": None, "front": "none", "v1": None}
+    with pytest.raises(BiorobustError, match="dataset"):
+        runs.new("question-network", config)
+    with pytest.raises(BiorobustError, match="front"):
+        runs.new("question-network", config | {"dataset": "mnist", "front": "v2"})
