@@ -10,14 +10,18 @@ from biorobust.reporting.claims import Judged
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.measurements import Measurements, accuracy, value
+from biorobust.reporting.numbers import listed
 from biorobust.reporting.words import paragraphs
+from biorobust.statistics import rules
 
-CLAIM = "Q2"
+CLAIM = "Q1"  # does a defence keep more than its twin?
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Headline | None:
     """`judged` are the study's claims; None where the one that is asked is not among them."""
-    return headline_of(CLAIM, judged, m, study=study.name, **_kept(m, study))
+    parts = [part for item in judged if item.claim.id == CLAIM and item.counted for part in item.parts]
+    ahead = [part.label.partition(" minus ")[0] for part in parts if part.verdict == rules.NOT_REPRODUCED]
+    return headline_of(CLAIM, judged, m, study=study.name, ahead=listed(ahead) if ahead else "", **_kept(m, study))
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from biorobust.question.report.study import CURVE, GIVEN, PGD, Question
 from biorobust.reporting import columns
-from biorobust.reporting.labels import WORST_CASE, full_name, label
+from biorobust.reporting.labels import WORST_CASE, full_name, label, network
 from biorobust.reporting.measurements import Estimate, Measurements, accuracy, value
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
@@ -41,7 +41,7 @@ def _robustness(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         ran,
         (
             columns.network(),
-            Column("twin", "text", lambda run: label(twin) if (twin := study.twin(run)) else ""),
+            Column("twin", "text", lambda run: network(twin) if (twin := study.twin(run)) else ""),
             columns.estimate("clean", lambda run: accuracy(m, run), key="clean"),
             Column("report's attack", "text", lambda run: full_name(its) if (its := study.reports_attack(run)) else ""),
             columns.estimate("under it", _under(m, study, study.reports_attack), key="report"),
@@ -96,7 +96,7 @@ def _advantages(m: Measurements, study: Question) -> Table:
         runs,
         (
             columns.network(),
-            Column("twin", "text", lambda run: label(study.twin(run) or "")),
+            Column("twin", "text", lambda run: network(study.twin(run) or "")),
             Column("report's attack", "text", lambda run: full_name(study.reports_attack(run) or "")),
             Column("advantage under it [95 %]", "difference", of("report"), "report"),
             Column("in the worst case [95 %]", "difference", of("worst"), "worst"),
