@@ -54,7 +54,7 @@ record: environment
 	@python -m stages.record "$(or $(NAME),$(error name it: make record NAME=my-run))" $(if $(SCALE),--scale "$(SCALE)") $(if $(STUDY),--study $(STUDY))
 
 verify: environment
-	@python -m stages.verify "$(or $(NAME),$(error name it: make verify NAME=hebbian-paper))" $(if $(STUDY),--study $(STUDY)) $(if $(STAGE),--stage "$(STAGE)") $(if $(KEEP),--keep)
+	@python -m stages.verify "$(or $(NAME),$(error name it: make verify NAME=cnnf-cpu))" $(if $(STUDY),--study $(STUDY)) $(if $(STAGE),--stage "$(STAGE)") $(if $(KEEP),--keep)
 
 compare: environment
 	@python -m stages.experiment "$(or $(EXP),$(error name it: make compare EXP=my-experiment))" $(if $(AGAINST),--against "$(AGAINST)")

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 
 # SHA-256 of a claims.yaml -> study -> SHA-256 of its claims, written out by the reader of the commit of the recording.
 OF_CLAIMS_YAML: Mapping[str, Mapping[str, str]] = {
-    "780910497c5af5a2d02cfb410f57826ca70ae7ac604f1405960a5e3280958559": {  # hebbian-paper
-        "hebbian": "5bd972c83a6e82630d429c0b4417f4c363556ece970e941d3242837903a4e338",
-    },
     "fa4b90f604deb67b920955f577ac1efd774676cfe916d82a7cb6a86555b1974b": {  # cnnf-cpu
         "cnnf": "7d4e360fc1f98ab743ec002886f81b0e4f983a1d879d814c7efa3bc4bc46a66e",
     },
     "ff705240bfa79ee4e6c37b39e37d2afd59369b6fc6161c6106ba00a8f697670c": {  # vonenet-cpu
         "vonenet": "05529a0aab6fa81e4a4d9b2a4dfc55a58fc6547439a0e01e6d7d8667e13ac6f8",
     },
-    "bc5423aa65a90d226a9cddeaa075bd2907f452d758bd41bb84aa72f661deed6c": {  # kwta-cpu, kwta-cpu-long
+    "bc5423aa65a90d226a9cddeaa075bd2907f452d758bd41bb84aa72f661deed6c": {  # kwta-cpu-long
         "kwta": "9020c5311f332ae4e65934fcb92720c4bfb9b43356bce677f116e74ecde209d1",
     },
     "d778427b539b297135c97120fccdacde6f3e1e232e64b541ae754e78890281e4": {  # the last claims.yaml
