@@ -18,9 +18,10 @@ from pathlib import Path
 
 from biorobust import params, recorded
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import folder_of, write_text
+from biorobust.core.files import folder_of, read_yaml, write_json, write_text
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
+from biorobust.reporting.notes import read_note
 from biorobust.reporting.registry import STUDIES, read_params
 from stages import ROOT
 from stages.common import stage_main
@@ -72,6 +73,7 @@ def record(name: str, *, scale: str | None, studies: Sequence[str], restart: boo
     set_scale(clone / "params.yaml", scale or params.load(root / "params.yaml").scale)
     listed = read_params(clone / "params.yaml")
     repro(clone, [stage for study in studies for stage in STUDIES[study](listed).ends()], work=root / "data" / "work")
+    copy_notes(clone, root)
     take(name, source=clone, studies=studies, root=root)
 
 
@@ -83,6 +85,18 @@ def bring(clone: Path, commit: str) -> None:
     git(clone, "reset", "--quiet", commit)
     git(clone, "checkout", "--quiet", "--", ".", *(f":(exclude){path}" for path in MADE))
     git(clone, "clean", "--quiet", "--force", "-d", "--", ".", *(f":(exclude){path}" for path in MADE))
+
+
+def copy_notes(clone: Path, root: Path) -> None:
+    """What the checkout noted of stages whose results came from its cache: they did not run in the clone."""
+    scale = params.load(clone / "params.yaml").scale
+    locks = (path / "dvc.lock" for path in (clone, root))
+    done, known = (read_yaml(lock)["stages"] if lock.exists() else {} for lock in locks)
+    for stage, entry in done.items():
+        if entry == known.get(stage) and read_note(clone / snapshot.RUN_INFO, stage, scale=scale) is None:
+            note = read_note(root / snapshot.RUN_INFO, stage, scale=scale)
+            if note is not None:
+                write_json(clone / snapshot.RUN_INFO / f"{stage}.json", note)
 
 
 def take(name: str, *, source: Path, studies: Sequence[str], root: Path) -> None:

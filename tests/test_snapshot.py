@@ -15,7 +15,7 @@ from fake_metrics import ROOT, write_metrics
 from report_checkout import claims_of
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import sha256, write_json
+from biorobust.core.files import read_json, sha256, write_json
 from biorobust.core.scale import set_scale
 from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.registry import STUDIES, read_params
@@ -348,6 +348,23 @@ def test_a_finished_checkout_whose_code_or_claims_were_edited_is_refused(project
         (project / name).write_text(text)
     record.take("a-run", source=project, studies=["hebbian"], root=tmp_path)
     assert snapshot.load(tmp_path / "reports/recorded/a-run").scale == "paper"
+
+
+def test_a_stage_that_came_from_the_cache_keeps_what_was_noted_when_it_ran(tmp_path: Path) -> None:
+    for name in ("root", "clone"):
+        (tmp_path / name).mkdir()
+        shutil.copy(ROOT / "params.yaml", tmp_path / name)
+        set_scale(tmp_path / name / "params.yaml", "cpu")
+    entries = {"same": {"cmd": "a"}, "other": {"cmd": "b"}, "smaller": {"cmd": "c"}, "ran": {"cmd": "d"}}
+    write_json(tmp_path / "root/dvc.lock", {"stages": entries})  # JSON is YAML
+    write_json(tmp_path / "clone/dvc.lock", {"stages": entries | {"other": {"cmd": "changed"}}})
+    for stage in entries:
+        note = {"stage": stage, "scale": "tiny" if stage == "smaller" else "cpu", "wall_seconds": 5.0}
+        write_json(tmp_path / f"root/reports/run_info/{stage}.json", note)
+    write_json(tmp_path / "clone/reports/run_info/ran.json", {"stage": "ran", "scale": "cpu", "wall_seconds": 7.0})
+    record.copy_notes(tmp_path / "clone", tmp_path / "root")
+    noted = {path.stem: read_json(path)["wall_seconds"] for path in (tmp_path / "clone/reports/run_info").iterdir()}
+    assert noted == {"same": 5.0, "ran": 7.0}
 
 
 def test_what_is_no_checkout_is_one_line(tmp_path: Path) -> None:
