@@ -22,7 +22,10 @@ LEFT_OUT = {
     "kwta_ablations": {"collapse-relu-slower", "collapse-relu-slow", "collapse-kwta-slow", "collapse-kwta-low-slow"},
 }
 RECORDED = "cnnf-cpu"
-SIDE_BY_SIDE = (("compare@hebbian", "compare@cnnf"), ("compare@vonenet", "compare@kwta", "ablate_kwta"))
+SIDE_BY_SIDE = (
+    ("compare@hebbian", "compare@cnnf", "compare@question"),
+    ("compare@vonenet", "compare@kwta", "ablate_kwta"),
+)
 OVERRIDES = ("cnnf.residual=0.1", "kwta.gamma=0.15")
 
 
@@ -176,3 +179,25 @@ def test_an_experiment_runs_only_what_depends_on_its_overrides(checkout):
     changed = run("dvc", "metrics", "diff", folder=checkout)
     assert "kwta_clean" in changed
     assert "relu_clean" not in changed
+
+
+def test_an_advantage_is_the_difference_of_what_two_networks_keep(checkout):
+    def metrics(kind, name):
+        return json.loads((checkout / f"reports/metrics/question/{kind}/{name}.json").read_text())
+
+    own, twin = (metrics("attack", f"mnist-{row}") for row in ("kwta-low", "plain"))
+    place = own["eps"].index(own["settings"]["eps"])
+
+    def kept(content, attack):
+        (entry,) = content["attacks"][attack]["per_seed"]
+        return entry["correct"][place] / entry["n"]
+
+    (found,) = metrics("advantage", "mnist-kwta-low")["per_seed"]
+    report, worst = (kept(own, attack) - kept(twin, attack) for attack in ("pgd-report", "worst-case"))
+    assert found["advantage_report"] == pytest.approx(report)
+    assert found["advantage_worst"] == pytest.approx(worst)
+    assert found["advantage_lost"] == pytest.approx(report - worst)
+    assert {name: metrics("attack", name)["status"] for name in ("mnist-v1", "cifar10-plain")} == {
+        "mnist-v1": "unavailable",
+        "cifar10-plain": "unavailable",
+    }
