@@ -156,6 +156,40 @@ def test_a_writer_that_is_ended_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_writer_left_goes_with_the_next_one_and_what_a_living_one_writes_stays(tmp_path):
+    """Files and folders; another process is still at its half, and a target of a longer name keeps its own."""
+    program = (
+        "import os, sys, time\nfrom biorobust.core.files import atomic\n"
+        "with atomic('a') as file, atomic('b') as folder, atomic('a.b') as longer:\n"
+        " file.write_text('half'), longer.write_text('half'), folder.mkdir(), (folder / 'c').write_text('half')\n"
+        " print('written', flush=True)\n time.sleep(60)"
+    )
+
+    def start():
+        environment = os.environ | {"PYTHONPATH": f"{ROOT}/src"}
+        command = [sys.executable, "-c", program]
+        process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "written\n"
+        return process
+
+    dead = start()
+    dead.kill()
+    dead.communicate()
+    alive = start()  # of the same targets: this one has removed what the dead one left
+    assert len(list(tmp_path.glob("*.part"))) == 3
+    for name in ("a", "b"):
+        with files.atomic(tmp_path / name) as part:
+            part.write_text("whole")
+    assert len(list(tmp_path.glob("*.part"))) == 3
+    alive.kill()
+    alive.communicate()
+    for name in ("a", "b"):
+        with files.atomic(tmp_path / name) as part:
+            part.write_text("whole")
+    assert [path.name.startswith("a.b.") for path in tmp_path.glob("*.part")] == [True]
+    assert [(tmp_path / name).read_text() for name in ("a", "b")] == ["whole", "whole"]
+
+
 @pytest.mark.parametrize(("value", "folder"), [("", "data/work"), ("mine", "{here}/mine"), ("~/x", "{home}/x")])
 def test_states_lie_in_the_folder_the_user_names(value, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
