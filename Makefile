@@ -2,6 +2,7 @@
 #   make repro SCALE=tiny         another scale (tiny, laptop, cpu, gpu, paper); it is written into params.yaml
 #   make repro VENV=/some/env     share one environment between checkouts
 #   make repro PYTHON=python3.12  the interpreter the environment is made with
+#   make verify NAME=name         a recorded run again, from its commit: do the numbers agree? (STUDY= or STAGE= a part of it)
 #   make compare EXP=name         an experiment (or any git revision) beside HEAD, on one page
 #   make mutants ONLY=name        one planted fault of tests/mutants.yaml, or all: do the tests find it?
 SHELL := /bin/bash
@@ -11,6 +12,8 @@ VENV := .venv
 SCALE :=
 STUDY :=
 NAME :=
+STAGE :=
+KEEP :=
 EXP :=
 AGAINST :=
 ONLY :=
@@ -19,7 +22,7 @@ ONLY :=
 unexport PYTHONSAFEPATH PYTHONHOME
 export PATH := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
 
-.PHONY: repro test test-experiments mutants lint format bench record compare lock environment
+.PHONY: repro test test-experiments mutants lint format bench record verify compare lock environment
 
 repro: environment
 	@python -m stages.repro $(if $(SCALE),--scale "$(SCALE)")
@@ -49,6 +52,9 @@ bench: environment
 
 record: environment
 	@python -m stages.record "$(or $(NAME),$(error name it: make record NAME=my-run))" $(if $(SCALE),--scale "$(SCALE)") $(if $(STUDY),--study $(STUDY))
+
+verify: environment
+	@python -m stages.verify "$(or $(NAME),$(error name it: make verify NAME=hebbian-paper))" $(if $(STUDY),--study $(STUDY)) $(if $(STAGE),--stage "$(STAGE)") $(if $(KEEP),--keep)
 
 compare: environment
 	@python -m stages.experiment "$(or $(EXP),$(error name it: make compare EXP=my-experiment))" $(if $(AGAINST),--against "$(AGAINST)")

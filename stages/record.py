@@ -69,7 +69,8 @@ def record(name: str, *, scale: str | None, studies: Sequence[str], restart: boo
     # A stage that this checkout has run before with the same code, data and parameters comes from its cache.
     write_text(clone / ".dvc" / "config.local", f"[cache]\n    dir = {root.resolve() / '.dvc' / 'cache'}\n")
     set_scale(clone / "params.yaml", scale or params.load(root / "params.yaml").scale)
-    repro(clone, studies, work=root / "data" / "work")
+    listed = read_params(clone / "params.yaml")
+    repro(clone, [stage for study in studies for stage in STUDIES[study](listed).ends()], work=root / "data" / "work")
     take(name, source=clone, studies=studies, root=root)
 
 
@@ -93,8 +94,8 @@ def take(name: str, *, source: Path, studies: Sequence[str], root: Path) -> None
     snapshot.create(name, root=root, source=source, studies=studies, commit=commit)
 
 
-def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
-    """`dvc repro` of the studies' last stages and all they need, in this environment.
+def repro(clone: Path, targets: Sequence[str], *, work: Path) -> None:
+    """`dvc repro` of these stages and all they need, in this environment.
 
     Unfinished training lies in `work`, so another recording goes on with it. Raises BiorobustError when a stage failed.
     """
@@ -105,8 +106,6 @@ def repro(clone: Path, studies: Sequence[str], *, work: Path) -> None:
     }
     # The stages start in the clone: what is named relative to this folder has to be found from there.
     environment |= {name: str(folder) for name in FOLDERS if (folder := folder_of(name))}
-    listed = read_params(clone / "params.yaml")
-    targets = [stage for study in studies for stage in STUDIES[study](listed).ends()]
     done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=clone, env=environment, check=False)
     if done.returncode:
         raise BiorobustError(f"a stage failed in {clone} (see above): the same command goes on from there")

@@ -1,6 +1,6 @@
-"""Every measured number of a metrics folder, changed, and what a page prints all the same: studies k-WTA and VOneNet.
+"""Every measured number of a metrics folder, changed, and what a page prints all the same.
 
-Names, settings, sizes and flags stay as they are. Pages are compared place by place, as in test_report_numbers.py.
+Names, settings, sizes and flags stay as they are. Two pages are compared place by place.
 """
 
 from __future__ import annotations
@@ -8,28 +8,31 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from fake_metrics import other_outcomes
-from report_checkout import ROOT
-from test_report_numbers import NUMBER, Places
+from fake_metrics import ROOT, other_outcomes
 
 from biorobust.core.files import read_json, write_csv, write_json, write_npz
 
+NUMBER = re.compile(r"\d+\.\d+|\d[\d\u202f]*\d")
 # Blocks of a metrics file that hold what was measured, and in them the keys that do not.
 MEASURED = {
     *("per_seed", "accuracy", "attacks", "robust", "reencoded", "discontinuity", "patterns", "by_length", "outcomes"),
+    *("n_parameters", "n_updates", "choice"),
 }
 FIXED = {
     *("seed", "seeds", "n", "n_images", "n_seeds", "n_lines", "n_points", "n_patterns", "gamma", "gammas", "length"),
     *("sizes", "eps", "quality", "shift", "epoch", "learning_rate", "layer", "image", "entered", "compared", "images"),
-    "fresh_draws",
+    *("fresh_draws", "value", "chosen", "level", "step"),
 }
 FEW = {"undefined", "unmoved", "erased", "epochs_to"}  # counts of a few images, layers or epochs
 LAYERS = {"numbers", "lowest"}  # lists in them are of layers
+COUNTED = ("first", "last", "average")  # columns of images that are right
 
 
 def other_numbers(metrics: Path) -> None:
@@ -47,6 +50,10 @@ def other_numbers(metrics: Path) -> None:
         frame = pd.read_csv(path)
         for column in set(frame.select_dtypes("float")) - FIXED:
             frame[column] = _moved(frame[column])
+        if "level" in frame:
+            frame[list(COUNTED)] = frame[list(COUNTED)].map(_changed)
+        if "predicted" in frame:
+            frame["count"] = frame["count"].map(_changed)
         write_csv(path, frame)
     for path in metrics.rglob("*.npz"):
         if path.parent.name == "outcomes":
@@ -55,15 +62,21 @@ def other_numbers(metrics: Path) -> None:
         with np.load(path) as stored:
             arrays = {key: stored[key] for key in stored.files}
         for key, array in arrays.items():
-            if array.dtype.kind == "f":
+            if array.dtype.kind == "f" and key != "eps":
                 arrays[key] = _moved(array)
-            elif key in ("before", "after"):  # predictions
+            elif key in ("before", "after", "predictions"):
                 arrays[key] = (array + 3) % 10
+            elif key == "reconstructions":
+                arrays[key] = array[..., ::-1]
+        if "reconstructions" in arrays:
+            arrays["images"][1:] = arrays["images"][1:, ..., ::-1]  # the first are the clean ones
+        elif "images" in arrays:
+            arrays["images"] = 255 - arrays["images"]
         write_npz(path, arrays)
 
 
 def _moved(value: Any) -> Any:
-    return 0.9 * value + 0.0531
+    return 0.8 * value + 0.1381
 
 
 def _changed(value: Any, key: str = "") -> Any:
@@ -82,8 +95,65 @@ def _changed(value: Any, key: str = "") -> Any:
     return min(value + 4, 30) if value <= 30 else int(30 + 0.93 * (value - 30))
 
 
+@dataclass
+class Table:
+    """A table that is being read. `row` is that of the body."""
+
+    columns: list[str] = field(default_factory=list)
+    row: list[str] = field(default_factory=list)
+    in_head: bool = False
+
+
+class Places(HTMLParser):
+    """`cells`: (section, column, row so far, text) of every body cell; `prose`: (section, text) of everything else."""
+
+    BLOCKS = frozenset({"p", "li", "caption", "figcaption", "summary", "dd", "td", "th", "small"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.cells: list[tuple[str, str, tuple[str, ...], str]] = []
+        self.prose: list[tuple[str, str]] = []
+        self.section, self.silent = "", 0
+        self.tables: list[Table] = []
+        self.buffers: list[list[str]] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "section":
+            self.section = dict(attrs).get("id") or "banner"
+        self.silent += tag in ("svg", "style", "math", "pre")
+        if tag == "table":
+            self.tables.append(Table())
+        if tag in ("thead", "tbody"):
+            self.tables[-1].in_head = tag == "thead"
+        if tag == "tr":
+            self.tables[-1].row = []
+        if tag in self.BLOCKS:
+            self.buffers.append([])
+
+    def handle_data(self, data: str) -> None:
+        if self.buffers and not self.silent:
+            self.buffers[-1].append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.silent -= tag in ("svg", "style", "math", "pre")
+        if tag in self.BLOCKS:
+            said = re.sub(r"[ \n]+", " ", "".join(self.buffers.pop())).strip()
+            if tag not in ("td", "th"):
+                self.prose.append((self.section, said))
+            elif (table := self.tables[-1]).in_head:
+                table.columns.append(said)
+            else:
+                column = table.columns[min(len(table.row), len(table.columns) - 1)]
+                self.cells.append((self.section, column, tuple(table.row), said))
+                table.row.append(said)
+        if tag == "table":
+            self.tables.pop()
+
+
 def stale_cells(before: str, after: str, *, study: str, given: Collection[str]) -> tuple[int, list[Any]]:
-    """How many cells with a number the study's tables have, and those that are the same on both pages.
+    """How many cells with a number the study's tables and the ledger have, and those that are the same on both pages.
 
     given: columns that hold what was asked for, set or reported. A row of the report's own numbers is left out.
     """
@@ -92,7 +162,9 @@ def stale_cells(before: str, after: str, *, study: str, given: Collection[str]) 
     pairs = [
         (column, row, said, now)
         for (_, column, row, said), (*_, now) in zip(old, new, strict=True)
-        if column not in given and "report" not in row[:3] and re.search(r"\d", said)
+        if column not in given
+        and not {"report", "reported", "as reported", "learning_rate"} & set(row[:3])
+        and re.search(r"\d", said)
     ]
     return len(pairs), [(column, row, said) for column, row, said, now in pairs if said == now]
 
@@ -104,9 +176,7 @@ def stale_sentences(before: str, after: str, *, study: str, known: Collection[st
     of these; those of the claims and of params.yaml are not either.
     """
     folders = (ROOT / "reports/claims", ROOT / "reports/reported")
-    texts = [
-        path.read_text() for path in (*(path for folder in folders for path in folder.iterdir()), ROOT / "params.yaml")
-    ]
+    texts = [path.read_text() for path in (*(p for folder in folders for p in folder.iterdir()), ROOT / "params.yaml")]
     allowed = {*known, *(number for text in texts for number in NUMBER.findall(text))}
     sentences: list[dict[str, list[str]]] = []
     for page in (before, after):

@@ -1,5 +1,6 @@
 """The order of the tests, and a watch over every state that a test saves."""
 
+import functools
 import sys
 from pathlib import Path
 
@@ -14,6 +15,19 @@ OURS = tuple(str(ROOT / folder) for folder in ("src/biorobust/", "stages/"))
 def pytest_collection_modifyitems(items):
     """The whole graph, which takes longest, comes first, and the other worker does the rest."""
     items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Makes a checkout of a study that is drawn and tabulated, once for all tests: copy it before a change."""
+    from report_checkout import only, ready
+
+    @functools.cache
+    def make(study, **given):
+        with only(study):
+            return ready(tmp_path_factory.mktemp(study), study=study, **given)
+
+    return make
 
 
 @pytest.fixture(scope="session", autouse=True)

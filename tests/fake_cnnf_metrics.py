@@ -250,7 +250,9 @@ class _Writer:
                     name: round((value - drop) * self.n_images) for name, drop in (("first", 0.02), ("last", 0.0))
                 }
                 by_level.append(
-                    {"seed": seed, "level": level, "n": self.n_images} | counts | {"average": counts["last"] - 9}
+                    {"seed": seed, "level": level, "n": self.n_images}
+                    | counts
+                    | {"average": max(0, counts["last"] - 9)}
                 )
             confused += self.confused(run, seed)
         by_blur = [row for row in by_level if row["level"] <= 0.2]

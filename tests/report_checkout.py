@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import fake_cnnf_metrics
 import fake_kwta
 import fake_metrics
 import fake_vonenet
+import pytest
 
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, figure, snapshot
@@ -43,6 +45,17 @@ def only(study: str) -> Iterator[None]:
     """Inside the block the project has no other study."""
     with patch.dict(STUDIES, {study: STUDIES[study]}, clear=True):
         yield
+
+
+def alone(study: str) -> Callable[..., Iterator[None]]:
+    """For a module of tests: the project has no other study."""
+
+    @pytest.fixture(scope="module", autouse=True)
+    def fixture() -> Iterator[None]:
+        with only(study):
+            yield
+
+    return fixture
 
 
 def write_checkout(
@@ -151,3 +164,60 @@ def by_claim(root: Path) -> dict[str, Judged]:
 
 def verdicts(root: Path) -> dict[str, str]:
     return {name: item.verdict for name, item in by_claim(root).items()}
+
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "image", "mspace"}
+
+
+class Page(HTMLParser):
+    """Balance of tags, identifiers, addresses, and the cells of every table by caption."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.loaded: list[str] = []
+        self.links: list[str] = []
+        self.drawings: list[dict[str, str | None]] = []
+        self.headers_without_scope = 0
+        self.tables_without_caption = 0  # every table counts up, every caption down
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids += [given["id"]] if given.get("id") else []
+        self.loaded += [given[name] or "" for name in ("src", "data", "srcset", "poster") if name in given]
+        if tag in ("link", "script", "iframe", "object", "embed"):
+            self.loaded.append(tag)
+        if tag in ("image", "use"):
+            self.loaded.append((given.get("xlink:href") or given.get("href") or "").strip())
+        if tag == "a":
+            self.links.append(given.get("href") or "")
+        if tag == "svg":
+            self.drawings.append(given)
+        self.headers_without_scope += tag == "th" and "scope" not in given
+        self.tables_without_caption += (tag == "table") - (tag == "caption")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in VOID:
+            return
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> at line {self.getpos()[0]} closes something else"
+
+    def check(self) -> None:
+        """Well formed, each id once, no link to nowhere, nothing loaded from elsewhere, every drawing in words."""
+        assert self.open == []
+        assert len(self.ids) == len(set(self.ids)) > 20
+        assert [it for it in self.loaded if not it.startswith(("#", "data:image/png;base64,"))] == []
+        assert {it[1:] for it in (*self.loaded, *self.links) if it.startswith("#")} <= set(self.ids)
+        assert [link for link in self.links if not link.startswith("#")] == []
+        assert all(drawing["aria-label"] for drawing in self.drawings)
+        assert self.headers_without_scope == self.tables_without_caption == 0

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import subprocess
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,7 +28,6 @@ from benchmarks import (
     timing,
 )
 from benchmarks import attacks as attack_costs
-from biorobust import attacks
 from biorobust.hebbian import HebbianClassifier, learn
 from biorobust.hebbian.model import readout
 from biorobust.kwta.model.operator import KWTA
@@ -90,13 +88,6 @@ def test_published_algorithm_learns_what_the_library_learns(p, k, delta):
     assert (published - weights).abs().max() > 0.04
 
 
-def test_rule_cases_and_limits_name_each_other():
-    against = {f"{case.name}, against the published algorithm" for case in hebbian_rule.CASES}
-    alone = {f"{case.name}, against the product alone" for case in hebbian_rule.CASES}
-    assert against < set(hebbian_rule.LIMITS) <= against | alone
-    assert hebbian_rule.CASES[0].scale * hebbian_rule.CASES[0].sampled == 60_000 // 3584
-
-
 def test_recomputing_the_activities_gives_the_same_readout():
     images = synthetic.images(64, seed=0).reshape(-1, 1, 28, 28)
     labels = synthetic.labels(64, seed=0)
@@ -128,32 +119,6 @@ def test_stock_foolbox_finds_the_same_adversarial_images(victim):
     assert (stock[-1] - victim[1]).abs().max() == pytest.approx(fgsm_grid.EPS[-1])
 
 
-def test_gradients_are_counted_once_per_minibatch_and_loss(victim):
-    row = fgsm_grid.gradients_per_minibatch(*victim, n_minibatches=2)
-    assert row.ours == 1
-    assert row.reference == len(fgsm_grid.EPS)
-    watched, taken = fgsm_grid.counting(victim[0])
-    attacks.run(watched, *victim[1:], ("fgsm-margin",), eps=(0.0, 0.1), seed=0, batch_size=4)
-    assert taken == [4, 4, 2]
-
-
-def test_synthetic_images_are_as_sparse_as_mnist():
-    images = synthetic.images(500, seed=0)
-    assert images.shape == (500, 784)
-    assert images.dtype == torch.uint8
-    assert (images > 0).double().mean().item() == pytest.approx(0.19, abs=0.005)
-    assert not torch.equal(images, synthetic.images(500, seed=1))
-    assert_close(synthetic.units(20, seed=0).norm(dim=1), torch.ones(20))
-
-
-def test_memory_sees_what_a_process_held_and_gave_back():
-    if not memory.STATUS.exists():
-        pytest.skip("peak memory is read from /proc")
-    less = timing.fresh(memory.peak_of, partial(bytes, 0))
-    more = timing.fresh(memory.peak_of, partial(bytes.ljust, b"", 100_000_000, b"x"))
-    assert more - less == pytest.approx(100, abs=5)
-
-
 def test_a_fresh_process_hands_back_results_and_reasons():
     assert timing.fresh(os.getpid) != os.getpid()
     with pytest.raises(timing.Skipped, match="dvc status failed"):
@@ -178,21 +143,6 @@ def test_repro_is_not_timed_where_something_would_run():
     assert repro_noop.changed_stages(status(0, '{"b": [], "a": []}')) == ["a", "b"]
     with pytest.raises(timing.Skipped, match=r"dvc status failed \(ERROR: locked\)"):
         repro_noop.changed_stages(status(255, err="note\nERROR: locked\n"))
-
-
-def test_pairs_interleave_and_the_median_forgets_the_unlucky_one():
-    calls = []
-    clock = iter([2.0, 4.0, 90.0, 4.0, 3.0, 4.0]).__next__
-    row = timing.paired(
-        "x",
-        lambda: calls.append("a"),
-        lambda: calls.append("b"),
-        repeats=3,
-        scale=10.0,
-        clock=lambda run: (run(), clock())[1],
-    )
-    assert "".join(calls) == "ab" * 4
-    assert (row.ours, row.reference, row.ours_least, row.ratio) == (30.0, 40.0, 20.0, 0.75)
 
 
 @pytest.mark.parametrize("call", [0.0, 1e3, 1e5])
@@ -222,22 +172,6 @@ def test_scattered_times_of_n_log_n_are_refused_and_those_of_n_are_not(row, refu
     middle, low, high = growth.median([growth.growth(seconds) for seconds in rounds])
     assert low < middle < high
     assert (low > growth.HALFWAY, high < growth.HALFWAY) == (refused, not refused)
-
-
-def test_methods_are_timed_in_turn_on_the_same_values(monkeypatch):
-    seen = []
-    method = lambda rows: seen.append((rows.shape, float(rows.sum(dtype=float))))  # noqa: E731
-    monkeypatch.setattr(growth, "METHODS", {"a": (method, 1), "b": (method, 2)})
-    found = growth.seconds_by_round(2)
-    assert {name: [set(seconds) for seconds in rounds] for name, rounds in found.items()} == {
-        name: [set(growth.LENGTHS)] * 2 for name in "ab"
-    }
-    assert len(seen) == 2 * 4 * (2 + 3)  # once more each, to warm up
-    assert {shape for shape, _ in seen} == {(growth.TOTAL // n, n) for n in growth.LENGTHS}
-    totals = [round(total, 6) for _, total in seen]
-    half = len(seen) // 2
-    assert len(set(totals[:half])) == len(set(totals[half:])) == 1
-    assert totals[0] != totals[-1]  # values are drawn anew for each round
 
 
 @pytest.mark.parametrize(("ratio", "status", "verdict"), [(0.5, 0, "ok"), (0.51, 1, "OVER")])

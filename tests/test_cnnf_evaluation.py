@@ -194,14 +194,6 @@ def test_feedback_numbers_compare_with_the_clean_letter():
             assert entry[f"{name}_psnr_gain"] == entry[f"{name}_psnr"][1] - entry[f"{name}_input_psnr"]
 
 
-def test_counts_on_spoilt_images_stand_beside_the_clean_ones():
-    right, clean = torch.arange(40) < 30, torch.arange(40) < 36
-    found = evaluation.counted_numbers(right, clean, images="blurred")
-    assert (found["blurred_correct"], found["blurred_accuracy"]) == (30, 0.75)
-    assert found["blurred_minus_clean"] == pytest.approx(-0.15)
-    assert found["blurred_wilson"][0] < 0.75 < found["blurred_wilson"][1]
-
-
 def test_pictures_are_fitted_letters_and_what_is_read_at_each_cycle():
     model, clean, noisy = network(), letters(), letters(seed=2)
     found = evaluation.pictures(model, [clean, noisy], clean)

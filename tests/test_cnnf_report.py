@@ -2,72 +2,50 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from cnnf_numbers import other_numbers
+import report_checkout
 from report_checkout import (
-    ROOT,
     by_claim,
+    copied,
     draw_and_tabulate,
     edit,
-    ledger_verdicts,
-    only,
-    ready,
     text,
     verdicts,
     write_checkout,
 )
-from test_report_numbers import Places
 
-from biorobust import params
 from biorobust.cnnf.report.figures import FIGURES, psnr
 from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_json, write_npz
 from biorobust.reporting import claim_file, table
-from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, judge
-from biorobust.reporting.figure import draw, read_index
+from biorobust.reporting.figure import draw
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.requirements import files
 from biorobust.statistics import Accuracy, Difference, difference, rules
 from stages import tables
 
-SHARE = re.compile(r"[−+]?\d+\.\d+(?=\u00a0%| points| dB)")
-# Columns that hold what was reported, asked for or set, and not what was measured.
-GIVEN = {
-    *("choice", "the report", "here", "why"),
-    *("network", "run", "parameters", "clean, reported", "noisy, reported", "reported", "seeds", "images", "state"),
-    *("first", "second", "what differs", "cell", "residual", "cycles", "counted", "attack", "trained at"),
-    *("eps", "level", "image", "cycle", "label", "quantity", "n", "step", "epoch", "learning_rate"),
-}
 GRID = [f"F{number}" for number in range(1, 10)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def alone() -> Iterator[None]:
-    with only("cnnf"):
-        yield
+alone = report_checkout.alone("cnnf")
 
 
 @pytest.fixture(scope="module")
-def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ready(tmp_path_factory.mktemp("paper"), study="cnnf")
+def paper(finished: Callable[..., Path]) -> Path:
+    """The study at the size its claims need, drawn and tabulated; not to be changed."""
+    return finished("cnnf", scale="paper")
 
 
-@pytest.fixture(scope="module")
-def claims(paper: Path) -> list[Claim]:
-    return claim_file.load(paper / "reports/claims")
+@pytest.fixture
+def copy(paper: Path, tmp_path: Path) -> Path:
+    return copied(paper, tmp_path)
 
 
 def found(root: Path) -> dict[tuple[str, str | None], Judged]:
@@ -84,40 +62,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
-def copy(paper: Path, tmp_path: Path) -> Path:
-    """The same checkout, to be changed."""
-    return Path(shutil.copytree(paper, tmp_path / "copy"))
-
-
 # --- claims ------------------------------------------------------------------------------------------------------
-
-
-def test_every_claim_of_the_study_is_there(claims: list[Claim]) -> None:
-    assert [claim.id for claim in claims] == [f"F{number}" for number in range(1, 22)]
-
-
-def test_every_run_attack_and_epsilon_exists(claims: list[Claim]) -> None:
-    settings = params.load(ROOT / "params.yaml")
-    attacked = set(settings.runs["cnnf_runs"])
-    trained = attacked | set(settings.runs["cnnf_variants"]) | set(settings.runs["cnnf_grid"])
-    known = {f"train/{run}" for run in trained} | {f"attack/{run}" for run in attacked}
-    plan: Any = settings.blocks["cnnf_attack"]
-    for claim in claims:
-        for reading in claim.readings or (None,):
-            for check in (check for check in claim.under(reading) if not check.missing):
-                assert set(files(check)) <= known, claim.id
-                assert {name for name, _ in check.requires} == set(files(check)), (claim.id, check.label)
-                assert check.quantity.attack in {*plan.attacks, "worst-case", None}
-                assert check.eps is None or (check.eps in plan.eps and check.eps > 0)
-
-
-@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
-def test_the_required_recipes_are_what_the_larger_scales_run(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
-    root = write_checkout(tmp_path, study="cnnf", scale=scale)
-    assert [
-        item.reason for item in judge(claims, Measurements(root / "reports/metrics")) if item.verdict == rules.NOT_RUN
-    ] == []
 
 
 def test_metrics_near_the_reports_reproduce_it(paper: Path) -> None:
@@ -245,35 +190,7 @@ def test_the_confound_is_told_from_the_metrics(shift: float, words: str, tmp_pat
     assert len([other for other in ("no advantage", "adds something", "costs accuracy") if other in confound]) == 1
 
 
-def test_nothing_is_concluded_without_verdicts(tmp_path: Path) -> None:
-    rendered = render(write_checkout(tmp_path, study="cnnf", scale="tiny", seeds=(0,)))
-    page = text(rendered.html)
-    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
-    assert "What follows" not in page
-    assert "has not been run at the size it needs" in page
-    assert "The worst attack for each image leaves" not in page
-
-
 # --- figures and page --------------------------------------------------------------------------------------------
-
-
-def test_every_figure_is_drawn_with_its_data(paper: Path) -> None:
-    folder = paper / "reports/figures/cnnf/current"
-    entries = {entry["id"]: entry for entry in read_index(folder)}
-    assert list(entries) == [
-        *("accuracy-epsilon", "reconstructions", "clean-noisy", "grid", "noise-levels"),
-        *("cycles", "confusion", "attacked-letters", "losses", "learning-rate"),
-    ]
-    stages = STUDIES["cnnf"](read_params(paper / "params.yaml")).stages()
-    for entry in entries.values():
-        assert set(entry["provenance"]) <= set(stages)
-        assert len(entry["provenance"]) == len(set(entry["provenance"]))  # the grid is many runs and one stage
-        assert len(entry["alt"]) > 40
-        assert len(pd.read_csv(folder / entry["data"])) > 0
-        assert "nan" not in entry["caption"].lower().replace("unan", "")
-    drawn = pd.read_csv(folder / "reconstructions.csv")
-    assert set(drawn["cycle"]) == {0, 1, 2, 3}
-    assert drawn["image"].nunique() == 4  # clean, noisy, blurred, attacked
 
 
 def test_metrics_without_blur_and_without_some_runs_are_drawn_and_say_so(copy: Path) -> None:
@@ -336,28 +253,6 @@ def test_psnr_is_that_of_the_best_affine_fit() -> None:
     assert psnr(np.zeros((28, 28)), clean) == pytest.approx(10 * np.log10(255**2 / clean.var()))
 
 
-def test_every_measured_number_of_the_page_follows_the_metrics(paper: Path, copy: Path) -> None:
-    other_numbers(copy / "reports/metrics")
-    draw_and_tabulate(copy)
-    places = [Places(render(root).html) for root in (paper, copy)]
-    before, after = ([cell for cell in page.cells if cell[0] == "cnnf"] for page in places)
-    assert len(before) == len(after) > 600
-    kept, compared = [], 0
-    for (_, column, row, old), (_, same, _, new) in zip(before, after, strict=True):
-        assert column == same
-        if column in GIVEN or "cnn-clean" in row[:1] or not re.search(r"\d", old):
-            continue
-        compared += 1
-        if old == new:
-            kept.append((column, row, old))
-    assert compared > 400
-    assert kept == []
-    sentences = [[said for section, said in page.prose if section in ("answer", "cnnf")] for page in places]
-    told = [[SHARE.findall(sentence) for sentence in page] for page in sentences]
-    assert sum(map(bool, told[0])) > 12
-    assert [one for one, other in zip(*told, strict=True) if one and one == other] == []
-
-
 def test_missing_runs_are_named_and_the_rest_is_shown(copy: Path) -> None:
     for kind in ("train", "attack"):
         edit(copy, f"{kind}/cnn-noisy", lambda content: content.update(status="unavailable", reason="no such device"))
@@ -378,25 +273,3 @@ def test_missing_runs_are_named_and_the_rest_is_shown(copy: Path) -> None:
     items = found(copy)
     assert {part.verdict for part in items["F16", None].parts[3:]} == {rules.NOT_RUN}
     assert items["F5", "scored-on-noisy"].words == "not run (train/t2-r1.json is missing)"
-
-
-def test_without_metrics_the_page_renders_and_claims_nothing(tmp_path: Path) -> None:
-    root = ready(tmp_path, study="cnnf", change=shutil.rmtree)
-    rendered = render(root)
-    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
-    assert "No figure has been drawn" in text(rendered.html)
-
-
-def test_the_page_names_what_the_report_leaves_open(paper: Path) -> None:
-    page = text(render(paper).html)
-    for words in ("What the report leaves open", "Deviations from the report", "What follows", "gaussian, level 0.15"):
-        assert words in page
-    assert "its best value, 89.39, stands next to the final noisy 88.80 and not the final clean 78.00" in page
-
-
-def test_the_notebook_is_committed_without_outputs_and_shows_every_figure(paper: Path) -> None:
-    notebook = json.loads((ROOT / "reports/notebooks/cnnf.ipynb").read_text(encoding="utf-8"))
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
-    shown = re.findall(r'show\("([a-z-]+)"\)', "\n".join("".join(cell["source"]) for cell in code))
-    assert shown == [item.id for item in FIGURES]

@@ -304,23 +304,6 @@ def test_the_originals_network_runs_through_the_stage(study):
     assert set(runs.attack_views("cnn-feedback", runs.load("cnn-feedback"))) == {"first", "smooth"}
 
 
-def test_bfloat16_learns_as_much_and_stores_float32(study):
-    numbers = {}
-    for precision in ("float32", "bfloat16"):
-        study(**{"cnnf_training/precision": precision, "scales/tiny/cnnf_grid/epochs": 6})
-        train_cnnf.main(["t1-r1"])
-        found = metrics("t1-r1")
-        assert found["settings"]["precision"] == precision
-        stored = runs.load("t1-r1").state_dict()
-        assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
-        numbers[precision] = found["per_seed"][0]["accuracy"], found["per_seed"][0]["loss_end"], weights("t1-r1")
-    exact, rounded = numbers["float32"], numbers["bfloat16"]
-    assert exact[2] != rounded[2]
-    assert exact[0] > 0.3  # chance is 0.04
-    assert rounded[0] == pytest.approx(exact[0], abs=0.1)
-    assert rounded[1] == pytest.approx(exact[1], rel=0.05)
-
-
 def test_attacked_letters_are_followed_through_the_cycles(study):
     study(
         **{
@@ -361,3 +344,20 @@ def test_training_on_a_gpu_gives_what_the_cpu_gives(study, monkeypatch, images, 
         accuracy[device] = metrics("cnn-feedback")["per_seed"][0]["accuracy"]
     assert accuracy["cuda"] == pytest.approx(accuracy["cpu"], abs=0.15)
     assert Path("data/checkpoints/cnn-feedback/seed0.safetensors").exists()
+
+
+def test_bfloat16_learns_as_much_and_stores_float32(study):
+    numbers = {}
+    for precision in ("float32", "bfloat16"):
+        study(**{"cnnf_training/precision": precision, "scales/tiny/cnnf_grid/epochs": 6})
+        train_cnnf.main(["t1-r1"])
+        found = metrics("t1-r1")
+        assert found["settings"]["precision"] == precision
+        stored = runs.load("t1-r1").state_dict()
+        assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+        numbers[precision] = found["per_seed"][0]["accuracy"], found["per_seed"][0]["loss_end"], weights("t1-r1")
+    exact, rounded = numbers["float32"], numbers["bfloat16"]
+    assert exact[2] != rounded[2]
+    assert exact[0] > 0.3  # chance is 0.04
+    assert rounded[0] == pytest.approx(exact[0], abs=0.1)
+    assert rounded[1] == pytest.approx(exact[1], rel=0.05)

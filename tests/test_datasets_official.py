@@ -78,16 +78,6 @@ def test_official_and_mirror_give_the_same_bytes(name, served):
     assert provenance["files"][last(name).name] == hashlib.sha256(last(name).read_bytes()).hexdigest()
 
 
-def test_every_official_file_is_in_the_provenance(name, served, toys):
-    files = set(get(name, "official")["files"])
-    if name in toy_datasets.IDX_NAMES:
-        assert files == set(toy_datasets.idx_files(name, toys[name]))
-    elif name == "cifar10":
-        assert files == set(toy_datasets.cifar_files(toys[name])) - {"batches.meta"}
-    else:
-        assert files == {"train_32x32.mat", "test_32x32.mat"}
-
-
 def test_a_second_run_needs_no_network(name, served, monkeypatch):
     get(name, "official", "first")
     monkeypatch.setattr(official, "probe", lambda *_: pytest.fail("asked the network"))
@@ -251,3 +241,13 @@ def test_a_wrong_folder_of_imagenet_is_refused(folder, monkeypatch):
     assert "has 40 folders, expected 40 named like n01440764" in refused(name)
     monkeypatch.delenv(imagenet_samples.VARIABLE)
     assert refused(name).startswith("imagenet_samples: BIOROBUST_IMAGENET is not set")
+
+
+def test_every_official_file_is_in_the_provenance(name, served, toys):
+    files = set(get(name, "official")["files"])
+    if name in toy_datasets.IDX_NAMES:
+        assert files == set(toy_datasets.idx_files(name, toys[name]))
+    elif name == "cifar10":
+        assert files == set(toy_datasets.cifar_files(toys[name])) - {"batches.meta"}
+    else:
+        assert files == {"train_32x32.mat", "test_32x32.mat"}

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import pytest
-from report_checkout import copied, edit, judged, only, record, text, write_checkout
+import report_checkout
+from report_checkout import copied, edit, judged, record, text, write_checkout
 
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.render import render, render_template
@@ -45,10 +46,7 @@ def read(said: str, pattern: str) -> Counted:
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def alone() -> Iterator[None]:
-    with only("kwta"):
-        yield
+alone = report_checkout.alone("kwta")
 
 
 @pytest.fixture(scope="module")

@@ -143,10 +143,3 @@ def test_controls_have_the_published_size_and_log_probability_views():
         view = controls.attack_views(network)["report"]
         assert not view.training
         torch.testing.assert_close(view(images), nn.functional.log_softmax(logits, dim=1))
-
-
-def test_dropout_of_the_control_follows_training_mode():
-    conv = controls.SimpleConvNet()
-    images = torch.rand(3, 1, 28, 28)
-    assert not torch.equal(conv.train()(images), conv(images))
-    assert torch.equal(conv.eval()(images), conv(images))

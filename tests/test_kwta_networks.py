@@ -112,12 +112,6 @@ def test_resizing_is_inside_and_may_be_left_out():
     assert same.resize(images()).shape == (3, 3, 32, 32)
 
 
-def test_a_change_of_the_image_within_eps_is_one_of_the_resized_tensor_within_eps():
-    model, x, eps = build(), images(), 0.031
-    changed = x + eps * (2 * images(seed=1) - 1)
-    assert (model.resize(changed) - model.resize(x)).abs().max() <= eps * (1 + 1e-6)
-
-
 def test_normalisation_is_inside():
     plain, normalised = build(), build(normalise=True)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import report_checkout
 import yaml
-from changed_numbers import other_numbers, stale_cells, stale_sentences
 from report_checkout import (
     ROOT,
     by_claim,
     copied,
-    draw_and_tabulate,
     edit,
-    ledger_verdicts,
-    only,
-    ready,
     text,
     write_checkout,
 )
-from test_reporting import Page
 
 from biorobust.core.files import read_json, write_json
 from biorobust.kwta.report import study as cells
@@ -35,33 +28,22 @@ from biorobust.kwta.report.tables import tables
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
-from biorobust.reporting.figure import Drawn, draw, read_index
+from biorobust.reporting.figure import Drawn, draw
 from biorobust.reporting.measurements import Measurements, curve
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.plots import panels
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.table import Table, read
+from biorobust.reporting.table import Table
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
-# Columns that hold what was reported, asked for or set, and not what was measured.
-GIVEN = {
-    *("network", "network, data", "activation", "cell", "table", "line", "gamma", "learning_rate", "seed", "state"),
-    *("reported", "setting", "of epochs", "no.", "in the report", "test"),
-    *("claim", "the report says", "comparisons", "support it", "contradict it", "cannot tell", "which contradict"),
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def alone() -> Iterator[None]:
-    with only("kwta"):
-        yield
+alone = report_checkout.alone("kwta")
 
 
 @pytest.fixture(scope="module")
-def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study at the size its claims need, with one seed and without ImageNet weights."""
-    return ready(tmp_path_factory.mktemp("cpu"), study="kwta", scale="cpu")
+def cpu(finished: Callable[..., Path]) -> Path:
+    """The study at the size its claims need, drawn and tabulated; not to be changed."""
+    return finished("kwta", scale="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -226,27 +208,6 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: 
 # --- page --------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_is_well_formed(cpu: Path) -> None:
-    rendered = render(cpu)
-    page = Page(rendered.html)
-    assert page.open == []
-    assert len(page.ids) == len(set(page.ids))
-    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
-    assert page.headers_without_scope == page.tables_without_caption == 0
-    names = [figure.id for figure in FIGURES if figure.id != "curves-pretrained"]
-    assert [entry["id"] for entry in read_index(cpu / "reports/figures/kwta/current")] == names
-    assert len(page.drawings) == len(names)
-    assert all(len(drawing["aria-label"] or "") > 40 for drawing in page.drawings)
-    assert set(ledger_verdicts(rendered.summary)) == {f"K{n}" for n in range(1, 25)}
-    plain = text(rendered.html)
-    assert "cost of the operator. – 0.90 [0.80, 1.00] –" in plain  # K15, which is no percentage
-    assert "12 cells could not be had: no ImageNet weights" in plain
-    assert "ResNet18 32 of 64 channels wide" in plain
-    assert "16 (CIFAR-10) and 80 (SVHN) epochs from random weights" in plain
-    assert "width, image_size, precision and epochs" in plain
-    assert "nan" not in re.sub(r"<svg.*?</svg>", "", rendered.html, flags=re.DOTALL).lower().split()
-
-
 def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) -> None:
     plain = text(render(cpu).html)
     assert "because its steps are too small" in plain
@@ -268,29 +229,6 @@ def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) 
     assert "because its steps are too small" not in small
 
 
-def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:
-    root = copied(cpu, tmp_path)
-    other_numbers(root / "reports/metrics")
-    draw_and_tabulate(root)
-    before, after = (render(checkout).html for checkout in (cpu, root))
-    compared, stale = stale_cells(before, after, study="kwta", given=GIVEN)
-    assert compared > 400
-    assert stale == []
-    compared, sentences = stale_sentences(before, after, study="kwta", known={"2020", "16902", "62.5", "3.32"})
-    assert compared > 15
-    assert sentences == []
-
-
-def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
-    root = ready(tmp_path, study="kwta", change=shutil.rmtree)
-    rendered = render(root)
-    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
-    assert Page(rendered.html).drawings == []
-    ours = [row for row in read(root / "reports/tables/current")["kwta-table-6"].rows if row["line"] != "report"]
-    assert ours == []
-    assert read(root / "reports/tables/current")["kwta-table-6"].caption.endswith("Ours: not run.")
-
-
 def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
     root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
     figures = drawn(root)
@@ -298,21 +236,6 @@ def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
     assert "interval over 3 seeds and 1\u202f280 test images" in figures["steps"].caption
     assert set(figures["steps"].data["table"]) == {*range(1, 9), "ours"}
     assert "not drawn" not in figures["steps"].caption
-
-
-def test_drawing_again_gives_the_same_bytes(cpu: Path, tmp_path: Path) -> None:
-    again = Path(shutil.copytree(cpu, tmp_path / "again"))
-    for folder in ("tables", "figures"):
-        shutil.rmtree(again / "reports" / folder)
-    draw_and_tabulate(again)
-    made_before = [path.relative_to(cpu) for path in (cpu / "reports").rglob("*") if path.is_file()]
-    assert [path for path in made_before if (cpu / path).read_bytes() != (again / path).read_bytes()] == []
-
-
-def test_figures_and_notebook_are_in_one_order() -> None:
-    notebook = json.loads((ROOT / "reports/notebooks/kwta.ipynb").read_text())
-    sources = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
-    assert re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE) == [figure.id for figure in FIGURES]
 
 
 def test_the_lowest_panel_of_every_column_has_its_axis() -> None:

@@ -146,11 +146,6 @@ def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, mon
         path.unlink()
 
 
-def test_rows_are_labelled_by_the_gamma_that_was_used(finished):
-    for run, gamma in zip(RUNS, (None, 0.2, 0.1), strict=True):
-        assert metrics(finished, f"train/{next(iter(cells(run)))}")["settings"]["gamma"] == gamma
-
-
 def test_outcomes_are_those_of_the_cells_that_are_there(finished):
     compare.main(["kwta"])
     packed = outcomes.read(finished / "reports/metrics/outcomes/kwta.npz")

@@ -108,7 +108,7 @@ def refused(path: Path) -> str:
 @pytest.mark.parametrize("kept", [0, 1, 40, 200, -1])
 def test_a_file_that_is_cut_off_is_one_clear_line(path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
-    refused(path)
+    assert refused(path)
 
 
 def test_no_damaged_byte_gives_anything_but_outcomes_or_one_clear_line(path: Path) -> None:
@@ -125,11 +125,11 @@ def test_no_damaged_byte_gives_anything_but_outcomes_or_one_clear_line(path: Pat
 
 def test_another_files_content_is_one_clear_line(path: Path) -> None:
     path.write_text("a,b,attack\n")
-    refused(path)
+    assert refused(path)
     write_npz(path, {"index-0": FIRST})
-    refused(path)
+    assert refused(path)
     path.unlink()
-    refused(path)
+    assert refused(path)
 
 
 @pytest.mark.parametrize(
@@ -149,4 +149,4 @@ def test_a_table_of_contents_that_does_not_fit_is_one_clear_line(path: Path, spo
     entries = json.loads(arrays["cells"].tobytes())
     spoil(entries)
     write_npz(path, {**arrays, "cells": np.frombuffer(json.dumps(entries).encode(), dtype=np.uint8)})
-    refused(path)
+    assert refused(path)

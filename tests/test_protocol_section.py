@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from html import unescape
 from pathlib import Path
 
 import pytest
-from report_checkout import copied, only, record, text, write_checkout
+import report_checkout
+from report_checkout import copied, record, text, write_checkout
 
 from biorobust.core.errors import BiorobustError
 from biorobust.reporting import protocol
@@ -19,10 +19,7 @@ from biorobust.statistics import THRESHOLDS, Thresholds
 OTHER = {"level": 0.9, "same": 0.04, "high_accuracy": 0.9, "error_ratio": 1.7, "gap_share": 0.25}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def alone() -> Iterator[None]:
-    with only("hebbian"):
-        yield
+alone = report_checkout.alone("hebbian")
 
 
 @pytest.fixture(scope="module")

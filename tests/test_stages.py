@@ -38,7 +38,7 @@ def stage(name, *arguments, folder):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
 
 
-def one_line_error(done, *words):
+def assert_one_line_error(done, *words):
     """The stage failed with status 2 and its last line is the one error line, holding all the words."""
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
@@ -87,22 +87,22 @@ def test_every_stage_of_the_graph_is_a_program():
     ],
 )
 def test_unknown_names_and_missing_data(checkout, name, argument, words):
-    one_line_error(stage(name, argument, folder=checkout), *words)
+    assert_one_line_error(stage(name, argument, folder=checkout), *words)
     assert not (checkout / "data/checkpoints").exists()
 
 
 def test_impossible_parameters_stop_every_stage(checkout):
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(text.replace("  k: 2 ", "  k: 1 "))
-    one_line_error(stage("hebbian_pretrain", "uniform", folder=checkout), "hebbian.k = 1", "2 or more")
-    one_line_error(stage("download", "mnist", folder=checkout), "hebbian.k = 1")
+    assert_one_line_error(stage("hebbian_pretrain", "uniform", folder=checkout), "hebbian.k = 1", "2 or more")
+    assert_one_line_error(stage("download", "mnist", folder=checkout), "hebbian.k = 1")
 
 
 def test_rank_beyond_the_units_is_named(checkout):
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(text.replace("  k: 2 ", "  k: 65 "))
     assert stage("download", "mnist", folder=checkout).returncode == 0
-    one_line_error(stage("hebbian_pretrain", "uniform", folder=checkout), "hebbian.k = 65", "n_hidden = 64")
+    assert_one_line_error(stage("hebbian_pretrain", "uniform", folder=checkout), "hebbian.k = 65", "n_hidden = 64")
 
 
 def test_damaged_files_are_named(checkout):
@@ -111,19 +111,19 @@ def test_damaged_files_are_named(checkout):
     data = checkout / "data/datasets/mnist.npz"
     whole = data.read_bytes()
     data.write_bytes(whole[: len(whole) // 2])
-    one_line_error(stage("train_controls", "end-to-end", folder=checkout), "mnist.npz")
+    assert_one_line_error(stage("train_controls", "end-to-end", folder=checkout), "mnist.npz")
     data.write_bytes(whole)
     assert stage("train_controls", "end-to-end", folder=checkout).returncode == 0
     weights = checkout / "data/checkpoints/end-to-end/seed0.safetensors"
     good = weights.read_bytes()
     weights.write_bytes(good[:-100])
-    one_line_error(stage("attack", "end-to-end", folder=checkout), "seed0.safetensors", "damaged", "dvc repro")
+    assert_one_line_error(stage("attack", "end-to-end", folder=checkout), "seed0.safetensors", "damaged", "dvc repro")
     weights.write_bytes(good)
     description = checkout / "data/checkpoints/end-to-end/model.json"
     described = json.loads(description.read_text())
     described["configs"]["0"]["n_hidden"] = 65
     description.write_text(json.dumps(described))
-    one_line_error(stage("attack", "end-to-end", folder=checkout), "seed0.safetensors", "does not fit")
+    assert_one_line_error(stage("attack", "end-to-end", folder=checkout), "seed0.safetensors", "does not fit")
     assert not (checkout / "data/attacks").exists()
     assert leftovers(checkout) == []
 
@@ -162,12 +162,6 @@ def test_classifiers_on_converged_units_and_on_as_many_drawn_ones(checkout, monk
         assert len(set(places)) == len(drawn)
         assert not torch.equal(drawn, chosen["normal-converged"][seed])
     assert stage("attack", "normal-dropped", folder=checkout).returncode == 0
-
-
-def test_unknown_attack_is_named_before_any_work(checkout):
-    text = (checkout / "params.yaml").read_text()
-    (checkout / "params.yaml").write_text(text.replace("- fgsm-margin", "- fgsm-margn"))
-    one_line_error(stage("download", "mnist", folder=checkout), "hebbian_attack.attacks", "fgsm-margn", "fgsm-margin")
 
 
 def test_device_that_is_not_there(checkout, monkeypatch):

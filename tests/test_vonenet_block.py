@@ -115,20 +115,6 @@ def test_nothing_in_it_is_trained_and_its_state_is_enough():
         assert torch.equal(block(images(dtype=torch.float32)), other(images(dtype=torch.float32)))
 
 
-def test_its_inputs_and_responses_are_left_as_they_are():
-    block = small()
-    x = images(dtype=torch.float32)
-    kept, seen = x.clone(), {}
-    hook = block.register_forward_hook(lambda module, inputs, output: seen.update(out=output))
-    before = block.responses(x)
-    copy = before.clone()
-    y = block(x)
-    hook.remove()
-    assert torch.equal(x, kept)
-    assert torch.equal(before, copy)
-    assert seen["out"].data_ptr() == y.data_ptr() != before.data_ptr()
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import report_checkout
 import yaml
-from changed_numbers import other_numbers, stale_cells, stale_sentences
 from fake_vonenet import REASON
 from report_checkout import (
     ROOT,
     copied,
-    draw_and_tabulate,
     edit,
     judged,
-    ledger_verdicts,
-    only,
-    ready,
     text,
     verdicts,
     write_checkout,
 )
-from test_reporting import Page
 
-from biorobust import params
 from biorobust.core.files import read_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
-from biorobust.reporting.claims import judge
 from biorobust.reporting.figure import Inputs, draw, read_index
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.requirements import files
 from biorobust.statistics import rules
 from biorobust.vonenet.report import hypotheses
 from biorobust.vonenet.report.figures import FIGURES
@@ -50,23 +38,13 @@ from biorobust.vonenet.report.tables import tables
 EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 8)]
 
 
-# Columns that hold what was reported, asked for or set, and not what was measured.
-GIVEN = {
-    *("network", "run", "attack", "perturbation", "images", "seeds", "trained parameters", "entered", "eps", "layer"),
-    *("image", "label", "filter", "cell", "degenerate", "no.", "hypothesis"),
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def alone() -> Iterator[None]:
-    with only("vonenet"):
-        yield
+alone = report_checkout.alone("vonenet")
 
 
 @pytest.fixture(scope="module")
-def cpu(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study at the size its claims need, with one seed."""
-    return ready(tmp_path_factory.mktemp("cpu"), study="vonenet", scale="cpu")
+def cpu(finished: Callable[..., Path]) -> Path:
+    """The study at the size its claims need, drawn and tabulated; not to be changed."""
+    return finished("vonenet", scale="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -84,35 +62,6 @@ def test_every_claim_is_there_and_the_analogue_says_what_it_is(claims: list[Clai
         else:
             assert "CIFAR" not in claim.statement + claim.note
             assert claim.source == ("report text",)
-
-
-def test_every_run_file_attack_and_epsilon_exists(claims: list[Claim], cpu: Path) -> None:
-    plan: Any = params.load(ROOT / "params.yaml").blocks["vonenet_activations"]
-    metrics = Measurements(cpu / "reports/metrics")
-    for claim in claims:
-        for check in claim.checks:
-            for name in files(check):
-                assert metrics.get(name) is not None, (claim.id, name)
-            assert {name for name, _ in check.requires} >= set(files(check)), (claim.id, check.label)
-            assert check.eps is None or (check.eps in plan.eps and check.eps > 0)
-            for quantity in filter(None, (check.quantity, check.against)):
-                found = metrics.get(f"attack/{quantity.of}") if quantity.attack else None
-                assert found is None or quantity.attack in found["attacks"], claim.id
-
-
-@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
-def test_the_analogue_is_judged_at_the_larger_scales(scale: str, tmp_path: Path, claims: list[Claim]) -> None:
-    root = write_checkout(tmp_path, study="vonenet", scale=scale)
-    items = {item.claim.id: item for item in judge(claims, Measurements(root / "reports/metrics"))}
-    assert [items[name].reason for name in ANALOGUE if items[name].verdict == rules.NOT_RUN] == []
-    for name in EXACT:
-        assert items[name].verdict == rules.NOT_RUN
-        assert "BIOROBUST_WEIGHTS" in items[name].reason
-
-
-def test_smaller_scales_decide_nothing(tmp_path: Path) -> None:
-    root = write_checkout(tmp_path, study="vonenet", scale="laptop")
-    assert set(verdicts(root).values()) == {rules.NOT_RUN}
 
 
 def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path) -> None:
@@ -148,29 +97,6 @@ def test_under_trained_networks_decide_nothing(cpu: Path, tmp_path: Path) -> Non
     root = copied(cpu, tmp_path)
     edit(root, "train/resnet50", lambda content: content["per_seed"][0].update(correct=6_900))  # of 10,000
     assert {verdicts(root)[name] for name in ANALOGUE} == {rules.INCONCLUSIVE}
-
-
-def test_the_page_is_well_formed_and_prints_the_hypotheses(cpu: Path) -> None:
-    rendered = render(cpu)
-    page = Page(rendered.html)
-    assert page.open == []
-    assert len(page.ids) == len(set(page.ids))
-    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
-    assert page.headers_without_scope == page.tables_without_caption == 0
-    assert len(page.drawings) == len(FIGURES)
-    assert all(len(drawing["aria-label"] or "") > 40 for drawing in page.drawings)
-    plain = text(rendered.html)
-    outcomes = read_json(cpu / "reports/metrics/riddle/resnet50.json")["outcomes"]
-    for outcome in outcomes:
-        assert outcome["hypothesis"] in plain
-    assert "left open (60\u00a0%)" in plain
-    assert "decides nothing about ImageNet" in plain
-    verdicts_ = Counter(item.verdict for item in hypotheses.tested(Measurements(cpu / "reports/metrics"), "resnet50"))
-    assert f"ResNet50: {verdicts_[hypotheses.EXCLUDED]} of 15 hypotheses are excluded" in plain
-    assert "which network deviates less is a question of the noise" in plain
-    assert "ResNet50 (ImageNet): its file is not here" in plain
-    assert set(ledger_verdicts(rendered.summary)) == {*EXACT, *ANALOGUE}
-    assert "nan" not in re.sub(r"<svg.*?</svg>", "", rendered.html, flags=re.DOTALL).lower().split()
 
 
 def test_headline_follows_its_claim(cpu: Path, tmp_path: Path) -> None:
@@ -250,44 +176,6 @@ def test_noise_decides_only_where_it_turns_the_comparison(cpu: Path, tmp_path: P
     assert any(said in sentence for sentence in conclusions((), Measurements(root / "reports/metrics"), study))
     edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(log_ratio_own_frozen=0.2))
     assert not any(said in sentence for sentence in conclusions((), Measurements(root / "reports/metrics"), study))
-
-
-def test_every_measured_number_of_the_page_follows_the_metrics(cpu: Path, tmp_path: Path) -> None:
-    root = copied(cpu, tmp_path)
-    other_numbers(root / "reports/metrics")
-    draw_and_tabulate(root)
-    before, after = (render(checkout).html for checkout in (cpu, root))
-    compared, stale = stale_cells(before, after, study="vonenet", given=GIVEN)
-    assert compared > 400
-    assert stale == []
-    compared, sentences = stale_sentences(before, after, study="vonenet", known={"2020", "02", "03"})
-    assert compared > 15
-    assert sentences == []
-
-
-def test_without_metrics_nothing_is_said(tmp_path: Path) -> None:
-    root = ready(tmp_path, study="vonenet", change=shutil.rmtree)
-    rendered = render(root)
-    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
-    assert Page(rendered.html).drawings == []
-    assert "No figure has been drawn" in text(rendered.html)
-
-
-def test_drawing_again_gives_the_same_bytes(cpu: Path, tmp_path: Path) -> None:
-    again = Path(shutil.copytree(cpu, tmp_path / "again"))
-    for folder in ("tables", "figures"):
-        shutil.rmtree(again / "reports" / folder)
-    draw_and_tabulate(again)
-    made = [path.relative_to(cpu) for path in (cpu / "reports").rglob("*") if path.is_file()]
-    assert [path for path in made if (cpu / path).read_bytes() != (again / path).read_bytes()] == []
-
-
-def test_figures_and_notebook_are_in_one_order(cpu: Path) -> None:
-    notebook = json.loads((ROOT / "reports/notebooks/vonenet.ipynb").read_text())
-    sources = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
-    shown = re.findall(r'^show\("(.+)"\)$', sources, flags=re.MULTILINE)
-    assert shown == [item.id for item in FIGURES]
-    assert [entry["id"] for entry in read_index(cpu / "reports/figures/vonenet/current")] == shown
 
 
 def test_curves_are_drawn_from_the_rows_they_name(cpu: Path) -> None:

@@ -177,9 +177,11 @@ class Measurements:
         """The rows of the files named, as one long DataFrame with the fields of `Row` as columns."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [row for name in names for rows in self._table(name).values() for row in rows], columns=list(Row._fields)
-        )
+        return pd.DataFrame([row for name in names for row in self.every_row(name)], columns=list(Row._fields))
+
+    def every_row(self, name: str) -> list[Row]:
+        """Every number of a file, in its order; empty where it has no results."""
+        return [row for rows in self._table(name).values() for row in rows]
 
     def curve(self, name: str) -> Curve | None:
         """What a training logged by epoch or step: the rows of curves/<name>.csv by seed."""

@@ -1,0 +1,219 @@
+"""What holds of every study's part of the report: other metrics give other numbers and words, and none give none.
+
+Two pages are rendered, from metrics and from the same metrics with every measured value changed, and compared place by
+place. Between any two of some thousand numbers of four digits a few are equal by chance, so a single number proves
+nothing about another place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from changed_numbers import other_numbers, stale_cells, stale_sentences
+from report_checkout import ROOT, Page, by_claim, ledger_verdicts, only, ready, text, verdicts, write_checkout
+
+from biorobust import params
+from biorobust.reporting import claim_file
+from biorobust.reporting.figure import read_index
+from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.render import Rendered, render
+from biorobust.reporting.requirements import files
+from biorobust.reporting.view import SYMBOLS
+from biorobust.statistics import rules
+from stages import tables
+
+
+class Facts(NamedTuple):
+    """claims: of the study. given: columns that hold what was reported, asked for or set. known: other such numbers in
+    sentences. open: claims that are not run at any scale, for want of official weights or of a stage."""
+
+    claims: list[str]
+    scale: str
+    given: set[str]
+    known: set[str]
+    open: set[str]
+
+
+# The ledger's, and data of figures.
+SHARED = {
+    *(
+        "claim",
+        "statement",
+        "part",
+        "rule",
+        "reported",
+        "own numbers",
+        "trainings × images",
+        "verdict",
+        "difference",
+        "why",
+    ),
+    *("network", "run", "seeds", "images", "state", "attack", "eps", "image", "label", "n", "epoch", "cell", "why"),
+}
+FACTS = {
+    "hebbian": Facts(
+        [f"H{n}" for n in range(1, 9)],
+        "paper",
+        {"loss attacked", "weights", "start", "p", "k", "units", "epochs", "name", "quantity", "seed", "training"},
+        {"2019", "100.0"},
+        set(),
+    ),
+    "cnnf": Facts(
+        [f"F{n}" for n in range(1, 22)],
+        "paper",
+        {
+            *("choice", "the report", "here", "parameters", "clean, reported", "noisy, reported", "step", "quantity"),
+            *("first", "second", "what differs", "residual", "cycles", "counted", "trained at", "level", "cycle"),
+        },
+        {"2020"},
+        set(),
+    ),
+    "kwta": Facts(
+        [f"K{n}" for n in range(1, 25)],
+        "cpu",
+        {
+            *("network, data", "activation", "table", "line", "gamma", "learning_rate", "seed", "setting", "of epochs"),
+            *("no.", "in the report", "test", "the report says", "comparisons", "support it", "contradict it"),
+            *("cannot tell", "which contradict"),
+        },
+        {"2020", "16902", "62.5", "3.32"},
+        {f"K{n}" for n in (3, 4, 7, 8, 13, 14, 21, 22, 24)},
+    ),
+    "vonenet": Facts(
+        [f"V{n}{kind}" for kind in ("", "a") for n in range(1, 8)],
+        "cpu",
+        {
+            *("perturbation", "trained parameters", "entered", "layer", "filter", "degenerate", "no.", "hypothesis"),
+        },
+        {"2020", "02", "03"},
+        {f"V{n}" for n in range(1, 8)},
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=FACTS)
+def study(request: pytest.FixtureRequest) -> Iterator[str]:
+    with only(request.param):
+        yield request.param
+
+
+@pytest.fixture(scope="module")
+def roots(study: str, finished: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same checkout before and after its metrics were changed."""
+    scale = FACTS[study].scale
+    changed = ready(tmp_path_factory.mktemp("after"), study=study, scale=scale, change=other_numbers)
+    return finished(study, scale=scale), changed
+
+
+@pytest.fixture(scope="module")
+def pages(roots: tuple[Path, Path]) -> tuple[Rendered, Rendered]:
+    return render(roots[0]), render(roots[1])
+
+
+def test_every_measured_cell_of_the_page_changes(study: str, pages: tuple[Rendered, Rendered]) -> None:
+    given = FACTS[study].given | SHARED
+    for section, least in ((study, 400), ("ledger", 60)) if study == "hebbian" else ((study, 400),):
+        compared, stale = stale_cells(pages[0].html, pages[1].html, study=section, given=given)
+        assert compared > least
+        assert stale == []
+
+
+def test_every_measured_number_of_a_sentence_changes(study: str, pages: tuple[Rendered, Rendered]) -> None:
+    compared, stale = stale_sentences(pages[0].html, pages[1].html, study=study, known=FACTS[study].known)
+    assert compared > 10
+    assert stale == []
+
+
+def test_every_number_of_the_summary_changes(pages: tuple[Rendered, Rendered]) -> None:
+    before, after = (
+        [line.split("|")[1:-1] for line in page.summary.splitlines() if re.match(r"\| [A-Z]\d+a? \|", line)]
+        for page in pages
+    )
+    for old, new in zip(before, after, strict=True):
+        assert old[:2] == new[:2]
+        assert old[2] != new[2] or old[-3] != new[-3] or not re.search(r"\d", old[-3])
+
+
+def test_verdict_words_are_those_of_the_rules(
+    study: str, roots: tuple[Path, Path], pages: tuple[Rendered, Rendered]
+) -> None:
+    expected = [verdicts(root) for root in roots]
+    assert set(expected[0]) == set(FACTS[study].claims)
+    assert expected[0] != expected[1]
+    for said, rendered in zip(expected, pages, strict=True):
+        assert ledger_verdicts(rendered.summary) == said
+        for claim, verdict in said.items():
+            row = re.search(rf'<tbody id="claim-{claim}">\n<tr class="claim">.*?</tr>', rendered.html, re.DOTALL)
+            assert row
+            assert f"{claim} {SYMBOLS[verdict]} {verdict}" in text(rendered.html)
+            assert re.findall(r'<span class="verdict [^>]*><b[^>]*>.</b> ([a-z ]+)</span>', row[0]) == [verdict]
+
+
+def test_every_figure_follows_the_metrics_and_stands_in_the_notebook(study: str, roots: tuple[Path, Path]) -> None:
+    folders = [root / f"reports/figures/{study}/current" for root in roots]
+    before, after = map(read_index, folders)
+    assert [entry["id"] for entry in before] == [entry["id"] for entry in after]
+    for entry in before:
+        drawings = [(folder / entry["file"]).read_text() for folder in folders]
+        assert drawings[0] != drawings[1] or entry["id"] == "learning-rate", entry["id"]
+    notebook = json.loads((ROOT / f"reports/notebooks/{study}.ipynb").read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
+    shown = re.findall(r'show\("([a-z0-9-]+)"\)', "\n".join("".join(cell["source"]) for cell in code))
+    assert shown == [item.id for item in import_module(f"biorobust.{study}.report.figures").FIGURES]
+    drawn = [entry["id"] for entry in before]
+    assert drawn == [name for name in shown if name in drawn]
+
+
+def test_the_page_is_well_formed_and_loads_nothing(study: str, roots: tuple[Path, Path]) -> None:
+    rendered = render(roots[0])
+    page = Page(rendered.html)
+    page.check()
+    assert len(page.drawings) == len(read_index(roots[0] / f"reports/figures/{study}/current")) > 5
+    for part in (text(rendered.html), rendered.summary):
+        assert not re.search(r"\{\{|\bNone\b|\bnan\b", part)
+
+
+def test_every_file_attack_and_epsilon_of_a_claim_exists(study: str, roots: tuple[Path, Path]) -> None:
+    metrics = Measurements(roots[0] / "reports/metrics")
+    blocks = params.load(ROOT / "params.yaml").blocks
+    sizes: set[float | None] = {None}
+    for block in (f"{study}_attack", f"{study}_activations"):
+        for key, eps in vars(blocks.get(block, object)).items():
+            if key.startswith("eps"):
+                sizes |= set(eps) if isinstance(eps, tuple) else {eps}
+    for claim in claim_file.of_checkout(roots[0], complete=True):
+        for check in (check for of_reading in (claim.checks, *claim.others) for check in of_reading):
+            assert check.eps in sizes, claim.id
+            if not check.missing:
+                assert {name for name in files(check) if not name.startswith("pretrain/")} <= {
+                    n for n, _ in check.requires
+                }
+                assert all(metrics.get(name) is not None for name in files(check)), claim.id
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_the_larger_scales_run_what_claims_ask_for(study: str, scale: str, tmp_path: Path) -> None:
+    items = by_claim(write_checkout(tmp_path, study=study, scale=scale))
+    assert {name for name, item in items.items() if item.verdict == rules.NOT_RUN} == FACTS[study].open
+
+
+@pytest.mark.parametrize("scale", ["tiny", "nothing was run"])
+def test_what_was_not_run_at_its_size_is_neither_confirmed_nor_denied(study: str, scale: str, tmp_path: Path) -> None:
+    given = {"scale": scale} if scale == "tiny" else {"change": shutil.rmtree}
+    root = write_checkout(tmp_path, study=study, **given)  # type: ignore[arg-type]
+    tables.write(root)
+    rendered = render(root)
+    assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}
+    page = text(rendered.html)
+    assert "No figure has been drawn" in page
+    assert Page(rendered.html).drawings == []
+    assert "0 not reproduced" in page
+    assert "a claim without a verdict has not failed" in page

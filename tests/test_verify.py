@@ -1,0 +1,249 @@
+"""`make verify`: a recorded run is run again from its commit and settings, and its numbers are compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small_metrics import logged, network
+
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, sha256, write_json
+from biorobust.core.scale import set_scale
+from biorobust.reporting import snapshot, verification
+from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.verification import DIFFERS, EQUAL, WITHIN, Number
+from stages import verify
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGE = "train_controls@a-run"
+OUTS = ("data/mnist.json", "train/a-run.json", "attack/a-run.json", "pretrain/a.json", "curves/a-run.csv")
+
+
+def git(*arguments: str, folder: Path) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def write(metrics: Path, *, correct: tuple[int, ...] = (900, 905, 910), left: int = 700, data: str = "0") -> None:
+    """What the one stage of these tests measures."""
+    attacked = {"fgsm-report": [{"correct": [left], "zero_gradient": 5}] * len(correct)}
+    network(metrics, "a-run", correct, attacked=attacked, study="hebbian")
+    logged(metrics, "pretrain/a", converged_share=[0.25], norm=[1.5])
+    write_json(metrics / "data/mnist.json", {"sha256": data * 64, "source": "mirror", "fidelity": "official"})
+    (metrics / "curves").mkdir(exist_ok=True)
+    (metrics / "curves/a-run.csv").write_text(f"seed,epoch,loss\n0,1,{left}\n")
+
+
+def lock(folder: Path) -> None:
+    outs = [{"path": f"reports/metrics/{out}", "md5": "0"} for out in OUTS]
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {STAGE: {"outs": outs}}}))
+
+
+def seal(root: Path, *, commit: str, name: str = "a-run") -> None:
+    """Make a snapshot, as `make record` leaves one, of what lies in its folder."""
+    folder = root / snapshot.RECORDED / name
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in folder.rglob("*") if path.is_file()}
+    head = {"name": name, "studies": ["hebbian"], "scale": "tiny", "commit": commit}
+    write_json(folder / "manifest.json", head | {"recorded_at": "2026-01-01", "device": "cpu", "files": files})
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose second commit came after the recorded run."""
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "T")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "t@t")
+    monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path / "work"))
+    root = tmp_path / "checkout"
+    (root / "reports").mkdir(parents=True)
+    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    write(root / "reports/metrics", correct=(1, 2, 3))  # what the commit holds is not what a run of it gives
+    lock(root)
+    git("init", "--quiet", folder=root)
+    for message in ("first", "second"):
+        (root / "code.py").write_text(message)
+        git("add", "--all", folder=root)
+        git("commit", "--quiet", "--message", message, folder=root)
+    folder = root / snapshot.RECORDED / "a-run"
+    write(folder / "metrics")
+    lock(folder)
+    (folder / "params.yaml").write_text((root / "params.yaml").read_text().replace("seed: 0", "seed: 3", 1))
+    seal(root, commit=git("rev-parse", "HEAD~1", folder=root))
+    return root
+
+
+class Run:
+    """Stands for `dvc repro` in the clone: writes what `write` does with `changes`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+        self.changes, self.asked, self.fail = changes, [], False
+        monkeypatch.setattr(verify, "repro", self)
+
+    def __call__(self, clone: Path, targets: list[str], *, work: Path) -> None:
+        self.asked.append((clone, targets, work))
+        assert (clone / "code.py").read_text() == "first"
+        assert "seed: 3" in (clone / "params.yaml").read_text()
+        if self.fail:
+            raise BiorobustError("a stage failed")
+        assert not (clone / "dvc.lock").exists()
+        assert not (clone / "reports/metrics").exists()
+        write(clone / "reports/metrics", **self.changes)
+        lock(clone)
+
+
+def again(root: Path, **options: Any) -> list[Number]:
+    return verify.verify("a-run", **({"study": None, "stage": None, "keep": False, "root": root} | options))
+
+
+def verdicts(numbers: list[Number]) -> dict[tuple[str, str], str]:
+    return {(number.row.quantity, number.row.attack): number.verdict for number in numbers}
+
+
+def test_the_same_numbers_are_equal_and_leave_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(monkeypatch)
+    numbers = again(root)
+    assert {number.verdict for number in numbers} == {EQUAL}
+    said = capsys.readouterr().out
+    assert f"{len(numbers)} numbers: {len(numbers)} equal, 0 within their intervals, 0 differ" in said
+    assert "1 files of curves, pictures and single images: 1 equal" in said
+    ((clone, targets, work),) = run.asked
+    assert targets == ["compare@hebbian"]
+    assert clone.is_relative_to(work.parent.parent)
+    assert not clone.exists()
+    assert "a-run" in said
+
+
+def test_each_number_is_judged_by_its_own_interval(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Run(monkeypatch, correct=(901, 905, 910), left=500, data="1")
+    numbers = again(root)
+    found = verdicts(numbers)
+    assert found["accuracy", ""] == WITHIN
+    assert found["accuracy", "fgsm-report"] == DIFFERS
+    assert found["zero_gradient", "fgsm-report"] == EQUAL
+    said = capsys.readouterr().out
+    assert "mnist: other data" in said
+    assert ": 1 within their intervals, 1 differ" in said.replace(" equal,", ":")
+    (row,) = (line for line in said.splitlines() if line.endswith(DIFFERS))
+    assert row.split()[:3] == ["hebbian", "a-run", "fgsm-report"]
+    assert {"0.7", "0.5"} <= set(row.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (lambda entry: entry.update(norm=1.5000001), EQUAL),  # rounding
+        (lambda entry: entry.update(norm=1.6), DIFFERS),  # nothing tells its scatter
+        (lambda entry: entry.pop("norm"), DIFFERS),  # no longer measured
+        (lambda entry: entry.update(norm=None), DIFFERS),
+    ],
+)
+def test_a_number_of_one_training_has_no_interval(tmp_path: Path, change: Callable[[Any], Any], verdict: str) -> None:
+    for side in ("before", "now"):
+        logged(tmp_path / side, "pretrain/a", norm=[1.5])
+    content = read_json(tmp_path / "now/pretrain/a.json")
+    change(content["per_seed"][0])
+    write_json(tmp_path / "now/pretrain/a.json", content)
+    before, now = (Measurements(tmp_path / side) for side in ("before", "now"))
+    (number,) = verification.compared(["pretrain/a"], before, now)
+    assert (number.verdict, number.has_interval) == (verdict, False)
+    assert ("without an interval" in verification.total([number])) is (verdict == DIFFERS)
+
+
+def test_intervals_that_a_file_holds_are_used_and_are_no_numbers_themselves(tmp_path: Path) -> None:
+    for side, ratio in (("before", 2.0), ("now", 2.3)):
+        logged(tmp_path / side, "pretrain/a", ratio=[ratio], ratio_low=[1.5], ratio_high=[2.5])
+    (number,) = verification.compared(["pretrain/a"], *(Measurements(tmp_path / side) for side in ("before", "now")))
+    assert (number.row.quantity, number.verdict) == ("ratio", WITHIN)
+
+
+def test_a_training_that_is_gone_differs(tmp_path: Path) -> None:
+    network(tmp_path / "before", "a-run", [900, 905])
+    network(tmp_path / "now", "a-run", [900])
+    for _ in ("one training fewer", "no file"):
+        sides = (Measurements(tmp_path / side) for side in ("before", "now"))
+        (number, *_) = verification.compared(["train/a-run"], *sides)
+        assert (number.now, number.verdict) == (None, DIFFERS)
+        (tmp_path / "now/train/a-run.json").unlink(missing_ok=True)
+
+
+def test_an_interrupted_clone_is_gone_on_with_and_a_kept_one_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(monkeypatch)
+    run.fail = True
+    with pytest.raises(BiorobustError, match="a stage failed"):
+        again(root, stage=STAGE)
+    clone, targets, _ = run.asked[0]
+    assert targets == [STAGE]
+    (clone / "made-before").touch()
+    run.fail = False
+    again(root, study="hebbian", keep=True)
+    assert (clone / "made-before").exists()
+    assert run.asked[1][0] == clone
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"study": "kwta"}, "a-run has no study 'kwta'; it has hebbian"),
+        ({"stage": "train_controls@b-run"}, f"has no stage 'train_controls@b-run'; .*{STAGE}"),
+    ],
+)
+def test_what_the_run_does_not_have_is_said_in_one_line(root: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(BiorobustError, match=message):
+        again(root, **options)
+    with pytest.raises(BiorobustError, match="no recorded run 'b-run'; there are a-run"):
+        verify.verify("b-run", study=None, stage=None, keep=False, root=root)
+
+
+def test_a_commit_that_is_not_here_is_said_in_one_line(root: Path) -> None:
+    path = root / snapshot.RECORDED / "a-run/manifest.json"
+    write_json(path, json.loads(path.read_text()) | {"commit": "c0ffee" * 6 + "c0ff"})
+    with pytest.raises(BiorobustError, match="commit c0ffeec0ff is not in this repository's history") as error:
+        again(root)
+    assert "\n" not in str(error.value)
+
+
+def test_the_exit_status_tells_whether_numbers_differ(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "ROOT", root)
+    for left, status in ((700, 0), (690, 0), (500, 1)):
+        Run(monkeypatch, left=left)
+        with pytest.raises(SystemExit) as ended:
+            verify.main(["a-run"])
+        assert ended.value.code == status
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no history to run from")
+def test_a_stage_really_runs_again_and_gives_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights learned without labels, twice, each in a clone of this repository's last commit."""
+    monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path / "work"))
+    for name in set(os.environ) & {"BIOROBUST_DATA_MIRROR", "BIOROBUST_KEEP_STATES"}:
+        monkeypatch.delenv(name)
+    first = tmp_path / "first"
+    git("clone", "--quiet", "--local", str(ROOT), str(first), folder=tmp_path)
+    set_scale(first / "params.yaml", "tiny")
+    text = (first / "params.yaml").read_text().replace("source: auto", "source: bundled")
+    (first / "params.yaml").write_text(text.replace("n_hidden: 64, epochs: 200", "n_hidden: 20, epochs: 5"))
+    shutil.rmtree(first / "reports/metrics")
+    for command in ("download mnist", "hebbian_pretrain normal"):
+        subprocess.run([sys.executable, "-m", *f"stages.{command}".split()], cwd=first, check=True)
+    folder = first / snapshot.RECORDED / "a-run"
+    folder.mkdir()
+    for path, kept in snapshot.COPIED.items():
+        (first / path).rename(folder / kept)
+    seal(first, commit=git("rev-parse", "HEAD", folder=first))
+    numbers = again(first, stage="hebbian_pretrain@normal")
+    assert len(numbers) > 5
+    assert {number.row.file for number in numbers} == {"pretrain/normal"}
+    assert {number.verdict for number in numbers} == {EQUAL}
