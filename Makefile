@@ -22,7 +22,7 @@ ONLY :=
 unexport PYTHONSAFEPATH PYTHONHOME
 export PATH := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
 
-.PHONY: repro test test-experiments mutants lint format bench record verify compare lock environment
+.PHONY: repro test test-experiments mutants faults lint format bench record verify compare lock environment
 
 repro: environment
 	@python -m stages.repro $(if $(SCALE),--scale "$(SCALE)")
@@ -37,6 +37,10 @@ test-experiments: environment
 
 mutants: environment
 	@OMP_NUM_THREADS=1 python -m tests.mutants $(ONLY)
+
+# 40 kills in a run at scale tiny, byte for byte beside one left alone, and bad inputs; into docs/reliability.md.
+faults: environment
+	@OMP_NUM_THREADS=1 python -m tests.faults
 
 lint: environment
 	@ruff check .

@@ -79,6 +79,7 @@ def own_kernel(settings: Path) -> type:
             path = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             own = {"PYTHONPATH": os.pathsep.join(path), "IPYTHONDIR": str(settings), "PYTHONSTARTUP": ""}
             assert self.kernel_spec is not None
+            self.kernel_spec.argv.append("--IPKernelApp.log_level=CRITICAL")  # errors of the notebook come back to here
             self.kernel_spec.env |= {name: value.replace("$", "$$") for name, value in own.items()}
 
     return Kernel

@@ -123,6 +123,7 @@ def test_a_folder_is_replaced_whole(tmp_path):
     ("error", "said"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "error: writing a file: No space left on device\n"),
+        (OSError(errno.EFBIG, "File too large", "a/b"), "error: a/b: File too large\n"),
         (OSError(errno.EROFS, "Read-only file system", "a/b"), "error: a/b: Read-only file system\n"),
         (PermissionError(errno.EACCES, "Permission denied", "a/b"), "error: a/b: Permission denied\n"),
     ],
@@ -135,6 +136,13 @@ def test_a_stage_says_in_one_line_what_the_disk_refuses(error, said, capsys, mon
     with pytest.raises(SystemExit) as stop:
         stage_main(fail)
     assert (stop.value.code, capsys.readouterr().err) == (2, said)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_is_one_line(content, tmp_path):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(BiorobustError, match=r"a\.json is not valid JSON \(.*\): delete it and run `dvc repro`"):
+        files.read_json(tmp_path / "a.json")
 
 
 def test_a_state_has_the_same_bytes_wherever_it_lies(tmp_path):

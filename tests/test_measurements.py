@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_metrics import write_metrics
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, write_json
+from biorobust.core.files import read_json, write_json, write_npz
 from biorobust.reporting.measurements import Measurements, accuracy, curve, difference, value, zero_gradient
+from biorobust.reporting.metrics_file import read_pictures
 
 RUN = "report-normal"
 
@@ -130,6 +132,23 @@ def test_a_file_of_another_shape_is_named_in_one_line(
     assert str(path) in str(error.value)
     assert named in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("field", ["fidelity", "train", "licence"])
+def test_where_data_came_from_is_said_whole(folder: Path, tmp_path: Path, field: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/mnist.json").write_text(json.dumps(_without(field)(read_json(folder / "data/mnist.json"))))
+    with pytest.raises(BiorobustError, match=rf"data/mnist\.json: {field}: Field required"):
+        Measurements(tmp_path).get("data/mnist")
+
+
+@pytest.mark.parametrize("kept", [0, 10, 200, -30])
+def test_pictures_that_are_cut_off_are_one_line(tmp_path: Path, kept: int) -> None:
+    write_npz(tmp_path / "a.npz", {"a": np.arange(500)})
+    content = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(content[:kept])
+    with pytest.raises(BiorobustError, match=r"a\.npz holds no pictures"):
+        read_pictures(tmp_path / "a.npz")
 
 
 def test_files_of_another_scale_are_not_mixed(folder: Path, tmp_path: Path) -> None:

@@ -366,6 +366,9 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "t.csv").unlink()
     with pytest.raises(BiorobustError, match=r"t.csv is missing"):
         table.read(tmp_path)
+    (tmp_path / "tables.json").write_text('[{"id": "t"}]')
+    with pytest.raises(BiorobustError, match=r"tables.json does not say what a table holds"):
+        table.read(tmp_path)
 
 
 def test_what_notes_say_is_no_markup_in_the_summary(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ Json = Any
 UNWRITABLE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your quota of the disk is used up",
+    errno.EFBIG: "a file may not become so large here (see ulimit -f)",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "you may not write there",
     errno.EPERM: "you may not write there",
@@ -220,7 +221,7 @@ def read_json(path: str | Path) -> Json:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BiorobustError(f"{path} is missing: run `dvc repro` to make it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BiorobustError(f"{path} is not valid JSON ({error}): delete it and run `dvc repro`") from None
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json
+from biorobust.core.outcomes import DAMAGED
 from biorobust.statistics.paired import Counts
 
 if TYPE_CHECKING:
@@ -104,12 +105,34 @@ class _Attacked(_Head):
         return self
 
 
+class _Split(_Shape):
+    n: Count
+    per_class: list[Count]
+
+
+class _Data(_Shape):
+    """Where a data set came from, and what it holds."""
+
+    name: str
+    title: str
+    source: str
+    fidelity: str
+    note: str
+    licence: str
+    sha256: str
+    image_shape: list[Size]
+    n_classes: Size
+    train: _Split
+    test: _Split
+
+
 def _of_images(key: str, count: int | None, n: int | None) -> None:
     if count is not None and (n is None or count > n):
         raise ValueError(f"{key} is {count} of {'an unknown number of' if n is None else n} images")
 
 
-_SHAPES: Mapping[str, type[_Head]] = {
+_SHAPES: Mapping[str, type[_Shape]] = {
+    "data": _Data,
     "train": _Trained,
     "ablations": _Trained,
     "attack": _Attacked,
@@ -192,5 +215,5 @@ def read_pictures(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, EOFError, ValueError) as error:
+    except DAMAGED as error:
         raise BiorobustError(f"{path} holds no pictures ({error}): {ADVICE}") from None
