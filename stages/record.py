@@ -13,9 +13,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from biorobust import params
+from biorobust import params, recorded
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import folder_of, write_text
 from biorobust.core.scale import set_scale
@@ -98,7 +99,8 @@ def take(name: str, *, source: Path, studies: Sequence[str], root: Path) -> None
         path = line[2:].strip()
         if not path.startswith(RESULTS) or path.startswith(CLAIMS):
             raise BiorobustError(f"{source}: {path} differs from commit {commit[:10]}: commit it and run again")
-    snapshot.create(name, root=root, source=source, studies=studies, commit=commit)
+    networks = partial(recorded.keep, source=source.resolve(), root=root, studies=studies)
+    snapshot.create(name, root=root, source=source, studies=studies, commit=commit, keep_networks=networks)
 
 
 def repro(clone: Path, targets: Sequence[str], *, work: Path) -> None:

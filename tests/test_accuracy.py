@@ -116,6 +116,18 @@ def test_intervals_without_outcomes_are_on_the_careful_side(covered: dict[Cell, 
     assert share(covered.values(), name)[0] >= 0.97
 
 
+def test_three_networks_that_scatter_more_than_images_do_are_covered() -> None:
+    """The hardest place of the grid: degrees of freedom of the whole variance would cover 92 to 93 %."""
+    rng = np.random.default_rng(3)
+    for accuracy in (0.5, 0.9):
+        settings = population(accuracy, scatter=0.03, difficulty=1.5)
+        hits = []
+        for _ in range(3000):
+            low, high = interval(setting(trainings(rng, 1.5 * rng.standard_normal(2000), 3, *settings)))
+            hits.append(low <= accuracy <= high)
+        assert WANTED[0] + 0.015 <= np.mean(hits) <= WANTED[1]
+
+
 # --- one training -----------------------------------------------------------------------------------------------------
 
 
@@ -164,6 +176,15 @@ def test_one_training_each_with_a_table_is_near_newcombes_paired_interval(
     assert published[0] < found.low
     assert found.high < published[1]
     assert found[1:3] == pytest.approx(square_and_add(table), abs=1e-12)
+
+
+def test_one_training_each_is_near_the_bootstrap_for_many_images() -> None:
+    table = Counts(both=5200, only_a=1900, only_b=900, neither=2000)
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(table.n, np.array([5200, 1900, 900, 2000]) / table.n, size=40_000)
+    expected = np.quantile((draws[:, 1] - draws[:, 2]) / table.n, [0.025, 0.975])
+    a, b = one_each(table)
+    assert difference(a, b, tables=[table])[1:3] == pytest.approx(tuple(expected), abs=6e-4)
 
 
 def test_outcomes_of_one_training_say_what_their_table_says() -> None:
@@ -264,6 +285,21 @@ def test_a_ratio_of_errors_is_the_delta_methods(two_settings: tuple[np.ndarray, 
     assert parts.reach(*slopes, level=1 - found.p) == pytest.approx(abs(centre), rel=1e-6)
 
 
+def test_exchanging_two_settings_changes_signs_alone(two_settings: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = (setting(right) for right in two_settings)
+    there, back = difference(a, b), difference(b, a)
+    assert (back.value, back.low, back.high, back.p) == pytest.approx((-there.value, -there.high, -there.low, there.p))
+    ratio, inverse = error_ratio(a, b), error_ratio(b, a)
+    assert ratio is not None
+    assert inverse is not None
+    assert (inverse.low, inverse.high, inverse.p) == pytest.approx((1 / ratio.high, 1 / ratio.low, ratio.p))
+
+
+def test_an_interval_of_errors_is_that_of_accuracies_turned_round(two_settings: tuple[np.ndarray, np.ndarray]) -> None:
+    low, high = interval(setting(two_settings[0]))
+    assert interval(setting(~two_settings[0])) == pytest.approx((1 - high, 1 - low))
+
+
 def test_outcomes_never_make_an_interval_wider(two_settings: tuple[np.ndarray, np.ndarray]) -> None:
     a, b = two_settings
     for right in two_settings:
@@ -297,6 +333,12 @@ def test_p_is_below_5_percent_exactly_when_the_95_percent_interval_excludes_no_d
             assert (p < 0.05) == (not low <= nothing <= high), (others, found)
             excluded += p < 0.05
     assert 20 < excluded < 220
+
+
+def test_equal_settings_have_no_evidence_of_a_difference() -> None:
+    one = Accuracy((400, 410, 405), 500)
+    assert difference(one, one).p == pytest.approx(1.0)
+    assert difference(one, one).low < 0 < difference(one, one).high
 
 
 # --- one network tested in two ways, borrowed scatter -----------------------------------------------------------------

@@ -58,6 +58,12 @@ def test_an_effect_points_somewhere_only_where_its_interval_excludes_zero(
         assert side is None or side.low <= side.value <= side.high
 
 
+def test_trainings_that_scatter_hide_an_effect_that_one_training_shows(tmp_path: Path) -> None:
+    recorded = run(tmp_path / "recorded", [900], [500])
+    assert effect(run(tmp_path / "one", [800], [700]), recorded).word == SAME
+    assert effect(run(tmp_path / "three", [800, 950, 650], [700, 550, 850]), recorded).word == SMALL
+
+
 def test_without_a_recorded_run_every_effect_is_not_run(tmp_path: Path) -> None:
     found = effect(run(tmp_path, [800], [700]), None)
     assert (found.word, found.recorded) == (MISSING, None)

@@ -85,6 +85,17 @@ def test_targeted_pgd_equals_the_loop_down_the_targets_loss():
     torch.testing.assert_close(crafted.images[0], expected, rtol=0, atol=1e-12)
 
 
+def test_on_a_linear_model_pgd_ends_in_the_corner_of_the_ball(linear):
+    model, images, _ = linear
+    two = victims.frozen(torch.nn.Sequential(model, torch.nn.Linear(4, 2)))  # of two classes the margin is linear
+    labels = two(images).argmax(dim=1)
+    middle = 0.3 + 0.4 * images
+    crafted = pgd.craft(two, batch(middle, labels), eps=(EPS,), loss=losses.margin, steps=40, rel_stepsize=2.5 / 40)
+    slope = two[1].weight @ model[1].weight
+    away = (slope[1] - slope[0]).sign().reshape(1, 1, 5, 5) * torch.where(labels == 0, 1, -1).reshape(-1, 1, 1, 1)
+    torch.testing.assert_close(crafted.images[0], middle + EPS * away, rtol=0, atol=1e-7)
+
+
 @pytest.mark.parametrize("name", [name for name in attacks.ATTACKS if name.startswith("pgd")])
 def test_adversarial_images_stay_in_the_ball_and_in_range(name, conv):
     model, images, labels = conv
@@ -96,6 +107,16 @@ def test_adversarial_images_stay_in_the_ball_and_in_range(name, conv):
         assert (changed - images).abs().max() <= eps + 1e-6
         assert changed.min() >= 0
         assert changed.max() <= 1
+
+
+def test_a_larger_epsilon_never_breaks_less_where_the_problem_is_convex(linear):
+    model, images, labels = linear
+    grid = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2]
+    table = attacks.run(model, images, labels, ["pgd-margin"], eps=grid, seed=0)
+    broken = table.pivot_table(index="index", columns="eps", values="broken", aggfunc="max").to_numpy(dtype=bool)
+    assert (broken[:, 1:] >= broken[:, :-1]).all()
+    assert broken[:, 0].sum() == 0
+    assert 0 < broken[:, 2].sum() < broken[:, 5].sum()
 
 
 def moved_from_start(name, images, labels, model):
@@ -126,6 +147,34 @@ def test_the_best_iterate_is_the_first_that_fools_and_carries_its_number():
     assert len(first.unique()) > 3
     expected = torch.stack([iterates[k][i] for i, k in enumerate(first)])
     torch.testing.assert_close(crafted.best.images[0], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["pgd-report", "pgd-corrected", "pgd-margin"])
+def test_the_best_iterate_never_leaves_more_images_unbroken_than_the_last(name, conv):
+    _, images, labels = conv
+    model = victims.frozen(Jumpy())
+    labels = model(images).argmax(dim=1)
+    table = attacks.run(model, images, labels, [name, f"{name}-best"], eps=(0.0, 0.02, EPS), seed=0)
+    wide = table.pivot_table(index=["eps", "index"], columns="attack", values="broken", aggfunc="max")
+    assert (wide[f"{name}-best"] >= wide[name]).all()
+    assert wide[f"{name}-best"].sum() > wide[name].sum()  # on this network PGD walks past its successes
+    best = table[(table["attack"] == f"{name}-best") & table["broken"]]
+    assert best["step"].min() < 40
+    assert (table.loc[~table["broken"], "step"] == -1).all()
+    assert set(table.loc[(table["attack"] == name) & table["broken"], "step"]) == {40}
+    # One set of iterates serves both: alone they come out the same.
+    alone = attacks.run(model, images, labels, [f"{name}-best"], eps=(0.0, 0.02, EPS), seed=0)
+    pd.testing.assert_frame_equal(
+        alone, table[table["attack"] == f"{name}-best"].reset_index(drop=True), check_exact=True
+    )
+
+
+class Jumpy(torch.nn.Module):
+    """Logits that swing with the mean of the image, so that walking uphill passes in and out of a class."""
+
+    def forward(self, x):
+        phase = 900 * x.flatten(1).mean(dim=1)
+        return torch.stack([phase.sin(), phase.cos(), 0.9 - 0 * phase], dim=1)
 
 
 def test_targets_are_reached_and_counted(linear):
@@ -172,6 +221,19 @@ def test_starts_are_of_the_seed_and_the_attack_alone(conv):
     )
     assert (first == same).all()
     assert not (first == other).all()
+
+
+def test_starts_do_not_depend_on_the_size_of_the_minibatches(conv):
+    _, images, labels = conv
+    dead = victims.frozen(victims.Constant(conv[0]))
+    generator = torch.Generator().manual_seed(3)
+
+    def craft(rows):
+        part = Batch(images=images[rows], labels=labels[rows], generator=generator)
+        return pgd.craft(dead, part, eps=(EPS,), loss=losses.margin, steps=1, rel_stepsize=0.1).images[0]
+
+    parts = torch.cat([craft(slice(0, 7)), craft(slice(7, 9)), craft(slice(9, 24))])
+    torch.testing.assert_close(parts, start_of(images, EPS), rtol=0, atol=1e-7)
 
 
 class Cycles(torch.nn.Module):
@@ -262,16 +324,3 @@ def test_the_registry_says_which_iterates_an_attack_reads():
     assert attacks.get("pgd-margin@first").view == "first"
     naive = functional.cross_entropy(torch.eye(2), torch.tensor([0, 1]), reduction="sum")
     assert attacks.get("pgd-corrected").craft.keywords["loss"](torch.eye(2), torch.tensor([0, 1])) == naive
-
-
-def test_starts_do_not_depend_on_the_size_of_the_minibatches(conv):
-    _, images, labels = conv
-    dead = victims.frozen(victims.Constant(conv[0]))
-    generator = torch.Generator().manual_seed(3)
-
-    def craft(rows):
-        part = Batch(images=images[rows], labels=labels[rows], generator=generator)
-        return pgd.craft(dead, part, eps=(EPS,), loss=losses.margin, steps=1, rel_stepsize=0.1).images[0]
-
-    parts = torch.cat([craft(slice(0, 7)), craft(slice(7, 9)), craft(slice(9, 24))])
-    torch.testing.assert_close(parts, start_of(images, EPS), rtol=0, atol=1e-7)

@@ -19,6 +19,7 @@ from biorobust.cnnf.model.layers import (
     Gate,
     InsNorm,
     Linear,
+    unpool,
 )
 
 
@@ -107,6 +108,19 @@ def test_insnorm_of_an_empty_channel_is_zero():
     assert x.grad.isfinite().all()
 
 
+def test_gradients_of_insnorm_are_those_of_finite_differences():
+    x = torch.randn(2, 3, 4, 3, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: InsNorm().feedforward(x)[0], x)
+
+
+def test_adarelu_is_relu_until_feedback_arrives():
+    x = torch.randn(50)
+    y, memory = AdaReLU(0.3).feedforward(x)
+    assert torch.equal(y, x.relu())
+    assert torch.equal(memory.open, x > 0)
+    assert memory.hidden is None
+
+
 @pytest.mark.parametrize("residual", [0.0, 0.3, 1.0])
 def test_adarelu_lets_through_what_feedback_agrees_with(residual):
     x, hidden = torch.randn(200), torch.randn(200)
@@ -120,6 +134,12 @@ def test_adarelu_lets_through_what_feedback_agrees_with(residual):
     back, after = AdaReLU(residual).feedback(x, memory)
     assert torch.equal(back, torch.where(memory.open, x, torch.zeros(())))
     assert torch.equal(after.hidden, x)  # before masking
+
+
+def test_a_cycle_is_a_fixed_point_where_feedback_equals_the_input():
+    x = torch.randn(100)
+    y, _ = AdaReLU(0.7).feedforward(x, Gate(x > 0, x))
+    assert_close(y, x)
 
 
 def windows(x, rows, columns):
@@ -235,3 +255,15 @@ def test_pooling_first_gives_the_numbers_and_gradients_of_the_composition(size, 
     ]
     for mine, theirs in zip(*gradients, strict=True):
         assert_close(mine, theirs, rtol=1e-12, atol=1e-13)
+
+
+def test_gradient_of_unpooling_minus_a_bias():
+    place = torch.tensor([[[[0, 3], [8, 11]]]])
+    values = torch.randn(1, 1, 2, 2, requires_grad=True)
+    shift = torch.randn(1, requires_grad=True)
+
+    def through(values, shift):
+        return pooled.unpool_shifted(pooled.Unpooled(values, place, (4, 4)), shift)
+
+    assert_close(through(values, shift), unpool(values, place, (4, 4)) - shift)
+    assert torch.autograd.gradcheck(through, (values, shift))

@@ -24,6 +24,16 @@ def no_name(*_, **__):
     raise socket.gaierror(-2, "Name or service not known")
 
 
+def test_unknown_hosts_are_named_at_once(monkeypatch, direct):
+    monkeypatch.setattr(socket, "getaddrinfo", no_name)
+    started = time.monotonic()
+    with pytest.raises(
+        Unreachable, match=r"mnist: no official address answers \(a\.invalid: .*; b\.invalid: .*Name or"
+    ):
+        official.probe("mnist", ("https://a.invalid/x", "http://b.invalid/x"))
+    assert time.monotonic() - started < 2
+
+
 def test_a_name_server_that_never_answers_does_not_hold_the_program(monkeypatch, direct):
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20) and no_name())

@@ -115,6 +115,15 @@ def test_float32_sums_are_as_good_as_two_passes_in_float64(size):
         torch.testing.assert_close(statistic(fast), dissimilarity(a, b, center=center), rtol=1e-5, atol=0)
 
 
+def test_sums_of_a_dead_layer_are_undefined():
+    a, b = pair(3, 4, 8, 8)
+    a[0], b[1] = 0.3, 0.0
+    found = dev.totals(dev.moments(dev.own(a), b))
+    assert dev.raw(found).isnan().tolist() == [True, True, False]
+    assert dev.centred(found).isnan().tolist() == [True, True, False]
+    assert dev.between_share(found).isnan().tolist() == [True, False, False]
+
+
 def test_an_affine_map_per_channel_is_applied_to_the_sums():
     a, b = pair(3, 4, 6, 6)
     norm = torch.nn.BatchNorm2d(4).eval()

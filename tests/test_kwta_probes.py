@@ -58,6 +58,25 @@ def test_a_constant_function_is_no_division_by_zero():
     assert probes.output_scale(Known(lambda m: 0 * m), torch.rand(4, 3, 2, 2)) == 1
 
 
+def test_smaller_gamma_gives_larger_jumps_on_the_same_weights():
+    """The statement K23 is about, on a small network where nothing else differs."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 400), KWTA(1.0), nn.Linear(400, 10))
+    lines = probes.random_lines(torch.rand(6, 3, 4, 4), length=0.2, seed=1)
+    jumps, crossings = [], []
+    for gamma in (0.05, 0.2, 1.0):
+        set_gamma(model, gamma)
+        found = probes.discontinuity(
+            model, lines, n_points=401, scale=probes.output_scale(model, torch.rand(50, 3, 4, 4))
+        )
+        jumps.append(found["jump"]["mean"])
+        crossings.append(found["crossings"]["mean"])
+    assert jumps[0] > jumps[1] > 0.05
+    assert jumps[2] < 1e-3  # gamma 1 keeps everything: linear
+    assert crossings[2] == 0
+    assert crossings[0] > 0
+
+
 def test_lines_stay_in_the_box_and_repeat():
     images = torch.rand(3, 3, 4, 4)
     lines, again = (probes.random_lines(images, length=0.3, seed=5) for _ in range(2))
@@ -144,6 +163,13 @@ def test_the_share_is_that_of_the_winners_that_were_replaced_and_grows_as_gamma_
         assert found["signs"]["changed"][0] == found["gradient"]["outputs"][0] == 0
         shares.append(found["signs"]["layers"]["3"][1])
     assert shares[0] == 0 < shares[1] < shares[2] < 1
+
+
+def test_outputs_without_k_wta_shrink_with_the_step():
+    images, labels = torch.rand(20, 3, 4, 4, dtype=torch.float64), torch.arange(20) % 5
+    model = small_network(1.0)
+    found = probes.patterns(model, images, labels, sizes=[1e-6, 1e-4], scale=1.0, seed=0)["gradient"]
+    assert found["outputs"][1] == pytest.approx(100 * found["outputs"][0], rel=0.05)
 
 
 def test_active_fractions_count_winners_ties_and_both_calls():

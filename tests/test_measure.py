@@ -129,6 +129,15 @@ def test_a_logged_value_of_one_training_is_provisional_and_a_time_is_not(tmp_pat
         assert (part.low, part.high, part.interval) == (0.8, 0.95, "images")
 
 
+def test_an_open_verdict_is_not_called_provisional(tmp_path: Path) -> None:
+    network(tmp_path, "a", [900])
+    network(tmp_path, "b", [890])
+    claim = judged(tmp_path, order(accuracy("a"), accuracy("b")))
+    assert claim.verdict == rules.INCONCLUSIVE
+    assert not claim.provisional
+    assert claim.words == claim.parts[0].words == rules.INCONCLUSIVE
+
+
 def test_a_claim_is_provisional_by_the_parts_that_decide_it(tmp_path: Path) -> None:
     network(tmp_path, "a", [890, 900, 910])
     network(tmp_path, "b", [900], n=1000)
@@ -375,6 +384,17 @@ def test_a_test_that_cannot_be_made_is_not_counted(close_runs: Path) -> None:
     claim = judged(close_runs, part, order(accuracy("a"), accuracy("broken")), order(accuracy("a"), accuracy("gone")))
     assert claim.parts[0].p == only(close_runs, part).p
     assert [other.p for other in claim.parts[1:]] == [None, None]
+
+
+def test_the_interval_decides_and_holm_stands_beside_it(close_runs: Path) -> None:
+    for i in range(30):
+        network(close_runs, f"other-{i}", [880 + i, 890 + i, 900 + i])
+    part = order(accuracy("a"), accuracy("b"))
+    others = [order(accuracy(f"other-{i}"), accuracy("c")) for i in range(30)]
+    network(close_runs, "b", [868, 872, 876])
+    found = only(close_runs, part, *others)
+    assert found.p is not None
+    assert (found.verdict, found.p > 0.05) == (rules.REPRODUCED, True)
 
 
 # --- readings, every part ---------------------------------------------------------------------------------------------

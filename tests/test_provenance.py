@@ -54,6 +54,7 @@ def of(root: Path, *, recorded_at: str | None = None) -> Provenance:
             recorded_at="2026-01-01T00:00:00+00:00",
             device="cpu",
             protocol={},
+            checkpoints={},
         )
         source = dataclasses.replace(source, key="recorded", snapshot=made)
     return provenance([source], claims=claim_file.load(root / "reports/claims"))

@@ -206,6 +206,7 @@ def test_ctrl_c_and_sigterm_end_the_stage_and_dvc_says_so(checkout, end):
         text=True,
         env=environment(),
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
     )
     for line in running.stdout:
         if line == "working\n":

@@ -78,6 +78,18 @@ def test_a_number_of_many_images_keeps_a_point() -> None:
     assert rules.half_region(0.0, 1280) == THRESHOLDS.tolerance
 
 
+def test_a_wide_interval_of_our_own_never_widens_the_region() -> None:
+    order = (REPRODUCED, PARTLY, INCONCLUSIVE)
+    for off in (0.0, 0.004, 0.009, 0.02):
+        found = [
+            rules.number(Interval(0.5 + off - half, 0.5 + off + half), reported=0.5, n=None).verdict
+            for half in np.linspace(0, 0.2, 401)
+        ]
+        ranks = [order.index(verdict) for verdict in found]
+        assert ranks == sorted(ranks), "a wider interval has a better verdict"
+        assert found[-1] == INCONCLUSIVE
+
+
 def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not() -> None:
     """The same network, tested anew on as many images as the report had; every share is a count of images."""
     rng = np.random.default_rng(0)
@@ -177,6 +189,12 @@ def test_no_difference_of_errors_is_a_ratio(low: float, high: float, verdict: st
 
 def test_without_an_error_there_is_no_ratio() -> None:
     assert rules.same_errors(None).verdict == INCONCLUSIVE
+
+
+def test_errors_are_compared_where_a_report_prints_both_accuracies_above_95_percent() -> None:
+    assert rules.high_accuracies(0.951, 0.99)
+    assert not rules.high_accuracies(0.95, 0.99)
+    assert not rules.high_accuracies(0.99, None)
 
 
 # --- threshold ------------------------------------------------------------------------------------------------------
@@ -367,3 +385,12 @@ def test_every_threshold_is_part_of_the_fingerprint() -> None:
             n_changes += 1
     assert n_changes >= len(fields(Thresholds))
     assert len(found) == 1 + n_changes
+
+
+def test_equal_thresholds_have_equal_fingerprints() -> None:
+    turned_round = dict(reversed(THRESHOLDS.trained.items()))
+    assert (
+        replace(THRESHOLDS, trained=turned_round).fingerprint()
+        == THRESHOLDS.fingerprint()
+        == Thresholds().fingerprint()
+    )

@@ -94,6 +94,17 @@ def test_files_of_another_layout_are_refused(stored, content, message):
         load_official(stored(content))
 
 
+class Evil:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_a_pickle_that_would_run_something_is_refused_unread(stored, capsys):
+    with pytest.raises(BiorobustError, match="cannot be read as tensors"):
+        load_official(stored(official() | {"optimizer": Evil()}))
+    assert "executed" not in capsys.readouterr().out
+
+
 def test_files_that_are_none(tmp_path):
     with pytest.raises(BiorobustError, match="is missing"):
         load_official(tmp_path / "none.pth")
@@ -143,3 +154,12 @@ def test_the_weights_folder(tmp_path, monkeypatch):
     (tmp_path / "a.pth").touch()
     assert weights.find("a.pth") == tmp_path / "a.pth"
     assert weights.here("a.pth")
+
+
+def test_a_file_that_is_not_what_its_name_says(tmp_path, monkeypatch):
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    whole = torchvision_file(tmp_path, n_classes=2)
+    assert weights.find(whole.name) == whole
+    whole.write_bytes(whole.read_bytes()[:-1])
+    with pytest.raises(BiorobustError, match=r"its SHA-256 does not begin with [0-9a-f]{8}: get the file again"):
+        weights.here(whole.name)

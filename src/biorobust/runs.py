@@ -1,5 +1,27 @@
-"""`biorobust.core.runs.load(name, seed=0)` gives a trained run in eval mode; the code is in biorobust.core.runs."""
+"""Trained runs: of this checkout, or of a recorded one. The code behind is in biorobust.core.runs."""
 
-from biorobust.core.runs import attack_views, load, save, seeds
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from biorobust.core import runs
+from biorobust.core.runs import attack_views, save, seeds
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["attack_views", "load", "save", "seeds"]
+
+
+def load(run: str, *, seed: int = 0, device: str = "cpu", recorded: str | None = None) -> nn.Module:
+    """The model of one seed, in eval mode with frozen parameters: `load("report-normal", recorded="hebbian-paper-2")`.
+
+    recorded: a folder of reports/recorded that keeps networks; by default the checkpoints of the last run.
+    Raises BiorobustError when there is no such network, or when it does not fit its configuration.
+    """
+    if recorded is None:
+        return runs.load(run, seed=seed, device=device)
+    from biorobust import recorded as of_recorded_runs
+    from biorobust.checkout import checkout
+
+    return of_recorded_runs.load(run, recorded=recorded, seed=seed, device=device, root=checkout())

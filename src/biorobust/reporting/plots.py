@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from biorobust.reporting.labels import FAINT, INK, Look, look
 from biorobust.reporting.style import REPORTED, WIDTH, drawing_style
 
+LINE = 96  # characters of a title that fit into the width of a figure
 DOTTED: dict[str, Any] = {"lw": 0.8, "ls": (0, (1, 3))}
 MARKERS = ("o", "D", "s", "^")
 Looks = Callable[[str], Look]
@@ -159,7 +160,7 @@ def line_panels(
                 axes.margins(x=0.2)
             for mark in (marks or {}).get(title, ()):
                 axes.axvline(mark, color=FAINT, **DOTTED)
-            axes.set_title(title, wrap=True)
+            axes.set_title(fill(title, LINE // min(columns, len(parts))))
             axes.grid(axis="y")
             if whole:
                 percent_axis(axes)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from biorobust.statistics.thresholds import THRESHOLDS
 
 RECORDED = Path("reports/recorded")
 RUN_INFO = Path("reports/run_info")
+CHECKPOINTS = "checkpoints"  # folder of a snapshot that keeps networks
 NAME = re.compile(r"[a-z0-9-]+")
 FIELDS = {
     "name": str,
@@ -52,6 +53,7 @@ class Snapshot:
     """A snapshot whose every hash was found to fit. `recorded_at` is UTC in ISO format.
 
     `protocol`: see the function of that name; of runs that were recorded before there was one, it lacks the thresholds.
+    `checkpoints`: run -> seed -> the precision its network is kept in, or why it is not; empty for older runs.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Snapshot:
     recorded_at: str
     device: str
     protocol: Mapping[str, str]
+    checkpoints: Mapping[str, Mapping[str, str]]
 
     @property
     def metrics(self) -> Measurements:
@@ -105,8 +108,19 @@ def check_name(name: str) -> None:
         raise SnapshotError(f"snapshot name {name!r}: may hold only a-z, 0-9 and -")
 
 
-def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commit: str) -> Snapshot:
+def create(
+    name: str,
+    *,
+    root: Path,
+    source: Path,
+    studies: Sequence[str],
+    commit: str,
+    keep_networks: Callable[[Path], Mapping[str, Mapping[str, str]]] = lambda part: {},
+) -> Snapshot:
     """Copy the results of the finished checkout `source` into `reports/recorded/<name>` of the checkout `root`.
+
+    keep_networks: puts checkpoints into the folder it is given, which has all else but the manifest, and says of each
+    what `Snapshot.checkpoints` holds.
 
     Results that dvc.lock knows from stages of other studies stay behind, as does a stage's note about its run where
     there is none of this scale. Raises SnapshotError when the name is taken, or when a result of a study is missing or
@@ -126,6 +140,7 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
         for stage in stages:
             if read_note(source / RUN_INFO, stage, scale=scale) is not None:
                 _copy(source / RUN_INFO / f"{stage}.json", part / "run_info" / f"{stage}.json")
+        networks = keep_networks(part)
         manifest = {
             "name": name,
             "studies": list(studies),
@@ -134,6 +149,7 @@ def create(name: str, *, root: Path, source: Path, studies: Sequence[str], commi
             "protocol": protocol(claims, studies),
             "recorded_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "device": _devices(part / "run_info"),
+            CHECKPOINTS: networks,
             "files": {path: sha256(part / path) for path in _files(part)},
         }
         write_json(part / MANIFEST, manifest)
@@ -167,6 +183,7 @@ def load(path: Path) -> Snapshot:
     return Snapshot(
         path=path,
         studies=studies,
+        checkpoints=manifest.get(CHECKPOINTS, {}),
         protocol=manifest.get("protocol", {}) | {name: migrated[name] for name in studies if name in migrated},
         **{key: manifest[key] for key in ("name", "scale", "commit", "recorded_at", "device")},
     )

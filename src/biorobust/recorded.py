@@ -1,0 +1,222 @@
+"""Trained networks inside a recorded run: `checkpoints/<run>/{model.json, seed0.safetensors, ...}` of its snapshot.
+
+They are kept in half precision where that changes neither accuracy nor the worst case, which is tried out, and only
+small ones: a snapshot lies in git.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biorobust.core import places, runs
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, read_tensors, write_json, write_tensors
+from biorobust.reporting import snapshot
+from biorobust.reporting.labels import RESIZED, WORST_CASE
+from biorobust.reporting.measurements import Content, Measurements
+from biorobust.reporting.registry import STUDIES, read_params
+from biorobust.reporting.snapshot import CHECKPOINTS, RECORDED, SnapshotError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+LARGEST = 4_000_000  # bytes of one training
+TOGETHER = 50_000_000  # bytes of all recorded runs
+TOLERANCE = 0.002  # by which half precision may change an accuracy
+N_ATTACKED = 500  # images on which the worst case is compared
+BATCH = 100
+
+
+def load(run: str, *, recorded: str, seed: int, device: str, root: Path) -> nn.Module:
+    """A network of the recorded run `recorded` of the checkout `root`, in eval mode with frozen parameters.
+
+    Raises BiorobustError where it is not there, with the reason, or where the snapshot does not fit its manifest.
+    """
+    made = snapshot.load(root / RECORDED / recorded)
+    folder = made.path / CHECKPOINTS / run
+    if not (folder / f"seed{seed}.safetensors").exists():
+        kept = ", ".join(f"{name} (seeds {', '.join(of)})" for name, of in _there(made.path).items())
+        why = made.checkpoints.get(run, {}).get(str(seed)) or f"it has {kept or 'no networks'}"
+        raise SnapshotError(f"recorded run {recorded!r} has no network {run!r} of seed {seed}: {why}")
+    model = _build(folder, seed, read_tensors(folder / f"seed{seed}.safetensors"))
+    return model.to(device)
+
+
+def _there(path: Path) -> dict[str, list[str]]:
+    """Run -> its seeds, of the networks in a snapshot."""
+    files = sorted(path.glob(f"{CHECKPOINTS}/*/model.json"))
+    return {file.parent.name: list(read_json(file)["configs"]) for file in files}
+
+
+def keep(part: Path, *, source: Path, root: Path, studies: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Put the networks of the finished checkout `source` into a snapshot that is being made at `part`.
+
+    Returns run -> seed -> its precision, or why it was left out: too large for LARGEST, or for what TOGETHER leaves
+    beside the other recorded runs of `root`. Every run's first training comes before all second ones.
+    """
+    room = TOGETHER - sum(file.stat().st_size for file in (root / RECORDED).glob(f"*/{CHECKPOINTS}/*/*"))
+    metrics = Measurements(part / "metrics")
+    said: dict[str, dict[str, str]] = {}
+    kept: dict[str, dict[str, Any]] = {}
+    for run, folder, seed in _trainings(source, studies):
+        target = part / CHECKPOINTS / run / f"seed{seed}.safetensors"
+        try:
+            word, tensors = _smallest(folder, seed, run=run, metrics=metrics, source=source, room=room)
+        except BiorobustError as error:
+            word, tensors = f"left out: {error}", None
+        said.setdefault(run, {})[seed] = word
+        print(f"{run}, seed {seed}: {word}", flush=True)
+        if tensors is not None:
+            write_tensors(target, tensors)
+            room -= target.stat().st_size
+            about = read_json(folder / "model.json")
+            described = kept.setdefault(run, about | {"configs": {}})
+            described["configs"][seed] = about["configs"][seed]
+            write_json(target.parent / "model.json", described)
+    return said
+
+
+def _trainings(source: Path, studies: Sequence[str]) -> Iterator[tuple[str, Path, str]]:
+    """(run, folder of its checkpoints, seed) of every network in a checkout: all first seeds, then all second ones."""
+    listed = read_params(source / "params.yaml")
+    by_run = []
+    for run in dict.fromkeys(run for study in studies for run in STUDIES[study](listed).networks):
+        path = places.find(source / places.CHECKPOINTS, f"{run}/model.json")
+        if path.exists():
+            by_run.append([(run, path.parent, seed) for seed in read_json(path)["configs"]])
+    for found in zip_longest(*by_run):
+        yield from filter(None, found)
+
+
+def _smallest(
+    folder: Path, seed: str, *, run: str, metrics: Measurements, source: Path, room: int
+) -> tuple[str, dict[str, Tensor]]:
+    """Precision and tensors of one training. Raises BiorobustError with the reason where it is too large."""
+    full = read_tensors(folder / f"seed{seed}.safetensors")
+    half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in full.items()}
+    _fits(half, room, "in half precision")
+    lost = _lost(run, seed, folder, full=full, half=half, metrics=metrics, source=source)
+    if lost is None:
+        return "float16", half
+    _fits(full, room, f"in single precision, and half precision {lost}")
+    return f"float32: half precision {lost}", full
+
+
+def _fits(tensors: Mapping[str, Tensor], room: int, words: str) -> None:
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    for limit, whose in ((LARGEST, "one training may have"), (room, "are left of those for all recorded runs")):
+        if size > limit:
+            raise BiorobustError(f"{size / 1e6:.1f} MB {words}; {limit / 1e6:.1f} MB {whose}")
+
+
+def _lost(
+    run: str,
+    seed: str,
+    folder: Path,
+    *,
+    full: Mapping[str, Tensor],
+    half: Mapping[str, Tensor],
+    metrics: Measurements,
+    source: Path,
+) -> str | None:
+    """What half precision changes by more than TOLERANCE, in words; None where it changes nothing as much.
+
+    Compared are the accuracy on all test images, and, on the first evaluation images, the worst case of the run's
+    attacks at that of its sizes where it comes nearest to one half; both networks see the same random numbers.
+    """
+    trained, attacked = metrics.ran(f"train/{run}"), metrics.ran(f"attack/{run}")
+    if trained is None:
+        raise BiorobustError(f"train/{run}.json is not there to say on which images it is tested")
+    data = _data(source, trained["dataset"]["name"])
+    models = [_build(folder, int(seed), tensors) for tensors in (full, half)]
+    before, after = (_accuracy(model, data.test_images, data.test_labels) for model in models)
+    if abs(before - after) > TOLERANCE:
+        return f"changes accuracy by {100 * (after - before):+.2f} points"
+    if attacked is not None:
+        worst = [_worst_case(model, folder, data, attacked, seed=int(seed)) for model in models]
+        if worst[0] is None or worst[1] is None:
+            return "cannot be tried in the worst case, as none of its attacks can be made again"
+        if abs(worst[0] - worst[1]) > TOLERANCE:
+            return f"changes the worst case by {100 * (worst[1] - worst[0]):+.2f} points"
+    return None
+
+
+@cache
+def _data(source: Path, dataset: str) -> Any:
+    from biorobust import datasets
+    from biorobust.core.tensors import as_tensors
+
+    return as_tensors(datasets.load(source / "data" / "datasets" / f"{dataset}.npz"), n_train=1, device="cpu")
+
+
+def _build(folder: Path, seed: int, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The network of a model.json with these tensors, as float32. Raises BiorobustError where they do not fit."""
+    about = read_json(folder / "model.json")
+    try:
+        model = runs.new(about["architecture"], about["configs"][str(seed)])
+        model.load_state_dict(dict(tensors))
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise BiorobustError(f"{folder} does not fit this code ({' '.join(str(error).split())[:200]})") from None
+    return model.eval().requires_grad_(False)
+
+
+def _accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    import torch
+
+    from biorobust.attacks.scoring import predict
+    from biorobust.core.training import as_float
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        said = torch.cat([predict(model, as_float(few)) for few in images.split(BATCH)])
+    return float((said == labels).double().mean())
+
+
+def _worst_case(model: nn.Module, folder: Path, data: Any, attacked: Content, *, seed: int) -> float | None:
+    """Accuracy that the run's own attacks leave, but for those that begin from points found on other networks.
+
+    None where none of its attacks can be made again.
+    """
+    import pandas as pd
+
+    from biorobust import attacks
+    from biorobust.attacks.records import counts
+
+    eps = _size(attacked)
+    _, images, labels = data.evaluated(N_ATTACKED)
+    module = importlib.import_module(runs.ARCHITECTURES[read_json(folder / "model.json")["architecture"]][0])
+    views = module.attack_views(model) if hasattr(module, "attack_views") else {}
+    known = [name for name in attacked["attacks"] if _entry(name) in attacks.ATTACKS]
+    own = [name.removesuffix(RESIZED) for name in known if not attacks.get(name.removesuffix(RESIZED)).given]
+    groups = [(name for name in own if name in known), (name for name in own if name + RESIZED in known)]
+    tables = []
+    for resized, names in enumerate(map(list, groups)):
+        if names:
+            body, seen = attacks.at_resized(model, images) if resized else (model, images)
+            label = f"{folder.name}, worst case"
+            rows = attacks.run(
+                body, seen, labels, names, eps=[eps], seed=seed, views=views, batch_size=BATCH, label=label
+            )
+            tables.append(rows.assign(attack=rows["attack"] + RESIZED * resized))
+    if not tables:
+        return None
+    worst = counts(pd.concat(tables, ignore_index=True), eps=[eps])[WORST_CASE]
+    return float(worst["correct"][0] / worst["n"])
+
+
+def _entry(attack: str) -> str:
+    """The entry of the registry behind a name of an attack file."""
+    return attack.removesuffix(RESIZED).partition("@")[0]
+
+
+def _size(attacked: Content) -> float:
+    """The size of an attack file at which its worst case comes nearest to one half."""
+    entry = attacked["attacks"].get(WORST_CASE) or next(iter(attacked["attacks"].values()))
+    first = entry["per_seed"][0]
+    by_size = zip(attacked["eps"], first["correct"], strict=True)
+    return float(min(by_size, key=lambda pair: abs((pair[1] or 0) / first["n"] - 0.5))[0])

@@ -1,0 +1,142 @@
+"""Networks inside recorded runs: half precision where it changes nothing, small ones only, and loaded by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_metrics import network
+
+from biorobust import recorded, runs
+from biorobust.core import runs as core_runs
+from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, read_tensors, sha256, write_json, write_npz, write_tensors
+from biorobust.reporting import snapshot
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN, N = "end-to-end", 40
+CONFIG = {"n_inputs": 784, "n_hidden": 8, "n_classes": 10}
+BEFORE = ("hebbian-paper", "cnnf-cpu", "kwta-cpu", "kwta-cpu-long", "vonenet-cpu")  # recorded without networks
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A finished checkout with two trainings of one network, attacked, and the images it was tested on."""
+    source = tmp_path / "source"
+    source.mkdir()
+    monkeypatch.chdir(source)
+    (source / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    models = {}
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        models[seed] = core_runs.new(RUN, CONFIG)
+    core_runs.save(RUN, models, architecture=RUN, configs={0: CONFIG, 1: CONFIG})
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 255, (N, 28, 28), dtype=np.uint8), np.arange(N) % 10
+    places = {"evaluation": np.arange(N), "tuning": np.arange(4)}
+    split = {"train_images": images, "train_labels": labels, "test_images": images, "test_labels": labels}
+    write_npz(source / "data/datasets/mnist.npz", split | places)
+    recorded._data.cache_clear()
+    return source
+
+
+def keep(source: Path, *, attack: str = "fgsm-cross-entropy", **options: Any) -> tuple[Path, dict[str, dict[str, str]]]:
+    part = source.parent / "checkout" / snapshot.RECORDED / "a-run"
+    attacked = {attack: [{"correct": [N // 2]}] * 2}
+    network(part / "metrics", RUN, [N // 2] * 2, n=N, attacked=attacked, study="hebbian")
+    for kind in ("train", "attack"):
+        content = read_json(part / f"metrics/{kind}/{RUN}.json")
+        write_json(part / f"metrics/{kind}/{RUN}.json", content | {"dataset": content["dataset"] | {"name": "mnist"}})
+    root = source.parent / "checkout"
+    return part, recorded.keep(part, **({"source": source, "root": root, "studies": ["hebbian"]} | options))
+
+
+def seal(part: Path, said: dict[str, dict[str, str]]) -> None:
+    files = {path.relative_to(part).as_posix(): sha256(path) for path in part.rglob("*") if path.is_file()}
+    head = {"name": part.name, "studies": ["hebbian"], "scale": "tiny", "commit": "c" * 40, "device": "cpu"}
+    write_json(part / "manifest.json", head | {"recorded_at": "2026-01-01", "checkpoints": said, "files": files})
+
+
+def test_a_kept_network_answers_as_it_did(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part, said = keep(source)
+    assert said == {RUN: {"0": "float16", "1": "float16"}}
+    stored = read_tensors(part / f"checkpoints/{RUN}/seed1.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+    seal(part, said)
+    (part.parents[1] / "notebooks").mkdir()
+    monkeypatch.chdir(part.parents[2])
+    images = torch.rand(5, 1, 28, 28)
+    kept = runs.load(RUN, recorded="a-run", seed=1)
+    assert not kept.training
+    monkeypatch.chdir(source)
+    full = runs.load(RUN, seed=1)
+    assert torch.allclose(kept(images), full(images), atol=1e-3)
+    assert not torch.equal(kept(images), full(images))
+
+
+def test_a_changed_network_is_refused_and_one_that_is_not_there_says_why(source: Path) -> None:
+    part, said = keep(source)
+    said[RUN]["2"] = "left out: 6.3 MB in half precision"
+    seal(part, said)
+    load: Callable[..., Any] = recorded.load
+    given = {"recorded": "a-run", "device": "cpu", "root": source.parent / "checkout"}
+    with pytest.raises(BiorobustError, match=r"no network 'end-to-end' of seed 2: left out: 6\.3 MB"):
+        load(RUN, seed=2, **given)
+    with pytest.raises(BiorobustError, match=r"no network 'other' of seed 0: it has end-to-end \(seeds 0, 1\)"):
+        load("other", seed=0, **given)
+    path = part / f"checkpoints/{RUN}/seed0.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(BiorobustError, match="was changed after recording"):
+        load(RUN, seed=0, **given)
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_older_runs_stay_readable_and_have_none(name: str) -> None:
+    assert snapshot.load(ROOT / snapshot.RECORDED / name).checkpoints == {}
+    with pytest.raises(BiorobustError, match="it has no networks"):
+        recorded.load("a-network", recorded=name, seed=0, device="cpu", root=ROOT)
+
+
+def test_what_is_too_large_is_left_out_with_the_reason(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = sum(2 * tensor.numel() for tensor in read_tensors(f"data/checkpoints/{RUN}/seed0.safetensors").values())
+    monkeypatch.setattr(recorded, "TOGETHER", int(1.5 * size))  # room for one of two
+    part, said = keep(source)
+    assert said[RUN]["0"] == "float16"
+    assert "left of those for all recorded runs" in said[RUN]["1"]
+    assert list(read_json(part / f"checkpoints/{RUN}/model.json")["configs"]) == ["0"]
+    monkeypatch.setattr(recorded, "LARGEST", size - 1)
+    part.rename(part.with_name("another"))
+    _, said = keep(source)
+    assert all("one training may have" in word for word in said[RUN].values())
+
+
+@pytest.mark.parametrize("weak", ["_accuracy", "_worst_case"])
+def test_half_precision_that_changes_an_accuracy_is_not_taken(
+    source: Path, monkeypatch: pytest.MonkeyPatch, weak: str
+) -> None:
+    found = iter([0.5, 0.497] * 2)
+    monkeypatch.setattr(recorded, weak, lambda *_, **__: next(found))
+    part, said = keep(source)
+    assert all(word.startswith("float32: half precision changes") for word in said[RUN].values())
+    stored = read_tensors(part / f"checkpoints/{RUN}/seed0.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+
+
+def test_half_precision_that_cannot_be_attacked_again_is_not_taken(source: Path) -> None:
+    _, said = keep(source, attack="an-attack-of-old")
+    assert all("none of its attacks can be made again" in word for word in said[RUN].values())
+    assert all(word.startswith("float32") for word in said[RUN].values())
+
+
+def test_weights_too_large_for_half_precision_stay_as_they_are(source: Path) -> None:
+    """Weights that half precision cannot hold become infinite: such a network answers nothing right."""
+    path = source / f"data/checkpoints/{RUN}/seed0.safetensors"
+    full = read_tensors(path)
+    write_tensors(path, {name: tensor * 1e6 for name, tensor in full.items()})
+    _, said = keep(source)
+    assert said[RUN]["0"].startswith("float32")
+    assert said[RUN]["1"] == "float16"
