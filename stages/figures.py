@@ -58,7 +58,10 @@ def execute(source: Source, *, out: Path) -> None:
         except papermill.PapermillExecutionError as error:
             if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
                 raise BiorobustError(error.evalue) from None
-            raise
+            raise BiorobustError(
+                f"reports/notebooks/{study}.ipynb ended with {error.ename}: {error.evalue} (the {label}); "
+                f"{EXECUTED}/{study}-{out.name}.ipynb shows where"
+            ) from None
 
 
 def own_kernel(settings: Path) -> type:

@@ -1,8 +1,8 @@
-"""What nothing may break: `python -m tests.faults` kills a run 40 times, then tries bad inputs.
+"""What nothing may break: `python -m tests.faults [KILLS]` kills a run 40 times, or KILLS, then tries bad inputs.
 
 Two copies of the working tree run the whole graph at scale tiny on bundled data, side by side. One is left alone. In
-the other `dvc repro`, as `make repro` calls it, is ended by SIGKILL with all its processes within 40 of its stages, of
-every kind one, at moments spread over the time that the stage takes in the first; then it is started again.
+the other `dvc repro`, as `make repro` calls it, is ended by SIGKILL with all its processes within so many stages, of
+every kind one first, at moments spread over the time that the stage takes in the first; then it is started again.
 In the end every output must have the same bytes in both, which is also what two runs on one machine owe each other, and
 no stage may have run again without need. The first copy then meets the cases of bad_inputs.py. What was found goes into
 docs/reliability.md; exit status 1 when not all is as it should be.
@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import random
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,13 +87,13 @@ def start(command: list[str], folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def plan(stages: Iterable[str]) -> dict[str, float]:
-    """Stage -> share of its time after which it is killed: KILLS stages, every kind among them, at even shares."""
+def plan(stages: Sequence[str], n: int) -> dict[str, float]:
+    """Stage -> share of its time after which it is killed: n stages, of every kind one first, at even shares."""
     draw = random.Random(SEED)
-    shuffled = draw.sample(list(stages), k=len(list(stages)))
+    shuffled = draw.sample(stages, k=len(stages))
     kinds = {stage.partition("@")[0]: stage for stage in reversed(shuffled)}
-    chosen = [*kinds.values(), *(stage for stage in shuffled if stage not in kinds.values())][:KILLS]
-    shares = draw.sample([(i + 0.5) / KILLS for i in range(KILLS)], k=KILLS)
+    chosen = [*kinds.values(), *(stage for stage in shuffled if stage not in kinds.values())][:n]
+    shares = draw.sample([(i + 0.5) / len(chosen) for i in range(len(chosen))], k=len(chosen))
     return dict(zip(chosen, shares, strict=True))
 
 
@@ -105,6 +107,35 @@ def seconds(alone: Path, stage: str) -> float:
     return STARTING + float(json.loads(note.read_text(encoding="utf-8"))["wall_seconds"])
 
 
+def lines_of(process: subprocess.Popen[str]) -> queue.SimpleQueue[str]:
+    """What a process says, line by line as it comes; an empty text is the end."""
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line)
+        lines.put("")
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def overtaken(lines: queue.SimpleQueue[str], *, moment: float) -> str:
+    """Wait for a moment, or for a stage that is started before; that stage, or ""."""
+    while (left := moment - time.monotonic()) > 0:
+        try:
+            line = lines.get(timeout=left)
+        except queue.Empty:
+            break
+        if found := RUNNING.match(line):
+            return found[1]
+        if not line:
+            lines.put("")
+            break
+    return ""
+
+
 def killed(folder: Path, moments: Mapping[str, float], *, alone: Path, starts: Counter[str]) -> Iterator[Kill]:
     """`dvc repro` again and again until it comes to its end, killed at each of the moments. Raises RuntimeError.
 
@@ -113,20 +144,21 @@ def killed(folder: Path, moments: Mapping[str, float], *, alone: Path, starts: C
     left = dict(moments)
     while True:
         process = start([*DVC, "repro"], folder)
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
+        lines, said = lines_of(process), []
+        while line := lines.get():
             said.append(line)
             found = RUNNING.match(line)
             starts.update([found[1]] if found else [])
             if found and found[1] in left:
                 begun, share = time.monotonic(), left.pop(found[1])
                 of = seconds(alone, found[1])
-                time.sleep(max(0.0, share * of - (time.monotonic() - begun)))
+                later = list(filter(None, [overtaken(lines, moment=begun + share * of)]))
+                if process.poll() is not None:  # too late: it has come to its end
+                    continue
                 second = time.monotonic() - begun
                 os.killpg(process.pid, signal.SIGKILL)
-                later = [found[1] for found in map(RUNNING.match, process.stdout.readlines()) if found]
                 process.wait()
+                later += [found[1] for found in map(RUNNING.match, iter(lines.get, "")) if found]
                 starts.update(later)
                 yield Kill(found[1], [found[1], *later][-1], second, of)
                 break
@@ -181,7 +213,7 @@ def cpu() -> str:
     return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), "an unnamed processor")
 
 
-def main() -> int:
+def main(n_kills: int = KILLS) -> int:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
         Path(place).chmod(0o755)  # cases of bad_inputs.py run as another user
@@ -190,7 +222,7 @@ def main() -> int:
             run = subprocess.Popen([*DVC, "repro"], cwd=alone, env=environment(), stdout=log, stderr=log)
         stages = subprocess.run([*DVC, "stage", "list", "--name-only"], cwd=other, capture_output=True, text=True)
         kills, starts = [], Counter[str]()
-        for kill in killed(other, plan(stages.stdout.split()), alone=alone, starts=starts):
+        for kill in killed(other, plan(stages.stdout.split(), n_kills), alone=alone, starts=starts):
             kills.append(kill)
             print(
                 f"{len(kills):2} {kill.stage}: killed {kill.second:.1f} s of {kill.of:.1f} in, at {kill.ran}",
@@ -210,7 +242,7 @@ def main() -> int:
         answers = [print(line, end="", flush=True) or line.rstrip() for line in tried.stdout]
         bad = tried.wait()
     lines = [
-        f"{len(kills)} of {KILLS} kills, then {n} outputs, {len(wrong)} of them not as in the run left alone, "
+        f"{len(kills)} of {n_kills} kills, then {n} outputs, {len(wrong)} of them not as in the run left alone, "
         f"in {took / 60:.0f} minutes; {answers[-1]}, in {(time.monotonic() - begun - took) / 60:.0f} more "
         f"({os.cpu_count()} cores of {cpu()}).",
         "",
@@ -224,8 +256,8 @@ def main() -> int:
     ]
     page = ROOT / DOC
     page.write_text(BLOCK.sub(lambda _: "\n".join(lines) + "\n", page.read_text(encoding="utf-8")), encoding="utf-8")
-    return int(bool(wrong or bad or len(kills) < KILLS))
+    return int(bool(wrong or bad or len(kills) < n_kills))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(int, sys.argv[1:])))

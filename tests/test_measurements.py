@@ -14,7 +14,7 @@ from fake_metrics import write_metrics
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json, write_npz
 from biorobust.reporting.measurements import Measurements, accuracy, curve, difference, value, zero_gradient
-from biorobust.reporting.metrics_file import read_pictures
+from biorobust.reporting.metrics_file import read_curve, read_pairs, read_pictures
 
 RUN = "report-normal"
 
@@ -116,6 +116,10 @@ WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
     ("attack", _without("attacks"), "attacks"),
     ("attack", _set("attacks.fgsm-report.per_seed", []), "attacks.fgsm-report.per_seed"),
     ("attack", _set("attacks.fgsm-report.per_seed.0.correct", [1]), "fgsm-report"),
+    ("attack", _set("attacks.fgsm-report.per_seed.0.unverified", "few"), "unverified"),
+    ("attack", _set("attacks.fgsm-report.per_seed.0.unverified", None), "belong together"),
+    ("attack", _set("dataset", "mnist"), "dataset"),
+    ("attack", _set("settings.p", {}), "settings.p"),
     ("attack", _set("eps", ["small"]), "eps.0"),
 )
 
@@ -140,6 +144,22 @@ def test_where_data_came_from_is_said_whole(folder: Path, tmp_path: Path, field:
     (tmp_path / "data/mnist.json").write_text(json.dumps(_without(field)(read_json(folder / "data/mnist.json"))))
     with pytest.raises(BiorobustError, match=rf"data/mnist\.json: {field}: Field required"):
         Measurements(tmp_path).get("data/mnist")
+
+
+@pytest.mark.parametrize("wrong", ["-1", "101", "many", ""])
+def test_counts_by_level_are_counts_of_so_many_images(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "noise-a.csv"
+    path.write_text(f"seed,level,n,first,last,average\n0,0.1,100,50,{wrong},50\n")
+    with pytest.raises(BiorobustError, match=r"noise-a\.csv is not a table"):
+        read_curve(path)
+
+
+@pytest.mark.parametrize("wrong", ["-1", "many", ""])
+def test_paired_counts_are_counts(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"a,b,attack,eps,seed,both,only_a,only_b,neither\na,b,none,0,0,{wrong},1,1,1\n")
+    with pytest.raises(BiorobustError, match=r"pairs\.csv is not a table"):
+        read_pairs(path)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 200, -30])

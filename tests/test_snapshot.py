@@ -172,7 +172,9 @@ def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path: Path) 
     source = finished(tmp_path / "source")
     notes = source / "reports/run_info"
     (notes / "compare@hebbian.json").unlink()
-    write_json(notes / "train_controls@simple-conv.json", {"device": "A Fast Card", "scale": "tiny", "wall_seconds": 1.0})
+    write_json(
+        notes / "train_controls@simple-conv.json", {"device": "A Fast Card", "scale": "tiny", "wall_seconds": 1.0}
+    )
     write_json(notes / "train_controls@end-to-end.json", {"device": "cpu", "scale": "paper", "wall_seconds": 1.0})
     made = make(tmp_path / "main", source)
     kept = {path.name for path in (made.path / "run_info").iterdir()}

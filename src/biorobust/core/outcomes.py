@@ -50,7 +50,7 @@ def from_text(text: str, n: int) -> NDArray[np.bool_]:
     """The opposite of `as_text`. Raises BiorobustError for what is no such text, or of fewer images."""
     try:
         packed = np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype=np.uint8)
-    except (ValueError, zlib.error):
+    except (TypeError, ValueError, zlib.error):
         packed = np.zeros(0, dtype=np.uint8)
     if len(packed) != -(-n // 8):
         raise BiorobustError(f"no outcomes of {n} images in a metrics file: delete it and run `dvc repro`")
