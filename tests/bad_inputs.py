@@ -281,6 +281,7 @@ RESULTS = [
 ]
 
 TRAINED, ATTACKED = "reports/metrics/train/end-to-end.json", "reports/metrics/attack/end-to-end.json"
+LEVELS = "reports/metrics/curves/noise-cnn-clean.csv"
 CURVE, PICTURES = "reports/metrics/curves/end-to-end.csv", "reports/metrics/pictures/weights-end-to-end.npz"
 OUTCOMES, NOTE = "reports/metrics/outcomes/hebbian.npz", "reports/run_info/train_controls@end-to-end.json"
 METRICS = [
@@ -293,13 +294,21 @@ METRICS = [
     Case(TRAINED, key("per_seed/0/accuracy", 1.7), "tables", "per_seed.0.accuracy"),
     Case(TRAINED, key("per_seed/0/accuracy", float("nan")), "tables", "per_seed.0.accuracy"),
     Case(TRAINED, key("per_seed/0/correct", 10**6), "tables", "per_seed.0"),
+    Case(TRAINED, key("per_seed/0/correct", -1), "tables", "per_seed.0.correct"),
     Case(TRAINED, key("settings", GONE), "tables", "settings"),
+    Case(TRAINED, key("settings/epochs", {}), "tables", "settings.epochs"),
+    Case(TRAINED, key("dataset", "mnist"), "tables", "dataset"),
     Case(TRAINED, key("status", "fine"), "report", "status"),
     Case(ATTACKED, key("eps", []), "tables", "eps"),
     Case(ATTACKED, key("eps/0", "small"), "tables", "eps.0"),
     Case(ATTACKED, key("attacks/fgsm-report/per_seed", []), "tables", "fgsm-report"),
     Case(ATTACKED, key("attacks/fgsm-report/per_seed/0/correct", [1]), "tables", "fgsm-report"),
+    Case(ATTACKED, key("attacks/fgsm-report/per_seed/0/correct/0", -1), "tables", "fgsm-report.per_seed.0.correct.0"),
+    Case(ATTACKED, key("attacks/fgsm-report/per_seed/0/unverified", GONE), "tables", "belong together"),
+    Case("reports/metrics/ablations/clip.json", key("changed/key", "colour"), "tables", "settings: colour is missing"),
+    Case("reports/metrics/perturb/resnet50.json", key("per_seed/0/own", 7), "tables", "per_seed.0.own"),
     Case(CURVE, text("seed;epoch\n0;1\n"), "figures hebbian", CURVE),
+    Case(LEVELS, text("seed,level,n,first,last,average\n0,0,9,-1,-1,-1\n"), "tables", LEVELS),
     Case(PICTURES, cut(0.5), "figures hebbian", PICTURES),
     Case(OUTCOMES, cut(0.5), "tables", OUTCOMES),
     Case(OUTCOMES, text("words"), "report", OUTCOMES),
