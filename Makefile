@@ -4,6 +4,7 @@
 #   make repro PYTHON=python3.12  the interpreter the environment is made with
 #   make verify NAME=name         a recorded run again, from its commit: do the numbers agree? (STUDY= or STAGE= a part of it)
 #   make compare EXP=name         an experiment (or any git revision) beside HEAD, on one page
+#   make faults KILLS=10          a run killed 10 times (40) and started again, then bad inputs: docs/reliability.md
 #   make mutants ONLY=name        one planted fault of tests/mutants.yaml, or all: do the tests find it?
 SHELL := /bin/bash
 # A shell may hold these names for other reasons; assigned here, they count on the command line of make alone.
@@ -17,12 +18,13 @@ KEEP :=
 EXP :=
 AGAINST :=
 ONLY :=
+KILLS :=
 # No $(abspath): a path may hold blanks.
 # Nor may a variable keep Python from the folder it is started in, or send it to other libraries.
 unexport PYTHONSAFEPATH PYTHONHOME
 export PATH := $(if $(filter /%,$(firstword $(VENV))),$(VENV),$(CURDIR)/$(VENV))/bin:$(PATH)
 
-.PHONY: repro test test-experiments mutants lint format bench record verify compare lock environment
+.PHONY: repro test test-experiments mutants faults lint format bench record verify compare lock environment
 
 repro: environment
 	@python -m stages.repro $(if $(SCALE),--scale "$(SCALE)")
@@ -37,6 +39,9 @@ test-experiments: environment
 
 mutants: environment
 	@OMP_NUM_THREADS=1 python -m tests.mutants $(ONLY)
+
+faults: environment
+	@OMP_NUM_THREADS=1 python -m tests.faults $(KILLS)
 
 lint: environment
 	@ruff check .

@@ -58,7 +58,10 @@ def execute(source: Source, *, out: Path) -> None:
         except papermill.PapermillExecutionError as error:
             if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
                 raise BiorobustError(error.evalue) from None
-            raise
+            raise BiorobustError(
+                f"reports/notebooks/{study}.ipynb ended with {error.ename}: {error.evalue} (the {label}); "
+                f"{EXECUTED}/{study}-{out.name}.ipynb shows where"
+            ) from None
 
 
 def own_kernel(settings: Path) -> type:
@@ -79,6 +82,7 @@ def own_kernel(settings: Path) -> type:
             path = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             own = {"PYTHONPATH": os.pathsep.join(path), "IPYTHONDIR": str(settings), "PYTHONSTARTUP": ""}
             assert self.kernel_spec is not None
+            self.kernel_spec.argv.append("--IPKernelApp.log_level=CRITICAL")  # errors of the notebook come back to here
             self.kernel_spec.env |= {name: value.replace("$", "$$") for name, value in own.items()}
 
     return Kernel

@@ -28,6 +28,13 @@ from stages.common import stage_main
 
 CLONES = ".record"
 FOLDERS = ("BIOROBUST_DATA_MIRROR", "BIOROBUST_IMAGENET", "BIOROBUST_WEIGHTS")
+# In the clone, whose stages run their own code: the command line of this checkout.
+REPRO = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from stages.lockfile import dvc
+sys.exit(dvc(["repro", *sys.argv[1:]]))
+"""
 # What a run changes in a checkout; an edit of anything else means that the commit is not what ran.
 RESULTS = ("params.yaml", "dvc.lock", "reports/")
 CLAIMS = ("reports/claims/", "reports/reported/")
@@ -122,7 +129,7 @@ def repro(clone: Path, targets: Sequence[str], *, work: Path) -> None:
     }
     # The stages start in the clone: what is named relative to this folder has to be found from there.
     environment |= {name: str(folder) for name in FOLDERS if (folder := folder_of(name))}
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], cwd=clone, env=environment, check=False)
+    done = subprocess.run([sys.executable, "-c", REPRO, *targets], cwd=clone, env=environment, check=False)
     if done.returncode:
         raise BiorobustError(f"a stage failed in {clone} (see above): the same command goes on from there")
 

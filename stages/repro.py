@@ -25,6 +25,7 @@ from biorobust.reporting.effects import tally
 from biorobust.reporting.notes import DOWNLOAD, cost, read_note
 from biorobust.reporting.numbers import duration, listed
 from stages.common import RUN_INFO, stage_main
+from stages.lockfile import dvc
 from stages.stale import stale
 
 REPORT = Path("reports/report.html")
@@ -55,8 +56,6 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(graph: Graph, forced: Sequence[str], *, scale: str) -> None:
     """`dvc repro`, first of the stages in `forced` whatever DVC thinks of them; a failure ends in its exit status."""
-    from dvc.cli import main as dvc
-
     notes = noted(graph.todo, scale=scale)
     if graph.todo:
         print(announcement(graph, notes, scale=scale), flush=True)

@@ -215,7 +215,7 @@ class Writer:
         again = [
             {"seed": seed}
             | {"clean": clean_counts | {"both": clean_counts["after"] - n // 100}}
-            | {"robust": robust_counts | {"both": max(0, robust - 5)}}
+            | {"robust": robust_counts | {"both": max(0, robust - 5, robust + robust_counts["after"] - self.n)}}
             for seed in self.seeds
         ]
         return {"quality": self.plan.jpeg_quality, "shift": 4, "attack": self.plan.reencoded_attack, "per_seed": again}

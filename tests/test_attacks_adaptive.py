@@ -13,6 +13,7 @@ from torch import nn
 from biorobust import attacks
 from biorobust.attacks import apgd, draws, losses, records, square
 from biorobust.attacks.crafting import Batch
+from biorobust.attacks.search import Judge
 from biorobust.core.errors import BiorobustError
 
 WATCHED = [name for name, attack in attacks.ATTACKS.items() if attack.watched]
@@ -286,6 +287,20 @@ def test_noise_belongs_to_the_image_and_success_to_the_majority(name, linear, mo
     assert (whole["broken"] == (whole["fooled_share"] >= 0.5) | (whole["clean_prediction"] != whole["label"])).all()
     if name != "random-corners":
         assert (broken(whole, name, 0.1) == (needed < 0.1)).mean() > 0.8
+
+
+@pytest.mark.parametrize(("right", "fooled"), [(1, True), (2, True), (3, False)])
+def test_an_image_that_is_right_in_half_of_its_passes_is_broken(right, fooled):
+    class Divided(nn.Module):
+        def forward(self, x):
+            return nn.functional.one_hot((torch.arange(len(x)) >= right).long(), 2).float()
+
+    points = torch.zeros(3, 1, 2, 2)
+    batch = Batch(
+        images=points, labels=torch.zeros(3, dtype=torch.int64), generator=torch.Generator(), seed=0, repeats=4
+    )
+    said = Judge(Divided(), batch)(points, torch.arange(3), step=0)
+    assert said.fooled.tolist() == [fooled] * 3
 
 
 def test_averaging_over_noise_beats_one_draw():

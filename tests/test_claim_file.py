@@ -337,6 +337,7 @@ def test_a_key_that_stands_twice_is_refused_but_may_replace_a_merged_one(tmp_pat
     ("text", "message"),
     [
         ("id,value\n", "the first line must be id,eps,value,n,source"),
+        ("é", "is not UTF-8 text: save it in that encoding"),
         ("id,eps,value,n,source\na,0,0.5,10\n", "line 2: has 4 values, not 5"),
         ("id,eps,value,n,source\na,0,0.5,10,\n", "line 2: id and source must not be empty"),
         ("id,eps,value,n,source\na,0,half,10,t\n", "line 2: eps and value must be numbers and n a whole one or empty"),
@@ -347,7 +348,7 @@ def test_a_key_that_stands_twice_is_refused_but_may_replace_a_merged_one(tmp_pat
 )
 def test_a_slip_in_the_printed_numbers_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
     loaded(tmp_path, minimal())
-    (tmp_path / "reported/hebbian.csv").write_text(text)
+    (tmp_path / "reported/hebbian.csv").write_text(text, encoding="latin-1")
     with pytest.raises(ClaimsError) as error:
         load(tmp_path / "claims")
     assert message in str(error.value)
@@ -362,6 +363,12 @@ def checkout(tmp_path: Path) -> Path:
     claims_of(*STUDIES, root=tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     return tmp_path
+
+
+def test_a_study_whose_claims_are_gone_is_named(checkout: Path) -> None:
+    (checkout / "reports/claims/cnnf.yaml").unlink()
+    with pytest.raises(ClaimsError, match=r"cnnf\.yaml is missing: no claim of cnnf could be judged"):
+        claim_file.of_checkout(checkout)
 
 
 @pytest.mark.parametrize(

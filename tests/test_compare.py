@@ -91,6 +91,8 @@ def test_equal_records_give_equal_bytes(study: Path) -> None:
         (lambda table: table[(table["seed"] == 0) | (table["attack"] == "one")], "seed 1 lacks an attack"),
         (lambda table: table.iloc[:0], "holds no images"),
         (lambda table: table.drop(columns="broken"), "is no attack record"),
+        (lambda table: table.assign(broken="no"), "is no attack record (broken is"),
+        (lambda table: table.assign(seed="first"), "is no attack record (seed is"),
     ],
 )
 def test_records_that_do_not_fit_stop_with_one_line(study: Path, spoil, message: str) -> None:  # type: ignore[no-untyped-def]

@@ -123,6 +123,7 @@ def test_a_folder_is_replaced_whole(tmp_path):
     ("error", "said"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "error: writing a file: No space left on device\n"),
+        (OSError(errno.EFBIG, "File too large", "a/b"), "error: a/b: File too large\n"),
         (OSError(errno.EROFS, "Read-only file system", "a/b"), "error: a/b: Read-only file system\n"),
         (PermissionError(errno.EACCES, "Permission denied", "a/b"), "error: a/b: Permission denied\n"),
     ],
@@ -135,6 +136,13 @@ def test_a_stage_says_in_one_line_what_the_disk_refuses(error, said, capsys, mon
     with pytest.raises(SystemExit) as stop:
         stage_main(fail)
     assert (stop.value.code, capsys.readouterr().err) == (2, said)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_is_one_line(content, tmp_path):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(BiorobustError, match=r"a\.json is not valid JSON \(.*\): delete it and run `dvc repro`"):
+        files.read_json(tmp_path / "a.json")
 
 
 def test_a_state_has_the_same_bytes_wherever_it_lies(tmp_path):
@@ -154,6 +162,40 @@ def test_a_writer_that_is_ended_leaves_nothing(tmp_path):
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "a"], env=environment, capture_output=True)
     assert (done.returncode, done.stderr) == (143, b"")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_one_and_what_a_living_one_writes_stays(tmp_path):
+    """Files and folders; another process is still at its half, and a target of a longer name keeps its own."""
+    program = (
+        "import os, sys, time\nfrom biorobust.core.files import atomic\n"
+        "with atomic('a') as file, atomic('b') as folder, atomic('a.b') as longer:\n"
+        " file.write_text('half'), longer.write_text('half'), folder.mkdir(), (folder / 'c').write_text('half')\n"
+        " print('written', flush=True)\n time.sleep(60)"
+    )
+
+    def start():
+        environment = os.environ | {"PYTHONPATH": f"{ROOT}/src"}
+        command = [sys.executable, "-c", program]
+        process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "written\n"
+        return process
+
+    dead = start()
+    dead.kill()
+    dead.communicate()
+    alive = start()  # of the same targets: this one has removed what the dead one left
+    assert len(list(tmp_path.glob("*.part"))) == 3
+    for name in ("a", "b"):
+        with files.atomic(tmp_path / name) as part:
+            part.write_text("whole")
+    assert len(list(tmp_path.glob("*.part"))) == 3
+    alive.kill()
+    alive.communicate()
+    for name in ("a", "b"):
+        with files.atomic(tmp_path / name) as part:
+            part.write_text("whole")
+    assert [path.name.startswith("a.b.") for path in tmp_path.glob("*.part")] == [True]
+    assert [(tmp_path / name).read_text() for name in ("a", "b")] == ["whole", "whole"]
 
 
 @pytest.mark.parametrize(("value", "folder"), [("", "data/work"), ("mine", "{here}/mine"), ("~/x", "{home}/x")])

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_metrics import write_metrics
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, write_json
+from biorobust.core.files import read_json, write_json, write_npz
 from biorobust.reporting.measurements import Measurements, accuracy, curve, difference, value, zero_gradient
+from biorobust.reporting.metrics_file import read_curve, read_pairs, read_pictures
 
 RUN = "report-normal"
 
@@ -114,6 +116,10 @@ WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
     ("attack", _without("attacks"), "attacks"),
     ("attack", _set("attacks.fgsm-report.per_seed", []), "attacks.fgsm-report.per_seed"),
     ("attack", _set("attacks.fgsm-report.per_seed.0.correct", [1]), "fgsm-report"),
+    ("attack", _set("attacks.fgsm-report.per_seed.0.unverified", "few"), "unverified"),
+    ("attack", _set("attacks.fgsm-report.per_seed.0.unverified", None), "belong together"),
+    ("attack", _set("dataset", "mnist"), "dataset"),
+    ("attack", _set("settings.p", {}), "settings.p"),
     ("attack", _set("eps", ["small"]), "eps.0"),
 )
 
@@ -130,6 +136,39 @@ def test_a_file_of_another_shape_is_named_in_one_line(
     assert str(path) in str(error.value)
     assert named in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("field", ["fidelity", "train", "licence"])
+def test_where_data_came_from_is_said_whole(folder: Path, tmp_path: Path, field: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/mnist.json").write_text(json.dumps(_without(field)(read_json(folder / "data/mnist.json"))))
+    with pytest.raises(BiorobustError, match=rf"data/mnist\.json: {field}: Field required"):
+        Measurements(tmp_path).get("data/mnist")
+
+
+@pytest.mark.parametrize("wrong", ["-1", "101", "many", ""])
+def test_counts_by_level_are_counts_of_so_many_images(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "noise-a.csv"
+    path.write_text(f"seed,level,n,first,last,average\n0,0.1,100,50,{wrong},50\n")
+    with pytest.raises(BiorobustError, match=r"noise-a\.csv is not a table"):
+        read_curve(path)
+
+
+@pytest.mark.parametrize("wrong", ["-1", "many", ""])
+def test_paired_counts_are_counts(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"a,b,attack,eps,seed,both,only_a,only_b,neither\na,b,none,0,0,{wrong},1,1,1\n")
+    with pytest.raises(BiorobustError, match=r"pairs\.csv is not a table"):
+        read_pairs(path)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 200, -30])
+def test_pictures_that_are_cut_off_are_one_line(tmp_path: Path, kept: int) -> None:
+    write_npz(tmp_path / "a.npz", {"a": np.arange(500)})
+    content = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(content[:kept])
+    with pytest.raises(BiorobustError, match=r"a\.npz holds no pictures"):
+        read_pictures(tmp_path / "a.npz")
 
 
 def test_files_of_another_scale_are_not_mixed(folder: Path, tmp_path: Path) -> None:

@@ -22,6 +22,20 @@ def raw():
     return yaml.safe_load(FILE.read_text())
 
 
+def comments(path):
+    return [line.split("#", 1)[1].strip() for line in path.read_text().splitlines() if "#" in line]
+
+
+def test_no_comment_is_lost_when_dvc_sets_a_value(tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    copied = tmp_path / "params.yaml"
+    copied.write_bytes(FILE.read_bytes())
+    apply_overrides(str(copied), ["end_to_end.learning_rate=1e-5"])
+    assert comments(copied) == comments(FILE)
+    assert params.load(copied).blocks["end_to_end"].learning_rate == 1e-5
+
+
 def changed(raw, path, value):
     """A copy of the parameters with the value at a dotted path replaced (or the key removed, for None)."""
     copied = copy.deepcopy(raw)

@@ -71,6 +71,7 @@ class Toy(Study):
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small run of both studies beside a recorded run of the Hebbian one alone."""
     there = write_checkout(tmp_path / "there")
+    claims_of(*STUDIES, root=there)
     root = write_checkout(tmp_path / "here", scale="laptop", seeds=(0,))
     record(root, there, "big-run")
     for name in [name for name in STUDIES if name != "hebbian"]:

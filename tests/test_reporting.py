@@ -275,20 +275,33 @@ def test_a_stage_draws_the_same_figures_through_the_notebook_whatever_the_users_
     }
 
 
-def test_a_users_error_inside_the_notebook_stays_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "said", "line"),
+    [
+        ("BiorobustError", "x.json is damaged", r"^x.json is damaged$"),
+        (
+            "KeyError",
+            "'epoch'",
+            r"^reports/notebooks/hebbian.ipynb ended with KeyError: 'epoch' .* shows where$",
+        ),
+    ],
+)
+def test_an_error_inside_the_notebook_stays_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, said: str, line: str
+) -> None:
     import papermill
 
     from stages import figures
 
     def fail(*_: object, **__: object) -> None:
-        raise papermill.PapermillExecutionError(1, 1, "", "BiorobustError", "x.json is damaged", ["a", "long", "story"])
+        raise papermill.PapermillExecutionError(1, 1, "", kind, said, ["a", "long", "story"])
 
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(papermill, "execute_notebook", fail)
     drawn = Path("reports/figures/hebbian/current/a.svg")
     write_text(drawn, "<svg/>")
-    with pytest.raises(BiorobustError, match=r"^x.json is damaged$"):
+    with pytest.raises(BiorobustError, match=line):
         figures.main(["hebbian"])
     assert [path for path in Path("reports/figures").rglob("*") if path.is_file()] == [drawn]
 
@@ -365,6 +378,9 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     ]
     (tmp_path / "t.csv").unlink()
     with pytest.raises(BiorobustError, match=r"t.csv is missing"):
+        table.read(tmp_path)
+    (tmp_path / "tables.json").write_text('[{"id": "t"}]')
+    with pytest.raises(BiorobustError, match=r"tables.json does not say what a table holds"):
         table.read(tmp_path)
 
 

@@ -84,6 +84,29 @@ def test_a_first_run_counts_its_stages_and_a_second_has_nothing_to_do(checkout):
     assert "stage" not in again.stdout.replace("stages", "")
 
 
+def test_a_kill_while_dvc_writes_its_lock_file_loses_no_stage(checkout):
+    """In the middle of the file, which DVC itself would leave halved."""
+    assert run().returncode == 0
+    before = (checkout / "dvc.lock").read_bytes()
+    (checkout / "in").write_text("2")
+    program = (
+        "import os, signal, sys\nfrom dvc.utils.serialize import _yaml\nfrom stages.lockfile import dvc\n"
+        "def half(data, stream):\n stream.write('schema'), stream.flush(), os.kill(os.getpid(), signal.SIGKILL)\n"
+        "_yaml._dump = half\ndvc(['repro'])"
+    )
+    command = [sys.executable, "-c", program]
+    environ = environment() | {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    assert subprocess.run(command, env=environ, capture_output=True).returncode == -signal.SIGKILL
+    assert (checkout / "dvc.lock").read_bytes() == before
+    lines = run().stdout.splitlines()
+    assert [line.split(",")[0] for line in lines if line.startswith("stage ")] == [
+        "stage 1 of 3: first",
+        "stage 2 of 3: second",
+        "stage 3 of 3: third is up to date after all",
+    ]
+    assert not list(checkout.glob("*.part"))
+
+
 def test_only_what_may_run_is_counted_and_what_did_not_need_to_is_said(checkout):
     assert run().returncode == 0
     (checkout / "in").write_text("2")

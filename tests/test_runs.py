@@ -113,6 +113,7 @@ def test_missing_and_ill_fitting_checkpoints_are_named(tmp_path, monkeypatch):
     ("change", "message"),
     [
         (lambda content: [], r"model\.json has no configs by seed: delete it and run `dvc repro`"),
+        (lambda content: content | {"configs": {"first": {}}}, r"model\.json has no configs by seed"),
         (lambda content: {"architecture": "end-to-end"}, r"model\.json has no configs by seed"),
         (lambda content: content | {"architecture": "end-to-start"}, r"'end-to-start' is unknown; known are hebbian"),
         (lambda content: content | {"configs": {"0": {}}}, r"model\.json describes no network \(missing 'n_inputs'\)"),

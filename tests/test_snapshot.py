@@ -37,7 +37,7 @@ def finished(root: Path, *, scale: str = "paper", device: str = "cpu") -> Path:
     claims_of(*STUDIES, root=root)
     (root / "reports/metrics/.gitignore").write_text("/x\n")
     for stage in STUDIES["hebbian"](read_params(root / "params.yaml")).stages():
-        write_json(root / f"reports/run_info/{stage}.json", {"stage": stage, "device": device})
+        write_json(root / f"reports/run_info/{stage}.json", {"stage": stage, "device": device, "wall_seconds": 1.0})
     write_json(root / "reports/run_info/report.json", {"stage": "report", "device": "another machine"})
     return root
 
@@ -78,7 +78,9 @@ def test_a_snapshot_holds_the_results_as_they_were(tmp_path: Path, checkout: Pat
 
 def test_an_accelerator_is_named(tmp_path: Path, checkout: Path) -> None:
     source = finished(tmp_path / "gpu")
-    write_json(source / "reports/run_info/train_controls@simple-conv.json", {"device": "A Fast Card"})
+    write_json(
+        source / "reports/run_info/train_controls@simple-conv.json", {"device": "A Fast Card", "wall_seconds": 1.0}
+    )
     assert make(tmp_path, source).device == "A Fast Card"
 
 
@@ -170,8 +172,10 @@ def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path: Path) 
     source = finished(tmp_path / "source")
     notes = source / "reports/run_info"
     (notes / "compare@hebbian.json").unlink()
-    write_json(notes / "train_controls@simple-conv.json", {"device": "A Fast Card", "scale": "tiny"})
-    write_json(notes / "train_controls@end-to-end.json", {"device": "cpu", "scale": "paper"})
+    write_json(
+        notes / "train_controls@simple-conv.json", {"device": "A Fast Card", "scale": "tiny", "wall_seconds": 1.0}
+    )
+    write_json(notes / "train_controls@end-to-end.json", {"device": "cpu", "scale": "paper", "wall_seconds": 1.0})
     made = make(tmp_path / "main", source)
     kept = {path.name for path in (made.path / "run_info").iterdir()}
     assert not kept & {"compare@hebbian.json", "train_controls@simple-conv.json"}

@@ -1,18 +1,21 @@
 """Reading and writing files so that an interrupted program never leaves half of one behind.
 
-Every writer goes through `atomic`: the bytes are written to `<name>.<random>.part` beside the target and renamed over
-it, which POSIX makes a single step; two writers of one file never see each other's halves. Writers are byte-stable:
-equal content gives equal bytes, so DVC can skip what follows.
+Every writer goes through `atomic`: the bytes are written to `<name>.<writer>.part` beside the target and renamed over
+it, which POSIX makes a single step; two writers of one file never see each other's halves. What a killed writer left is
+removed by the next one of the same file. Writers are byte-stable: equal content gives equal bytes, so DVC can skip what
+follows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import math
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -36,15 +39,29 @@ Json = Any
 UNWRITABLE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your quota of the disk is used up",
+    errno.EFBIG: "a file may not become so large here (see ulimit -f)",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "you may not write there",
     errno.EPERM: "you may not write there",
 }
 
 
+MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:6]  # a folder may be shared with others
+
+
 def temporary(target: Path) -> Path:
-    """A name beside `target` that nobody else uses, and git and DVC ignore."""
-    return target.with_name(f"{target.name}.{secrets.token_hex(6)}.part")
+    """A name beside `target` that nobody else uses, and git and DVC ignore; it says which process writes it."""
+    return target.with_name(f"{target.name}.{MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def _sweep(target: Path) -> None:
+    """Remove what writers of `target` left that a kill gave no moment to: those of this machine that are no more."""
+    for part in target.parent.glob(f"{glob.escape(target.name)}.{MACHINE}-*.part"):
+        with contextlib.suppress(OSError):
+            try:
+                os.kill(int(part.name.split("-")[-2]), 0)
+            except ProcessLookupError:
+                _remove(part)
 
 
 @contextlib.contextmanager
@@ -58,6 +75,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     part = temporary(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
         yield part
         if part.is_dir() and target.is_dir():
             with _aside(target):
@@ -203,7 +221,7 @@ def read_json(path: str | Path) -> Json:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BiorobustError(f"{path} is missing: run `dvc repro` to make it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BiorobustError(f"{path} is not valid JSON ({error}): delete it and run `dvc repro`") from None
 
 

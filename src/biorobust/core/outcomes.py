@@ -22,7 +22,7 @@ from biorobust.core.files import write_npz
 
 CLEAN = "none"  # the "attack" of unattacked images
 # What NumPy raises for files that are cut off, no archives, or damaged inside.
-_DAMAGED = (OSError, EOFError, KeyError, TypeError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+DAMAGED = (OSError, EOFError, KeyError, TypeError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class Cell(NamedTuple):
@@ -50,7 +50,7 @@ def from_text(text: str, n: int) -> NDArray[np.bool_]:
     """The opposite of `as_text`. Raises BiorobustError for what is no such text, or of fewer images."""
     try:
         packed = np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype=np.uint8)
-    except (ValueError, zlib.error):
+    except (TypeError, ValueError, zlib.error):
         packed = np.zeros(0, dtype=np.uint8)
     if len(packed) != -(-n // 8):
         raise BiorobustError(f"no outcomes of {n} images in a metrics file: delete it and run `dvc repro`")
@@ -86,7 +86,7 @@ def read(path: str | Path) -> dict[Cell, Outcome]:
         with np.load(path, allow_pickle=False) as arrays:
             listed = json.loads(arrays["cells"].tobytes().decode())
             return dict(_unpacked(listed, arrays))
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise BiorobustError(f"{path} holds no outcomes ({error}): delete it and run `dvc repro`") from None
 
 

@@ -108,7 +108,8 @@ def _described(run: str) -> dict[str, Any]:
     """What a run's model.json holds. Raises BiorobustError for one that is missing or lacks what `save` writes."""
     path = folder(run) / "model.json"
     description = read_json(path)
-    if not isinstance(description, dict) or not isinstance(description.get("configs"), dict):
+    configs = description.get("configs") if isinstance(description, dict) else None
+    if not isinstance(configs, dict) or not all(map(str.isdecimal, configs)):
         raise BiorobustError(f"{path} has no configs by seed: delete it and run `dvc repro`")
     if description.get("architecture") not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

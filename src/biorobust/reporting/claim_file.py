@@ -194,6 +194,9 @@ def of_checkout(root: Path, *, complete: bool = False) -> list[Claim]:
     complete: params.yaml must also list every run; otherwise claims about one that was taken out of it are not run.
     """
     claims, values = load(root / CLAIMS), read_params(root / "params.yaml")
+    for study in STUDIES:
+        if not (root / CLAIMS / f"{study}.yaml").exists():
+            raise ClaimsError(f"{root / CLAIMS / study}.yaml is missing: no claim of {study} could be judged")
     studies = {name: made(values) for name, made in STUDIES.items()}
     for claim in claims:
         measured, attacks = studies[claim.study].results(), {*studies[claim.study].attacks, WORST_CASE}

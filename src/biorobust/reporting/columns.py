@@ -171,7 +171,7 @@ def gradients(
         (run, attack)
         for run in runs
         for attack in attacks
-        if attack != WORST_CASE and attack in (m.ran(f"attack/{run}") or {}).get("attacks", {})
+        if attack != WORST_CASE and m.rows(f"attack/{run}", "zero_gradient", attack=attack)
     ]
     return table(
         id,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json
+from biorobust.core.outcomes import DAMAGED
 from biorobust.statistics.paired import Counts
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ Count = Annotated[int, Field(ge=0, strict=True)]
 Size = Annotated[int, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Epsilon = Annotated[float, Field(ge=0, strict=True)]
+Setting = str | bool | int | float | list[Any] | None
+LEVELS, READOUTS = ("noise-", "blur-"), ("first", "last", "average")  # curves of counts of n images at a level
+LARGEST_LOG = 300.0  # base 10, of a float
 ADVICE = "delete it and run `dvc repro`"
 
 
@@ -46,6 +50,8 @@ class _Seed(_Shape):
     noisy_correct: Count | None = None
     blurred_correct: Count | None = None
     accuracy: Share | None = None
+    right: str | None = None
+    wilson: tuple[Share, Share] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> _Seed:
@@ -60,17 +66,35 @@ class _AttackedSeed(_Shape):
     seed: Annotated[int, Field(strict=True)]
     n: Size
     correct: list[Count | None]
+    zero_gradient: Count | None = None
     zero_gradient_correct: Count | None = None
+    unverified: list[Count] | None = None
+    reached: list[Count | None] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> _AttackedSeed:
-        for count in (*self.correct, self.zero_gradient_correct):
+        for count in (*self.correct, self.zero_gradient, self.zero_gradient_correct):
             _of_images("correct", count, self.n)
+        if len({part is None for part in (self.zero_gradient, self.zero_gradient_correct, self.unverified)}) > 1:
+            raise ValueError("zero_gradient, zero_gradient_correct and unverified belong together")
         return self
 
 
 class _Attack(_Shape):
     per_seed: Annotated[list[_AttackedSeed], Field(min_length=1)]
+
+
+class _Settings(_Shape):
+    gamma: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
+    p: Annotated[float, Field(gt=0, strict=True)] | None = None
+    init: str | None = None
+    readout: Literal["first", "last", "average"] | None = None
+    __pydantic_extra__: dict[str, Setting]
+
+
+class _Dataset(_Shape):
+    name: str
+    fidelity: str
 
 
 class _Head(_Shape):
@@ -80,28 +104,172 @@ class _Head(_Shape):
     study: str
     scale: str
     status: Literal["ok", "unavailable"]
+    dataset: _Dataset | None = None
+    settings: _Settings | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _says_why(self) -> _Head:
+        if self.status == "unavailable" and self.reason is None:
+            raise ValueError("it is unavailable without a reason")
+        return self
 
 
 class _Logged(_Head):
-    settings: dict[str, Any] | None = None
     per_seed: Annotated[list[_Seed], Field(min_length=1)]
 
 
 class _Trained(_Logged):
-    settings: dict[str, Any]
+    settings: _Settings
+
+
+class _Changed(_Shape):
+    key: str
+    value: Setting
+    baseline: Setting
+
+
+class _Ablation(_Head):
+    """What an ablation changes; of one that was not run this is all there is."""
+
+    settings: _Settings
+    changed: _Changed
+
+    @model_validator(mode="after")
+    def _fits(self) -> _Ablation:
+        for key in ("network", "dataset", "epochs", "n_train", self.changed.key):
+            if not hasattr(self.settings, key):
+                raise ValueError(f"settings: {key} is missing")
+        return self
+
+
+class _RobustSeed(_Shape):
+    """Images right under one attack at one epsilon."""
+
+    seed: Annotated[int, Field(strict=True)]
+    n: Size
+    correct: Count
+
+    @model_validator(mode="after")
+    def _fits(self) -> _RobustSeed:
+        _of_images("correct", self.correct, self.n)
+        return self
+
+
+class _Robust(_Shape):
+    attack: str
+    eps: Epsilon
+    per_seed: Annotated[list[_RobustSeed], Field(min_length=1)]
+
+
+class _Collapses(_Shape):
+    collapsed: Count
+    n_seeds: Size
+
+
+class _Ablated(_Ablation):
+    per_seed: Annotated[list[_Seed], Field(min_length=1)]
+    robust: _Robust
+    collapses: _Collapses
+
+
+class _BeforeAndAfter(_Shape):
+    """Images of `n` that are right before a change of the images, after it, and both."""
+
+    n: Size
+    before: Count
+    after: Count
+    both: Count
+
+    @model_validator(mode="after")
+    def _fits(self) -> _BeforeAndAfter:
+        if self.both > min(self.before, self.after) or self.before + self.after - self.both > self.n:
+            raise ValueError("before, after and both do not fit together")
+        return self
+
+
+class _ReencodedSeed(_Seed):
+    clean: _BeforeAndAfter
+    robust: _BeforeAndAfter
+
+
+class _Reencoded(_Shape):
+    per_seed: Annotated[list[_ReencodedSeed], Field(min_length=1)]
+
+
+class _Lines(_Shape):
+    per_seed: Annotated[list[_Seed], Field(min_length=1)]
+    by_gamma: list[_Seed] = []
+
+
+class _DeviationsSeed(_Seed):
+    @model_validator(mode="after")
+    def _fits(self) -> _DeviationsSeed:
+        for key, value in (self.model_extra or {}).items():
+            if key.startswith("log_ratio_") and not _logarithm(value):
+                raise ValueError(f"{key} is no logarithm of a ratio")
+        return self
+
+
+class _Deviations(_Logged):
+    per_seed: Annotated[list[_DeviationsSeed], Field(min_length=1)]  # type: ignore[assignment]
+
+
+class _Crafted(_Shape):
+    noise: str
+    n: Count
+    unmoved: Count
+    erased: Count
+
+
+class _CraftedSeed(_Seed):
+    own: _Crafted | None = None
+    live: _Crafted | None = None
+
+
+class _Perturbed(_Head):
+    per_seed: Annotated[list[_CraftedSeed], Field(min_length=1)]
 
 
 class _Attacked(_Head):
-    settings: dict[str, Any]
+    settings: _Settings
     eps: Annotated[list[Epsilon], Field(min_length=1)]
     attacks: dict[str, _Attack]
+    discontinuity: _Lines | None = None
+    reencoded: _Reencoded | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> _Attacked:
         for name, attack in self.attacks.items():
-            if any(len(seed.correct) != len(self.eps) for seed in attack.per_seed):
-                raise ValueError(f"{name} does not say what is right at each of {len(self.eps)} eps")
+            lists = [found for seed in attack.per_seed for found in (seed.correct, seed.unverified, seed.reached)]
+            if any(found is not None and len(found) != len(self.eps) for found in lists):
+                raise ValueError(f"{name} does not count at each of {len(self.eps)} eps")
         return self
+
+
+class _Split(_Shape):
+    n: Count
+    per_class: list[Count]
+
+
+class _Data(_Shape):
+    """Where a data set came from, and what it holds."""
+
+    name: str
+    title: str
+    source: str
+    fidelity: str
+    note: str
+    licence: str
+    sha256: str
+    image_shape: list[Size]
+    n_classes: Size
+    train: _Split
+    test: _Split
+
+
+def _logarithm(value: object) -> bool:
+    return value is None or (isinstance(value, (int, float)) and abs(value) < LARGEST_LOG)
 
 
 def _of_images(key: str, count: int | None, n: int | None) -> None:
@@ -109,15 +277,16 @@ def _of_images(key: str, count: int | None, n: int | None) -> None:
         raise ValueError(f"{key} is {count} of {'an unknown number of' if n is None else n} images")
 
 
-_SHAPES: Mapping[str, type[_Head]] = {
+_SHAPES: Mapping[str, type[_Shape]] = {
+    "data": _Data,
     "train": _Trained,
-    "ablations": _Trained,
+    "ablations": _Ablated,
     "attack": _Attacked,
     "pretrain": _Logged,
     "probe": _Logged,
-    "deviations": _Logged,
+    "deviations": _Deviations,
     "activations": _Logged,
-    "perturb": _Logged,
+    "perturb": _Perturbed,
     "timing": _Logged,
 }
 
@@ -133,7 +302,8 @@ def read_content(path: Path, *, kind: str) -> Content:
     if kind not in _SHAPES:
         return content
     try:
-        shape = _Head if content.get("status") == "unavailable" else _SHAPES[kind]
+        without = _Ablation if kind == "ablations" else _Head
+        shape = without if content.get("status") == "unavailable" else _SHAPES[kind]
         shape.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
@@ -155,6 +325,10 @@ def read_curve(path: Path) -> Curve:
         with open(path, encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
                 numbers = {key: float(cell) for key, cell in row.items() if cell}
+                if path.name.startswith(LEVELS):
+                    right, n = [numbers[key] for key in READOUTS], numbers["n"] * (numbers["level"] >= 0)
+                    if not (n > 0 and min(right) >= 0 and max(right) <= n):
+                        raise ValueError
                 by_seed.setdefault(int(numbers["seed"]), []).append(numbers)
     except (KeyError, TypeError, ValueError):
         raise BiorobustError(f"{path} is not a table of numbers by seed: {ADVICE}") from None
@@ -180,6 +354,8 @@ def read_pairs(path: Path) -> Pairs:
         with open(path, encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
                 counts = Counts(*(int(row[cell]) for cell in ("both", "only_a", "only_b", "neither")))
+                if min(counts.both, counts.only_a, counts.only_b, counts.neither) < 0 or not counts.n:
+                    raise ValueError
                 key = row["a"], row["b"], row["attack"], round(float(row["eps"]), 6)
                 pairs.setdefault(key, {})[int(row["seed"])] = counts
     except (KeyError, TypeError, ValueError):
@@ -192,5 +368,5 @@ def read_pictures(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, EOFError, ValueError) as error:
+    except DAMAGED as error:
         raise BiorobustError(f"{path} holds no pictures ({error}): {ADVICE}") from None

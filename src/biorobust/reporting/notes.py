@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json
 
 DOWNLOAD = "download@"  # what no scale changes
@@ -28,5 +29,7 @@ def read_note(folder: Path, stage: str, *, scale: str) -> Mapping[str, Any] | No
     if not path.exists():
         return None
     note: Mapping[str, Any] = read_json(path)
+    if not isinstance(note, Mapping) or not isinstance(note.get("wall_seconds"), int | float):
+        raise BiorobustError(f"{path} does not say how long the stage took: delete it")
     fits = stage.startswith(DOWNLOAD) or note.get("scale", scale) == scale
     return note if fits else None

@@ -28,7 +28,11 @@ def read(path: Path, *, error: type[BiorobustError]) -> Printed:
     """A report without numbers needs no file. Raises `error` with one line that names file and row."""
     if not path.exists():
         return {}
-    head, *rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines())) or [[]]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise error(f"{path} is not UTF-8 text: save it in that encoding") from None
+    head, *rows = list(csv.reader(lines)) or [[]]
     if tuple(head) != COLUMNS:
         raise error(f"{path}: the first line must be {','.join(COLUMNS)}")
     found: dict[str, dict[float, Number]] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_yaml
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.measurements import Measurements
@@ -115,9 +116,12 @@ def _locked(path: Path, stages: Sequence[str]) -> tuple[Mapping[str, str], ...]:
     """What dvc.lock says about the outputs of the stages; without the file nothing is known."""
     if not path.exists():
         return ()
-    found = (read_yaml(path) or {}).get("stages", {})
-    return tuple(
-        {"stage": stage, "path": out["path"], "md5": out.get("md5", "")}
-        for stage in stages
-        for out in found.get(stage, {}).get("outs", ())
-    )
+    try:
+        found = (read_yaml(path) or {}).get("stages", {})
+        return tuple(
+            {"stage": stage, "path": out["path"], "md5": out.get("md5", "")}
+            for stage in stages
+            for out in found.get(stage, {}).get("outs", ())
+        )
+    except (AttributeError, KeyError, TypeError):
+        raise BiorobustError(f"{path} does not list the outputs of stages: run `git checkout {path.name}`") from None

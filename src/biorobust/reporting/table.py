@@ -157,8 +157,12 @@ def read(folder: str | Path) -> dict[str, Table]:
         return {}
     tables = {}
     for entry in read_json(folder / INDEX):
-        columns = tuple(Printed(**column) for column in entry.pop("columns"))
-        tables[entry["id"]] = Table(columns=columns, rows=tuple(_read_rows(folder / f"{entry['id']}.csv")), **entry)
+        try:
+            columns = tuple(Printed(**column) for column in entry.pop("columns"))
+            rows = tuple(_read_rows(folder / f"{entry['id']}.csv"))
+            tables[entry["id"]] = Table(columns=columns, rows=rows, **entry)
+        except (KeyError, TypeError, AttributeError):
+            raise BiorobustError(f"{folder / INDEX} does not say what a table holds: run `dvc repro tables`") from None
     return tables
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biorobust.core.errors import BiorobustError
 from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Claim, Judged, Part, judge
 from biorobust.reporting.figure import read_index
@@ -174,13 +175,15 @@ def inline_svg(svg: str, *, prefix: str, alt: str) -> str:
 
 def _figures(folder: Path, *, prefix: str) -> Iterable[FigureView]:
     for entry in read_index(folder):
-        with open(folder / entry["data"], encoding="utf-8", newline="") as stream:
-            columns, *rows = csv.reader(stream)
+        try:
+            svg = (folder / entry["file"]).read_text(encoding="utf-8")
+            with open(folder / entry["data"], encoding="utf-8", newline="") as stream:
+                columns, *rows = csv.reader(stream)
+        except FileNotFoundError as error:
+            raise BiorobustError(f"{error.filename} is missing: run `dvc repro` to make it") from None
         yield FigureView(
             entry=entry,
-            svg=inline_svg(
-                (folder / entry["file"]).read_text(encoding="utf-8"), prefix=f"{prefix}-{entry['id']}", alt=entry["alt"]
-            ),
+            svg=inline_svg(svg, prefix=f"{prefix}-{entry['id']}", alt=entry["alt"]),
             columns=tuple(columns),
             rows=tuple(tuple(map(_rounded, row)) for row in rows) if len(rows) <= LONGEST_TABLE else (),
             file="/".join((*folder.parts[-3:], entry["data"])),

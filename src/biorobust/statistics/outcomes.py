@@ -22,6 +22,8 @@ from biorobust.core.outcomes import Cell, Outcome
 PREDICTIONS = "predictions"  # the folder, beside the attack records
 PREDICTED = ["seed", "attack", "eps", "index", "label", "prediction"]
 COLUMNS = ["seed", "attack", "eps", "index", "label", "clean_prediction", "broken"]
+WHOLE = ("seed", "index", "label", "clean_prediction", "prediction")
+KINDS = {"broken": "b", "eps": "fi", **dict.fromkeys(WHOLE, "iu")}  # of NumPy's types, by column
 AGAIN = "delete it and run `dvc repro`"
 
 
@@ -96,6 +98,9 @@ def _read(path: Path, columns: list[str]) -> pd.DataFrame:
         table = pd.read_parquet(path, columns=columns)
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise BiorobustError(f"{path} is no attack record ({' '.join(str(error).split())[:120]}): {AGAIN}") from None
+    for name, kinds in KINDS.items():
+        if name in table and table[name].dtype.kind not in kinds:
+            raise BiorobustError(f"{path} is no attack record ({name} is {table[name].dtype}): {AGAIN}")
     if table.empty:
         raise BiorobustError(f"{path} holds no images: {AGAIN}")
     return table

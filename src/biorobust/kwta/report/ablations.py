@@ -56,7 +56,8 @@ def ablations(m: Measurements, study: Kwta) -> list[dict[str, Any]]:
         row |= {"state": _state(content) if content and ran else NOT_RUN}
         if content:
             settings, change = content["settings"], content["changed"]
-            network = f"{NETWORKS.get(settings['network'], 'small ResNet18')}, {DATASETS[settings['dataset']]}"
+            dataset = DATASETS.get(settings["dataset"], settings["dataset"])
+            network = f"{NETWORKS.get(settings['network'], 'small ResNet18')}, {dataset}"
             row |= {"settings": settings, "network": network, "row": row_name(settings["gamma"])}
             row |= {"changed": setting(settings, change["key"]), "unchanged": change["value"] == change["baseline"]}
             row |= {key: settings[key] for key in ("epochs", "n_train")}

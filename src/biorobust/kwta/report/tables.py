@@ -213,7 +213,7 @@ def _outcomes(m: Measurements, study: Kwta) -> dict[str, Any]:
     image minus on the tensor. `active`: mean share of values that pass, by row.
     """
     cells = study.cells(m)
-    clean = {(cell.id, seed["seed"]): seed["accuracy"] for cell in cells for seed in cell.seeds}
+    clean = {(cell.id, seed["seed"]): seed["correct"] / seed["n"] for cell in cells for seed in cell.seeds}
     kwta = ([cell.of(name) for name in (ORIGINAL_STEP, DEEPFOOL, BEST)] for cell in cells if cell.gamma is not None)
     ranks = ([found.value for found in row if found] for row in kwta if all(row))
     threats = [(cell.of(BEST, tensor=False), cell.of(BEST)) for cell in cells]

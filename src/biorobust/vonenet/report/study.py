@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from biorobust.core import places
+from biorobust.reporting.metrics_file import read_table
 from biorobust.reporting.study import Study
 
 if TYPE_CHECKING:
@@ -72,10 +73,10 @@ def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.Dat
 
     None where it was not written, or has no such row.
     """
-    import pandas as pd
-
     path = places.find(m.root, f"{name}.csv")
-    rows = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    if not path.exists():
+        return None
+    rows = read_table(path)
     for column in set(wanted) & set(rows):
         rows = rows[rows[column].isin(wanted[column])]
     return rows if len(rows) else None
