@@ -150,7 +150,7 @@ def test_every_network_with_a_v1_stage_was_perturbed_read_and_scored(checkout):
 def test_metrics_parameters_and_plots_are_useful_to_dvc(checkout):
     shown = json.loads(run("dvc", "metrics", "show", "--json", folder=checkout).splitlines()[0])
     files = {Path(name).stem: found["data"] for name, found in shown[""]["data"].items()}
-    assert set(files) == {"hebbian", "cnnf", "kwta", "vonenet"}
+    assert set(files) == {"hebbian", "cnnf", "kwta", "vonenet", "question"}
     assert {"kwta_low_clean", "kwta_low_pgd", "kwta_low_deepfool", "kwta_low_worst"} <= set(files["kwta"])
     assert all(len(found) <= 15 for found in files.values())
     assert "hebbian.delta" in run("dvc", "params", "diff", "--all", "HEAD~1", folder=checkout)
