@@ -115,7 +115,7 @@ class _Writer:
                 for eps, k in zip(grid, known, strict=True):
                     if k is not None:
                         counts.setdefault(eps, {})[seed] = k
-                entries.append({"seed": seed, "n": n, "correct": known} | self.counted(attack, len(grid)))
+                entries.append({"seed": seed, "n": n, "correct": known} | self.counted(attack, known))
             attacks[attack] = {"about": attacking.about(attack, self.size, noisy=network.noisy), "per_seed": entries}
             for eps, of_seed in () if network.left_out else counts.items():
                 self.packed[outcomes.cell(network.name, attack, eps)] = outcome(network.name, of_seed, n)
@@ -124,6 +124,7 @@ class _Writer:
         found = {kind: [finding | {"value": float(n > 0), "flagged": n > 0}] for kind, n in kinds.items()}
         return {"eps": grid, "n_images": n, "attacks": attacks, "seeds": self.seeds, "diagnostics": {"seed0": found}}
 
-    def counted(self, attack: str, n_eps: int) -> dict[str, Any]:
-        counts = {"zero_gradient": 0, "zero_gradient_correct": 0, "unverified": [0] * n_eps}
+    def counted(self, attack: str, correct: Sequence[int | None]) -> dict[str, Any]:
+        unverified = [None if k is None else 0 for k in correct]
+        counts = {"zero_gradient": 0, "zero_gradient_correct": 0, "unverified": unverified}
         return {} if attack == WORST else counts

@@ -165,7 +165,7 @@ def gradients(
 
     def unverified(row: tuple[str, str]) -> int:
         seeds = (m.ran(f"attack/{row[0]}") or {})["attacks"][row[1]]["per_seed"]
-        return sum(sum(seed["unverified"]) for seed in seeds)
+        return sum(sum(filter(None, seed["unverified"])) for seed in seeds)
 
     rows = [
         (run, attack)

@@ -68,7 +68,7 @@ class _AttackedSeed(_Shape):
     correct: list[Count | None]
     zero_gradient: Count | None = None
     zero_gradient_correct: Count | None = None
-    unverified: list[Count] | None = None
+    unverified: list[Count | None] | None = None
     reached: list[Count | None] | None = None
 
     @model_validator(mode="after")
