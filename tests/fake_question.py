@@ -61,7 +61,11 @@ class _Writer:
 
     def data(self, dataset: str) -> None:
         made_up = {"title": dataset, "note": "Made-up provenance.", "licence": "none", "files": {}, "n_classes": 10}
-        sizes = {"image_shape": [28, 28], "train": {"n": 60_000}, "test": {"n": N_TEST, "per_class": [1000] * 10}}
+        sizes = {
+            "image_shape": [28, 28],
+            "train": {"n": 60_000, "per_class": [6000] * 10},
+            "test": {"n": N_TEST, "per_class": [1000] * 10},
+        }
         write_json(self.root / f"data/{dataset}.json", self.head(dataset) | made_up | sizes)
 
     def file(self, kind: str, name: str, network: Network, settings: dict[str, Any], **more: Any) -> None:
