@@ -274,7 +274,10 @@ def test_what_an_attack_cannot_move_is_a_part_of_what_it_leaves(tmp_path: Path) 
     """Plateau minus images without a gradient is a share of images by itself, no difference of independent ones."""
 
     def plateau(*without: int) -> Part:
-        entries = [{"correct": [k], "zero_gradient_correct": z} for k, z in zip((260, 270, 280), without, strict=True)]
+        entries = [
+            {"correct": [k], "zero_gradient": z, "zero_gradient_correct": z, "unverified": [0]}
+            for k, z in zip((260, 270, 280), without, strict=True)
+        ]
         network(tmp_path, "a", [900, 910, 920], attacked={"fgsm": entries})
         nested = {"zero_gradient_correct": "a", "attack": "fgsm"}
         asked = {"label": "a row", "rule": "threshold", "at": [EPS], "at_least": -0.01, "at_most": 0.01}

@@ -22,10 +22,7 @@ LEFT_OUT = {
     "kwta_ablations": {"collapse-relu-slower", "collapse-relu-slow", "collapse-kwta-slow", "collapse-kwta-low-slow"},
 }
 RECORDED = "cnnf-cpu"
-SIDE_BY_SIDE = (
-    ("compare@hebbian", "compare@cnnf", "compare@question"),
-    ("compare@vonenet", "compare@kwta", "ablate_kwta"),
-)
+SIDE_BY_SIDE = (("compare@hebbian", "compare@cnnf"), ("compare@vonenet", "compare@kwta", "ablate_kwta"))
 OVERRIDES = ("cnnf.residual=0.1", "kwta.gamma=0.15")
 
 
@@ -74,7 +71,8 @@ def checkout(tmp_path_factory):
     run("git", "init", "-q", folder=folder)
     run("git", "add", "-A", folder=folder)
     run("git", "commit", "-qm", "start", folder=folder)
-    # Studies do not depend on each other: two programs work through the graph, and a third one draws what they found.
+    # Studies do not depend on each other: two programs work through the graph, and a third one compares all of
+    # them and draws what was found.
     with ThreadPoolExecutor() as pool:
         commands = [("dvc", "--wait-for-lock", "repro", *last) for last in SIDE_BY_SIDE]
         outputs = list(pool.map(lambda command: run(*command, folder=folder), commands))

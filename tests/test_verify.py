@@ -35,10 +35,14 @@ def git(*arguments: str, folder: Path) -> str:
 
 def write(metrics: Path, *, correct: tuple[int, ...] = (900, 905, 910), left: int = 700, data: str = "0") -> None:
     """What the one stage of these tests measures."""
-    attacked = {"fgsm-report": [{"correct": [left], "zero_gradient": 5}] * len(correct)}
+    counts = {"correct": [left], "zero_gradient": 5, "zero_gradient_correct": 5, "unverified": [0]}
+    attacked = {"fgsm-report": [counts] * len(correct)}
     network(metrics, "a-run", correct, attacked=attacked, study="hebbian")
     logged(metrics, "pretrain/a", converged_share=[0.25], norm=[1.5])
-    write_json(metrics / "data/mnist.json", {"sha256": data * 64, "source": "mirror", "fidelity": "official"})
+    said = {"name": "mnist", "title": "digits", "note": "made up", "licence": "none", "source": "mirror"}
+    split = {"n": 10, "per_class": [1] * 10}
+    sizes = {"image_shape": [28, 28], "n_classes": 10, "train": split, "test": split}
+    write_json(metrics / "data/mnist.json", said | sizes | {"sha256": data * 64, "fidelity": "official"})
     (metrics / "curves").mkdir(exist_ok=True)
     (metrics / "curves/a-run.csv").write_text(f"seed,epoch,loss\n0,1,{left}\n")
 
