@@ -23,6 +23,8 @@ LEFT_OUT = {
 }
 RECORDED = "cnnf-cpu"
 SIDE_BY_SIDE = (("compare@hebbian", "compare@cnnf"), ("compare@vonenet", "compare@kwta", "ablate_kwta"))
+# What these reach in the graph and DVC leaves alone here: tiny has neither network, so what it needs is as it was.
+AS_IT_WAS = {"question_attack@cnnf", "question_attack@kwta", "question_transfer", "compare@question"}
 OVERRIDES = ("cnnf.residual=0.1", "kwta.gamma=0.15")
 
 
@@ -170,7 +172,7 @@ def test_the_report_renders_again_from_git_alone(checkout, tmp_path):
 def test_an_experiment_runs_only_what_depends_on_its_overrides(checkout):
     reached = set.union(*(REACHED[override.split("=")[0]] for override in OVERRIDES))
     output = run("dvc", "exp", "run", *(f"-S{override}" for override in OVERRIDES), folder=checkout)
-    assert ran(output) == reached | DRAWN
+    assert ran(output) == (reached - AS_IT_WAS) | DRAWN
     for run_name, setting, value in (("cnn-feedback", "residual", 0.1), ("fast-cifar10-scratch-kwta", "gamma", 0.15)):
         metrics = json.loads(find(checkout / "reports/metrics", f"train/{run_name}.json").read_text())
         assert metrics["settings"][setting] == value
