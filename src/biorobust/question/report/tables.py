@@ -37,7 +37,9 @@ def _robustness(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
     left_out = {label(run): m.get(f"train/{run}") for run in study.networks}
     return table(
         "question-robustness",
-        paragraphs(study.name, "robustness_table", m, note=columns.omitted(left_out), eps=study.eps),
+        paragraphs(
+            study.name, "robustness_table", m, note=columns.omitted(left_out), eps=study.eps, draws=study.plan["draws"]
+        ),
         ran,
         (
             columns.network(),
