@@ -29,7 +29,7 @@ from stages.common import run_info, stage_main
 if TYPE_CHECKING:
     from biorobust.vonenet.model.measurements import LayerMeasurements
 
-ARRAYS, RECORDS = Path("data/activations/vonenet"), Path("data/attacks/vonenet")
+ARRAYS, RECORDS = Path("data/activations/vonenet"), Path("data/attacks/vonenet/own")
 
 
 def main(argv: list[str] | None = None) -> None:

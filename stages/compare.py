@@ -7,6 +7,7 @@ from pathlib import Path
 
 from biorobust import params
 from biorobust.core import outcomes
+from biorobust.core.attack_plan import Adaptive, adaptive_name
 from biorobust.core.files import write_json
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.summary import summary
@@ -29,6 +30,9 @@ def main(argv: list[str] | None = None) -> None:
         groups = [[run for group in getattr(module, "COMPARED", module.NETWORKS) for run in settings.runs[group]]]
         if hasattr(module, "compared"):
             groups = [[run for run in group if is_attacked(records, run)] for group in module.compared(settings.runs)]
+        if f"{study}_adaptive" in settings.blocks:
+            adapted = map(adaptive_name, settings.block(f"{study}_adaptive", Adaptive).networks)
+            groups.append([run for run in adapted if is_attacked(records, run)])
         predicted = [run for group in getattr(module, "EVALUATED", ()) for run in settings.runs[group]]
         predicted = [run for run in predicted if is_attacked(records / PREDICTIONS, run)]
         packed = of_runs(records, groups=groups, predicted=predicted)

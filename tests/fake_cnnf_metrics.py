@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from fake_adaptive import write_adaptive
 from fake_metrics import ROOT, outcome
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
@@ -81,6 +82,7 @@ def write_metrics(
     for run in writer.attacked:
         writer.attack(run)
     writer.outcomes()
+    write_adaptive(root, STUDY, checked, dataset=writer.dataset, seeds=writer.seeds)
 
 
 def letters(n: int) -> np.ndarray:

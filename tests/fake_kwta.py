@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from fake_adaptive import write_adaptive
 from fake_metrics import outcome
 
 from biorobust import params
@@ -92,6 +93,7 @@ class Writer:
         for name, ablation in self.params.runs["kwta_ablations"].items():
             self.ablation(name, ablation)  # type: ignore[arg-type]
         self.outcomes()
+        write_adaptive(self.root, STUDY, self.params, dataset=self.dataset("cifar10"), seeds=self.seeds)
         self.timing()
 
     def timing(self) -> None:

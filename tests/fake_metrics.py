@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from fake_adaptive import write_adaptive
 
 from biorobust import params
 from biorobust.core import outcomes
@@ -61,6 +62,7 @@ def write_metrics(
         writer.train(run)
         writer.attack(run)
     writer.outcomes()
+    write_adaptive(root, STUDY, checked, dataset=writer.dataset, seeds=writer.seeds)
 
 
 class _Writer:

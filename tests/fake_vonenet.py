@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from fake_adaptive import write_adaptive
 from fake_metrics import outcome
 
 from biorobust import params
@@ -89,6 +90,7 @@ class Writer:
             else:
                 self.unavailable("deviations", run)
         self.outcomes()
+        write_adaptive(self.root, STUDY, self.params, dataset=self.dataset(), seeds=self.seeds)
         rng = np.random.default_rng(3)
         v1 = {key: rng.random((4, 14, 14)).astype(np.float16) for key in ("simple", "complex")}
         v1 |= {f"{key}_noisy": values + rng.random((4, 14, 14)).astype(np.float16) for key, values in v1.items()}

@@ -56,7 +56,7 @@ def test_the_example_of_the_documentation_can_be_judged(tmp_path: Path, paper: P
     claims_of("hebbian", root=tmp_path)
     path = tmp_path / "reports/claims/hebbian.yaml"
     path.write_text(path.read_text() + example)
-    (judged,) = judge([claim for claim in load(path.parent) if claim.id == "H9"], Measurements(paper))
+    (judged,) = judge([claim for claim in load(path.parent) if claim.id == "H10"], Measurements(paper))
     assert [part.label for part in judged.parts] == ["accuracy at eps 0.1", "accuracy at eps 0.2"]
     assert judged.verdict == "not reproduced"
 

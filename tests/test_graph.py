@@ -56,7 +56,7 @@ CNNF = {"train_cnnf", "train_cnnf_variants", "train_cnnf_grid", "attack_cnnf"}
 KWTA = {"train_kwta", "ablate_kwta", "attack_kwta"}
 VONENET = {"train_vonenet", "import_vonenet", "perturb_vonenet", "activations_vonenet"}
 DRAWING = {"tables", "figures", "report"}
-QUESTION = {"question_train", "question_attack", "question_transfer"}  # it has networks of all the others
+QUESTION = {"question_train", "question_attack", "question_transfer", "adapt"}  # it has networks of all the others
 LEARNING = HEBBIAN | CNNF | KWTA | VONENET | QUESTION
 ATTACKED = LEARNING - {"hebbian_pretrain", "train_supervised", "train_controls"}
 EDITED = {
@@ -74,7 +74,7 @@ EDITED = {
     "src/biorobust/vonenet/model/models.py": VONENET | QUESTION,
     "src/biorobust/question/model/networks.py": QUESTION,
     "src/biorobust/analysis/deviation.py": {"activations_vonenet", "tables", "figures"},
-    "src/biorobust/statistics/thresholds.py": DRAWING | {"compare", "question_attack", "question_transfer"},
+    "src/biorobust/statistics/thresholds.py": DRAWING | {"compare", "question_attack", "question_transfer", "adapt"},
     "src/biorobust/reporting/claims.py": DRAWING,
     "src/biorobust/kwta/report/tables.py": DRAWING,
     "reports/templates/report.html.j2": {"report"},

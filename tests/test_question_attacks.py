@@ -47,7 +47,14 @@ def victim(*, name="mnist-kwta-low", seed=0, noisy=False, n=40):
     model, images, labels = attack_victims.digits(seed=seed)
     index = np.arange(n) * 3 + 5  # places in a test split
     model = Noisy(model) if noisy else model
-    given = {"eps": EPS, "curve": (0.05, 0.3), "seed": seed, "noisy": noisy, "key": {"weights": str(seed)}}
+    given = {
+        "eps": EPS,
+        "curve": (0.05, 0.3),
+        "seed": seed,
+        "noisy": noisy,
+        "key": {"weights": str(seed)},
+        "code": attack_victims,
+    }
     return Victim(
         name=name, family="kwta", model=model, views={}, images=images[:n], labels=labels[:n], index=index, **given
     )

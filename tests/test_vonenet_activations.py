@@ -167,9 +167,9 @@ def test_records_fit_the_common_format(read):
     from biorobust.attacks.records import worst_case
     from biorobust.statistics.outcomes import of_runs
 
-    found = of_runs(read / "data/attacks/vonenet", groups=[list(RUNS)])  # which refuses runs attacked differently
+    found = of_runs(read / "data/attacks/vonenet/own", groups=[list(RUNS)])  # which refuses runs attacked differently
     assert {cell.run for cell in found} == set(RUNS)
-    records = pd.read_parquet(read / "data/attacks/vonenet/resnet50.parquet")
+    records = pd.read_parquet(read / "data/attacks/vonenet/own/resnet50.parquet")
     own, alias = (
         records[records["attack"] == f"deepfool-{name}"].set_index(["eps", "index"]) for name in ("own", "resnet50")
     )

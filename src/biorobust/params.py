@@ -38,7 +38,7 @@ CHECKS = (hebbian.check, recipe.check, rows.check)  # of what refers to what
 # A dot or a slash would break DVC's parameter paths and the names of files; a stage takes -x for an option.
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # A run's name is also the name of files: these would overlap with those of other stages.
-RESERVED = re.compile(r"(attack|weights|adversarial|steps|noise|reconstructions)-.*")
+RESERVED = re.compile(r"(attack|weights|adversarial|steps|noise|reconstructions)-.*|.*-adaptive")
 
 
 class Data(Block):

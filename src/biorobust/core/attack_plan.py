@@ -44,6 +44,19 @@ AttackName = Literal[
 NAMES: tuple[str, ...] = get_args(AttackName)
 
 
+def above_0(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Raises ValueError unless the values rise from one above 0."""
+    if list(values) != sorted(set(values)) or values[0] <= 0:
+        raise ValueError
+    return values
+
+
+# L-infinity sizes in units of pixel intensity.
+Sizes = Annotated[
+    Several[Share], AfterValidator(above_0), Field(description="a rising list of numbers in (0, 1] without repeats")
+]
+
+
 def rising(values: tuple[float, ...]) -> tuple[float, ...]:
     """Raises ValueError unless the values rise from 0."""
     if list(values) != sorted({0.0, *values}):
@@ -90,3 +103,36 @@ class AttackSize(Block):
     def options(self) -> Mapping[str, Any]:
         """Other arguments of `attacks.run` that only say how it is run, such as `batch_size`."""
         return {}
+
+
+class Adaptive(Block):
+    """Which networks of a study every attack of `question_attack` is tried on that needs no other network.
+
+    twins: a network -> the same without the defence; both are attacked. report: the attack by which the report, or the
+    original, called it robust. eps: L-infinity, in units of pixel intensity. curve: other sizes, for APGD alone.
+    """
+
+    dataset: str
+    report: str
+    eps: float = Field(gt=0, le=1)
+    curve: Sizes
+    twins: dict[str, str] = Field(min_length=1)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Every network that is attacked, each once."""
+        return tuple(dict.fromkeys((*self.twins, *self.twins.values())))
+
+
+class AdaptiveSize(Block):
+    """On how many of the fixed evaluation images; 0: a scale does without."""
+
+    n_images: int = Field(ge=0)
+
+
+ADAPTIVE = "-adaptive"
+
+
+def adaptive_name(network: str) -> str:
+    """The run under which a network's metrics and records of these attacks stand."""
+    return f"{network}{ADAPTIVE}"

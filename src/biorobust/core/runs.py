@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from biorobust.core import places
@@ -99,9 +100,13 @@ def load(run: str, *, seed: int = 0, device: str = "cpu") -> nn.Module:
 
 def attack_views(run: str, model: nn.Module) -> dict[str, nn.Module]:
     """The study's other modules an attack may take gradients from, besides the model itself."""
-    architecture = _described(run)["architecture"]
-    module = importlib.import_module(ARCHITECTURES[architecture][0])
+    module = code(run)
     return module.attack_views(model) if hasattr(module, "attack_views") else {}
+
+
+def code(run: str) -> ModuleType:
+    """The module that builds the networks of a run."""
+    return importlib.import_module(ARCHITECTURES[_described(run)["architecture"]][0])
 
 
 def _described(run: str) -> dict[str, Any]:

@@ -78,6 +78,8 @@ COMPARED = {
     "adversarial": Look("adversarial training", "#8b3465", "#e69bc4", "*", "-"),
     "kwta-adversarial": Look("k-WTA, lower, adversarial training", "#8b3465", "#e69bc4", "s", "--"),
 }
+# A cell of the k-WTA tables is a row on a network and a data set, such as "fast-cifar10-scratch-kwta".
+CELLS = {"fast-cifar10": "small fast network, CIFAR-10", "resnet18-cifar10": "ResNet18, CIFAR-10"}
 TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 EXTRA = (Look("", "#0072b2", "#6cb6e8", "v", "-"), Look("", "#009e73", "#3cc9a0", "<", "--"))
 
@@ -89,6 +91,9 @@ def look(run: str) -> Look:
     dataset, _, row = run.partition("-")
     if dataset in TASKS and row in COMPARED:
         return replace(COMPARED[row], label=f"{COMPARED[row].label} ({TASKS[dataset]})")
+    place, row = "-".join(run.split("-")[:2]), run.partition("-")[2].partition("-")[2]
+    if place in CELLS and row in LOOKS:
+        return replace(LOOKS[row], label=f"{LOOKS[row].label} ({CELLS[place]})")
     spare = EXTRA[sum(run.encode()) % len(EXTRA)]
     return Look(run, spare.colour, spare.dark, spare.marker, spare.dashes)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from biorobust.core.attack_plan import ADAPTIVE
 from biorobust.reporting.claim import Check, Claim, Quantity
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
@@ -134,7 +135,7 @@ def files_of(quantity: Quantity) -> list[str]:
     if quantity.kind in ("value", "collapses", "epochs_to") or "/" in quantity.of:
         return [quantity.of]
     attacked = quantity.attack or quantity.kind in ("jump", "jump_by_gamma")
-    return [f"train/{quantity.of}", *([f"attack/{quantity.of}"] if attacked else [])]
+    return [f"train/{quantity.of.removesuffix(ADAPTIVE)}", *([f"attack/{quantity.of}"] if attacked else [])]
 
 
 def _same(value: Any, wanted: Any) -> bool:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core.attack_plan import adaptive_name
+from biorobust.reporting import adaptive
+
 if TYPE_CHECKING:
     from biorobust.reporting.claims import Judged
     from biorobust.reporting.headline import Headline
@@ -29,7 +32,8 @@ class Study(ABC):
 
     `name` is that of its claims, of its folder in reports/figures, of its notebook and of its template, and the ids of
     its tables begin with it. `attacks`: those that its metrics have, beside the worst case over them. `parts`: the
-    registry joins them to the names, so that neither imports the other.
+    registry joins them to the names, so that neither imports the other. `adaptive`: the block of params.yaml that names
+    its networks under attacks that adapt to them; empty where there is none.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Study(ABC):
     datasets: tuple[str, ...]
     attacks: tuple[str, ...]
     parts: Parts = field(default=Parts(), kw_only=True, repr=False)
+    adaptive: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     @abstractmethod
@@ -47,6 +52,22 @@ class Study(ABC):
     def attacked(self) -> tuple[str, ...]:
         """Those of `networks` that an attack stage attacks."""
         return self.networks
+
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """The networks that stand under attacks that adapt to them: the defences, then their twins."""
+        twins = self.adaptive.get("twins", {})
+        return tuple(dict.fromkeys((*twins, *twins.values())))
+
+    @property
+    def adapt_stages(self) -> tuple[str, ...]:
+        """The stage behind them, where there is one."""
+        return (f"adapt@{self.name}",) if self.adaptive else ()
+
+    @property
+    def adapted_results(self) -> tuple[str, ...]:
+        """Their metrics files."""
+        return tuple(f"attack/{adaptive_name(run)}" for run in self.adapted)
 
     @abstractmethod
     def train_stage(self, run: str) -> str:
@@ -78,7 +99,7 @@ class Study(ABC):
 
     def tables(self, metrics: Measurements, judged: Sequence[Judged]) -> list[Table]:
         """The study's tables. `judged` are the study's claims, which hold what the report printed."""
-        return self.parts.tables(metrics, self, judged)
+        return [*self.parts.tables(metrics, self, judged), *adaptive.tables(metrics, self)]
 
     def headline(self, judged: Sequence[Judged], metrics: Measurements) -> Headline | None:
         """The answer at the top of the page, for a study that has one."""
@@ -86,7 +107,7 @@ class Study(ABC):
 
     def conclusions(self, judged: Sequence[Judged], metrics: Measurements) -> tuple[str, ...]:
         """What follows for the study, a paragraph each: sentences chosen by verdicts and filled from metrics."""
-        return self.parts.conclusions(judged, metrics, self)
+        return (*self.parts.conclusions(judged, metrics, self), *adaptive.conclusions(metrics, self))
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """What else the study's template prints of a run, by name."""

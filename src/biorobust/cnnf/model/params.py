@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from biorobust.core.attack_plan import AttackPlan, AttackSize, Grid, rising
+from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackPlan, AttackSize, Grid, rising
 from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Several, Share, ShareBelow1
 from biorobust.core.left_out import SomeRuns
 
@@ -140,6 +140,7 @@ BLOCKS = {
     "cnnf_adversarial": Adversarial,
     "cnnf_attack": Attack,
     "cnnf_probe": Probe,
+    "cnnf_adaptive": Adaptive,
 }
 SIZES = {
     "cnnf_training": DataSize,
@@ -151,6 +152,7 @@ SIZES = {
     "cnnf_variants": Part,
     "cnnf_evaluation": EvaluationSize,
     "cnnf_attack": AttackSize,
+    "cnnf_adaptive": AdaptiveSize,
 }
 PARTS = {"cnnf_grid": "cnnf_grid", "cnnf_variants": "cnnf_variants"}  # size -> the run list it has a part of
 RUNS = {"cnnf_runs": NetworkRun, "cnnf_variants": VariantRun, "cnnf_grid": Feedback}

@@ -53,11 +53,13 @@ class Cnnf(Study):
             *(f"download@{name}" for name in self.datasets),
             *dict.fromkeys(map(self.train_stage, self.networks)),
             *map(self.attack_stage, self.attacked),
+            *self.adapt_stages,
             f"compare@{self.name}",
         )
 
     def results(self) -> tuple[str, ...]:
-        return (*(f"train/{run}" for run in self.networks), *(f"attack/{run}" for run in self.attacked))
+        trained, attacked = (f"train/{run}" for run in self.networks), (f"attack/{run}" for run in self.attacked)
+        return (*trained, *attacked, *self.adapted_results)
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`capped`: runs whose minibatch was smaller than params.yaml says; None where nothing has run."""
@@ -79,4 +81,5 @@ def cnnf(params: Mapping[str, Any]) -> Cnnf:
         variants=tuple(params.get("cnnf_variants", {})),
         grid=tuple(grid),
         cells={run: (values["cycles"], values["residual"]) for run, values in grid.items()},
+        adaptive=params.get("cnnf_adaptive", {}),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from biorobust.core.attack_plan import AttackPlan, AttackSize
+from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackPlan, AttackSize
 from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Several
 from biorobust.core.errors import ParamsError
 
@@ -85,6 +85,7 @@ BLOCKS = {
     "simple_conv": Control,
     "end_to_end": Control,
     "hebbian_attack": AttackPlan,
+    "hebbian_adaptive": Adaptive,
 }
 SIZES = {
     "hebbian": RuleSize,
@@ -94,6 +95,7 @@ SIZES = {
     "simple_conv": ConvSize,
     "end_to_end": MlpSize,
     "hebbian_attack": AttackSize,
+    "hebbian_adaptive": AdaptiveSize,
 }
 RUNS = {"hebbian_weights": WeightsRun, "hebbian_runs": ReadoutRun, "hebbian_controls": ControlRun}
 NETWORKS = ("hebbian_runs", "hebbian_controls")  # run lists whose runs have checkpoints, are attacked and compared

@@ -45,12 +45,14 @@ class Hebbian(Study):
             *map(self.weights_stage, self.weights),
             *map(self.train_stage, self.networks),
             *map(self.attack_stage, self.networks),
+            *self.adapt_stages,
             f"compare@{self.name}",
         )
 
     def results(self) -> tuple[str, ...]:
         pretrained = (f"pretrain/{weights}" for weights in self.weights)
-        return (*pretrained, *(f"{kind}/{run}" for kind in ("train", "attack") for run in self.networks))
+        of_networks = (f"{kind}/{run}" for kind in ("train", "attack") for run in self.networks)
+        return (*pretrained, *of_networks, *self.adapted_results)
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`capped`: metrics files whose minibatch was smaller than params.yaml says; None where nothing has run."""
@@ -82,4 +84,5 @@ def hebbian(params: Mapping[str, Any]) -> Hebbian:
         runs=tuple(runs),
         controls=tuple(params.get("hebbian_controls", {})),
         weights_of={run: values["weights"] for run, values in runs.items()},
+        adaptive=params.get("hebbian_adaptive", {}),
     )

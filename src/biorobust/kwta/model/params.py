@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from biorobust.core.attack_plan import AttackName, AttackSize
+from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackName, AttackSize
 from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positive, Several, Share, ShareBelow1, Unlike
 from biorobust.core.left_out import SomeRuns
 
@@ -284,6 +284,7 @@ BLOCKS = {
     "kwta_attack": Attacks,
     "kwta_probe": Probe,
     "kwta_ablation": Ablation,
+    "kwta_adaptive": Adaptive,
 }
 SIZES = {
     "kwta_training": TrainingSize,
@@ -295,6 +296,7 @@ SIZES = {
     "kwta_probe": ProbeSize,
     "kwta_ablation": AblationSize,
     "kwta_timing": TimingSize,
+    "kwta_adaptive": AdaptiveSize,
 }
 PARTS = {"kwta_ablation": "kwta_ablations"}  # size -> the run list it has a part of
 RUNS = {"kwta_runs": Run, "kwta_ablations": AblationRun}

@@ -188,6 +188,7 @@ class Kwta(Study):
             "ablate_kwta",
             "time_kwta",
             *dict.fromkeys(map(self.attack_stage, self.networks)),
+            *self.adapt_stages,
             f"compare@{self.name}",
         )
 
@@ -196,7 +197,7 @@ class Kwta(Study):
 
     def results(self) -> tuple[str, ...]:
         of_cells = (f"{kind}/{cell}" for kind in ("train", "attack") for cell in self.networks)
-        return (*of_cells, *(f"ablations/{name}" for name in self.ablations), "timing/kwta")
+        return (*of_cells, *(f"ablations/{name}" for name in self.ablations), "timing/kwta", *self.adapted_results)
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`unavailable`: why -> how many cells could not be had for it. `sizes`, `own_sizes`: what was really run, in
@@ -228,4 +229,5 @@ def kwta(params: Mapping[str, Any]) -> Kwta:
         gammas={run: params.get(values["method"], {}).get("gamma") for run, values in runs.items()},
         ablations={name: values["question"] for name, values in params.get("kwta_ablations", {}).items()},
         fast="kwta_fast" in params,
+        adaptive=params.get("kwta_adaptive", {}),
     )

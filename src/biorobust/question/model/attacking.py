@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ COARSE = 4.0  # the grid on which a network masked on purpose has its logits
 class Victim:
     """One trained network. images: float (N, C, H, W) in [0, 1]; index: (N,) their places in the test split.
 
-    key: everything its records depend on, weights included. noisy: it draws noise of its own.
+    key: everything its records depend on, weights included; code: the module that builds it. noisy: it draws noise of
+    its own.
     """
 
     name: str
@@ -50,12 +52,15 @@ class Victim:
     seed: int
     noisy: bool
     key: Mapping[str, Any]
+    code: ModuleType
 
     def state(self, what: str, plan: AttackPlan, size: AttackSize, *more: object) -> Any:
         """Where a finished part of the work lies."""
         key = {**self.key, "seed": self.seed, "eps": self.eps, "curve": list(self.curve), "index": self.index.tolist()}
         key |= {"plan": plan.model_dump(), "size": size.model_dump(), "what": what, "more": more}
-        return work.state_path(f"{what}-{self.name}-seed{self.seed}", key, code=(sys.modules[__name__], networks))
+        return work.state_path(
+            f"{what}-{self.name}-seed{self.seed}", key, code=(sys.modules[__name__], networks, self.code)
+        )
 
 
 @dataclass

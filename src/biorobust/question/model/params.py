@@ -7,24 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from biorobust.core.attack_plan import NAMES
-from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Several, Share, ShareBelow1, Unlike
+from biorobust.core.attack_plan import NAMES, Sizes
+from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Share, ShareBelow1, Unlike
 from biorobust.core.left_out import SomeRuns
 
 DATASETS = ("mnist", "cifar10")
 NOISY_FRONTS = ("v1", "learned-noisy")  # they draw noise in evaluation too
 FAMILIES = ("yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial")
-
-
-def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
-    if list(values) != sorted(set(values)) or values[0] <= 0:
-        raise ValueError
-    return values
-
-
-Sizes = Annotated[
-    Several[Share], AfterValidator(_rising), Field(description="a rising list of numbers in (0, 1] without repeats")
-]
 
 
 class Threat(Block):

@@ -63,6 +63,7 @@ def victims(network: Network, size: AttackSize) -> Iterable[Victim]:
             seed=seed,
             noisy=network.noisy,
             key={"weights": weights, "device": pick()},
+            code=runs.code(network.name),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from biorobust.core.attack_plan import Grid
+from biorobust.core.attack_plan import Adaptive, AdaptiveSize, Grid
 from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positive, Seed, Several, ShareBelow1
 
 
@@ -171,11 +171,13 @@ BLOCKS = {
     "vonenet_short_training": Training,
     "vonenet_perturbations": Perturbations,
     "vonenet_activations": Activations,
+    "vonenet_adaptive": Adaptive,
 }
 SIZES = {
     "vonenet_training": TrainingSize,
     "vonenet_perturbations": PerturbationsSize,
     "vonenet_activations": ActivationsSize,
+    "vonenet_adaptive": AdaptiveSize,
 }
 RUNS = {"vonenet_runs": Run, "vonenet_imagenet": ImagenetRun}
 NETWORKS = ()  # the study perturbs images where it reads layers, so the general attack stage has none of its runs

@@ -46,13 +46,14 @@ class Vonenet(Study):
             *dict.fromkeys(map(self.train_stage, self.networks)),
             "perturb_vonenet",
             "activations_vonenet",
+            *self.adapt_stages,
             f"compare@{self.name}",
         )
 
     def results(self) -> tuple[str, ...]:
         kinds = ("train", "perturb", "activations", "riddle", "attack")
         of_networks = (f"{kind}/{run}" for kind in kinds for run in self.networks)
-        return (*of_networks, *(f"deviations/{run}" for run in self.baselines))
+        return (*of_networks, *(f"deviations/{run}" for run in self.baselines), *self.adapted_results)
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here.
@@ -94,6 +95,7 @@ def vonenet(params: Mapping[str, Any]) -> Vonenet:
         runs=tuple(runs),
         exact=tuple(exact),
         baselines=_baselines(runs) | _baselines(exact),
+        adaptive=params.get("vonenet_adaptive", {}),
     )
 
 

@@ -1,0 +1,111 @@
+"""A study's own networks under attacks that adapt to them: what the stage writes, and what the report makes of it."""
+
+import pytest
+import torch
+import yaml
+from fake_metrics import ROOT
+
+from biorobust import params
+from biorobust.attacks import records
+from biorobust.core import runs
+from biorobust.core.attack_plan import Adaptive, adaptive_name
+from biorobust.core.errors import ParamsError
+from biorobust.hebbian.model.controls import EndToEnd
+from biorobust.question.model import adaptive, attacking
+from biorobust.reporting.measurements import Measurements, accuracy
+from biorobust.statistics.outcomes import read_record
+from stages import adapt, download
+
+STUDIES = ("hebbian", "cnnf", "kwta", "vonenet")
+TWIN = "end-to-end"
+
+
+def settings(scale="tiny"):
+    return params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """params.yaml at scale tiny on bundled digits, and in the place of every network of the Hebbian study a note."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BIOROBUST_DATA_MIRROR", raising=False)
+    text = (ROOT / "params.yaml").read_text()
+    text = text.replace("scale: laptop", "scale: tiny").replace("source: auto", "source: bundled")
+    (tmp_path / "params.yaml").write_text(text)
+    download.main(["mnist"])
+    for name in settings().block("hebbian_adaptive", Adaptive).networks:
+        runs.save_unavailable(name, architecture="end-to-end", reason="it was not trained")
+    return tmp_path
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_network_named_is_one_of_the_study_and_has_a_twin(study):
+    from biorobust.reporting.registry import STUDIES as MADE
+
+    checked = settings()
+    chosen, made = checked.block(f"{study}_adaptive", Adaptive), MADE[study](checked.values)
+    assert set(chosen.networks) <= set(made.networks)
+    assert chosen.dataset in made.datasets
+    assert made.adapted == chosen.networks
+    assert chosen.report in attacking.names(checked.block("question_attack", adaptive.AttackPlan), study)
+
+
+def test_a_network_is_attacked_image_by_image_and_the_others_say_why_not(checkout):
+    torch.manual_seed(0)
+    config = {"n_inputs": 784, "n_hidden": 16, "n_classes": 10}
+    runs.save(TWIN, {0: EndToEnd(784, 16, 10)}, architecture="end-to-end", configs={0: config})
+    adapt.main(["hebbian"])
+    m = Measurements(checkout / "reports/metrics")
+    chosen, plan = (
+        settings().block("hebbian_adaptive", Adaptive),
+        settings().block("question_attack", adaptive.AttackPlan),
+    )
+    found = m.get(f"attack/{adaptive_name(TWIN)}")
+    assert found["status"] == "ok"
+    assert found["study"] == "hebbian"
+    assert list(found["attacks"]) == [
+        attacking.CURVE,
+        *(name for name in attacking.names(plan, "hebbian") if name != attacking.CURVE),
+        records.WORST_CASE,
+    ]
+    right = {attack: accuracy(m, adaptive_name(TWIN), attack=attack, eps=chosen.eps) for attack in found["attacks"]}
+    assert all(right[records.WORST_CASE].value <= of_attack.value for of_attack in right.values())
+    path = checkout / f"data/attacks/hebbian/adaptive-hebbian/{adaptive_name(TWIN)}.parquet"
+    cells = read_record(path, adaptive_name(TWIN))
+    assert {cell.attack for cell in cells} >= {*found["attacks"]}
+    for name in chosen.twins:
+        assert m.get(f"attack/{adaptive_name(name)}")["reason"] == "it was not trained"
+
+
+def test_a_scale_without_images_attacks_nothing(checkout):
+    text = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(text.replace("scale: tiny", "scale: laptop"))
+    adapt.main(["hebbian"])
+    for name in settings().block("hebbian_adaptive", Adaptive).networks:
+        found = Measurements(checkout / "reports/metrics").get(f"attack/{adaptive_name(name)}")
+        assert found["reason"].startswith("not at this scale (laptop)")
+
+
+def test_a_network_that_draws_noise_is_attacked_as_one(checkout, monkeypatch):
+    class Noisy(EndToEnd):
+        def forward(self, x):
+            return super().forward(x) + torch.randn(len(x), 1)
+
+    runs.save(TWIN, {0: EndToEnd(784, 16, 10)}, architecture="end-to-end", configs={0: {}})
+    for model, noisy in ((EndToEnd(784, 16, 10), False), (Noisy(784, 16, 10), True)):
+        monkeypatch.setattr(runs, "load", lambda *_, model=model, **__: model.eval().requires_grad_(False))
+        chosen = settings().block("hebbian_adaptive", Adaptive)
+        (victim,) = adaptive.victims(TWIN, study="hebbian", chosen=chosen, n_images=8)
+        assert victim.noisy == noisy
+
+
+def test_an_unknown_study_is_named(checkout):
+    with pytest.raises(ParamsError, match="study 'cortex': unknown; known are hebbian, cnnf, kwta, vonenet"):
+        adapt.main(["cortex"])
+
+
+def test_a_run_may_not_be_called_like_these():
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["hebbian_controls"]["end-adaptive"] = raw["hebbian_controls"]["end-to-end"]
+    with pytest.raises(ParamsError, match="files of other stages are"):
+        params.check(raw)
