@@ -140,3 +140,27 @@ def test_weights_too_large_for_half_precision_stay_as_they_are(source: Path) -> 
     _, said = keep(source)
     assert said[RUN]["0"].startswith("float32")
     assert said[RUN]["1"] == "float16"
+
+
+def test_the_images_of_the_attacks_come_back_from_what_was_added_to_them(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images themselves are not kept; half precision is judged on these images, not by attacking again."""
+    monkeypatch.setattr(recorded, "_worst_case", lambda *_, **__: pytest.fail("attacked again"))
+    _, images, _ = recorded._data(source, "mnist").evaluated(N)
+    points = (images + 0.1 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0)).sign()).clamp(0, 1)
+    write_tensors(source / f"data/question/question-a/{RUN}.safetensors", {"seed0": points, "seed1": points.clone()})
+    part, said = keep(source)
+    seal(part, said)
+    assert [path.name for path in (part / "perturbations").iterdir()] == [f"{RUN}.npz"]
+    root = part.parents[2]
+    (root / "data/datasets").mkdir(parents=True)
+    (root / "data/datasets/mnist.npz").write_bytes((source / "data/datasets/mnist.npz").read_bytes())
+    (part.parents[1] / "notebooks").mkdir()
+    monkeypatch.chdir(root)
+    clean, found, labels = runs.adversarial(RUN, recorded="a-run")
+    assert torch.equal(clean, images)
+    assert torch.allclose(found, points, atol=1e-4)
+    assert labels.tolist() == [index % 10 for index in range(N)]
+    with pytest.raises(BiorobustError, match="no perturbations of 'other': it has end-to-end"):
+        runs.adversarial("other", recorded="a-run")

@@ -1,7 +1,8 @@
-"""Trained networks inside a recorded run: `checkpoints/<run>/{model.json, seed0.safetensors, ...}` of its snapshot.
+"""Trained networks inside a recorded run: `checkpoints/<run>/{model.json, seed0.safetensors, ...}` of its snapshot, and
+of the comparison what was added to the images of the first training: `perturbations/<run>.npz`.
 
-They are kept in half precision where that changes neither accuracy nor the worst case, which is tried out, and only
-small ones: a snapshot lies in git.
+Networks are kept in half precision where that changes neither accuracy nor the worst case, which is tried out, and only
+small ones: a snapshot lies in git. Images themselves are never kept.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, read_tensors, write_json, write_tensors
+from biorobust.core.files import read_json, read_tensors, write_json, write_npz, write_tensors
 from biorobust.reporting import snapshot
 from biorobust.reporting.labels import RESIZED, WORST_CASE
 from biorobust.reporting.measurements import Content, Measurements
@@ -30,6 +31,8 @@ TOGETHER = 50_000_000  # bytes of all recorded runs
 TOLERANCE = 0.002  # by which half precision may change an accuracy
 N_ATTACKED = 500  # images on which the worst case is compared
 BATCH = 100
+PERTURBATIONS = "perturbations"
+POINTS = Path("data/question")  # where the comparison keeps the images that its attacks made
 
 
 def load(run: str, *, recorded: str, seed: int, device: str, root: Path) -> nn.Module:
@@ -45,6 +48,35 @@ def load(run: str, *, recorded: str, seed: int, device: str, root: Path) -> nn.M
         raise SnapshotError(f"recorded run {recorded!r} has no network {run!r} of seed {seed}: {why}")
     model = _build(folder, seed, read_tensors(folder / f"seed{seed}.safetensors"))
     return model.to(device)
+
+
+class Adversarial(NamedTuple):
+    """Test images, float (N, C, H, W) in [0, 1], what the attacks made of them, of the same shape, and labels (N,)."""
+
+    clean: Tensor
+    images: Tensor
+    labels: Tensor
+
+
+def adversarial(run: str, *, recorded: str, root: Path) -> Adversarial:
+    """What the attacks of a recorded run made of its test images, on the first training of a network.
+
+    The images come from this checkout's data set, to which the recorded run's perturbations are added.
+    Raises BiorobustError where the run kept none, or the data set is not here.
+    """
+    import numpy as np
+    import torch
+
+    made = snapshot.load(root / RECORDED / recorded)
+    path = made.path / PERTURBATIONS / f"{run}.npz"
+    if not path.exists():
+        kept = ", ".join(sorted(found.stem for found in path.parent.glob("*.npz")))
+        raise SnapshotError(f"recorded run {recorded!r} has no perturbations of {run!r}: it has {kept or 'none'}")
+    with np.load(path) as stored:
+        added = torch.from_numpy(stored["added"]).float()
+    dataset = (made.metrics.ran(f"attack/{run}") or {})["dataset"]["name"]
+    _, images, labels = _data(root, dataset).evaluated(len(added))
+    return Adversarial(images, (images + added).clamp(0, 1), labels)
 
 
 def _there(path: Path) -> dict[str, list[str]]:
@@ -78,7 +110,24 @@ def keep(part: Path, *, source: Path, root: Path, studies: Sequence[str]) -> dic
             described = kept.setdefault(run, about | {"configs": {}})
             described["configs"][seed] = about["configs"][seed]
             write_json(target.parent / "model.json", described)
+    for run in kept:
+        _keep_perturbations(part, run, source=source, metrics=metrics)
     return said
+
+
+def _keep_perturbations(part: Path, run: str, *, source: Path, metrics: Measurements) -> None:
+    """What the attacks added to each image, of the first training, in half precision; nothing where they kept none."""
+    points = _points(source, run, next(iter(read_json(part / CHECKPOINTS / run / "model.json")["configs"])))
+    trained = metrics.ran(f"train/{run}")
+    if points is not None and trained is not None:
+        _, images, _ = _data(source, trained["dataset"]["name"]).evaluated(len(points))
+        write_npz(part / PERTURBATIONS / f"{run}.npz", {"added": (points - images).half().numpy()})
+
+
+def _points(source: Path, run: str, seed: str) -> Tensor | None:
+    """The adversarial images (N, C, H, W) that the comparison has of a training; None where it has none."""
+    path = places.find(source / POINTS, f"{run}.safetensors")
+    return read_tensors(path).get(f"seed{seed}") if path.exists() else None
 
 
 def _trainings(source: Path, studies: Sequence[str]) -> Iterator[tuple[str, Path, str]]:
@@ -127,7 +176,8 @@ def _lost(
     """What half precision changes by more than TOLERANCE, in words; None where it changes nothing as much.
 
     Compared are the accuracy on all test images, and, on the first evaluation images, the worst case of the run's
-    attacks at that of its sizes where it comes nearest to one half; both networks see the same random numbers.
+    attacks at that of its sizes where it comes nearest to one half, or the accuracy on the images of its attacks where
+    they were kept. Both networks see the same random numbers.
     """
     trained, attacked = metrics.ran(f"train/{run}"), metrics.ran(f"attack/{run}")
     if trained is None:
@@ -137,7 +187,13 @@ def _lost(
     before, after = (_accuracy(model, data.test_images, data.test_labels) for model in models)
     if abs(before - after) > TOLERANCE:
         return f"changes accuracy by {100 * (after - before):+.2f} points"
-    if attacked is not None:
+    points = _points(source, run, seed)
+    if points is not None:
+        _, _, labels = data.evaluated(len(points))
+        before, after = (_accuracy(model, points, labels) for model in models)
+        if abs(before - after) > TOLERANCE:
+            return f"changes what adversarial images leave by {100 * (after - before):+.2f} points"
+    elif attacked is not None:
         worst = [_worst_case(model, folder, data, attacked, seed=int(seed)) for model in models]
         if worst[0] is None or worst[1] is None:
             return "cannot be tried in the worst case, as none of its attacks can be made again"

@@ -10,7 +10,9 @@ from biorobust.core.runs import attack_views, save, seeds
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["attack_views", "load", "save", "seeds"]
+    from biorobust.recorded import Adversarial
+
+__all__ = ["adversarial", "attack_views", "load", "save", "seeds"]
 
 
 def load(run: str, *, seed: int = 0, device: str = "cpu", recorded: str | None = None) -> nn.Module:
@@ -25,3 +27,14 @@ def load(run: str, *, seed: int = 0, device: str = "cpu", recorded: str | None =
     from biorobust.checkout import checkout
 
     return of_recorded_runs.load(run, recorded=recorded, seed=seed, device=device, root=checkout())
+
+
+def adversarial(run: str, *, recorded: str) -> Adversarial:
+    """Test images (clean), what the attacks of a recorded run made of them (images), and labels; of the first training.
+
+    Raises BiorobustError where the run kept none, or the data set is not in this checkout (`dvc repro download@mnist`).
+    """
+    from biorobust import recorded as of_recorded_runs
+    from biorobust.checkout import checkout
+
+    return of_recorded_runs.adversarial(run, recorded=recorded, root=checkout())
