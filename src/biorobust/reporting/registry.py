@@ -48,14 +48,14 @@ def _of_claims(tables: Callable[..., list[Table]]) -> Callable[[Any, Any, Sequen
 
 # In the order of the report. A study is made from the values of a params.yaml.
 STUDIES: dict[str, Make] = {
+    "question": _study(
+        question, tables=_of_claims(question_tables), headline=question_headline, conclusions=question_conclusions
+    ),
     "hebbian": _study(hebbian, tables=_of_claims(hebbian_tables), headline=hebbian_headline),
     "cnnf": _study(cnnf, tables=_of_claims(cnnf_tables), headline=cnnf_headline, conclusions=cnnf_conclusions),
     "kwta": _study(kwta, tables=kwta_tables, headline=kwta_headline, conclusions=kwta_conclusions),
     "vonenet": _study(
         vonenet, tables=_of_claims(vonenet_tables), headline=vonenet_headline, conclusions=vonenet_conclusions
-    ),
-    "question": _study(
-        question, tables=_of_claims(question_tables), headline=question_headline, conclusions=question_conclusions
     ),
 }
 

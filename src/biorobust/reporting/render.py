@@ -26,8 +26,10 @@ from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import cell, read
-from biorobust.reporting.view import SHOWN, SYMBOLS, View, bare_reason, shared_reasons, view
+from biorobust.reporting.view import SHOWN, SYMBOLS, FigureView, View, bare_reason, shared_reasons, view
 from biorobust.statistics import rules
+
+ANSWER = "answer"  # id of a study's figure that answers what the page asks
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class Chapter:
     @property
     def leading(self) -> View:
         return self.recorded or self.current
+
+    @property
+    def answer(self) -> FigureView | None:
+        """The figure that stands on the first screen, of a recorded run."""
+        figures = self.recorded.figures if self.recorded else ()
+        return next((item for item in figures if item.entry["id"] == ANSWER), None)
 
 
 def render(root: str | Path, *, templates: str | Path | None = None) -> Rendered:
