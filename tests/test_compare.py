@@ -114,6 +114,8 @@ def test_the_stage_takes_its_runs_from_params(study: Path) -> None:
     Path("params.yaml").write_text((ROOT / "params.yaml").read_text())
     names = ["report-uniform", "report-normal", "normal-converged", "normal-dropped", "original"]
     names += ["simple-conv", "end-to-end"]
+    adapted = ["report-uniform", "report-normal", "original", "end-to-end"]
+    names += [f"{name}-adaptive" for name in adapted]
     for i, name in enumerate(names):
         write_parquet(study / f"{name}.parquet", records(i))
     compare.main(["hebbian"])
