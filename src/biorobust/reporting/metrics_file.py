@@ -55,6 +55,9 @@ class _Seed(_Shape):
 
     @model_validator(mode="after")
     def _fits(self) -> _Seed:
+        for key in ("correct", "noisy_correct", "blurred_correct", "wilson"):
+            if key in self.model_fields_set and getattr(self, key) is None:
+                raise ValueError(f"{key} is empty")
         for key in ("correct", "noisy_correct", "blurred_correct"):
             _of_images(key, getattr(self, key), self.n)
         return self
@@ -87,6 +90,11 @@ class _Attack(_Shape):
 class _Settings(_Shape):
     gamma: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
     p: Annotated[float, Field(gt=0, strict=True)] | None = None
+    k: Size | None = None
+    epochs: Count | None = None
+    n_hidden: Size | None = None
+    noise_level: Annotated[float, Field(ge=0, strict=True)] | None = None
+    evaluation_noise_level: Annotated[float, Field(ge=0, strict=True)] = 0.0
     init: str | None = None
     readout: Literal["first", "last", "average"] | None = None
     __pydantic_extra__: dict[str, Setting]
@@ -117,10 +125,15 @@ class _Head(_Shape):
 
 class _Logged(_Head):
     per_seed: Annotated[list[_Seed], Field(min_length=1)]
+    n_updates: Count | None = None
 
 
 class _Trained(_Logged):
     settings: _Settings
+    n_parameters: Count | None = None
+    n_steps: Count | None = None
+    inference_mflop: Annotated[float, Field(gt=0, strict=True)] | None = None
+    training_passes: Count | None = None
 
 
 class _Changed(_Shape):
@@ -140,6 +153,9 @@ class _Ablation(_Head):
         for key in ("network", "dataset", "epochs", "n_train", self.changed.key):
             if not hasattr(self.settings, key):
                 raise ValueError(f"settings: {key} is missing")
+        for key in ("n_train", "batch_size"):
+            if not isinstance(getattr(self.settings, key, 1), int):
+                raise ValueError(f"settings: {key} is no whole number")
         return self
 
 
@@ -284,6 +300,8 @@ _SHAPES: Mapping[str, type[_Shape]] = {
     "attack": _Attacked,
     "pretrain": _Logged,
     "probe": _Logged,
+    "advantage": _Logged,
+    "controls": _Logged,
     "deviations": _Deviations,
     "activations": _Logged,
     "perturb": _Perturbed,
