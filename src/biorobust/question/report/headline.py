@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from biorobust.question.report.study import ADVERSARIAL, NOISE, PLAIN, Question
+from biorobust.question.report.tables import examined
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
@@ -26,7 +27,13 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Head
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
     """What follows, a paragraph each; empty where nothing was measured."""
-    return paragraphs(study.name, "conclusions", m, **_kept(m, study))
+    return paragraphs(study.name, "conclusions", m, masked=_masked(m, study), **_kept(m, study))
+
+
+def _masked(m: Measurements, study: Question) -> Mapping[str, tuple[int, int]]:
+    """Networks that are not masked on purpose and show signs of masked gradients -> how many, of how many checks."""
+    found = [item for item in examined(m, study.networks) if item.what == "own" and item.flagged]
+    return {item.run: (len(item.flagged), len(item.findings)) for item in found}
 
 
 def _kept(m: Measurements, study: Question) -> Mapping[str, Any]:
