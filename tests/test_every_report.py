@@ -85,7 +85,7 @@ FACTS = {
             *("cannot tell", "which contradict"),
         },
         {"2020", "16902", "62.5", "3.32"},
-        {f"K{n}" for n in (3, 4, 7, 8, 13, 14, 21, 22, 24)},
+        {f"K{n}" for n in (3, 4, 7, 8, 13, 14, 22, 24)},
     ),
     "vonenet": Facts(
         [*(f"V{n}{kind}" for kind in ("", "a") for n in range(1, 8)), "V8a"],

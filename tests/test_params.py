@@ -142,7 +142,7 @@ def floats(value, path=()):
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from floats(inner, (*path, key))
-    elif isinstance(value, float) or (isinstance(value, tuple) and isinstance(value[0], float)):
+    elif isinstance(value, float) or (isinstance(value, tuple) and value and isinstance(value[0], float)):
         yield path, value
 
 

@@ -109,13 +109,15 @@ class Adaptive(Block):
     """Which networks of a study every attack of `question_attack` is tried on that needs no other network.
 
     twins: a network -> the same without the defence; both are attacked. report: the attack by which the report, or the
-    original, called it robust. eps: L-infinity, in units of pixel intensity. curve: other sizes, for APGD alone.
+    original, called it robust. eps: L-infinity, in units of pixel intensity. curve: other sizes, for APGD alone. alone:
+    attacks that are made on all images, not on what others have left, so that each can be judged by itself.
     """
 
     dataset: str
     report: str
     eps: float = Field(gt=0, le=1)
     curve: Sizes
+    alone: Unlike[str] = ()
     twins: dict[str, str] = Field(min_length=1)
 
     @property

@@ -224,7 +224,11 @@ def kwta(params: Mapping[str, Any]) -> Kwta:
         name="kwta",
         title="k-winners-take-all activations",
         datasets=("cifar10", "svhn"),
-        attacks=(*plan.get("attacks", ()), *(f"{name}-resized" for name in plan.get("resized_attacks", ()))),
+        attacks=(
+            *plan.get("attacks", ()),
+            *(f"{name}-resized" for name in plan.get("resized_attacks", ())),
+            *params.get("kwta_adaptive", {}).get("alone", ()),
+        ),
         rows={run: values["init"] for run, values in runs.items()},
         gammas={run: params.get(values["method"], {}).get("gamma") for run, values in runs.items()},
         ablations={name: values["question"] for name, values in params.get("kwta_ablations", {}).items()},

@@ -24,6 +24,8 @@ def attack(
 ) -> None:
     """Every seed of a network under every attack: its record, and its metrics as those of the study's own attacks."""
     eps = sorted({*chosen.curve, chosen.eps})
+    blind = tuple(key for key in plan.blind if key not in chosen.alone)
+    plan = plan.model_copy(update={"reports": (*plan.reports, *chosen.alone), "blind": blind})
     tables: list[pd.DataFrame] = []
     counted: dict[int, dict[str, dict[str, Any]]] = {}
     for victim in victims(name, study=study, chosen=chosen, n_images=n_images):
