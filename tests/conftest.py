@@ -1,11 +1,13 @@
 """The order of the tests, and a watch over every state that a test saves."""
 
 import functools
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from biorobust import datasets
 from biorobust.core import work
 
 ROOT = Path(__file__).parent.parent
@@ -30,21 +32,41 @@ def finished(tmp_path_factory):
     return make
 
 
+@pytest.fixture(scope="session")
+def bundled(tmp_path_factory):
+    """Puts a bundled data set and its provenance where a checkout has them; each is made once for all tests."""
+    made = tmp_path_factory.mktemp("bundled")
+    files = "data/datasets/{}.npz", "reports/metrics/data/{}.json"
+
+    @functools.cache
+    def make(name):
+        npz, provenance = (made / file.format(name) for file in files)
+        datasets.get(name, source="bundled", npz=npz, provenance=provenance)
+
+    def put(name, checkout):
+        make(name)
+        for file in files:
+            (checkout / file.format(name)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(made / file.format(name), checkout / file.format(name))
+
+    return put
+
+
 @pytest.fixture(scope="session", autouse=True)
 def states_are_named_by_all_the_code_that_ran():
     """Whatever runs between the naming of a state and its saving has to be in the name, or an edit of it is missed."""
     last, named, ran = None, set(), set()
 
-    def watch(frame, event, arg):
+    def watch(frame, event, arg):  # nothing returned: calls alone are seen, which costs least
         file = frame.f_code.co_filename
-        if event == "call" and file.startswith(OURS) and file != work.__file__:
+        if file.startswith(OURS) and file != work.__file__:
             ran.add(file)
 
     def state_path(name, key, *, code):
         nonlocal last, named
         last, named = real["state_path"](name, key, code=code), {str(file) for file in work.sources(code).values()}
         ran.clear()
-        sys.setprofile(watch)
+        sys.settrace(watch)
         return last
 
     def save_state(path, state):
@@ -53,7 +75,7 @@ def states_are_named_by_all_the_code_that_ran():
         return real["save_state"](path, state)
 
     def finish(states):
-        sys.setprofile(None)
+        sys.settrace(None)
         return real["finish"](states)
 
     real = {new.__name__: getattr(work, new.__name__) for new in (state_path, save_state, finish)}
@@ -61,4 +83,9 @@ def states_are_named_by_all_the_code_that_ran():
         for new in (state_path, save_state, finish):
             patch.setattr(work, new.__name__, new)
         yield
-    sys.setprofile(None)
+
+
+@pytest.fixture(autouse=True)
+def the_watch_ends_with_its_test():
+    yield
+    sys.settrace(None)

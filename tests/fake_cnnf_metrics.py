@@ -97,13 +97,7 @@ def letters(n: int) -> np.ndarray:
 
 class _Writer:
     def __init__(
-        self,
-        root: Path,
-        checked: params.Params,
-        fidelity: str,
-        seeds: list[int],
-        grid_seeds: list[int],
-        shift: float,
+        self, root: Path, checked: params.Params, fidelity: str, seeds: list[int], grid_seeds: list[int], shift: float
     ) -> None:
         self.root, self.params, self.shift = root, checked, shift
         self.seeds, self.grid_seeds = seeds, grid_seeds

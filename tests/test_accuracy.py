@@ -38,8 +38,8 @@ TRAININGS = (3, 10)
 IMAGES = (500, 2000)
 SHIFT = 0.2  # by how many logits the second setting is worse
 WANTED = (0.93, 0.99)
-N_DRAWS = 200
-N_PAIRED = 50  # of these with a difference, whose p takes most of the time
+N_DRAWS = 100
+N_PAIRED = 25  # of these with a difference, whose p takes most of the time
 
 Cell = tuple[float, float, float, int, int]
 Hits = dict[str, list[bool]]

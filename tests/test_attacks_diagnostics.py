@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from biorobust import attacks
-from biorobust.attacks import diagnostics, records
+from biorobust.attacks import diagnostics
 from biorobust.statistics.thresholds import MASKING, THRESHOLDS, Masking, Thresholds
 
 EPS = 0.1
@@ -114,16 +114,6 @@ def test_the_other_rules_on_records():
     assert diagnostics.flat(dead, attack="a").value == pytest.approx(0.02)
     with pytest.raises(ValueError, match="no records of 'b'"):
         diagnostics.unbounded(table.assign(attack="c"), attack="b")
-
-
-def test_the_worst_case_is_never_above_any_single_attack():
-    model, images, labels = victims.digits()
-    names = ["fgsm-cross-entropy", "pgd-margin", "apgd-cross-entropy", "random-corners"]
-    table = attacks.run(model, images[:60], labels[:60], names, eps=(0.05, 0.1), seed=0)
-    worst = records.worst_case(table).set_index(["eps", "index"])["broken"]
-    for _, rows in table.groupby("attack"):
-        single = rows.set_index(["eps", "index"])["broken"]
-        assert (worst[single.index] >= single).all()
 
 
 def test_masking_thresholds_stand_beside_those_of_the_reports_and_change_no_hash():

@@ -105,12 +105,7 @@ def test_the_stage_follows_the_plan_of_any_study(tmp_path, monkeypatch):
     names = ("fgsm-margin@averaged", "pgd-targeted")
     for dataset_name, eps in (("cifar10", [0.0, 0.1]), ("svhn", [0.0, 0.05])):
         experiment.attack(
-            f"made-{dataset_name}",
-            study="made",
-            dataset_name=dataset_name,
-            scale="tiny",
-            plan=plan(*names),
-            size=size,
+            f"made-{dataset_name}", study="made", dataset_name=dataset_name, scale="tiny", plan=plan(*names), size=size
         )
         found = json.loads((tmp_path / f"reports/metrics/attack/made-{dataset_name}.json").read_text())
         assert found["eps"] == eps

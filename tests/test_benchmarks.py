@@ -156,9 +156,7 @@ def test_growth_is_that_of_the_marginal_time_whatever_a_call_costs(call):
 
 
 @pytest.mark.parametrize(
-    ("row", "refused"),
-    [(lambda n: 0.4 * n, False), (lambda n: 0.02 * n * math.log2(n), True)],
-    ids=["N", "N log N"],
+    ("row", "refused"), [(lambda n: 0.4 * n, False), (lambda n: 0.02 * n * math.log2(n), True)], ids=["N", "N log N"]
 )
 def test_scattered_times_of_n_log_n_are_refused_and_those_of_n_are_not(row, refused):
     """With calls that cost as much as the shortest rows, times that scatter by 2 % and one in twenty twice as long."""

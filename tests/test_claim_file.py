@@ -11,8 +11,7 @@ import yaml
 from fake_metrics import ROOT, write_metrics
 from report_checkout import claims_of
 
-from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml, write_text
+from biorobust.core.files import write_text
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claim_file import ClaimsError, load
@@ -218,19 +217,14 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
         (in_claim(interpretations=["two"]), "T1.interpretations: 'two' is not one of one"),
         (lambda raw: raw["files"][0].update({"train/a-run": "sise"}), "files.train/a-run: 'sise' is not one of size"),
         (in_claim(statement=""), "T1.statement: '' does not fit: string should have at least 1 character"),
-        (in_claim(parts=[]), "T1.parts: [] does not fit: value should have at least 1 item"),
-        (in_claim(interpretations=[]), "T1, part 1: nothing fills in {run}"),
         (in_part(counts=False), "T1.parts: need at least one part that counts"),
         (in_part(rule="guess"), "T1, part 1.rule: 'guess' is not one of 'number', 'order'"),
         (in_part("reported"), "T1, part 1: a number needs a reported value"),
         (in_part(reported="other"), "T1, part 1.reported: id in reported/hebbian.csv: 'other' is not one of curve"),
-        (in_part(reported=True), "T1, part 1.reported: True does not fit: input should be a valid string"),
         (in_part(at=[0.2]), "T1, part 1.reported: reported/hebbian.csv has no curve at eps 0.2"),
-        (in_part(at=["strong"]), "T1, part 1.at.0: 'strong' does not fit: input should be a valid number"),
         (in_part(at=[8]), "T1, part 1.at.0: 8 does not fit: input should be less than or equal to 1"),
         (in_part("at"), "accuracy under attack needs `at`"),
         (in_part(quantity=CLEAN), "`at` is for quantities of an attack"),
-        (in_part(quantity={"accuracy": "{net}", "attack": "fgsm"}), "T1, part 1: nothing fills in {net}"),
         (in_part(quantity=ATTACKED | {"images": "noisy"}), "attacked images are clean ones; give attack or images"),
         (
             in_part("at", quantity=CLEAN | {"images": "dark"}),
@@ -238,7 +232,6 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
         ),
         (in_part(quantity={"accuracy": "a", "attack": "b", "eps": 1}), "T1, part 1.quantity: unknown key 'eps'"),
         (in_part(quantity={"value": "share"}), "T1, part 1.quantity: of is missing, which value needs"),
-        (in_part(quantity={"attack": "fgsm"}), "quantity: need exactly one of accuracy"),
         (in_part(at_least=0.1), "at_least and at_most are for thresholds"),
         (in_part("reported", rule="threshold"), "a threshold needs at_least, at_most or both"),
         (in_part("reported", rule="order"), "an order of accuracies needs `against`"),
@@ -249,15 +242,10 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
             "needs the accuracy of two runs",
         ),
         (in_part("at", "reported", rule="order", quantity=LOGGED), "other values than accuracies needs `smallest`"),
-        (in_part("reported", rule="order", quantity=REACHED, against=REACHED), "accuracies needs `smallest`"),
         (
             in_part("reported", rule="order", against=ATTACKED, smallest=0.02),
             "`smallest` is for an order of other values",
         ),
-        (in_part(smallest=0.02), "`smallest` is for an order of other values"),
-        (in_part("at", quantity=LOGGED, smallest=0.02), "`smallest` is for an order of other values"),
-        (in_part("reported", rule="order", quantity=LOGGED, smallest="much"), "smallest: 'much' does not fit"),
-        (in_part(errors=True), "`errors` is for no difference"),
         (in_part("reported", rule="order", against=ATTACKED, errors=True), "`errors` is for no difference"),
         (in_part("reported", rule="no difference", against=ATTACKED, errors=1), "errors: 1 does not fit"),
         (
@@ -273,16 +261,11 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
         (lambda raw: raw["files"].clear(), "T1, part 1: metrics file, a key of `files`: 'train/a-run' is not one of"),
         (in_claim(requires=["pretrain/a"]), "key of `files`: 'pretrain/a' is not one of train/a-run, attack/a-run"),
         (in_part(recipes={"train/b": "size"}), "T1, part 1.recipes: 'train/b' is not one of train/a-run, attack/a-run"),
-        (in_part(reported=0.97), "T1, part 1.reported: 0.97 does not fit: input should be a valid string"),
         (in_part(reported="percent"), "reported: percent is 97 in reported/hebbian.csv, no proportion in [0, 1]"),
-        (in_part(label="{network}"), "T1, part 1.label: nothing fills in {network}"),
         (in_claim(statement="Of {network}."), "T1: nothing fills in {network}"),
-        (in_part("at", quantity=CLEAN), "T1, part 1: nothing fills in {eps}"),
         (in_part(each=["tables"]), "T1, part 1.each: 'tables' is not one of"),
-        (in_claim(each="tables"), "T1.each: must be a list, not 'tables'"),
         (in_part(requires="train/a-run"), "T1, part 1.requires: must be a list, not 'train/a-run'"),
         (lambda raw: raw["files"].append({"train/a-run": []}), "files, block 2: train/a-run stands there twice"),
-        (lambda raw: raw["files"].append({"train/b": {"p": "{p}"}}), "files, block 2: nothing fills in {p}"),
         (
             lambda raw: raw["claims"].extend([{"id": "T2", "like": "T1"}, {"id": "T3", "like": "T2"}]),
             "T2.source: missing key",
@@ -299,8 +282,6 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
         ),
         (in_claim(like="T0"), "T1.like: 'T0' is not one of T1"),
         (lambda raw: raw.update(lists={"tables": []}), "top.lists.tables: [] does not fit"),
-        (lambda raw: raw.update(claims=[]), "top.claims: [] does not fit"),
-        (lambda raw: raw["interpretations"]["one"].pop("words"), "interpretations.one.words: missing key"),
     ],
 )
 def test_what_cannot_be_judged_is_one_clear_line(tmp_path: Path, change: Change, message: str) -> None:
@@ -322,15 +303,6 @@ def test_a_missing_or_broken_file_is_one_clear_line(tmp_path: Path) -> None:
     write_text(tmp_path / "claims/hebbian.yaml", "[]")
     with pytest.raises(ClaimsError, match="top: must be a block of keys"):
         load(tmp_path / "claims")
-
-
-def test_a_key_that_stands_twice_is_refused_but_may_replace_a_merged_one(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text("a: &a {x: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\n")
-    assert read_yaml(path)["c"] == {"x": 3}
-    path.write_text("a:\n  reported: one\n  rule: number\n  reported: two\n")
-    with pytest.raises(BiorobustError, match=r"a\.yaml .*'reported' stands twice at line 4"):
-        read_yaml(path)
 
 
 @pytest.mark.parametrize(

@@ -136,19 +136,6 @@ def test_a_run_of_another_size_is_not_run_but_shown(claims: list[Claim], tmp_pat
     assert (entry.parts[0].interval, entry.provisional) == ("images", False)
 
 
-def test_one_training_decides_provisionally(claims: list[Claim], tmp_path: Path) -> None:
-    write_metrics(tmp_path, seeds=(0,))
-    found = verdicts(claims, tmp_path)
-    decided = {name: entry for name, entry in found.items() if entry.verdict in ("reproduced", "partly")}
-    assert {("H1", "published-curve"), ("H4", None), ("H6", "published-curve")} <= set(decided)
-    assert all(entry.provisional and "provisional" in entry.words for entry in decided.values())
-    # Trainings of other runs say how far those of this one would scatter.
-    write_metrics(tmp_path, seeds=(0, 1, 2), fewer={"simple-conv": 1})
-    lent = verdicts(claims, tmp_path)["H4", None]
-    assert not lent.provisional
-    assert {part.interval for part in lent.parts} == {"images and seeds (scatter of seeds borrowed)"}
-
-
 def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims: list[Claim], tmp_path: Path) -> None:
     write_metrics(tmp_path / "bundled", scale="tiny", fidelity="stand-in", seeds=(0,))
     found = verdicts(claims, tmp_path / "bundled")
@@ -158,12 +145,6 @@ def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims: list[C
     found = verdicts(claims, tmp_path / "mirror")
     assert found["H1", "published-curve"].verdict == "reproduced"
     assert {entry.note for entry in found.values()} == {"mnist: re-encoded data"}
-
-
-def test_without_metrics_every_claim_is_not_run(claims: list[Claim], tmp_path: Path) -> None:
-    found = verdicts(claims, tmp_path)
-    assert {entry.verdict for entry in found.values()} == {"not run"}
-    assert found["H4", None].words == "not run (train/simple-conv.json is missing)"
 
 
 def test_leftovers_are_never_read(claims: list[Claim], paper: Path, tmp_path: Path) -> None:
@@ -176,28 +157,6 @@ def test_leftovers_are_never_read(claims: list[Claim], paper: Path, tmp_path: Pa
 def editable(tmp_path: Path) -> Path:
     write_metrics(tmp_path)
     return tmp_path
-
-
-def test_an_unavailable_run_gives_its_reason(claims: list[Claim], editable: Path) -> None:
-    edit(editable / "train/simple-conv.json", lambda run: run.update(status="unavailable", reason="no weights"))
-    assert verdicts(claims, editable)["H4", None].words == "not run (train/simple-conv: no weights)"
-
-
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        ({"collapsed": True}, "collapsed"),
-        ({"diverged": True}, "diverged"),
-        ({"correct": 8700}, "is under-trained"),  # .878 is enough: the report has .9782
-    ],
-)
-def test_a_seed_that_went_wrong_decides_nothing(
-    claims: list[Claim], editable: Path, entry: dict[str, Any], words: str
-) -> None:
-    edit(editable / "train/simple-conv.json", lambda run: run["per_seed"][1].update(entry))
-    found = verdicts(claims, editable)["H4", None]
-    assert found.verdict == "inconclusive"
-    assert found.parts[0].reason == f"seed 1 of train/simple-conv {words}"
 
 
 @pytest.mark.parametrize(

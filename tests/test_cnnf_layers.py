@@ -6,20 +6,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from biorobust.cnnf.model import pooled
 from biorobust.cnnf.model.layers import (
     AdaPool,
     AdaReLU,
     AvgPool,
     Bias,
-    Choice,
     Conv2d,
     Dropout,
     Flatten,
     Gate,
     InsNorm,
     Linear,
-    unpool,
 )
 
 
@@ -173,14 +170,6 @@ def test_adapool_takes_the_extreme_that_feedback_asks_for_and_puts_it_back(size)
         assert float(back.flatten()[place]) == (float(y[0, 0, i, j]) if asked else 0.0)
 
 
-def test_unpooling_is_the_adjoint_of_selecting():
-    x = torch.randn(2, 3, 6, 6)
-    y, memory = AdaPool().feedforward(x)
-    other = torch.randn_like(y)
-    back, _ = AdaPool().feedback(other, memory)
-    assert_close((x * back).sum(), (y * other).sum())
-
-
 @pytest.mark.parametrize("window", [2, 3, 4])
 def test_upsampling_is_window_squared_times_the_adjoint_of_averaging(window):
     x = torch.randn(2, 3, 9, 13)
@@ -209,61 +198,3 @@ def test_flatten_goes_back_to_the_shape_it_came_from():
     y, memory = Flatten().feedforward(x)
     assert y.shape == (3, 40)
     assert torch.equal(Flatten().feedback(y, memory)[0], x)
-
-
-def composed(x, bias, feedbacks, *, residual):
-    """InsNorm, bias, AdaReLU and AdaPool one after the other, with a feedback before every pass but the first."""
-    norm, gate, pool = InsNorm(), AdaReLU(residual), AdaPool()
-    gate_memory: Gate | None = None
-    pool_memory: Choice | None = None
-    found = []
-    for drive, y in zip(x, [None, *feedbacks], strict=True):
-        if y is not None:
-            unpooled, pool_memory = pool.feedback(y, pool_memory)
-            back, gate_memory = gate.feedback(unpooled, gate_memory)
-            found.append(back)
-        z, gate_memory = gate.feedforward(norm.feedforward(drive)[0] + bias.view(1, -1, 1, 1), gate_memory)
-        z, pool_memory = pool.feedforward(z, pool_memory)
-        found.append(z)
-    return found
-
-
-@pytest.mark.parametrize("size", [(6, 6), (7, 5)])
-@pytest.mark.parametrize("residual", [0.0, 0.3, 1.0])
-def test_pooling_first_gives_the_numbers_and_gradients_of_the_composition(size, residual):
-    """Also where feedback is exactly 0, and over enough passes that closed windows come back."""
-    drives = [torch.randn(3, 4, *size, requires_grad=True) for _ in range(4)]
-    shape = (3, 4, size[0] // 2, size[1] // 2)
-    feedbacks = [(torch.randn(shape) * (torch.rand(shape) > 0.3)).requires_grad_() for _ in range(3)]
-    bias = torch.randn(4, requires_grad=True)
-    expected = composed(drives, bias, feedbacks, residual=residual)
-    memory, found = None, []
-    for drive, y in zip(drives, [None, *feedbacks], strict=True):
-        if y is not None:
-            unpooled, memory = pooled.feedback(y, memory, size=size)
-            found.append(unpooled.dense())
-            assert_close(pooled.unpool_shifted(unpooled, bias), found[-1] - bias.view(1, -1, 1, 1))
-        z, memory = pooled.feedforward(drive, memory, bias=bias, residual=residual)
-        found.append(z)
-    leaves = [*drives, *feedbacks, bias]
-    for mine, theirs in zip(found, expected, strict=True):
-        assert_close(mine, theirs, rtol=0, atol=1e-14)
-    weights = [torch.randn_like(z) for z in expected]
-    gradients = [
-        torch.autograd.grad(sum((w * z).sum() for w, z in zip(weights, values, strict=True)), leaves)
-        for values in (found, expected)
-    ]
-    for mine, theirs in zip(*gradients, strict=True):
-        assert_close(mine, theirs, rtol=1e-12, atol=1e-13)
-
-
-def test_gradient_of_unpooling_minus_a_bias():
-    place = torch.tensor([[[[0, 3], [8, 11]]]])
-    values = torch.randn(1, 1, 2, 2, requires_grad=True)
-    shift = torch.randn(1, requires_grad=True)
-
-    def through(values, shift):
-        return pooled.unpool_shifted(pooled.Unpooled(values, place, (4, 4)), shift)
-
-    assert_close(through(values, shift), unpool(values, place, (4, 4)) - shift)
-    assert torch.autograd.gradcheck(through, (values, shift))

@@ -10,9 +10,7 @@ from torch.testing import assert_close
 
 from benchmarks import cnnf as benchmark
 from biorobust.cnnf import CNNF, TwoBlock
-from biorobust.cnnf.model import objective
 from biorobust.cnnf.model.network import attack_views
-from biorobust.core import runs
 
 
 def network(kind=TwoBlock, *, seed=0, **options):
@@ -30,16 +28,6 @@ def images(n=4, shape=(1, 28, 28), seed=1):
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def plain_cnn(model, x):
-    """The two-block network without feedback, from torch's own functions."""
-    x = x * 2 - 1
-    for block in model.blocks[:2]:
-        x = functional.conv2d(x, block.conv.weight, padding=1)
-        x = x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
-        x = functional.max_pool2d((x + block.bias.bias.view(1, -1, 1, 1)).relu(), 2)
-    return functional.linear(x.flatten(1), model.blocks[2].linear.weight) + model.blocks[2].bias.bias
-
-
 def test_parameter_count_of_the_originals_network():
     assert sum(p.numel() for p in CNNF(10, cycles=1, residual=0.1).parameters()) == 3_298_962
 
@@ -52,11 +40,6 @@ def test_without_cycles_it_is_the_plain_cnn_bit_for_bit(kind):
     plain.readout = "last"
     assert torch.equal(plain(x), cycling.first_pass(x).logits)
     assert torch.equal(attack_views(cycling)["first"](x), plain(x))
-
-
-def test_the_first_pass_is_what_torch_computes():
-    model, x = network(), images()
-    assert_close(model.first_pass(x).logits, plain_cnn(model, x), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("cycles", [0, 1, 3])
@@ -90,7 +73,8 @@ def test_loss_and_gradients_equal_the_straightforward_implementation(cycles):
 def test_pooling_first_changes_nothing(kind, ind, subtract_bias):
     """Logits of every cycle, pixels and gradients against layers run one after the other, on an odd image size."""
     shape = (1, 13, 10)
-    options = {"ind": ind, "subtract_bias": subtract_bias, "image_shape": shape}
+    residual = (0.0, 0.3, 1.0)[ind % 3]
+    options = {"ind": ind, "subtract_bias": subtract_bias, "image_shape": shape, "residual": residual}
     fused, composed = (network(kind, fuse=fuse, **options) for fuse in (True, False))
     found = []
     for model in (fused, composed):
@@ -166,42 +150,6 @@ def test_plain_forward_passes_with_masked_feedback_are_what_torch_computes(kind,
     assert float((adaptive[1:] - found[0][1:]).detach().abs().amax(dim=(1, 2)).min()) > 1e-3
 
 
-WEIGHTS = objective.Weights(first=1.0, cycles=0.7, feature=0.5, block1=0.4, block2=0.3, clean=0.2)
-
-
-@pytest.mark.parametrize("cycle_clean", [True, False])
-def test_gradient_of_the_whole_loss_is_that_of_finite_differences(cycle_clean):
-    model = network(width=2, image_shape=(1, 8, 8))
-    clean, noisy, labels = images(3, (1, 8, 8), seed=1), images(3, (1, 8, 8), seed=2), torch.tensor([0, 3, 1])
-
-    def loss():
-        parts, _ = objective.terms(model, clean, noisy, labels, weights=WEIGHTS, cycle_clean=cycle_clean, detach=False)
-        return torch.stack(list(parts.values())).sum()
-
-    loss().backward()
-    for parameter in model.parameters():
-        index = tuple(size // 2 for size in parameter.shape)
-        values = []
-        for step in (1e-6, -2e-6):
-            with torch.no_grad():
-                parameter[index] += step
-                values.append(float(loss()))
-        assert float(parameter.grad[index]) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-7)
-        with torch.no_grad():
-            parameter[index] += 1e-6
-
-
-@pytest.mark.parametrize("detach", [True, False])
-def test_clean_features_are_targets_only_when_detached(detach):
-    model, labels = network(), torch.arange(4)
-    clean, noisy = images(4, seed=1).requires_grad_(), images(4, seed=2).requires_grad_()
-    parts, _ = objective.terms(model, clean, noisy, labels, weights=WEIGHTS, cycle_clean=False, detach=detach)
-    for name in ("feature", "block1", "block2"):
-        of_clean, of_noisy = torch.autograd.grad(parts[name], [clean, noisy], retain_graph=True)
-        assert of_noisy.any()
-        assert bool(of_clean.any()) != detach
-
-
 def test_readouts_and_cycles_come_from_one_pass():
     model, x = network(cycles=3), images()
     every = model(x, return_cycles=True)
@@ -245,12 +193,6 @@ def test_rows_of_a_state_are_the_state_of_those_images():
     assert_close(model.pixels(state), model.pixels(alone))
 
 
-def test_reconstructions_stay_of_the_order_of_the_features():
-    states = network(cycles=5).states(images(20))
-    sizes = [float(state.reconstruction.square().mean().sqrt()) for state in states[1:]]
-    assert all(0.05 < size < 20 for size in sizes)
-
-
 def test_what_feedback_makes_of_blocks_on_both_sides_of_the_feature():
     model = network(CNNF, ind=3)
     state = model.cycle(model.first_pass(images()))
@@ -266,13 +208,10 @@ def test_what_feedback_makes_of_blocks_on_both_sides_of_the_feature():
     ("options", "said"),
     [
         ({"cycles": -1}, "cycles = -1: must be an integer of 0 or more"),
-        ({"cycles": 1.5}, "cycles = 1.5"),
         ({"cycles": True}, "cycles = True"),
         ({"residual": -0.1}, "residual = -0.1: must be a number in"),
-        ({"residual": 1.01}, "residual = 1.01"),
         ({"residual": float("nan")}, "residual = nan"),
         ({"ind": 3}, "ind = 3: must be an integer from 0 .pixels. to 2"),
-        ({"ind": -1}, "ind = -1"),
         ({"readout": "best"}, "readout = 'best': must be one of average, last"),
     ],
 )
@@ -292,14 +231,3 @@ def test_images_that_are_no_numbers_are_refused(bad):
 def test_images_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"this network takes \(B, 1, 28, 28\)"):
         network()(images(2, (1, 27, 28)))
-
-
-@pytest.mark.parametrize("architecture", ["cnnf-two-block", "cnnf-original"])
-def test_a_stored_network_comes_back(architecture, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    config = {"n_classes": 5, "cycles": 2, "residual": 0.3, "image_shape": [1, 28, 28], "ind": 1}
-    model = runs.new(architecture, config)
-    runs.save("run", {0: model}, architecture=architecture, configs={0: config})
-    again, x = runs.load("run"), images().float()
-    assert torch.equal(again(x), model(x))
-    assert set(runs.attack_views("run", again)) == {"first", "smooth"}

@@ -10,15 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import report_checkout
-from report_checkout import (
-    by_claim,
-    copied,
-    draw_and_tabulate,
-    edit,
-    text,
-    verdicts,
-    write_checkout,
-)
+from report_checkout import by_claim, copied, draw_and_tabulate, edit, text, verdicts, write_checkout
 
 from biorobust.cnnf.report.figures import FIGURES, psnr
 from biorobust.core import outcomes
@@ -69,7 +61,7 @@ def test_metrics_near_the_reports_reproduce_it(paper: Path) -> None:
     said = verdicts(paper)
     assert {name for name in said if said[name] == rules.REPRODUCED} == {
         *GRID[:-1],
-        *("F10", "F11", "F12", "F13", "F14", "F15", "F17", "F19", "F20"),
+        *("F10", "F11", "F12", "F13", "F14", "F15", "F17", "F19", "F20", "F22"),
     }
     part = found(paper)["F9", "scored-on-noisy"].parts[0]  # asked of the headline network, 0.7 points below
     assert (part.reported, part.n_seeds, part.n_images, part.verdict) == (0.8939, 3, 20_800, rules.PARTLY)
@@ -103,14 +95,6 @@ def on_noisy_images(root: Path, a: str, b: str) -> Difference:
     }
     of_a, of_b = (packed[run, "noise"] for run in (a, b))
     return difference(*(Accuracy(tuple(map(int, of.sum(axis=1))), of.shape[1], outcomes=of) for of in (of_a, of_b)))
-
-
-def test_noisy_images_are_compared_image_by_image(paper: Path) -> None:
-    part = found(paper)["F12", "both-cycled"].parts[0]
-    assert (part.difference, part.low, part.high) == pytest.approx(
-        on_noisy_images(paper, "cnn-feedback", "cnn-clean")[:3]
-    )
-    assert (part.path, part.n_images, part.n_seeds) == ("train/cnn-feedback.json", 20_800, 3)
 
 
 def test_the_reports_own_numbers_are_asked_too(paper: Path) -> None:

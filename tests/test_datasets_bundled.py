@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from biorobust.core.training import SCHEDULES, Recipe, as_float, fit, objective
-from biorobust.datasets import DATASETS, glyphs, mnist, shapes, textures
+from biorobust.datasets import DATASETS, glyphs, mnist
 
 # What a small network has to get right of the test pictures; chance is 1/26 and 1/10.
 LEARNED = {"emnist_letters": 0.8, "cifar10": 0.6, "svhn": 0.7}
@@ -105,37 +105,6 @@ def test_every_kind_of_stand_in_photograph_has_its_hue(stand_in):
     assert near.mean() > 0.15 > 5 * standard_error
 
 
-@pytest.mark.parametrize("kind", shapes.KINDS)
-def test_a_shape_is_of_its_kind(kind):
-    rng = np.random.default_rng(0)
-    masks = np.stack([shapes.draw(kind, rng, side=32) for _ in range(100)]) / 255
-    assert (masks.min(), masks.max()) == (0, 1)
-    rows, columns = masks.mean(axis=2), masks.mean(axis=1)  # ink per row and per column
-    if kind == "horizontal stripes":
-        assert (rows.std(axis=1) > 2 * columns.std(axis=1)).mean() > 0.9
-    elif kind == "vertical stripes":
-        assert (columns.std(axis=1) > 2 * rows.std(axis=1)).mean() > 0.9
-    elif kind in ("checks", "dots"):
-        spread = np.stack([rows.std(axis=1), columns.std(axis=1)])
-        assert spread.max() < 0.4
-        assert masks.std(axis=(1, 2)).min() > 0.3
-    else:
-        place = np.arange(32)
-        for mask, row, column in zip(masks, rows, columns, strict=True):
-            middle = round(float(row @ place / row.sum())), round(float(column @ place / column.sum()))
-            assert (mask[middle] > 0.5) == (kind != "ring")
-            box = np.ptp(np.flatnonzero(row)) * np.ptp(np.flatnonzero(column))
-            low, high = {
-                "disc": (0.68, 0.9),
-                "ring": (0.3, 0.8),
-                "triangle": (0.4, 0.65),
-                "square": (0.6, 1.2),
-                "cross": (0.35, 0.75),
-                "star": (0.25, 0.5),
-            }[kind]
-            assert low < mask.sum() / box < high
-
-
 @pytest.mark.parametrize("font", glyphs.FONTS)
 def test_a_character_stands_in_the_middle_in_the_size_asked_for_whatever_stands_beside_it(font, monkeypatch):
     monkeypatch.setattr(glyphs, "FONTS", (font,))
@@ -163,15 +132,6 @@ def slope(grey: np.ndarray) -> float:
     bands = np.digitize(frequency, np.geomspace(4 / side, 0.4, 12))
     points = [np.log([frequency[bands == i].mean(), power[bands == i].mean() ** 0.5]) for i in range(1, 12)]
     return float(np.polyfit(*np.transpose(points), 1)[0])
-
-
-@pytest.mark.parametrize("power", [0.5, 1.0, 1.5])
-def test_clouds_have_the_spectrum_asked_for(power):
-    rng = np.random.default_rng(0)
-    clouds = np.stack([textures.clouds(rng, 64, power=power) for _ in range(40)])
-    assert slope(clouds[..., 0]) == pytest.approx(-power, abs=0.1)
-    assert np.allclose(clouds.mean(axis=(1, 2)), 0)
-    assert np.allclose(clouds.std(axis=(1, 2)), 1)
 
 
 def test_stand_in_photographs_have_the_spectrum_of_natural_ones():

@@ -1,12 +1,8 @@
 """The stage `download`: what it writes, what it prints, and when it calls a data set stale."""
 
 import json
-import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -115,23 +111,6 @@ def test_a_wrong_call_is_refused_with_the_usage(checkout, capsys, arguments):
         download.main(arguments)
     assert stop.value.code == 2
     assert "usage: python -m stages.download" in capsys.readouterr().err
-
-
-def test_an_error_is_one_line_and_leaves_nothing_behind(tmp_path):
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.download", "mnist"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), mirror.VARIABLE: "/no/such/folder"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.splitlines()[-1].startswith("error: BIOROBUST_DATA_MIRROR=/no/such/folder is not a folder")
-    assert "Traceback" not in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -90,9 +90,7 @@ FACTS = {
     "vonenet": Facts(
         [*(f"V{n}{kind}" for kind in ("", "a") for n in range(1, 8)), "V8a"],
         "cpu",
-        {
-            *("perturbation", "trained parameters", "entered", "layer", "filter", "degenerate", "no.", "hypothesis"),
-        },
+        {*("perturbation", "trained parameters", "entered", "layer", "filter", "degenerate", "no.", "hypothesis")},
         {"2020", "02", "03"},
         {f"V{n}" for n in range(1, 8)},
     ),

@@ -1,6 +1,7 @@
 """The whole graph as DVC reads it: what one overridden scalar reaches, and that nothing is made that is not shown."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -97,15 +98,10 @@ def test_an_edit_of_a_file_reaches_the_stages_that_use_it(index, file, stages):
 DOORS = [
     f"src/biorobust/{study}/__init__.py" for study in ("hebbian", "cnnf", "kwta", "vonenet", "question")
 ]  # look names up
-CHECKING = (
-    "src/biorobust/params.py",
-    "src/biorobust/__init__.py",
-    *DOORS,
-    "stages/__init__.py",
-    "stages/common.py",
-)
+CHECKING = ("src/biorobust/params.py", "src/biorobust/__init__.py", *DOORS, "stages/__init__.py", "stages/common.py")
 
 
+@functools.cache
 def imported(path):
     """Files of the project that a file imports, directly, anywhere in it."""
     found = set()

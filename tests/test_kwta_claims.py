@@ -11,7 +11,6 @@ import pytest
 import report_checkout
 from report_checkout import ROOT, by_claim, copied, edit, write_checkout
 
-from biorobust.core.files import read_json
 from biorobust.kwta.report.printed import printed
 from biorobust.kwta.report.study import CLEAN, DEEPFOOL, PGD, kwta
 from biorobust.reporting import claim_file
@@ -158,33 +157,3 @@ def test_one_table_is_enough_for_not_always(cpu: Path, tmp_path: Path, claims: l
 
 
 _PAIRS = ("k-WTA-0.2 above k-WTA-0.1", "ReLU above k-WTA-0.2", "ReLU above k-WTA-0.1")
-
-
-def test_an_under_trained_network_decides_nothing_but_how_it_trained(
-    cpu: Path, tmp_path: Path, claims: list[Claim]
-) -> None:
-    root = copied(cpu, tmp_path)
-    for row in ("relu", "kwta", "kwta-low"):
-        edit(
-            root,
-            f"train/resnet18-cifar10-scratch-{row}",
-            lambda content: content["per_seed"][0].update(correct=7_400),  # k-WTA-0.1 is asked for .7495
-        )
-    said = by_claim(root)
-    assert said["K6"].verdict == rules.INCONCLUSIVE
-    slower = [part for part in said["K20"].parts if part.label.startswith("table 6")]
-    assert {part.verdict for part in slower} == {rules.REPRODUCED}
-
-
-def test_neither_training_that_reaches_a_level_is_no_comparison(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
-    root = copied(cpu, tmp_path)
-    for row in ("relu", "kwta"):
-        edit(
-            root, f"train/resnet18-cifar10-scratch-{row}", lambda c: c["per_seed"][0]["epochs_to"].update({"0.6": None})
-        )
-    parts = {part.label: part for part in by_claim(root)["K20"].parts}
-    neither = parts["table 6: k-WTA-0.2, epochs to 0.6, minus those of ReLU"]
-    assert (neither.verdict, "neither" in neither.reason) == (rules.NOT_RUN, True)
-    only_one = parts["table 6: k-WTA-0.1, epochs to 0.6, minus those of ReLU"]
-    epochs = read_json(root / "reports/metrics/train/resnet18-cifar10-scratch-relu.json")["settings"]["epochs"]
-    assert only_one.against == epochs + 1

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from biorobust.core.errors import BiorobustError
 from biorobust.kwta.model import networks, probes, weights
-from biorobust.kwta.model.operator import KWTA, replace_relu
+from biorobust.kwta.model.operator import KWTA
 from biorobust.networks.alexnet import AlexNet
 from biorobust.networks.resnet import ResNet
 from biorobust.networks.weights import VARIABLE, Unavailable, find
@@ -37,22 +37,6 @@ def images(n=3, side=32, seed=0):
 def build(**changes):
     torch.manual_seed(0)
     return networks.build(TINY | changes).eval()
-
-
-@pytest.mark.parametrize("network", TORCHVISION)
-@pytest.mark.parametrize("gamma", [None, 0.2])
-def test_full_width_is_torchvisions_network_with_the_same_weights(network, gamma):
-    torch.manual_seed(1)
-    theirs = TORCHVISION[network](weights=None, num_classes=10).eval()
-    ours = build(network=network, width=64, gamma=gamma)
-    ours.body.load_state_dict(theirs.state_dict())
-    assert list(ours.body.state_dict()) == list(theirs.state_dict())
-    if gamma is not None:
-        replace_relu(theirs, gamma, stem="kwta")
-    x = images(2)
-    resized = nn.functional.interpolate(x, 64, mode="bilinear")
-    # A winner on the threshold may lose it by rounding, which is done in another order in another memory format.
-    assert_close(ours(x), theirs(resized), rtol=1e-4, atol=1e-4 if gamma is None else 1e-2)
 
 
 def test_fresh_weights_are_distributed_as_torchvisions():
@@ -82,18 +66,6 @@ def test_activations_are_those_of_the_report_and_of_the_original(network, side, 
     assert relu == ([] if stem == "kwta" else ["body.relu"])
     for mask in selected.values():
         assert mask.sum() >= mask.numel() // 10
-
-
-@pytest.mark.parametrize("network", ["resnet18", "resnet18-small", "alexnet"])
-@pytest.mark.parametrize("gamma", [None, 0.2])
-def test_logits_are_of_the_classes_and_gradients_reach_the_pixels(network, gamma):
-    model = build(network=network, gamma=gamma, image_size=32 if network == "resnet18-small" else 64)
-    x = images().requires_grad_()
-    logits = model(x)
-    assert logits.shape == (3, 10)
-    (gradient,) = torch.autograd.grad(logits.square().sum(), x)
-    assert gradient.shape == x.shape
-    assert gradient.flatten(1).abs().sum(dim=1).gt(0).all()
 
 
 def test_a_head_of_1000_gives_the_logits_of_the_classes_and_trains_on_all():

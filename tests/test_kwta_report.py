@@ -11,14 +11,7 @@ import pandas as pd
 import pytest
 import report_checkout
 import yaml
-from report_checkout import (
-    ROOT,
-    by_claim,
-    copied,
-    edit,
-    text,
-    write_checkout,
-)
+from report_checkout import ROOT, by_claim, copied, edit, text, write_checkout
 
 from biorobust.core.files import read_json, write_json
 from biorobust.kwta.report import study as cells
@@ -127,6 +120,8 @@ def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_p
             name = f"{measure}-image" if measure == "worst-case" else measure
             (seed,) = content["attacks"][name]["per_seed"]
             assert row[measure] == seed["correct"][0] / seed["n"]
+    assert found["kwta-ablations"].rows == ()
+    assert by_claim(root)["K15"].verdict == rules.NOT_RUN
     figures = drawn(root)
     assert set(figures["steps"].data["table"]) == {"ours"}
     assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figures["steps"].caption

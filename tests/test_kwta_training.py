@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
-import pandas as pd
 import pytest
 import torch
 
@@ -16,15 +15,7 @@ from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.kwta.model import attacking, networks, probes, recipe, reencode, training
 from biorobust.kwta.model.operator import KWTA
-from biorobust.kwta.model.params import (
-    CURVE_COLUMNS,
-    Attacks,
-    Incremental,
-    Probe,
-    ProbeSize,
-    Recipe,
-    Run,
-)
+from biorobust.kwta.model.params import CURVE_COLUMNS, Attacks, Incremental, Probe, ProbeSize, Recipe, Run
 
 PLAN = Incremental(start=0.2, step=0.005, hold=5 / 9, factor=0.01)
 ATTACKS = Attacks(
@@ -43,10 +34,10 @@ def settings():
 
 
 @pytest.fixture(scope="module")
-def bundled(tmp_path_factory):
+def digits(bundled, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    datasets.get("svhn", source="bundled", npz=folder / "svhn.npz", provenance=folder / "svhn.json")
-    return as_tensors(datasets.load(folder / "svhn.npz"), n_train=2000, device="cpu")
+    bundled("svhn", folder)
+    return as_tensors(datasets.load(folder / "data/datasets/svhn.npz"), n_train=2000, device="cpu")
 
 
 @pytest.fixture
@@ -107,10 +98,10 @@ def test_the_small_fast_network_has_a_recipe_of_its_own(settings):
         assert (found.schedule, found.nesterov, found.edges) == ("triangular", True, "reflect")
 
 
-def test_the_small_fast_network_learns_and_its_gamma_falls(settings, bundled, tmp_path):
+def test_the_small_fast_network_learns_and_its_gamma_falls(settings, digits, tmp_path):
     whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="fast", dataset="cifar10")
-    small = whole.model_copy(update={"width": 4, "epochs": 4, "batch_size": 32, "n_train": len(bundled.train_images)})
-    done = trained(small, bundled, tmp_path)
+    small = whole.model_copy(update={"width": 4, "epochs": 4, "batch_size": 32, "n_train": len(digits.train_images)})
+    done = trained(small, digits, tmp_path)
     assert [row["gamma"] for row in done.curve] == pytest.approx([1.0, 0.733333, 0.466667, 0.2], abs=1e-5)
     assert {module.gamma for module in done.model.modules() if isinstance(module, KWTA)} == {0.2}
     rates = [row["learning_rate"] for row in done.curve]
@@ -118,7 +109,7 @@ def test_the_small_fast_network_learns_and_its_gamma_falls(settings, bundled, tm
     assert done.entry["accuracy"] > 0.3
     whitening = done.model.body.whitening.weight
     expected = networks.PixelFastNet(width=4)
-    expected.whiten(bundled.train_images / 255)
+    expected.whiten(digits.train_images / 255)
     assert torch.equal(whitening, expected.whitening.weight)
 
 
@@ -164,9 +155,9 @@ def test_the_attack_on_reencoded_images_is_one_of_the_attacks():
     assert set(ATTACKS.attacks) <= set(NAMES)
 
 
-def test_training_is_logged_and_goes_on_where_it_stopped(small, bundled, tmp_path, monkeypatch):
+def test_training_is_logged_and_goes_on_where_it_stopped(small, digits, tmp_path, monkeypatch):
     """Killed after its first epoch and started again: the same weights and curve as undisturbed, bit for bit."""
-    data = part(bundled, 192)
+    data = part(digits, 192)
     whole = trained(small, data, tmp_path / "whole")
     save = loop.work.save_state
 
@@ -192,8 +183,8 @@ def test_training_is_logged_and_goes_on_where_it_stopped(small, bundled, tmp_pat
     assert training.n_steps(small) == 12
 
 
-def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small, bundled, tmp_path):
-    data = part(bundled, 192)
+def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small, digits, tmp_path):
+    data = part(digits, 192)
     exact, rounded = (
         trained(small.model_copy(update={"precision": precision, "learning_rate": 0.01}), data, tmp_path)
         for precision in ("float32", "bfloat16")
@@ -214,17 +205,17 @@ def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small,
     )
 
 
-def test_incremental_gamma_is_set_logged_and_kept(small, bundled, tmp_path):
+def test_incremental_gamma_is_set_logged_and_kept(small, digits, tmp_path):
     lowered = small.model_copy(update={"gamma": 0.1, "gamma_schedule": "incremental", "epochs": 3})
     for _ in range(2):  # the second call finds a finished training
-        done = trained(lowered, part(bundled, 192), tmp_path, plan=PLAN)
+        done = trained(lowered, part(digits, 192), tmp_path, plan=PLAN)
         assert [row["gamma"] for row in done.curve] == [0.2, 0.2, 0.1]
         assert [row["learning_rate"] for row in done.curve] == pytest.approx([0.1, 0.1, 0.001])
         assert {module.gamma for module in done.model.modules() if isinstance(module, KWTA)} == {0.1}
 
 
-def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(small, bundled, tmp_path):
-    data = part(bundled, 192)
+def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(small, digits, tmp_path):
+    data = part(digits, 192)
     stuck = trained(small.model_copy(update={"learning_rate": 1e-12, "epochs": 1, "gamma": None}), data, tmp_path)
     with torch.no_grad():
         stuck.model.body.fc.weight.zero_()
@@ -239,7 +230,7 @@ def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(sma
     assert len(diverged.curve) == 1
 
 
-def test_measuring_is_in_float32_proper_whatever_training_is_in(bundled, monkeypatch):
+def test_measuring_is_in_float32_proper_whatever_training_is_in(digits, monkeypatch):
     seen = []
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
 
@@ -248,7 +239,7 @@ def test_measuring_is_in_float32_proper_whatever_training_is_in(bundled, monkeyp
             seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
             return x[:, :, 0, 0].repeat(1, 4)[:, :10]
 
-    training.evaluate(Looks(), bundled.test_images[:4], bundled.test_labels[:4])
+    training.evaluate(Looks(), digits.test_images[:4], digits.test_labels[:4])
     assert seen == [(False, False)]
     assert torch.backends.cudnn.allow_tf32
 
@@ -282,16 +273,16 @@ RECIPE = {
 
 
 @pytest.fixture(scope="module")
-def victim(bundled, tmp_path_factory):
+def victim(digits, tmp_path_factory):
     """A ReLU network on the bundled data, trained well above chance."""
     folder = tmp_path_factory.mktemp("victim")
-    done = trained(Recipe(**RECIPE), bundled, folder)
+    done = trained(Recipe(**RECIPE), digits, folder)
     assert done.entry["accuracy"] > 0.4
     return attacking.Victim(
         name="relu",
         model=done.model.eval().requires_grad_(False),
-        images=bundled.test_images[:24] / 255,
-        labels=bundled.test_labels[:24],
+        images=digits.test_images[:24] / 255,
+        labels=digits.test_labels[:24],
         index=torch.arange(24).numpy(),
         eps=0.031,
         seed=0,
@@ -315,20 +306,10 @@ def test_a_relu_network_falls_to_the_corrected_step_and_less_to_the_reports(vict
     assert len(list(tmp_path.glob("*.pt"))) == 4
 
 
-def test_finished_attacks_are_not_run_again(victim, tmp_path, monkeypatch):
-    monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
-    table = attacking.attacked(victim, ["pgd-report"])
-    monkeypatch.setattr(attacking.attacks, "run", None)
-    again = attacking.attacked(victim, ["pgd-report"])
-    pd.testing.assert_frame_equal(table.reset_index(drop=True), again, check_dtype=False)
-    with pytest.raises(TypeError):
-        attacking.attacked(replace(victim, seed=1), ["pgd-report"])
-
-
-def test_one_more_jpeg_is_counted_image_by_image(victim, bundled, tmp_path, monkeypatch):
+def test_one_more_jpeg_is_counted_image_by_image(victim, digits, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
     table = attacking.attacked(victim, ["pgd-corrected-best"])
-    test = bundled.test_images[:100], bundled.test_labels[:100]
+    test = digits.test_images[:100], digits.test_labels[:100]
     row = attacking.reencoded(victim, ATTACKS, table, test_images=test[0], test_labels=test[1])
     _, predictions = training.evaluate(victim.model, *test)
     assert row["clean"]["before"] == int((predictions == test[1]).sum())
@@ -343,8 +324,8 @@ def test_one_more_jpeg_is_counted_image_by_image(victim, bundled, tmp_path, monk
     assert same["robust"]["before"] == same["robust"]["after"] == same["robust"]["both"]
 
 
-def test_another_jpeg_loses_as_much_as_a_first_one_did(bundled):
-    images = bundled.test_images[:50]
+def test_another_jpeg_loses_as_much_as_a_first_one_did(digits):
+    images = digits.test_images[:50]
     once = reencode.jpeg(images, quality=75)
 
     def change(before, after):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from report_checkout import ROOT, by_claim, draw_and_tabulate, only, write_checkout
+from report_checkout import ROOT, draw_and_tabulate, only, write_checkout
 
 from biorobust import params
 from biorobust.core import places
@@ -44,17 +44,6 @@ def test_runs_that_a_scale_cannot_have_are_named(key: str, value: Any, message: 
     raw["scales"]["tiny"][key]["trained"] = value
     with pytest.raises(ParamsError, match=message):
         params.check(raw)
-
-
-def test_kwta_tables_say_once_what_is_left_out(tmp_path: Path) -> None:
-    with only("kwta"):
-        root = write_checkout(tmp_path, study="kwta", scale="laptop")
-        found = tabulated(root)
-        assert found["kwta-ablations"].rows == ()
-        assert found["kwta-ablations"].caption.endswith("Not run: not at this scale (laptop).")
-        outcomes = [row["outcome"] for row in found["kwta-anomalies"].rows]
-        assert "not run" in outcomes
-        assert by_claim(root)["K15"].verdict == "not run"
 
 
 def test_cnnf_tables_say_once_what_is_left_out(tmp_path: Path) -> None:

@@ -84,8 +84,6 @@ def test_an_image_costs_a_bit_and_equal_images_are_listed_once(tmp_path: Path) -
     "outcome",
     [
         Outcome((0, 1), FIRST, np.ones((1, 11), bool)),
-        Outcome((0,), FIRST, np.ones((1, 12), bool)),
-        Outcome((0,), FIRST, np.ones(11, bool)),
         Outcome((0,), FIRST, np.ones((1, 11), int)),
     ],
 )

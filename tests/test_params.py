@@ -62,8 +62,6 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
     [
         ("scale", "huge", "scale = 'huge': must be one of tiny, laptop, cpu, gpu, paper"),
         ("seed", -1, r"seed = -1: must be an integer in \[0, 4294967295\]"),
-        ("seed", True, "seed = True"),
-        ("seed", 2**70, "seed = 1180591620717411303424: must be an integer in"),
         ("vonenet/gabor_seed", 2**32, "vonenet.gabor_seed = 4294967296: must be an integer in"),
         ("data/source", "internet", "data.source = 'internet': must be one of auto, official, mirror, bundled"),
         ("datasets", "mnist", "datasets = 'mnist': must be a list"),
@@ -71,16 +69,11 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("hebbian/gamma", 0.1, "hebbian.gamma: unknown key; known are batch_size, delta, k, learning_rate, p"),
         ("hebbian/delta", None, "hebbian.delta: missing key"),
         ("hebbian/delta", "strong", "hebbian.delta = 'strong': must be a number of 0 or more"),
-        ("hebbian/delta", float("nan"), "hebbian.delta = nan"),
         ("hebbian/k", 1, "hebbian.k = 1: must be an integer of 2 or more"),
-        ("hebbian/k", 2.5, "hebbian.k = 2.5"),
         ("hebbian/p", 1, "hebbian.p = 1: must be a number of 2 or more"),
-        ("hebbian", None, "hebbian: missing key"),
         ("hebbian", 3, "hebbian: must be a block of keys"),
-        ("hebbian_readout/beta", [0.1, -1], "hebbian_readout.beta = .*above 0"),
         ("hebbian_readout/inputs", "centred", "hebbian_readout.inputs = 'centred': must be one of raw, unit"),
         ("hebbian_attack/eps", [0.1, 0.2], "hebbian_attack.eps = .*starts with 0"),
-        ("hebbian_attack/eps", [0, 0.2, 0.1], "hebbian_attack.eps"),
         ("hebbian_weights/uniform/init", "ones", "hebbian_weights.uniform.init = 'ones': must be one of"),
         (
             "hebbian_weights/a.b",
@@ -88,21 +81,16 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
             "hebbian_weights.a.b: a run's name may hold only",
         ),
         ("hebbian_controls/-x", {"method": "simple_conv"}, "hebbian_controls.-x: a run's name .* not begin with -"),
-        ("hebbian_controls/Net_1", {"method": "simple_conv"}, "hebbian_controls.Net_1: a run's name may hold only"),
         ("hebbian_controls", {7: {"method": "simple_conv"}}, "hebbian_controls.7: a run's name may hold only"),
-        ("hebbian_controls", {None: {"method": "simple_conv"}}, "hebbian_controls.None: a run's name may hold only"),
         ("hebbian", {1: 2}, "hebbian.1: unknown key; known are batch_size"),
         ("relu", {"gamma": 0.1}, "relu.gamma: unknown key; known are none"),
         ("hebbian_runs/report-uniform/weights", "unifrom", "must be one of uniform, normal, original"),
         ("hebbian_controls/original", {"method": "simple_conv"}, "run 'original': named in two run lists"),
         ("hebbian_runs", {}, "hebbian_runs: must be a block of named runs"),
         ("hebbian_attack/attacks", ["fgsm-report", "fgsm-report"], "hebbian_attack.attacks = .*without repeats"),
-        ("hebbian_attack/attacks", ["fgsn"], "hebbian_attack.attacks = .*fgsm-report"),
         ("hebbian_runs/attack-me", {}, "hebbian_runs.attack-me: a run may not be called so"),
-        ("hebbian_runs/hebbian", {}, "hebbian_runs.hebbian: a run may not be called so"),
         ("scales/medium", {}, "scales.medium: unknown key"),
         ("scales/tiny", None, "scales.tiny: missing key"),
-        ("scales/tiny/hebbian/epochs", 0, "scales.tiny.hebbian.epochs = 0"),
         ("scales/paper/hebbian/delta", 0.4, "scales.paper.hebbian.delta: unknown key"),
         ("scales/paper/kwta", {}, "scales.paper.kwta: unknown key"),
         ("scales/paper/hebbian", None, "scales.paper.hebbian: missing key"),
@@ -173,14 +161,6 @@ def test_every_float_is_taken_as_dvc_writes_it(raw, tmp_path, style):
     assert len(re.findall(r"\d\.?[eE]", text)) >= len(found) > 60
     (tmp_path / "params.yaml").write_text(text)
     assert settings_of(params.load(tmp_path / "params.yaml")) == wanted
-
-
-def test_what_dvc_writes_for_small_numbers_is_read(tmp_path):
-    from dvc.utils.serialize import dump_yaml
-
-    values = {"a": 1e-05, "b": [0.0, 2.5e-07, 1e22], "c": "1e", "d": 5}
-    dump_yaml(str(tmp_path / "params.yaml"), values)
-    assert read_yaml(tmp_path / "params.yaml") == values
 
 
 def test_a_key_that_stands_twice_is_named(tmp_path):

@@ -15,7 +15,7 @@ from biorobust import recorded, runs
 from biorobust.core import runs as core_runs
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_tensors, sha256, write_json, write_npz, write_tensors
-from biorobust.reporting import snapshot
+from biorobust.reporting import claim_file, snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN, N = "end-to-end", 40
@@ -96,7 +96,9 @@ def test_a_changed_network_is_refused_and_one_that_is_not_there_says_why(source:
 
 @pytest.mark.parametrize("name", BEFORE)
 def test_older_runs_stay_readable_and_have_none(name: str) -> None:
-    assert snapshot.load(ROOT / snapshot.RECORDED / name).checkpoints == {}
+    made = snapshot.load(ROOT / snapshot.RECORDED / name)
+    assert made.checkpoints == {}
+    assert made.protocol_changed(claim_file.load(ROOT / "reports/claims"))  # all rules were revised since
     with pytest.raises(BiorobustError, match="it has no networks"):
         recorded.load("a-network", recorded=name, seed=0, device="cpu", root=ROOT)
 

@@ -19,11 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UP_TO_DATE = "Data and pipelines are up to date."
 # A line of three stages: the second writes the same whatever the first says, the third copies the second.
 STAGES = {
-    "first": {
-        "cmd": "python -c \"open('a', 'w').write(open('in').read())\"",
-        "deps": ["in"],
-        "outs": ["a"],
-    },
+    "first": {"cmd": "python -c \"open('a', 'w').write(open('in').read())\"", "deps": ["in"], "outs": ["a"]},
     "second": {"cmd": "python -c \"open('b', 'w').write('same')\"", "deps": ["a"], "outs": ["b"]},
     "third": {"cmd": "python -c \"open('c', 'w').write(open('b').read())\"", "deps": ["b"], "outs": ["c"]},
 }

@@ -34,10 +34,7 @@ STATES = {
         ["biorobust.kwta.model.attacking"],
         ["attacks.deepfool", "attacks.pgd", "kwta.model.selection"],
     ),
-    "VOneNet": (
-        ["biorobust.vonenet.model.training"],
-        ["vonenet.model.parameters", "networks.resnet"],
-    ),
+    "VOneNet": (["biorobust.vonenet.model.training"], ["vonenet.model.parameters", "networks.resnet"]),
     "perturbed images": (
         ["stages.perturb_vonenet"],
         ["attacks.deepfool", "vonenet.model.block", "vonenet.model.stimuli"],

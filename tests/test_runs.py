@@ -30,7 +30,7 @@ CONFIGS = {
 }
 V1 = {"simple_channels": 3, "complex_channels": 3, "ksize": 5, "stride": 2, "image_size": 28, "visual_degrees": 1.0}
 CONFIGS["question-network"] = {
-    **{"dataset": "mnist", "n_classes": 10, "width": 3, "gamma": 0.3, "front": "v1-noiseless", "v1": V1},
+    **{"dataset": "mnist", "n_classes": 10, "width": 3, "gamma": 0.3, "front": "v1-noiseless", "v1": V1}
 }
 SHAPES = {"kwta-network": (3, 32, 32), "vonenet": (3, 32, 32)}  # of an image, where it is not MNIST's
 

@@ -12,7 +12,8 @@ import torch
 import yaml
 from made_weights import official, torchvision_file
 
-from biorobust import datasets, params
+from biorobust import params
+from biorobust.analysis import bootstrap
 from biorobust.attacks import registry
 from biorobust.core import places, runs
 from biorobust.core.errors import ParamsError
@@ -30,10 +31,7 @@ ROOT = Path(__file__).parent.parent
 V1 = {"visual_degrees": 2.0, "simple_channels": 6, "complex_channels": 6, "ksize": 9, "stride": 4, "sf_max": 5.6}
 N = 8
 RUNS = ("resnet50", "voneresnet50", "resnet50-untrained")
-SIZES = {
-    "vonenet_perturbations": {"n_images": N},
-    "vonenet_activations": {"repeats": 2, "matrix": 4, "pictures": 3},
-}
+SIZES = {"vonenet_perturbations": {"n_images": N}, "vonenet_activations": {"repeats": 2, "matrix": 4, "pictures": 3}}
 
 
 def calibrated(model):
@@ -43,7 +41,7 @@ def calibrated(model):
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory):
+def read(tmp_path_factory, bundled):
     """A checkout after both stages, with networks of four channels; FGSM stands in for PGD to save time."""
     folder = tmp_path_factory.mktemp("vonenet")
     weights = folder / "weights"
@@ -60,10 +58,10 @@ def read(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("BIOROBUST_DEVICE", "cpu")
         patch.setenv(VARIABLE, str(weights))
+        patch.setitem(bootstrap.interval.__kwdefaults__, "draws", 100)
         patch.setitem(registry.ATTACKS, accuracy.PGD, registry.get("fgsm-cross-entropy"))
         for name in ("cifar10", "imagenet_samples"):
-            provenance = Path(f"reports/metrics/data/{name}.json")
-            datasets.get(name, source="bundled", npz=Path(f"data/datasets/{name}.npz"), provenance=provenance)
+            bundled(name, folder)
         for name in RUNS:
             torch.manual_seed(0)
             vone = name.startswith("vone")

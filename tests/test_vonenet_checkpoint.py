@@ -5,14 +5,7 @@ import torch
 from made_weights import FLAGS, official, torchvision_file
 
 from biorobust.core.errors import BiorobustError
-from biorobust.networks import weights
-from biorobust.vonenet import (
-    load_official,
-    load_official_state_dict,
-    load_torchvision,
-    noise,
-    v1,
-)
+from biorobust.vonenet import load_official, load_official_state_dict, load_torchvision, noise, v1
 from biorobust.vonenet.model import checkpoint
 
 
@@ -94,23 +87,9 @@ def test_files_of_another_layout_are_refused(stored, content, message):
         load_official(stored(content))
 
 
-class Evil:
-    def __reduce__(self):
-        return (print, ("executed",))
-
-
-def test_a_pickle_that_would_run_something_is_refused_unread(stored, capsys):
-    with pytest.raises(BiorobustError, match="cannot be read as tensors"):
-        load_official(stored(official() | {"optimizer": Evil()}))
-    assert "executed" not in capsys.readouterr().out
-
-
-def test_files_that_are_none(tmp_path):
+def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(BiorobustError, match="is missing"):
         load_official(tmp_path / "none.pth")
-    (tmp_path / "text.pth").write_bytes(b"text")
-    with pytest.raises(BiorobustError, match="cannot be read as tensors"):
-        load_torchvision(tmp_path / "text.pth")
 
 
 def test_torchvision_s_file_gives_its_network(tmp_path):
@@ -141,25 +120,3 @@ def test_other_files_are_no_torchvision_network(tmp_path, content, message):
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(BiorobustError, match=message):
         load_torchvision(tmp_path / "other.pth")
-
-
-def test_the_weights_folder(tmp_path, monkeypatch):
-    monkeypatch.delenv(weights.VARIABLE, raising=False)
-    with pytest.raises(weights.Unavailable, match=r"^a\.pth is not here: put it in a folder, set BIOROBUST_WEIGHTS to"):
-        weights.find("a.pth")
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    with pytest.raises(weights.Unavailable, match=r"^a\.pth is not in the folder of BIOROBUST_WEIGHTS: put it there"):
-        weights.find("a.pth")
-    assert not weights.here("a.pth")
-    (tmp_path / "a.pth").touch()
-    assert weights.find("a.pth") == tmp_path / "a.pth"
-    assert weights.here("a.pth")
-
-
-def test_a_file_that_is_not_what_its_name_says(tmp_path, monkeypatch):
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    whole = torchvision_file(tmp_path, n_classes=2)
-    assert weights.find(whole.name) == whole
-    whole.write_bytes(whole.read_bytes()[:-1])
-    with pytest.raises(BiorobustError, match=r"its SHA-256 does not begin with [0-9a-f]{8}: get the file again"):
-        weights.here(whole.name)

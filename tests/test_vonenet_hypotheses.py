@@ -226,12 +226,7 @@ def test_another_numbering_is_asked_of_the_lowest_layers():
     without = [name for name in NAMES if "downsample" not in name]
     numbered = hypotheses.numberings(NAMES)["downsampling left out"]
     assert [NAMES[n] for n in numbered] == [without[n] for n in FOUR]
-    for four, expected in (
-        (before, SUPPORTED),
-        (numbered, SUPPORTED),
-        ([*before[:3], 46], OPEN),
-        (FOUR, EXCLUDED),
-    ):
+    for four, expected in ((before, SUPPORTED), (numbered, SUPPORTED), ([*before[:3], 46], OPEN), (FOUR, EXCLUDED)):
         assert verdict("Z12", evidence(curve(four, depth=1e-3))) == expected
 
 

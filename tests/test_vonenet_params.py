@@ -36,19 +36,15 @@ def changed(raw, path, value):
     ("path", "value", "message"),
     [
         ("vonenet/ksize", 24, r"vonenet\.ksize = 24: must be an odd number"),
-        ("vonenet/sf_corr", 1.5, r"vonenet\.sf_corr = 1\.5: must be a number in \[-1, 1\]"),
         ("vonenet/noise", "none", r"vonenet\.noise: unknown key"),
         ("vonenet_training/image_size", 16, r"vonenet_training\.image_size = 16: must be an integer of 32 or more"),
-        ("vonenet_training/precision", "float16", r"vonenet_training\.precision = 'float16': must be one of float32"),
         ("scales/tiny/vonenet_training/n_train", 8, r"scales\.tiny\.vonenet_training\.n_train = 8: .* 32 or more"),
-        ("vonenet_runs/new", VONE | {"depth": 34}, r"vonenet_runs\.new\.depth = 34: must be one of 18, 50"),
         ("vonenet_runs/new", VONE | {"filters": "none"}, r"vonenet_runs\.new\.filters = 'none': must be biological or"),
         (
             "vonenet_runs/new",
             PLAIN | {"noise": "neuronal"},
             r"vonenet_runs\.new\.(noise|filters) = .*a resnet has no V1",
         ),
-        ("vonenet_imagenet/new", {"method": "vonenet"}, r"vonenet_imagenet\.new\.file: missing key"),
         (
             "vonenet_imagenet/new",
             {"method": "vonenet", "file": "weights/a.pth"},

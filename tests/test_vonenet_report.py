@@ -11,15 +11,7 @@ import pytest
 import report_checkout
 import yaml
 from fake_vonenet import REASON
-from report_checkout import (
-    ROOT,
-    copied,
-    edit,
-    judged,
-    text,
-    verdicts,
-    write_checkout,
-)
+from report_checkout import ROOT, copied, edit, judged, text, verdicts, write_checkout
 
 from biorobust.core.files import read_json
 from biorobust.reporting import claim_file
