@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from fake_metrics import ROOT, other_outcomes
+from made_up import ROOT, other_outcomes
 
 from biorobust.core.files import read_json, write_csv, write_json, write_npz
 
@@ -35,7 +32,7 @@ LAYERS = {"numbers", "lowest"}  # lists in them are of layers
 COUNTED = ("first", "last", "average")  # columns of images that are right
 
 
-def other_numbers(metrics: Path) -> None:
+def other_numbers(metrics):
     """Change every measured value, far enough for the last digit that is printed, and no network to an under-trained
     one."""
     for path in metrics.rglob("*.json"):
@@ -75,11 +72,11 @@ def other_numbers(metrics: Path) -> None:
         write_npz(path, arrays)
 
 
-def _moved(value: Any) -> Any:
+def _moved(value):
     return 0.8 * value + 0.1381
 
 
-def _changed(value: Any, key: str = "") -> Any:
+def _changed(value, key=""):
     if isinstance(value, dict):
         kept = key if key in FEW | LAYERS else ""
         return {name: item if name in FIXED else _changed(item, kept or name) for name, item in value.items()}
@@ -109,17 +106,17 @@ class Places(HTMLParser):
 
     BLOCKS = frozenset({"p", "li", "caption", "figcaption", "summary", "dd", "td", "th", "small"})
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html):
         super().__init__()
-        self.cells: list[tuple[str, str, tuple[str, ...], str]] = []
-        self.prose: list[tuple[str, str]] = []
+        self.cells = []
+        self.prose = []
         self.section, self.silent = "", 0
-        self.tables: list[Table] = []
-        self.buffers: list[list[str]] = []
+        self.tables = []
+        self.buffers = []
         self.feed(html)
         self.close()
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag, attrs):
         if tag == "section":
             self.section = dict(attrs).get("id") or "banner"
         self.silent += tag in ("svg", "style", "math", "pre")
@@ -132,11 +129,11 @@ class Places(HTMLParser):
         if tag in self.BLOCKS:
             self.buffers.append([])
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data):
         if self.buffers and not self.silent:
             self.buffers[-1].append(data)
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag):
         self.silent -= tag in ("svg", "style", "math", "pre")
         if tag in self.BLOCKS:
             said = re.sub(r"[ \n]+", " ", "".join(self.buffers.pop())).strip()
@@ -152,7 +149,7 @@ class Places(HTMLParser):
             self.tables.pop()
 
 
-def stale_cells(before: str, after: str, *, study: str, given: Collection[str]) -> tuple[int, list[Any]]:
+def stale_cells(before, after, *, study, given):
     """How many cells with a number the study's tables and the ledger have, and those that are the same on both pages.
 
     given: columns that hold what was asked for, set or reported. A row of the report's own numbers is left out.
@@ -169,7 +166,7 @@ def stale_cells(before: str, after: str, *, study: str, given: Collection[str]) 
     return len(pairs), [(column, row, said) for column, row, said, now in pairs if said == now]
 
 
-def stale_sentences(before: str, after: str, *, study: str, known: Collection[str]) -> tuple[int, list[Any]]:
+def stale_sentences(before, after, *, study, known):
     """How many measured numbers the first page's sentences print, and those at the same place of the second's.
 
     A sentence of the one stands beside that of the other which differs in numbers alone. known: numbers that are none
@@ -178,7 +175,7 @@ def stale_sentences(before: str, after: str, *, study: str, known: Collection[st
     folders = (ROOT / "reports/claims", ROOT / "reports/reported")
     texts = [path.read_text() for path in (*(p for folder in folders for p in folder.iterdir()), ROOT / "params.yaml")]
     allowed = {*known, *(number for text in texts for number in NUMBER.findall(text))}
-    sentences: list[dict[str, list[str]]] = []
+    sentences = []
     for page in (before, after):
         found = defaultdict(list)
         for section, said in Places(page).prose:

@@ -4,30 +4,21 @@ Accuracies lie near the report's, in whole images, so counts, shares and interva
 fifth of a point; `shift` moves every accuracy of the networks with feedback.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
-from fake_adaptive import write_adaptive
-from fake_metrics import ROOT, outcome
+from made_up import attacked, cells, outcome, provenance, settings, shares, summary, write_adaptive
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from biorobust import params
 from biorobust.cnnf.model import params as study
 from biorobust.cnnf.model.plan import plan as plan_of
 from biorobust.core import outcomes
 from biorobust.core.attack_plan import AttackSize
 from biorobust.core.files import write_csv, write_json, write_npz
 from biorobust.core.left_out import has_run, not_at_this_scale
-from biorobust.core.outcomes import Cell, Outcome
-from biorobust.statistics import mean_interval, wilson
+from biorobust.statistics import wilson
 
 STUDY = "cnnf"
 N_TEST, N_CLASSES, N_PICTURES = 20_800, 26, 6
@@ -60,17 +51,9 @@ LEFT = (0.9, 1.0, 0.5, 0.6, 0.8)
 TERMS = ("first", "cycles", "feature", "block1", "block2")
 
 
-def write_metrics(
-    root: Path,
-    *,
-    scale: str = "paper",
-    fidelity: str = "official",
-    seeds: Sequence[int] = (0, 1, 2),
-    grid_seeds: Sequence[int] = (0,),
-    shift: float = 0.0,
-) -> None:
+def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2), grid_seeds=(0,), shift=0.0):
     """Write every file of docs/contracts.md below `root`, for every run that the scale has of params.yaml."""
-    checked = params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
+    checked = settings(scale=scale)
     writer = _Writer(root, checked, fidelity, list(seeds), list(grid_seeds), shift)
     writer.data()
     for run, block in writer.omitted.items():
@@ -85,7 +68,7 @@ def write_metrics(
     write_adaptive(root, STUDY, checked, dataset=writer.dataset, seeds=writer.seeds)
 
 
-def letters(n: int) -> np.ndarray:
+def letters(n):
     """uint8 (n, 28, 28), white letters on black."""
     pictures = []
     for index in range(n):
@@ -96,9 +79,7 @@ def letters(n: int) -> np.ndarray:
 
 
 class _Writer:
-    def __init__(
-        self, root: Path, checked: params.Params, fidelity: str, seeds: list[int], grid_seeds: list[int], shift: float
-    ) -> None:
+    def __init__(self, root, checked, fidelity, seeds, grid_seeds, shift):
         self.root, self.params, self.shift = root, checked, shift
         self.seeds, self.grid_seeds = seeds, grid_seeds
         self.attacked = list(checked.runs["cnnf_runs"])
@@ -109,28 +90,28 @@ class _Writer:
         self.runs = [run for run in order if run not in self.omitted]
         self.n_images = checked.size("cnnf_attack", AttackSize).n_images
         self.attacks, self.eps = (getattr(checked.blocks["cnnf_attack"], key) for key in ("attacks", "eps"))
-        self._settings: dict[str, dict[str, Any]] = {}
+        self._settings = {}
         self.dataset = {"name": "emnist_letters", "source": "official", "fidelity": fidelity, "sha256": "2" * 64}
 
-    def seeds_of(self, run: str) -> list[int]:
+    def seeds_of(self, run):
         return self.grid_seeds if run in self.params.runs["cnnf_grid"] else self.seeds
 
-    def cycles(self, run: str) -> int:
+    def cycles(self, run):
         return int(self.settings(run)["cycles"])
 
-    def scatter(self, run: str, seed: int) -> float:
+    def scatter(self, run, seed):
         """-0.2, 0 or 0.2 points, in another order for every run."""
         return ((seed + len(run)) % 3 - 1) * 0.002
 
-    def head(self, run: str) -> dict[str, Any]:
+    def head(self, run):
         head = {"run": run, "study": STUDY, "scale": self.params.scale, "status": "ok", "dataset": self.dataset}
         return head | {"settings": self.settings(run), "seeds": self.seeds_of(run)}
 
-    def left_out(self, run: str, block: str) -> dict[str, Any]:
+    def left_out(self, run, block):
         found = {key: value for key, value in self.head(run).items() if key != "seeds"}
         return found | {"status": "unavailable", "reason": not_at_this_scale(self.params.scale, block)}
 
-    def settings(self, run: str) -> dict[str, Any]:
+    def settings(self, run):
         """What was run, under the names of the contract."""
         if run not in self._settings:
             plan = asdict(plan_of(run, self.params))
@@ -138,13 +119,13 @@ class _Writer:
             sizes = self.params.size("cnnf_training", study.DataSize).model_dump()
             sizes |= self.params.size("cnnf_evaluation", study.EvaluationSize).model_dump()
             noise = self.params.block("cnnf_noise", study.Noise)
-            kinds: dict[str, Any] = {"noise_kind": noise.kind, "evaluation_noise_kind": noise.kind}
+            kinds = {"noise_kind": noise.kind, "evaluation_noise_kind": noise.kind}
             kinds |= {"evaluation_blur": self.params.block("cnnf_evaluation", study.Evaluation).blur}
             del plan["seeds"]
             self._settings[run] = training | sizes | plan | kinds | {"evaluation_noise_level": noise.level}
         return self._settings[run]
 
-    def accuracy(self, run: str, images: str, seed: int, cycle: int | None = None) -> float:
+    def accuracy(self, run, images, seed, cycle=None):
         """At the end of the cycles or at an earlier one: they cost clean images accuracy and bring noisy ones some."""
         clean, noisy = ACCURACY.get(run, OTHER)
         steps = self.cycles(run)
@@ -153,31 +134,21 @@ class _Writer:
         value = clean + 0.02 * back if images == "clean" else spoilt
         return float(np.clip(value + self.scatter(run, seed) + (self.shift if steps else 0.0), 0, 1))
 
-    def correct(self, run: str, images: str, seed: int) -> int:
+    def correct(self, run, images, seed):
         return round(self.accuracy(run, images, seed) * N_TEST)
 
-    def data(self) -> None:
-        content = {
-            "title": "EMNIST Letters",
-            "note": "Made-up provenance for tests.",
-            "licence": "public domain",
-            "files": {"gzip.zip": "3" * 64},
-            "image_shape": [28, 28],
-            "n_classes": N_CLASSES,
-            "train": {"n": 124_800, "per_class": [4_800] * N_CLASSES},
-            "test": {"n": N_TEST, "per_class": [800] * N_CLASSES},
-        }
-        write_json(self.root / "data/emnist_letters.json", self.dataset | content)
+    def data(self):
+        said = provenance("EMNIST Letters", shape=[28, 28], n_classes=N_CLASSES, n_train=124_800, n_test=N_TEST)
+        write_json(self.root / "data/emnist_letters.json", self.dataset | said)
 
-    def train(self, run: str) -> None:
+    def train(self, run):
         per_seed = [self.seed_entry(run, seed) for seed in self.seeds_of(run)]
-        summary = mean_interval([entry["accuracy"] for entry in per_seed])._asdict() | {"n_seeds": len(per_seed)}
-        more = {"n_parameters": 208_826, "accuracy": summary, "per_seed": per_seed}
+        more = {"n_parameters": 208_826, "accuracy": summary(per_seed), "per_seed": per_seed}
         write_json(self.root / f"train/{run}.json", self.head(run) | more)
 
-    def seed_entry(self, run: str, seed: int) -> dict[str, Any]:
+    def seed_entry(self, run, seed):
         steps, wiggle = self.cycles(run), self.scatter(run, seed)
-        entry: dict[str, Any] = {"seed": seed, "n": N_TEST, "n_images": self.n_images}
+        entry = {"seed": seed, "n": N_TEST, "n_images": self.n_images}
         for images in IMAGES:
             k = self.correct(run, images, seed)
             prefix = "" if images == "clean" else f"{images}_"
@@ -217,7 +188,7 @@ class _Writer:
         flags = {"collapsed": False, "diverged": False}
         return entry | flags | {"noisy_tuning_accuracy": entry["noisy_accuracy"] - 0.004}
 
-    def curves(self, run: str) -> None:
+    def curves(self, run):
         settings = self.settings(run)
         base, power, epochs = settings["learning_rate"], settings["power"], settings["epochs"]
         usual = settings["evaluation_noise_level"]
@@ -256,7 +227,7 @@ class _Writer:
             write_csv(self.root / f"curves/{name}{run}.csv", pd.DataFrame(rows))
         write_csv(self.root / f"confusion/{run}.csv", pd.DataFrame(confused))
 
-    def confused(self, run: str, seed: int) -> list[dict[str, Any]]:
+    def confused(self, run, seed):
         """Right answers in equal shares, wrong ones on the two next letters."""
         rows = []
         for images in IMAGES:
@@ -269,7 +240,7 @@ class _Writer:
                 rows += [head | {"predicted": to, "count": count} for to, count in cells.items() if count]
         return rows
 
-    def pictures(self, run: str) -> None:
+    def pictures(self, run):
         """Letters as they are, under noise and attacked, and what the cycles make of them."""
         rng, steps = np.random.default_rng(0), self.cycles(run)
         clean = letters(N_PICTURES).astype(float)
@@ -291,7 +262,7 @@ class _Writer:
         targets = (shared["labels"] + 1) % N_CLASSES
         write_npz(self.root / f"pictures/targeted-{run}.npz", shared | said | targeted | {"targets": targets})
 
-    def reconstructed(self, images: np.ndarray, clean: np.ndarray, steps: int) -> dict[str, np.ndarray]:
+    def reconstructed(self, images, clean, steps):
         """Pictures that approach the clean ones, with a wrong prediction here and there."""
         kept = 0.75 ** np.arange(1, steps + 1)[None, :, None, None, None]
         pictures = clean + (images[:, None] - clean) * kept + 30 * kept
@@ -305,7 +276,7 @@ class _Writer:
             "labels": labels,
         }
 
-    def left(self, run: str, attack: str, seed: int) -> list[int]:
+    def left(self, run, attack, seed):
         names = self.attacks if attack == "worst-case" else (attack,)
         clean = self.accuracy(run, "clean", seed)
         left = dict(zip(self.attacks, LEFT, strict=True))
@@ -318,31 +289,22 @@ class _Writer:
             for fall in falls
         ]
 
-    def attack(self, run: str) -> None:
-        attacks: dict[str, Any] = {}
-        rows = []
-        for attack in (*self.attacks, "worst-case"):
-            per_seed = []
-            for seed in self.seeds_of(run):
-                counts = self.left(run, attack, seed)
-                entry: dict[str, Any] = {"seed": seed, "n": self.n_images, "correct": counts}
-                if attack != "worst-case":
-                    entry |= {"zero_gradient": 3, "zero_gradient_correct": 3, "unverified": [0] * len(self.eps)}
-                if attack == "pgd-targeted":
-                    entry["reached"] = [round(0.9 * (self.n_images - k)) for k in counts]
-                per_seed.append(entry)
-                rows += [
-                    {"attack": attack, "seed": seed, "eps": eps, "accuracy": k / self.n_images}
-                    for eps, k in zip(self.eps, counts, strict=True)
-                ]
-            attacks[attack] = {"about": f"what {attack} is", "per_seed": per_seed}
-        head = self.head(run) | {"settings": {"n_images": self.n_images, "attacks": list(self.attacks)}}
-        more = {"eps": list(self.eps), "n_images": self.n_images, "attacks": attacks}
-        write_json(self.root / f"attack/{run}.json", head | more)
-        write_csv(self.root / f"curves/attack-{run}.csv", pd.DataFrame(rows))
+    def attack(self, run):
+        def more(attack, seed):
+            entry = {"zero_gradient": 3, "zero_gradient_correct": 3, "unverified": [0] * len(self.eps)}
+            if attack == "pgd-targeted":
+                entry["reached"] = [round(0.9 * (self.n_images - k)) for k in self.left(run, attack, seed)]
+            return {} if attack == "worst-case" else entry
 
-    def outcomes(self) -> None:
-        packed: dict[Cell, Outcome] = {}
+        names, seeds = (*self.attacks, "worst-case"), self.seeds_of(run)
+        attacks = attacked(names, seeds, self.n_images, lambda attack, seed: self.left(run, attack, seed), more)
+        head = self.head(run) | {"settings": {"n_images": self.n_images, "attacks": list(self.attacks)}}
+        found = {"eps": list(self.eps), "n_images": self.n_images, "attacks": attacks}
+        write_json(self.root / f"attack/{run}.json", head | found)
+        write_csv(self.root / f"curves/attack-{run}.csv", shares(attacks, self.eps))
+
+    def outcomes(self):
+        packed = {}
         noise, blur = (self.settings(self.runs[0])[f"evaluation_{key}"] for key in ("noise_level", "blur"))
         spoilt = ((outcomes.CLEAN, 0.0, "clean"), ("noise", noise, "noisy"), ("blur", blur, "blurred"))
         for run in self.runs:
@@ -352,7 +314,5 @@ class _Writer:
                 packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, N_TEST)
             for attack in (*self.attacks, "worst-case") if run in self.attacked else ():
                 left = {seed: self.left(run, attack, seed) for seed in seeds}
-                for i, eps in enumerate(self.eps):
-                    counts = {seed: of_seed[i] for seed, of_seed in left.items()}
-                    packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, self.n_images)
+                packed |= cells(run, attack, self.eps, self.n_images, left)
         outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)

@@ -4,45 +4,23 @@ Under the report's step ReLU keeps a part, under the original paper's nothing; k
 with ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
 import pandas as pd
-import yaml
-from fake_adaptive import write_adaptive
-from fake_metrics import outcome
+from made_up import attacked, outcome, provenance, settings, summary, trained, write_adaptive
 
-from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_csv, write_json
 from biorobust.core.left_out import has_run, not_at_this_scale
-from biorobust.core.outcomes import Cell, Outcome
 from biorobust.kwta.model import recipe as recipes
-from biorobust.kwta.model.params import (
-    FAST,
-    AblationRun,
-    AblationSize,
-    Attacks,
-    Cells,
-    Recipe,
-    Run,
-    TimingSize,
-    cells,
-    compared,
-)
-from biorobust.statistics import mean_interval, wilson
+from biorobust.kwta.model.params import FAST, AblationSize, Attacks, Cells, Run, TimingSize, cells, compared
+from biorobust.statistics import wilson
 
-ROOT = Path(__file__).resolve().parent.parent
 STUDY = "kwta"
 REASON = "no ImageNet weights: put the file in the folder of BIOROBUST_WEIGHTS"
 N_TEST = {"cifar10": 10_000, "svhn": 3_756}
 N_TRAIN = {"cifar10": 50_000, "svhn": 16_902}
 ROWS = ("relu", "kwta", "kwta-low")
 # Clean accuracy by network and data set, a value per row; None: collapsed.
-CLEAN: Mapping[tuple[str, str], Sequence[float | None]] = {
+CLEAN = {
     ("alexnet", "svhn"): (None, 0.90, 0.88),
     ("alexnet", "cifar10"): (0.83, 0.82, 0.81),
     ("resnet18", "svhn"): (0.95, 0.93, 0.92),
@@ -63,40 +41,35 @@ ENDS = ("", "_low", "_high")
 CURVE = ["seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma"]
 
 
-def write_metrics(
-    root: Path, *, scale: str = "cpu", seeds: Sequence[int] = (0,), pretrained: bool = False, **overrides: float
-) -> None:
+def write_metrics(root, *, scale="cpu", seeds=(0,), pretrained=False, **overrides):
     """Write every file of the study below `root` for a scale; `overrides` are gammas of blocks of params.yaml."""
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale}
-    for block, gamma in overrides.items():
-        raw[block] = {"gamma": gamma}
-    Writer(root, params.check(raw), list(seeds), pretrained).write()
+    changed = {block: {"gamma": gamma} for block, gamma in overrides.items()}
+    Writer(root, settings(scale=scale, **changed), list(seeds), pretrained).write()
 
 
 class Writer:
     """Writes every file of the study for one scale."""
 
-    def __init__(self, root: Path, checked: params.Params, seeds: list[int], pretrained: bool) -> None:
+    def __init__(self, root, checked, seeds, pretrained):
         self.root, self.params, self.seeds, self.pretrained = root, checked, seeds, pretrained
         self.plan = checked.block("kwta_attack", Attacks)
-        self.n: int = checked.sizes["kwta_attack"].n_images  # type: ignore[attr-defined]
+        self.n = checked.sizes["kwta_attack"].n_images
 
-    def write(self) -> None:
+    def write(self):
         for name, title in (("cifar10", "CIFAR-10"), ("svhn", "SVHN")):
-            split = {"n": N_TEST[name], "per_class": [39, 25, 17, 17, 17, 17, 17, 17, 17, 17]}
-            more = {"title": title, "note": "Made-up provenance for tests.", "licence": "none", "files": {}}
-            shape = {"image_shape": [32, 32, 3], "n_classes": 10, "train": split, "test": split}
-            write_json(self.root / f"data/{name}.json", self.dataset(name) | more | shape)
+            n, classes = N_TEST[name], [39, 25, *[17] * 8]
+            said = provenance(title, shape=[32, 32, 3], n_train=n, n_test=n, per_class=classes)
+            write_json(self.root / f"data/{name}.json", self.dataset(name) | said)
         for run, plan in self.params.runs["kwta_runs"].items():
             for name, (network, dataset) in cells(run).items():
-                self.cell(name, plan, network, dataset)  # type: ignore[arg-type]
+                self.cell(name, plan, network, dataset)
         for name, ablation in self.params.runs["kwta_ablations"].items():
-            self.ablation(name, ablation)  # type: ignore[arg-type]
+            self.ablation(name, ablation)
         self.outcomes()
         write_adaptive(self.root, STUDY, self.params, dataset=self.dataset("cifar10"), seeds=self.seeds)
         self.timing()
 
-    def timing(self) -> None:
+    def timing(self):
         growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
         seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
         head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
@@ -112,16 +85,16 @@ class Writer:
         body |= {"per_seed": [{"seed": 0} | seed]}
         write_json(self.root / "timing/kwta.json", head | body)
 
-    def dataset(self, name: str) -> dict[str, str]:
+    def dataset(self, name):
         fidelity = {"cifar10": "re-encoded", "svhn": "partial"}[name]
         return {"name": name, "source": "mirror", "fidelity": fidelity, "sha256": name.ljust(64, "0")}
 
-    def head(self, run: str, dataset: str, settings: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:
+    def head(self, run, dataset, settings, reason=None):
         state = {"status": "ok"} if reason is None else {"status": "unavailable", "reason": reason}
         head = {"run": run, "study": STUDY, "scale": self.params.scale, **state}
         return head | {"dataset": self.dataset(dataset), "settings": dict(settings)}
 
-    def cell(self, name: str, run: Run, network: str, dataset: str) -> None:
+    def cell(self, name, run, network, dataset):
         recipe = recipes.of_cell(self.params, run, network=network, dataset=dataset)
         recipe = recipe.model_copy(update={"n_train": min(recipe.n_train, N_TRAIN[dataset])})
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
@@ -129,8 +102,7 @@ class Writer:
             reason = not_at_this_scale(self.params.scale, "kwta_cells")
         settings = recipe.model_dump()
         entries = [self.trained(recipe, seed) for seed in self.seeds]
-        summary = mean_interval([entry["accuracy"] for entry in entries])._asdict()
-        outcome = {"accuracy": summary | {"n_seeds": len(entries)}, "n_steps": 15_640, "n_parameters": 2_800_000}
+        outcome = {"accuracy": summary(entries), "n_steps": 15_640, "n_parameters": 2_800_000}
         outcome |= {"seeds": self.seeds, "per_seed": entries}
         head = self.head(name, dataset, settings, reason)
         write_json(self.root / f"train/{name}.json", head | ({} if reason else outcome))
@@ -138,19 +110,18 @@ class Writer:
         write_csv(self.root / f"curves/{name}.csv", pd.DataFrame(curve, columns=CURVE))
         self.attack(name, recipe, reason)
 
-    def row(self, gamma: float | None) -> int:
+    def row(self, gamma):
         return 0 if gamma is None else 1 if gamma > 0.1 else 2
 
-    def clean(self, network: str, dataset: str, gamma: float | None) -> float | None:
+    def clean(self, network, dataset, gamma):
         network = network.removesuffix("-small")
         return CLEAN[network, dataset][self.row(gamma)]
 
-    def trained(self, recipe: Recipe, seed: int) -> dict[str, Any]:
+    def trained(self, recipe, seed):
         clean, n = self.clean(recipe.network, recipe.dataset, recipe.gamma), N_TEST[recipe.dataset]
         accuracy = COLLAPSED if clean is None else clean + 0.004 * (seed % 3 - 1) + 0.004
         correct = round(accuracy * n)
-        entry = {"seed": seed, "correct": correct, "n": n, "accuracy": correct / n, "wilson": list(wilson(correct, n))}
-        entry |= {"collapsed": clean is None, "diverged": False}
+        entry = trained(seed, correct, n, collapsed=clean is None)
         reached = {level: 2 * self.row(recipe.gamma) + i + 1 for i, level in enumerate((0.3, 0.4, 0.5, 0.6, 0.7, 0.8))}
         epochs_to = {str(level): epoch if accuracy >= level else None for level, epoch in reached.items()}
         entry |= {"train_accuracy": accuracy, "test_loss": 0.5, "label_entropy": 0.0 if clean is None else 3.3}
@@ -159,7 +130,7 @@ class Writer:
         active = {f"layer{i}.relu": min(1.0, share * (1 + i / 40)) for i in range(layers)}
         return entry | {"epochs_to": epochs_to | {"0.9": None}, "predicted": [n // 10] * 10, "active": active}
 
-    def epochs(self, recipe: Recipe, seed: int) -> list[dict[str, Any]]:
+    def epochs(self, recipe, seed):
         clean = self.clean(recipe.network, recipe.dataset, recipe.gamma)
         rows = []
         for epoch in range(1, recipe.epochs + 1):
@@ -170,7 +141,7 @@ class Writer:
             rows.append(dict(zip(CURVE, values, strict=True)))
         return rows
 
-    def right(self, recipe: Recipe, attack: str, seed: int) -> int:
+    def right(self, recipe, attack, seed):
         """Images of those attacked that are still right."""
         clean = self.clean(recipe.network, recipe.dataset, recipe.gamma)
         if clean is None:
@@ -182,11 +153,11 @@ class Writer:
         left = LEFT[plain][self.row(recipe.gamma)] * (ON_IMAGE if on_image else 1.0)
         return round(clean * min(1.0, left) * self.n) + seed
 
-    def attacks(self, recipe: Recipe) -> list[str]:
+    def attacks(self, recipe):
         resized = [f"{name}-resized" for name in self.plan.resized_attacks if recipe.network != FAST]
         return [*self.plan.attacks, *resized, "worst-case", "worst-case-image"]
 
-    def attack(self, name: str, recipe: Recipe, reason: str | None) -> None:
+    def attack(self, name, recipe, reason):
         eps, sizes = self.plan.eps(recipe.dataset), self.params.sizes["kwta_attack"]
         settings = recipe.model_dump() | sizes.model_dump() | {"eps": eps, "n_images": self.n}
         settings |= {"attacks": list(self.plan.attacks), "resized_attacks": list(self.plan.resized_attacks)}
@@ -194,21 +165,14 @@ class Writer:
         if reason:
             write_json(self.root / f"attack/{name}.json", head)
             return
-        attacks = {
-            key: {
-                "about": f"what {key} is",
-                "per_seed": [
-                    {"seed": seed, "n": self.n, "correct": [self.right(recipe, key, seed)]} for seed in self.seeds
-                ],
-            }
-            for key in self.attacks(recipe)
-        }
+        names = self.attacks(recipe)
+        attacks = attacked(names, self.seeds, self.n, lambda attack, seed: [self.right(recipe, attack, seed)])
         found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
-        found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}  # type: ignore[attr-defined]
+        found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}
         found["patterns"] = self.patterns(recipe, eps)
         write_json(self.root / f"attack/{name}.json", head | found)
 
-    def reencoded(self, recipe: Recipe, n: int) -> dict[str, Any] | None:
+    def reencoded(self, recipe, n):
         if recipe.dataset != "cifar10":
             return None
         clean, robust = self.right(recipe, "none", 0) / self.n, self.right(recipe, self.plan.reencoded_attack, 0)
@@ -222,35 +186,35 @@ class Writer:
         ]
         return {"quality": self.plan.jpeg_quality, "shift": 4, "attack": self.plan.reencoded_attack, "per_seed": again}
 
-    def lines(self, recipe: Recipe) -> dict[str, Any]:
+    def lines(self, recipe):
         probe = self.params.blocks["kwta_probe"]
 
-        def line(gamma: float | None) -> dict[str, Any]:
+        def line(gamma):
             jump = 0.002 if gamma is None else 0.02 * (1 - gamma) / gamma * (1.3 if recipe.gamma == 0.2 else 1.0)
             both = {"mean": 1.2 * jump, "median": jump}
             return {"jump": both, "change": both, "variation": both, "crossings": both}
 
-        gammas = probe.gammas if recipe.gamma is not None else ()  # type: ignore[attr-defined]
+        gammas = probe.gammas if recipe.gamma is not None else ()
         by_gamma = [{"seed": seed, "gamma": g, "accuracy": 0.7, **line(g)} for seed in self.seeds for g in gammas]
         own = [{"seed": seed, **line(recipe.gamma)} for seed in self.seeds]
         shown = probe.model_dump() | self.params.sizes["kwta_probe"].model_dump()
         return shown | {"per_seed": own, "by_gamma": by_gamma}
 
-    def patterns(self, recipe: Recipe, eps: float) -> dict[str, Any]:
+    def patterns(self, recipe, eps):
         probe = self.params.blocks["kwta_probe"]
 
-        def changed(gamma: float | None) -> dict[str, Any]:
+        def changed(gamma):
             share = 0.05 if gamma is None else 0.4 * (1 - gamma) + 0.02 * (recipe.gamma == 0.2)
             sizes = {"changed": [0.1 * share, 0.4 * share, share], "outputs": [0.01, 0.1, 1.0]}
             return {"signs": sizes, "gradient": sizes}
 
-        gammas = probe.gammas if recipe.gamma is not None else ()  # type: ignore[attr-defined]
+        gammas = probe.gammas if recipe.gamma is not None else ()
         own = [{"seed": seed, **changed(recipe.gamma)} for seed in self.seeds]
         by_gamma = [{"seed": seed, "gamma": gamma, **changed(gamma)} for seed in self.seeds for gamma in gammas]
         size = {"sizes": [eps / 100, eps / 10, eps], "n_images": 256}
         return size | {"per_seed": own, "by_gamma": by_gamma}
 
-    def ablation(self, name: str, run: AblationRun) -> None:
+    def ablation(self, name, run):
         recipe, baseline = recipes.of_ablation(self.params, run)
         recipe = recipe.model_copy(update={"n_train": min(recipe.n_train, N_TRAIN[recipe.dataset])})
         size = self.params.size("kwta_ablation", AblationSize)
@@ -268,23 +232,22 @@ class Writer:
         if not fine:
             entries = [self.trained(recipe.model_copy(update={"gamma": 0.2}), seed) for seed in seeds]
         broken = sum(entry["collapsed"] for entry in entries)
-        summary = mean_interval([entry["accuracy"] for entry in entries])._asdict() | {"n_seeds": len(entries)}
-        attacked = [{"seed": seed, "n": n_images, "correct": round(0.1 * n_images)} for seed in seeds]
+        robust = [{"seed": seed, "n": n_images, "correct": round(0.1 * n_images)} for seed in seeds]
         outcome = {
-            "accuracy": summary,
+            "accuracy": summary(entries),
             "collapses": {"collapsed": broken, "n_seeds": len(entries), "wilson": list(wilson(broken, len(entries)))},
             "n_steps": 100,
             "seeds": seeds,
             "per_seed": entries,
-            "robust": {"attack": "pgd-corrected-best", "eps": self.plan.eps(recipe.dataset), "per_seed": attacked},
+            "robust": {"attack": "pgd-corrected-best", "eps": self.plan.eps(recipe.dataset), "per_seed": robust},
         }
         write_json(self.root / f"ablations/{name}.json", head | ({"reason": reason} if reason else outcome))
         curve = [] if reason else [row for seed in seeds for row in self.epochs(recipe, seed)]
         write_csv(self.root / f"ablations/{name}.csv", pd.DataFrame(curve, columns=CURVE))
 
-    def outcomes(self) -> None:
+    def outcomes(self):
         raw = {"kwta_runs": {run: given.model_dump() for run, given in self.params.runs["kwta_runs"].items()}}
-        packed: dict[Cell, Outcome] = {}
+        packed = {}
         for name in [name for group in compared(raw) for name in group]:
             if read_json(self.root / f"train/{name}.json")["status"] != "ok":
                 continue
@@ -297,6 +260,6 @@ class Writer:
                 packed[outcomes.cell(name, attack, eps)] = outcome(name, counts, self.n)
         outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)
 
-    def recipe(self, cell: str) -> Recipe:
+    def recipe(self, cell):
         network, dataset, run = cell.split("-", 2)
         return recipes.of_cell(self.params, self.params.run("kwta_runs", run, Run), network=network, dataset=dataset)

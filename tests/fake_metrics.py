@@ -5,26 +5,13 @@ Seeds scatter by a fifth of a point; `shift` moves every accuracy of the Hebbian
 `fewer` gives a network only that many of the seeds.
 """
 
-from __future__ import annotations
-
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pandas as pd
-import yaml
-from fake_adaptive import write_adaptive
+from made_up import attacked, cells, provenance, settings, shares, summary, trained, write_adaptive
 
-from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.files import write_csv, write_json, write_npz
-from biorobust.core.outcomes import Cell, Outcome
-from biorobust.statistics import mean_interval, wilson
 
-ROOT = Path(__file__).resolve().parent.parent
 STUDY = "hebbian"
 N_TEST = 10_000
 # Accuracy under the report's loss at eps 0, .05, ..., .3, .4, .5.
@@ -43,17 +30,9 @@ CONVERGED = {"uniform": 1.0, "normal": 0.306, "original": 0.97}
 STRENGTH = {"fgsm-report": 1.0, "fgsm-cross-entropy": 0.45, "fgsm-margin": 0.2}
 
 
-def write_metrics(
-    root: Path,
-    *,
-    scale: str = "paper",
-    fidelity: str = "official",
-    seeds: Sequence[int] = (0, 1, 2),
-    shift: float = 0.0,
-    fewer: Mapping[str, int] | None = None,
-) -> None:
+def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2), shift=0.0, fewer=None):
     """Write every file of docs/contracts.md below `root`, for every run of params.yaml at the given scale."""
-    checked = params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
+    checked = settings(scale=scale)
     writer = _Writer(root, checked, fidelity, list(seeds), shift, fewer or {})
     writer.data()
     for weights in checked.runs["hebbian_weights"]:
@@ -66,48 +45,40 @@ def write_metrics(
 
 
 class _Writer:
-    def __init__(
-        self,
-        root: Path,
-        checked: params.Params,
-        fidelity: str,
-        seeds: list[int],
-        shift: float,
-        fewer: Mapping[str, int],
-    ) -> None:
+    def __init__(self, root, checked, fidelity, seeds, shift, fewer):
         self.root, self.params, self.fidelity, self.shift = root, checked, fidelity, shift
         self.seeds, self.fewer = seeds, fewer
         self.attack_block = checked.blocks["hebbian_attack"].model_dump()
-        self.n_images = min(checked.sizes["hebbian_attack"].n_images, N_TEST)  # type: ignore[attr-defined]
+        self.n_images = min(checked.sizes["hebbian_attack"].n_images, N_TEST)
         self.dataset = {"name": "mnist", "source": "official", "fidelity": fidelity, "sha256": "0" * 64}
 
-    def settings(self, *methods: str) -> dict[str, Any]:
+    def settings(self, *methods):
         """What was run, under the names of params.yaml; a later method's keys win."""
-        merged: dict[str, Any] = {}
+        merged = {}
         for method in methods:
             merged |= self.params.blocks[method].model_dump() | self.params.sizes[method].model_dump()
         return {
             key: list(value) if isinstance(value, tuple) else value for key, value in merged.items() if key != "seeds"
         }
 
-    def head(self, run: str, settings: dict[str, Any]) -> dict[str, Any]:
+    def head(self, run, settings):
         head = {"run": run, "study": STUDY, "scale": self.params.scale, "status": "ok"}
         return head | {"dataset": self.dataset, "settings": settings}
 
-    def seeds_of(self, run: str) -> list[int]:
+    def seeds_of(self, run):
         return self.seeds[: self.fewer.get(run, len(self.seeds))]
 
-    def scatter(self, seed: int) -> float:
+    def scatter(self, seed):
         """-0.2, 0 or 0.2 points."""
         return (seed % 3 - 1) * 0.002
 
-    def accuracy(self, run: str, attack: str, eps: float, seed: int) -> float:
+    def accuracy(self, run, attack, eps, seed):
         hebbian = run in self.params.runs["hebbian_runs"]
         kept = 1 - (1 - STRENGTH[attack]) * min(eps / 0.3, 1) if hebbian else 1.0
         under_report = float(np.interp(eps, self.attack_block["eps"], CURVES[run])) + self.scatter(seed)
         return float(np.clip((under_report + (self.shift if hebbian else 0.0)) * kept, 0, 1))
 
-    def correct(self, run: str, attack: str, seed: int) -> list[int]:
+    def correct(self, run, attack, seed):
         """Images still right at each eps; the worst case is a little below the strongest single attack."""
         names = self.attack_block["attacks"] if attack == "worst-case" else [attack]
         share = 0.97 if attack == "worst-case" else 1.0
@@ -116,26 +87,13 @@ class _Writer:
             for eps in self.attack_block["eps"]
         ]
 
-    def data(self) -> None:
-        split = {"n": N_TEST, "per_class": [1000] * 10}
-        write_json(
-            self.root / "data/mnist.json",
-            self.dataset
-            | {
-                "title": "MNIST",
-                "note": "Made-up provenance for tests.",
-                "licence": "CC BY-SA 3.0",
-                "files": {"t10k-images-idx3-ubyte.gz": "1" * 64},
-                "image_shape": [28, 28],
-                "n_classes": 10,
-                "train": {"n": 60_000, "per_class": [6000] * 10},
-                "test": split,
-            },
-        )
+    def data(self):
+        said = provenance("MNIST", shape=[28, 28], n_train=60_000, n_test=N_TEST)
+        write_json(self.root / "data/mnist.json", self.dataset | said)
 
-    def pretrain(self, weights: str) -> None:
+    def pretrain(self, weights):
         entry = self.params.runs["hebbian_weights"][weights]
-        settings = self.settings(entry.method) | {"init": entry.init}  # type: ignore[attr-defined]
+        settings = self.settings(entry.method) | {"init": entry.init}
         per_seed = [
             {
                 "seed": seed,
@@ -154,8 +112,8 @@ class _Writer:
         self.curve(f"weights-{weights}", {"converged_share": CONVERGED[weights]})
         self.weights_picture(weights)
 
-    def train(self, run: str) -> None:
-        entry: Any = self.params.runs["hebbian_runs"].get(run) or self.params.runs["hebbian_controls"][run]
+    def train(self, run):
+        entry = self.params.runs["hebbian_runs"].get(run) or self.params.runs["hebbian_controls"][run]
         hebbian = run in self.params.runs["hebbian_runs"]
         settings = self.settings(entry.readout if hebbian else entry.method)
         if hebbian:
@@ -163,20 +121,16 @@ class _Writer:
             shared = {"inputs", "learning_rate", "schedule", "batch_size", "epochs", "n_train"}
             readout = {f"readout_{key}" if key in shared else key: value for key, value in settings.items()}
             weights = self.params.runs["hebbian_weights"][entry.weights]
-            of_weights = self.settings(weights.method) | {"init": weights.init}  # type: ignore[attr-defined]
+            of_weights = self.settings(weights.method) | {"init": weights.init}
             settings = of_weights | readout | {"units": entry.units}
             candidates = settings["beta"] if isinstance(settings["beta"], list) else []
             settings["beta"] = candidates[0] if candidates else settings["beta"]
         per_seed = []
         for seed in self.seeds_of(run):
-            correct = round(self.accuracy(run, "fgsm-report", 0.0, seed) * N_TEST)
-            flags = {"collapsed": False, "diverged": False}
-            share = {"seed": seed, "correct": correct, "n": N_TEST, "accuracy": correct / N_TEST}
-            per_seed.append(share | {"wilson": list(wilson(correct, N_TEST))} | flags)
+            per_seed.append(trained(seed, round(self.accuracy(run, "fgsm-report", 0.0, seed) * N_TEST), N_TEST))
             if run == "end-to-end":
                 per_seed[-1]["autocorrelation"] = 0.35 + self.scatter(seed)
-        summary = mean_interval([entry["accuracy"] for entry in per_seed])
-        more: dict[str, Any] = {"n_parameters": 20_000, "accuracy": summary._asdict() | {"n_seeds": len(per_seed)}}
+        more = {"n_parameters": 20_000, "accuracy": summary(per_seed)}
         if hebbian and candidates:
             tried = [{"value": beta, "tuning_accuracy": 0.9} for beta in candidates]
             more["choice"] = {"key": "beta", "candidates": tried, "chosen": candidates[0]}
@@ -184,36 +138,32 @@ class _Writer:
             self.root / f"train/{run}.json",
             self.head(run, settings) | more | {"seeds": self.seeds_of(run), "per_seed": per_seed},
         )
-        self.curve(run, {"test_accuracy": summary.mean, "learning_rate": 1e-4})
+        self.curve(run, {"test_accuracy": more["accuracy"]["mean"], "learning_rate": 1e-4})
         if not hebbian:
             self.weights_picture(run)
 
-    def attack(self, run: str) -> None:
-        attacks, rows = {}, []
-        for attack in [*self.attack_block["attacks"], "worst-case"]:
-            per_seed = [
-                {"seed": seed, "n": self.n_images, "correct": self.correct(run, attack, seed)}
-                | ({} if attack == "worst-case" else self.gradients(run, attack, seed))
-                for seed in self.seeds_of(run)
-            ]
-            attacks[attack] = {"about": f"what {attack} is", "per_seed": per_seed}
-            rows += [
-                {"attack": attack, "seed": entry["seed"], "eps": eps, "accuracy": correct / self.n_images}
-                for entry in per_seed
-                for eps, correct in zip(self.attack_block["eps"], entry["correct"], strict=True)
-            ]
+    def attack(self, run):
+        seeds, eps = self.seeds_of(run), self.attack_block["eps"]
+        attacks = attacked(
+            [*self.attack_block["attacks"], "worst-case"],
+            seeds,
+            self.n_images,
+            lambda attack, seed: self.correct(run, attack, seed),
+            lambda attack, seed: {} if attack == "worst-case" else self.gradients(run, attack, seed),
+        )
+        rows = shares(attacks, eps)
         settings = {"n_images": self.n_images, "attacks": list(self.attack_block["attacks"])}
-        more = {"eps": self.attack_block["eps"], "n_images": self.n_images, "attacks": attacks}
-        write_json(self.root / f"attack/{run}.json", self.head(run, settings) | more | {"seeds": self.seeds_of(run)})
-        write_csv(self.root / f"curves/attack-{run}.csv", pd.DataFrame(rows))
-        images = np.random.default_rng(0).integers(0, 256, (len(self.attack_block["eps"]), 8, 28, 28), dtype=np.uint8)
+        more = {"eps": eps, "n_images": self.n_images, "attacks": attacks, "seeds": seeds}
+        write_json(self.root / f"attack/{run}.json", self.head(run, settings) | more)
+        write_csv(self.root / f"curves/attack-{run}.csv", rows)
+        images = np.random.default_rng(0).integers(0, 256, (len(eps), 8, 28, 28), dtype=np.uint8)
         labels = np.arange(8)
         predictions = np.tile(labels, (len(images), 1))
-        eps, attack = np.array(self.attack_block["eps"]), np.array("fgsm-report")
-        pictures = {"images": images, "labels": labels, "predictions": predictions, "eps": eps, "attack": attack}
+        pictures = {"images": images, "labels": labels, "predictions": predictions, "eps": np.array(eps)}
+        pictures |= {"attack": np.array("fgsm-report")}
         write_npz(self.root / f"pictures/adversarial-{run}.npz", pictures)
 
-    def gradients(self, run: str, attack: str, seed: int) -> dict[str, Any]:
+    def gradients(self, run, attack, seed):
         """Saturated outputs: the images of the plateau have no gradient under the report's loss; elsewhere few do."""
         saturated = attack == "fgsm-report" and run in PLATEAU
         share = max(PLATEAU[run] + self.scatter(seed) + self.shift, 0.0) if saturated else 0.0012
@@ -223,20 +173,18 @@ class _Writer:
             "unverified": [0] * len(self.attack_block["eps"]),
         }
 
-    def outcomes(self) -> None:
-        packed: dict[Cell, Outcome] = {}
+    def outcomes(self):
+        packed = {}
         for run in [*self.params.runs["hebbian_runs"], *self.params.runs["hebbian_controls"]]:
             for attack in [outcomes.CLEAN, *self.attack_block["attacks"], "worst-case"]:
                 clean = attack == outcomes.CLEAN
                 right = {
                     seed: self.correct(run, "fgsm-report" if clean else attack, seed) for seed in self.seeds_of(run)
                 }
-                for i, eps in enumerate(self.attack_block["eps"][: 1 if clean else None]):
-                    counts = {seed: of_seed[i] for seed, of_seed in right.items()}
-                    packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, self.n_images)
+                packed |= cells(run, attack, self.attack_block["eps"][: 1 if clean else None], self.n_images, right)
         outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)
 
-    def curve(self, name: str, more: dict[str, float]) -> None:
+    def curve(self, name, more):
         epochs = range(1, 6)
         rows = [
             {"seed": seed, "epoch": epoch, "loss": 1 / epoch, "accuracy": 1 - 0.5 / epoch} | more
@@ -245,32 +193,6 @@ class _Writer:
         ]
         write_csv(self.root / f"curves/{name}.csv", pd.DataFrame(rows))
 
-    def weights_picture(self, name: str) -> None:
+    def weights_picture(self, name):
         units = np.random.default_rng(1).normal(size=(16, 28, 28)).astype(np.float16)
         write_npz(self.root / f"pictures/weights-{name}.npz", {"units": units})
-
-
-def outcome(run: str, counts: Mapping[int, int], n: int) -> Outcome:
-    """Which of `n` images each training gets right: as many as `counts` says by seed, and rather the easy ones."""
-    right = np.zeros((len(counts), n), bool)
-    for row, (seed, count) in enumerate(counts.items()):
-        right[row, _easiest_first(run, seed, n)[:count]] = True
-    return Outcome(tuple(counts), np.arange(n), right)
-
-
-def other_outcomes(path: Path, change: Callable[[int], int]) -> None:
-    """Rewrite a file of outcomes: as many right answers as `change` makes of those there are."""
-    kept = outcomes.read(path)
-    counts = {
-        cell: {seed: change(int(row.sum())) for seed, row in zip(of.seeds, of.right, strict=True)}
-        for cell, of in kept.items()
-    }
-    outcomes.write(path, {cell: outcome(cell.run, of_cell, len(kept[cell].images)) for cell, of_cell in counts.items()})
-
-
-@cache
-def _easiest_first(run: str, seed: int, n: int) -> np.ndarray:
-    """The images as one training ranks them, (n,): what it keeps under an attack it also keeps under a weaker one."""
-    difficulty = np.random.default_rng(n).standard_normal(n)
-    own = np.random.default_rng([zlib.crc32(run.encode()), seed]).standard_normal(n)
-    return np.argsort(difficulty + 0.5 * own, kind="stable")

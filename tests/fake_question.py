@@ -1,25 +1,14 @@
 """Made-up metrics of the comparison, every file of its contract, for tests of everything that only reads metrics."""
 
-from __future__ import annotations
+from made_up import WORST, outcome, provenance, settings, summary, trained, unmoved
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-import yaml
-from fake_metrics import ROOT, outcome
-
-from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.files import write_json
-from biorobust.core.outcomes import Cell, Outcome
 from biorobust.question.model import attacking, left_out
 from biorobust.question.model.params import REPORTS, AttackPlan, AttackSize
-from biorobust.question.model.rows import Network, networks
-from biorobust.statistics import mean_interval, wilson
+from biorobust.question.model.rows import networks
 
 STUDY, N_TEST = "question", 10_000
-WORST = "worst-case"
 # Accuracy without an attack, and what the worst case leaves of it at epsilon; the report's attack leaves twice that.
 KEPT = {
     "plain": (0.99, 0.40),
@@ -35,12 +24,9 @@ KEPT = {
 SIGNS = {"own": 0, "rounded": 5, "saturated": 4}
 
 
-def write_metrics(
-    root: Path, *, scale: str = "paper", fidelity: str = "official", seeds: Sequence[int] = (0, 1, 2)
-) -> None:
+def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2)):
     """Write every file of docs/contracts.md below `root`, for every network that the scale has."""
-    settings = params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
-    writer = _Writer(root, settings, fidelity, list(seeds))
+    writer = _Writer(root, settings(scale=scale), fidelity, list(seeds))
     for dataset in ("mnist", "cifar10"):
         writer.data(dataset)
     for network in writer.networks.values():
@@ -49,26 +35,21 @@ def write_metrics(
 
 
 class _Writer:
-    def __init__(self, root: Path, settings: params.Params, fidelity: str, seeds: list[int]) -> None:
+    def __init__(self, root, settings, fidelity, seeds):
         self.root, self.scale, self.fidelity, self.seeds = root, settings.scale, fidelity, seeds
         self.networks = networks(settings)
         self.plan = settings.block("question_attack", AttackPlan)
         self.size = settings.size("question_attack", AttackSize)
-        self.packed: dict[Cell, Outcome] = {}
+        self.packed = {}
 
-    def head(self, dataset: str) -> dict[str, Any]:
+    def head(self, dataset):
         return {"name": dataset, "source": "official", "fidelity": self.fidelity, "sha256": "5" * 64}
 
-    def data(self, dataset: str) -> None:
-        made_up = {"title": dataset, "note": "Made-up provenance.", "licence": "none", "files": {}, "n_classes": 10}
-        sizes = {
-            "image_shape": [28, 28],
-            "train": {"n": 60_000, "per_class": [6000] * 10},
-            "test": {"n": N_TEST, "per_class": [1000] * 10},
-        }
-        write_json(self.root / f"data/{dataset}.json", self.head(dataset) | made_up | sizes)
+    def data(self, dataset):
+        said = provenance(dataset, shape=[28, 28], n_train=60_000, n_test=N_TEST)
+        write_json(self.root / f"data/{dataset}.json", self.head(dataset) | said)
 
-    def file(self, kind: str, name: str, network: Network, settings: dict[str, Any], **more: Any) -> None:
+    def file(self, kind, name, network, settings, **more):
         said = left_out.head(network, scale=self.scale, **settings)
         head = {"run": name, "study": STUDY, "scale": self.scale, "status": "ok"}
         if network.left_out:
@@ -76,7 +57,7 @@ class _Writer:
         body = {"dataset": self.head(network.dataset), "settings": said["settings"]}
         write_json(self.root / f"{kind}/{name}.json", head | body | more)
 
-    def network(self, network: Network) -> None:
+    def network(self, network):
         row = network.name.partition("-")[2]
         attacked = {"eps": network.threat.eps, "n_images": self.size.attacked(network.dataset, noisy=network.noisy)}
         clean, kept = KEPT.get(row, (0.98, 0.42))
@@ -94,23 +75,18 @@ class _Writer:
             entries = [{"seed": seed} | {f"{kind}_signs": n for kind, n in SIGNS.items()} for seed in self.seeds]
             self.file("controls", network.dataset, network, attacked, seeds=self.seeds, per_seed=entries)
 
-    def trained(self, clean: float) -> dict[str, Any]:
-        entries = []
-        for seed in self.seeds:
-            k = round((clean + 0.001 * (seed - 1)) * N_TEST)
-            entry = {"seed": seed, "correct": k, "n": N_TEST, "accuracy": k / N_TEST, "wilson": list(wilson(k, N_TEST))}
-            entries.append(entry | {"collapsed": False, "diverged": False})
-        summary = mean_interval([entry["accuracy"] for entry in entries])._asdict() | {"n_seeds": len(entries)}
+    def trained(self, clean):
+        entries = [trained(seed, round((clean + 0.001 * (seed - 1)) * N_TEST), N_TEST) for seed in self.seeds]
         cost = {"n_parameters": 200_000, "inference_mflop": 5.1, "training_passes": 6}
-        return cost | {"seeds": self.seeds, "accuracy": summary, "per_seed": entries}
+        return cost | {"seeds": self.seeds, "accuracy": summary(entries), "per_seed": entries}
 
-    def attacked(self, network: Network, shares: dict[str, float], n: int) -> dict[str, Any]:
+    def attacked(self, network, shares, n):
         grid = sorted({*network.threat.curve, network.threat.eps})
         attacks = {}
         for attack, share in shares.items():
             everywhere = attack in (attacking.CURVE, WORST)
             entries = []
-            counts: dict[float, dict[int, int]] = {}
+            counts = {}
             for seed in self.seeds:
                 at = [round(n * min(1, share * network.threat.eps / eps)) if eps < 0.4 else 0 for eps in grid]
                 known = [
@@ -128,7 +104,5 @@ class _Writer:
         found = {kind: [finding | {"value": float(n > 0), "flagged": n > 0}] for kind, n in kinds.items()}
         return {"eps": grid, "n_images": n, "attacks": attacks, "seeds": self.seeds, "diagnostics": {"seed0": found}}
 
-    def counted(self, attack: str, correct: Sequence[int | None]) -> dict[str, Any]:
-        unverified = [None if k is None else 0 for k in correct]
-        counts = {"zero_gradient": 0, "zero_gradient_correct": 0, "unverified": unverified}
-        return {} if attack == WORST else counts
+    def counted(self, attack, correct):
+        return {} if attack == WORST else unmoved(correct)

@@ -4,27 +4,15 @@ Deviations rise with depth and dip at second convolutions; a network with a V1 s
 noise and far more with it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pandas as pd
-import yaml
-from fake_adaptive import write_adaptive
-from fake_metrics import outcome
+from made_up import attacked, cells, provenance, settings, summary, trained, write_adaptive
 
-from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.files import write_csv, write_json, write_npz
-from biorobust.core.outcomes import Cell, Outcome
-from biorobust.statistics import mean_interval, wilson
 from biorobust.vonenet.model.hypotheses import drawn_at_zero, numberings
 from biorobust.vonenet.report.study import vonenet
 
-ROOT = Path(__file__).resolve().parent.parent
 STUDY, DATASET, EXACT = "vonenet", "cifar10", "imagenet_samples"
 N_TEST = 10_000
 REASON = "its file is not here: put it in a folder, set BIOROBUST_WEIGHTS to that folder and run again"
@@ -43,7 +31,7 @@ ACCURACY = {
 FOUR = [4, 12, 25, 44]
 
 
-def convolutions(run: str) -> list[str]:
+def convolutions(run):
     """The names of a ResNet50's 53 convolutions."""
     names = ["bottleneck" if run.startswith("vone") else "conv1"]
     for stage, blocks in BLOCKS.items():
@@ -53,28 +41,25 @@ def convolutions(run: str) -> list[str]:
     return names
 
 
-def write_metrics(root: Path, *, scale: str = "cpu", fidelity: str = "official", seeds: Sequence[int] = (0,)) -> None:
+def write_metrics(root, *, scale="cpu", fidelity="official", seeds=(0,)):
     """Write every file of the study below `root`, for every run of params.yaml at the given scale."""
-    checked = params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
-    Writer(root, checked, fidelity, seeds).write()
+    Writer(root, settings(scale=scale), fidelity, seeds).write()
 
 
 class Writer:
     """Writes every file of the study for one scale."""
 
-    def __init__(self, root: Path, checked: params.Params, fidelity: str, seeds: Sequence[int]) -> None:
+    def __init__(self, root, checked, fidelity, seeds):
         self.root, self.params, self.fidelity, self.seeds = root, checked, fidelity, list(seeds)
         raw = {key: {name: run.model_dump() for name, run in runs.items()} for key, runs in checked.runs.items()}
         self.study = vonenet(raw)
         self.plan = checked.blocks["vonenet_activations"].model_dump()
-        self.n = min(checked.sizes["vonenet_perturbations"].n_images, N_TEST)  # type: ignore[attr-defined]
+        self.n = min(checked.sizes["vonenet_perturbations"].n_images, N_TEST)
 
-    def write(self) -> None:
+    def write(self):
         for name, title in ((DATASET, "CIFAR-10"), (EXACT, "ImageNet samples")):
-            split = {"n": N_TEST, "per_class": [1000] * 10}
-            more = {"title": title, "note": "Made-up provenance for tests.", "licence": "none", "files": {}}
-            shape = {"image_shape": [32, 32, 3], "n_classes": 10, "train": split, "test": split}
-            write_json(self.root / f"data/{name}.json", self.dataset(name) | more | shape)
+            said = provenance(title, shape=[32, 32, 3], n_train=N_TEST, n_test=N_TEST)
+            write_json(self.root / f"data/{name}.json", self.dataset(name) | said)
         for run in self.study.runs:
             self.train(run)
             self.perturb(run)
@@ -101,51 +86,45 @@ class Writer:
         image = {"image": rng.integers(0, 256, (56, 56, 3), dtype=np.uint8)}
         write_npz(self.root / "portraits/v1-natural.npz", {**v1, **bank, **image})
 
-    def dataset(self, name: str = DATASET) -> dict[str, str]:
+    def dataset(self, name=DATASET):
         return {"name": name, "source": "official", "fidelity": self.fidelity, "sha256": "0" * 64}
 
-    def head(self, run: str, settings: Mapping[str, Any], dataset: str = DATASET) -> dict[str, Any]:
+    def head(self, run, settings, dataset=DATASET):
         head = {"run": run, "study": STUDY, "scale": self.params.scale, "status": "ok"}
         return head | {"dataset": self.dataset(dataset), "settings": dict(settings)}
 
-    def unavailable(self, kind: str, run: str) -> None:
+    def unavailable(self, kind, run):
         head = self.head(run, {}, EXACT) | {"status": "unavailable", "reason": REASON}
         write_json(self.root / f"{kind}/{run}.json", head)
 
-    def with_seeds(self, kind: str, run: str, settings: Mapping[str, Any], entry: Any, **more: Any) -> None:
+    def with_seeds(self, kind, run, settings, entry, **more):
         seeds = {"seeds": self.seeds, "per_seed": [{"seed": seed} | entry(seed) for seed in self.seeds]}
         write_json(self.root / f"{kind}/{run}.json", self.head(run, settings) | more | seeds)
 
-    def train(self, run: str) -> None:
+    def train(self, run):
         size = self.params.sizes["vonenet_training"]
-        block = self.params.blocks[size.recipe]  # type: ignore[attr-defined]
+        block = self.params.blocks[size.recipe]
         settings = block.model_dump() | size.model_dump() | self.params.runs["vonenet_runs"][run].model_dump()
 
-        def entry(seed: int) -> dict[str, Any]:
+        def entry(seed):
             correct = round((ACCURACY[run][0] + self.scatter(seed)) * N_TEST)
-            shares = {
-                "correct": correct,
-                "n": N_TEST,
-                "accuracy": correct / N_TEST,
-                "wilson": list(wilson(correct, N_TEST)),
-            }
-            flags = {"collapsed": False, "diverged": False}
-            under = dict.fromkeys(("none", "neuronal"), shares) if run.startswith("vone") else None
-            return shares | flags | {"under_noise": under}
+            shares = trained(seed, correct, N_TEST)
+            counted = {key: shares[key] for key in ("correct", "n", "accuracy", "wilson")}
+            under = dict.fromkeys(("none", "neuronal"), counted) if run.startswith("vone") else None
+            return shares | {"under_noise": under}
 
-        summary = mean_interval([entry(seed)["accuracy"] for seed in self.seeds])
-        accuracy = summary._asdict() | {"n_seeds": len(self.seeds)}
+        accuracy = summary([entry(seed) for seed in self.seeds])
         self.with_seeds("train", run, settings, entry, accuracy=accuracy, n_parameters=1_500_000)
 
-    def scatter(self, seed: int) -> float:
+    def scatter(self, seed):
         return (seed % 3 - 1) * 0.005
 
-    def perturb(self, run: str) -> None:
+    def perturb(self, run):
         settings = self.params.blocks["vonenet_perturbations"].model_dump()
         settings = {key: value for key, value in settings.items() if key != "sources"} | {"n_images": self.n}
         entered = round(ACCURACY[run][0] * self.n)
 
-        def crafted(noise: str) -> dict[str, Any]:
+        def crafted(noise):
             sizes = [0.001, 0.004, 0.006, 0.009, 0.03]
             fooled = {"success": 1.0, "fresh_draws": 16, "fresh_success": 0.8, "fresh_majority": 0.9}
             return {"noise": noise, "n": entered} | fooled | {"size": sizes, "unmoved": 0, "erased": 1}
@@ -156,10 +135,10 @@ class Writer:
             "perturb", run, settings, lambda seed: {"n": self.n, "entered": entered, **roles}, n_images=self.n
         )
 
-    def noisy(self, run: str) -> bool:
-        return self.params.runs["vonenet_runs"][run].noise != "none"  # type: ignore[attr-defined]
+    def noisy(self, run):
+        return self.params.runs["vonenet_runs"][run].noise != "none"
 
-    def curve(self, run: str, noise: str) -> np.ndarray:
+    def curve(self, run, noise):
         """Raw deviation of the 53 convolutions."""
         names = convolutions(run)
         values = np.geomspace(1e-3, 3e-1, len(names)) * np.array(
@@ -168,13 +147,13 @@ class Writer:
         scale = 1.0 if not run.startswith("vone") else {"none": 0.3, "frozen": 0.35, "live": 20.0, "mean": 4.0}[noise]
         return np.minimum(values * scale, 1.2)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self):
         return {"common_eps": self.plan["common_eps"]} | self.params.sizes["vonenet_activations"].model_dump()
 
-    def activations(self, run: str) -> None:
-        rows: list[dict[str, Any]] = []
-        matrices: list[dict[str, Any]] = []
-        one: list[dict[str, Any]] = []
+    def activations(self, run):
+        rows = []
+        matrices = []
+        one = []
         names, trained = convolutions(run), not run.endswith("untrained")
         for seed in self.seeds:
             for noise in NOISES if self.noisy(run) else NOISES[:1]:
@@ -220,8 +199,8 @@ class Writer:
         write_csv(self.root / f"activations/{run}-matrices.csv", pd.DataFrame(matrices))
         write_csv(self.root / f"activations/{run}-one-image.csv", pd.DataFrame(one))
 
-        def entry(seed: int) -> dict[str, Any]:
-            found: dict[str, Any] = {"entered": (n := round(ACCURACY[run][0] * self.n)), "compared": n}
+        def entry(seed):
+            found = {"entered": (n := round(ACCURACY[run][0] * self.n)), "compared": n}
             found |= {"lowest": [4, 12, 25, 46]}
             found |= {"lowest_share": 0.75, "conv2_always": 0.6, "undefined": 0, "smallest": 1.2e-5}
             for key, value in (("zero_share", 0.0), ("conv2_dip_share", 0.95 if trained else 0.05)):
@@ -241,7 +220,7 @@ class Writer:
         ]
         self.with_seeds("riddle", run, self.settings(), lambda seed: {"numbers": numbers}, outcomes=outcomes)
 
-    def riddle(self, run: str) -> dict[str, dict[str, Any]]:
+    def riddle(self, run):
         """What the tests of the zero-deviation hypotheses measured: pictures come near, three dips are learned."""
         names, every = convolutions(run), list(range(53))
         lowest = {"convolutions": [4, 12, 25, 46], "channels centred": [1, 14, 24, 46]}
@@ -263,36 +242,29 @@ class Writer:
             "Z15": {"minima": FOUR, "minima_untrained": [4]},
         }
 
-    def right(self, run: str, attack: str, seed: int) -> list[int]:
+    def right(self, run, attack, seed):
         clean, worst = ACCURACY[run]
         share = {"random-signs": 0.1, "worst-case": 1.1}.get(attack, 1.0)
         sizes = self.plan["eps"]
         kept = [clean - (clean - worst) * min(1.0, share * eps / sizes[-1]) + self.scatter(seed) for eps in sizes]
         return [round(min(max(value, 0.0), 1.0) * self.n) for value in kept]
 
-    def attacks(self, run: str) -> list[str]:
+    def attacks(self, run):
         gradient = ["pgd-cross-entropy"]
         return [*ATTACKS, *gradient, "worst-case"]
 
-    def attack(self, run: str) -> None:
-        attacks = {
-            name: {
-                "about": f"what {name} is",
-                "per_seed": [
-                    {"seed": seed, "n": self.n, "correct": self.right(run, name, seed)} for seed in self.seeds
-                ],
-            }
-            for name in self.attacks(run)
-        }
-        settings = {"n_images": self.n, "attacks": list(attacks)}
+    def attack(self, run):
+        names = self.attacks(run)
+        attacks = attacked(names, self.seeds, self.n, lambda name, seed: self.right(run, name, seed))
+        asked = {"n_images": self.n, "attacks": list(attacks)}
         more = {"eps": list(self.plan["eps"]), "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
-        write_json(self.root / f"attack/{run}.json", self.head(run, settings) | more)
+        write_json(self.root / f"attack/{run}.json", self.head(run, asked) | more)
 
-    def deviations(self, run: str, twin: str) -> None:
-        rows: list[dict[str, Any]] = []
+    def deviations(self, run, twin):
+        rows = []
         noises = NOISES if self.noisy(run) else NOISES[:1]
         compared = ("own", "transferred", "returned", "signs", "own-eps", "transferred-eps", "signs-eps", "other")
-        numbers: dict[str, Any] = {"images": 100, "layers": 52}
+        numbers = {"images": 100, "layers": 52}
         for noise in noises:
             ratio = float(np.log10(self.curve(run, noise)[1:] / self.curve(twin, "none")[1:]).mean())
             for key in compared:
@@ -321,28 +293,22 @@ class Writer:
         write_csv(self.root / f"deviations/{run}.csv", pd.DataFrame(rows))
         self.with_seeds("deviations", run, self.settings() | {"twin": twin}, lambda seed: numbers)
 
-    def outcomes(self) -> None:
-        packed: dict[Cell, Outcome] = {}
+    def outcomes(self):
+        packed = {}
         for run in self.study.runs:
             for attack in self.attacks(run):
                 right = {seed: self.right(run, attack, seed) for seed in self.seeds}
-                for i, eps in enumerate(self.plan["eps"]):
-                    counts = {seed: of_seed[i] for seed, of_seed in right.items()}
-                    packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, self.n)
+                packed |= cells(run, attack, self.plan["eps"], self.n, right)
         outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)
 
-    def pictures(self, run: str) -> None:
+    def pictures(self, run):
         rng = np.random.default_rng(2)
         images = {key: rng.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8) for key in ("clean", "perturbed")}
         images |= {"change": rng.normal(scale=0.01, size=(6, 32, 32, 3)).astype(np.float16), "labels": np.arange(6)}
         images |= {"before": np.arange(6), "after": np.arange(6) + 1, "size": np.full(6, 0.006)}
         write_npz(self.root / f"portraits/perturbed-{run}.npz", images)
         layers = ["layer1.0.downsample.0", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"]
-        drawn: dict[str, Any] = {
-            "layers": np.array(layers),
-            "image": images["clean"][0],
-            "perturbed": images["perturbed"][0],
-        }
+        drawn = {"layers": np.array(layers), "image": images["clean"][0], "perturbed": images["perturbed"][0]}
         for place, side in enumerate((16, 8, 4, 2)):
             drawn |= {
                 f"{key}_{place}": rng.integers(0, 256, (side, side, 3), dtype=np.uint8)

@@ -3,16 +3,12 @@
 A checkout holds one study, so that its tests stay as they are when another study comes; `only` registers it alone.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import fake_cnnf_metrics
@@ -24,7 +20,7 @@ import pytest
 
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, figure, snapshot
-from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
@@ -33,7 +29,7 @@ from stages import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 # Who makes up the metrics of a study.
-WRITERS: dict[str, Callable[..., None]] = {
+WRITERS = {
     "hebbian": fake_metrics.write_metrics,
     "cnnf": fake_cnnf_metrics.write_metrics,
     "kwta": fake_kwta.write_metrics,
@@ -43,31 +39,24 @@ WRITERS: dict[str, Callable[..., None]] = {
 
 
 @contextmanager
-def only(study: str) -> Iterator[None]:
+def only(study):
     """Inside the block the project has no other study."""
     with patch.dict(STUDIES, {study: STUDIES[study]}, clear=True):
         yield
 
 
-def alone(study: str) -> Callable[..., Iterator[None]]:
+def alone(study):
     """For a module of tests: the project has no other study."""
 
     @pytest.fixture(scope="module", autouse=True)
-    def fixture() -> Iterator[None]:
+    def fixture():
         with only(study):
             yield
 
     return fixture
 
 
-def write_checkout(
-    root: Path,
-    *,
-    study: str = "hebbian",
-    scale: str = "paper",
-    change: Callable[[Path], None] = lambda metrics: None,
-    **given: object,
-) -> Path:
+def write_checkout(root, *, study="hebbian", scale="paper", change=lambda metrics: None, **given):
     """Templates, params and a study's claims of this repository with made-up metrics, then `change`d.
 
     `given`: further options of the study's writer, such as its seeds.
@@ -88,7 +77,7 @@ def write_checkout(
     return root
 
 
-def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
+def edit(root, name, change):
     """Change what a metrics file of a checkout holds, such as "train/simple-conv"."""
     path = root / f"reports/metrics/{name}.json"
     content = read_json(path)
@@ -96,12 +85,12 @@ def edit(root: Path, name: str, change: Callable[[Any], object]) -> None:
     write_json(path, content)
 
 
-def copied(checkout: Path, tmp_path: Path) -> Path:
+def copied(checkout, tmp_path):
     """A copy that a test may change."""
     return Path(shutil.copytree(checkout, tmp_path / "copy"))
 
 
-def claims_of(*studies: str, root: Path) -> None:
+def claims_of(*studies, root):
     """Put this repository's claims of some studies into a checkout, with the numbers that their reports print."""
     for study in studies:
         for name in (f"reports/claims/{study}.yaml", f"reports/reported/{study}.csv"):
@@ -110,19 +99,19 @@ def claims_of(*studies: str, root: Path) -> None:
                 shutil.copy(ROOT / name, root / name)
 
 
-def run_info(stage: str, *, seconds: float) -> dict[str, object]:
+def run_info(stage, *, seconds):
     versions = {"python": "3.11.2", "torch": "2.15.0"}
     machine = {"device": "cpu", "cpu": "a processor", "platform": "Linux x86_64", "threads": 2, "versions": versions}
     noted = {"stage": stage, "wall_seconds": seconds, "peak_memory_mb": 512, "finished": "2026-01-01T00:00:00+00:00"}
     return noted | machine | {"commit": "c0ffee", "modified": True}
 
 
-def record(root: Path, source: Path, name: str, *, study: str = "hebbian") -> Path:
+def record(root, source, name, *, study="hebbian"):
     """Make a snapshot of the checkout `source` in `root`."""
     return snapshot.create(name, root=root, source=source, studies=[study], commit="d" * 40).path
 
 
-def draw_and_tabulate(root: Path) -> None:
+def draw_and_tabulate(root):
     """What the stages before the report do, without a notebook's kernel."""
     for name in STUDIES:
         drawings = import_module(f"biorobust.{name}.report.figures")
@@ -133,38 +122,38 @@ def draw_and_tabulate(root: Path) -> None:
     tables.write(root)
 
 
-def ready(root: Path, **given: object) -> Path:
+def ready(root, **given):
     """A checkout that is drawn and tabulated; `given` are the options of `write_checkout`."""
-    write_checkout(root, **given)  # type: ignore[arg-type]
+    write_checkout(root, **given)
     draw_and_tabulate(root)
     return root
 
 
-def text(html: str) -> str:
+def text(html):
     """The page as it is read: no drawings, no styles, no tags."""
     plain = re.sub(r"<svg.*?</svg>|<style>.*?</style>", " ", html, flags=re.DOTALL)
     return re.sub(r"[ \n]+", " ", re.sub(r"<[^>]+>", " ", plain))
 
 
-def ledger_verdicts(summary: str) -> dict[str, str]:
+def ledger_verdicts(summary):
     """Claim -> verdict word as the ledgers of summary.md print it."""
     return dict(
         re.findall(r"^\| ([A-Z]\d+[a-z]?) \|.*?\| [+~×?○·] ([a-z ]+?)(?:, |: | \(| \|)", summary, flags=re.MULTILINE)
     )
 
 
-def judged(root: Path, *, recorded: str = "") -> list[Judged]:
+def judged(root, *, recorded=""):
     """The counted claims, judged by the checkout's own metrics or by those of a recorded run."""
     metrics = root / "reports" / (f"recorded/{recorded}/metrics" if recorded else "metrics")
     found = judge(claim_file.load(root / "reports/claims"), Measurements(metrics))
     return [item for item in found if item.counted]
 
 
-def by_claim(root: Path) -> dict[str, Judged]:
+def by_claim(root):
     return {item.claim.id: item for item in judged(root)}
 
 
-def verdicts(root: Path) -> dict[str, str]:
+def verdicts(root):
     return {name: item.verdict for name, item in by_claim(root).items()}
 
 
@@ -174,19 +163,19 @@ VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "image", "msp
 class Page(HTMLParser):
     """Balance of tags, identifiers, addresses, and the cells of every table by caption."""
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html):
         super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.loaded: list[str] = []
-        self.links: list[str] = []
-        self.drawings: list[dict[str, str | None]] = []
+        self.open = []
+        self.ids = []
+        self.loaded = []
+        self.links = []
+        self.drawings = []
         self.headers_without_scope = 0
         self.tables_without_caption = 0  # every table counts up, every caption down
         self.feed(html)
         self.close()
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag, attrs):
         given = dict(attrs)
         self.ids += [given["id"]] if given.get("id") else []
         self.loaded += [given[name] or "" for name in ("src", "data", "srcset", "poster") if name in given]
@@ -203,18 +192,18 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_startendtag(self, tag, attrs):
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.open.pop()
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag):
         if tag in VOID:
             return
         assert self.open, f"</{tag}> closes nothing"
         assert self.open.pop() == tag, f"</{tag}> at line {self.getpos()[0]} closes something else"
 
-    def check(self) -> None:
+    def check(self):
         """Well formed, each id once, no link to nowhere, nothing loaded from elsewhere, every drawing in words."""
         assert self.open == []
         assert len(self.ids) == len(set(self.ids)) > 20

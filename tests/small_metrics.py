@@ -1,19 +1,13 @@
 """Metrics of a few networks, written out by hand, and claims about them: for tests in which every number matters."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import yaml
 
 from biorobust.core import outcomes
 from biorobust.core.files import write_json, write_text
-from biorobust.core.outcomes import Cell, Outcome
+from biorobust.core.outcomes import Outcome
 from biorobust.reporting.claim_file import load
-from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 
 STUDY = "vonenet"
@@ -21,16 +15,7 @@ EPS = 0.1
 DATASET = {"name": "cifar10", "source": "official", "fidelity": "official", "sha256": "0" * 64}
 
 
-def network(
-    root: Path,
-    run: str,
-    correct: Sequence[int],
-    *,
-    n: int = 1000,
-    attacked: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-    study: str = STUDY,
-    **flags: Sequence[object],
-) -> None:
+def network(root, run, correct, *, n=1000, attacked=None, study=STUDY, **flags):
     """Train/<run>.json with a training for each of `correct`, and attack/<run>.json at EPS if it was `attacked`.
 
     attacked: by name an entry for each training, such as {"correct": [700]}. flags: further keys, a value per training.
@@ -53,7 +38,7 @@ def network(
         )
 
 
-def logged(root: Path, name: str, **values: Sequence[float]) -> None:
+def logged(root, name, **values):
     """A metrics file such as "pretrain/a" with values by training."""
     n_seeds = len(next(iter(values.values())))
     entries = [{"seed": seed} | {key: of[seed] for key, of in values.items()} for seed in range(n_seeds)]
@@ -61,7 +46,7 @@ def logged(root: Path, name: str, **values: Sequence[float]) -> None:
     write_json(root / f"{name}.json", head | {"settings": {}, "per_seed": entries})
 
 
-def keep(root: Path, right: Mapping[Cell, np.ndarray], *, study: str = STUDY) -> None:
+def keep(root, right, *, study=STUDY):
     """Outcomes (S, n) of trainings 0 to S - 1 on images 0 to n - 1."""
     packed = {
         cell: Outcome(tuple(range(len(of_cell))), np.arange(of_cell.shape[1]), of_cell)
@@ -70,30 +55,30 @@ def keep(root: Path, right: Mapping[Cell, np.ndarray], *, study: str = STUDY) ->
     outcomes.write(root / f"outcomes/{study}.npz", packed)
 
 
-def accuracy(run: str, attack: str | None = None) -> dict[str, str]:
+def accuracy(run, attack=None):
     """The quantity of a part."""
     return {"accuracy": run} | ({"attack": attack} if attack else {})
 
 
-def order(above: Mapping[str, str], below: Mapping[str, str], **more: Any) -> dict[str, Any]:
+def order(above, below, **more):
     """A part with the rule "order"; at EPS where something is attacked."""
     at = {"at": [EPS]} if "attack" in above else {}
     return {"label": "a row", "rule": "order", "quantity": dict(above), "against": dict(below)} | at | more
 
 
-def judged(root: Path, *parts: Mapping[str, Any], **claim: Any) -> Judged:
+def judged(root, *parts, **claim):
     """One claim with these parts."""
     return judge_all(root, {"parts": list(parts), **claim})[0]
 
 
-def judge_all(root: Path, *claims: Mapping[str, Any], readings: Mapping[str, str] | None = None) -> list[Judged]:
+def judge_all(root, *claims, readings=None):
     """Claims as blocks of a claims file, without what does not matter here; readings: name -> what {run} stands for.
 
     `study` of a claim is STUDY where it says nothing; `reported` is the printed number itself.
     """
     usual = {"source": ["ours"], "where": "here", "statement": "It is so."}
     named = {"interpretations": list(readings)} if readings else {}
-    by_study: dict[str, list[dict[str, Any]]] = {}
+    by_study = {}
     for i, claim in enumerate(claims):
         block = {"id": f"T{i + 1}", **usual, **named, **claim}
         by_study.setdefault(block.pop("study", STUDY), []).append(block)
@@ -103,9 +88,7 @@ def judge_all(root: Path, *claims: Mapping[str, Any], readings: Mapping[str, str
     return sorted(found, key=lambda item: int(item.claim.id[1:]))
 
 
-def write_claims(
-    root: Path, study: str, claims: Sequence[Mapping[str, Any]], *, interpretations: Mapping[str, str]
-) -> None:
+def write_claims(root, study, claims, *, interpretations):
     parts = [part for claim in claims for part in claim["parts"]]
     quantities = [part[key] for part in parts for key in ("quantity", "against") if key in part]
     runs = {of for quantity in quantities for of in quantity.values()} | set(interpretations.values())

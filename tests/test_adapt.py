@@ -3,7 +3,7 @@
 import pytest
 import torch
 import yaml
-from fake_metrics import ROOT
+from made_up import ROOT
 
 from biorobust import params
 from biorobust.attacks import records

@@ -1,10 +1,5 @@
 """Small runs beside large ones: headline effects that point the same way, and a study in at most fifteen numbers."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
-
 import pytest
 from report_checkout import ROOT, WRITERS
 from small_metrics import EPS, network
@@ -19,7 +14,7 @@ from biorobust.reporting.summary import COLUMNS, MOST, ROWS, summary
 CLEAN = "plain above the V1 stage without an attack"
 
 
-def run(root: Path, plain: Sequence[int], v1: Sequence[int]) -> Measurements:
+def run(root, plain, v1):
     """A run with right answers of 1000 images, a number for each training; no file where there is none."""
     for name, correct in (("resnet50", plain), ("voneresnet50", v1)):
         if correct:
@@ -27,9 +22,7 @@ def run(root: Path, plain: Sequence[int], v1: Sequence[int]) -> Measurements:
     return Measurements(root)
 
 
-def effect(
-    now: Measurements, recorded: Measurements | None, words: str = CLEAN, study: str = "vonenet"
-) -> agreement.Compared:
+def effect(now, recorded, words=CLEAN, study="vonenet"):
     return next(item for item in agreement.compared(now, recorded, study=study) if item.effect.words == words)
 
 
@@ -49,29 +42,26 @@ def effect(
         (([], [700]), ([900], [500]), MISSING),
     ],
 )
-def test_an_effect_points_somewhere_only_where_its_interval_excludes_zero(
-    now: tuple[list[int], list[int]], recorded: tuple[list[int], list[int]], word: str, tmp_path: Path
-) -> None:
+def test_an_effect_points_somewhere_only_where_its_interval_excludes_zero(now, recorded, word, tmp_path):
     found = effect(run(tmp_path / "now", *now), run(tmp_path / "recorded", *recorded))
     assert found.word == word
     for side in (found.now, found.recorded):
         assert side is None or side.low <= side.value <= side.high
 
 
-def test_trainings_that_scatter_hide_an_effect_that_one_training_shows(tmp_path: Path) -> None:
+def test_trainings_that_scatter_hide_an_effect_that_one_training_shows(tmp_path):
     recorded = run(tmp_path / "recorded", [900], [500])
     assert effect(run(tmp_path / "one", [800], [700]), recorded).word == SAME
     assert effect(run(tmp_path / "three", [800, 950, 650], [700, 550, 850]), recorded).word == SMALL
 
 
-def test_without_a_recorded_run_every_effect_is_not_run(tmp_path: Path) -> None:
+def test_without_a_recorded_run_every_effect_is_not_run(tmp_path):
     found = effect(run(tmp_path, [800], [700]), None)
     assert (found.word, found.recorded) == (MISSING, None)
-    assert found.now is not None
     assert found.now.value == pytest.approx(0.1)
 
 
-def test_a_run_without_the_first_network_of_an_effect_is_asked_with_the_next(tmp_path: Path) -> None:
+def test_a_run_without_the_first_network_of_an_effect_is_asked_with_the_next(tmp_path):
     words = "ReLU above k-WTA-0.1 without an attack"
     for cell, right in (("fast-cifar10-scratch", (600, 400)), ("resnet18-svhn-scratch", (900, 800))):
         for row, correct in zip(("relu", "kwta-low"), right, strict=True):
@@ -82,7 +72,7 @@ def test_a_run_without_the_first_network_of_an_effect_is_asked_with_the_next(tmp
     assert [side.value for side in (found.now, found.recorded) if side] == pytest.approx([0.2, 0.1])
 
 
-def test_the_table_holds_the_differences_and_reads_back(tmp_path: Path) -> None:
+def test_the_table_holds_the_differences_and_reads_back(tmp_path):
     found = effect(run(tmp_path / "now", [800], [700]), run(tmp_path / "recorded", [700], [800]))
     assert found.now
     table.save([agreement.table([found, effect(run(tmp_path / "now", [], []), None)])], tmp_path)
@@ -93,13 +83,13 @@ def test_the_table_holds_the_differences_and_reads_back(tmp_path: Path) -> None:
     assert (second["word"], second["recorded"]) == (MISSING, None)
 
 
-def test_words_are_counted_against_all_effects() -> None:
+def test_words_are_counted_against_all_effects():
     assert tally([SAME, SMALL, SAME, OTHER, SMALL]) == "same direction: 2 of 5; other direction: 1; too small to see: 2"
     assert tally([MISSING]) == "same direction: 0 of 1; not run: 1"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Measurements]:
+def made(tmp_path_factory):
     """Every study with every run of params.yaml."""
     root = tmp_path_factory.mktemp("made")
     for name, write in WRITERS.items():
@@ -108,18 +98,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Measurements]:
 
 
 @pytest.mark.parametrize("study", list(STUDIES))
-def test_every_effect_is_of_networks_and_attacks_that_are_run(study: str, made: dict[str, Measurements]) -> None:
+def test_every_effect_is_of_networks_and_attacks_that_are_run(study, made):
     found = agreement.compared(made[study], made[study], study=study)
     assert found
     assert [item.effect.words for item in found if item.word == MISSING] == []
     assert [item.effect.words for item in found if item.word == OTHER] == []
 
 
-# --- a study in at most fifteen numbers --------------------------------------------------------------------------
+# --- a study in at most fifteen numbers ---
 
 
 @pytest.mark.parametrize("study", list(STUDIES))
-def test_a_study_is_at_most_fifteen_numbers_in_percent(study: str, made: dict[str, Measurements]) -> None:
+def test_a_study_is_at_most_fifteen_numbers_in_percent(study, made):
     found = summary(study, made[study])
     networks = STUDIES[study](read_params(ROOT / "params.yaml")).networks
     assert set(ROWS[study].values()) <= set(networks)
@@ -132,7 +122,7 @@ def test_a_study_is_at_most_fifteen_numbers_in_percent(study: str, made: dict[st
 
 
 @pytest.mark.parametrize("study", list(STUDIES))
-def test_its_numbers_are_those_of_the_metrics(study: str, made: dict[str, Measurements]) -> None:
+def test_its_numbers_are_those_of_the_metrics(study, made):
     found = summary(study, made[study])
     for row, name in ROWS[study].items():
         seeds = (made[study].get(f"train/{name}") or {})["per_seed"]
@@ -147,7 +137,7 @@ def test_its_numbers_are_those_of_the_metrics(study: str, made: dict[str, Measur
                 assert found[f"{row}_{column}"] == pytest.approx(100 * mean, abs=0.005)
 
 
-def test_what_was_not_run_is_left_out(tmp_path: Path) -> None:
+def test_what_was_not_run_is_left_out(tmp_path):
     assert summary("vonenet", Measurements(tmp_path)) == {}
     attacked = {"pgd-cross-entropy": [{"correct": [300]}]}
     network(tmp_path, "resnet50", [800], attacked=attacked)

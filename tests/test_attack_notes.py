@@ -1,10 +1,5 @@
 """Below the tables of every study: where an attack's gradients were not numbers."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import pytest
 from report_checkout import edit, only, write_checkout
 
@@ -22,7 +17,7 @@ PLACES = [
 ]
 
 
-def captions(root: Path, study: str) -> dict[str, str]:
+def captions(root, study):
     built = STUDIES[study](read_params(root / "params.yaml"))
     metrics = Measurements(root / "reports/metrics")
     claims = [claim for claim in claim_file.load(root / "reports/claims") if claim.study == study]
@@ -31,15 +26,13 @@ def captions(root: Path, study: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("study", "file", "attack", "words", "shown"), PLACES)
-def test_what_could_not_be_differentiated_is_named(
-    study: str, file: str, attack: str, words: str, shown: str, tmp_path: Path
-) -> None:
+def test_what_could_not_be_differentiated_is_named(study, file, attack, words, shown, tmp_path):
     with only(study):
         root = write_checkout(tmp_path, study=study, scale="cpu")
         assert not any("NaN" in caption for caption in captions(root, study).values())
         n = 0
 
-        def spoil(content: dict[str, Any]) -> None:
+        def spoil(content):
             nonlocal n
             seeds = content["attacks"][attack]["per_seed"]
             n = sum(seed["n"] for seed in seeds)
@@ -48,12 +41,12 @@ def test_what_could_not_be_differentiated_is_named(
 
         edit(root, file, spoil)
         found = captions(root, study)
-        many = 4 if len(Measurements(root / "reports/metrics").get(file)["seeds"]) == 1 else 7  # type: ignore[index]
+        many = 4 if len(Measurements(root / "reports/metrics").get(file)["seeds"]) == 1 else 7
         assert f"{words}: {many} of {n} images" in found[shown]
         assert [name for name, caption in found.items() if "NaN" in caption] == [shown]
 
 
-def test_what_deepfool_could_not_differentiate_is_named(tmp_path: Path) -> None:
+def test_what_deepfool_could_not_differentiate_is_named(tmp_path):
     with only("vonenet"):
         root = write_checkout(tmp_path, study="vonenet", scale="cpu")
         edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["live"].update(nonfinite_gradient=5))

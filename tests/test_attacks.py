@@ -19,12 +19,9 @@ EPS = (0.0, 0.1, 0.3)
 @pytest.fixture(scope="module")
 def victim():
     """A linear classifier of 5x5 images that is right on most of them."""
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(25, 4))
-    images = torch.rand(40, 1, 5, 5)
-    labels = model(images).argmax(dim=1)
+    model, images, labels = victims.linear()
     labels[:5] = (labels[:5] + 1) % 4  # the first five are wrong from the start
-    return model.eval().requires_grad_(False), images, labels
+    return model, images, labels
 
 
 def as_batch(images, labels):

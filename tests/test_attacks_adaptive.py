@@ -57,19 +57,6 @@ def test_on_a_linear_model_the_worst_case_is_known(name, linear):
     assert broken(table, name, 0.3).sum() >= {"random-corners": 30, "fmn": 34}.get(name, 40)
 
 
-def test_of_two_classes_apgd_breaks_exactly_what_can_be_broken(linear):
-    _, images, _ = linear
-    torch.manual_seed(5)
-    two = victims.frozen(nn.Sequential(nn.Flatten(), nn.Linear(25, 2, bias=False)))
-    two[1].weight -= two[1].weight.mean(dim=1, keepdim=True)  # grey is undecided
-    labels = two(images).argmax(dim=1)
-    needed = breakable(two, images, labels)
-    for eps in np.quantile(needed, [0.2, 0.5, 0.8]):
-        table = attacks.run(two, images, labels, ["apgd-cross-entropy", "apgd-margin"], eps=[eps], seed=0)
-        for name in ("apgd-cross-entropy", "apgd-margin"):
-            assert (broken(table, name, eps) == (needed < eps)).all()
-
-
 def naive_apgd(model, image, label, *, eps, steps, start):
     """Algorithm 1 of Croce & Hein (2020) on one image's cross-entropy: the largest loss reached, and every iterate."""
 
@@ -141,7 +128,7 @@ class Stubborn(nn.Module):
 
 
 def test_all_attacks_end_within_a_few_points_of_each_other_where_gradients_are_good():
-    model, images, labels = (part[:100] if isinstance(part, torch.Tensor) else part for part in victims.digits())
+    model, images, labels = (part[:60] if isinstance(part, torch.Tensor) else part for part in victims.digits())
     names = [name for name in ALONE if name not in ("random-corners", "pgd-averaged-64", "square", "fmn")]
     table = attacks.run(model, images, labels, [*names, "pgd-cross-entropy-best"], eps=[0.1], seed=0)
     rates = {name: broken(table, name, 0.1).mean() for name in names}

@@ -1,19 +1,16 @@
 """The strict reading of a folder of claims: what cannot be judged is one clear line."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
-from fake_metrics import ROOT, write_metrics
+from fake_metrics import write_metrics
+from made_up import ROOT
 from report_checkout import claims_of
 
 from biorobust.core.files import write_text
 from biorobust.reporting import claim_file
-from biorobust.reporting.claim import Claim
 from biorobust.reporting.claim_file import ClaimsError, load
 from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
@@ -25,7 +22,7 @@ PRINTED = {("curve", 0.0): (0.9, 100), ("curve", 0.1): (0.5, 100), ("percent", 0
 Change = Callable[[dict[str, Any]], object]
 
 
-def minimal() -> dict[str, Any]:
+def minimal():
     part = {"label": "eps {eps}", "rule": "number", "at": [0.1], "reported": "curve"}
     part |= {"quantity": {"accuracy": "{run}", "attack": "fgsm"}}
     claim = {"id": "T1", "source": ["ours"], "where": "here", "statement": "It is so."}
@@ -38,16 +35,14 @@ def minimal() -> dict[str, Any]:
     }
 
 
-def loaded(
-    tmp_path: Path, raw: Mapping[str, Any], *, printed: Mapping[tuple[str, float], tuple[float, int]] = PRINTED
-) -> list[Claim]:
+def loaded(tmp_path, raw, *, printed=PRINTED):
     write_text(tmp_path / "claims/hebbian.yaml", yaml.safe_dump(raw, sort_keys=False))
     rows = [f"{name},{eps},{value},{n},a table\n" for (name, eps), (value, n) in printed.items()]
     write_text(tmp_path / "reported/hebbian.csv", "id,eps,value,n,source\n" + "".join(rows))
     return load(tmp_path / "claims")
 
 
-def test_a_minimal_file_is_read(tmp_path: Path) -> None:
+def test_a_minimal_file_is_read(tmp_path):
     (claim,) = loaded(tmp_path, minimal())
     assert (claim.id, claim.study) == ("T1", "hebbian")
     (check,) = claim.checks
@@ -56,7 +51,7 @@ def test_a_minimal_file_is_read(tmp_path: Path) -> None:
     assert check.requires == (("train/a-run", {"epochs": 3}), ("attack/a-run", {"n_images": 10}))
 
 
-def test_every_interpretation_has_its_own_checks(tmp_path: Path) -> None:
+def test_every_interpretation_has_its_own_checks(tmp_path):
     raw = minimal()
     raw["interpretations"]["two"] = {"words": "the other", "run": "b-run"}
     raw["files"].append({"train/b-run": [], "attack/b-run": []})
@@ -66,7 +61,7 @@ def test_every_interpretation_has_its_own_checks(tmp_path: Path) -> None:
     assert claim.under(None) == claim.checks == claim.under(claim.readings[0])
 
 
-def test_a_file_may_have_to_fit_several_recipes(tmp_path: Path) -> None:
+def test_a_file_may_have_to_fit_several_recipes(tmp_path):
     raw = minimal()
     raw["files"][0]["train/a-run"] = ["size", {"width": 64}]
     assert loaded(tmp_path, raw)[0].checks[0].requires[0] == ("train/a-run", {"epochs": 3, "width": 64})
@@ -74,7 +69,7 @@ def test_a_file_may_have_to_fit_several_recipes(tmp_path: Path) -> None:
     assert loaded(tmp_path, raw)[0].checks[0].requires[0] == ("train/a-run", {"epochs": 5})
 
 
-def test_what_a_claim_rests_on_besides_its_quantities_comes_first(tmp_path: Path) -> None:
+def test_what_a_claim_rests_on_besides_its_quantities_comes_first(tmp_path):
     raw = minimal()
     raw["files"].append({"pretrain/{run}": [], "pretrain/w": []})
     raw["files"][1] = {"pretrain/w": [], "pretrain/v": []}
@@ -84,14 +79,14 @@ def test_what_a_claim_rests_on_besides_its_quantities_comes_first(tmp_path: Path
     assert names == ["pretrain/w", "pretrain/v", "train/a-run", "attack/a-run"]
 
 
-def test_a_smallest_number_of_images_has_a_name(tmp_path: Path) -> None:
+def test_a_smallest_number_of_images_has_a_name(tmp_path):
     raw = minimal()
     raw["recipes"]["size"] = {"n_images": {"at_least": "kwta-svhn", "reported": 1280}}
     settings = dict(loaded(tmp_path, raw)[0].checks[0].requires)["train/a-run"]
     assert settings == {"n_images": {"at_least": THRESHOLDS.images("kwta-svhn"), "reported": 1280}}
 
 
-def test_a_claim_may_hold_only_with_every_part(tmp_path: Path) -> None:
+def test_a_claim_may_hold_only_with_every_part(tmp_path):
     raw = minimal()
     assert not loaded(tmp_path, raw)[0].every
     raw["claims"][0]["holds"] = "every part"
@@ -109,9 +104,7 @@ def test_a_claim_may_hold_only_with_every_part(tmp_path: Path) -> None:
         (None, {"errors": True}, True),
     ],
 )
-def test_errors_are_compared_where_a_report_prints_high_accuracies_or_a_part_asks(
-    tmp_path: Path, printed: tuple[float, float] | None, asked: dict[str, bool], errors: bool
-) -> None:
+def test_errors_are_compared_where_a_report_prints_high_accuracies_or_a_part_asks(tmp_path, printed, asked, errors):
     raw = minimal()
     raw["files"].append({"train/other": []})
     part = {"label": "alike", "rule": "no difference", "quantity": CLEAN, "against": {"accuracy": "other"}, **asked}
@@ -121,10 +114,10 @@ def test_errors_are_compared_where_a_report_prints_high_accuracies_or_a_part_ask
     assert loaded(tmp_path, raw, printed=rows)[0].checks[0].errors is errors
 
 
-# --- loops ---------------------------------------------------------------------------------------------------------
+# --- loops ---
 
 
-def loop(raw: dict[str, Any]) -> dict[str, Any]:
+def loop(raw):
     """The minimal claim, asked of two cells and one row."""
     raw["lists"] = {"tables": [{"cell": "a", "size": 0.1}, {"cell": "b", "size": 0.0}], "rows": [{"row": "x"}]}
     raw["files"].append({"each": ["tables"], "train/a-run-{cell}": "size", "attack/a-run-{cell}": []})
@@ -137,7 +130,7 @@ def loop(raw: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
-def test_a_part_is_written_out_for_every_combination(tmp_path: Path) -> None:
+def test_a_part_is_written_out_for_every_combination(tmp_path):
     (claim,) = loaded(tmp_path, loop(minimal()))
     assert [(check.label, check.eps, check.quantity.of) for check in claim.checks] == [
         ("a x", 0.1, "a-run-a"),
@@ -146,7 +139,7 @@ def test_a_part_is_written_out_for_every_combination(tmp_path: Path) -> None:
     assert [name for check in claim.checks for name, _ in check.requires][::2] == ["train/a-run-a", "train/a-run-b"]
 
 
-def test_a_claim_is_written_out_and_may_take_over_the_parts_of_another(tmp_path: Path) -> None:
+def test_a_claim_is_written_out_and_may_take_over_the_parts_of_another(tmp_path):
     raw = loop(minimal())
     raw["lists"]["worlds"] = [{"name": "T1"}, {"name": "T2"}]
     raw["claims"][0] |= {"id": "{name}", "each": ["worlds"], "statement": "Of {name}."}
@@ -160,7 +153,7 @@ def test_a_claim_is_written_out_and_may_take_over_the_parts_of_another(tmp_path:
     assert claims[2].checks[0].requires[0][0] == "train/a-run"
 
 
-def test_a_loop_may_have_an_item_without_an_attack(tmp_path: Path) -> None:
+def test_a_loop_may_have_an_item_without_an_attack(tmp_path):
     raw = minimal()
     raw["lists"] = {"columns": [{"under": "clean", "attack": None}, {"under": "FGSM", "attack": "fgsm"}]}
     raw["claims"][0]["parts"][0] |= {
@@ -173,15 +166,15 @@ def test_a_loop_may_have_an_item_without_an_attack(tmp_path: Path) -> None:
     assert (attacked.eps, attacked.reported, len(attacked.requires)) == (0.1, 0.5, 2)
 
 
-# --- slips ---------------------------------------------------------------------------------------------------------
+# --- slips ---
 
 
-def in_claim(**changes: Any) -> Change:
+def in_claim(**changes):
     return lambda raw: raw["claims"][0].update(changes)
 
 
-def in_part(*without: str, **changes: Any) -> Change:
-    def change(raw: dict[str, Any]) -> None:
+def in_part(*without, **changes):
+    def change(raw):
         part = raw["claims"][0]["parts"][0]
         part.update(changes)
         for key in without:
@@ -284,7 +277,7 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
         (lambda raw: raw.update(lists={"tables": []}), "top.lists.tables: [] does not fit"),
     ],
 )
-def test_what_cannot_be_judged_is_one_clear_line(tmp_path: Path, change: Change, message: str) -> None:
+def test_what_cannot_be_judged_is_one_clear_line(tmp_path, change, message):
     raw = minimal()
     change(raw)
     with pytest.raises(ClaimsError) as error:
@@ -294,7 +287,7 @@ def test_what_cannot_be_judged_is_one_clear_line(tmp_path: Path, change: Change,
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_or_broken_file_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_or_broken_file_is_one_clear_line(tmp_path):
     with pytest.raises(ClaimsError, match="claims is missing"):
         load(tmp_path / "claims")
     write_text(tmp_path / "claims/hebbian.yaml", "claims: [")
@@ -318,7 +311,7 @@ def test_a_missing_or_broken_file_is_one_clear_line(tmp_path: Path) -> None:
         ("id,eps,value,n,source\na,0,0.5,,t\na,0.0,0.5,,t\n", "line 3: a at eps 0 stands there twice"),
     ],
 )
-def test_a_slip_in_the_printed_numbers_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+def test_a_slip_in_the_printed_numbers_is_one_clear_line(tmp_path, text, message):
     loaded(tmp_path, minimal())
     (tmp_path / "reported/hebbian.csv").write_text(text, encoding="latin-1")
     with pytest.raises(ClaimsError) as error:
@@ -327,17 +320,17 @@ def test_a_slip_in_the_printed_numbers_is_one_clear_line(tmp_path: Path, text: s
     assert str(tmp_path / "reported/hebbian.csv") in str(error.value)
 
 
-# --- the claims of this repository -----------------------------------------------------------------------------------
+# --- the claims of this repository ---
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path):
     claims_of(*STUDIES, root=tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     return tmp_path
 
 
-def test_a_study_whose_claims_are_gone_is_named(checkout: Path) -> None:
+def test_a_study_whose_claims_are_gone_is_named(checkout):
     (checkout / "reports/claims/cnnf.yaml").unlink()
     with pytest.raises(ClaimsError, match=r"cnnf\.yaml is missing: no claim of cnnf could be judged"):
         claim_file.of_checkout(checkout)
@@ -371,9 +364,7 @@ def test_a_study_whose_claims_are_gone_is_named(checkout: Path) -> None:
         ("params.yaml", "  cnn-longer:", "  cnn-much-longer:", "F21, CNN-F and CNN alike, both trained longer"),
     ],
 )
-def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(
-    checkout: Path, file: str, old: str, new: str, message: str
-) -> None:
+def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(checkout, file, old, new, message):
     path = checkout / (file if file == "params.yaml" else f"reports/{file}")
     text = path.read_text()
     assert old in text
@@ -384,7 +375,7 @@ def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(
     assert "\n" not in str(error.value)
 
 
-def test_every_study_has_claims(checkout: Path) -> None:
+def test_every_study_has_claims(checkout):
     assert {claim.study for claim in claim_file.of_checkout(checkout, complete=True)} == set(STUDIES)
 
 
@@ -392,7 +383,7 @@ def test_every_study_has_claims(checkout: Path) -> None:
 NEW = {"growth_sort", "growth_pass", *(f"blurred_{name}" for name in ("psnr_change", "psnr_gain", "margin_gain"))}
 
 
-def test_every_setting_and_logged_value_that_a_claim_names_was_written_by_a_recorded_run() -> None:
+def test_every_setting_and_logged_value_that_a_claim_names_was_written_by_a_recorded_run():
     """A slip in a name would leave its claim not run, and nobody would see why."""
     newest = {"hebbian": "hebbian-paper-2", "cnnf": "cnnf-cpu", "kwta": "kwta-cpu-long", "vonenet": "vonenet-cpu"}
     n_found = 0
@@ -411,24 +402,24 @@ def test_every_setting_and_logged_value_that_a_claim_names_was_written_by_a_reco
     assert n_found >= 50
 
 
-# --- what a recipe asks for ------------------------------------------------------------------------------------------
+# --- what a recipe asks for ---
 
 
 @pytest.fixture(scope="module")
-def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def paper(tmp_path_factory):
     root = tmp_path_factory.mktemp("paper")
     write_metrics(root)
     return root
 
 
-def of_simple_conv(raw: dict[str, Any], **part: Any) -> dict[str, Any]:
+def of_simple_conv(raw, **part):
     raw["interpretations"]["one"]["run"] = "simple-conv"
     raw["files"] = [{"train/simple-conv": "size", "attack/simple-conv": []}]
     raw["claims"][0]["parts"][0] |= {"quantity": {"accuracy": "{run}", "attack": "fgsm-report"}} | part
     return raw
 
 
-def test_what_the_report_had_is_named_and_stops_nothing(tmp_path: Path, paper: Path) -> None:
+def test_what_the_report_had_is_named_and_stops_nothing(tmp_path, paper):
     raw = of_simple_conv(minimal())
     raw["recipes"]["size"] = {"epochs": {"reported": 5}, "n_train": {"at_least": 1000, "reported": 100_000}}
     (judged,) = judge(loaded(tmp_path, raw), Measurements(paper))
@@ -439,7 +430,7 @@ def test_what_the_report_had_is_named_and_stops_nothing(tmp_path: Path, paper: P
     assert judged.words.startswith("not run (n_train is 60000, the claim needs at least 70000")
 
 
-def test_a_missing_measurement_has_its_own_reason(tmp_path: Path, paper: Path) -> None:
+def test_a_missing_measurement_has_its_own_reason(tmp_path, paper):
     raw = of_simple_conv(minimal(), missing="comes later", quantity={"accuracy": "{run}", "attack": "square"})
     (judged,) = judge(loaded(tmp_path, raw), Measurements(paper))
     assert judged.words == "not run (comes later)"

@@ -1,21 +1,16 @@
 """The claims as they stand, and verdicts on metrics whose answer is known."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
-from fake_metrics import ROOT, write_metrics
+from fake_metrics import write_metrics
+from made_up import ROOT
 from report_checkout import claims_of
 
 from biorobust.core.errors import BiorobustError
-from biorobust.reporting.claim import Claim
 from biorobust.reporting.claim_file import load
-from biorobust.reporting.claims import Judged, judge
+from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import interval
 from biorobust.statistics.accuracy import Accuracy
@@ -25,32 +20,32 @@ CLAIMS = ROOT / "reports" / "claims"
 
 
 @pytest.fixture(scope="module")
-def claims() -> list[Claim]:
+def claims():
     return [claim for claim in load(CLAIMS) if claim.study == "hebbian"]
 
 
 @pytest.fixture(scope="module")
-def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def paper(tmp_path_factory):
     root = tmp_path_factory.mktemp("paper")
     write_metrics(root)
     return root
 
 
-def verdicts(claims: list[Claim], root: Path) -> dict[tuple[str, str | None], Judged]:
+def verdicts(claims, root):
     judged = judge(claims, Measurements(root))
     return {(entry.claim.id, entry.reading.name if entry.reading else None): entry for entry in judged}
 
 
-def edit(path: Path, change: Callable[[Any], None]) -> None:
+def edit(path, change):
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
 
 
-# --- the file itself ---------------------------------------------------------------------------------------------
+# --- the file itself ---
 
 
-def test_the_example_of_the_documentation_can_be_judged(tmp_path: Path, paper: Path) -> None:
+def test_the_example_of_the_documentation_can_be_judged(tmp_path, paper):
     text = (ROOT / "docs" / "add-a-claim.md").read_text()
     example = text.split("```yaml\n")[1].split("```")[0]
     claims_of("hebbian", root=tmp_path)
@@ -61,10 +56,10 @@ def test_the_example_of_the_documentation_can_be_judged(tmp_path: Path, paper: P
     assert judged.verdict == "not reproduced"
 
 
-# --- verdicts ----------------------------------------------------------------------------------------------------
+# --- verdicts ---
 
 
-def test_metrics_near_the_expected_ones(claims: list[Claim], paper: Path) -> None:
+def test_metrics_near_the_expected_ones(claims, paper):
     found = verdicts(claims, paper)
     assert found["H1", "published-curve"].verdict == "reproduced"
     assert found["H4", None].verdict == "reproduced"
@@ -77,7 +72,7 @@ def test_metrics_near_the_expected_ones(claims: list[Claim], paper: Path) -> Non
     assert (counted.n, sum(counted.provisional.values())) == (len(claims), 0)
 
 
-def test_parts_carry_what_a_table_needs(claims: list[Claim], paper: Path) -> None:
+def test_parts_carry_what_a_table_needs(claims, paper):
     found = verdicts(claims, paper)
     number = found["H5", "published-curve"].parts[1]
     assert (number.label, number.eps, number.reported) == ("eps 0.05", 0.05, 0.7178)
@@ -86,23 +81,22 @@ def test_parts_carry_what_a_table_needs(claims: list[Claim], paper: Path) -> Non
     assert (number.n_images, number.n_seeds, number.interval) == (10_000, 3, "images and seeds")
     counts = tuple(round(10_000 * (0.698 + shift)) for shift in (-0.002, 0, 0.002))
     of_counts = interval(Accuracy(counts, 10_000))
-    assert of_counts.low <= number.low < number.measured < number.high <= of_counts.high  # type: ignore[operator]
+    assert of_counts.low <= number.low < number.measured < number.high <= of_counts.high
     assert number.path == "attack/report-normal.json"
     order = found["H7", "published-code"].parts[1]
-    assert order.difference == pytest.approx(order.measured - order.against)  # type: ignore[operator]
-    assert order.low < order.difference < order.high  # type: ignore[operator]
+    assert order.difference == pytest.approx(order.measured - order.against)
+    assert order.low < order.difference < order.high
     assert (order.own_numbers, order.interval, order.path) == (
         "supports itself",
         "images and seeds",
         "attack/report-uniform.json",
     )
-    assert order.p < 0.05  # type: ignore[operator]
+    assert order.p < 0.05
     ratio = found["H2", "published-curve"].parts[0].ratio
-    assert ratio is not None
     assert ratio[0] == pytest.approx((1 - 0.9689) / (1 - 0.9790))
 
 
-def test_the_distance_of_two_curves_is_that_where_they_are_farthest_apart(claims: list[Claim], paper: Path) -> None:
+def test_the_distance_of_two_curves_is_that_where_they_are_farthest_apart(claims, paper):
     (part,) = [
         part
         for entry in judge(claims, Measurements(paper))
@@ -110,10 +104,10 @@ def test_the_distance_of_two_curves_is_that_where_they_are_farthest_apart(claims
         if part.label == "U[0,1), largest distance from the published curve"
     ]
     assert part.measured == pytest.approx(0.7773 - 0.3214)  # at eps 0.1, of the made-up curve and the printed one
-    assert part.low < part.measured < part.high  # type: ignore[operator]
+    assert part.low < part.measured < part.high
 
 
-def test_a_weaker_network_loses_its_verdicts(claims: list[Claim], tmp_path: Path) -> None:
+def test_a_weaker_network_loses_its_verdicts(claims, tmp_path):
     write_metrics(tmp_path, shift=-0.2)
     found = verdicts(claims, tmp_path)
     assert {part.reason for part in found["H1", "published-code"].parts} == {
@@ -124,7 +118,7 @@ def test_a_weaker_network_loses_its_verdicts(claims: list[Claim], tmp_path: Path
     assert found["H5", "published-curve"].verdict == "inconclusive"
 
 
-def test_a_run_of_another_size_is_not_run_but_shown(claims: list[Claim], tmp_path: Path) -> None:
+def test_a_run_of_another_size_is_not_run_but_shown(claims, tmp_path):
     write_metrics(tmp_path, scale="laptop", seeds=(0,))
     found = verdicts(claims, tmp_path)
     assert {entry.verdict for entry in found.values()} == {"not run"}
@@ -136,7 +130,7 @@ def test_a_run_of_another_size_is_not_run_but_shown(claims: list[Claim], tmp_pat
     assert (entry.parts[0].interval, entry.provisional) == ("images", False)
 
 
-def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims: list[Claim], tmp_path: Path) -> None:
+def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims, tmp_path):
     write_metrics(tmp_path / "bundled", scale="tiny", fidelity="stand-in", seeds=(0,))
     found = verdicts(claims, tmp_path / "bundled")
     assert {entry.words for entry in found.values()} >= {"not testable (stand-in data)"}
@@ -147,14 +141,14 @@ def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims: list[C
     assert {entry.note for entry in found.values()} == {"mnist: re-encoded data"}
 
 
-def test_leftovers_are_never_read(claims: list[Claim], paper: Path, tmp_path: Path) -> None:
+def test_leftovers_are_never_read(claims, paper, tmp_path):
     write_metrics(tmp_path)
     (tmp_path / "train" / "removed-run.json").write_text("not JSON")
     assert judge(claims, Measurements(tmp_path)) == judge(claims, Measurements(paper))
 
 
 @pytest.fixture
-def editable(tmp_path: Path) -> Path:
+def editable(tmp_path):
     write_metrics(tmp_path)
     return tmp_path
 
@@ -168,9 +162,7 @@ def editable(tmp_path: Path) -> Path:
         ("train/normal-converged", "units", "all", {("H8", None)}),
     ],
 )
-def test_another_start_or_other_units_are_another_run(
-    claims: list[Claim], editable: Path, file: str, key: str, value: str, touched: set[tuple[str, str | None]]
-) -> None:
+def test_another_start_or_other_units_are_another_run(claims, editable, file, key, value, touched):
     before = verdicts(claims, editable)
     edit(editable / f"{file}.json", lambda run: run["settings"].update({key: value}))
     after = verdicts(claims, editable)
@@ -180,10 +172,10 @@ def test_another_start_or_other_units_are_another_run(
     assert ("H4", None) not in changed
 
 
-def test_a_recipe_may_ask_for_a_size_or_more(claims: list[Claim], paper: Path) -> None:
+def test_a_recipe_may_ask_for_a_size_or_more(claims, paper):
     h4 = next(claim for claim in claims if claim.id == "H4")
 
-    def asking(epochs: int) -> Judged:
+    def asking(epochs):
         wanted = (("train/simple-conv", {"epochs": {"at_least": epochs}}),)
         checks = tuple(dataclasses.replace(check, requires=wanted) for check in h4.checks)
         return judge([dataclasses.replace(h4, checks=checks)], Measurements(paper))[0]
@@ -192,7 +184,7 @@ def test_a_recipe_may_ask_for_a_size_or_more(claims: list[Claim], paper: Path) -
     assert asking(101).reason == "epochs is 100, the claim needs at least 101 (train/simple-conv)"
 
 
-def test_a_missing_epsilon_or_value_is_not_run(claims: list[Claim], editable: Path) -> None:
+def test_a_missing_epsilon_or_value_is_not_run(claims, editable):
     edit(editable / "attack/simple-conv.json", lambda run: run["eps"].__setitem__(1, 0.06))
     edit(editable / "train/end-to-end.json", lambda run: run["per_seed"][0].update(autocorrelation=None))
     found = verdicts(claims, editable)
@@ -201,7 +193,7 @@ def test_a_missing_epsilon_or_value_is_not_run(claims: list[Claim], editable: Pa
     assert "autocorrelation" in found["H3", None].reason
 
 
-def test_damaged_metrics_are_one_clear_line(claims: list[Claim], editable: Path) -> None:
+def test_damaged_metrics_are_one_clear_line(claims, editable):
     (editable / "outcomes/hebbian.npz").write_text("a,b\n1,2\n")
     with pytest.raises(BiorobustError, match="holds no outcomes"):
         judge(claims, Measurements(editable))

@@ -1,7 +1,5 @@
 """Noise, and what is measured of a trained network, against NumPy and loops over images."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np
@@ -180,18 +178,6 @@ def test_reconstructions_do_not_depend_on_the_minibatch():
     for rms, state in zip(whole.reconstruction_rms, states[1:], strict=True):
         assert rms == pytest.approx(float(state.reconstruction.square().mean().sqrt()))
     assert_close(evaluation.cycle_logits(model, images, batch_size=3), evaluation.cycle_logits(model, images))
-
-
-def test_feedback_numbers_compare_with_the_clean_letter():
-    model, given = network(), {"clean": letters(), "noisy": letters(seed=2), "blurred": blur(letters(), 1.0)}
-    entry = evaluation.feedback_entry(model, given)
-    for name, images in given.items():
-        pixels = evaluation.reconstruct(model, images).pixels
-        assert entry[f"{name}_psnr"] == [evaluation.psnr(each, given["clean"]) for each in pixels]
-        assert entry[f"{name}_psnr_change"] == entry[f"{name}_psnr"][1] - entry[f"{name}_psnr"][0]
-        if name != "clean":
-            assert entry[f"{name}_input_psnr"] == evaluation.psnr(images, given["clean"])
-            assert entry[f"{name}_psnr_gain"] == entry[f"{name}_psnr"][1] - entry[f"{name}_input_psnr"]
 
 
 def test_pictures_are_fitted_letters_and_what_is_read_at_each_cycle():

@@ -1,23 +1,10 @@
 """Every layer of CNN-F against its mathematics, in float64."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch.testing import assert_close
 
-from biorobust.cnnf.model.layers import (
-    AdaPool,
-    AdaReLU,
-    AvgPool,
-    Bias,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Gate,
-    InsNorm,
-    Linear,
-)
+from biorobust.cnnf.model.layers import AdaPool, AdaReLU, AvgPool, Bias, Conv2d, Dropout, Flatten, Gate, InsNorm, Linear
 
 
 @pytest.fixture(autouse=True)
@@ -105,11 +92,6 @@ def test_insnorm_of_an_empty_channel_is_zero():
     assert x.grad.isfinite().all()
 
 
-def test_gradients_of_insnorm_are_those_of_finite_differences():
-    x = torch.randn(2, 3, 4, 3, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: InsNorm().feedforward(x)[0], x)
-
-
 def test_adarelu_is_relu_until_feedback_arrives():
     x = torch.randn(50)
     y, memory = AdaReLU(0.3).feedforward(x)
@@ -131,12 +113,6 @@ def test_adarelu_lets_through_what_feedback_agrees_with(residual):
     back, after = AdaReLU(residual).feedback(x, memory)
     assert torch.equal(back, torch.where(memory.open, x, torch.zeros(())))
     assert torch.equal(after.hidden, x)  # before masking
-
-
-def test_a_cycle_is_a_fixed_point_where_feedback_equals_the_input():
-    x = torch.randn(100)
-    y, _ = AdaReLU(0.7).feedforward(x, Gate(x > 0, x))
-    assert_close(y, x)
 
 
 def windows(x, rows, columns):

@@ -1,7 +1,5 @@
 """The networks of CNN-F: against a straightforward implementation, by finite differences, and what they refuse."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """The five terms of the objective, against loops over images and cycles in float64."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,12 +1,10 @@
 """Parameters of the CNN-F study: what each run comes to, and mistakes in one line that names the key."""
 
-from __future__ import annotations
-
-import copy
 from pathlib import Path
 
 import pytest
 import yaml
+from edits import changed
 
 from biorobust import params
 from biorobust.cnnf.model import params as study
@@ -22,17 +20,6 @@ FILE = Path(__file__).parent.parent / "params.yaml"
 @pytest.fixture
 def raw():
     return yaml.safe_load(FILE.read_text())
-
-
-def changed(raw, path, value):
-    """A copy of the parameters with the value at a path replaced."""
-    copied = copy.deepcopy(raw)
-    block = copied
-    *parents, last = path.split("/")
-    for key in parents:
-        block = block[key]
-    block[last] = value
-    return copied
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Attacked letters followed through the cycles: where the attack leads, and numbers against single images."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,14 +1,11 @@
 """The outcomes that stages.compare packs against looking at every image, and what it refuses."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from fake_metrics import ROOT
+from made_up import ROOT
 
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
@@ -22,7 +19,7 @@ OUT = Path("reports/metrics/outcomes/hebbian.npz")
 INDEX = np.array([7, 3, 11, 5, 0, 2, 9, 4])
 
 
-def records(run: int, *, seeds: Sequence[int] = (0, 1), index: np.ndarray = INDEX) -> pd.DataFrame:
+def records(run, *, seeds=(0, 1), index=INDEX):
     """A record in which each image breaks at an epsilon of its own per attack; some are wrong to begin with."""
     rng = np.random.default_rng(run)
     rows = []
@@ -40,7 +37,7 @@ def records(run: int, *, seeds: Sequence[int] = (0, 1), index: np.ndarray = INDE
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "data/attacks/hebbian"
     write_parquet(folder / "a.parquet", records(0))
@@ -50,7 +47,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def right(table: pd.DataFrame, seed: int, attack: str, eps: float, index: int) -> bool:
+def right(table, seed, attack, eps, index):
     """Whether one image is still right, from the definitions and one image at a time."""
     image = table[(table["seed"] == seed) & (table["index"] == index)]
     if attack == "none":
@@ -60,7 +57,7 @@ def right(table: pd.DataFrame, seed: int, attack: str, eps: float, index: int) -
     return not tried["broken"].any()
 
 
-def test_outcomes_are_those_of_looking_at_every_image(study: Path) -> None:
+def test_outcomes_are_those_of_looking_at_every_image(study):
     packed = of_runs(study, groups=[["b", "a", "c"]])
     cells = [("none", 0.0), *((attack, eps) for attack in (*ATTACKS, "worst-case") for eps in EPS)]
     assert set(packed) == {outcomes.cell(run, attack, eps) for run in "abc" for attack, eps in cells}
@@ -73,7 +70,7 @@ def test_outcomes_are_those_of_looking_at_every_image(study: Path) -> None:
             assert right_[row].tolist() == expected, (run, attack, eps, seed)
 
 
-def test_equal_records_give_equal_bytes(study: Path) -> None:
+def test_equal_records_give_equal_bytes(study):
     found = []
     for order in (8, 9):
         write_parquet(study / "a.parquet", records(0).sample(frac=1, random_state=order))
@@ -95,7 +92,7 @@ def test_equal_records_give_equal_bytes(study: Path) -> None:
         (lambda table: table.assign(seed="first"), "is no attack record (seed is"),
     ],
 )
-def test_records_that_do_not_fit_stop_with_one_line(study: Path, spoil, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_records_that_do_not_fit_stop_with_one_line(study, spoil, message):
     write_parquet(study / "b.parquet", spoil(records(1)))
     with pytest.raises(BiorobustError) as error:
         of_runs(study, groups=[["a", "b"]])
@@ -103,14 +100,14 @@ def test_records_that_do_not_fit_stop_with_one_line(study: Path, spoil, message:
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_or_damaged_record_stops_with_one_line(study: Path) -> None:
+def test_a_missing_or_damaged_record_stops_with_one_line(study):
     with pytest.raises(BiorobustError, match=r"d\.parquet is missing"):
         of_runs(study, groups=[["a", "d"]])
     with pytest.raises(BiorobustError, match=r"removed\.parquet is no attack record"):
         of_runs(study, groups=[["a", "removed"]])
 
 
-def test_the_stage_takes_its_runs_from_params(study: Path) -> None:
+def test_the_stage_takes_its_runs_from_params(study):
     Path("params.yaml").write_text((ROOT / "params.yaml").read_text())
     names = ["report-uniform", "report-normal", "normal-converged", "normal-dropped", "original"]
     names += ["simple-conv", "end-to-end"]

@@ -16,14 +16,14 @@ from biorobust import datasets
 from biorobust.core.errors import BiorobustError, DataError
 from biorobust.datasets import DATASETS, imagenet_samples, mirror, store
 from biorobust.datasets.order import stratified
-from biorobust.datasets.spec import DatasetSpec, Source, Split, fault
+from biorobust.datasets.spec import DatasetSpec, Source, Split
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_SUCH_SPLIT = {"imagenet_samples": ("train",)}
 ARRAYS = {"train_images", "train_labels", "test_images", "test_labels", "evaluation", "tuning"}
 
 
-def get(name: str, folder: Path, *, source: str = "bundled") -> tuple[Path, dict]:
+def get(name, folder, *, source="bundled"):
     npz = folder / f"{name}.npz"
     return npz, datasets.get(name, source=source, npz=npz, provenance=folder / f"{name}.json")
 
@@ -33,12 +33,12 @@ def bundled(tmp_path_factory):
     return get("mnist", tmp_path_factory.mktemp("bundled"))
 
 
-def prefix_counts(labels: np.ndarray, order: np.ndarray) -> np.ndarray:
+def prefix_counts(labels, order):
     """How many of each class stand among the first 1, 2, ... of the order; (N, K)."""
     return np.cumsum(labels[order][:, None] == np.unique(labels)[None, :], axis=0)
 
 
-# --- every data set of the registry ---------------------------------------------------------------------------------
+# --- every data set of the registry ---
 
 
 @pytest.fixture(scope="module", params=DATASETS)
@@ -116,7 +116,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert heavy.isdisjoint(ast.literal_eval(done.stdout))
 
 
-# --- the lists of images --------------------------------------------------------------------------------------------
+# --- the lists of images ---
 
 
 def test_every_prefix_of_a_stratified_order_has_the_classes_in_proportion():
@@ -143,10 +143,10 @@ def test_the_stored_lists_come_from_their_own_seeds(bundled):
     assert np.array_equal(data.tuning, stratified(data.train_labels, seed=store.TUNING_SEED)[:239])
 
 
-# --- what load and write refuse -------------------------------------------------------------------------------------
+# --- what load and write refuse ---
 
 
-def altered(path: Path, target: Path, **changes) -> Path:
+def altered(path, target, **changes):
     with np.load(path) as stored:
         arrays = {key: stored[key] for key in stored} | changes
     np.savez(target, **{key: value for key, value in arrays.items() if value is not None})
@@ -249,19 +249,13 @@ def test_an_interrupted_write_keeps_the_old_file_whole(bundled, tmp_path, monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mnist.json", "mnist.npz"]
 
 
-def test_fault_accepts_an_empty_split_and_colour_images():
-    colour = np.zeros((3, 4, 5, 3), np.uint8)
-    assert fault(colour, np.zeros(3, np.int64), image_shape=(4, 5, 3), n_classes=1) is None
-    assert fault(colour[:0], np.zeros(0, np.int64), image_shape=(4, 5, 3), n_classes=1) is None
-
-
-# --- the documentation ----------------------------------------------------------------------------------------------
+# --- the documentation ---
 
 
 def test_the_example_in_the_documentation_is_a_working_data_set(tmp_path, monkeypatch):
     text = (ROOT / "docs" / "add-a-dataset.md").read_text(encoding="utf-8")
     module = re.search(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    names: dict = {}
+    names = {}
     exec(module.group(1), names)
     spec = names["SPEC"]
     monkeypatch.setitem(DATASETS, spec.name, spec)

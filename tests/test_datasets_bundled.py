@@ -19,7 +19,7 @@ def stand_in(request):
     return request.param, *DATASETS[request.param].sources["bundled"].fetch()
 
 
-# --- the bundled digits ---------------------------------------------------------------------------------------------
+# --- the bundled digits ---
 
 
 def test_the_bundled_digits_are_those_of_scikit_learn_each_in_one_split():
@@ -57,7 +57,7 @@ def test_a_digit_at_the_edge_moves_as_far_as_the_field_allows_and_is_not_cut():
     assert inked[:, 1].max() == 19
 
 
-# --- generated stand-ins --------------------------------------------------------------------------------------------
+# --- generated stand-ins ---
 
 
 def test_every_picture_is_another_one_and_classes_are_equal(stand_in):
@@ -91,7 +91,7 @@ def test_a_small_network_learns_it_well_above_chance(stand_in):
     assert right.mean() > LEARNED[name]
 
 
-def as_channels(images: np.ndarray) -> torch.Tensor:
+def as_channels(images):
     return torch.from_numpy(images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2).copy())
 
 
@@ -123,7 +123,7 @@ def test_a_character_stands_in_the_middle_in_the_size_asked_for_whatever_stands_
     assert 0.5 < np.abs(moved).max() <= 3.2
 
 
-def slope(grey: np.ndarray) -> float:
+def slope(grey):
     """Exponent of frequency in the amplitude spectrum of square pictures (N, side, side)."""
     side = grey.shape[1]
     window = np.hanning(side)[:, None] * np.hanning(side)

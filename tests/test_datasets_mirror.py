@@ -44,11 +44,11 @@ def folder(name, toy, tmp_path, monkeypatch):
     return tmp_path / "mirror"
 
 
-def get(name: str, source: str = "mirror", to: str = "out") -> dict:
+def get(name, source="mirror", to="out"):
     return datasets.get(name, source=source, npz=Path(to, f"{name}.npz"), provenance=Path(to, f"{name}.json"))
 
 
-def refused(name: str, source: str = "mirror") -> str:
+def refused(name, source="mirror"):
     """The one line with which `get` refuses; checks that nothing was written."""
     with pytest.raises(DataError) as error:
         get(name, source)
@@ -158,7 +158,7 @@ def test_a_wrong_file_is_named_with_what_is_wrong(name, toy, folder, change, mes
     assert message.format(mode=mode, other=other, **words) in line
 
 
-def other_mode(image: np.ndarray) -> bytes:
+def other_mode(image):
     return encoded(image[:, :, 0] if image.ndim == 3 else np.stack([image] * 3, axis=2))
 
 
@@ -182,7 +182,7 @@ def test_one_altered_pixel_or_label_is_refused_by_checksum(name, toy, folder, al
         assert f"{file} rebuilt from it has MD5 {hashlib.md5(data).hexdigest()}, not the official" in line
 
 
-def in_parts(folder: Path, pair: tuple, split: str, names: list[str]) -> None:
+def in_parts(folder, pair, split, names):
     """The split in the place of its one file, cut into a part for every name."""
     (folder / f"{split}.parquet").unlink(missing_ok=True)
     for part, name in enumerate(names):
@@ -266,7 +266,7 @@ def test_decode_reads_colour_jpegs():
     assert np.abs(mirror.decode(encoded(colour, "JPEG"), (16, 24, 3)).astype(int) - colour).max() < 5
 
 
-# --- the real mirror, where there is one ----------------------------------------------------------------------------
+# --- the real mirror, where there is one ---
 
 
 @pytest.mark.skipif(not os.environ.get(mirror.VARIABLE), reason="BIOROBUST_DATA_MIRROR is not set")

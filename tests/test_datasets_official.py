@@ -53,11 +53,11 @@ def served(small, name, toys, tmp_path, monkeypatch):
         yield folder
 
 
-def get(name: str, source: str, to: str = "out") -> dict:
+def get(name, source, to="out"):
     return datasets.get(name, source=source, npz=Path(to, f"{name}.npz"), provenance=Path(to, f"{name}.json"))
 
 
-def refused(name: str, source: str = "official") -> str:
+def refused(name, source="official"):
     """The one line with which `get` refuses; checks that nothing was written."""
     with pytest.raises(DataError) as error:
         get(name, source)
@@ -66,32 +66,35 @@ def refused(name: str, source: str = "official") -> str:
     return str(error.value)
 
 
-def last(name: str) -> Path:
+def last(name):
     return Path("data/work/downloads", name, LAST[name])
 
 
-def test_official_and_mirror_give_the_same_bytes(name, served):
-    get(name, "mirror", "mirror-out")
-    provenance = get(name, "official", "official-out")
-    assert Path(f"mirror-out/{name}.npz").read_bytes() == Path(f"official-out/{name}.npz").read_bytes()
+def test_official_and_mirror_give_the_same_bytes(name, served, toys, monkeypatch, capsys):
+    """Auto takes the mirror where it is set; a damaged download is fetched again, a whole one needs no network."""
+    get(name, "auto", "mirror-out")
+    assert f"{name}: taking the mirror, because BIOROBUST_DATA_MIRROR is set" in capsys.readouterr().err
+    monkeypatch.delenv(mirror.VARIABLE)
+    provenance = get(name, "auto", "official-out")
+    said = f"{name}: trying the official addresses, because BIOROBUST_DATA_MIRROR is not set"
+    assert said in capsys.readouterr().err
+    wanted = Path(f"mirror-out/{name}.npz").read_bytes()
+    assert Path(f"official-out/{name}.npz").read_bytes() == wanted
     assert provenance["source"] == provenance["fidelity"] == "official"
+    files = {"train_32x32.mat", "test_32x32.mat"}
+    if name in toy_datasets.IDX_NAMES:
+        files = set(toy_datasets.idx_files(name, toys[name]))
+    elif name == "cifar10":
+        files = set(toy_datasets.cifar_files(toys[name])) - {"batches.meta"}
+    assert set(provenance["files"]) == files
     assert provenance["files"][last(name).name] == hashlib.sha256(last(name).read_bytes()).hexdigest()
-
-
-def test_a_second_run_needs_no_network(name, served, monkeypatch):
-    get(name, "official", "first")
-    monkeypatch.setattr(official, "probe", lambda *_: pytest.fail("asked the network"))
-    get(name, "official", "second")
-    assert Path(f"first/{name}.npz").read_bytes() == Path(f"second/{name}.npz").read_bytes()
-
-
-def test_a_damaged_download_is_fetched_again(name, served):
-    get(name, "official", "first")
     whole = last(name).read_bytes()
     last(name).write_bytes(whole[:-100])
-    get(name, "official", "second")
+    get(name, "official", "again")
     assert last(name).read_bytes() == whole
-    assert Path(f"first/{name}.npz").read_bytes() == Path(f"second/{name}.npz").read_bytes()
+    monkeypatch.setattr(official, "probe", lambda *_: pytest.fail("asked the network"))
+    get(name, "official", "without")
+    assert Path(f"again/{name}.npz").read_bytes() == Path(f"without/{name}.npz").read_bytes() == wanted
 
 
 def test_an_interrupted_download_is_taken_up_again(name, served):
@@ -122,23 +125,11 @@ def test_the_probed_addresses_are_those_torchvision_uses():
     assert (SVHN.split_list["train"][0],) == svhn.URLS
 
 
-# --- auto -----------------------------------------------------------------------------------------------------------
+# --- auto ---
 
 
 def no_name(*_, **__):
     raise socket.gaierror(-2, "Name or service not known")
-
-
-def test_auto_takes_official_when_no_mirror_is_set(name, served, monkeypatch, capsys):
-    monkeypatch.delenv(mirror.VARIABLE)
-    assert get(name, "auto")["source"] == "official"
-    said = f"{name}: trying the official addresses, because BIOROBUST_DATA_MIRROR is not set"
-    assert said in capsys.readouterr().err
-
-
-def test_auto_takes_the_mirror_when_it_is_set_and_says_so(name, small, capsys):
-    assert get(name, "auto")["source"] == "mirror"
-    assert f"{name}: taking the mirror, because BIOROBUST_DATA_MIRROR is set" in capsys.readouterr().err
 
 
 def test_auto_passes_over_a_mirror_of_other_data_sets(name, served, tmp_path, monkeypatch, capsys):
@@ -168,7 +159,7 @@ def test_auto_without_mirror_or_network_takes_the_bundled_data_and_says_so_loudl
     assert "stand-in, not " in loud
 
 
-# --- ImageNet, which nobody may download ------------------------------------------------------------------------------
+# --- ImageNet, which nobody may download ---
 
 
 @pytest.fixture
@@ -241,13 +232,3 @@ def test_a_wrong_folder_of_imagenet_is_refused(folder, monkeypatch):
     assert "has 40 folders, expected 40 named like n01440764" in refused(name)
     monkeypatch.delenv(imagenet_samples.VARIABLE)
     assert refused(name).startswith("imagenet_samples: BIOROBUST_IMAGENET is not set")
-
-
-def test_every_official_file_is_in_the_provenance(name, served, toys):
-    files = set(get(name, "official")["files"])
-    if name in toy_datasets.IDX_NAMES:
-        assert files == set(toy_datasets.idx_files(name, toys[name]))
-    elif name == "cifar10":
-        assert files == set(toy_datasets.cifar_files(toys[name])) - {"batches.meta"}
-    else:
-        assert files == {"train_32x32.mat", "test_32x32.mat"}

@@ -26,7 +26,7 @@ def checkout(tmp_path, monkeypatch):
     for variable in (mirror.VARIABLE, imagenet_samples.VARIABLE):
         monkeypatch.delenv(variable, raising=False)
 
-    def source(name: str) -> None:
+    def source(name):
         text = (ROOT / "params.yaml").read_text(encoding="utf-8")
         Path("params.yaml").write_text(re.sub(r"source: \w+", f"source: {name}", text), encoding="utf-8")
 
@@ -51,14 +51,14 @@ def test_params_yaml_lists_every_data_set():
 def stale(capsys):
     """What `python -m stages.stale` prints, line by line."""
 
-    def lines() -> list[str]:
+    def lines():
         stale_stages.main([])
         return capsys.readouterr().out.splitlines()
 
     return lines
 
 
-def took(source: str) -> None:
+def took(source):
     """Write records as if every data set had come from `source`."""
     for name in DATASETS:
         write_json(f"reports/metrics/data/{name}.json", {"source": source})

@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -23,7 +21,7 @@ from biorobust import params
 from biorobust.reporting import claim_file
 from biorobust.reporting.figure import read_index
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.render import Rendered, render
+from biorobust.reporting.render import render
 from biorobust.reporting.requirements import files
 from biorobust.reporting.view import SYMBOLS
 from biorobust.statistics import rules
@@ -108,13 +106,13 @@ FACTS = {
 
 
 @pytest.fixture(scope="module", params=FACTS)
-def study(request: pytest.FixtureRequest) -> Iterator[str]:
+def study(request):
     with only(request.param):
         yield request.param
 
 
 @pytest.fixture(scope="module")
-def roots(study: str, finished: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def roots(study, finished, tmp_path_factory):
     """The same checkout before and after its metrics were changed."""
     scale = FACTS[study].scale
     changed = ready(tmp_path_factory.mktemp("after"), study=study, scale=scale, change=other_numbers)
@@ -122,11 +120,11 @@ def roots(study: str, finished: Callable[..., Path], tmp_path_factory: pytest.Te
 
 
 @pytest.fixture(scope="module")
-def pages(roots: tuple[Path, Path]) -> tuple[Rendered, Rendered]:
+def pages(roots):
     return render(roots[0]), render(roots[1])
 
 
-def test_every_measured_cell_of_the_page_changes(study: str, pages: tuple[Rendered, Rendered]) -> None:
+def test_every_measured_cell_of_the_page_changes(study, pages):
     given = FACTS[study].given | SHARED
     for section, least in ((study, 400), ("ledger", 60)) if study == "hebbian" else ((study, 400),):
         compared, stale = stale_cells(pages[0].html, pages[1].html, study=section, given=given)
@@ -134,13 +132,13 @@ def test_every_measured_cell_of_the_page_changes(study: str, pages: tuple[Render
         assert stale == []
 
 
-def test_every_measured_number_of_a_sentence_changes(study: str, pages: tuple[Rendered, Rendered]) -> None:
+def test_every_measured_number_of_a_sentence_changes(study, pages):
     compared, stale = stale_sentences(pages[0].html, pages[1].html, study=study, known=FACTS[study].known)
     assert compared > 10
     assert stale == []
 
 
-def test_every_number_of_the_summary_changes(pages: tuple[Rendered, Rendered]) -> None:
+def test_every_number_of_the_summary_changes(pages):
     before, after = (
         [line.split("|")[1:-1] for line in page.summary.splitlines() if re.match(r"\| [A-Z]\d+a? \|", line)]
         for page in pages
@@ -150,9 +148,7 @@ def test_every_number_of_the_summary_changes(pages: tuple[Rendered, Rendered]) -
         assert old[2] != new[2] or old[-3] != new[-3] or not re.search(r"\d", old[-3])
 
 
-def test_verdict_words_are_those_of_the_rules(
-    study: str, roots: tuple[Path, Path], pages: tuple[Rendered, Rendered]
-) -> None:
+def test_verdict_words_are_those_of_the_rules(study, roots, pages):
     expected = [verdicts(root) for root in roots]
     assert set(expected[0]) == set(FACTS[study].claims)
     assert expected[0] != expected[1]
@@ -165,7 +161,7 @@ def test_verdict_words_are_those_of_the_rules(
             assert re.findall(r'<span class="verdict [^>]*><b[^>]*>.</b> ([a-z ]+)</span>', row[0]) == [verdict]
 
 
-def test_every_figure_follows_the_metrics_and_stands_in_the_notebook(study: str, roots: tuple[Path, Path]) -> None:
+def test_every_figure_follows_the_metrics_and_stands_in_the_notebook(study, roots):
     folders = [root / f"reports/figures/{study}/current" for root in roots]
     before, after = map(read_index, folders)
     assert [entry["id"] for entry in before] == [entry["id"] for entry in after]
@@ -181,7 +177,7 @@ def test_every_figure_follows_the_metrics_and_stands_in_the_notebook(study: str,
     assert drawn == [name for name in shown if name in drawn]
 
 
-def test_the_page_is_well_formed_and_loads_nothing(study: str, roots: tuple[Path, Path]) -> None:
+def test_the_page_is_well_formed_and_loads_nothing(study, roots):
     rendered = render(roots[0])
     page = Page(rendered.html)
     page.check()
@@ -190,10 +186,10 @@ def test_the_page_is_well_formed_and_loads_nothing(study: str, roots: tuple[Path
         assert not re.search(r"\{\{|\bNone\b|\bnan\b", part)
 
 
-def test_every_file_attack_and_epsilon_of_a_claim_exists(study: str, roots: tuple[Path, Path]) -> None:
+def test_every_file_attack_and_epsilon_of_a_claim_exists(study, roots):
     metrics = Measurements(roots[0] / "reports/metrics")
     blocks = params.load(ROOT / "params.yaml").blocks
-    sizes: set[float | None] = {None}
+    sizes = {None}
     for block in (study, f"{study}_cifar10", f"{study}_attack", f"{study}_activations"):
         for key, eps in vars(blocks.get(block, object)).items():
             if key.startswith(("eps", "curve")):
@@ -209,16 +205,16 @@ def test_every_file_attack_and_epsilon_of_a_claim_exists(study: str, roots: tupl
 
 
 @pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
-def test_the_larger_scales_run_what_claims_ask_for(study: str, scale: str, tmp_path: Path) -> None:
+def test_the_larger_scales_run_what_claims_ask_for(study, scale, tmp_path):
     items = by_claim(write_checkout(tmp_path, study=study, scale=scale))
     photographs = {f"Q{n}c" for n in range(6)} if (study, scale) == ("question", "cpu") else set()
     assert {name for name, item in items.items() if item.verdict == rules.NOT_RUN} == FACTS[study].open | photographs
 
 
 @pytest.mark.parametrize("scale", ["tiny", "nothing was run"])
-def test_what_was_not_run_at_its_size_is_neither_confirmed_nor_denied(study: str, scale: str, tmp_path: Path) -> None:
+def test_what_was_not_run_at_its_size_is_neither_confirmed_nor_denied(study, scale, tmp_path):
     given = {"scale": scale} if scale == "tiny" else {"change": shutil.rmtree}
-    root = write_checkout(tmp_path, study=study, **given)  # type: ignore[arg-type]
+    root = write_checkout(tmp_path, study=study, **given)
     tables.write(root)
     rendered = render(root)
     assert set(ledger_verdicts(rendered.summary).values()) == {rules.NOT_RUN}

@@ -1,13 +1,9 @@
 """The programs of `make faults` in small: a kill in a graph of two stages, and a few bad inputs."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
-import pytest
 from mutants import ROOT, copy
 
 from biorobust.core.files import write_json, write_text
@@ -24,7 +20,7 @@ stages:
 """
 
 
-def test_a_run_that_was_killed_in_every_stage_comes_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_killed_in_every_stage_comes_to_its_end(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
     from tests.faults import DVC, killed
 
@@ -42,7 +38,7 @@ def test_a_run_that_was_killed_in_every_stage_comes_to_its_end(tmp_path: Path, m
     assert [(folder / f"{name}.txt").read_text() for name in ("first", "second")] == ["1", "2"]
 
 
-def test_bad_inputs_that_need_no_results(tmp_path: Path) -> None:
+def test_bad_inputs_that_need_no_results(tmp_path):
     copy(ROOT, tmp_path)
     command = [sys.executable, "-m", "tests.bad_inputs", "params.yaml seed"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -50,7 +46,7 @@ def test_bad_inputs_that_need_no_results(tmp_path: Path) -> None:
     assert not done.returncode
 
 
-def test_what_counts_as_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_counts_as_one_clear_line(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
     from tests.bad_inputs import PARAMS, fault
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from html import unescape
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -15,7 +13,6 @@ import pytest
 import report_checkout
 from report_checkout import copied, edit, judged, record, text, write_checkout
 
-from biorobust.reporting.claims import Judged
 from biorobust.reporting.render import render, render_template
 from biorobust.statistics import rules
 from stages import tables
@@ -30,14 +27,14 @@ class Counted(NamedTuple):
     provisional: dict[str, int]
 
 
-def counted(items: Sequence[Judged]) -> Counted:
+def counted(items):
     """What a row of counts has to say of these claims; words without a claim are left out."""
     words = Counter(item.verdict for item in items)
     single = Counter(item.verdict for item in items if item.provisional)
     return Counted(dict(words), dict(single))
 
 
-def read(said: str, pattern: str) -> Counted:
+def read(said, pattern):
     """From text in which `pattern` finds (count, word, provisional count or nothing)."""
     found = {word: (int(n), int(single or 0)) for n, word, single in re.findall(pattern, said)}
     return Counted(
@@ -50,7 +47,7 @@ alone = report_checkout.alone("kwta")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory):
     """A recorded run of one training each, with every kind of verdict but stand-in data, beside a tiny run."""
     there = write_checkout(tmp_path_factory.mktemp("there"), study="kwta", scale="cpu")
     root = write_checkout(tmp_path_factory.mktemp("here"), study="kwta", scale="tiny")
@@ -60,13 +57,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def claims(root: Path) -> dict[str, list[Judged]]:
+def claims(root):
     """The recorded run's claims: those of the reports, and ours."""
     items = judged(root, recorded="big-run")
     return {"reports": [i for i in items if not i.claim.ours], "our own": [i for i in items if i.claim.ours]}
 
 
-def test_the_claims_are_of_every_kind(claims: dict[str, list[Judged]]) -> None:
+def test_the_claims_are_of_every_kind(claims):
     """Or the tests below would compare nothing with nothing."""
     assert claims["our own"]
     assert {item.verdict for item in claims["reports"]} >= {rules.PARTLY, rules.INCONCLUSIVE, rules.NOT_RUN}
@@ -75,7 +72,7 @@ def test_the_claims_are_of_every_kind(claims: dict[str, list[Judged]]) -> None:
     assert not all(item.mostly_open for item in claims["reports"] if item.verdict in rules.DECIDED)
 
 
-def test_key_findings_come_before_counts_and_data_sets(root: Path) -> None:
+def test_key_findings_come_before_counts_and_data_sets(root):
     html = render(root).html
     places = [html.index(part) for part in ('<ul class="findings">', '<div class="bar"', "Data sets", 'id="ledger"')]
     assert places == sorted(places)
@@ -86,9 +83,7 @@ def test_key_findings_come_before_counts_and_data_sets(root: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "place"), [("reports", 0), ("our own", 1)])
-def test_claims_of_our_own_are_counted_apart(
-    kind: str, place: int, root: Path, claims: dict[str, list[Judged]]
-) -> None:
+def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
     expected, n = counted(claims[kind]), len(claims[kind])
     rendered, block = render(root), render_template(root, "readme.md.j2")
     decided = sum(expected.counts.get(word, 0) for word in ("reproduced", "partly", "not reproduced"))
@@ -107,7 +102,7 @@ def test_claims_of_our_own_are_counted_apart(
     ]
 
 
-def test_one_training_and_open_parts_are_named_beside_the_verdict(root: Path, claims: dict[str, list[Judged]]) -> None:
+def test_one_training_and_open_parts_are_named_beside_the_verdict(root, claims):
     rendered = render(root)
     for item in claims["reports"] + claims["our own"]:
         (row,) = re.findall(
@@ -121,7 +116,7 @@ def test_one_training_and_open_parts_are_named_beside_the_verdict(root: Path, cl
             assert (f"{n_open} of {n} parts open" in said) == mostly, said
 
 
-def test_a_finding_that_rests_on_one_training_says_so(root: Path, tmp_path: Path) -> None:
+def test_a_finding_that_rests_on_one_training_says_so(root, tmp_path):
     several = write_checkout(tmp_path, study="kwta", scale="paper", seeds=(0, 1, 2))
     for checkout, provisional in ((root, True), (several, False)):
         rendered = render(checkout)
@@ -134,7 +129,7 @@ def test_a_finding_that_rests_on_one_training_says_so(root: Path, tmp_path: Path
     assert "(K18: + reproduced, provisional)" in render_template(root, "readme.md.j2")
 
 
-def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root: Path) -> None:
+def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root):
     frame = pd.read_csv(root / "reports/tables/current/agreement.csv")
     assert len(frame) > 1
     page = render(root).html
@@ -148,7 +143,7 @@ def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root: Path) -
         assert word in text(row)
 
 
-def test_without_a_recorded_run_there_is_nothing_to_agree_with(tmp_path: Path) -> None:
+def test_without_a_recorded_run_there_is_nothing_to_agree_with(tmp_path):
     root = write_checkout(tmp_path, study="kwta", scale="cpu")
     tables.write(root)
     page = render(root).html
@@ -156,7 +151,7 @@ def test_without_a_recorded_run_there_is_nothing_to_agree_with(tmp_path: Path) -
     assert "no recorded run is part of the repository" in page
 
 
-def test_a_run_on_stand_in_data_is_named_on_the_first_screen(root: Path, tmp_path: Path) -> None:
+def test_a_run_on_stand_in_data_is_named_on_the_first_screen(root, tmp_path):
     checkout = copied(root, tmp_path)
     edit(checkout, "data/svhn", lambda content: content.update(fidelity="stand-in"))
     said = "This run (scale tiny, on data that only stand in for the real ones)"

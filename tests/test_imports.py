@@ -1,7 +1,5 @@
 """Who imports whom: no circle, and of the shared report only its registry knows the studies."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 
@@ -12,7 +10,7 @@ STUDIES = ("hebbian", "cnnf", "kwta", "vonenet", "question")
 REGISTRY = "biorobust.reporting.registry"
 
 
-def _modules() -> dict[str, Path]:
+def _modules():
     found = {}
     for path in (SOURCE / "biorobust").rglob("*.py"):
         parts = path.relative_to(SOURCE).with_suffix("").parts
@@ -20,14 +18,14 @@ def _modules() -> dict[str, Path]:
     return found
 
 
-def _typing(node: ast.AST) -> bool:
+def _typing(node):
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def _imported(path: Path, modules: dict[str, Path]) -> set[str]:
+def _imported(path, modules):
     """The modules of the package that a file imports, anywhere in it, but for the names of types."""
-    found: set[str] = set()
-    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    found = set()
+    waiting = [ast.parse(path.read_text())]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):
@@ -35,28 +33,28 @@ def _imported(path: Path, modules: dict[str, Path]) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name if name in modules else node.module for name in inner}
-        waiting += node.orelse if _typing(node) else list(ast.iter_child_nodes(node))  # type: ignore[attr-defined]
+        waiting += node.orelse if _typing(node) else list(ast.iter_child_nodes(node))
     return found & set(modules)
 
 
-def _graph() -> networkx.DiGraph:
+def _graph():
     modules = _modules()
     graph = networkx.DiGraph((name, other) for name, path in modules.items() for other in _imported(path, modules))
     assert graph.number_of_edges() > 300
     return graph
 
 
-def test_no_module_imports_itself_by_a_detour() -> None:
+def test_no_module_imports_itself_by_a_detour():
     circles = [sorted(names) for names in networkx.strongly_connected_components(_graph()) if len(names) > 1]
     assert circles == []
 
 
-def _study(module: str) -> str | None:
+def _study(module):
     room = module.split(".")[1] if "." in module else ""
     return room if room in STUDIES else None
 
 
-def test_only_the_registry_of_the_report_imports_studies() -> None:
+def test_only_the_registry_of_the_report_imports_studies():
     edges = [
         (name, other)
         for name, other in _graph().edges
@@ -65,7 +63,7 @@ def test_only_the_registry_of_the_report_imports_studies() -> None:
     assert edges == []
 
 
-def test_of_a_study_only_its_report_imports_the_shared_report() -> None:
+def test_of_a_study_only_its_report_imports_the_shared_report():
     edges = [
         (name, other)
         for name, other in _graph().edges

@@ -1,7 +1,5 @@
 """Intervals of one proportion and of a mean, paired counts and Holm's correction, against independent formulas."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,18 +8,18 @@ from biorobust.statistics import Counts, difference_interval, holm, mean_interva
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (1, 10), (873, 1000), (2609, 10000), (0, 1000)])
-def test_wilson_is_scipys(k: int, n: int) -> None:
+def test_wilson_is_scipys(k, n):
     expected = stats.binomtest(k, n).proportion_ci(method="wilson")
     assert wilson(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(("k", "n"), [(-1, 10), (11, 10), (0, 0)])
-def test_wilson_refuses_impossible_counts(k: int, n: int) -> None:
+def test_wilson_refuses_impossible_counts(k, n):
     with pytest.raises(ValueError, match="need 0 <= k <= n"):
         wilson(k, n)
 
 
-def test_mean_interval_is_the_t_interval() -> None:
+def test_mean_interval_is_the_t_interval():
     values = [0.26, 0.28, 0.27]
     mean, sd, half_width = mean_interval(values)
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
@@ -29,18 +27,18 @@ def test_mean_interval_is_the_t_interval() -> None:
     assert half_width == pytest.approx((high - low) / 2)
 
 
-def test_mean_of_one_value_has_no_interval() -> None:
+def test_mean_of_one_value_has_no_interval():
     assert mean_interval([0.5]) == (0.5, None, None)
     with pytest.raises(ValueError, match="at least one"):
         mean_interval([])
 
 
-def test_difference_interval_gives_newcombes_example() -> None:
+def test_difference_interval_gives_newcombes_example():
     # Newcombe (1998), Stat. Med. 17:873, table II, example (a), method 10.
     assert difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
-def test_paired_counts_are_those_of_a_loop() -> None:
+def test_paired_counts_are_those_of_a_loop():
     rng = np.random.default_rng(0)
     a, b = rng.random(500) < 0.7, rng.random(500) < 0.4
     cells = [sum(1 for x, y in zip(a, b, strict=True) if (x, y) == cell) for cell in
@@ -56,12 +54,12 @@ def test_paired_counts_are_those_of_a_loop() -> None:
     ("a", "b"),
     [(np.ones(3, bool), np.ones(4, bool)), (np.ones(0, bool), np.ones(0, bool)), (np.ones(3, int), np.ones(3, bool))],
 )
-def test_paired_counts_refuse_what_is_not_aligned(a: np.ndarray, b: np.ndarray) -> None:
+def test_paired_counts_refuse_what_is_not_aligned(a, b):
     with pytest.raises(ValueError, match="need"):
         paired_counts(a, b)
 
 
-def test_holm_gives_a_worked_example_in_the_order_given() -> None:
+def test_holm_gives_a_worked_example_in_the_order_given():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []

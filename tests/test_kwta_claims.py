@@ -1,11 +1,6 @@
 """The claims of the k-WTA study: what they ask for, and their verdicts on made-up metrics."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 import report_checkout
@@ -14,8 +9,6 @@ from report_checkout import ROOT, by_claim, copied, edit, write_checkout
 from biorobust.kwta.report.printed import printed
 from biorobust.kwta.report.study import CLEAN, DEEPFOOL, PGD, kwta
 from biorobust.reporting import claim_file
-from biorobust.reporting.claim import Claim
-from biorobust.reporting.claims import Part
 from biorobust.reporting.registry import read_params
 from biorobust.statistics import rules
 
@@ -29,17 +22,17 @@ alone = report_checkout.alone("kwta")
 
 
 @pytest.fixture(scope="module")
-def cpu(finished: Callable[..., Path]) -> Path:
+def cpu(finished):
     """The study at the size its claims need, drawn and tabulated; not to be changed."""
     return finished("kwta", scale="cpu")
 
 
 @pytest.fixture(scope="module")
-def claims(cpu: Path) -> list[Claim]:
+def claims(cpu):
     return claim_file.load(cpu / "reports/claims")
 
 
-def test_reported_shares_are_whole_numbers_of_images(claims: list[Claim]) -> None:
+def test_reported_shares_are_whole_numbers_of_images(claims):
     numbers = {key: number.value for key, number in printed(claims).items()}
     attacked = [value for (_, measure), value in numbers.items() if measure != CLEAN]
     assert len(numbers) == 72
@@ -56,7 +49,7 @@ def test_reported_shares_are_whole_numbers_of_images(claims: list[Claim]) -> Non
     assert all(value.low <= value.value <= value.high for value in numbers.values())
 
 
-def test_with_weights_all_tables_are_judged(tmp_path: Path, claims: list[Claim]) -> None:
+def test_with_weights_all_tables_are_judged(tmp_path, claims):
     root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
     items = by_claim(root)
     assert {name for name, item in items.items() if item.verdict == rules.NOT_RUN} == NEVER
@@ -66,14 +59,14 @@ def test_with_weights_all_tables_are_judged(tmp_path: Path, claims: list[Claim])
     assert {part.verdict for part in equally_fast} == {rules.NOT_REPRODUCED}
 
 
-def test_an_accuracy_that_was_never_reached_is_a_bound(tmp_path: Path) -> None:
+def test_an_accuracy_that_was_never_reached_is_a_bound(tmp_path):
     root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
 
-    def never(content: Any) -> None:
+    def never(content):
         for seed in content["per_seed"]:
             seed["epochs_to"]["0.8"] = None
 
-    def part() -> Part:
+    def part():
         label = "tables 6 and 8: k-WTA-0.1, epochs to 0.8, random minus ImageNet weights"
         return next(part for part in by_claim(root)["K14"].parts if part.label == label)
 
@@ -88,14 +81,14 @@ def test_an_accuracy_that_was_never_reached_is_a_bound(tmp_path: Path) -> None:
     assert part().verdict == rules.NOT_REPRODUCED
 
 
-def test_starts_are_compared_at_one_width(tmp_path: Path) -> None:
+def test_starts_are_compared_at_one_width(tmp_path):
     items = by_claim(write_checkout(tmp_path, study="kwta", scale="cpu", pretrained=True))
     for name in ("K13", "K14"):
         assert items[name].verdict == rules.NOT_RUN
         assert "the claim needs 64" in items[name].reason
 
 
-def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+def test_verdicts_follow_the_numbers(cpu, tmp_path, claims):
     said = by_claim(cpu)
     assert said["K18"].verdict == rules.REPRODUCED
     # In all five trainings ReLU collapses and neither k-WTA does, which leaves open what a sixth of k-WTA-0.1 would do.
@@ -122,9 +115,7 @@ def test_verdicts_follow_the_numbers(cpu: Path, tmp_path: Path, claims: list[Cla
         (1.12, 1.2, 1.3, rules.NOT_REPRODUCED),
     ],
 )
-def test_a_time_that_grows_like_a_sort_is_not_in_proportion(
-    cpu: Path, tmp_path: Path, claims: list[Claim], low: float, growth: float, high: float, verdict: str
-) -> None:
+def test_a_time_that_grows_like_a_sort_is_not_in_proportion(cpu, tmp_path, claims, low, growth, high, verdict):
     root = copied(cpu, tmp_path)
     measured = {"growth": growth, "growth_low": low, "growth_high": high}
     edit(root, "timing/kwta", lambda content: content["per_seed"][0].update(measured))
@@ -136,12 +127,12 @@ def test_a_time_that_grows_like_a_sort_is_not_in_proportion(
     assert not sort.counts
 
 
-def _set(content: Any, attack: str, correct: int | None) -> None:
+def _set(content, attack, correct):
     for seed in content["attacks"][attack]["per_seed"]:
         seed["correct"] = [correct]
 
 
-def test_one_table_is_enough_for_not_always(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+def test_one_table_is_enough_for_not_always(cpu, tmp_path, claims):
     root = copied(cpu, tmp_path)
     (root / "reports/metrics/outcomes/kwta.npz").unlink()
     for row, correct in (("relu", 900), ("kwta", 700), ("kwta-low", 500)):

@@ -154,24 +154,6 @@ def test_patterns_are_those_of_sorting_before_and_after_each_step():
             assert found[name]["outputs"][i] == pytest.approx(largest / 2)
 
 
-def test_the_share_is_that_of_the_winners_that_were_replaced_and_grows_as_gamma_falls():
-    images, labels = torch.rand(20, 3, 4, 4, dtype=torch.float64), torch.arange(20) % 5
-    model, shares = small_network(0.5), []
-    for gamma in (1.0, 0.5, 0.1):
-        set_gamma(model, gamma)
-        found = probes.patterns(model, images, labels, sizes=[0.0, 0.02], scale=1.0, seed=0)
-        assert found["signs"]["changed"][0] == found["gradient"]["outputs"][0] == 0
-        shares.append(found["signs"]["layers"]["3"][1])
-    assert shares[0] == 0 < shares[1] < shares[2] < 1
-
-
-def test_outputs_without_k_wta_shrink_with_the_step():
-    images, labels = torch.rand(20, 3, 4, 4, dtype=torch.float64), torch.arange(20) % 5
-    model = small_network(1.0)
-    found = probes.patterns(model, images, labels, sizes=[1e-6, 1e-4], scale=1.0, seed=0)["gradient"]
-    assert found["outputs"][1] == pytest.approx(100 * found["outputs"][0], rel=0.05)
-
-
 def test_active_fractions_count_winners_ties_and_both_calls():
     class Twice(nn.Module):
         def __init__(self):

@@ -1,12 +1,5 @@
 """The k-WTA study's part of the report: tables, figures, section and headline from made-up metrics."""
 
-from __future__ import annotations
-
-import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pandas as pd
 import pytest
 import report_checkout
@@ -19,52 +12,50 @@ from biorobust.kwta.report.figures import FIGURES
 from biorobust.kwta.report.study import kwta
 from biorobust.kwta.report.tables import tables
 from biorobust.reporting import claim_file
-from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
-from biorobust.reporting.figure import Drawn, draw
+from biorobust.reporting.figure import draw
 from biorobust.reporting.measurements import Measurements, curve
 from biorobust.reporting.notebook import inputs
-from biorobust.reporting.plots import panels
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.table import Table
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
 alone = report_checkout.alone("kwta")
 
 
 @pytest.fixture(scope="module")
-def cpu(finished: Callable[..., Path]) -> Path:
+def cpu(finished):
     """The study at the size its claims need, drawn and tabulated; not to be changed."""
     return finished("kwta", scale="cpu")
 
 
 @pytest.fixture(scope="module")
-def claims(cpu: Path) -> list[Claim]:
+def claims(cpu):
     return claim_file.load(cpu / "reports/claims")
 
 
-def _set(content: Any, attack: str, correct: int | None) -> None:
+def _set(content, attack, correct):
     for seed in content["attacks"][attack]["per_seed"]:
         seed["correct"] = [correct]
 
 
-def made(root: Path, claims: list[Claim]) -> dict[str, Table]:
+def made(root, claims):
     study, m = kwta(read_params(root / "params.yaml")), Measurements(root / "reports/metrics")
     return {table.id: table for table in tables(m, study, judge(claims, m))}
 
 
-def drawn(root: Path) -> dict[str, Drawn]:
-    """The figures that have metrics, by name."""
+def drawn(root, *names):
+    """The figures that have metrics, by name; of these names alone, if there are any."""
     reports = root / "reports"
     given = inputs("kwta", metrics=reports / "metrics", params=root / "params.yaml", claims=reports / "claims")
-    return {item.id: found for item in FIGURES if (found := draw(item, given))}
+    asked = [item for item in FIGURES if item.id in (names or [item.id])]
+    return {item.id: found for item in asked if (found := draw(item, given))}
 
 
-# --- tables ------------------------------------------------------------------------------------------------------
+# --- tables ---
 
 
-def test_eight_tables_have_every_cell(cpu: Path, claims: list[Claim]) -> None:
+def test_eight_tables_have_every_cell(cpu, claims):
     found = made(cpu, claims)
     for number in range(1, 9):
         rows = found[f"kwta-table-{number}"].rows
@@ -92,7 +83,7 @@ def test_eight_tables_have_every_cell(cpu: Path, claims: list[Claim]) -> None:
     assert collapsed["line"] == "verdict (partial, smaller, one seed): seed 0 collapsed"
 
 
-def test_a_small_run_says_what_it_lacks_in_a_few_words(tmp_path: Path, claims: list[Claim]) -> None:
+def test_a_small_run_says_what_it_lacks_in_a_few_words(tmp_path, claims):
     root = write_checkout(tmp_path, study="kwta", scale="cpu")
     for row in ("relu", "kwta", "kwta-low"):
         edit(root, f"train/resnet18-cifar10-scratch-{row}", lambda content: content["settings"].update(epochs=2))
@@ -103,7 +94,7 @@ def test_a_small_run_says_what_it_lacks_in_a_few_words(tmp_path: Path, claims: l
     ] * 3
 
 
-def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_path: Path, claims: list[Claim]) -> None:
+def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_path, claims):
     root = write_checkout(tmp_path, study="kwta", scale="laptop")
     found = made(root, claims)
     for number in range(1, 9):
@@ -122,13 +113,13 @@ def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_p
             assert row[measure] == seed["correct"][0] / seed["n"]
     assert found["kwta-ablations"].rows == ()
     assert by_claim(root)["K15"].verdict == rules.NOT_RUN
-    figures = drawn(root)
+    figures = drawn(root, "steps")
     assert set(figures["steps"].data["table"]) == {"ours"}
     assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figures["steps"].caption
 
 
 @pytest.mark.parametrize("gamma", [0.15, 0.1])
-def test_another_gamma_stands_beside_no_other_column(gamma: float, tmp_path: Path, claims: list[Claim]) -> None:
+def test_another_gamma_stands_beside_no_other_column(gamma, tmp_path, claims):
     root = write_checkout(tmp_path, study="kwta", scale="cpu", kwta=gamma)
     rows = [row for row in made(root, claims)["kwta-table-6"].rows if str(row["cell"]).endswith("scratch-kwta")]
     assert {row["activation"] for row in rows} == {f"k-WTA-{gamma:g}"}
@@ -142,14 +133,14 @@ def test_another_gamma_stands_beside_no_other_column(gamma: float, tmp_path: Pat
     assert {part.verdict for part in wrong} == {rules.NOT_RUN}
     assert all(f"gamma is {gamma:g}, the claim needs 0.2" in part.reason for part in wrong)
     assert items["K18"].verdict == rules.REPRODUCED  # the ReLU rows are as they were
-    data = drawn(root)["steps"].data
+    data = drawn(root, "steps")["steps"].data
     assert f"k-WTA-{gamma:g}" in set(data["activation"])
     assert data.loc[data["cell"].str.endswith("scratch-kwta"), "reported"].isna().all()
 
 
-def test_one_more_jpeg_is_a_paired_difference(cpu: Path, claims: list[Claim]) -> None:
+def test_one_more_jpeg_is_a_paired_difference(cpu, claims):
     rows = made(cpu, claims)["kwta-reencoded"].rows
-    assert {row["cell"].split("-")[1] for row in rows} == {"cifar10"}  # type: ignore[union-attr]
+    assert {row["cell"].split("-")[1] for row in rows} == {"cifar10"}
     row = next(row for row in rows if row["cell"] == "resnet18-cifar10-scratch-kwta")
     (seed,) = read_json(cpu / f"reports/metrics/attack/{row['cell']}.json")["reencoded"]["per_seed"]
     counts = seed["clean"]
@@ -161,22 +152,19 @@ def test_one_more_jpeg_is_a_paired_difference(cpu: Path, claims: list[Claim]) ->
     assert (row["clean_change_low"], row["clean_change_high"]) == pytest.approx((expected.low, expected.high))
 
 
-def test_the_report_is_asked_about_its_own_numbers(cpu: Path, claims: list[Claim]) -> None:
+def test_the_report_is_asked_about_its_own_numbers(cpu, claims):
     rows = {row["claim"]: row for row in made(cpu, claims)["kwta-own"].rows}
-    assert rows["K13"][rules.CONTRADICTS] > rows["K13"][rules.SUPPORTS]  # type: ignore[operator]
+    assert rows["K13"][rules.CONTRADICTS] > rows["K13"][rules.SUPPORTS]
     assert (rows["K11"][rules.CONTRADICTS], rows["K11"][rules.CANNOT_TELL]) == (0, 1)  # table 7: both at 0
     assert "table 4: k-WTA-0.1 and ReLU alike, DeepFool" in str(rows["K12"]["against"])
 
 
-def test_anomalies_and_ablations_are_filled_from_metrics(cpu: Path, claims: list[Claim]) -> None:
+def test_anomalies_and_ablations_are_filled_from_metrics(cpu, claims):
     found = made(cpu, claims)
     outcomes = {row["number"]: str(row["outcome"]) for row in found["kwta-anomalies"].rows}
     assert "ReLU at 0.1: 5 of 5; ReLU at 0.05: 0 of 1" in outcomes[1]
-    assert re.fullmatch(r"Up to 0\.\d points, with 1\u202f280 images\.", outcomes[2])  # of the clean accuracies above
     assert "AlexNet on SVHN" not in outcomes[3]  # collapsed: nothing to lose
     assert "ResNet18 on CIFAR-10 from 52.8\u00a0% to 0.4\u00a0%" in outcomes[3]
-    assert "ReLU first: " in outcomes[10]
-    assert "k-WTA first: " in outcomes[10]  # the ablation of the clip in which nothing is changed
     assert outcomes[11] == "not run"
     for name in ("anomalies", "ablations", "table-3", "table-8"):
         assert found[f"kwta-{name}"].caption.endswith("Not run: no ImageNet weights.")
@@ -184,10 +172,9 @@ def test_anomalies_and_ablations_are_filled_from_metrics(cpu: Path, claims: list
     rows = {row["name"]: row for row in found["kwta-ablations"].rows}
     assert set(rows) == set(yaml.safe_load((ROOT / "params.yaml").read_text())["kwta_ablations"])
     assert rows["collapse-relu"]["collapsed"] == "5 of 5"
-    assert rows["no-clip"]["changed"] == "not clipped"
 
 
-def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu, tmp_path, claims):
     root = copied(cpu, tmp_path)
     cell = "resnet18-cifar10-scratch-relu"
     edit(root, f"attack/{cell}", lambda content: _set(content, "pgd-report-resized", None))
@@ -200,31 +187,23 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu: Path, tmp_path: 
     assert str(verdict["line"]).endswith("was not run at eps 0.031")
 
 
-# --- page --------------------------------------------------------------------------------------------------------
+# --- page ---
 
 
-def test_headline_and_conclusions_follow_the_metrics(cpu: Path, tmp_path: Path) -> None:
-    plain = text(render(cpu).html)
-    assert "because its steps are too small" in plain
-    assert "the original paper&#39;s: ResNet18 on" in plain
+def test_headline_and_conclusions_follow_the_metrics(cpu, tmp_path):
+    plain, small_steps = text(render(cpu).html), "because its steps are too small"
+    assert small_steps in plain
     assert "ResNet18 on CIFAR-10, ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
-    assert (
-        "AlexNet on SVHN, accuracy without an attack and under the worst for each image: ReLU collapsed in 1 of 1"
-        in plain
-    )
-    assert "upper bound of the robustness" in plain
     flat = copied(cpu, tmp_path / "flat")
     for row in ("kwta", "kwta-low"):
         edit(flat, f"train/alexnet-svhn-scratch-{row}", lambda content: content["per_seed"][0].update(collapsed=True))
-    assert "AlexNet on SVHN: ReLU collapsed in 1 of 1 trainings, k-WTA-0.2 collapsed in 1 of 1" in text(
-        render(flat).html
-    )
-    small = text(render(write_checkout(tmp_path / "small", study="kwta", scale="tiny")).html)
-    assert "has not been tested at the size this needs" in small
-    assert "because its steps are too small" not in small
+    said = "AlexNet on SVHN: ReLU collapsed in 1 of 1 trainings, k-WTA-0.2 collapsed in 1 of 1"
+    assert said in text(render(flat).html)
+    assert said not in plain
+    assert small_steps not in text(render(write_checkout(tmp_path / "small", study="kwta", scale="tiny")).html)
 
 
-def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
+def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path):
     root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
     figures = drawn(root)
     assert list(figures) == [figure.id for figure in FIGURES]
@@ -233,25 +212,7 @@ def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path: Path) -> None:
     assert "not drawn" not in figures["steps"].caption
 
 
-def test_the_lowest_panel_of_every_column_has_its_axis() -> None:
-    drawing, found = panels(3, columns=2, height=1.0, sharex=True)
-    assert [axes.axison for axes in drawing.axes] == [True, True, True, False]
-    drawing.draw_without_rendering()
-    labelled = [axes for axes in found if any(label.get_visible() for label in axes.get_xticklabels())]
-    assert labelled == found[1:]
-
-
-def test_the_step_figure_is_drawn_from_the_counts(cpu: Path) -> None:
-    data = pd.read_csv(cpu / "reports/figures/kwta/current/steps.csv")
-    content = read_json(cpu / "reports/metrics/attack/resnet18-svhn-scratch-kwta-low.json")
-    rows = data[data["cell"] == "resnet18-svhn-scratch-kwta-low"].set_index("attack")
-    for attack in ("pgd-report", "pgd-corrected", "deepfool-report"):
-        (seed,) = content["attacks"][f"{attack}-resized"]["per_seed"]
-        assert rows["accuracy"][attack] == pytest.approx(seed["correct"][0] / 1280, abs=1e-6)
-    assert rows["reported"]["pgd-report"] == 0.6945
-
-
-def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu: Path, tmp_path: Path) -> None:
+def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu, tmp_path):
     data = pd.read_csv(cpu / "reports/figures/kwta/current/patterns.csv")
     cell = "resnet18-svhn-scratch-kwta-low"
     (seed,) = read_json(cpu / f"reports/metrics/attack/{cell}.json")["patterns"]["per_seed"]
@@ -263,16 +224,16 @@ def test_the_pattern_figure_is_drawn_from_the_metrics_where_they_have_it(cpu: Pa
         content = read_json(path)
         content.pop("patterns", None)
         write_json(path, content)
-    figures = drawn(older)
+    figures = drawn(older, "patterns", "jumps")
     assert "patterns" not in figures
     assert "jumps" in figures
 
 
-def test_a_panel_of_nothing_but_collapses_says_so(cpu: Path, tmp_path: Path) -> None:
+def test_a_panel_of_nothing_but_collapses_says_so(cpu, tmp_path):
     root = copied(cpu, tmp_path)
 
-    def titles() -> list[str]:
-        drawing = drawn(root)["curves-scratch"].drawing
+    def titles():
+        drawing = drawn(root, "curves-scratch")["curves-scratch"].drawing
         return [title for axes in drawing.axes if (title := axes.get_title("left"))]
 
     assert titles()[0] == "Table 1: AlexNet, SVHN"
@@ -284,7 +245,7 @@ def test_a_panel_of_nothing_but_collapses_says_so(cpu: Path, tmp_path: Path) -> 
     assert not any("collapsed" in title for title in others)
 
 
-def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu: Path, tmp_path: Path, claims: list[Claim]) -> None:
+def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu, tmp_path, claims):
     content = yaml.safe_load((cpu / "params.yaml").read_text())
     for run in ("scratch-kwta-low", "pretrained-kwta-low"):
         del content["kwta_runs"][run]

@@ -1,11 +1,7 @@
 """What a scale leaves out: stages say so at once, tables and figures in one line, params.yaml names what exists."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,17 +12,17 @@ from biorobust.core import places
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_json, write_json
 from biorobust.core.left_out import has_run
-from biorobust.reporting.table import Table, read
+from biorobust.reporting.table import read
 
 SENTENCE = "Not at this scale (laptop): "
 
 
-def tabulated(root: Path) -> dict[str, Table]:
+def tabulated(root):
     draw_and_tabulate(root)
     return read(root / "reports/tables/current")
 
 
-def test_a_field_of_runs_holds_all_none_or_those_it_names() -> None:
+def test_a_field_of_runs_holds_all_none_or_those_it_names():
     assert [has_run(runs, "a") for runs in ("all", "none", ("a", "b"), ("b",))] == [True, False, True, False]
 
 
@@ -39,14 +35,14 @@ def test_a_field_of_runs_holds_all_none_or_those_it_names() -> None:
         ("kwta_ablation", ["clap"], "scales.tiny.kwta_ablation.trained: no run 'clap'; kwta_ablations has collapse"),
     ],
 )
-def test_runs_that_a_scale_cannot_have_are_named(key: str, value: Any, message: str) -> None:
+def test_runs_that_a_scale_cannot_have_are_named(key, value, message):
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["scales"]["tiny"][key]["trained"] = value
     with pytest.raises(ParamsError, match=message):
         params.check(raw)
 
 
-def test_cnnf_tables_say_once_what_is_left_out(tmp_path: Path) -> None:
+def test_cnnf_tables_say_once_what_is_left_out(tmp_path):
     with only("cnnf"):
         root = write_checkout(tmp_path, study="cnnf", scale="laptop", seeds=(0,))
         found = tabulated(root)
@@ -69,9 +65,7 @@ def test_cnnf_tables_say_once_what_is_left_out(tmp_path: Path) -> None:
         ("stages.train_cnnf", ["cnnf_grid"], "train/t1-r0"),
     ],
 )
-def test_a_stage_that_has_nothing_to_do_says_so_without_torch_or_data(
-    module: str, arguments: list[str], metrics: str, tmp_path: Path
-) -> None:
+def test_a_stage_that_has_nothing_to_do_says_so_without_torch_or_data(module, arguments, metrics, tmp_path):
     raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": "laptop"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     for name in ("cifar10", "svhn", "emnist_letters"):

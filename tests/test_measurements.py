@@ -1,11 +1,6 @@
 """The table of measurements: what it holds, and what a file of another shape is called."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +15,13 @@ RUN = "report-normal"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("metrics")
     write_metrics(root)
     return root
 
 
-def test_the_frame_has_a_row_for_every_number_of_a_file(folder: Path) -> None:
+def test_the_frame_has_a_row_for_every_number_of_a_file(folder):
     table = Measurements(folder).frame([f"train/{RUN}", f"attack/{RUN}"])
     content = read_json(folder / f"attack/{RUN}.json")
     for attack, entry in content["attacks"].items():
@@ -40,31 +35,25 @@ def test_the_frame_has_a_row_for_every_number_of_a_file(folder: Path) -> None:
     assert list(clean.k) == [seed["correct"] for seed in read_json(folder / f"train/{RUN}.json")["per_seed"]]
 
 
-def test_estimates_are_means_of_the_rows_inside_their_intervals(folder: Path) -> None:
+def test_estimates_are_means_of_the_rows_inside_their_intervals(folder):
     m = Measurements(folder)
     entries = read_json(folder / f"attack/{RUN}.json")["attacks"]["fgsm-report"]["per_seed"]
     found = curve(m, RUN, "fgsm-report")
-    assert found is not None
     for i, point in enumerate(found.points):
         assert point.value == pytest.approx(sum(seed["correct"][i] for seed in entries) / sum(s["n"] for s in entries))
         assert point.low <= point.value <= point.high
         assert (point.n, point.n_seeds) == (entries[0]["n"], len(entries))
     assert found.at(0.1) == accuracy(m, RUN, attack="fgsm-report", eps=0.1)
     floor = zero_gradient(m, RUN, "fgsm-report")
-    assert floor is not None
     assert floor.value == pytest.approx(sum(s["zero_gradient_correct"] for s in entries) / sum(s["n"] for s in entries))
     shared = value(m, "pretrain/normal", "converged_share")
-    assert shared is not None
     assert shared.low <= shared.value <= shared.high <= 1
     gap = difference(m, RUN, "simple-conv")
     a, b = accuracy(m, RUN), accuracy(m, "simple-conv")
-    assert gap is not None
-    assert a is not None
-    assert b is not None
     assert gap.value == pytest.approx(a.value - b.value)
 
 
-def test_what_was_not_run_is_none(folder: Path) -> None:
+def test_what_was_not_run_is_none(folder):
     m = Measurements(folder)
     assert accuracy(m, "nothing") is None
     assert curve(m, RUN, "pgd-report") is None
@@ -72,7 +61,7 @@ def test_what_was_not_run_is_none(folder: Path) -> None:
     assert value(m, f"train/{RUN}", "autocorrelation") is None
 
 
-def test_a_broken_training_is_not_averaged_away(tmp_path: Path) -> None:
+def test_a_broken_training_is_not_averaged_away(tmp_path):
     write_metrics(tmp_path)
     path = tmp_path / f"train/{RUN}.json"
     content = read_json(path)
@@ -81,8 +70,8 @@ def test_a_broken_training_is_not_averaged_away(tmp_path: Path) -> None:
     assert accuracy(Measurements(tmp_path), RUN) is None
 
 
-def _set(field: str, wrong: object) -> Callable[[Any], Any]:
-    def change(content: Any) -> Any:
+def _set(field, wrong):
+    def change(content):
         *head, last = field.split(".")
         place = content
         for key in head:
@@ -93,15 +82,15 @@ def _set(field: str, wrong: object) -> Callable[[Any], Any]:
     return change
 
 
-def _without(field: str) -> Callable[[Any], Any]:
-    def change(content: Any) -> Any:
+def _without(field):
+    def change(content):
         del content[field]
         return content
 
     return change
 
 
-WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
+WRONG = (
     ("train", _without("per_seed"), "per_seed"),
     ("train", _set("per_seed", []), "per_seed"),
     ("train", _set("per_seed.0.accuracy", 1.7), "per_seed.0.accuracy"),
@@ -117,9 +106,7 @@ WRONG: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
 
 
 @pytest.mark.parametrize(("kind", "change", "named"), WRONG)
-def test_a_file_of_another_shape_is_named_in_one_line(
-    folder: Path, tmp_path: Path, kind: str, change: Callable[[Any], Any], named: str
-) -> None:
+def test_a_file_of_another_shape_is_named_in_one_line(folder, tmp_path, kind, change, named):
     path = tmp_path / f"{kind}/{RUN}.json"
     path.parent.mkdir()
     path.write_text(json.dumps(change(read_json(folder / f"{kind}/{RUN}.json"))))
@@ -131,7 +118,7 @@ def test_a_file_of_another_shape_is_named_in_one_line(
 
 
 @pytest.mark.parametrize("field", ["fidelity", "train", "licence"])
-def test_where_data_came_from_is_said_whole(folder: Path, tmp_path: Path, field: str) -> None:
+def test_where_data_came_from_is_said_whole(folder, tmp_path, field):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/mnist.json").write_text(json.dumps(_without(field)(read_json(folder / "data/mnist.json"))))
     with pytest.raises(BiorobustError, match=rf"data/mnist\.json: {field}: Field required"):
@@ -139,7 +126,7 @@ def test_where_data_came_from_is_said_whole(folder: Path, tmp_path: Path, field:
 
 
 @pytest.mark.parametrize("wrong", ["-1", "101", "many", ""])
-def test_counts_by_level_are_counts_of_so_many_images(tmp_path: Path, wrong: str) -> None:
+def test_counts_by_level_are_counts_of_so_many_images(tmp_path, wrong):
     path = tmp_path / "noise-a.csv"
     path.write_text(f"seed,level,n,first,last,average\n0,0.1,100,50,{wrong},50\n")
     with pytest.raises(BiorobustError, match=r"noise-a\.csv is not a table"):
@@ -147,7 +134,7 @@ def test_counts_by_level_are_counts_of_so_many_images(tmp_path: Path, wrong: str
 
 
 @pytest.mark.parametrize("wrong", ["-1", "many", ""])
-def test_paired_counts_are_counts(tmp_path: Path, wrong: str) -> None:
+def test_paired_counts_are_counts(tmp_path, wrong):
     path = tmp_path / "pairs.csv"
     path.write_text(f"a,b,attack,eps,seed,both,only_a,only_b,neither\na,b,none,0,0,{wrong},1,1,1\n")
     with pytest.raises(BiorobustError, match=r"pairs\.csv is not a table"):
@@ -155,7 +142,7 @@ def test_paired_counts_are_counts(tmp_path: Path, wrong: str) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 10, 200, -30])
-def test_pictures_that_are_cut_off_are_one_line(tmp_path: Path, kept: int) -> None:
+def test_pictures_that_are_cut_off_are_one_line(tmp_path, kept):
     write_npz(tmp_path / "a.npz", {"a": np.arange(500)})
     content = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "a.npz").write_bytes(content[:kept])
@@ -163,7 +150,7 @@ def test_pictures_that_are_cut_off_are_one_line(tmp_path: Path, kept: int) -> No
         read_pictures(tmp_path / "a.npz")
 
 
-def test_files_of_another_scale_are_not_mixed(folder: Path, tmp_path: Path) -> None:
+def test_files_of_another_scale_are_not_mixed(folder, tmp_path):
     for run, scale in ((RUN, "paper"), ("simple-conv", "tiny")):
         write_json(tmp_path / f"train/{run}.json", read_json(folder / f"train/{run}.json") | {"scale": scale})
     m = Measurements(tmp_path)

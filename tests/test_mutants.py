@@ -1,10 +1,7 @@
 """The list of planted faults fits the sources, and its runner tells a fault that is found from one that is not."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
-from pathlib import Path
 
 import mutants
 import pytest
@@ -18,7 +15,7 @@ def test_equal(): assert larger(2, 2) == 2
 """
 
 
-def test_the_list_is_well_formed() -> None:
+def test_the_list_is_well_formed():
     listed = load()
     assert len(listed) >= 18
     assert len({mutant.name for mutant in listed}) == len(listed)
@@ -35,7 +32,7 @@ def test_the_list_is_well_formed() -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path):
     for name, text in (("src/thing.py", FUNCTION), ("tests/test_thing.py", TESTS)):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(text)
@@ -43,7 +40,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def planted(mutant: str, *tests: str) -> Mutant:
+def planted(mutant, *tests):
     named = [f"tests/test_thing.py::{test}" for test in tests]
     return Mutant(name="it", source="if a > b else", mutant=mutant, tests=named)
 
@@ -57,15 +54,13 @@ def planted(mutant: str, *tests: str) -> Mutant:
         ("if a < b else", ["test_other"], 2, "have to pass before"),
     ],
 )
-def test_the_runner(
-    mutant: str, tests: list[str], status: int, said: str, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_runner(mutant, tests, status, said, project, capsys):
     assert mutants.main([], root=project, mutants=[planted(mutant, *tests)]) == status
     assert said in "".join(capsys.readouterr())
     assert (project / "src/thing.py").read_text() == FUNCTION
 
 
-def test_a_source_that_is_nowhere_or_twice_is_named(project: Path) -> None:
+def test_a_source_that_is_nowhere_or_twice_is_named(project):
     mutant = planted("")
     assert place(mutant, project) == project / "src/thing.py"
     (project / "src/other.py").write_text(FUNCTION)
@@ -75,6 +70,6 @@ def test_a_source_that_is_nowhere_or_twice_is_named(project: Path) -> None:
         place(Mutant(name="it", source="nowhere", mutant="", tests=[]), project)
 
 
-def test_an_unknown_name_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_named(capsys):
     assert mutants.main(["no-such-mutant"]) == 2
     assert "no-such-mutant" in capsys.readouterr().err

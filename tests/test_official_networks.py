@@ -1,15 +1,9 @@
 """Files in the layout of the originals' own programs, against forward passes written from their description."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
@@ -20,17 +14,17 @@ CHANNELS = [(1, 16), (16, 32), (32, 32), (32, 64)]
 UNITS = [(3136, 1000), (1000, 128), (128, 7)]
 
 
-def drawn(*shape: int, seed: int, scale: float = 1.0) -> Tensor:
+def drawn(*shape, seed, scale=1.0):
     return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def pixels(*shape: int) -> Tensor:
+def pixels(*shape):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
 
 
-def cnnf_file() -> dict[str, Tensor]:
+def cnnf_file():
     """As the original's network saves itself: every weight under two or three names, biases with all axes."""
-    state: dict[str, Tensor] = {}
+    state = {}
     for i, (n_in, n_out) in enumerate(CHANNELS, start=1):
         weight = drawn(n_out, n_in, 3, 3, seed=i, scale=(2 / (9 * n_out)) ** 0.5)
         state |= {f"conv{i}.conv.weight": weight, f"conv{i}.conv_t.weight": weight}
@@ -46,24 +40,24 @@ def cnnf_file() -> dict[str, Tensor]:
 class Original:
     """The original's network layer by layer, with what each layer remembers of the pass before in dictionaries."""
 
-    def __init__(self, state: dict[str, Tensor], *, residual: float, ind: int) -> None:
+    def __init__(self, state, *, residual, ind):
         self.state = {name: tensor.double() for name, tensor in state.items()}
         self.residual, self.ind = residual, ind
-        self.came: dict[str, Tensor] = {}  # what feedback last brought to a layer
-        self.open: dict[str, Tensor] = {}
-        self.places: dict[str, tuple[Tensor, Tensor | None, Tensor | None]] = {}
+        self.came = {}  # what feedback last brought to a layer
+        self.open = {}
+        self.places = {}
 
-    def relu(self, name: str, x: Tensor) -> Tensor:
+    def relu(self, name, x):
         if name in self.came:
             x = x + self.residual * (self.came[name] - x)
         self.open[name] = x * self.came.get(name, torch.ones_like(x)) > 0
         return x * self.open[name]
 
-    def relu_back(self, name: str, y: Tensor) -> Tensor:
+    def relu_back(self, name, y):
         self.came[name] = y
         return y * self.open[name]
 
-    def pool(self, name: str, x: Tensor) -> Tensor:
+    def pool(self, name, x):
         high, at_high = functional.max_pool2d(x, 2, return_indices=True)
         if name not in self.came:
             self.places[name] = at_high, None, None
@@ -73,7 +67,7 @@ class Original:
         self.places[name] = at_high, at_low, sign
         return high * (sign > 0) - low * (sign < 0)
 
-    def pool_back(self, name: str, y: Tensor) -> Tensor:
+    def pool_back(self, name, y):
         at_high, at_low, sign = self.places[name]
         self.came[name] = y
         if at_low is None or sign is None:
@@ -81,10 +75,10 @@ class Original:
         return functional.max_unpool2d(y * (sign > 0), at_high, 2) + functional.max_unpool2d(y * (sign < 0), at_low, 2)
 
     @staticmethod
-    def normalised(x: Tensor) -> Tensor:
+    def normalised(x):
         return x / ((x * x).mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
 
-    def up(self, x: Tensor, *, start: int) -> tuple[Tensor, Tensor]:
+    def up(self, x, *, start):
         """Logits from the input of convolution `start` + 1 on, and the input of convolution `ind` + 1 on the way."""
         feature = x
         for i in range(start + 1, 5):
@@ -98,7 +92,7 @@ class Original:
             x = self.relu(f"relu{i + 4}", x) if i < 3 else x
         return x, feature
 
-    def down(self, y: Tensor) -> Tensor:
+    def down(self, y):
         """What feedback makes of the feature; biases are left alone."""
         for i in (3, 2, 1):
             y = (self.relu_back(f"relu{i + 4}", y) if i < 3 else y) @ self.state[f"fc{i}.linear.weight"]
@@ -111,7 +105,7 @@ class Original:
             )
         return y
 
-    def logits(self, images: Tensor, *, cycles: int) -> Tensor:
+    def logits(self, images, *, cycles):
         """(T + 1, B, K), of images in [0, 1]."""
         found, feature = self.up(images * 2 - 1, start=0)
         every = [found]
@@ -122,7 +116,7 @@ class Original:
 
 
 @pytest.mark.parametrize(("ind", "cycles"), [(2, 0), (2, 1), (2, 3), (1, 2), (0, 2)])
-def test_an_official_cnnf_is_the_originals_network(ind: int, cycles: int, tmp_path: Path) -> None:
+def test_an_official_cnnf_is_the_originals_network(ind, cycles, tmp_path):
     state = cnnf_file()
     torch.save(state, tmp_path / "CNNF_1_fmnist.pt")
     model = cnnf.load_official(tmp_path / "CNNF_1_fmnist.pt", cycles=cycles, residual=0.2, ind=ind)
@@ -134,7 +128,7 @@ def test_an_official_cnnf_is_the_originals_network(ind: int, cycles: int, tmp_pa
     assert_close(model(images), expected.mean(dim=0), rtol=1e-10, atol=1e-11)
 
 
-def test_official_weights_are_right_in_the_network_as_it_comes(tmp_path: Path) -> None:
+def test_official_weights_are_right_in_the_network_as_it_comes(tmp_path):
     """CNNF without a word about biases is the original's; subtracting them, as the report does, is another network."""
     torch.save(cnnf_file(), tmp_path / "file.pt")
     loaded, images = cnnf.load_official(tmp_path / "file.pt"), pixels(5, 1, 28, 28).float()
@@ -147,7 +141,7 @@ def test_official_weights_are_right_in_the_network_as_it_comes(tmp_path: Path) -
     assert (found[1] - found[0]).norm() > 0.1 * found[0].norm()
 
 
-def without(state: dict[str, Any], name: str) -> dict[str, Any]:
+def without(state, name):
     return {key: tensor for key, tensor in state.items() if key != name}
 
 
@@ -165,14 +159,14 @@ def without(state: dict[str, Any], name: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_other_files_are_no_official_cnnf(change: Callable[[Any], Any], message: str, tmp_path: Path) -> None:
+def test_other_files_are_no_official_cnnf(change, message, tmp_path):
     torch.save(change(cnnf_file()), tmp_path / "other.pt")
     with pytest.raises(BiorobustError, match=message) as refused:
         cnnf.load_official(tmp_path / "other.pt")
     assert "\n" not in str(refused.value)
 
 
-def winners(x: Tensor, gamma: float | None) -> Tensor:
+def winners(x, gamma):
     """The k-WTA activation from a sort; ReLU for None."""
     if gamma is None:
         return x.clamp_min(0)
@@ -182,11 +176,11 @@ def winners(x: Tensor, gamma: float | None) -> Tensor:
     return torch.where(x >= least.view(-1, *[1] * (x.ndim - 1)), x, 0)
 
 
-def resnet_file(width: int, *, n_outputs: int) -> dict[str, Tensor]:
+def resnet_file(width, *, n_outputs):
     """As the original saves its ResNet18: `shortcut` and `linear`, where torchvision says `downsample` and `fc`."""
-    state: dict[str, Tensor] = {}
+    state = {}
 
-    def convolution(name: str, norm: str, n_in: int, n_out: int, side: int) -> None:
+    def convolution(name, norm, n_in, n_out, side):
         seed = len(state)
         state[f"{name}.weight"] = drawn(n_out, n_in, side, side, seed=seed, scale=(2 / (side**2 * n_in)) ** 0.5)
         state[f"{norm}.weight"] = 1 + drawn(n_out, seed=seed + 1, scale=0.1)
@@ -210,10 +204,10 @@ def resnet_file(width: int, *, n_outputs: int) -> dict[str, Tensor]:
     return state
 
 
-def resnet_logits(state: dict[str, Tensor], x: Tensor, gamma: float | None) -> Tensor:
+def resnet_logits(state, x, gamma):
     state = {name: tensor.double() for name, tensor in state.items()}
 
-    def convolved(x: Tensor, name: str, norm: str, stride: int = 1) -> Tensor:
+    def convolved(x, name, norm, stride=1):
         weight = state[f"{name}.weight"]
         x = functional.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
         mean, var, scale, shift = (
@@ -235,7 +229,7 @@ def resnet_logits(state: dict[str, Tensor], x: Tensor, gamma: float | None) -> T
 
 @pytest.mark.parametrize("gamma", [None, 0.2, 0.1])
 @pytest.mark.parametrize("parallel", [False, True])
-def test_an_official_resnet18_is_the_originals_network(gamma: float | None, parallel: bool, tmp_path: Path) -> None:
+def test_an_official_resnet18_is_the_originals_network(gamma, parallel, tmp_path):
     state = resnet_file(8, n_outputs=10)
     saved = {f"module.{name}": tensor for name, tensor in state.items()} if parallel else state
     torch.save(saved, tmp_path / "spresnet18_cifar.pth")
@@ -246,16 +240,16 @@ def test_an_official_resnet18_is_the_originals_network(gamma: float | None, para
 
 
 class Winners(nn.Module):
-    def __init__(self, gamma: float | None) -> None:
+    def __init__(self, gamma):
         super().__init__()
         self.gamma = gamma
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         return winners(x, self.gamma)
 
 
 @pytest.mark.parametrize("gamma", [None, 0.1])
-def test_the_reports_resnet18_is_torchvisions_with_other_activations(gamma: float | None, tmp_path: Path) -> None:
+def test_the_reports_resnet18_is_torchvisions_with_other_activations(gamma, tmp_path):
     torch.manual_seed(0)
     theirs = torchvision.models.resnet18(num_classes=1000)
     theirs(torch.rand(4, 3, 64, 64))  # normalisation that fits
@@ -273,9 +267,9 @@ def test_the_reports_resnet18_is_torchvisions_with_other_activations(gamma: floa
 
 
 @pytest.mark.parametrize("gamma", [None, 0.2])
-def test_the_reports_alexnet(gamma: float | None, tmp_path: Path) -> None:
+def test_the_reports_alexnet(gamma, tmp_path):
     layers = [(0, 3, 4, 11), (3, 4, 12, 5), (6, 12, 24, 3), (8, 24, 16, 3), (10, 16, 16, 3)]
-    state: dict[str, Tensor] = {}
+    state = {}
     for place, n_in, n_out, side in layers:
         state[f"features.{place}.weight"] = drawn(
             n_out, n_in, side, side, seed=place, scale=(2 / n_in / side**2) ** 0.5
@@ -314,14 +308,14 @@ def test_the_reports_alexnet(gamma: float | None, tmp_path: Path) -> None:
         (lambda state: [1], "holds a list"),
     ],
 )
-def test_other_files_are_no_official_kwta_network(change: Callable[[Any], Any], message: str, tmp_path: Path) -> None:
+def test_other_files_are_no_official_kwta_network(change, message, tmp_path):
     torch.save(change(resnet_file(2, n_outputs=10)), tmp_path / "other.pth")
     with pytest.raises(BiorobustError, match=message) as refused:
         kwta.load_official(tmp_path / "other.pth", gamma=0.1)
     assert "\n" not in str(refused.value)
 
 
-def test_unknown_networks_are_named() -> None:
+def test_unknown_networks_are_named():
     from biorobust.kwta.model import networks
     from biorobust.vonenet.model import models
 

@@ -1,11 +1,7 @@
 """The packed file of which images each training gets right: what is written is read again, and damage is one line."""
 
-from __future__ import annotations
-
 import contextlib
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +9,16 @@ import pytest
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_npz
-from biorobust.core.outcomes import Cell, Outcome
+from biorobust.core.outcomes import Outcome
 
 # 11 and 13 images: neither fills its last byte.
 FIRST, SECOND = np.array([3, 0, 7, 12, 9, 1, 4, 10, 2, 5, 8]), np.arange(13)
 
 
-def made_up() -> dict[Cell, Outcome]:
+def made_up():
     rng = np.random.default_rng(0)
 
-    def outcome(index: np.ndarray, *seeds: int) -> Outcome:
+    def outcome(index, *seeds):
         return Outcome(seeds, index, rng.random((len(seeds), len(index))) < 0.6)
 
     return {
@@ -34,12 +30,12 @@ def made_up() -> dict[Cell, Outcome]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     outcomes.write(tmp_path / "study.npz", made_up())
     return tmp_path / "study.npz"
 
 
-def test_what_is_written_is_read(path: Path) -> None:
+def test_what_is_written_is_read(path):
     found, wanted = outcomes.read(path), made_up()
     assert list(found) == list(wanted)
     for cell, outcome in wanted.items():
@@ -49,17 +45,17 @@ def test_what_is_written_is_read(path: Path) -> None:
         np.testing.assert_array_equal(found[cell].right, outcome.right)
 
 
-def test_a_cell_is_found_by_an_epsilon_that_was_computed(path: Path) -> None:
+def test_a_cell_is_found_by_an_epsilon_that_was_computed(path):
     assert outcomes.cell("b", "pgd", 0.1 + 0.05) == outcomes.cell("b", "pgd", 0.15)
     assert outcomes.cell("b", "pgd", 0.15) in outcomes.read(path)
 
 
-def test_nothing_is_a_file_too(tmp_path: Path) -> None:
+def test_nothing_is_a_file_too(tmp_path):
     outcomes.write(tmp_path / "empty.npz", {})
     assert outcomes.read(tmp_path / "empty.npz") == {}
 
 
-def test_equal_outcomes_give_equal_bytes(path: Path, tmp_path: Path) -> None:
+def test_equal_outcomes_give_equal_bytes(path, tmp_path):
     again = tmp_path / "again.npz"
     outcomes.write(again, made_up())
     assert again.read_bytes() == path.read_bytes()
@@ -67,7 +63,7 @@ def test_equal_outcomes_give_equal_bytes(path: Path, tmp_path: Path) -> None:
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_an_image_costs_a_bit_and_equal_images_are_listed_once(tmp_path: Path) -> None:
+def test_an_image_costs_a_bit_and_equal_images_are_listed_once(tmp_path):
     right = np.random.default_rng(0).random((3, 10_000)) < 0.5
     sizes = []
     for attacks in ("a", "abcde"):
@@ -81,19 +77,15 @@ def test_an_image_costs_a_bit_and_equal_images_are_listed_once(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "outcome",
-    [
-        Outcome((0, 1), FIRST, np.ones((1, 11), bool)),
-        Outcome((0,), FIRST, np.ones((1, 11), int)),
-    ],
+    "outcome", [Outcome((0, 1), FIRST, np.ones((1, 11), bool)), Outcome((0,), FIRST, np.ones((1, 11), int))]
 )
-def test_arrays_that_do_not_fit_are_refused_and_leave_nothing(tmp_path: Path, outcome: Outcome) -> None:
+def test_arrays_that_do_not_fit_are_refused_and_leave_nothing(tmp_path, outcome):
     with pytest.raises(ValueError, match="need bool of shape"):
         outcomes.write(tmp_path / "study.npz", {outcomes.cell("a", "pgd", 0.1): outcome})
     assert list(tmp_path.iterdir()) == []
 
 
-def refused(path: Path) -> str:
+def refused(path):
     with pytest.raises(BiorobustError) as error:
         outcomes.read(path)
     said = str(error.value)
@@ -104,12 +96,12 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 40, 200, -1])
-def test_a_file_that_is_cut_off_is_one_clear_line(path: Path, kept: int) -> None:
+def test_a_file_that_is_cut_off_is_one_clear_line(path, kept):
     path.write_bytes(path.read_bytes()[:kept])
     assert refused(path)
 
 
-def test_no_damaged_byte_gives_anything_but_outcomes_or_one_clear_line(path: Path) -> None:
+def test_no_damaged_byte_gives_anything_but_outcomes_or_one_clear_line(path):
     whole = path.read_bytes()
     said = []
     for position in range(0, len(whole), 3):
@@ -121,7 +113,7 @@ def test_no_damaged_byte_gives_anything_but_outcomes_or_one_clear_line(path: Pat
     assert len(said) > len(whole) / 10
 
 
-def test_another_files_content_is_one_clear_line(path: Path) -> None:
+def test_another_files_content_is_one_clear_line(path):
     path.write_text("a,b,attack\n")
     assert refused(path)
     write_npz(path, {"index-0": FIRST})
@@ -141,9 +133,9 @@ def test_another_files_content_is_one_clear_line(path: Path) -> None:
         lambda entries: entries.__setitem__(0, "a"),
     ],
 )
-def test_a_table_of_contents_that_does_not_fit_is_one_clear_line(path: Path, spoil: Callable[[list], object]) -> None:  # type: ignore[type-arg]
+def test_a_table_of_contents_that_does_not_fit_is_one_clear_line(path, spoil):
     with np.load(path) as stored:
-        arrays: Mapping[str, np.ndarray] = dict(stored)
+        arrays = dict(stored)
     entries = json.loads(arrays["cells"].tobytes())
     spoil(entries)
     write_npz(path, {**arrays, "cells": np.frombuffer(json.dumps(entries).encode(), dtype=np.uint8)})

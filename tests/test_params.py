@@ -1,6 +1,5 @@
 """params.yaml: the committed one is sound, and every kind of mistake stops with one line that names it."""
 
-import copy
 import re
 from decimal import Decimal
 from importlib import import_module
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from edits import changed
 
 from biorobust import params
 from biorobust.core.errors import BiorobustError, ParamsError
@@ -34,20 +34,6 @@ def test_no_comment_is_lost_when_dvc_sets_a_value(tmp_path):
     apply_overrides(str(copied), ["end_to_end.learning_rate=1e-5"])
     assert comments(copied) == comments(FILE)
     assert params.load(copied).blocks["end_to_end"].learning_rate == 1e-5
-
-
-def changed(raw, path, value):
-    """A copy of the parameters with the value at a dotted path replaced (or the key removed, for None)."""
-    copied = copy.deepcopy(raw)
-    block = copied
-    *parents, last = path.split("/")
-    for key in parents:
-        block = block[key]
-    if value is None:
-        del block[last]
-    else:
-        block[last] = value
-    return copied
 
 
 @pytest.mark.parametrize("scale", params.SCALES)

@@ -1,11 +1,8 @@
 """The protocol section: every threshold as it stands and every amendment; a heading that is none is refused."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import fields, replace
 from html import unescape
-from pathlib import Path
 
 import pytest
 import report_checkout
@@ -23,19 +20,19 @@ alone = report_checkout.alone("hebbian")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory):
     return write_checkout(tmp_path_factory.mktemp("checkout"))
 
 
-def section(root: Path) -> str:
+def section(root):
     found = re.search(r'<section id="protocol">.*?</section>', render(root).html, re.DOTALL)
     assert found
     return unescape(text(found[0]))
 
 
-def changes() -> list[tuple[str, object]]:
+def changes():
     """Field and another value of it; of a mapping one for each entry."""
-    found: list[tuple[str, object]] = []
+    found = []
     for field in fields(Thresholds):
         value = getattr(THRESHOLDS, field.name)
         if isinstance(value, dict):
@@ -46,7 +43,7 @@ def changes() -> list[tuple[str, object]]:
 
 
 @pytest.mark.parametrize(("name", "value"), changes())
-def test_every_threshold_is_printed(name: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_threshold_is_printed(name, value, monkeypatch):
     before = protocol.described()
     monkeypatch.setattr(protocol, "THRESHOLDS", replace(THRESHOLDS, **{name: value}))
     assert getattr(THRESHOLDS, name) != value
@@ -54,7 +51,7 @@ def test_every_threshold_is_printed(name: str, value: object, monkeypatch: pytes
     assert len(changed) >= 1
 
 
-def test_the_page_shows_thresholds_hash_and_amendments(root: Path) -> None:
+def test_the_page_shows_thresholds_hash_and_amendments(root):
     said = section(root)
     for name, value in protocol.described():
         assert f"{name} {value}" in said
@@ -67,7 +64,7 @@ def test_the_page_shows_thresholds_hash_and_amendments(root: Path) -> None:
             assert re.sub(r"\s+", "", paragraph.replace("`", "")) in re.sub(r"\s+", "", said)
 
 
-def test_an_amendment_has_its_date_its_title_and_its_own_paragraphs(tmp_path: Path) -> None:
+def test_an_amendment_has_its_date_its_title_and_its_own_paragraphs(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/protocol.md").write_text(
         "# Protocol\n\nWords.\n\n## 2026-02-01: the newer\n\nOne\nline.\n\n### why\n\n## 2026-01-31: the older\n"
@@ -89,7 +86,7 @@ def test_an_amendment_has_its_date_its_title_and_its_own_paragraphs(tmp_path: Pa
         "##2026-11-28: x",
     ],
 )
-def test_a_malformed_heading_is_one_clear_line(heading: str, root: Path, tmp_path: Path) -> None:
+def test_a_malformed_heading_is_one_clear_line(heading, root, tmp_path):
     checkout = copied(root, tmp_path)
     path = checkout / "docs/protocol.md"
     path.write_text(path.read_text() + f"\n{heading}\n\nWhy.\n")
@@ -102,7 +99,7 @@ def test_a_malformed_heading_is_one_clear_line(heading: str, root: Path, tmp_pat
 
 
 @pytest.mark.parametrize("content", [None, "", "# Protocol\n\nNothing.\n"])
-def test_without_an_amendment_the_file_is_named(content: str | None, root: Path, tmp_path: Path) -> None:
+def test_without_an_amendment_the_file_is_named(content, root, tmp_path):
     checkout = copied(root, tmp_path)
     path = checkout / "docs/protocol.md"
     path.unlink() if content is None else path.write_text(content)
@@ -111,7 +108,7 @@ def test_without_an_amendment_the_file_is_named(content: str | None, root: Path,
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_recorded_run_without_outcomes_is_named(kept: bool, root: Path, tmp_path: Path) -> None:
+def test_a_recorded_run_without_outcomes_is_named(kept, root, tmp_path):
     checkout = copied(root, tmp_path)
     folder = record(checkout, root, "old-run")
     if not kept:

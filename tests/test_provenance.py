@@ -1,20 +1,17 @@
 """Provenance tells what ran from what DVC restored, and at which commit."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
-from fake_metrics import ROOT
+from made_up import ROOT
 from report_checkout import claims_of
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_json
 from biorobust.reporting import claim_file
-from biorobust.reporting.provenance import Provenance, provenance
+from biorobust.reporting.provenance import provenance
 from biorobust.reporting.snapshot import Snapshot
 from biorobust.reporting.source import current
 
@@ -22,13 +19,13 @@ STAGES = ("download@mnist", "hebbian_pretrain@normal", "train_controls@simple-co
 COMMIT = "a" * 40
 
 
-def note(root: Path, stage: str, **more: object) -> None:
+def note(root, stage, **more):
     entry = {"stage": stage, "wall_seconds": 10.0, "device": "cpu", "commit": COMMIT, "modified": False}
     write_json(root / f"reports/run_info/{stage}.json", entry | more)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path):
     """A checkout of scale laptop whose lock lists four stages, each with a note."""
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text)
@@ -41,7 +38,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def of(root: Path, *, recorded_at: str | None = None) -> Provenance:
+def of(root, *, recorded_at=None):
     """Of the checkout; with a commit, as if it were a snapshot recorded there."""
     source = current(root, "hebbian")
     if recorded_at:
@@ -60,7 +57,7 @@ def of(root: Path, *, recorded_at: str | None = None) -> Provenance:
     return provenance([source], claims=claim_file.load(root / "reports/claims"))
 
 
-def test_times_of_stages_that_ran_add_up(root: Path) -> None:
+def test_times_of_stages_that_ran_add_up(root):
     found = of(root)
     assert list(found.notes) == list(STAGES)
     assert (found.at_least, found.seconds) == ("at least ", 40.0)  # old notes are of the last start
@@ -71,7 +68,7 @@ def test_times_of_stages_that_ran_add_up(root: Path) -> None:
     assert found.studies == ("Competing hidden units",)
 
 
-def test_a_stage_without_a_note_was_restored_from_cache(root: Path) -> None:
+def test_a_stage_without_a_note_was_restored_from_cache(root):
     (root / "reports/run_info/compare@hebbian.json").unlink()
     note(root, "train_controls@simple-conv", scale="paper", commit="b" * 40)
     found = of(root)
@@ -80,19 +77,19 @@ def test_a_stage_without_a_note_was_restored_from_cache(root: Path) -> None:
     assert found.commits == ((COMMIT, False),)
 
 
-def test_no_scale_changes_a_download_and_an_old_note_has_none(root: Path) -> None:
+def test_no_scale_changes_a_download_and_an_old_note_has_none(root):
     note(root, "download@mnist", scale="tiny")
     note(root, "hebbian_pretrain@normal")
     assert None not in of(root).notes.values()
 
 
-def test_a_stage_that_never_ran_is_not_listed(root: Path) -> None:
+def test_a_stage_that_never_ran_is_not_listed(root):
     (root / "dvc.lock").unlink()
     shutil.rmtree(root / "reports/run_info")
     assert of(root).notes == {}
 
 
-def test_commits_of_a_recorded_run_are_told_where_they_differ(root: Path) -> None:
+def test_commits_of_a_recorded_run_are_told_where_they_differ(root):
     assert of(root).other_commits == ()
     assert of(root, recorded_at=COMMIT).other_commits == ()
     note(root, "compare@hebbian", scale="laptop", commit="b" * 40, modified=True)
@@ -100,14 +97,14 @@ def test_commits_of_a_recorded_run_are_told_where_they_differ(root: Path) -> Non
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "is not valid"), ("[]", "does not say"), ("{}", "does not say")])
-def test_a_damaged_note_is_named(root: Path, text: str, said: str) -> None:
+def test_a_damaged_note_is_named(root, text, said):
     (root / "reports/run_info/compare@hebbian.json").write_text(text)
     with pytest.raises(BiorobustError, match=rf"compare@hebbian\.json {said}"):
         of(root)
 
 
 @pytest.mark.parametrize("text", ["stages: none\n", "stages: {compare@hebbian: {outs: [a]}}\n", "- a\n"])
-def test_a_damaged_lock_is_named(root: Path, text: str) -> None:
+def test_a_damaged_lock_is_named(root, text):
     (root / "dvc.lock").write_text(text)
     with pytest.raises(BiorobustError, match=r"dvc\.lock does not list the outputs of stages"):
         of(root)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from fake_metrics import ROOT
+from made_up import ROOT
 
 from biorobust import params
 from biorobust.attacks import records

@@ -1,12 +1,11 @@
 """README.md shows the newest recorded run, as rendered from its metrics, and nothing typed."""
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from fake_metrics import write_metrics
-from report_checkout import only, record, verdicts, write_checkout
+from report_checkout import only, record, write_checkout
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
@@ -14,7 +13,6 @@ from biorobust.hebbian.report.tables import tables
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import hebbian, read_params
 from biorobust.reporting.render import render_template
-from biorobust.statistics import rules
 from stages import readme
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,11 +29,6 @@ def test_results_come_from_the_recorded_run(tmp_path):
         assert render_template(root, "readme.md.j2").strip() == "No recorded run yet."
         record(root, write_checkout(tmp_path / "there"), "big-run")
         block = render_template(root, "readme.md.j2")
-    expected = Counter(verdicts(tmp_path / "there").values())
-    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in block.splitlines() if " claims of " in line]
-    assert len(rows) == 2
-    found = {word: sum(int(row[place]) for row in rows) for place, word in enumerate(rules.VERDICTS)}
-    assert found == {word: expected[word] for word in rules.VERDICTS}  # the current run's are all not testable
     assert "(H8: + reproduced)" in block
     (run,) = (line for line in block.splitlines() if line.startswith("| `big-run` at"))
     assert "paper" in run
@@ -47,17 +40,7 @@ def block(content):
     return f"before\n<!-- recorded results: begin -->\n{content}<!-- recorded results: end -->\nafter\n"
 
 
-def test_only_the_block_is_replaced(tmp_path):
-    root = write_checkout(tmp_path / "here")
-    with only("hebbian"):
-        filled = readme.with_results(block("old\n"), root=root)
-        assert filled == block("No recorded run yet.\n")
-        assert readme.with_results(filled, root=root) == filled
-    with pytest.raises(BiorobustError, match="lost the markers"):
-        readme.with_results("nothing here", root=root)
-
-
-def test_a_stale_readme_is_found(tmp_path, monkeypatch):
+def test_a_stale_readme_is_found_and_only_the_block_is_replaced(tmp_path, monkeypatch):
     root = write_checkout(tmp_path / "here")
     monkeypatch.chdir(root)
     (root / "README.md").write_text(block("old\n"))
@@ -66,13 +49,15 @@ def test_a_stale_readme_is_found(tmp_path, monkeypatch):
             readme.main(["--check"])
         readme.main([])
         readme.main(["--check"])
+    assert (root / "README.md").read_text() == block("No recorded run yet.\n")
+    with pytest.raises(BiorobustError, match="lost the markers"):
+        readme.with_results("nothing here", root=root)
 
 
 @pytest.mark.parametrize(
     ("values", "words", "averaged"),
     [
         ({"correct": 5000}, "under-trained", True),  # half of the images: found by its accuracy, no training says so
-        ({"collapsed": True}, "collapsed", False),
         ({"diverged": True}, "diverged", False),
         ({"collapsed": True, "correct": 1000}, "collapsed", False),  # and nothing else
     ],

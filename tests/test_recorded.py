@@ -1,10 +1,6 @@
 """Networks inside recorded runs: half precision where it changes nothing, small ones only, and loaded by name."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +20,7 @@ BEFORE = ("cnnf-cpu", "kwta-cpu-long", "vonenet-cpu")  # recorded without networ
 
 
 @pytest.fixture
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def source(tmp_path, monkeypatch):
     """A finished checkout with two trainings of one network, attacked, and the images it was tested on."""
     source = tmp_path / "source"
     source.mkdir()
@@ -44,7 +40,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return source
 
 
-def keep(source: Path, *, attack: str = "fgsm-cross-entropy", **options: Any) -> tuple[Path, dict[str, dict[str, str]]]:
+def keep(source, *, attack="fgsm-cross-entropy", **options):
     part = source.parent / "checkout" / snapshot.RECORDED / "a-run"
     attacked = {attack: [{"correct": [N // 2]}] * 2}
     network(part / "metrics", RUN, [N // 2] * 2, n=N, attacked=attacked, study="hebbian")
@@ -55,13 +51,13 @@ def keep(source: Path, *, attack: str = "fgsm-cross-entropy", **options: Any) ->
     return part, recorded.keep(part, **({"source": source, "root": root, "studies": ["hebbian"]} | options))
 
 
-def seal(part: Path, said: dict[str, dict[str, str]]) -> None:
+def seal(part, said):
     files = {path.relative_to(part).as_posix(): sha256(path) for path in part.rglob("*") if path.is_file()}
     head = {"name": part.name, "studies": ["hebbian"], "scale": "tiny", "commit": "c" * 40, "device": "cpu"}
     write_json(part / "manifest.json", head | {"recorded_at": "2026-01-01", "checkpoints": said, "files": files})
 
 
-def test_a_kept_network_answers_as_it_did(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kept_network_answers_as_it_did(source, monkeypatch):
     part, said = keep(source)
     assert said == {RUN: {"0": "float16", "1": "float16"}}
     stored = read_tensors(part / f"checkpoints/{RUN}/seed1.safetensors")
@@ -78,11 +74,11 @@ def test_a_kept_network_answers_as_it_did(source: Path, monkeypatch: pytest.Monk
     assert not torch.equal(kept(images), full(images))
 
 
-def test_a_changed_network_is_refused_and_one_that_is_not_there_says_why(source: Path) -> None:
+def test_a_changed_network_is_refused_and_one_that_is_not_there_says_why(source):
     part, said = keep(source)
     said[RUN]["2"] = "left out: 6.3 MB in half precision"
     seal(part, said)
-    load: Callable[..., Any] = recorded.load
+    load = recorded.load
     given = {"recorded": "a-run", "device": "cpu", "root": source.parent / "checkout"}
     with pytest.raises(BiorobustError, match=r"no network 'end-to-end' of seed 2: left out: 6\.3 MB"):
         load(RUN, seed=2, **given)
@@ -95,7 +91,7 @@ def test_a_changed_network_is_refused_and_one_that_is_not_there_says_why(source:
 
 
 @pytest.mark.parametrize("name", BEFORE)
-def test_older_runs_stay_readable_and_have_none(name: str) -> None:
+def test_older_runs_stay_readable_and_have_none(name):
     made = snapshot.load(ROOT / snapshot.RECORDED / name)
     assert made.checkpoints == {}
     assert made.protocol_changed(claim_file.load(ROOT / "reports/claims"))  # all rules were revised since
@@ -103,7 +99,7 @@ def test_older_runs_stay_readable_and_have_none(name: str) -> None:
         recorded.load("a-network", recorded=name, seed=0, device="cpu", root=ROOT)
 
 
-def test_what_is_too_large_is_left_out_with_the_reason(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_large_is_left_out_with_the_reason(source, monkeypatch):
     size = sum(2 * tensor.numel() for tensor in read_tensors(f"data/checkpoints/{RUN}/seed0.safetensors").values())
     monkeypatch.setattr(recorded, "TOGETHER", int(1.5 * size))  # room for one of two
     part, said = keep(source)
@@ -117,9 +113,7 @@ def test_what_is_too_large_is_left_out_with_the_reason(source: Path, monkeypatch
 
 
 @pytest.mark.parametrize("weak", ["_accuracy", "_worst_case"])
-def test_half_precision_that_changes_an_accuracy_is_not_taken(
-    source: Path, monkeypatch: pytest.MonkeyPatch, weak: str
-) -> None:
+def test_half_precision_that_changes_an_accuracy_is_not_taken(source, monkeypatch, weak):
     found = iter([0.5, 0.497] * 2)
     monkeypatch.setattr(recorded, weak, lambda *_, **__: next(found))
     part, said = keep(source)
@@ -128,13 +122,13 @@ def test_half_precision_that_changes_an_accuracy_is_not_taken(
     assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
 
 
-def test_half_precision_that_cannot_be_attacked_again_is_not_taken(source: Path) -> None:
+def test_half_precision_that_cannot_be_attacked_again_is_not_taken(source):
     _, said = keep(source, attack="an-attack-of-old")
     assert all("none of its attacks can be made again" in word for word in said[RUN].values())
     assert all(word.startswith("float32") for word in said[RUN].values())
 
 
-def test_weights_too_large_for_half_precision_stay_as_they_are(source: Path) -> None:
+def test_weights_too_large_for_half_precision_stay_as_they_are(source):
     """Weights that half precision cannot hold become infinite: such a network answers nothing right."""
     path = source / f"data/checkpoints/{RUN}/seed0.safetensors"
     full = read_tensors(path)
@@ -144,9 +138,7 @@ def test_weights_too_large_for_half_precision_stay_as_they_are(source: Path) -> 
     assert said[RUN]["1"] == "float16"
 
 
-def test_the_images_of_the_attacks_come_back_from_what_was_added_to_them(
-    source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_images_of_the_attacks_come_back_from_what_was_added_to_them(source, monkeypatch):
     """Images themselves are not kept; half precision is judged on these images, not by attacking again."""
     monkeypatch.setattr(recorded, "_worst_case", lambda *_, **__: pytest.fail("attacked again"))
     _, images, _ = recorded._data(source, "mnist").evaluated(N)

@@ -1,12 +1,7 @@
 """A further study is one registry line, one file per concern and one template: the frame shows it beside the others."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,13 +11,12 @@ from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, snapshot
-from biorobust.reporting.claims import Judged
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render, render_template
 from biorobust.reporting.study import Study
-from biorobust.reporting.table import Column, Table, table
+from biorobust.reporting.table import Column, table
 from biorobust.statistics import THRESHOLDS, rules
 from stages import tables
 
@@ -38,37 +32,37 @@ SECTION = """
 @dataclass(frozen=True)
 class Toy(Study):
     @property
-    def networks(self) -> tuple[str, ...]:
+    def networks(self):
         return ("toy-net",)
 
-    def train_stage(self, run: str) -> str:
+    def train_stage(self, run):
         return f"train_toy@{run}"
 
-    def attack_stage(self, run: str) -> str:
+    def attack_stage(self, run):
         return f"attack_toy@{run}"
 
-    def stages(self) -> tuple[str, ...]:
+    def stages(self):
         return ("download@mnist", "train_toy@toy-net", "attack_toy@toy-net", "compare@toy")
 
-    def results(self) -> tuple[str, ...]:
+    def results(self):
         return ("train/toy-net",)
 
-    def tables(self, metrics: Measurements, judged: Sequence[Judged]) -> list[Table]:
+    def tables(self, metrics, judged):
         assert {item.claim.study for item in judged} == {"toy"}
         row = {"network": "toy network", "accuracy": (metrics.get("train/toy-net") or {})["accuracy"]["mean"]}
         columns = (Column("network", "text", "network"), Column("accuracy", "percent", "accuracy"))
         return [table("toy-accuracy", ("Toy accuracy", "In percent."), [row], columns)]
 
-    def headline(self, judged: Sequence[Any], metrics: Measurements) -> Headline:
+    def headline(self, judged, metrics):
         claim = judged[0].claim
         return Headline(claim.id, claim.statement, judged[0].verdict, "The toy leads.", judged[0].reason, ())
 
-    def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def facts(self, metrics, params):
         return {"answer": "forty-two"}
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path, monkeypatch):
     """A small run of both studies beside a recorded run of the Hebbian one alone."""
     there = write_checkout(tmp_path / "there")
     claims_of(*STUDIES, root=there)
@@ -76,14 +70,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     record(root, there, "big-run")
     for name in [name for name in STUDIES if name != "hebbian"]:
         monkeypatch.delitem(STUDIES, name)
-    monkeypatch.setitem(THRESHOLDS.trained, "toy", 0.5)  # type: ignore[arg-type]
+    monkeypatch.setitem(THRESHOLDS.trained, "toy", 0.5)
     monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",), ()))
     add_toy(root)
     tables.write(root)
     return root
 
 
-def add_toy(root: Path) -> None:
+def add_toy(root):
     """Claims, template, metrics and notes of the toy study."""
     part = {"label": "accuracy", "rule": "threshold", "quantity": {"accuracy": "toy-net"}, "at_least": 0.9}
     claim = {"id": "T1", "source": ["ours"], "where": "here", "statement": "A toy works."}
@@ -97,7 +91,7 @@ def add_toy(root: Path) -> None:
         write_json(root / f"reports/run_info/{stage}.json", run_info(stage, seconds=1000.0))
 
 
-def test_every_study_has_its_files_and_its_names() -> None:
+def test_every_study_has_its_files_and_its_names():
     params = read_params(ROOT / "params.yaml")
     for name, make in STUDIES.items():
         assert make(params).name == name
@@ -112,7 +106,7 @@ def test_every_study_has_its_files_and_its_names() -> None:
         assert [table.id for table in made if not table.id.startswith(f"{name}-")] == []
 
 
-def test_studies_stand_side_by_side_each_with_its_own_newest_run(root: Path) -> None:
+def test_studies_stand_side_by_side_each_with_its_own_newest_run(root):
     rendered = render(root)
     page = text(rendered.html)
     assert set(ledger_verdicts(rendered.summary)) == {*(f"H{number}" for number in range(1, 10)), "T1"}
@@ -134,7 +128,7 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root: Path) -> 
     assert len(ids) == len(set(ids))
 
 
-def test_the_first_screen_counts_the_verdicts_of_the_ledger(root: Path) -> None:
+def test_the_first_screen_counts_the_verdicts_of_the_ledger(root):
     """Of a study without a recorded run those of this run; README has recorded runs alone."""
     rendered = render(root)
     verdicts = ledger_verdicts(rendered.summary)
@@ -149,7 +143,7 @@ def test_the_first_screen_counts_the_verdicts_of_the_ledger(root: Path) -> None:
     assert "The toy leads" not in block
 
 
-def test_a_snapshot_of_one_study_has_its_results_and_stages_only(root: Path, tmp_path: Path) -> None:
+def test_a_snapshot_of_one_study_has_its_results_and_stages_only(root, tmp_path):
     made = snapshot.create("toy-run", root=tmp_path / "new", source=root, studies=["toy"], commit="e" * 40)
     assert {path.name for path in (made.path / "run_info").iterdir()} == {
         f"{stage}.json" for stage in STUDIES["toy"]({}).stages()
@@ -157,7 +151,7 @@ def test_a_snapshot_of_one_study_has_its_results_and_stages_only(root: Path, tmp
     assert made.studies == ("toy",)
 
 
-def test_studies_recorded_together_share_their_provenance(root: Path) -> None:
+def test_studies_recorded_together_share_their_provenance(root):
     snapshot.create("together", root=root, source=root, studies=["hebbian", "toy"], commit="e" * 40)
     tables.write(root)
     page = text(render(root).html)
@@ -167,7 +161,7 @@ def test_studies_recorded_together_share_their_provenance(root: Path) -> None:
     assert "big-run" not in page
 
 
-def test_a_claim_of_an_unknown_study_is_refused(tmp_path: Path) -> None:
+def test_a_claim_of_an_unknown_study_is_refused(tmp_path):
     claims_of("hebbian", root=tmp_path)
     (tmp_path / "reports/claims/hebbian.yaml").rename(tmp_path / "reports/claims/hebian.yaml")
     with pytest.raises(BiorobustError, match=r"hebian\.yaml: name of a study: 'hebian' is not one of hebbian"):

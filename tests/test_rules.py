@@ -1,9 +1,7 @@
 """Every rule on both sides of every border, what every threshold changes, and a simulation of the rule "number"."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import product
 
@@ -22,18 +20,18 @@ INCONCLUSIVE = "inconclusive"
 
 
 @pytest.fixture
-def with_thresholds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Thresholds]:
+def with_thresholds(monkeypatch):
     """Changes thresholds for the rules, for one test."""
 
-    def change(**values: object) -> Thresholds:
-        changed = replace(THRESHOLDS, **values)  # type: ignore[arg-type]
+    def change(**values):
+        changed = replace(THRESHOLDS, **values)
         monkeypatch.setattr(rules, "THRESHOLDS", changed)
         return changed
 
     return change
 
 
-# --- a printed number -----------------------------------------------------------------------------------------------
+# --- a printed number ---
 
 
 @pytest.mark.parametrize(
@@ -53,11 +51,11 @@ def with_thresholds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Thresholds
         (0.44, 0.4699, NOT_REPRODUCED),
     ],
 )
-def test_a_number_of_an_unknown_number_of_images_is_met_within_a_point(low: float, high: float, verdict: str) -> None:
+def test_a_number_of_an_unknown_number_of_images_is_met_within_a_point(low, high, verdict):
     assert rules.number(Interval(low, high), reported=0.5, n=None).verdict == verdict
 
 
-def test_a_number_of_few_images_is_met_within_twice_its_own_half_width() -> None:
+def test_a_number_of_few_images_is_met_within_twice_its_own_half_width():
     low, high = wilson(640, 1280)
     half = high - low  # twice the half-width
     assert half > 0.05
@@ -72,13 +70,13 @@ def test_a_number_of_few_images_is_met_within_twice_its_own_half_width() -> None
     assert rules.number(Interval(far + 1e-6, far + 0.1), reported=0.5, n=1280).verdict == NOT_REPRODUCED
 
 
-def test_a_number_of_many_images_keeps_a_point() -> None:
+def test_a_number_of_many_images_keeps_a_point():
     assert rules.half_region(0.97, 20_800) == THRESHOLDS.tolerance
     assert rules.half_region(0.5, 1280) > rules.half_region(0.5, 10_000) > THRESHOLDS.tolerance
     assert rules.half_region(0.0, 1280) == THRESHOLDS.tolerance
 
 
-def test_a_wide_interval_of_our_own_never_widens_the_region() -> None:
+def test_a_wide_interval_of_our_own_never_widens_the_region():
     order = (REPRODUCED, PARTLY, INCONCLUSIVE)
     for off in (0.0, 0.004, 0.009, 0.02):
         found = [
@@ -90,7 +88,7 @@ def test_a_wide_interval_of_our_own_never_widens_the_region() -> None:
         assert found[-1] == INCONCLUSIVE
 
 
-def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not() -> None:
+def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not():
     """The same network, tested anew on as many images as the report had; every share is a count of images."""
     rng = np.random.default_rng(0)
     n_runs = 4000
@@ -111,7 +109,7 @@ def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not
             assert other > 0.5 * n_runs, (n, accuracy, other)
 
 
-# --- order ----------------------------------------------------------------------------------------------------------
+# --- order ---
 
 
 @pytest.mark.parametrize(
@@ -130,11 +128,11 @@ def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not
         (0.001, math.inf, REPRODUCED),
     ],
 )
-def test_order(low: float, high: float, verdict: str) -> None:
+def test_order(low, high, verdict):
     assert rules.order(Interval(low, high), smallest=0.01).verdict == verdict
 
 
-def test_why_an_order_is_not_reproduced_tells_reversed_from_ruled_out() -> None:
+def test_why_an_order_is_not_reproduced_tells_reversed_from_ruled_out():
     reversed_ = rules.order(Interval(-0.02, -0.001), smallest=0.01)
     ruled_out = rules.order(Interval(-0.02, 0.001), smallest=0.01)
     assert reversed_.verdict == ruled_out.verdict == NOT_REPRODUCED
@@ -147,11 +145,11 @@ def test_why_an_order_is_not_reproduced_tells_reversed_from_ruled_out() -> None:
     ("gap", "smallest"),
     [(None, 0.01), (0.5, 0.01), (0.02, 0.01), (0.0199, 0.00995), (0.004, 0.002), (0.0, 0.01), (-0.1, 0.01)],
 )
-def test_the_smallest_effect_is_a_point_or_half_the_printed_gap(gap: float | None, smallest: float) -> None:
+def test_the_smallest_effect_is_a_point_or_half_the_printed_gap(gap, smallest):
     assert rules.smallest_effect(gap) == pytest.approx(smallest)
 
 
-# --- no difference --------------------------------------------------------------------------------------------------
+# --- no difference ---
 
 
 @pytest.mark.parametrize(
@@ -166,7 +164,7 @@ def test_the_smallest_effect_is_a_point_or_half_the_printed_gap(gap: float | Non
         (-0.05, -0.0301, NOT_REPRODUCED),
     ],
 )
-def test_no_difference_is_three_points(low: float, high: float, verdict: str) -> None:
+def test_no_difference_is_three_points(low, high, verdict):
     assert rules.no_difference(Interval(low, high)).verdict == verdict
 
 
@@ -182,22 +180,22 @@ def test_no_difference_is_three_points(low: float, high: float, verdict: str) ->
         (0.3, 0.66, NOT_REPRODUCED),
     ],
 )
-def test_no_difference_of_errors_is_a_ratio(low: float, high: float, verdict: str) -> None:
+def test_no_difference_of_errors_is_a_ratio(low, high, verdict):
     assert rules.same_errors(Interval(low, high)).verdict == verdict
     assert rules.same_errors(Interval(1 / high, 1 / low)).verdict == verdict  # whichever stands first
 
 
-def test_without_an_error_there_is_no_ratio() -> None:
+def test_without_an_error_there_is_no_ratio():
     assert rules.same_errors(None).verdict == INCONCLUSIVE
 
 
-def test_errors_are_compared_where_a_report_prints_both_accuracies_above_95_percent() -> None:
+def test_errors_are_compared_where_a_report_prints_both_accuracies_above_95_percent():
     assert rules.high_accuracies(0.951, 0.99)
     assert not rules.high_accuracies(0.95, 0.99)
     assert not rules.high_accuracies(0.99, None)
 
 
-# --- threshold ------------------------------------------------------------------------------------------------------
+# --- threshold ---
 
 
 @pytest.mark.parametrize(
@@ -226,21 +224,16 @@ def test_errors_are_compared_where_a_report_prints_both_accuracies_above_95_perc
         (0.5, (None, 0.5), (None, 1.0), REPRODUCED),
     ],
 )
-def test_threshold(
-    measured: float,
-    interval: tuple[float | None, float | None],
-    bounds: tuple[float | None, float | None],
-    verdict: str,
-) -> None:
+def test_threshold(measured, interval, bounds, verdict):
     low, high = interval
     decision = rules.threshold(measured, low=low, high=high, at_least=bounds[0], at_most=bounds[1])
     assert decision.verdict == verdict
 
 
-# --- the report's own numbers ---------------------------------------------------------------------------------------
+# --- the report's own numbers ---
 
 
-def test_own_numbers_of_the_report() -> None:
+def test_own_numbers_of_the_report():
     # From the notebook, 10,000 images: the Hebbian network keeps .2609 where the convolutional one keeps .0566.
     assert rules.own_order(0.2609, 0.0566, n=10_000) == "supports itself"
     assert rules.own_order(0.0566, 0.2609, n=10_000) == "contradicts itself"
@@ -250,40 +243,38 @@ def test_own_numbers_of_the_report() -> None:
     assert rules.own_no_difference(0.94, 0.97, n=100) == "cannot tell"
 
 
-def test_own_numbers_above_95_percent_are_compared_by_their_errors() -> None:
+def test_own_numbers_above_95_percent_are_compared_by_their_errors():
     assert rules.own_no_difference(0.966, 0.970, n=10_000) == "supports itself"
     assert rules.own_no_difference(0.9664, 0.9782, n=10_000) == "cannot tell"  # 1.54 times the errors
     assert rules.own_no_difference(0.96, 0.98, n=10_000) == "contradicts itself"  # twice the errors, 2 points
     assert rules.own_no_difference(1.0, 0.98, n=10_000) == "cannot tell"  # no error at all
 
 
-# --- the verdict of a claim -----------------------------------------------------------------------------------------
+# --- the verdict of a claim ---
 
 
-def whole(parts: tuple[str, ...], *, every: bool) -> str:
+def whole(parts, *, every):
     """The verdict of a claim with decided parts alone, from the words of docs/add-a-claim.md."""
     if every and NOT_REPRODUCED in parts:
         return NOT_REPRODUCED
     return parts[0] if set(parts) == {parts[0]} else PARTLY
 
 
-@pytest.mark.parametrize("every", [False, True], ids=["any", "every part"])
-@pytest.mark.parametrize("verdicts", list(product(VERDICTS, repeat=3)), ids=lambda verdicts: ", ".join(verdicts))
-def test_a_claims_verdict_is_the_one_that_stands_however_undecided_parts_come_out(
-    verdicts: tuple[str, ...], every: bool
-) -> None:
-    found = rules.aggregate([Decision(verdict, "") for verdict in verdicts], every=every).verdict
-    options = [[verdict] if verdict in DECIDED else list(DECIDED) for verdict in verdicts]
-    possible = {whole(parts, every=every) for parts in product(*options)}
-    if len(possible) == 1:
-        assert found == possible.pop()
-    elif set(verdicts) <= {"not testable", "not run"}:
-        assert found == ("not testable" if "not testable" in verdicts else "not run")
-    else:
-        assert found == INCONCLUSIVE
+def test_a_claims_verdict_is_the_one_that_stands_however_undecided_parts_come_out():
+    for verdicts, every in product(product(VERDICTS, repeat=3), (False, True)):
+        found = rules.aggregate([Decision(verdict, "") for verdict in verdicts], every=every).verdict
+        options = [[verdict] if verdict in DECIDED else list(DECIDED) for verdict in verdicts]
+        possible = {whole(parts, every=every) for parts in product(*options)}
+        if len(possible) == 1:
+            (expected,) = possible
+        elif set(verdicts) <= {"not testable", "not run"}:
+            expected = "not testable" if "not testable" in verdicts else "not run"
+        else:
+            expected = INCONCLUSIVE
+        assert found == expected, (verdicts, every)
 
 
-def test_a_single_part_keeps_its_reason() -> None:
+def test_a_single_part_keeps_its_reason():
     part = Decision("not run", "n_hidden is 400, the claim needs 2000")
     assert rules.aggregate([part]) == part
     assert rules.aggregate([part], every=True) == part
@@ -304,11 +295,11 @@ def test_a_single_part_keeps_its_reason() -> None:
         (("not testable", "not testable"), "not testable"),
     ],
 )
-def test_one_part_is_enough(words: tuple[str, ...], verdict: str) -> None:
+def test_one_part_is_enough(words, verdict):
     assert rules.any_of([Decision(word, "because") for word in words]).verdict == verdict
 
 
-def test_a_tally_has_every_word_in_order_and_counts_single_trainings_apart() -> None:
+def test_a_tally_has_every_word_in_order_and_counts_single_trainings_apart():
     first = rules.tally([(PARTLY, True), ("not run", False), (PARTLY, False)])
     assert list(first.counts) == list(first.provisional) == list(VERDICTS)
     assert (first.counts[PARTLY], first.provisional[PARTLY]) == (2, 1)
@@ -318,11 +309,11 @@ def test_a_tally_has_every_word_in_order_and_counts_single_trainings_apart() -> 
     assert isinstance(both, Tally)
 
 
-# --- thresholds: each is read, and each is part of the protocol's hash ------------------------------------------------
+# --- thresholds: each is read, and each is part of the protocol's hash ---
 
 
-def test_number_reads_its_three_thresholds(with_thresholds: Callable[..., Thresholds]) -> None:
-    def verdict(off: float, n: int | None = None) -> str:
+def test_number_reads_its_three_thresholds(with_thresholds):
+    def verdict(off, n=None):
         return rules.number(Interval(0.5 + off, 0.5 + off), reported=0.5, n=n).verdict
 
     assert (verdict(0.015), verdict(0.035), verdict(0.07, n=1280)) == (PARTLY, NOT_REPRODUCED, PARTLY)
@@ -334,14 +325,14 @@ def test_number_reads_its_three_thresholds(with_thresholds: Callable[..., Thresh
     assert verdict(0.07, n=1280) == REPRODUCED
 
 
-def test_the_smallest_effect_reads_its_two_thresholds(with_thresholds: Callable[..., Thresholds]) -> None:
+def test_the_smallest_effect_reads_its_two_thresholds(with_thresholds):
     with_thresholds(smallest_effect=0.02)
     assert (rules.smallest_effect(None), rules.smallest_effect(0.5)) == (0.02, 0.02)
     with_thresholds(gap_share=0.25)
     assert rules.smallest_effect(0.02) == pytest.approx(0.005)
 
 
-def test_no_difference_reads_its_three_thresholds(with_thresholds: Callable[..., Thresholds]) -> None:
+def test_no_difference_reads_its_three_thresholds(with_thresholds):
     assert rules.no_difference(Interval(0.01, 0.025)).verdict == REPRODUCED
     with_thresholds(same=0.02)
     assert rules.no_difference(Interval(0.01, 0.025)).verdict == INCONCLUSIVE
@@ -351,7 +342,7 @@ def test_no_difference_reads_its_three_thresholds(with_thresholds: Callable[...,
     assert rules.high_accuracies(0.92, 0.94)
 
 
-def test_trained_enough_is_never_more_than_the_report_has() -> None:
+def test_trained_enough_is_never_more_than_the_report_has():
     assert THRESHOLDS.trained_above("kwta") == THRESHOLDS.trained["kwta"] == 0.80
     assert THRESHOLDS.trained_above("kwta", reported=0.95) == 0.80
     assert THRESHOLDS.trained_above("kwta", reported=0.7692) == pytest.approx(0.6692)
@@ -361,14 +352,14 @@ def test_trained_enough_is_never_more_than_the_report_has() -> None:
         THRESHOLDS.trained_above("knn")
 
 
-def test_smallest_numbers_of_images_have_names() -> None:
+def test_smallest_numbers_of_images_have_names():
     assert THRESHOLDS.images("cnnf") == 1000
     assert replace(THRESHOLDS, min_images={"cnnf": 7}).images("cnnf") == 7
     with pytest.raises(BiorobustError, match=r"'mnist'.*cnnf, kwta-cifar10"):
         THRESHOLDS.images("mnist")
 
 
-def changed(value: object) -> list[object]:
+def changed(value):
     """Values that differ from a threshold as little as can be; for a mapping one for each of its entries."""
     if isinstance(value, Mapping):
         return [{**value, key: number + 1e-6} for key, number in value.items()] + [{**value, "new": 1}]
@@ -376,7 +367,7 @@ def changed(value: object) -> list[object]:
     return [math.nextafter(value, math.inf)]
 
 
-def test_every_threshold_is_part_of_the_fingerprint() -> None:
+def test_every_threshold_is_part_of_the_fingerprint():
     found = {THRESHOLDS.fingerprint()}
     n_changes = 0
     for field in fields(Thresholds):
@@ -387,7 +378,7 @@ def test_every_threshold_is_part_of_the_fingerprint() -> None:
     assert len(found) == 1 + n_changes
 
 
-def test_equal_thresholds_have_equal_fingerprints() -> None:
+def test_equal_thresholds_have_equal_fingerprints():
     turned_round = dict(reversed(THRESHOLDS.trained.items()))
     assert (
         replace(THRESHOLDS, trained=turned_round).fingerprint()

@@ -1,11 +1,8 @@
 """What a result cost: seconds of all starts that made it, whether they were interrupted or left states for another."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,29 +15,28 @@ LONG = 0.05  # seconds that the work on a state takes
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("BIOROBUST_WORK", "BIOROBUST_KEEP_STATES"):
         monkeypatch.delenv(name, raising=False)
     shutil.copy(ROOT / "params.yaml", tmp_path)
 
 
-def compute(name: str) -> None:
+def compute(name):
     """A piece of work that a restart finds done."""
 
-    def slow() -> dict[str, Any]:
+    def slow():
         time.sleep(LONG)
         return {"name": name}
 
     assert work.once(work.state_path(name, {}, code=(work,)), slow) == {"name": name}
 
 
-def note(stage: str = "a") -> dict[str, Any]:
-    found: dict[str, Any] = read_json(f"reports/run_info/{stage}.json")
-    return found
+def note(stage="a"):
+    return read_json(f"reports/run_info/{stage}.json")
 
 
-def test_an_undisturbed_stage_cost_its_only_start() -> None:
+def test_an_undisturbed_stage_cost_its_only_start():
     with run_info("a"):
         compute("one")
     assert note()["starts"] == 1
@@ -48,7 +44,7 @@ def test_an_undisturbed_stage_cost_its_only_start() -> None:
     assert list(Path("data/work").iterdir()) == []
 
 
-def test_interrupted_starts_count_whether_or_not_they_left_a_state() -> None:
+def test_interrupted_starts_count_whether_or_not_they_left_a_state():
     spent = []
     for pieces in (["one"], [], ["one", "two"]):
         began = time.perf_counter()
@@ -69,7 +65,7 @@ def test_interrupted_starts_count_whether_or_not_they_left_a_state() -> None:
     assert list(Path("data/work").iterdir()) == []
 
 
-def test_states_bring_the_time_of_those_who_made_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_bring_the_time_of_those_who_made_them(monkeypatch):
     """A finished stage that kept its states, and a process that made one for the stage to find."""
     monkeypatch.setenv("BIOROBUST_KEEP_STATES", "1")
     with run_info("a"):
@@ -84,7 +80,7 @@ def test_states_bring_the_time_of_those_who_made_them(monkeypatch: pytest.Monkey
     assert 2 * LONG <= note()["total_seconds"] - note()["wall_seconds"] < 3 * LONG
 
 
-def test_starts_with_other_parameters_cost_something_else() -> None:
+def test_starts_with_other_parameters_cost_something_else():
     with pytest.raises(KeyboardInterrupt), run_info("a"):
         raise KeyboardInterrupt
     params = Path("params.yaml")

@@ -8,7 +8,7 @@ import torch
 
 from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, write_json, write_tensors
+from biorobust.core.files import read_json, write_json
 from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.hebbian.model import readout as readout_module
 from biorobust.hebbian.model.params import Readout
@@ -47,16 +47,6 @@ def fresh(architecture):
     if architecture == "hebbian-classifier":
         model.weights.copy_(torch.rand(model.weights.shape))
     return model
-
-
-def test_weights_that_are_called_as_a_run_are_not_taken_for_it(tmp_path, monkeypatch):
-    """data/checkpoints/hebbian/original holds hidden units, data/checkpoints/original a classifier on them."""
-    monkeypatch.chdir(tmp_path)
-    write_tensors("data/checkpoints/hebbian/original/seed0.safetensors", {"weights": torch.zeros(2, 3)})
-    model = fresh("end-to-end")
-    runs.save("original", {0: model}, architecture="end-to-end", configs={0: CONFIGS["end-to-end"]})
-    assert runs.seeds("original") == [0]
-    assert torch.equal(next(runs.load("original").parameters()), next(model.parameters()))
 
 
 def test_every_architecture_is_tested_here():

@@ -1,7 +1,5 @@
 """Snapshots: what goes in, what is rejected, and recording from a clean clone with a real git and a real DVC."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil
@@ -11,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fake_metrics import ROOT, write_metrics
+from fake_metrics import write_metrics
+from made_up import ROOT
 from report_checkout import claims_of
 
 from biorobust.core.errors import BiorobustError
@@ -26,7 +25,7 @@ from stages import record
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def finished(root: Path, *, scale: str = "paper", device: str = "cpu") -> Path:
+def finished(root, *, scale="paper", device="cpu"):
     """A checkout in which everything was run."""
     root.mkdir(parents=True, exist_ok=True)
     text = (ROOT / "params.yaml").read_text()
@@ -43,15 +42,15 @@ def finished(root: Path, *, scale: str = "paper", device: str = "cpu") -> Path:
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(tmp_path_factory):
     return finished(tmp_path_factory.mktemp("checkout"))
 
 
-def make(tmp_path: Path, source: Path, name: str = "a-name") -> Snapshot:
+def make(tmp_path, source, name="a-name"):
     return snapshot.create(name, root=tmp_path, source=source, studies=["hebbian"], commit=COMMIT)
 
 
-def test_a_snapshot_holds_the_results_as_they_were(tmp_path: Path, checkout: Path) -> None:
+def test_a_snapshot_holds_the_results_as_they_were(tmp_path, checkout):
     made = make(tmp_path, checkout)
     assert made.path == tmp_path / "reports/recorded/a-name"
     assert (made.name, made.scale, made.studies, made.commit) == ("a-name", "paper", ("hebbian",), COMMIT)
@@ -76,14 +75,6 @@ def test_a_snapshot_holds_the_results_as_they_were(tmp_path: Path, checkout: Pat
     assert snapshot.snapshots(tmp_path / "reports/recorded") == [made]
 
 
-def test_an_accelerator_is_named(tmp_path: Path, checkout: Path) -> None:
-    source = finished(tmp_path / "gpu")
-    write_json(
-        source / "reports/run_info/train_controls@simple-conv.json", {"device": "A Fast Card", "wall_seconds": 1.0}
-    )
-    assert make(tmp_path, source).device == "A Fast Card"
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [
@@ -96,9 +87,7 @@ def test_an_accelerator_is_named(tmp_path: Path, checkout: Path) -> None:
         ("claims/kwta.yaml", "at_least: 0.1", "at_least: 0.2", False),  # of another study
     ],
 )
-def test_an_edit_of_the_studys_claims_is_seen(
-    tmp_path: Path, checkout: Path, file: str, old: str, new: str, changed: bool
-) -> None:
+def test_an_edit_of_the_studys_claims_is_seen(tmp_path, checkout, file, old, new, changed):
     made = make(tmp_path, checkout)
     edited = Path(shutil.copytree(checkout / "reports", tmp_path / "edited"))
     text = (edited / file).read_text()
@@ -107,29 +96,27 @@ def test_an_edit_of_the_studys_claims_is_seen(
     assert made.protocol_changed(claim_file.load(edited / "claims")) is changed
 
 
-def test_a_changed_threshold_is_a_changed_protocol(
-    tmp_path: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_threshold_is_a_changed_protocol(tmp_path, checkout, monkeypatch):
     made, claims = make(tmp_path, checkout), claim_file.load(checkout / "reports/claims")
     monkeypatch.setattr(snapshot, "THRESHOLDS", dataclasses.replace(THRESHOLDS, tolerance=2 * THRESHOLDS.tolerance))
     assert made.protocol_changed(claims)
 
 
-def test_a_run_from_before_protocols_were_hashed_counts_as_changed(tmp_path: Path, checkout: Path) -> None:
+def test_a_run_from_before_protocols_were_hashed_counts_as_changed(tmp_path, checkout):
     made = make(tmp_path, checkout)
     path = made.path / "manifest.json"
     write_json(path, {key: value for key, value in json.loads(path.read_text()).items() if key != "protocol"})
     assert snapshot.load(made.path).protocol_changed(claim_file.load(checkout / "reports/claims"))
 
 
-@pytest.mark.parametrize("name", ["", "Paper", "a b", "../up", "a_b", "a/b"])
-def test_names_are_checked(tmp_path: Path, checkout: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["", "Paper", "../up"])
+def test_names_are_checked(tmp_path, checkout, name):
     with pytest.raises(SnapshotError, match="may hold only a-z, 0-9 and -"):
         make(tmp_path, checkout, name)
     assert not (tmp_path / "reports").exists()
 
 
-def test_a_snapshot_is_never_overwritten(tmp_path: Path, checkout: Path) -> None:
+def test_a_snapshot_is_never_overwritten(tmp_path, checkout):
     made = make(tmp_path, checkout)
     before = sha256(made.path / "manifest.json")
     with pytest.raises(SnapshotError, match="choose another name"):
@@ -145,7 +132,7 @@ def test_a_snapshot_is_never_overwritten(tmp_path: Path, checkout: Path) -> None
         ("reports/metrics/outcomes/hebbian.npz", "no outcomes of hebbian"),
     ],
 )
-def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path: Path, lost: str, message: str) -> None:
+def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path, lost, message):
     source = finished(tmp_path / "source")
     (source / lost).unlink()
     with pytest.raises(SnapshotError, match=message):
@@ -153,7 +140,7 @@ def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path: Path, lost: str,
     assert not (tmp_path / "main").exists()
 
 
-def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path: Path) -> None:
+def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path):
     source = finished(tmp_path / "source")
     notes = source / "reports/run_info"
     (notes / "compare@hebbian.json").unlink()
@@ -166,9 +153,11 @@ def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path: Path) 
     assert not kept & {"compare@hebbian.json", "train_controls@simple-conv.json"}
     assert "train_controls@end-to-end.json" in kept
     assert made.device == "cpu"
+    write_json(notes / "train_controls@simple-conv.json", {"device": "A Fast Card", "wall_seconds": 1.0})
+    assert make(tmp_path / "again", source).device == "A Fast Card"
 
 
-def test_results_of_other_studies_stay_behind(tmp_path: Path) -> None:
+def test_results_of_other_studies_and_of_killed_writers_stay_behind(tmp_path):
     source = finished(tmp_path / "source")
     outs = {
         "train_kwta@a-run": ["train/a-cell.json", "pictures"],
@@ -178,26 +167,28 @@ def test_results_of_other_studies_stay_behind(tmp_path: Path) -> None:
     (source / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     for path in ("train/a-cell.json", "pictures/a-cell.json", "train/in-no-lock.json"):
         write_json(source / "reports/metrics" / path, {})
+    (source / "reports/metrics/train/x.json.0123456789ab.part").write_text("{")
     metrics = make(tmp_path / "main", source).path / "metrics"
     assert not (metrics / "train/a-cell.json").exists()
     assert not (metrics / "pictures").exists()
+    assert not list(metrics.rglob("*.part"))
     assert (metrics / "train/simple-conv.json").exists()
     assert (metrics / "train/in-no-lock.json").exists()
 
 
-def test_results_of_another_scale_are_refused(tmp_path: Path) -> None:
+def test_results_of_another_scale_are_refused(tmp_path):
     source = finished(tmp_path / "source", scale="tiny")
     set_scale(source / "params.yaml", "paper")
     with pytest.raises(SnapshotError, match=r"is of scale tiny, params\.yaml says paper"):
         make(tmp_path / "main", source)
 
 
-def spoil_number(folder: Path) -> None:
+def spoil_number(folder):
     path = folder / "metrics/train/simple-conv.json"
     path.write_text(path.read_text().replace('"correct": 9', '"correct": 8', 1))
 
 
-def spoil_manifest(folder: Path, **changes: object) -> None:
+def spoil_manifest(folder, **changes):
     manifest = json.loads((folder / "manifest.json").read_text())
     write_json(folder / "manifest.json", manifest | changes)
 
@@ -217,7 +208,7 @@ def spoil_manifest(folder: Path, **changes: object) -> None:
         (lambda folder: spoil_manifest(folder, claims_sha256="0" * 64), "claims_sha256 is not that of claims.yaml"),
     ],
 )
-def test_a_snapshot_that_does_not_fit_is_rejected_by_name(tmp_path: Path, checkout: Path, spoil, reason: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_snapshot_that_does_not_fit_is_rejected_by_name(tmp_path, checkout, spoil, reason):
     good, bad = make(tmp_path, checkout, "good"), make(tmp_path, checkout, "bad")
     spoil(bad.path)
     with pytest.raises(SnapshotError) as error:
@@ -226,11 +217,7 @@ def test_a_snapshot_that_does_not_fit_is_rejected_by_name(tmp_path: Path, checko
     assert snapshot.snapshots(tmp_path / "reports/recorded") == [Rejected("bad", reason), good]
 
 
-def test_no_folder_means_no_snapshots(tmp_path: Path) -> None:
-    assert snapshot.snapshots(tmp_path / "reports/recorded") == []
-
-
-# --- stages.record -----------------------------------------------------------------------------------------------
+# --- stages.record ---
 
 RUN = """
 import os, pathlib, shutil, sys, yaml
@@ -260,12 +247,12 @@ stages:
 """
 
 
-def shell(*command: str, cwd: Path) -> str:
+def shell(*command, cwd):
     return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path, monkeypatch):
     """A git and DVC repository whose one stage writes a whole set of metrics, or fails while `fail` exists."""
     for key, value in {
         "AUTHOR_NAME": "T",
@@ -289,12 +276,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def take(project: Path, name: str = "a-run", **changes: object) -> None:
-    options: dict[str, object] = {"scale": "tiny", "studies": ["hebbian"], "restart": False, "root": project}
-    record.record(name, **(options | changes))  # type: ignore[arg-type]
+def take(project, name="a-run", **changes):
+    options = {"scale": "tiny", "studies": ["hebbian"], "restart": False, "root": project}
+    record.record(name, **(options | changes))
 
 
-def test_recording_runs_in_a_clone_and_goes_on_after_a_failure(project: Path, tmp_path: Path) -> None:
+def test_recording_runs_in_a_clone_and_goes_on_after_a_failure(project, tmp_path):
     (tmp_path / "fail").touch()
     with pytest.raises(BiorobustError, match="the same command goes on from there"):
         take(project)
@@ -319,7 +306,7 @@ def test_recording_runs_in_a_clone_and_goes_on_after_a_failure(project: Path, tm
     assert found.scale == "tiny"
 
 
-def test_a_dirty_tree_is_refused(project: Path) -> None:
+def test_a_dirty_tree_is_refused(project):
     (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# edited\n")
     with pytest.raises(BiorobustError) as error:
         take(project)
@@ -327,7 +314,7 @@ def test_a_dirty_tree_is_refused(project: Path) -> None:
     assert not (project / ".record").exists()
 
 
-def test_a_finished_checkout_whose_code_or_claims_were_edited_is_refused(project: Path, tmp_path: Path) -> None:
+def test_a_finished_checkout_whose_code_or_claims_were_edited_is_refused(project, tmp_path):
     finished(project)
     for name in ("run.py", "reports/claims/hebbian.yaml", "reports/reported/hebbian.csv"):
         text = (project / name).read_text()
@@ -339,7 +326,7 @@ def test_a_finished_checkout_whose_code_or_claims_were_edited_is_refused(project
     assert snapshot.load(tmp_path / "reports/recorded/a-run").scale == "paper"
 
 
-def test_a_stage_that_came_from_the_cache_keeps_what_was_noted_when_it_ran(tmp_path: Path) -> None:
+def test_a_stage_that_came_from_the_cache_keeps_what_was_noted_when_it_ran(tmp_path):
     for name in ("root", "clone"):
         (tmp_path / name).mkdir()
         shutil.copy(ROOT / "params.yaml", tmp_path / name)
@@ -356,12 +343,12 @@ def test_a_stage_that_came_from_the_cache_keeps_what_was_noted_when_it_ran(tmp_p
     assert noted == {"same": 5.0, "ran": 7.0}
 
 
-def test_what_is_no_checkout_is_one_line(tmp_path: Path) -> None:
+def test_what_is_no_checkout_is_one_line(tmp_path):
     with pytest.raises(BiorobustError, match="git rev-parse failed"):
         record.take("a-run", source=tmp_path, studies=["hebbian"], root=tmp_path)
 
 
-def test_the_command_refuses_an_unknown_scale(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_an_unknown_scale(capsys):
     with pytest.raises(SystemExit):
         record.main(["a-run", "--scale", "huge"])
     assert "invalid choice: 'huge'" in capsys.readouterr().err
@@ -372,9 +359,7 @@ def test_the_command_refuses_an_unknown_scale(capsys: pytest.CaptureFixture[str]
     [("core.autocrlf=true",), ("core.eol=crlf", "core.attributesFile={folder}/attributes")],
     ids=["autocrlf", "own"],
 )
-def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(
-    tmp_path: Path, checkout: Path, settings: tuple[str, ...]
-) -> None:
+def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(tmp_path, checkout, settings):
     origin, clone = tmp_path / "origin", tmp_path / "clone"
     made = snapshot.create("a-name", root=origin, source=checkout, studies=["hebbian"], commit=COMMIT)
     (origin / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
@@ -395,12 +380,10 @@ def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(
     assert (clone / "notes.txt").read_bytes() == (origin / "notes.txt").read_bytes()
 
 
-def test_folders_named_relative_to_the_start_are_found_from_the_clone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: list[dict[str, str]] = []
+def test_folders_named_relative_to_the_start_are_found_from_the_clone(tmp_path, monkeypatch):
+    given = []
 
-    def run(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
+    def run(*_, env, **__):
         given.append(env)
         return subprocess.CompletedProcess([], 0)
 
@@ -415,9 +398,3 @@ def test_folders_named_relative_to_the_start_are_found_from_the_clone(
     assert given[0]["BIOROBUST_DATA_MIRROR"] == str(tmp_path / "mirror")
     assert given[0]["BIOROBUST_WEIGHTS"] == "/weights"
     assert "BIOROBUST_IMAGENET" not in given[0]
-
-
-def test_what_a_killed_writer_left_is_not_recorded(tmp_path: Path) -> None:
-    source = finished(tmp_path / "source")
-    (source / "reports/metrics/train/x.json.0123456789ab.part").write_text("{")
-    assert not list(make(tmp_path, source).path.rglob("*.part"))

@@ -1,15 +1,11 @@
 """`make verify`: a recorded run is run again from its commit and settings, and its numbers are compared."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +16,7 @@ from biorobust.core.files import read_json, sha256, write_json
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot, verification
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.verification import DIFFERS, EQUAL, WITHIN, Number
+from biorobust.reporting.verification import DIFFERS, EQUAL, WITHIN
 from stages import verify
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,12 +24,12 @@ STAGE = "train_controls@a-run"
 OUTS = ("data/mnist.json", "train/a-run.json", "attack/a-run.json", "pretrain/a.json", "curves/a-run.csv")
 
 
-def git(*arguments: str, folder: Path) -> str:
+def git(*arguments, folder):
     done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
-def write(metrics: Path, *, correct: tuple[int, ...] = (900, 905, 910), left: int = 700, data: str = "0") -> None:
+def write(metrics, *, correct=(900, 905, 910), left=700, data="0"):
     """What the one stage of these tests measures."""
     counts = {"correct": [left], "zero_gradient": 5, "zero_gradient_correct": 5, "unverified": [0]}
     attacked = {"fgsm-report": [counts] * len(correct)}
@@ -47,12 +43,12 @@ def write(metrics: Path, *, correct: tuple[int, ...] = (900, 905, 910), left: in
     (metrics / "curves/a-run.csv").write_text(f"seed,epoch,loss\n0,1,{left}\n")
 
 
-def lock(folder: Path) -> None:
+def lock(folder):
     outs = [{"path": f"reports/metrics/{out}", "md5": "0"} for out in OUTS]
     (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {STAGE: {"outs": outs}}}))
 
 
-def seal(root: Path, *, commit: str, name: str = "a-run") -> None:
+def seal(root, *, commit, name="a-run"):
     """Make a snapshot, as `make record` leaves one, of what lies in its folder."""
     folder = root / snapshot.RECORDED / name
     files = {path.relative_to(folder).as_posix(): sha256(path) for path in folder.rglob("*") if path.is_file()}
@@ -61,7 +57,7 @@ def seal(root: Path, *, commit: str, name: str = "a-run") -> None:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path, monkeypatch):
     """A checkout whose second commit came after the recorded run."""
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "T")
@@ -88,11 +84,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Run:
     """Stands for `dvc repro` in the clone: writes what `write` does with `changes`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    def __init__(self, monkeypatch, **changes):
         self.changes, self.asked, self.fail = changes, [], False
         monkeypatch.setattr(verify, "repro", self)
 
-    def __call__(self, clone: Path, targets: list[str], *, work: Path) -> None:
+    def __call__(self, clone, targets, *, work):
         self.asked.append((clone, targets, work))
         assert (clone / "code.py").read_text() == "first"
         assert "seed: 3" in (clone / "params.yaml").read_text()
@@ -104,17 +100,15 @@ class Run:
         lock(clone)
 
 
-def again(root: Path, **options: Any) -> list[Number]:
+def again(root, **options):
     return verify.verify("a-run", **({"study": None, "stage": None, "keep": False, "root": root} | options))
 
 
-def verdicts(numbers: list[Number]) -> dict[tuple[str, str], str]:
+def verdicts(numbers):
     return {(number.row.quantity, number.row.attack): number.verdict for number in numbers}
 
 
-def test_the_same_numbers_are_equal_and_leave_nothing(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_numbers_are_equal_and_leave_nothing(root, monkeypatch, capsys):
     run = Run(monkeypatch)
     numbers = again(root)
     assert {number.verdict for number in numbers} == {EQUAL}
@@ -128,9 +122,7 @@ def test_the_same_numbers_are_equal_and_leave_nothing(
     assert "a-run" in said
 
 
-def test_each_number_is_judged_by_its_own_interval(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_number_is_judged_by_its_own_interval(root, monkeypatch, capsys):
     Run(monkeypatch, correct=(901, 905, 910), left=500, data="1")
     numbers = again(root)
     found = verdicts(numbers)
@@ -154,7 +146,7 @@ def test_each_number_is_judged_by_its_own_interval(
         (lambda entry: entry.update(norm=None), DIFFERS),
     ],
 )
-def test_a_number_of_one_training_has_no_interval(tmp_path: Path, change: Callable[[Any], Any], verdict: str) -> None:
+def test_a_number_of_one_training_has_no_interval(tmp_path, change, verdict):
     for side in ("before", "now"):
         logged(tmp_path / side, "pretrain/a", norm=[1.5])
     content = read_json(tmp_path / "now/pretrain/a.json")
@@ -166,14 +158,14 @@ def test_a_number_of_one_training_has_no_interval(tmp_path: Path, change: Callab
     assert ("without an interval" in verification.total([number])) is (verdict == DIFFERS)
 
 
-def test_intervals_that_a_file_holds_are_used_and_are_no_numbers_themselves(tmp_path: Path) -> None:
+def test_intervals_that_a_file_holds_are_used_and_are_no_numbers_themselves(tmp_path):
     for side, ratio in (("before", 2.0), ("now", 2.3)):
         logged(tmp_path / side, "pretrain/a", ratio=[ratio], ratio_low=[1.5], ratio_high=[2.5])
     (number,) = verification.compared(["pretrain/a"], *(Measurements(tmp_path / side) for side in ("before", "now")))
     assert (number.row.quantity, number.verdict) == ("ratio", WITHIN)
 
 
-def test_a_training_that_is_gone_differs(tmp_path: Path) -> None:
+def test_a_training_that_is_gone_differs(tmp_path):
     network(tmp_path / "before", "a-run", [900, 905])
     network(tmp_path / "now", "a-run", [900])
     for _ in ("one training fewer", "no file"):
@@ -183,7 +175,7 @@ def test_a_training_that_is_gone_differs(tmp_path: Path) -> None:
         (tmp_path / "now/train/a-run.json").unlink(missing_ok=True)
 
 
-def test_an_interrupted_clone_is_gone_on_with_and_a_kept_one_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_clone_is_gone_on_with_and_a_kept_one_stays(root, monkeypatch):
     run = Run(monkeypatch)
     run.fail = True
     with pytest.raises(BiorobustError, match="a stage failed"):
@@ -204,14 +196,14 @@ def test_an_interrupted_clone_is_gone_on_with_and_a_kept_one_stays(root: Path, m
         ({"stage": "train_controls@b-run"}, f"has no stage 'train_controls@b-run'; .*{STAGE}"),
     ],
 )
-def test_what_the_run_does_not_have_is_said_in_one_line(root: Path, options: dict[str, str], message: str) -> None:
+def test_what_the_run_does_not_have_is_said_in_one_line(root, options, message):
     with pytest.raises(BiorobustError, match=message):
         again(root, **options)
     with pytest.raises(BiorobustError, match="no recorded run 'b-run'; there are a-run"):
         verify.verify("b-run", study=None, stage=None, keep=False, root=root)
 
 
-def test_a_commit_that_is_not_here_is_said_in_one_line(root: Path) -> None:
+def test_a_commit_that_is_not_here_is_said_in_one_line(root):
     path = root / snapshot.RECORDED / "a-run/manifest.json"
     write_json(path, json.loads(path.read_text()) | {"commit": "c0ffee" * 6 + "c0ff"})
     with pytest.raises(BiorobustError, match="commit c0ffeec0ff is not in this repository's history") as error:
@@ -219,7 +211,7 @@ def test_a_commit_that_is_not_here_is_said_in_one_line(root: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_the_exit_status_tells_whether_numbers_differ(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exit_status_tells_whether_numbers_differ(root, monkeypatch):
     monkeypatch.setattr(verify, "ROOT", root)
     for left, status in ((700, 0), (690, 0), (500, 1)):
         Run(monkeypatch, left=left)
@@ -229,7 +221,7 @@ def test_the_exit_status_tells_whether_numbers_differ(root: Path, monkeypatch: p
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no history to run from")
-def test_a_stage_really_runs_again_and_gives_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_really_runs_again_and_gives_the_same_numbers(tmp_path, monkeypatch):
     """Weights learned without labels, twice, each in a clone of this repository's last commit."""
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path / "work"))
     for name in set(os.environ) & {"BIOROBUST_DATA_MIRROR", "BIOROBUST_KEEP_STATES"}:

@@ -290,7 +290,7 @@ def test_a_common_size_that_is_not_on_the_grid_is_refused(read, monkeypatch, tmp
         activations_vonenet.main([])
 
 
-# --- parts ---------------------------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def test_a_perturbation_is_brought_to_a_size():

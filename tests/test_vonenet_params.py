@@ -1,10 +1,10 @@
 """Parameters of the VOneNet study: mistakes stop with one line that names the key; runs have what belongs to them."""
 
-import copy
 from pathlib import Path
 
 import pytest
 import yaml
+from edits import changed
 
 from biorobust import params
 from biorobust.core.errors import ParamsError
@@ -19,17 +19,6 @@ VONE = {"method": "vonenet", "depth": 50, "noise": "neuronal", "filters": "biolo
 @pytest.fixture(scope="module")
 def raw():
     return yaml.safe_load(FILE.read_text())
-
-
-def changed(raw, path, value):
-    """A copy of the parameters with the value at a path replaced."""
-    copied = copy.deepcopy(raw)
-    block = copied
-    *parents, last = path.split("/")
-    for key in parents:
-        block = block[key]
-    block[last] = value
-    return copied
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from edits import changed
 from made_weights import official, torchvision_file
 
 from biorobust import datasets
@@ -67,11 +68,7 @@ def study(tmp_path, monkeypatch):
         raw["vonenet"] |= {"simple_channels": 4, "complex_channels": 4}
         raw["vonenet_runs"] = RUNS
         for path, value in edits.items():
-            *parents, last = path.split("/")
-            block = raw
-            for key in parents:
-                block = block[key]
-            block[last] = value
+            raw = changed(raw, path, value)
         Path("params.yaml").write_text(yaml.safe_dump(raw))
 
     configure()

@@ -1,14 +1,11 @@
 """Files of weights from elsewhere: whole and what their name says or not taken, and never run."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +17,7 @@ from biorobust.networks import weights
 from biorobust.vonenet.model import checkpoint
 
 
-def stored(content: object) -> bytes:
+def stored(content):
     stream = io.BytesIO()
     torch.save(content, stream)
     return stream.getvalue()
@@ -32,11 +29,11 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 @contextlib.contextmanager
-def answering(answer: bytes) -> Iterator[str]:
+def answering(answer):
     """A server on this machine that gives these bytes to whoever asks, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def serve() -> None:
+        def serve():
             with contextlib.suppress(OSError):
                 while True:
                     caller, _ = server.accept()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -35,7 +34,7 @@ Never said.
 
 
 @pytest.fixture
-def m(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Measurements:
+def m(tmp_path, monkeypatch):
     """Made-up metrics, in a checkout whose study "toy" has words."""
     (tmp_path / "reports/notebooks").mkdir(parents=True)
     folder = tmp_path / words.FOLDER
@@ -47,7 +46,7 @@ def m(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Measurements:
     return Measurements(tmp_path / "metrics")
 
 
-def test_a_block_is_filled_from_measurements_paragraph_by_paragraph(m: Measurements) -> None:
+def test_a_block_is_filled_from_measurements_paragraph_by_paragraph(m):
     lead, fact = paragraphs("toy", "said", m, verdict=rules.REPRODUCED)
     clean = accuracy(m, "report-normal")
     assert clean
@@ -56,7 +55,7 @@ def test_a_block_is_filled_from_measurements_paragraph_by_paragraph(m: Measureme
 
 
 @pytest.mark.parametrize(("block", "named"), [("other", "no block other"), ("wrong", "nobody_gave_this")])
-def test_what_is_wrong_in_a_words_file_is_named(m: Measurements, block: str, named: str) -> None:
+def test_what_is_wrong_in_a_words_file_is_named(m, block, named):
     with pytest.raises(BiorobustError) as error:
         paragraphs("toy", block, m)
     assert "toy.j2" in str(error.value)
@@ -64,7 +63,7 @@ def test_what_is_wrong_in_a_words_file_is_named(m: Measurements, block: str, nam
     assert "\n" not in str(error.value)
 
 
-def test_a_changed_words_file_is_read_again(m: Measurements) -> None:
+def test_a_changed_words_file_is_read_again(m):
     (words.FOLDER / "toy.j2").write_text("{% block said %}Something else.{% endblock %}")
     assert paragraphs("toy", "said", m) == ("Something else.",)
 
@@ -72,11 +71,11 @@ def test_a_changed_words_file_is_read_again(m: Measurements) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "expected"), [(0.01, 0.02, 1), (-0.02, -0.01, -1), (-0.01, 0.01, 0), (0.0, 0.01, 0)]
 )
-def test_a_difference_points_somewhere_only_without_0_in_its_interval(low: float, high: float, expected: int) -> None:
+def test_a_difference_points_somewhere_only_without_0_in_its_interval(low, high, expected):
     assert direction(Difference((low + high) / 2, low, high, 0.5)) == expected
 
 
-def test_shares_of_runs_are_listed_by_label() -> None:
+def test_shares_of_runs_are_listed_by_label():
     assert (
         named({"simple-conv": 0.5, "cnn-clean": 0.25})
         == "50.0\u00a0% for convolutional network and 25.0\u00a0% for CNN"
@@ -89,10 +88,10 @@ class Ours(NamedTuple):
     high: float
 
 
-def test_columns_are_asked_once_and_come_back_from_the_csv_as_they_were(tmp_path: Path) -> None:
-    asked: list[str] = []
+def test_columns_are_asked_once_and_come_back_from_the_csv_as_they_were(tmp_path):
+    asked = []
 
-    def ours(run: str) -> Ours | None:
+    def ours(run):
         asked.append(run)
         return {"a": Ours(0.5, 0.4, 0.6), "b": Ours(0.5, 0.5, 0.5)}.get(run)
 

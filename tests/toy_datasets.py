@@ -1,7 +1,5 @@
 """Every real data set made small: random images with labels, laid out as its mirror and as its official files are."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import gzip
@@ -12,13 +10,10 @@ import pickle
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from PIL import Image
 
 from biorobust.datasets import DATASETS, cifar10, emnist_letters, imagenet_samples, mirror, mnist, svhn
@@ -32,7 +27,7 @@ DOWNLOADED = tuple(MODULES)  # those with an official address
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def make(name: str) -> dict[str, Pair]:
+def make(name):
     """Split -> (images uint8, labels int64) that play this data set; a split it does not have is left out."""
     spec = DATASETS[name]
     rng = np.random.default_rng(0)
@@ -47,7 +42,7 @@ def make(name: str) -> dict[str, Pair]:
     }
 
 
-def shrink(name: str, toy: dict[str, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+def shrink(name, toy, monkeypatch):
     """Let the library expect `toy` where it expects the real data set: its sizes and its checksums."""
     if name in IDX_NAMES:
         module = MODULES[name]
@@ -67,16 +62,16 @@ def shrink(name: str, toy: dict[str, Pair], monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(cifar10, "MEAN_COLOUR", (0.5, 0.5, 0.5))
 
 
-# --- the mirror -----------------------------------------------------------------------------------------------------
+# --- the mirror ---
 
 
-def encoded(image: np.ndarray, kind: str = "PNG") -> bytes:
+def encoded(image, kind="PNG"):
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, kind)
     return stream.getvalue()
 
 
-def write_parquet(path: Path, images: list, labels: list, *, columns=("image", "label"), label_type=None) -> None:
+def write_parquet(path, images, labels, *, columns=("image", "label"), label_type=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     image = pa.StructArray.from_arrays(
         [pa.array(images, pa.binary()), pa.array([f"{i}.png" for i in range(len(images))])], ["bytes", "path"]
@@ -84,26 +79,26 @@ def write_parquet(path: Path, images: list, labels: list, *, columns=("image", "
     pq.write_table(pa.table(dict(zip(columns, [image, pa.array(labels, label_type or pa.int64())], strict=True))), path)
 
 
-def write_mirror(folder: Path, name: str, toy: dict[str, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+def write_mirror(folder, name, toy, monkeypatch):
     """A good mirror of the toy in `folder`, named by the variable."""
     for split, (images, labels) in toy.items():
         write_parquet(folder / name / f"{split}.parquet", [encoded(image) for image in images], labels.tolist())
     monkeypatch.setenv(mirror.VARIABLE, str(folder))
 
 
-def pixels_sha256(images: np.ndarray, labels: np.ndarray) -> str:
+def pixels_sha256(images, labels):
     return hashlib.sha256(bytes(images.ravel().tolist() + labels.tolist())).hexdigest()
 
 
-# --- the official files, in the layout of each; nothing here comes from the library --------------------------------
+# --- the official files, in the layout of each; nothing here comes from the library ---
 
 
-def idx_bytes(array: np.ndarray) -> bytes:
+def idx_bytes(array):
     sizes = b"".join(int(size).to_bytes(4, "big") for size in array.shape)
     return bytes([0, 0, 8, array.ndim]) + sizes + bytes(array.astype(int).ravel().tolist())
 
 
-def idx_files(name: str, toy: dict[str, Pair]) -> dict[str, bytes]:
+def idx_files(name, toy):
     """File name -> bytes. EMNIST's images lie on their side, and its letters count from 1."""
     pattern, *prefixes = IDX_NAMES[name]
     files = {}
@@ -119,7 +114,7 @@ def idx_files(name: str, toy: dict[str, Pair]) -> dict[str, bytes]:
     return files
 
 
-def cifar_files(toy: dict[str, Pair]) -> dict[str, bytes]:
+def cifar_files(toy):
     """Five training batches and a test batch; a row is an image, its red bytes, then its green and its blue ones."""
     parts = [(f"data_batch_{i + 1}", toy["train"], slice(24 * i, 24 * i + 24)) for i in range(5)]
     files = {}
@@ -130,7 +125,7 @@ def cifar_files(toy: dict[str, Pair]) -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder):
     """A web server on this machine; gives its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -144,7 +139,7 @@ def serving(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def serve(name: str, toy: dict[str, Pair], folder: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def serve(name, toy, folder, address, monkeypatch):
     """Put the official files into `folder`, which a web server offers at `address`, and send torchvision there."""
     from torchvision import datasets as tv
 
@@ -186,7 +181,7 @@ def serve(name: str, toy: dict[str, Pair], folder: Path, address: str, monkeypat
             monkeypatch.setitem(tv.SVHN.split_list, split, listed)
 
 
-def write_imagenet(folder: Path, toy: dict[str, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+def write_imagenet(folder, toy, monkeypatch):
     """One folder per class, as the validation images of ImageNet are usually kept; two images in some of them."""
     monkeypatch.setattr(imagenet_samples, "N_CLASSES", len(LABELS) * 4)
     monkeypatch.setenv(imagenet_samples.VARIABLE, str(folder))
@@ -200,5 +195,5 @@ def write_imagenet(folder: Path, toy: dict[str, Pair], monkeypatch: pytest.Monke
             (synset / "ILSVRC2012_val_00000009.png").write_bytes(encoded(np.zeros((2, 2, 3), np.uint8)))
 
 
-def _md5(data: bytes) -> str:
+def _md5(data):
     return hashlib.md5(data).hexdigest()

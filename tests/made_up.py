@@ -1,0 +1,145 @@
+"""What the made-up metrics of all studies share: trainings, attacks, outcomes, and networks attacked anew."""
+
+import zlib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from biorobust import params
+from biorobust.core import outcomes
+from biorobust.core.attack_plan import Adaptive, AdaptiveSize, adaptive_name
+from biorobust.core.files import write_json
+from biorobust.core.left_out import not_at_this_scale
+from biorobust.core.outcomes import Outcome
+from biorobust.question.model import attacking
+from biorobust.question.model.params import AttackPlan
+from biorobust.statistics import mean_interval, wilson
+
+ROOT = Path(__file__).resolve().parent.parent
+WORST = "worst-case"
+SHARES = (0.53, 0.38, 0.25, 0.14, 0.08, 0.05)  # of accuracy that networks keep under attacks that adapt to them
+
+
+def settings(**changes):
+    """The parameters of this repository with other blocks."""
+    return params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | changes)
+
+
+def provenance(title, *, shape, n_train, n_test, n_classes=10, per_class=None, files=None):
+    """What a data file says besides its head; classes are equal, or have `per_class` images in either split."""
+    splits = {
+        name: {"n": n, "per_class": per_class or [n // n_classes] * n_classes}
+        for name, n in (("train", n_train), ("test", n_test))
+    }
+    made_up = {"title": title, "note": "Made-up provenance for tests.", "licence": "none", "files": files or {}}
+    return made_up | {"image_shape": shape, "n_classes": n_classes} | splits
+
+
+def trained(seed, correct, n, *, collapsed=False):
+    """The entry of one training with so many right answers."""
+    accuracy = {"accuracy": correct / n, "wilson": list(wilson(correct, n))}
+    return {"seed": seed, "correct": correct, "n": n, "collapsed": collapsed, "diverged": False} | accuracy
+
+
+def summary(entries):
+    """The mean accuracy of trainings with its interval."""
+    return mean_interval([entry["accuracy"] for entry in entries])._asdict() | {"n_seeds": len(entries)}
+
+
+def attacked(names, seeds, n, correct, more=lambda name, seed: {}):
+    """By attack an entry for each training; correct(name, seed): right answers at each epsilon."""
+    return {
+        name: {
+            "about": f"what {name} is",
+            "per_seed": [{"seed": seed, "n": n, "correct": correct(name, seed)} | more(name, seed) for seed in seeds],
+        }
+        for name in names
+    }
+
+
+def shares(attacks, grid):
+    """The accuracies of `attacked` as a table."""
+    rows = [
+        {"attack": attack, "seed": entry["seed"], "eps": eps, "accuracy": correct / entry["n"]}
+        for attack, found in attacks.items()
+        for entry in found["per_seed"]
+        for eps, correct in zip(grid, entry["correct"], strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def unmoved(correct):
+    """No image without a gradient or unverified, at the epsilons that were attacked."""
+    unverified = [None if count is None else 0 for count in correct]
+    return {"zero_gradient": 0, "zero_gradient_correct": 0, "unverified": unverified}
+
+
+def cells(run, attack, grid, n, right):
+    """Outcomes at each epsilon; right: by seed the right answers at each of them."""
+    return {
+        outcomes.cell(run, attack, eps): outcome(run, {seed: of_seed[i] for seed, of_seed in right.items()}, n)
+        for i, eps in enumerate(grid)
+    }
+
+
+def outcome(run, counts, n):
+    """Which of `n` images each training gets right: as many as `counts` says by seed, and rather the easy ones."""
+    right = np.zeros((len(counts), n), bool)
+    for row, (seed, count) in enumerate(counts.items()):
+        right[row, _easiest_first(run, seed, n)[:count]] = True
+    return Outcome(tuple(counts), np.arange(n), right)
+
+
+def other_outcomes(path, change):
+    """Rewrite a file of outcomes: as many right answers as `change` makes of those there are."""
+    kept = outcomes.read(path)
+    counts = {
+        cell: {seed: change(int(row.sum())) for seed, row in zip(of.seeds, of.right, strict=True)}
+        for cell, of in kept.items()
+    }
+    outcomes.write(path, {cell: outcome(cell.run, of_cell, len(kept[cell].images)) for cell, of_cell in counts.items()})
+
+
+@cache
+def _easiest_first(run, seed, n):
+    """The images as one training ranks them, (n,): what it keeps under an attack it also keeps under a weaker one."""
+    difficulty = np.random.default_rng(n).standard_normal(n)
+    own = np.random.default_rng([zlib.crc32(run.encode()), seed]).standard_normal(n)
+    return np.argsort(difficulty + 0.5 * own, kind="stable")
+
+
+def write_adaptive(root, study, checked, *, dataset, seeds):
+    """A file for every network of `<study>_adaptive`; each keeps clearly less than the one before it."""
+    chosen, plan = checked.block(f"{study}_adaptive", Adaptive), checked.block("question_attack", AttackPlan)
+    n = checked.size(f"{study}_adaptive", AdaptiveSize).n_images
+    grid = sorted({*chosen.curve, chosen.eps})
+    kept = outcomes.read(root / f"outcomes/{study}.npz")
+    for run, share in zip(chosen.networks, SHARES, strict=False):
+        name = adaptive_name(run)
+
+        def known(attack, seed, share=share):
+            left = share * (1.7 if attack in plan.reports else 1.0)
+            counts = {eps: max(0, round(n * min(0.95, left * chosen.eps / eps)) - seed % 3) for eps in grid}
+            everywhere = attack in (attacking.CURVE, WORST)
+            return [count if everywhere or eps == chosen.eps else None for eps, count in counts.items()]
+
+        def gradients(attack, seed, known=known):
+            return {} if attack == WORST else unmoved(known(attack, seed))
+
+        names = (*attacking.names(plan, study), WORST) if n else ()
+        attacks = attacked(names, seeds, n, known, gradients)
+        for attack in names:
+            for position, eps in enumerate(grid):
+                of_seed = {seed: known(attack, seed)[position] for seed in seeds}
+                if None not in of_seed.values():
+                    kept[outcomes.cell(name, attack, eps)] = outcome(name, of_seed, n)
+        head = {"run": name, "study": study, "scale": checked.scale, "dataset": dict(dataset)}
+        head["settings"] = {"eps": chosen.eps, "n_images": n, "twin": chosen.twins.get(run)}
+        ran = {"status": "ok", "eps": grid, "n_images": n, "seeds": list(seeds), "attacks": attacks}
+        reason = not_at_this_scale(checked.scale, f"{study}_adaptive")
+        found = ran if n else {"status": "unavailable", "reason": reason}
+        write_json(root / f"adaptive-{study}/attack/{name}.json", head | found)
+    outcomes.write(root / f"outcomes/{study}.npz", kept)
