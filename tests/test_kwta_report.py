@@ -28,8 +28,9 @@ from biorobust.kwta.report.tables import tables
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
+from biorobust.reporting.estimates import curve
 from biorobust.reporting.figure import Drawn, draw
-from biorobust.reporting.measurements import Measurements, curve
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.plots import panels
 from biorobust.reporting.registry import read_params

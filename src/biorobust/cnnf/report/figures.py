@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from biorobust.cnnf.report.study import CNN, CNN_NOISY, FEEDBACK, IMAGES, NOT_CYCLED
 from biorobust.reporting import frames, plots
+from biorobust.reporting.estimates import accuracy, by_level, curve, value, values
 from biorobust.reporting.figure import Figure, Inputs, of_runs
 from biorobust.reporting.labels import FAINT, FEEDBACK_ATTACKS, INK, WORST_CASE, Look, in_legend, in_panel, label, look
-from biorobust.reporting.measurements import accuracy, by_level, curve, value, values
 from biorobust.reporting.numbers import epsilon, percent
 from biorobust.reporting.style import WIDTH, drawing_style
 

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from biorobust.reporting import frames, plots
+from biorobust.reporting.estimates import curve, value, zero_gradient
 from biorobust.reporting.figure import Figure, Inputs, of_runs
 from biorobust.reporting.labels import ATTACKS, REPORT_LOSS, WORST_CASE, in_legend, in_panel, label, network
-from biorobust.reporting.measurements import curve, value, zero_gradient
 from biorobust.reporting.style import drawing_style
 
 # The three curves the report's argument is about.

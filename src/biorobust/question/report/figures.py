@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 
 from biorobust.question.report.study import ADVERSARIAL, CURVE, NOISE, PGD, PLAIN, Question
 from biorobust.reporting import frames, plots
+from biorobust.reporting.estimates import accuracy
 from biorobust.reporting.figure import Figure, Inputs, of_runs
 from biorobust.reporting.labels import FAINT, INK, TASKS, WORST_CASE, look, network
-from biorobust.reporting.measurements import Measurements, accuracy
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.style import WIDTH, drawing_style
 
 REPORT, STANDARD, WORST = "its report's attack", "PGD", "worst case"
