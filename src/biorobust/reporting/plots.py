@@ -6,7 +6,7 @@ Looks come from `labels`: of runs by default, or any mapping from the values of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from textwrap import fill
 from typing import Any, Literal
@@ -127,8 +127,8 @@ def line_panels(
     x: str,
     y: str,
     series: str,
-    looks: Callable[[str, str], Look],
     xlabel: str | Mapping[str, str],
+    looks: Callable[[str, str], Look] = lambda title, name: look(name),
     ylabel: str = "accuracy, %",
     key: Looks | None = None,
     scale: float | Mapping[str, float] = 100.0,
@@ -173,8 +173,7 @@ def line_panels(
         if not isinstance(xlabel, Mapping) and "upper" in legend:
             drawing.supxlabel(xlabel, size=9)
         if key is not None:
-            shown = [key(name) for name in dict.fromkeys(name for part in parts.values() for name in part[series])]
-            handles = {style.label: Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in shown}
+            handles = samples(map(key, dict.fromkeys(name for part in parts.values() for name in part[series])))
         drawing.legend(handles.values(), handles.keys(), loc=legend, ncols=legend_columns)
     return drawing
 
@@ -339,6 +338,11 @@ def _relative(stack: np.ndarray) -> np.ndarray:
 def narrow(title: str) -> str:
     """A title on several lines, for a third of the width."""
     return fill(title, 22)
+
+
+def samples(looks: Iterable[Look]) -> Handles:
+    """Lines for a legend of several panels, in ink."""
+    return {style.label: Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in looks}
 
 
 def legend_below(drawing: Drawing, handles: Handles, *, columns: int = 3) -> None:
