@@ -69,24 +69,24 @@ def _attacked_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     }
 
 
+@drawing_style()
 def _draw_attacked(frame: pd.DataFrame) -> Drawing:
     """The worst case of every network in one panel, then a panel per network with all its attacks."""
     runs, points = list(dict.fromkeys(frame["run"])), partial(plots.curves, x="eps", y="accuracy")
     shown = [in_legend(name, attacks=FEEDBACK_ATTACKS) for name in FEEDBACK_ATTACKS if name in set(frame["attack"])]
-    with drawing_style():
-        drawing = Drawing(figsize=(WIDTH, 5.6))
-        found = drawing.subplot_mosaic([[WORST_CASE] * len(runs), runs], height_ratios=(1.35, 1))
-        whole = found.pop(WORST_CASE)
-        points(whole, frame[frame["attack"] == WORST_CASE], series="run")
-        plots.percent_axis(whole, label="accuracy, %")
-        whole.set(title="Worst case over all attacks", xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)")
-        whole.legend(loc="upper right")
-        for run, axes in found.items():
-            looks = partial(in_panel, run, attacks=FEEDBACK_ATTACKS)
-            points(axes, frame[frame["run"] == run], series="attack", looks=looks, intervals=False)
-            plots.percent_axis(axes, label="accuracy, %" if run == runs[0] else "")
-            axes.set(title=plots.narrow(label(run)), xlabel="ε")
-        plots.legend_below(drawing, plots.samples(shown))
+    drawing = Drawing(figsize=(WIDTH, 5.6))
+    found = drawing.subplot_mosaic([[WORST_CASE] * len(runs), runs], height_ratios=(1.35, 1))
+    whole = found.pop(WORST_CASE)
+    points(whole, frame[frame["attack"] == WORST_CASE], series="run")
+    plots.percent_axis(whole, label="accuracy, %")
+    whole.set(title="Worst case over all attacks", xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)")
+    whole.legend(loc="upper right")
+    for run, axes in found.items():
+        looks = partial(in_panel, run, attacks=FEEDBACK_ATTACKS)
+        points(axes, frame[frame["run"] == run], series="attack", looks=looks, intervals=False)
+        plots.percent_axis(axes, label="accuracy, %" if run == runs[0] else "")
+        axes.set(title=plots.narrow(label(run)), xlabel="ε")
+    plots.legend_below(drawing, plots.samples(shown))
     return drawing
 
 
@@ -283,33 +283,33 @@ def _losses_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return {"ratios": ratios, "terms": frame.attrs["terms"] is not None, "wanted": wanted}
 
 
+@drawing_style()
 def _draw_losses(frame: pd.DataFrame) -> Drawing:
     """A panel per network with the loss of single steps and its running mean, and one with the terms of the loss."""
     terms, runs = frame.attrs["terms"], list(dict.fromkeys(frame["run"]))
     top = frame.groupby("run")["loss"].quantile(0.99).max()
-    with drawing_style():
-        drawing = Drawing(figsize=(WIDTH, 2.7 if terms is None else 5.0))
-        found = drawing.subplot_mosaic([runs] if terms is None else [runs, ["terms"] * len(runs)])
-        for run in runs:
-            axes, of_run = found[run], frame[frame["run"] == run]
-            first = of_run[of_run["seed"] == of_run["seed"].min()]
-            axes.plot(first["step"], first["loss"], color=FAINT, lw=0.5, alpha=0.8)
-            for _, of_seed in of_run.groupby("seed"):
-                axes.plot(of_seed["step"], of_seed["smoothed"], color=look(run).colour, lw=1.3)
-            axes.set(ylim=(0, 1.05 * top), title=plots.narrow(label(run)), xlabel="optimiser step")
-            axes.xaxis.set_major_locator(MaxNLocator(3))
-            axes.grid(axis="y")
-        found[runs[0]].set_ylabel("training loss")
-        if terms is not None:
-            axes = found["terms"]
-            for term, (name, dashes) in TERMS.items():
-                axes.plot(terms[term], color=look(FEEDBACK).colour, ls=dashes, marker=".", label=name)
-            axes.set(title=f"{label(FEEDBACK)}: the five terms of its loss, weighted", yscale="log", xlabel="epoch")
-            axes.set(ylabel="mean over the epoch", xlim=(None, 1.28 * terms.index.max()), xticks=terms.index)
-            axes.grid(axis="y")
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.legend(loc="center right")
+    drawing = Drawing(figsize=(WIDTH, 2.7 if terms is None else 5.0))
+    found = drawing.subplot_mosaic([runs] if terms is None else [runs, ["terms"] * len(runs)])
+    for run in runs:
+        axes, of_run = found[run], frame[frame["run"] == run]
+        first = of_run[of_run["seed"] == of_run["seed"].min()]
+        axes.plot(first["step"], first["loss"], color=FAINT, lw=0.5, alpha=0.8)
+        for _, of_seed in of_run.groupby("seed"):
+            axes.plot(of_seed["step"], of_seed["smoothed"], color=look(run).colour, lw=1.3)
+        axes.set(ylim=(0, 1.05 * top), title=plots.narrow(label(run)), xlabel="optimiser step")
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.grid(axis="y")
+    found[runs[0]].set_ylabel("training loss")
+    if terms is not None:
+        axes = found["terms"]
+        for term, (name, dashes) in TERMS.items():
+            axes.plot(terms[term], color=look(FEEDBACK).colour, ls=dashes, marker=".", label=name)
+        axes.set(title=f"{label(FEEDBACK)}: the five terms of its loss, weighted", yscale="log", xlabel="epoch")
+        axes.set(ylabel="mean over the epoch", xlim=(None, 1.28 * terms.index.max()), xticks=terms.index)
+        axes.grid(axis="y")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.legend(loc="center right")
     return drawing
 
 
@@ -334,21 +334,21 @@ def _rate_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return {"recipes": frame.attrs["recipe"], "wanted": given.named(CNN, FEEDBACK)}
 
 
+@drawing_style()
 def _draw_learning_rate(frame: pd.DataFrame) -> Drawing:
     """What the training logged, over the polynomial that the report gives."""
     recipes = frame.attrs["recipe"]
-    with drawing_style():
-        drawing, found = plots.panels(len(recipes), height=2.5)
-        for axes, (run, (base, power, steps)) in zip(found, recipes.items(), strict=True):
-            part, at = frame[frame["run"] == run], np.linspace(0, steps, 200)
-            axes.plot(part["step"], part["learning_rate"], color=look(run).colour, lw=3, alpha=0.45)
-            axes.plot(at, base * (1 - at / steps) ** power, color=INK, ls="--", lw=1)
-            axes.set(title=label(run), xlabel="optimiser step", ylim=(0, 1.06 * base))
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.grid(axis="y")
-        found[0].set_ylabel("learning rate")
-        handles = [Line2D([], [], color=FAINT, lw=3), Line2D([], [], color=INK, ls="--", lw=1)]
-        found[0].legend(handles, ["as logged", "formula"], loc="lower left")
+    drawing, found = plots.panels(len(recipes), height=2.5)
+    for axes, (run, (base, power, steps)) in zip(found, recipes.items(), strict=True):
+        part, at = frame[frame["run"] == run], np.linspace(0, steps, 200)
+        axes.plot(part["step"], part["learning_rate"], color=look(run).colour, lw=3, alpha=0.45)
+        axes.plot(at, base * (1 - at / steps) ** power, color=INK, ls="--", lw=1)
+        axes.set(title=label(run), xlabel="optimiser step", ylim=(0, 1.06 * base))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.grid(axis="y")
+    found[0].set_ylabel("learning rate")
+    handles = [Line2D([], [], color=FAINT, lw=3), Line2D([], [], color=INK, ls="--", lw=1)]
+    found[0].legend(handles, ["as logged", "formula"], loc="lower left")
     return drawing
 
 
