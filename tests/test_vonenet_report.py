@@ -35,7 +35,7 @@ from biorobust.vonenet.report.headline import conclusions, headline
 from biorobust.vonenet.report.study import vonenet
 from biorobust.vonenet.report.tables import tables
 
-EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 8)]
+EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 9)]
 
 
 alone = report_checkout.alone("vonenet")
