@@ -95,7 +95,8 @@ def test_an_interval_over_images_can_leave_a_figure_open(cpu: Path, tmp_path: Pa
 
 def test_under_trained_networks_decide_nothing(cpu: Path, tmp_path: Path) -> None:
     root = copied(cpu, tmp_path)
-    edit(root, "train/resnet50", lambda content: content["per_seed"][0].update(correct=6_900))  # of 10,000
+    for run in ("resnet50", "voneresnet50"):
+        edit(root, f"train/{run}", lambda content: content["per_seed"][0].update(correct=6_900))  # of 10,000
     assert {verdicts(root)[name] for name in ANALOGUE} == {rules.INCONCLUSIVE}
 
 
