@@ -12,7 +12,8 @@ from biorobust.core.attack_plan import Adaptive, adaptive_name
 from biorobust.core.errors import ParamsError
 from biorobust.hebbian.model.controls import EndToEnd
 from biorobust.question.model import adaptive, attacking
-from biorobust.reporting.measurements import Measurements, accuracy
+from biorobust.reporting.estimates import accuracy
+from biorobust.reporting.measurements import Measurements
 from biorobust.statistics.outcomes import read_record
 from stages import adapt, download
 

@@ -6,7 +6,8 @@ import pytest
 import report_checkout
 from report_checkout import by_claim, copied, draw_and_tabulate, edit, text, verdicts, write_checkout
 
-from biorobust.cnnf.report.figures import FIGURES, psnr
+from biorobust.cnnf.report.figures import FIGURES
+from biorobust.cnnf.report.letters import psnr
 from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_json, write_npz
 from biorobust.reporting import claim_file, table

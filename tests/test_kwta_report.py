@@ -13,8 +13,9 @@ from biorobust.kwta.report.study import kwta
 from biorobust.kwta.report.tables import tables
 from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
+from biorobust.reporting.estimates import curve
 from biorobust.reporting.figure import draw
-from biorobust.reporting.measurements import Measurements, curve
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render

@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from fake_metrics import write_metrics
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json, write_npz
-from biorobust.reporting.measurements import Measurements, accuracy, curve, difference, value, zero_gradient
+from biorobust.reporting.estimates import accuracy, curve, difference, value, zero_gradient
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import read_curve, read_pairs, read_pictures
 
 RUN = "report-normal"
@@ -21,8 +23,9 @@ def folder(tmp_path_factory):
     return root
 
 
-def test_the_frame_has_a_row_for_every_number_of_a_file(folder):
-    table = Measurements(folder).frame([f"train/{RUN}", f"attack/{RUN}"])
+def test_the_table_has_a_row_for_every_number_of_a_file(folder):
+    m = Measurements(folder)
+    table = pd.DataFrame([*m.every_row(f"train/{RUN}"), *m.every_row(f"attack/{RUN}")])
     content = read_json(folder / f"attack/{RUN}.json")
     for attack, entry in content["attacks"].items():
         for seed in entry["per_seed"]:

@@ -20,7 +20,7 @@ from biorobust.vonenet.report.headline import conclusions, headline
 from biorobust.vonenet.report.study import vonenet
 from biorobust.vonenet.report.tables import tables
 
-EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 8)]
+EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 9)]
 
 
 alone = report_checkout.alone("vonenet")
@@ -68,7 +68,8 @@ def test_an_interval_over_images_can_leave_a_figure_open(cpu, tmp_path):
 
 def test_under_trained_networks_decide_nothing(cpu, tmp_path):
     root = copied(cpu, tmp_path)
-    edit(root, "train/resnet50", lambda content: content["per_seed"][0].update(correct=6_900))  # of 10,000
+    for run in ("resnet50", "voneresnet50"):
+        edit(root, f"train/{run}", lambda content: content["per_seed"][0].update(correct=6_900))  # of 10,000
     assert {verdicts(root)[name] for name in ANALOGUE} == {rules.INCONCLUSIVE}
 
 

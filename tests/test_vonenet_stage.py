@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 METRICS = Path("reports/metrics")
 V1 = {"method": "vonenet", "depth": 18, "noise": "neuronal", "filters": "biological", "trained": True}
 RUNS = {
-    "resnet50": {"method": "resnet", "depth": 50, "noise": "none", "filters": "none", "trained": True},
+    "plain": {"method": "resnet", "depth": 18, "noise": "none", "filters": "none", "trained": True},
     "noisy": V1,
     "silent": V1 | {"noise": "none", "filters": "uniform"},
     "untrained": V1 | {"trained": False},
@@ -101,24 +101,24 @@ def test_the_plain_network_as_a_program(study):
     for name in ("stages", "src"):
         Path(name).symlink_to(ROOT / name)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "stages.train_vonenet", "resnet50"]
+    command = [sys.executable, "-m", "stages.train_vonenet", "plain"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    found = metrics("resnet50")
-    assert (found["run"], found["study"], found["scale"], found["status"]) == ("resnet50", "vonenet", "tiny", "ok")
+    found = metrics("plain")
+    assert (found["run"], found["study"], found["scale"], found["status"]) == ("plain", "vonenet", "tiny", "ok")
     assert found["dataset"]["fidelity"] == "stand-in"
-    model = runs.load("resnet50")
+    model = runs.load("plain")
     assert found["n_parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    expected = {"network": "resnet50", "method": "resnet", "depth": 50, "width": 2, "image_size": 64, "epochs": 2}
+    expected = {"network": "resnet18", "method": "resnet", "depth": 18, "width": 2, "image_size": 64, "epochs": 2}
     expected |= {"n_train": 64, "batch_size": 4, "stem": "imagenet", "noise": "none", "trained": True, "n_classes": 10}
     assert expected.items() <= found["settings"].items()
     (seed,) = found["per_seed"]
-    assert (seed["correct"], seed["n"], seed["under_noise"]) == (right("resnet50"), 40, None)
-    curve = pd.read_csv(METRICS / "curves/resnet50.csv")
+    assert (seed["correct"], seed["n"], seed["under_noise"]) == (right("plain"), 40, None)
+    curve = pd.read_csv(METRICS / "curves/plain.csv")
     assert curve["epoch"].tolist() == [1, 2]
     assert curve["test_accuracy"].iloc[-1] == pytest.approx(seed["accuracy"])
     assert curve["loss"].notna().all()
-    assert Path("reports/run_info/train_vonenet@resnet50.json").exists()
+    assert Path("reports/run_info/train_vonenet@plain.json").exists()
     assert list(Path("data/work").glob("*")) == []
 
 

@@ -9,7 +9,8 @@ from fake_metrics import write_metrics
 
 from biorobust.core.errors import BiorobustError
 from biorobust.reporting import words
-from biorobust.reporting.measurements import Measurements, accuracy
+from biorobust.reporting.estimates import accuracy
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import share
 from biorobust.reporting.table import Column, cell, read, save, table
 from biorobust.reporting.words import direction, named, paragraphs

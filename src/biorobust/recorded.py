@@ -19,7 +19,8 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_tensors, write_json, write_npz, write_tensors
 from biorobust.reporting import snapshot
 from biorobust.reporting.labels import RESIZED, WORST_CASE
-from biorobust.reporting.measurements import Content, Measurements
+from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.snapshot import CHECKPOINTS, RECORDED, SnapshotError
 

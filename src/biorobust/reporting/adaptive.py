@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from biorobust.core.attack_plan import adaptive_name
 from biorobust.reporting import columns
+from biorobust.reporting.estimates import Estimate, accuracy, difference
 from biorobust.reporting.labels import WORST_CASE, label
-from biorobust.reporting.measurements import Estimate, Measurements, accuracy, difference
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import Difference

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL
-from biorobust.reporting.measurements import Measurements, NotMeasured, Share, between
+from biorobust.reporting.estimates import NotMeasured, Share, between
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table
 from biorobust.reporting.table import table as declared
 from biorobust.reporting.words import SHARED, paragraphs

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from biorobust.core.left_out import LEFT_OUT
+from biorobust.reporting.estimates import Estimate, curve
 from biorobust.reporting.labels import WORST_CASE, AttackLook, full_name, label
-from biorobust.reporting.measurements import Estimate, Measurements, curve
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.requirements import FLAGS, Levels, flags
 from biorobust.reporting.table import Column, Table, table

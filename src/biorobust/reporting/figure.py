@@ -65,7 +65,7 @@ def of_runs(kind: str) -> Callable[[Inputs, pd.DataFrame], Iterable[str]]:
 @dataclass(frozen=True)
 class Figure:
     """`frame`: the numbers, None or empty where nothing was run. `words`: what the words file needs beside `rows`, the
-    frame's rows. `stages`: those behind the frame.
+    frame's rows, and `runs`, its runs. `stages`: those behind the frame.
     """
 
     id: str
@@ -95,7 +95,8 @@ def draw(figure: Figure, given: Inputs) -> Drawn | None:
         return None
     shown = frame[[column for column in frame if not str(column).startswith(HIDDEN)]]
     rows = shown.astype(object).where(shown.notna(), None)
-    told = {"rows": list(rows.itertuples(index=False)), **figure.words(given, frame)}
+    runs = list(dict.fromkeys(frame.get("run", ())))
+    told = {"rows": list(rows.itertuples(index=False)), "runs": runs, **figure.words(given, frame)}
     block = figure.id.replace("-", "_")
     title, alt, caption = words.paragraphs(given.study.name, block, given.m, study=given.study, **told)
     return Drawn(

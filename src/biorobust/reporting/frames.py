@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from biorobust.reporting.measurements import Measurements, accuracy, curve
+from biorobust.reporting.estimates import accuracy, curve
+from biorobust.reporting.measurements import Measurements
 
 
 def attacked(m: Measurements, runs: Iterable[str], attacks: Iterable[str]) -> pd.DataFrame:

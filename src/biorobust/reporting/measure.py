@@ -9,7 +9,8 @@ from statistics import fmean, variance
 
 from biorobust.core.intervals import LEVEL, mean_interval, wilson
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
-from biorobust.reporting.measurements import Measurements, NotMeasured, eps_key, paired, share
+from biorobust.reporting.estimates import NotMeasured, paired, share
+from biorobust.reporting.measurements import Measurements, eps_key
 from biorobust.reporting.quantities import PerSeed, asked, per_seed
 from biorobust.statistics.accuracy import Accuracy, Borrowed, difference, error_ratio, interval, pooled
 

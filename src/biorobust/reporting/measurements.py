@@ -1,8 +1,7 @@
-"""Every number of a metrics folder in one long table, and what the report asks of it.
+"""Every number of a metrics folder in one long table; `estimates` says what tables, figures and claims ask of it.
 
 A row is one number: which file, run and seed it is of, which quantity, under which attack at which epsilon, on which
 test images, and for a share of images how many of how many. A second table says which images every training gets right.
-Below the table: `accuracy`, `curve`, `difference` and `value` give estimates with the intervals that verdicts rest on.
 
 Files are read when they are asked for by name, each once, and names come from params.yaml or a claim: what removed
 runs have left behind is never read. Folders of older snapshots are read alike.
@@ -10,13 +9,11 @@ runs have left behind is never read. Folders of older snapshots are read alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biorobust.core import outcomes, places
 from biorobust.core.errors import BiorobustError
@@ -31,9 +28,7 @@ from biorobust.reporting.metrics_file import (
     read_pictures,
     read_table,
 )
-from biorobust.statistics import Accuracy, Counts, Difference, interval, mean_interval, paired_counts
-from biorobust.statistics import difference as difference_of
-from biorobust.statistics.accuracy import Borrowed
+from biorobust.statistics import Counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,10 +43,6 @@ COUNTED = {
     "zero_gradient": ("zero_gradient", "clean"),
     "zero_gradient_correct": ("zero_gradient_correct", "clean"),
 }
-
-
-class NotMeasured(Exception):
-    """The metrics do not hold what is asked for; the message says what is missing."""
 
 
 class Row(NamedTuple):
@@ -73,38 +64,6 @@ class Row(NamedTuple):
     k: int | None
     n: int | None
     value: float | None
-
-
-class Estimate(NamedTuple):
-    """A value with its 95 % interval; `n` images (0: not of images), `n_seeds` trainings."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    n_seeds: int
-
-
-@dataclass(frozen=True)
-class AttackCurve:
-    """Accuracy of a run under one attack, `points[i]` at `eps[i]` (L-infinity, pixel intensity in [0,1])."""
-
-    eps: tuple[float, ...]
-    points: tuple[Estimate, ...]
-
-    @property
-    def first(self) -> Estimate:
-        """Without an attack, where the smallest epsilon is 0."""
-        return self.points[0]
-
-    @property
-    def last(self) -> Estimate:
-        """At the largest epsilon."""
-        return self.points[-1]
-
-    def at(self, eps: float) -> Estimate | None:
-        """The point at one epsilon, None where it was not attacked."""
-        return next((p for value, p in zip(self.eps, self.points, strict=True) if abs(value - eps) < 1e-9), None)
 
 
 def eps_key(eps: float) -> float:
@@ -172,12 +131,6 @@ class Measurements:
             for row in _rows(name, content) if content is not None else ():
                 table.setdefault((row.quantity, row.attack, row.eps, row.images), []).append(row)
         return self._rows[name]
-
-    def frame(self, names: Iterable[str]) -> pd.DataFrame:
-        """The rows of the files named, as one long DataFrame with the fields of `Row` as columns."""
-        import pandas as pd
-
-        return pd.DataFrame([row for name in names for row in self.every_row(name)], columns=list(Row._fields))
 
     def every_row(self, name: str) -> list[Row]:
         """Every number of a file, in its order; empty where it has no results."""
@@ -296,223 +249,3 @@ def _items(found: Any) -> Iterator[tuple[tuple[int, ...], float | None]]:
         yield from (((i, *at), value) for i, item in enumerate(found) for at, value in _items(item))
     elif found is None or isinstance(found, (bool, int, float)):
         yield (), found
-
-
-# --- shares of images -------------------------------------------------------------------------------------------------
-
-
-class Share(NamedTuple):
-    """Which share of images is asked for: of a run, under an attack or on one kind of test images."""
-
-    run: str
-    quantity: str = "accuracy"
-    attack: str | None = None
-    eps: float | None = None
-    images: str = "clean"
-
-
-def counts(asked: Share, m: Measurements) -> tuple[Sequence[Row], str]:
-    """The rows of a share, one per seed, and the name of their file. Raises NotMeasured where one is not there."""
-    if asked.attack is None:
-        name = asked.run if "/" in asked.run else f"train/{asked.run}"
-        content, rows = results(name, m), m.rows(name, "accuracy", images=asked.images)
-        if len(rows) < len(content["per_seed"]):
-            key = "correct" if asked.images == "clean" else f"{asked.images}_correct"
-            raise NotMeasured(f"{name}.json has no {key}")
-        return rows, name
-    name = f"attack/{asked.run}"
-    content = results(name, m)
-    if asked.attack not in content["attacks"]:
-        raise NotMeasured(f"{name}.json has no attack {asked.attack}")
-    n_seeds = len(content["attacks"][asked.attack]["per_seed"])
-    if asked.quantity == "zero_gradient_correct":
-        rows = m.rows(name, asked.quantity, attack=asked.attack)
-        if len(rows) < n_seeds:
-            raise NotMeasured(f"{name}.json has no {asked.quantity} for {asked.attack}")
-        return rows, name
-    eps = eps_key(asked.eps or 0.0)
-    grid = [eps_key(value) for value in content["eps"]]
-    if len(m.rows(name, asked.quantity, attack=asked.attack, eps=grid[0])) < n_seeds:
-        raise NotMeasured(f"{name}.json does not say what {asked.attack} reached")
-    if eps not in grid:
-        raise NotMeasured(f"{name}.json has no eps {asked.eps or 0.0:g}")
-    rows = m.rows(name, asked.quantity, attack=asked.attack, eps=eps)
-    if any(row.value is None for row in rows):
-        raise NotMeasured(f"{name}.json: {asked.attack} was not run at eps {asked.eps or 0.0:g}")
-    return rows, name
-
-
-def results(name: str, m: Measurements) -> Content:
-    """A metrics file that has results. Raises NotMeasured with the reason for one that is missing or unavailable."""
-    content = m.get(name)
-    if content is None:
-        raise NotMeasured(f"{name}.json is missing")
-    if content.get("status") != "ok":
-        raise NotMeasured(f"{name}: {content.get('reason', 'unavailable')}")
-    return content
-
-
-def share(asked: Share, m: Measurements, *, study: str, borrowed: Borrowed | None = None) -> Accuracy:
-    """A share of images, training by training, with the images themselves where they were kept.
-
-    borrowed: what stands in for the scatter of seeds where there is one training. Raises NotMeasured.
-    """
-    rows, name = counts(asked, m)
-    sizes = {row.n for row in rows}
-    if len(sizes) != 1:
-        raise NotMeasured(f"{name}.json: the seeds were tested on different numbers of images")
-    n, right = rows[0].n or 0, tuple(row.k or 0 for row in rows)
-    images = _images(asked, m, rows=rows, n=n, study=study)
-    fits = images is not None and images.shape[1] == n and tuple(images.sum(axis=1).tolist()) == right
-    return Accuracy(right, n, outcomes=images if fits else None, borrowed=borrowed if len(right) == 1 else None)
-
-
-def _images(asked: Share, m: Measurements, *, rows: Sequence[Row], n: int, study: str) -> NDArray[np.bool_] | None:
-    """Which images every training gets right, bool (S, n): as the file itself says, or the study's outcomes."""
-    if asked.quantity != "accuracy":
-        return None
-    if asked.attack is None and asked.images == "clean":
-        entries = (m.get(rows[0].file) or {})["per_seed"]
-        if all("right" in entry for entry in entries):
-            return np.stack([outcomes.from_text(entry["right"], n) for entry in entries])
-    kept = (m.outcomes(study) or {}).get(cell(asked, m))
-    return kept.right if kept is not None and kept.seeds == tuple(row.seed for row in rows) else None
-
-
-def cell(asked: Share, m: Measurements) -> Cell:
-    """Where the table of outcomes has a share."""
-    if asked.attack is not None:
-        return outcomes.cell(asked.run, asked.attack, asked.eps or 0.0)
-    if asked.images == "clean":
-        return outcomes.cell(asked.run, outcomes.CLEAN, 0.0)
-    # Every run of a study is tested under one noise, or one blur, and its settings say at which level.
-    disturbed, setting = {"noisy": ("noise", "evaluation_noise_level"), "blurred": ("blur", "evaluation_blur")}[
-        asked.images
-    ]
-    return outcomes.cell(asked.run, disturbed, m.settings(f"train/{asked.run}").get(setting, 0.0))
-
-
-def paired(a: Share, b: Share, m: Measurements, *, study: str) -> list[Counts]:
-    """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
-    of the images; equal seeds in older runs, which hold paired counts instead.
-    """
-    first, second = cell(a, m), cell(b, m)
-    if first.attack != second.attack or first.eps != second.eps:
-        return []
-    kept = m.outcomes(study)
-    if kept is None:
-        return list((m.pair(study, first.run, second.run, attack=first.attack, eps=first.eps) or {}).values())
-    of_a, of_b = kept.get(first), kept.get(second)
-    if of_a is None or of_b is None or not np.array_equal(of_a.images, of_b.images):
-        return []
-    return [paired_counts(right_a, right_b) for right_a in of_a.right for right_b in of_b.right]
-
-
-def between(a: Share, b: Share, m: Measurements, *, study: str) -> Difference:
-    """The first share minus the second. Raises NotMeasured where one is missing."""
-    of_a, of_b = share(a, m, study=study), share(b, m, study=study)
-    tables = paired(a, b, m, study=study) if (a.eps or 0.0) == (b.eps or 0.0) else []
-    return difference_of(of_a, of_b, tables=tables, same_networks=a.run == b.run)
-
-
-# --- what tables, figures and sentences ask ---------------------------------------------------------------------------
-
-
-def estimate(found: Accuracy) -> Estimate:
-    """A share of images with its interval, over images and, where there are several trainings, seeds."""
-    return Estimate(found.value, *interval(found), n=found.n, n_seeds=found.n_seeds)
-
-
-def accuracy(
-    m: Measurements, run: str, *, attack: str | None = None, eps: float | None = None, images: str = "clean"
-) -> Estimate | None:
-    """Accuracy of a run, under an attack or on "clean", "noisy" or "blurred" test images.
-
-    None where it was not run, and without an attack where a seed is broken, which is not averaged away.
-    """
-    content = m.ran(f"{'train' if attack is None else 'attack'}/{run}")
-    if not content:
-        return None
-    if attack is None and any(seed["collapsed"] or seed["diverged"] for seed in content["per_seed"]):
-        return None
-    try:
-        return estimate(share(Share(run, attack=attack, eps=eps, images=images), m, study=content["study"]))
-    except NotMeasured:
-        return None
-
-
-def curve(m: Measurements, run: str, attack: str) -> AttackCurve | None:
-    """Accuracy against epsilon under an attack; None where it was not run, without the epsilons at which it was not."""
-    content = m.ran(f"attack/{run}")
-    if not content or attack not in content["attacks"]:
-        return None
-    points = {eps: accuracy(m, run, attack=attack, eps=eps) for eps in content["eps"]}
-    known = {eps: point for eps, point in points.items() if point is not None}
-    return AttackCurve(tuple(known), tuple(known.values())) if known else None
-
-
-def difference(
-    m: Measurements, a: str, b: str, *, attack: str | None = None, eps: float | None = None, images: str = "clean"
-) -> Difference | None:
-    """Accuracy of run a minus that of run b on the same images; None where one was not run."""
-    content = m.ran(f"{'train' if attack is None else 'attack'}/{a}")
-    first, second = (Share(run, attack=attack, eps=eps, images=images) for run in (a, b))
-    try:
-        return between(first, second, m, study=content["study"]) if content else None
-    except NotMeasured:
-        return None
-
-
-def zero_gradient(m: Measurements, run: str, attack: str) -> Estimate | None:
-    """Share of images classified correctly whose gradient is exactly zero: no gradient attack can move them."""
-    content = m.ran(f"attack/{run}")
-    try:
-        asked = Share(run, "zero_gradient_correct", attack)
-        return estimate(share(asked, m, study=content["study"])) if content else None
-    except NotMeasured:
-        return None
-
-
-def value(m: Measurements, name: str, quantity: str, *, step: int | None = None) -> Estimate | None:
-    """A number that a file such as "pretrain/normal" logs for each seed, or an entry of a list; None without any.
-
-    The interval is Student's t over seeds, inside [0, 1] for a share; with a single seed it has no width.
-    """
-    rows = [row for row in m.rows(name, quantity) if row.step == step]
-    values = [float(row.value) for row in rows if row.value is not None]
-    if not values:
-        return None
-    found = spread(values)
-    bounded = quantity.endswith("_share")
-    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high)) if bounded else found
-
-
-def values(m: Measurements, name: str, quantity: str) -> tuple[Estimate, ...]:
-    """A list that a file logs for each seed, entry by entry; empty where there is none or seeds differ in length."""
-    by_step: dict[int, list[float]] = {}
-    for row in m.rows(name, quantity):
-        if row.step is not None and row.value is not None:
-            by_step.setdefault(row.step, []).append(float(row.value))
-    if len({len(of_step) for of_step in by_step.values()}) != 1:
-        return ()
-    return tuple(spread(by_step[step]) for step in sorted(by_step))
-
-
-def spread(numbers: Sequence[float], *, n: int = 0) -> Estimate:
-    """One estimate from a number per seed; with a single seed the interval is the number itself."""
-    mean, _, half_width = mean_interval(numbers)
-    reach = half_width or 0.0
-    return Estimate(mean, mean - reach, mean + reach, n, len(numbers))
-
-
-def by_level(m: Measurements, run: str, kind: str) -> dict[float, Estimate]:
-    """Accuracy by the level of the "noise" or "blur" on the test images, under the counted readout; empty where it was
-    not run."""
-    readout = m.settings(f"train/{run}").get("readout", "") if m.ran(f"train/{run}") else ""
-    rows = [row for of_seed in (m.curve(f"{kind}-{run}") or {}).values() for row in of_seed] if readout else []
-    levels = sorted({row["level"] for row in rows})
-    at = {level: [row for row in rows if row["level"] == level] for level in levels}
-    return {
-        level: estimate(Accuracy(tuple(int(row[readout]) for row in found), int(found[0]["n"])))
-        for level, found in at.items()
-    }

@@ -6,7 +6,7 @@ Looks come from `labels`: of runs by default, or any mapping from the values of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from textwrap import fill
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from biorobust.reporting.labels import FAINT, INK, Look, look
+from biorobust.reporting.labels import FAINT, INK, Look, in_legend, in_panel, label, look
 from biorobust.reporting.style import REPORTED, WIDTH, drawing_style
 
 LINE = 96  # characters of a title that fit into the width of a figure
@@ -55,6 +55,15 @@ def percent_axis(axes: Axes, *, label: str = "") -> None:
     axes.grid(axis="y")
 
 
+def name_lines(axes: Axes, names: Sequence[str]) -> None:
+    """A line for each name, the first on top, on an axis without ticks."""
+    axes.set_yticks(range(len(names)), names, ma="right")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
 def reach(frame: pd.DataFrame, value: str, *, scale: float = 100.0) -> np.ndarray:
     """(2, n): how far the interval of each row goes below and above its value."""
     low, high = frame[value] - frame["low"], frame["high"] - frame[value]
@@ -86,6 +95,7 @@ def curves(
     return handles
 
 
+@drawing_style()
 def lines(
     frame: pd.DataFrame,
     *,
@@ -104,31 +114,31 @@ def lines(
 
     levels: dotted horizontal lines at `y`, in the colour of `series`. hollow: what a report printed, hollow markers.
     """
-    with drawing_style():
-        drawing, (axes,) = panels(1, height=height)
-        handles = curves(axes, frame, x=x, y=y, series=series, looks=looks)
-        printed = hollow.groupby(series, sort=False) if hollow is not None else ()
-        for (name, part), marker in zip(printed, MARKERS, strict=False):
-            style = REPORTED | {"marker": marker, "label": f"{name}, as reported"}
-            (handles[style["label"]],) = axes.plot(part[x], 100 * part[y], **style)
-        if levels is not None and len(levels):
-            for name, level in zip(levels[series], levels[y], strict=True):
-                axes.axhline(100 * level, color=looks(name).colour, **DOTTED)
-            handles[levels_label] = Line2D([], [], color=INK, **DOTTED)
-        axes.legend(handles.values(), handles.keys(), loc="upper right")
-        percent_axis(axes, label=ylabel)
-        axes.set_xlabel(xlabel)
+    drawing, (axes,) = panels(1, height=height)
+    handles = curves(axes, frame, x=x, y=y, series=series, looks=looks)
+    printed = hollow.groupby(series, sort=False) if hollow is not None else ()
+    for (name, part), marker in zip(printed, MARKERS, strict=False):
+        style = REPORTED | {"marker": marker, "label": f"{name}, as reported"}
+        (handles[style["label"]],) = axes.plot(part[x], 100 * part[y], **style)
+    if levels is not None and len(levels):
+        for name, level in zip(levels[series], levels[y], strict=True):
+            axes.axhline(100 * level, color=looks(name).colour, **DOTTED)
+        handles[levels_label] = Line2D([], [], color=INK, **DOTTED)
+    axes.legend(handles.values(), handles.keys(), loc="upper right")
+    percent_axis(axes, label=ylabel)
+    axes.set_xlabel(xlabel)
     return drawing
 
 
+@drawing_style()
 def line_panels(
     parts: Mapping[str, pd.DataFrame],
     *,
     x: str,
     y: str,
     series: str,
-    looks: Callable[[str, str], Look],
     xlabel: str | Mapping[str, str],
+    looks: Callable[[str, str], Look] = lambda title, name: look(name),
     ylabel: str = "accuracy, %",
     key: Looks | None = None,
     scale: float | Mapping[str, float] = 100.0,
@@ -146,37 +156,54 @@ def line_panels(
     looks: of a series in a panel. key: of a series in the legend, where lines look different from panel to panel.
     whole: the axis goes from 0 to 100. marks: dotted vertical lines, by panel. A column `reported` is drawn hollow.
     """
-    with drawing_style():
-        drawing, found = panels(len(parts), columns=columns, height=height, extra=0.5, **shared)
-        handles: Handles = {}
-        for axes, (title, part) in zip(found, parts.items(), strict=True):
-            factor = scale[title] if isinstance(scale, Mapping) else scale
-            of_panel = partial(looks, title)
-            handles |= curves(axes, part, x=x, y=y, series=series, looks=of_panel, scale=factor, intervals=intervals)
-            if "reported" in part and part["reported"].notna().any():
-                printed = part.drop_duplicates(x)
-                style = REPORTED | {"marker": "s", "label": "as reported"}
-                (handles["as reported"],) = axes.plot(printed[x], factor * printed["reported"], **style)
-                axes.margins(x=0.2)
-            for mark in (marks or {}).get(title, ()):
-                axes.axvline(mark, color=FAINT, **DOTTED)
-            axes.set_title(fill(title, LINE // min(columns, len(parts))))
-            axes.grid(axis="y")
-            if whole:
-                percent_axis(axes)
-            if isinstance(xlabel, Mapping):  # of whole numbers
-                axes.set_xlabel(xlabel[title])
-                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            elif "lower" in legend:
-                axes.set_xlabel(xlabel)
-        drawing.supylabel(ylabel, size=9)
-        if not isinstance(xlabel, Mapping) and "upper" in legend:
-            drawing.supxlabel(xlabel, size=9)
-        if key is not None:
-            shown = [key(name) for name in dict.fromkeys(name for part in parts.values() for name in part[series])]
-            handles = {style.label: Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in shown}
-        drawing.legend(handles.values(), handles.keys(), loc=legend, ncols=legend_columns)
+    drawing, found = panels(len(parts), columns=columns, height=height, extra=0.5, **shared)
+    handles: Handles = {}
+    for axes, (title, part) in zip(found, parts.items(), strict=True):
+        factor = scale[title] if isinstance(scale, Mapping) else scale
+        of_panel = partial(looks, title)
+        handles |= curves(axes, part, x=x, y=y, series=series, looks=of_panel, scale=factor, intervals=intervals)
+        if "reported" in part and part["reported"].notna().any():
+            printed = part.drop_duplicates(x)
+            style = REPORTED | {"marker": "s", "label": "as reported"}
+            (handles["as reported"],) = axes.plot(printed[x], factor * printed["reported"], **style)
+            axes.margins(x=0.2)
+        for mark in (marks or {}).get(title, ()):
+            axes.axvline(mark, color=FAINT, **DOTTED)
+        axes.set_title(fill(title, LINE // min(columns, len(parts))))
+        axes.grid(axis="y")
+        if whole:
+            percent_axis(axes)
+        if isinstance(xlabel, Mapping):  # of whole numbers
+            axes.set_xlabel(xlabel[title])
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        elif "lower" in legend:
+            axes.set_xlabel(xlabel)
+    drawing.supylabel(ylabel, size=9)
+    if not isinstance(xlabel, Mapping) and "upper" in legend:
+        drawing.supxlabel(xlabel, size=9)
+    if key is not None:
+        handles = samples(map(key, dict.fromkeys(name for part in parts.values() for name in part[series])))
+    drawing.legend(handles.values(), handles.keys(), loc=legend, ncols=legend_columns)
     return drawing
+
+
+def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any) -> Drawing:
+    """A panel for each run with a line for each attack, from 0 to 100 percent and without intervals."""
+    runs = {label(run): run for run in dict.fromkeys(frame["run"])}
+    return line_panels(
+        {title: frame[frame["run"] == run] for title, run in runs.items()},
+        x=x,
+        y="accuracy",
+        series="attack",
+        xlabel=xlabel,
+        looks=lambda title, attack: in_panel(runs[title], attack),
+        key=in_legend,
+        intervals=False,
+        whole=True,
+        legend="outside upper center",
+        sharey=True,
+        **options,
+    )
 
 
 def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str], scale: float = 100.0) -> Handles:
@@ -197,6 +224,7 @@ def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str], scale
     return handles
 
 
+@drawing_style()
 def dots(
     frame: pd.DataFrame,
     *,
@@ -211,35 +239,31 @@ def dots(
 
     group: a column whose values share a line, each with a marker of its own. groups: how they are called in the legend.
     """
-    with drawing_style():
-        names = list(dict.fromkeys(frame[row]))
-        kinds = list(dict.fromkeys(frame[group])) if group else [""]
-        drawing = Drawing(figsize=(WIDTH, (1.0 if groups else 0.8) + (0.36 if groups else 0.33) * len(names)))
-        axes = drawing.add_subplot()
-        for _, mark in frame.iterrows():
-            kind = kinds.index(mark[group]) if group else 0
-            at = names.index(mark[row]) + (0.26 * (kind - (len(kinds) - 1) / 2))
-            style, ends = looks(mark[row]), reach(mark.to_frame().T, x)
-            marker = MARKERS[kind] if groups else style.marker
-            axes.errorbar(100 * mark[x], at, xerr=ends, color=style.colour, marker=marker, elinewidth=1, ls="")
-            if pd.notna(mark.get("reported")):
-                axes.plot(100 * mark["reported"], at, **REPORTED | ({"marker": marker} if groups else {}))
-        axes.set_yticks(range(len(names)), [looks(name).label for name in names])
-        axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.set_xlabel(xlabel)
-        axes.grid(axis="x")
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        if groups:
-            for line in range(len(names) - 1):
-                axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
-            handles = [Line2D([], [], color=INK, marker=MARKERS[i], ls="") for i in range(len(kinds))]
-            handles.append(Line2D([], [], **REPORTED))
-            called = [*(groups[kind] for kind in kinds), "as reported"]
-            drawing.legend(handles, called, loc="outside upper center", ncols=len(called))
+    names = list(dict.fromkeys(frame[row]))
+    kinds = list(dict.fromkeys(frame[group])) if group else [""]
+    drawing = Drawing(figsize=(WIDTH, (1.0 if groups else 0.8) + (0.36 if groups else 0.33) * len(names)))
+    axes = drawing.add_subplot()
+    for _, mark in frame.iterrows():
+        kind = kinds.index(mark[group]) if group else 0
+        at = names.index(mark[row]) + (0.26 * (kind - (len(kinds) - 1) / 2))
+        style, ends = looks(mark[row]), reach(mark.to_frame().T, x)
+        marker = MARKERS[kind] if groups else style.marker
+        axes.errorbar(100 * mark[x], at, xerr=ends, color=style.colour, marker=marker, elinewidth=1, ls="")
+        if pd.notna(mark.get("reported")):
+            axes.plot(100 * mark["reported"], at, **REPORTED | ({"marker": marker} if groups else {}))
+    name_lines(axes, [looks(name).label for name in names])
+    axes.set_xlabel(xlabel)
+    if groups:
+        for line in range(len(names) - 1):
+            axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
+        handles = [Line2D([], [], color=INK, marker=MARKERS[i], ls="") for i in range(len(kinds))]
+        handles.append(Line2D([], [], **REPORTED))
+        called = [*(groups[kind] for kind in kinds), "as reported"]
+        drawing.legend(handles, called, loc="outside upper center", ncols=len(called))
     return drawing
 
 
+@drawing_style()
 def pictures(
     frame: pd.DataFrame,
     *,
@@ -256,14 +280,13 @@ def pictures(
 
     height: of a row of pictures, in inches. rows_once: rows are named in the first panel alone.
     """
-    with drawing_style():
-        names = list(dict.fromkeys(frame[panel]))
-        most = max(part[row].nunique() for _, part in frame.groupby(panel))
-        drawing, found = panels(len(names), columns=columns, height=0.4 + height * most)
-        for axes, name in zip(found, names, strict=True):
-            called = (lambda _: "") if rows_once and axes is not found[0] else row_label
-            _grid(axes, frame[frame[panel] == name], row=row, column=column, row_label=called)
-            axes.set_title(title(name))
+    names = list(dict.fromkeys(frame[panel]))
+    most = max(part[row].nunique() for _, part in frame.groupby(panel))
+    drawing, found = panels(len(names), columns=columns, height=0.4 + height * most)
+    for axes, name in zip(found, names, strict=True):
+        called = (lambda _: "") if rows_once and axes is not found[0] else row_label
+        _grid(axes, frame[frame[panel] == name], row=row, column=column, row_label=called)
+        axes.set_title(title(name))
     return drawing
 
 
@@ -301,21 +324,21 @@ def _rgba(picture: np.ndarray) -> np.ndarray:
     return np.dstack([rgb.clip(0, 1), known])
 
 
+@drawing_style()
 def mosaics(frame: pd.DataFrame, *, label: str, side: int, pixels: str = "_pixels", title: str = "_title") -> Drawing:
     """A square of up to `side` times `side` pictures for each row, whose `pixels` are (n, H, W); one colour bar.
 
     Each picture is divided by its own largest absolute value, so that shapes compare whatever the sizes; in [-1, 1].
     """
-    with drawing_style():
-        drawing, found = panels(len(frame), height=2.75)
-        for axes, stack, words in zip(found, frame[pixels], frame[title], strict=True):
-            n = min(side, int(len(stack) ** 0.5))
-            image = axes.imshow(
-                mosaic(_relative(stack[: n * n]), columns=n), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none"
-            )
-            axes.set_title(words)
-            axes.set_axis_off()
-        drawing.colorbar(image, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label=label)
+    drawing, found = panels(len(frame), height=2.75)
+    for axes, stack, words in zip(found, frame[pixels], frame[title], strict=True):
+        n = min(side, int(len(stack) ** 0.5))
+        image = axes.imshow(
+            mosaic(_relative(stack[: n * n]), columns=n), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none"
+        )
+        axes.set_title(words)
+        axes.set_axis_off()
+    drawing.colorbar(image, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label=label)
     return drawing
 
 
@@ -341,11 +364,17 @@ def narrow(title: str) -> str:
     return fill(title, 22)
 
 
+def samples(looks: Iterable[Look]) -> Handles:
+    """Lines for a legend of several panels, in ink."""
+    return {style.label: Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in looks}
+
+
 def legend_below(drawing: Drawing, handles: Handles, *, columns: int = 3) -> None:
     """One legend for all panels, below them."""
     drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
+@drawing_style()
 def heat(
     matrices: Mapping[str, np.ndarray],
     *,
@@ -360,15 +389,14 @@ def heat(
 
     power: below 1 the colours rise faster at first, so that small shares show.
     """
-    with drawing_style():
-        drawing, found = panels(len(matrices), columns=columns, height=3.3, extra=0.6)
-        for position, (axes, (title, matrix)) in enumerate(zip(found, matrices.items(), strict=True)):
-            picture = axes.imshow(100 * matrix, cmap="viridis", norm=PowerNorm(power, 0, 100), interpolation="none")
-            axes.set_xticks(range(len(names)), names, size=6)
-            axes.set_yticks(range(len(names)), names, size=6)
-            axes.tick_params(length=0, pad=1)
-            axes.set_title(title)
-            axes.set_ylabel(ylabel if position % columns == 0 else "")
-            axes.set_xlabel(xlabel)
-        drawing.colorbar(picture, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label=label)
+    drawing, found = panels(len(matrices), columns=columns, height=3.3, extra=0.6)
+    for position, (axes, (title, matrix)) in enumerate(zip(found, matrices.items(), strict=True)):
+        picture = axes.imshow(100 * matrix, cmap="viridis", norm=PowerNorm(power, 0, 100), interpolation="none")
+        axes.set_xticks(range(len(names)), names, size=6)
+        axes.set_yticks(range(len(names)), names, size=6)
+        axes.tick_params(length=0, pad=1)
+        axes.set_title(title)
+        axes.set_ylabel(ylabel if position % columns == 0 else "")
+        axes.set_xlabel(xlabel)
+    drawing.colorbar(picture, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label=label)
     return drawing

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from biorobust.reporting.claim import Quantity
-from biorobust.reporting.measurements import Measurements, NotMeasured, Share, counts, results
+from biorobust.reporting.estimates import NotMeasured, Share, counts, results
+from biorobust.reporting.measurements import Measurements
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def css_variables(*, dark: bool) -> str:
 
 @contextmanager
 def drawing_style() -> Iterator[None]:
-    """Matplotlib settings for everything drawn inside the block, and its defaults for all others, not the user's."""
+    """Matplotlib settings for what is drawn in the block, or the function below it, and its defaults for all others."""
     settings: Any = {
         "figure.facecolor": "none",
         "axes.facecolor": "none",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from biorobust.reporting.measurements import Measurements, NotMeasured, Share, share
+from biorobust.reporting.estimates import NotMeasured, Share, share
+from biorobust.reporting.measurements import Measurements
 
 MOST = 15
 Column = tuple[str, str | None, float, str]  # name, attack, epsilon, images

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from biorobust.core.files import sha256
-from biorobust.reporting.measurements import Estimate, Measurements, Row, estimate, spread
+from biorobust.reporting.estimates import Estimate, estimate, spread
+from biorobust.reporting.measurements import Measurements, Row
 from biorobust.reporting.numbers import MISSING
 from biorobust.statistics import Accuracy
 

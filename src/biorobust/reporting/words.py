@@ -25,7 +25,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 
 from biorobust.checkout import checkout
 from biorobust.core.errors import BiorobustError
-from biorobust.reporting import measurements, numbers
+from biorobust.reporting import estimates, numbers
 from biorobust.reporting.labels import TASKS, full_name, label, network
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import Difference, rules
@@ -94,7 +94,7 @@ def paragraphs(name: str, block: str, m: Measurements | None = None, /, **given:
     Raises BiorobustError for a missing block or an unknown name.
     """
     path = checkout() / FOLDER / f"{name}.j2"
-    measured = {key: partial(getattr(measurements, key), m) for key in MEASURED} if m else {}
+    measured = {key: partial(getattr(estimates, key), m) for key in MEASURED} if m else {}
     try:
         template = _template(path, path.stat().st_mtime_ns)
         if block not in template.blocks:

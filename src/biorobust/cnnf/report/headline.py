@@ -8,9 +8,10 @@ from typing import Any
 
 from biorobust.cnnf.report.study import CNN, CNN_NOISY, FEEDBACK, Cnnf
 from biorobust.reporting.claims import Judged, Part
+from biorobust.reporting.estimates import accuracy
 from biorobust.reporting.headline import JUDGED, Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
-from biorobust.reporting.measurements import Measurements, accuracy
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.words import paragraphs
 from biorobust.statistics import THRESHOLDS, rules
 

@@ -22,8 +22,9 @@ from biorobust.core.intervals import mean_interval
 from biorobust.reporting import columns, reported
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.columns import left_out, omitted, state
+from biorobust.reporting.estimates import Estimate, accuracy, by_level, difference, value, values
 from biorobust.reporting.labels import FEEDBACK_ATTACKS, label
-from biorobust.reporting.measurements import Estimate, Measurements, accuracy, by_level, difference, value, values
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from biorobust.reporting import frames, plots
+from biorobust.reporting.estimates import curve, value, zero_gradient
 from biorobust.reporting.figure import Figure, Inputs, of_runs
-from biorobust.reporting.labels import ATTACKS, REPORT_LOSS, WORST_CASE, in_legend, in_panel, label, network
-from biorobust.reporting.measurements import curve, value, zero_gradient
+from biorobust.reporting.labels import ATTACKS, REPORT_LOSS, WORST_CASE, label, network
 from biorobust.reporting.style import drawing_style
 
 # The three curves the report's argument is about.
@@ -79,26 +80,6 @@ def _survival(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     }
 
 
-def _draw_losses(frame: pd.DataFrame) -> Drawing:
-    runs = {label(run): run for run in dict.fromkeys(frame["run"])}
-    return plots.line_panels(
-        {title: frame[frame["run"] == run] for title, run in runs.items()},
-        x="eps",
-        y="accuracy",
-        series="attack",
-        xlabel="ε (L∞)",
-        looks=lambda title, attack: in_panel(runs[title], attack),
-        key=in_legend,
-        intervals=False,
-        whole=True,
-        height=2.1,
-        legend="outside upper center",
-        legend_columns=4,
-        sharex=True,
-        sharey=True,
-    )
-
-
 def _units(given: Inputs) -> pd.DataFrame:
     """A row for each set of weights and each control: units (n, 28, 28), their autocorrelation."""
     m, study = given.m, given.study
@@ -148,18 +129,18 @@ def _learning_stages(given: Inputs, frame: pd.DataFrame) -> Iterator[str]:
         yield given.study.weights_stage(name) if quantity == "converged_share" else given.study.train_stage(name)
 
 
+@drawing_style()
 def _draw_learning(frame: pd.DataFrame) -> Drawing:
     looks = dict(zip(frame["name"], frame["_look"], strict=True))
-    with drawing_style():
-        drawing, (left, right) = plots.panels(2, height=3.9)
-        handles = plots.by_epoch(left, frame[frame["quantity"] == "converged_share"], looks=looks)
-        plots.percent_axis(left, label="units on the unit sphere, %")
-        left.set_title("Learning without labels")
-        handles |= plots.by_epoch(right, frame[frame["quantity"] == "test_accuracy"], looks=looks)
-        right.set_ylabel("test accuracy, %")
-        right.grid(axis="y")
-        right.set_title("Learning with labels")
-        plots.legend_below(drawing, handles)
+    drawing, (left, right) = plots.panels(2, height=3.9)
+    handles = plots.by_epoch(left, frame[frame["quantity"] == "converged_share"], looks=looks)
+    plots.percent_axis(left, label="units on the unit sphere, %")
+    left.set_title("Learning without labels")
+    handles |= plots.by_epoch(right, frame[frame["quantity"] == "test_accuracy"], looks=looks)
+    right.set_ylabel("test accuracy, %")
+    right.grid(axis="y")
+    right.set_title("Learning with labels")
+    plots.legend_below(drawing, handles)
     return drawing
 
 
@@ -190,7 +171,7 @@ FIGURES = (
     Figure(
         "losses",
         lambda given: frames.attacked(given.m, given.study.networks, ATTACKS),
-        _draw_losses,
+        partial(plots.attacks, xlabel="ε (L∞)", height=2.1, legend_columns=4, sharex=True),
         of_runs("attack"),
         _survival,
     ),

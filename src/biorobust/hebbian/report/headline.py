@@ -8,9 +8,10 @@ from typing import Any
 from biorobust.hebbian.report.study import Hebbian
 from biorobust.reporting import reported
 from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import curve
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import REPORT_LOSS
-from biorobust.reporting.measurements import Measurements, curve
+from biorobust.reporting.measurements import Measurements
 
 CLAIM = "H8"
 STARTS = ("report-normal", "report-uniform")

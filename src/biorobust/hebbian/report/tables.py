@@ -9,8 +9,9 @@ from typing import Any
 from biorobust.hebbian.report.study import Hebbian
 from biorobust.reporting import columns, reported
 from biorobust.reporting.claim import Claim
+from biorobust.reporting.estimates import Estimate, accuracy, value
 from biorobust.reporting.labels import ATTACKS
-from biorobust.reporting.measurements import Estimate, Measurements, accuracy, value
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
 

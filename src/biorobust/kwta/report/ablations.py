@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from biorobust.kwta.report.study import DATASETS, NETWORKS, Kwta, row_name
-from biorobust.reporting.measurements import Content, Estimate, Measurements, estimate
+from biorobust.reporting.estimates import Estimate, estimate
+from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.requirements import flags
 from biorobust.statistics import Accuracy
 from biorobust.statistics.rules import NOT_RUN

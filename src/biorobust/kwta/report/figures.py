@@ -98,20 +98,6 @@ def _legend(frame: pd.DataFrame, *, bare: str = "", **marker: Any) -> plots.Hand
     }
 
 
-def _dot_rows(axes: Axes, labels: Sequence[str], *, xlabel: str = "") -> None:
-    """A line for each label, the first on top, and accuracy in percent from left to right."""
-    axes.set_yticks(range(len(labels)), labels, ma="right")
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlim(-3, 103)
-    axes.set_xlabel(xlabel)
-    axes.grid(axis="x")
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-
-
-# --- the step of PGD --------------------------------------------------------------------------------------------------
-
-
 def _steps(given: Inputs) -> pd.DataFrame:
     reported, rows = printed(given.claims), []
     for cell in _trained(given):
@@ -122,9 +108,8 @@ def _steps(given: Inputs) -> pd.DataFrame:
             for attack in DRAWN
             if (found := cell.of(attack))
         ]
-    return pd.DataFrame(
-        rows, columns=[*HEAD, "activation", "attack", "accuracy", "low", "high", "collapsed", "reported"]
-    )
+    columns = [*HEAD, "activation", "attack", "accuracy", "low", "high", "collapsed", "reported"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _steps_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
@@ -136,28 +121,34 @@ def _steps_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return _words(given, frame, relu=ranges if len(ranges) == len(kept) else [], points=points)
 
 
+@drawing_style()
 def _draw_steps(frame: pd.DataFrame) -> Drawing:
     def each(axes: Axes, part: pd.DataFrame) -> None:
         cells = list(_by_cell(part))
         for at, (cell, marks) in enumerate(cells):
-            ends = 100 * marks.loc[marks["attack"].isin([PGD, ORIGINAL_STEP]), "accuracy"]
-            axes.plot(ends, [at] * len(ends), color=FAINT, lw=1.2, zorder=1)
+            steps = 100 * marks.loc[marks["attack"].isin([PGD, ORIGINAL_STEP]), "accuracy"]
+            axes.plot(steps, [at] * len(steps), color=FAINT, lw=1.2, zorder=1)
+            line: dict[str, Any] = {"color": cell.look.colour, "ls": "", "elinewidth": 1, "zorder": 3}
             for _, mark in marks.iterrows():
-                style: dict[str, Any] = {"color": cell.look.colour, "xerr": plots.reach(mark.to_frame().T, "accuracy")}
-                _, marker = DRAWN[mark["attack"]]
-                axes.errorbar(100 * mark["accuracy"], at, ls="", elinewidth=1, zorder=3, **style, **marker)
+                ends, (_, marker) = plots.reach(mark.to_frame().T, "accuracy"), DRAWN[mark["attack"]]
+                axes.errorbar(100 * mark["accuracy"], at, xerr=ends, **line, **marker)
             axes.plot(100 * marks["reported"], [at] * len(marks), zorder=4, **REPORTED)
-        _dot_rows(axes, [f"{cell.row}\n(collapsed)" if cell.collapsed else cell.row for cell, _ in cells])
+        plots.name_lines(axes, [f"{cell.row}\n(collapsed)" if cell.collapsed else cell.row for cell, _ in cells])
+        axes.set_xlim(-3, 103)
 
-    with drawing_style():
-        legend = {"PGD as reported": Line2D([], [], **REPORTED)}
-        legend |= {name: Line2D([], [], color=INK, ls="", **marker) for name, marker in DRAWN.values()}
-        tables = _tables(frame, "{place.label}: {place.title}, {place.init}")
-        size: dict[str, Any] = {"columns": 2, "height": 1.55, "extra": 1.1, "sharex": True, "per_row": 3}
-        return _panels(tables, each, xlabel="accuracy on the attacked images, %", legend=legend, **size)
-
-
-# --- jumps, and which values pass -------------------------------------------------------------------------------------
+    legend = {"PGD as reported": Line2D([], [], **REPORTED)}
+    legend |= {name: Line2D([], [], color=INK, ls="", **marker) for name, marker in DRAWN.values()}
+    return _panels(
+        _tables(frame, "{place.label}: {place.title}, {place.init}"),
+        each,
+        xlabel="accuracy on the attacked images, %",
+        legend=legend,
+        per_row=3,
+        columns=2,
+        height=1.55,
+        extra=1.1,
+        sharex=True,
+    )
 
 
 def _probe(given: Inputs, *, probe: str, quantity: str, value: Callable[[Any], float]) -> pd.DataFrame:
@@ -169,11 +160,12 @@ def _probe(given: Inputs, *, probe: str, quantity: str, value: Callable[[Any], f
             rows.append((*_head(cell), cell.gamma, True, value(seed)))
         for row in found["by_gamma"] if found and cell.gamma is not None else ():
             rows.append((*_head(cell), row["gamma"], False, value(row)))
-    frame = pd.DataFrame(rows, columns=[*HEAD, "gamma", "trained", quantity])
     keys = [*HEAD, "gamma", "trained"]
-    return frame.groupby(keys, sort=False, dropna=False)[quantity].mean().reset_index()
+    found = pd.DataFrame(rows, columns=[*keys, quantity])
+    return found.groupby(keys, sort=False, dropna=False, as_index=False)[quantity].mean()
 
 
+@drawing_style()
 def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
     def each(axes: Axes, part: pd.DataFrame) -> None:
         for cell, rows in _by_cell(part):
@@ -184,18 +176,24 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
             line: dict[str, Any] = {"color": look.colour, "clip_on": False}
             axes.plot(other["gamma"], other[quantity], lw=1, ls=look.dashes, marker=".", **line)
             axes.plot(own["gamma"], own[quantity], marker=look.marker, ms=8, mec=INK, mew=0.8, ls="", **line)
-        axes.set_xscale("log")
+        axes.set(xscale="log", ylim=(0, None))
         axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(bottom=0)
         axes.grid(axis="y")
 
-    with drawing_style():
-        legend = _legend(frame, bare=row_name(None), ms=7, mec=INK)
-        legend["the same weights, another γ"] = Line2D([], [], color=FAINT, marker=".", lw=1)
-        words: dict[str, Any] = {"xlabel": "γ, share of values that pass", "ylabel": label, "legend": legend}
-        tables = _tables(frame, "{place.label}:\n{place.title}")
-        return _panels(tables, each, columns=4, height=2.1, extra=0.8, sharex=True, **words)
+    legend = _legend(frame, bare=row_name(None), ms=7, mec=INK)
+    legend["the same weights, another γ"] = Line2D([], [], color=FAINT, marker=".", lw=1)
+    return _panels(
+        _tables(frame, "{place.label}:\n{place.title}"),
+        each,
+        xlabel="γ, share of values that pass",
+        ylabel=label,
+        legend=legend,
+        columns=4,
+        height=2.1,
+        extra=0.8,
+        sharex=True,
+    )
 
 
 def _active(given: Inputs) -> pd.DataFrame:
@@ -213,6 +211,7 @@ def _active_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return _words(given, frame, init="scratch", relu=list(relu))
 
 
+@drawing_style()
 def _draw_active(frame: pd.DataFrame) -> Drawing:
     def each(axes: Axes, part: pd.DataFrame) -> None:
         for cell, rows in _by_cell(part):
@@ -225,19 +224,17 @@ def _draw_active(frame: pd.DataFrame) -> Drawing:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.grid(axis="y")
 
-    with drawing_style():
-        words: dict[str, Any] = {"xlabel": "activation, in order of execution", "ylabel": "values that pass, %"}
-        size: dict[str, Any] = {
-            "columns": 2,
-            "height": 1.9,
-            "extra": 0.9,
-            "sharey": True,
-            "legend": _legend(frame, ms=3.5),
-        }
-        return _panels(_tables(frame, "{place.label}: {place.title}"), each, **words, **size)
-
-
-# --- trainings --------------------------------------------------------------------------------------------------------
+    return _panels(
+        _tables(frame, "{place.label}: {place.title}"),
+        each,
+        xlabel="activation, in order of execution",
+        ylabel="values that pass, %",
+        legend=_legend(frame, ms=3.5),
+        columns=2,
+        height=1.9,
+        extra=0.9,
+        sharey=True,
+    )
 
 
 def _collapses(given: Inputs) -> pd.DataFrame:
@@ -260,22 +257,23 @@ def _collapses_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return {"made": [item for item in ablations(given.m, given.study) if item["name"] in set(frame["ablation"])]}
 
 
+@drawing_style()
 def _draw_collapses(frame: pd.DataFrame) -> Drawing:
-    with drawing_style():
-        labels, commonest = list(dict.fromkeys(frame["_label"])), 100 * frame["_commonest"].iloc[0]
-        drawing, (axes,) = plots.panels(1, height=1.2 + 0.36 * len(labels))
-        for at, (_, part) in enumerate(frame.groupby("ablation", sort=False)):
-            for place, (_, seed) in enumerate(part.iterrows()):
-                y = at + 0.36 * ((place + 0.5) / len(part) - 0.5)  # side by side, so that equal seeds stay countable
-                filled = "none" if seed["collapsed"] else seed["_colour"]
-                axes.plot(100 * seed["accuracy"], y, marker="o", ms=5, ls="", mec=seed["_colour"], mfc=filled)
-        _dot_rows(axes, labels, xlabel="test accuracy, %")
-        if pd.notna(commonest):
-            axes.axvline(commonest, color=FAINT, lw=0.9, ls="--")
-            axes.set_ylim(top=-0.85)
-            axes.annotate("commonest digit", (commonest, -0.5), (4, 4), textcoords="offset points", fontsize=8)
-        handles = [Line2D([], [], color=INK, marker="o", ls="", mfc=fill, mec=INK) for fill in (INK, "none")]
-        drawing.legend(handles, ["trained", "collapsed"], loc="outside upper center", ncols=2)
+    labels, commonest = list(dict.fromkeys(frame["_label"])), 100 * frame["_commonest"].iloc[0]
+    drawing, (axes,) = plots.panels(1, height=1.2 + 0.36 * len(labels))
+    for at, (_, part) in enumerate(frame.groupby("ablation", sort=False)):
+        for place, (_, seed) in enumerate(part.iterrows()):
+            y = at + 0.36 * ((place + 0.5) / len(part) - 0.5)  # side by side, so that equal seeds stay countable
+            filled = "none" if seed["collapsed"] else seed["_colour"]
+            axes.plot(100 * seed["accuracy"], y, marker="o", ms=5, ls="", mec=seed["_colour"], mfc=filled)
+    plots.name_lines(axes, labels)
+    axes.set(xlim=(-3, 103), xlabel="test accuracy, %")
+    if pd.notna(commonest):
+        axes.axvline(commonest, color=FAINT, lw=0.9, ls="--")
+        axes.set_ylim(top=-0.85)
+        axes.annotate("commonest digit", (commonest, -0.5), (4, 4), textcoords="offset points", fontsize=8)
+    handles = [Line2D([], [], color=INK, marker="o", ls="", mfc=fill, mec=INK) for fill in (INK, "none")]
+    drawing.legend(handles, ["trained", "collapsed"], loc="outside upper center", ncols=2)
     return drawing
 
 
@@ -295,6 +293,7 @@ def _curves_words(given: Inputs, frame: pd.DataFrame, *, init: str) -> Mapping[s
     return _words(given, frame, init=init, start=STARTS[init], cells=cells)
 
 
+@drawing_style()
 def _draw_curves(frame: pd.DataFrame) -> Drawing:
     """Three panels for each table, on test images solid and on training images dotted; thin: seeds, where several."""
     in_percent = {name: 100 * frame[name] for name in ("accuracy", "test_accuracy")}
@@ -327,16 +326,10 @@ def _draw_curves(frame: pd.DataFrame) -> Drawing:
         flat = all(seed["collapsed"] for cell, _ in _by_cell(part) for seed in cell.seeds)
         titles = (title + " (all collapsed)" * flat, "", "")
         parts += [(above, (label, part)) for above, label in zip(titles, shown, strict=True)]
-    with drawing_style():
-        lines = {cell.row: (cell.look.colour, "-") for cell in frame["_cell"]}
-        lines |= {"test images": (INK, "-"), "training images": (INK, ":")}
-        legend = {name: Line2D([], [], color=colour, ls=dashes) for name, (colour, dashes) in lines.items()}
-        return _panels(parts, each, xlabel="epoch", legend=legend, columns=3, height=1.9, extra=0.8)
-
-
-def _curves_figure(init: str) -> Figure:
-    frame, words = partial(_curves, init=init), partial(_curves_words, init=init)
-    return Figure(f"curves-{init}", frame, _draw_curves, _stages("train"), words)
+    lines = {cell.row: (cell.look.colour, "-") for cell in frame["_cell"]}
+    lines |= {"test images": (INK, "-"), "training images": (INK, ":")}
+    legend = {name: Line2D([], [], color=colour, ls=dashes) for name, (colour, dashes) in lines.items()}
+    return _panels(parts, each, xlabel="epoch", legend=legend, columns=3, height=1.9, extra=0.8)
 
 
 def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], float], label: str) -> Figure:
@@ -349,20 +342,28 @@ def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], flo
     )
 
 
-def _median(row: Any) -> float:
-    return row["jump"]["median"]
-
-
-def _replaced(row: Any) -> float:
-    return 100 * row["gradient"]["changed"][STEP]
-
-
 FIGURES = (
     Figure("steps", _steps, _draw_steps, _stages("attack"), _steps_words),
-    _probe_figure("jumps", "discontinuity", "jump", _median, "median jump, sd of the outputs"),
-    _probe_figure("patterns", "patterns", "replaced", _replaced, "replaced, % of those that pass"),
+    _probe_figure(
+        "jumps", "discontinuity", "jump", lambda row: row["jump"]["median"], "median jump, sd of the outputs"
+    ),
+    _probe_figure(
+        "patterns",
+        "patterns",
+        "replaced",
+        lambda row: 100 * row["gradient"]["changed"][STEP],
+        "replaced, % of those that pass",
+    ),
     Figure("active", _active, _draw_active, _stages("train"), _active_words),
     Figure("collapses", _collapses, _draw_collapses, lambda given, frame: ("ablate_kwta",), _collapses_words),
-    _curves_figure("scratch"),
-    _curves_figure("pretrained"),
+    *(
+        Figure(
+            f"curves-{init}",
+            partial(_curves, init=init),
+            _draw_curves,
+            _stages("train"),
+            partial(_curves_words, init=init),
+        )
+        for init in STARTS
+    ),
 )

@@ -7,9 +7,10 @@ from typing import Any
 
 from biorobust.kwta.report.study import BEST, DEEPFOOL, FAST, ORIGINAL_STEP, PGD, Cell, Kwta, Place
 from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import Estimate
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
-from biorobust.reporting.measurements import Estimate, Measurements
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.words import paragraphs
 from biorobust.statistics import THRESHOLDS
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from biorobust.kwta.report.study import CLEAN
 from biorobust.reporting.claim import Check, Claim
 from biorobust.reporting.claims import Judged, Part
+from biorobust.reporting.estimates import Estimate
 from biorobust.reporting.labels import RESIZED
-from biorobust.reporting.measurements import Estimate, Measurements
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.requirements import smaller
 from biorobust.statistics import wilson
 

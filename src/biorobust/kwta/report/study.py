@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from biorobust.reporting.estimates import Estimate, accuracy, curve
 from biorobust.reporting.labels import IMAGE_WORST_CASE, RESIZED, WORST_CASE, Look, look
-from biorobust.reporting.measurements import Content, Estimate, Measurements, accuracy, curve
+from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.study import Study
 from biorobust.reporting.words import paragraphs
 

@@ -17,8 +17,10 @@ from biorobust.kwta.report.printed import COLLAPSE, Key, Printed, Verdict, print
 from biorobust.kwta.report.study import BEST, CLEAN, DEEPFOOL, MEASURES, NAMES, ORIGINAL_STEP, PGD, Cell, Kwta, row_name
 from biorobust.reporting import columns
 from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import value
 from biorobust.reporting.labels import full_name
-from biorobust.reporting.measurements import Content, Measurements, value
+from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.numbers import share
 from biorobust.reporting.requirements import printed_accuracies
 from biorobust.reporting.table import Column, Table, table

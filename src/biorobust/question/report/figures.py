@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 
 from biorobust.question.report.study import ADVERSARIAL, CURVE, NOISE, PGD, PLAIN, Question
 from biorobust.reporting import frames, plots
+from biorobust.reporting.estimates import accuracy
 from biorobust.reporting.figure import Figure, Inputs, of_runs
 from biorobust.reporting.labels import FAINT, INK, TASKS, WORST_CASE, look, network
-from biorobust.reporting.measurements import Measurements, accuracy
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.style import WIDTH, drawing_style
 
 REPORT, STANDARD, WORST = "its report's attack", "PGD", "worst case"
@@ -44,21 +45,21 @@ def answers(m: Measurements, study: Question) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+@drawing_style()
 def _draw_answers(frame: pd.DataFrame) -> Drawing:
     datasets = list(dict.fromkeys(frame["dataset"]))
     rows = {d: list(dict.fromkeys(frame.loc[frame["dataset"] == d, "run"])) for d in datasets}
     tallest = max(map(len, rows.values()))
-    with drawing_style():
-        drawing = Drawing(figsize=(WIDTH, 1.1 + 0.42 * tallest))
-        panels = drawing.subplots(1, len(datasets), squeeze=False)[0]
-        for axes, dataset in zip(panels, datasets, strict=True):
-            part = frame[frame["dataset"] == dataset]
-            _draw_panel(axes, part, rows[dataset], tallest)
-            axes.set_title(f"{TASKS[dataset]}, ε = {part['eps'].iloc[0]:g}")
-        handles = [Line2D([], [], color=INK, marker=marker, ls="") for marker in MARKERS.values()]
-        handles.append(Line2D([], [], color=INK, marker="o", mfc="none", ls=""))
-        called = [*MARKERS, "hollow: its twin without the defence"]
-        drawing.legend(handles, called, loc="outside upper center", ncols=len(called))
+    drawing = Drawing(figsize=(WIDTH, 1.1 + 0.42 * tallest))
+    panels = drawing.subplots(1, len(datasets), squeeze=False)[0]
+    for axes, dataset in zip(panels, datasets, strict=True):
+        part = frame[frame["dataset"] == dataset]
+        _draw_panel(axes, part, rows[dataset], tallest)
+        axes.set_title(f"{TASKS[dataset]}, ε = {part['eps'].iloc[0]:g}")
+    handles = [Line2D([], [], color=INK, marker=marker, ls="") for marker in MARKERS.values()]
+    handles.append(Line2D([], [], color=INK, marker="o", mfc="none", ls=""))
+    called = [*MARKERS, "hollow: its twin without the defence"]
+    drawing.legend(handles, called, loc="outside upper center", ncols=len(called))
     return drawing
 
 
@@ -74,13 +75,8 @@ def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) ->
         axes.plot(100 * mark["accuracy"], at, marker=MARKERS[mark["attack"]], color=colour, mfc=fill, ms=5, ls="")
     for line in range(len(runs) - 1):
         axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
-    axes.set_yticks(range(len(runs)), [network(run) for run in runs])
-    axes.set_ylim(tallest - 0.5, -0.5)
-    axes.set_xlim(-3, 103)
-    axes.set_xlabel("accuracy, %")
-    axes.grid(axis="x")
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+    plots.name_lines(axes, [network(run) for run in runs])
+    axes.set(xlim=(-3, 103), ylim=(tallest - 0.5, -0.5), xlabel="accuracy, %")
 
 
 def _answer_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:

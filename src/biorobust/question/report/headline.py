@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from biorobust.question.report.study import ADVERSARIAL, NOISE, PLAIN, Question
 from biorobust.question.report.tables import examined
 from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import accuracy, value
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
-from biorobust.reporting.measurements import Measurements, accuracy, value
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.words import paragraphs
 from biorobust.statistics import rules

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from biorobust.question.report.study import CURVE, GIVEN, PGD, Question
 from biorobust.reporting import columns
+from biorobust.reporting.estimates import Estimate, accuracy, value
 from biorobust.reporting.labels import WORST_CASE, full_name, label, network
-from biorobust.reporting.measurements import Estimate, Measurements, accuracy, value
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
 

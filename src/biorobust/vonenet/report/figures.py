@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure as Drawing
 from biorobust.core import places
 from biorobust.reporting import frames, plots
 from biorobust.reporting.figure import Figure, Inputs, of_runs
-from biorobust.reporting.labels import ATTACKS, WORST_CASE, in_legend, in_panel, label
+from biorobust.reporting.labels import ATTACKS, WORST_CASE, label
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import read_pictures
 from biorobust.vonenet.report import layers
@@ -41,24 +42,6 @@ def _worst(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     """Each run's last point in the worst case."""
     last = frame[frame["attack"] == WORST_CASE].groupby("run", sort=False)["accuracy"].last()
     return {"ends": last.to_dict(), "largest": frame["eps"].max(), "wanted": _trained(given)}
-
-
-def _draw_attacked(frame: pd.DataFrame) -> Drawing:
-    runs = {label(run): run for run in dict.fromkeys(frame["run"])}
-    return plots.line_panels(
-        {title: frame[frame["run"] == run] for title, run in runs.items()},
-        x="_size",
-        y="accuracy",
-        series="attack",
-        xlabel="largest change of a pixel, in 255ths",
-        looks=lambda title, attack: in_panel(runs[title], attack),
-        key=in_legend,
-        intervals=False,
-        whole=True,
-        height=2.6,
-        legend="outside upper center",
-        sharey=True,
-    )
 
 
 def _perturbed(given: Inputs) -> pd.DataFrame:
@@ -182,7 +165,13 @@ def _measured(given: Inputs, frame: pd.DataFrame) -> tuple[str, ...]:
 
 FIGURES = (
     *layers.FIGURES,
-    Figure("accuracy-perturbed", _attacked, _draw_attacked, _measured, _worst),
+    Figure(
+        "accuracy-perturbed",
+        _attacked,
+        partial(plots.attacks, x="_size", xlabel="largest change of a pixel, in 255ths", height=2.6),
+        _measured,
+        _worst,
+    ),
     Figure(
         "perturbed-images",
         _perturbed,

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import curve
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
-from biorobust.reporting.measurements import Measurements, curve
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.words import paragraphs
 from biorobust.vonenet.report.hypotheses import EXCLUDED, by_verdict, tested
 from biorobust.vonenet.report.study import NOISELESS, PLAIN, VONE, Vonenet

@@ -71,33 +71,33 @@ def _frame(m: Measurements, lines: Iterable[Line]) -> pd.DataFrame | None:
     return pd.concat(parts, ignore_index=True).reindex(columns=shown) if parts else None
 
 
+@drawing_style()
 def _draw(frame: pd.DataFrame, *, ylabel: str, log: bool = True, level: float | None = None) -> Drawing:
     """A panel of curves for each `panel`, with their intervals as bands; a line at the `level`."""
-    with drawing_style():
-        titles = list(dict.fromkeys(frame["panel"]))
-        drawing, found = plots.panels(len(titles), height=3.9 if len(titles) > 1 else 3.4, sharey=True)
-        for axes, title in zip(found, titles, strict=True):
-            part = frame[frame["panel"] == title]
-            for style, rows in part.groupby("_look", sort=False):
-                seen = rows[rows["value"] > SMALLEST] if log else rows
-                low = seen["low"].clip(lower=SMALLEST) if log else seen["low"]
-                line = {"color": style.colour, "ls": style.dashes, "lw": style.width, "label": style.label}
-                faint = 0.3 if rows["value"].isna().all() else None  # a band alone
-                axes.plot(seen["layer"], seen["value"], **line, alpha=faint)
-                band = {"color": style.colour, "alpha": faint or 0.15, "lw": 0}
-                axes.fill_between(seen["layer"], low, seen["high"], **band)
-            for layer in FOUR:
-                axes.axvline(layer, color=FAINT, lw=0.6, ls=(0, (2, 2)), zorder=0)
-            if level is not None:
-                axes.axhline(level, color=INK, lw=0.7)
-            axes.set_xticks([0, *FOUR, 52])
-            axes.set_yscale("log" if log else "linear")
-            axes.grid(axis="y")
-            axes.set_title(title, pad=6 + 11 * -(-part["_look"].nunique() // 2))
-            legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, borderaxespad=0.3)
-            legend.set_in_layout(False)  # the title leaves it its height; its width takes none from the panel
-        found[0].set_ylabel(ylabel)
-        drawing.supxlabel("convolution, numbered as in the report (lines: layers 4, 12, 25 and 44)", size=9)
+    titles = list(dict.fromkeys(frame["panel"]))
+    drawing, found = plots.panels(len(titles), height=3.9 if len(titles) > 1 else 3.4, sharey=True)
+    for axes, title in zip(found, titles, strict=True):
+        part = frame[frame["panel"] == title]
+        for style, rows in part.groupby("_look", sort=False):
+            seen = rows[rows["value"] > SMALLEST] if log else rows
+            low = seen["low"].clip(lower=SMALLEST) if log else seen["low"]
+            line = {"color": style.colour, "ls": style.dashes, "lw": style.width, "label": style.label}
+            faint = 0.3 if rows["value"].isna().all() else None  # a band alone
+            axes.plot(seen["layer"], seen["value"], **line, alpha=faint)
+            band = {"color": style.colour, "alpha": faint or 0.15, "lw": 0}
+            axes.fill_between(seen["layer"], low, seen["high"], **band)
+        for layer in FOUR:
+            axes.axvline(layer, color=FAINT, lw=0.6, ls=(0, (2, 2)), zorder=0)
+        if level is not None:
+            axes.axhline(level, color=INK, lw=0.7)
+        axes.set_xticks([0, *FOUR, 52])
+        axes.set_yscale("log" if log else "linear")
+        axes.grid(axis="y")
+        axes.set_title(title, pad=6 + 11 * -(-part["_look"].nunique() // 2))
+        legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, borderaxespad=0.3)
+        legend.set_in_layout(False)  # the title leaves it its height; its width takes none from the panel
+    found[0].set_ylabel(ylabel)
+    drawing.supxlabel("convolution, numbered as in the report (lines: layers 4, 12, 25 and 44)", size=9)
     return drawing
 
 

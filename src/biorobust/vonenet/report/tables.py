@@ -9,8 +9,9 @@ from typing import Any
 
 from biorobust.reporting import columns
 from biorobust.reporting.claim import Claim
+from biorobust.reporting.estimates import accuracy, curve, value
 from biorobust.reporting.labels import ATTACKS, label
-from biorobust.reporting.measurements import Measurements, accuracy, curve, value
+from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import percent
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
