@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.pipeline
 # What the run leaves out, for it has to end in minutes: instances of a stage of which others stay, and recorded runs.
 LEFT_OUT = {
-    "hebbian_runs": {"report-normal", "normal-dropped"},
+    "hebbian_runs": {"normal-converged", "normal-dropped"},
     "kwta_ablations": {"collapse-relu-slower", "collapse-relu-slow", "collapse-kwta-slow", "collapse-kwta-low-slow"},
 }
 RECORDED = "cnnf-cpu"
