@@ -171,12 +171,13 @@ RunName = Annotated[str, BeforeValidator(_run_name)]
 
 
 def _only_known_networks(settings: Params) -> None:
-    """Attacks that adapt name runs of their study, or cells, whose names end with their run's."""
+    """Attacks that adapt name runs of their study, or cells of its runs."""
     for study, module in STUDIES.items():
         chosen = settings.blocks.get(f"{study}_adaptive")
-        known = [run for group in module.RUNS for run in settings.runs[group]]
+        runs = [run for group in module.RUNS for run in settings.runs[group]]
+        known = [cell for run in runs for cell in module.cells(run)] if hasattr(module, "cells") else runs
         for name in chosen.networks if isinstance(chosen, Adaptive) else ():
-            if not any(name == run or name.endswith(f"-{run}") for run in known):
+            if name not in known:
                 has = f"{study} has {', '.join(known)}"
                 raise ParamsError(f"{study}_adaptive.twins: no network {name!r}; {has} (params.yaml)")
 
