@@ -110,10 +110,3 @@ def test_a_run_may_not_be_called_like_these():
     raw["hebbian_controls"]["end-adaptive"] = raw["hebbian_controls"]["end-to-end"]
     with pytest.raises(ParamsError, match="files of other stages are"):
         params.check(raw)
-
-
-def test_a_network_that_is_none_is_named():
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    del raw["hebbian_runs"]["report-normal"]
-    with pytest.raises(ParamsError, match=r"hebbian_adaptive\.twins: no network 'report-normal'; hebbian has"):
-        params.check(raw)

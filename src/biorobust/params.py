@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field, create_model
 
 from biorobust.cnnf.model import params as cnnf
-from biorobust.core.attack_plan import Adaptive
 from biorobust.core.config import Block, Seed, Several, build
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_yaml
@@ -130,7 +129,6 @@ def check(raw: Any) -> Params:
                 _only_known_runs(f"scales.{scale}.{key}", by_scale[scale][key], group, settings.runs[group])
     for check_study in CHECKS:
         check_study(settings)
-    _only_known_networks(settings)
     apart = {group for study in STUDIES.values() for group in getattr(study, "APART", ())}
     names = Counter(name for group, runs in settings.runs.items() if group not in apart for name in runs)
     for name, lists in names.items():
@@ -168,18 +166,6 @@ def _run_name(name: object) -> object:
 
 
 RunName = Annotated[str, BeforeValidator(_run_name)]
-
-
-def _only_known_networks(settings: Params) -> None:
-    """Attacks that adapt name runs of their study, or cells of its runs."""
-    for study, module in STUDIES.items():
-        chosen = settings.blocks.get(f"{study}_adaptive")
-        runs = [run for group in module.RUNS for run in settings.runs[group]]
-        known = [cell for run in runs for cell in module.cells(run)] if hasattr(module, "cells") else runs
-        for name in chosen.networks if isinstance(chosen, Adaptive) else ():
-            if name not in known:
-                has = f"{study} has {', '.join(known)}"
-                raise ParamsError(f"{study}_adaptive.twins: no network {name!r}; {has} (params.yaml)")
 
 
 def _only_known_runs(where: str, size: Any, group: str, runs: Mapping[str, object]) -> None:
