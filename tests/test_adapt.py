@@ -78,6 +78,30 @@ def test_a_network_is_attacked_image_by_image_and_the_others_say_why_not(checkou
         assert m.get(f"attack/{adaptive_name(name)}")["reason"] == "it was not trained"
 
 
+def test_metrics_say_how_many_images_there_were(checkout, monkeypatch):
+    torch.manual_seed(0)
+    runs.save(
+        TWIN,
+        {0: EndToEnd(784, 4, 10)},
+        architecture="end-to-end",
+        configs={0: {"n_inputs": 784, "n_hidden": 4, "n_classes": 10}},
+    )
+    monkeypatch.setattr(adaptive.experiment, "load", lambda name, load=adaptive.experiment.load: Few(load(name)))
+    adapt.main(["hebbian"])
+    found = Measurements(checkout / "reports/metrics").get(f"attack/{adaptive_name(TWIN)}")
+    assert found["n_images"] == found["settings"]["n_images"] == found["attacks"]["square"]["per_seed"][0]["n"] == 5
+
+
+class Few:
+    """A data set of five test images."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def evaluated(self, n):
+        return self.data.evaluated(min(n, 5))
+
+
 def test_a_scale_without_images_attacks_nothing(checkout):
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(text.replace("scale: tiny", "scale: laptop"))

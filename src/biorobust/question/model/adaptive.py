@@ -28,7 +28,9 @@ def attack(
     plan = plan.model_copy(update={"reports": (*plan.reports, *chosen.alone), "blind": blind})
     tables: list[pd.DataFrame] = []
     counted: dict[int, dict[str, dict[str, Any]]] = {}
-    for victim in victims(name, study=study, chosen=chosen, n_images=n_images):
+    attacked = list(victims(name, study=study, chosen=chosen, n_images=n_images))
+    n_images, noisy = len(attacked[0].images), attacked[0].noisy  # a data set may have fewer images
+    for victim in attacked:
         table, _ = attacking.attacked(victim, plan, size)
         tables.append(table.assign(seed=victim.seed))
         counted[victim.seed] = records.counts(table, eps=eps)
@@ -42,7 +44,7 @@ def attack(
         settings={"eps": chosen.eps, "n_images": n_images, "draws": plan.draws, "twin": chosen.twins.get(name)},
         eps=eps,
         n_images=n_images,
-        attacks=records.by_attack(counted, about=partial(attacking.about, size=size, noisy=victim.noisy)),
+        attacks=records.by_attack(counted, about=partial(attacking.about, size=size, noisy=noisy)),
         seeds=list(counted),
     )
 
