@@ -7,11 +7,12 @@ from made_up import ROOT
 
 from biorobust import params
 from biorobust.attacks import records
-from biorobust.core import runs
+from biorobust.core import experiment, runs
 from biorobust.core.attack_plan import Adaptive, adaptive_name
 from biorobust.core.errors import ParamsError
 from biorobust.hebbian.model.controls import EndToEnd
-from biorobust.question.model import adaptive, attacking
+from biorobust.question.model import attacking
+from biorobust.question.model.params import AttackPlan
 from biorobust.reporting.estimates import accuracy
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics.outcomes import read_record
@@ -48,7 +49,7 @@ def test_every_network_named_is_one_of_the_study_and_has_a_twin(study):
     assert set(chosen.networks) <= set(made.networks)
     assert chosen.dataset in made.datasets
     assert made.adapted == chosen.networks
-    assert chosen.report in attacking.names(checked.block("question_attack", adaptive.AttackPlan), study)
+    assert chosen.report in attacking.names(checked.block("question_attack", AttackPlan), study)
 
 
 def test_a_network_is_attacked_image_by_image_and_the_others_say_why_not(checkout):
@@ -59,7 +60,7 @@ def test_a_network_is_attacked_image_by_image_and_the_others_say_why_not(checkou
     m = Measurements(checkout / "reports/metrics")
     chosen, plan = (
         settings().block("hebbian_adaptive", Adaptive),
-        settings().block("question_attack", adaptive.AttackPlan),
+        settings().block("question_attack", AttackPlan),
     )
     found = m.get(f"attack/{adaptive_name(TWIN)}")
     assert found["status"] == "ok"
@@ -86,7 +87,7 @@ def test_metrics_say_how_many_images_there_were(checkout, monkeypatch):
         architecture="end-to-end",
         configs={0: {"n_inputs": 784, "n_hidden": 4, "n_classes": 10}},
     )
-    monkeypatch.setattr(adaptive.experiment, "load", lambda name, load=adaptive.experiment.load: Few(load(name)))
+    monkeypatch.setattr(experiment, "load", lambda name, load=experiment.load: Few(load(name)))
     adapt.main(["hebbian"])
     found = Measurements(checkout / "reports/metrics").get(f"attack/{adaptive_name(TWIN)}")
     assert found["n_images"] == found["settings"]["n_images"] == found["attacks"]["square"]["per_seed"][0]["n"] == 5
@@ -120,7 +121,9 @@ def test_a_network_that_draws_noise_is_attacked_as_one(checkout, monkeypatch):
     for model, noisy in ((EndToEnd(784, 16, 10), False), (Noisy(784, 16, 10), True)):
         monkeypatch.setattr(runs, "load", lambda *_, model=model, **__: model.eval().requires_grad_(False))
         chosen = settings().block("hebbian_adaptive", Adaptive)
-        (victim,) = adaptive.victims(TWIN, study="hebbian", chosen=chosen, n_images=8)
+        (victim,) = attacking.victims(
+            TWIN, family="hebbian", dataset="mnist", n_images=8, eps=chosen.eps, curve=chosen.curve
+        )
         assert victim.noisy == noisy
 
 

@@ -105,6 +105,24 @@ class AttackSize(Block):
         return {}
 
 
+def known(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises ValueError unless every name, without the view that may follow an @, is in the registry of attacks."""
+    if any(name.partition("@")[0] not in NAMES for name in names):
+        raise ValueError(f"a list without repeats, of {', '.join(NAMES)}")
+    return names
+
+
+def _known_one(name: str) -> str:
+    if name.partition("@")[0] not in NAMES:
+        raise ValueError(f"one of {', '.join(NAMES)}")
+    return name
+
+
+# Attacks of the registry; each may end in @ and a view of the networks that are attacked.
+Attacks = Annotated[Unlike[str], AfterValidator(known)]
+OneAttack = Annotated[str, AfterValidator(_known_one)]
+
+
 class Adaptive(Block):
     """Which networks of a study every attack of `question_attack` is tried on that needs no other network.
 
@@ -114,10 +132,10 @@ class Adaptive(Block):
     """
 
     dataset: str
-    report: str
+    report: OneAttack
     eps: float = Field(gt=0, le=1)
     curve: Sizes
-    alone: Unlike[str] = ()
+    alone: Attacks = ()
     twins: dict[str, str] = Field(min_length=1)
 
     @property

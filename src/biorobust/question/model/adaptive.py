@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import pandas as pd
-import torch
 
 from biorobust.attacks import records
-from biorobust.core import experiment, places, results, runs
+from biorobust.core import places, results
 from biorobust.core.attack_plan import Adaptive, adaptive_name
-from biorobust.core.devices import pick
-from biorobust.core.files import sha256, write_parquet
+from biorobust.core.files import write_parquet
 from biorobust.question.model import attacking
-from biorobust.question.model.attacking import Victim
 from biorobust.question.model.params import AttackPlan, AttackSize
 
 
@@ -28,9 +24,13 @@ def attack(
     plan = plan.model_copy(update={"reports": (*plan.reports, *chosen.alone), "blind": blind})
     tables: list[pd.DataFrame] = []
     counted: dict[int, dict[str, dict[str, Any]]] = {}
-    attacked = list(victims(name, study=study, chosen=chosen, n_images=n_images))
-    n_images, noisy = len(attacked[0].images), attacked[0].noisy  # a data set may have fewer images
-    for victim in attacked:
+    victims = list(
+        attacking.victims(
+            name, family=study, dataset=chosen.dataset, n_images=n_images, eps=chosen.eps, curve=chosen.curve
+        )
+    )
+    n_images, noisy = len(victims[0].images), victims[0].noisy  # a data set may have fewer images
+    for victim in victims:
         table, _ = attacking.attacked(victim, plan, size)
         tables.append(table.assign(seed=victim.seed))
         counted[victim.seed] = records.counts(table, eps=eps)
@@ -47,27 +47,3 @@ def attack(
         attacks=records.by_attack(counted, about=partial(attacking.about, size=size, noisy=noisy)),
         seeds=list(counted),
     )
-
-
-def victims(name: str, *, study: str, chosen: Adaptive, n_images: int) -> Iterable[Victim]:
-    """The trained seeds of a network, with the images that all networks of the study are attacked on."""
-    index, images, labels = experiment.load(chosen.dataset).evaluated(n_images)
-    for seed in runs.seeds(name):
-        model = runs.load(name, seed=seed, device=pick())
-        with torch.no_grad():
-            noisy = not torch.equal(model(images[:8]), model(images[:8]))
-        yield Victim(
-            name=name,
-            family=study,
-            model=model,
-            views=runs.attack_views(name, model),
-            images=images,
-            labels=labels,
-            index=index.cpu().numpy(),
-            eps=chosen.eps,
-            curve=chosen.curve,
-            seed=seed,
-            noisy=noisy,
-            key={"weights": sha256(runs.folder(name) / f"seed{seed}.safetensors"), "device": pick()},
-            code=runs.code(name),
-        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from biorobust import attacks
 from biorobust.attacks import diagnostics, records, registry
 from biorobust.attacks.registry import Attack
-from biorobust.core import work
-from biorobust.core.devices import full_precision
+from biorobust.core import experiment, runs, work
+from biorobust.core.devices import full_precision, pick
+from biorobust.core.files import sha256
 from biorobust.question.model import networks
 from biorobust.question.model.params import AttackPlan, AttackSize
 
@@ -71,6 +72,32 @@ class Progressed:
     parts: list[pd.DataFrame]
     broken: np.ndarray
     points: Tensor
+
+
+def victims(
+    name: str, *, family: str, dataset: str, n_images: int, eps: float, curve: Sequence[float]
+) -> Iterable[Victim]:
+    """The trained seeds of a network, with the first `n_images` of the images that its study is evaluated on."""
+    index, images, labels = experiment.load(dataset).evaluated(n_images)
+    for seed in runs.seeds(name):
+        model = runs.load(name, seed=seed, device=pick())
+        with torch.no_grad():
+            noisy = not torch.equal(model(images[:8]), model(images[:8]))
+        yield Victim(
+            name=name,
+            family=family,
+            model=model,
+            views=runs.attack_views(name, model),
+            images=images,
+            labels=labels,
+            index=index.cpu().numpy(),
+            eps=eps,
+            curve=curve,
+            seed=seed,
+            noisy=noisy,
+            key={"weights": sha256(runs.folder(name) / f"seed{seed}.safetensors"), "device": pick()},
+            code=runs.code(name),
+        )
 
 
 def names(plan: AttackPlan, family: str) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 
-from biorobust.core.attack_plan import NAMES, Sizes
-from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Share, ShareBelow1, Unlike
+from biorobust.core.attack_plan import Attacks, Sizes
+from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Share, ShareBelow1
 from biorobust.core.left_out import SomeRuns
 
 DATASETS = ("mnist", "cifar10")
@@ -62,16 +62,6 @@ class V1Front(Block):
     ksize: int = Field(ge=1)
     stride: Count
     pixels_per_degree: Positive
-
-
-def _known(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if name.partition("@")[0] not in NAMES:
-            raise ValueError(f"a list without repeats, of {', '.join(NAMES)}")
-    return names
-
-
-Attacks = Annotated[Unlike[str], AfterValidator(_known)]
 
 
 class AttackPlan(Block):

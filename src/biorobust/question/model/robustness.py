@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from biorobust.attacks import records
-from biorobust.core import experiment, places, results, runs
-from biorobust.core.devices import pick
+from biorobust.core import places, results
 from biorobust.core.files import read_json, read_tensors, sha256, write_json, write_parquet, write_tensors
 from biorobust.core.left_out import not_at_this_scale
 from biorobust.question.model import attacking
@@ -46,25 +45,14 @@ def _n_images(network: Network, size: AttackSize) -> int:
 
 def victims(network: Network, size: AttackSize) -> Iterable[Victim]:
     """The trained seeds of a network, with the images that all networks of its data set are attacked on."""
-    index, images, labels = experiment.load(network.dataset).evaluated(_n_images(network, size))
-    for seed in runs.seeds(network.name):
-        model = runs.load(network.name, seed=seed, device=pick())
-        weights = sha256(runs.folder(network.name) / f"seed{seed}.safetensors")
-        yield Victim(
-            name=network.name,
-            family=network.row.family,
-            model=model,
-            views=runs.attack_views(network.name, model),
-            images=images,
-            labels=labels,
-            index=index.cpu().numpy(),
-            eps=network.threat.eps,
-            curve=network.threat.curve,
-            seed=seed,
-            noisy=network.noisy,
-            key={"weights": weights, "device": pick()},
-            code=runs.code(network.name),
-        )
+    return attacking.victims(
+        network.name,
+        family=network.row.family,
+        dataset=network.dataset,
+        n_images=_n_images(network, size),
+        eps=network.threat.eps,
+        curve=network.threat.curve,
+    )
 
 
 def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: AttackSize, scale: str) -> None:
@@ -72,21 +60,20 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
     folders = {name: places.find(ATTACKED, f"{name}.json").parent for name in all_networks}
     here = {name: network for name, network in all_networks.items() if not network.left_out}
     points = {name: read_tensors(folders[name] / f"{name}.safetensors") for name in here}
+    n_images = {name: _n_images(network, size) for name, network in all_networks.items()}
     shares: dict[str, Shares] = {}
     for name, network in all_networks.items():
-        made: dict[str, Any] = {
-            "eps": network.threat.eps,
-            "n_images": _n_images(network, size),
-            "draws": plan.draws,
-        }
+        if not network.left_out:
+            kin = {other: points[other] for other, its in here.items() if its.dataset == network.dataset}
+            table = _shown(network, folders[name], kin, plan=plan, size=size)
+            n_images[name] = table["index"].nunique()  # a data set may have fewer than were asked for
+        made: dict[str, Any] = {"eps": network.threat.eps, "n_images": n_images[name], "draws": plan.draws}
         queries = size.noisy_queries if network.noisy else size.queries
         said = head(network, scale=scale, **made, queries=queries)
         if network.left_out:
             write_parquet(places.RECORDS / STUDY / f"{name}.parquet", pd.DataFrame(columns=[*records.COLUMNS, "seed"]))
             results.write_unavailable("attack", name, reason=network.left_out, **said)
             continue
-        kin = {other: points[other] for other, its in here.items() if its.dataset == network.dataset}
-        table = _shown(network, folders[name], kin, plan=plan, size=size)
         write_parquet(places.RECORDS / STUDY / f"{name}.parquet", table)
         eps = sorted({*network.threat.curve, network.threat.eps})
         counted = {
@@ -97,7 +84,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
             "attack",
             name,
             eps=eps,
-            n_images=made["n_images"],
+            n_images=n_images[name],
             attacks=records.by_attack(counted, about=about),
             seeds=list(counted),
             diagnostics=read_json(folders[name] / f"{name}.json"),
@@ -110,16 +97,11 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
         }
     for name, network in all_networks.items():
         if network.row.family in REPORTS and network.twin is not None:
-            said = head(
-                network,
-                scale=scale,
-                eps=network.threat.eps,
-                n_images=_n_images(network, size),
-            )
+            said = head(network, scale=scale, eps=network.threat.eps, n_images=n_images[name])
             _write_advantages(network, shares.get(name, {}), shares.get(network.twin, {}), said)
         if network.row.front == "none" and name.endswith("-plain"):
             found = read_json(folders[name] / f"{name}.json")
-            _write_controls(network, found, n_images=_n_images(network, size), scale=scale)
+            _write_controls(network, found, n_images=n_images[name], scale=scale)
 
 
 def _shown(
