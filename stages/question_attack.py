@@ -5,13 +5,13 @@ from __future__ import annotations
 from biorobust import params
 from biorobust.core.progress import progress
 from biorobust.question.model import left_out
-from biorobust.question.model.params import AttackPlan, AttackSize
+from biorobust.question.model.params import FAMILIES, AttackPlan, AttackSize
 from biorobust.question.model.rows import group, networks
 from stages.common import one_argument, run_info, stage_main
 
 
 def main(argv: list[str] | None = None) -> None:
-    family = one_argument(argv, __doc__, "family", "of question_rows in params.yaml")
+    family = one_argument(argv, __doc__, "family", ", ".join(FAMILIES))
     settings = params.load()
     chosen = networks(settings, family=family)
     plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)

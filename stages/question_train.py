@@ -6,12 +6,13 @@ from biorobust import params
 from biorobust.core import places
 from biorobust.core.progress import progress
 from biorobust.question.model import left_out
+from biorobust.question.model.params import FAMILIES
 from biorobust.question.model.rows import group, networks
 from stages.common import one_argument, run_info, stage_main
 
 
 def main(argv: list[str] | None = None) -> None:
-    family = one_argument(argv, __doc__, "family", "of question_rows in params.yaml")
+    family = one_argument(argv, __doc__, "family", ", ".join(FAMILIES))
     settings = params.load()
     chosen = networks(settings, family=family)
     here = [network for network in chosen.values() if not network.left_out]

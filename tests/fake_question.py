@@ -61,13 +61,13 @@ class _Writer:
         row = network.name.partition("-")[2]
         attacked = {"eps": network.threat.eps, "n_images": self.size.attacked(network.dataset, noisy=network.noisy)}
         clean, kept = KEPT.get(row, (0.98, 0.42))
-        shares = dict.fromkeys(attacking.names(self.plan, network.row.family), kept) | {WORST: kept}
+        shares = dict.fromkeys(attacking.names(self.plan, network.family), kept) | {WORST: kept}
         shares |= dict.fromkeys(self.plan.reports, min(clean, 2 * kept)) | {"transfer": kept, "warm-start": kept}
         n_train = min(network.size.n_train, 60_000 if network.dataset == "mnist" else 50_000)
         trained = {"n_train": n_train, "epochs": network.size.epochs}
         self.file("train", network.name, network, trained, **self.trained(clean))
         self.file("attack", network.name, network, attacked, **self.attacked(network, shares, attacked["n_images"]))
-        if network.row.family in REPORTS and network.twin:
+        if network.family in REPORTS and network.twin:
             ahead = {"advantage_report": 0.2, "advantage_worst": 0.01, "advantage_lost": 0.19}
             entries = [{"seed": seed} | {key: of + 0.001 * seed for key, of in ahead.items()} for seed in self.seeds]
             self.file("advantage", network.name, network, attacked, seeds=self.seeds, per_seed=entries)

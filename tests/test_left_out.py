@@ -31,8 +31,8 @@ def test_a_field_of_runs_holds_all_none_or_those_it_names():
     [
         ("cnnf_grid", "some", "scales.tiny.cnnf_grid.trained = 'some': must be all, none or a list of names"),
         ("cnnf_variants", ["longer", "longer"], "must be all, none or a list of names without repeats"),
-        ("cnnf_grid", ["t4-r0"], "scales.tiny.cnnf_grid.trained: no run 't4-r0'; cnnf_grid has t1-r0"),
-        ("kwta_ablation", ["clap"], "scales.tiny.kwta_ablation.trained: no run 'clap'; kwta_ablations has collapse"),
+        ("cnnf_grid", ["t4-r0"], "scales.tiny.cnnf_grid.trained: no run 't4-r0'; known are t1-r0"),
+        ("kwta_ablation", ["clap"], "scales.tiny.kwta_ablation.trained: no run 'clap'; known are collapse"),
     ],
 )
 def test_runs_that_a_scale_cannot_have_are_named(key, value, message):

@@ -98,8 +98,8 @@ def test_a_twin_is_trained_alike(name):
         if network.name.endswith("kwta-adversarial")
         else {"eps", "steps", "step", "epochs"},
     }
-    if network.row.family in defence:
-        assert differs <= defence[network.row.family]
+    if network.family in defence:
+        assert differs <= defence[network.family]
 
 
 def test_noise_of_training_images_is_that_of_the_data_set():
@@ -127,8 +127,8 @@ def test_every_network_is_compared_once_with_networks_of_its_kind():
     listed = [name for group in groups for name in group]
     assert sorted(listed) == sorted(all_networks(checked))
     for group in groups:
-        assert len({(all_networks(checked)[name].row.family, all_networks(checked)[name].noisy) for name in group}) <= 1
-    assert {network.row.family for network in all_networks(checked).values()} == set(FAMILIES)
+        assert len({(all_networks(checked)[name].family, all_networks(checked)[name].noisy) for name in group}) <= 1
+    assert {network.family for network in all_networks(checked).values()} == set(FAMILIES)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_every_network_is_compared_once_with_networks_of_its_kind():
         ("question", "eps", 0, "eps"),
         ("question_attack", "adaptive", ["apgd-unknown"], "adaptive"),
         ("question_attack", "views", {"cortex": ["apgd-margin"]}, "views"),
-        ("question_rows", "noise", {"family": "yardsticks"}, "question_rows.noise"),
+        ("question_rows_yardsticks", "noise", {"network": "body"}, "question_rows_yardsticks.noise"),
     ],
 )
 def test_a_slip_in_its_parameters_is_named(block, key, value, word):
@@ -147,9 +147,15 @@ def test_a_slip_in_its_parameters_is_named(block, key, value, word):
 
 
 def test_a_twin_that_is_not_there_is_named():
-    row = {"family": "kwta", "network": "body", "method": "kwta", "front": "none", "images": "clean", "twin": "plane"}
+    row = {"network": "body", "method": "kwta", "front": "none", "images": "clean", "twin": "plane"}
     with pytest.raises(ParamsError, match=r"kwta-high.twin = 'plane'"):
-        settings(question_rows={"kwta-high": row})
+        settings(question_rows_kwta={"kwta-high": row})
+
+
+def test_a_name_in_two_families_is_refused():
+    row = {"network": "body", "method": "kwta", "front": "none", "images": "clean", "twin": None}
+    with pytest.raises(ParamsError, match=r"plain: named in two families"):
+        settings(question_rows_kwta={"plain": row})
 
 
 def test_unknown_layouts_are_refused():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -124,9 +124,10 @@ def check(raw: Any) -> Params:
         values=raw,
     )
     for study in STUDIES.values():
-        for key, group in getattr(study, "PARTS", {}).items():
+        for key, groups in getattr(study, "PARTS", {}).items():
             for scale in SCALES:
-                _only_known_runs(f"scales.{scale}.{key}", by_scale[scale][key], group, settings.runs[group])
+                known = [name for group in groups for name in settings.runs[group]]
+                _only_known_runs(f"scales.{scale}.{key}", by_scale[scale][key], known)
     for check_study in CHECKS:
         check_study(settings)
     apart = {group for study in STUDIES.values() for group in getattr(study, "APART", ())}
@@ -168,8 +169,8 @@ def _run_name(name: object) -> object:
 RunName = Annotated[str, BeforeValidator(_run_name)]
 
 
-def _only_known_runs(where: str, size: Any, group: str, runs: Mapping[str, object]) -> None:
-    """A scale that has some runs of a list names runs of that list."""
+def _only_known_runs(where: str, size: Any, known: Sequence[str]) -> None:
+    """A scale that has some runs names runs that there are."""
     for name in size.trained if isinstance(size.trained, tuple) else ():
-        if name not in runs:
-            raise ParamsError(f"{where}.trained: no run {name!r}; {group} has {', '.join(runs)} (params.yaml)")
+        if name not in known:
+            raise ParamsError(f"{where}.trained: no run {name!r}; known are {', '.join(known)} (params.yaml)")

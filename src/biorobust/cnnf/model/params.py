@@ -154,7 +154,7 @@ SIZES = {
     "cnnf_attack": AttackSize,
     "cnnf_adaptive": AdaptiveSize,
 }
-PARTS = {"cnnf_grid": "cnnf_grid", "cnnf_variants": "cnnf_variants"}  # size -> the run list it has a part of
+PARTS = {"cnnf_grid": ("cnnf_grid",), "cnnf_variants": ("cnnf_variants",)}  # size -> the run lists it has a part of
 RUNS = {"cnnf_runs": NetworkRun, "cnnf_variants": VariantRun, "cnnf_grid": Feedback}
 NETWORKS = ("cnnf_runs",)  # run lists whose runs have checkpoints, are attacked and compared
 EVALUATED = ("cnnf_runs", "cnnf_variants", "cnnf_grid")  # those whose predictions are compared

@@ -298,7 +298,7 @@ SIZES = {
     "kwta_timing": TimingSize,
     "kwta_adaptive": AdaptiveSize,
 }
-PARTS = {"kwta_ablation": "kwta_ablations"}  # size -> the run list it has a part of
+PARTS = {"kwta_ablation": ("kwta_ablations",)}  # size -> the run lists it has a part of
 RUNS = {"kwta_runs": Run, "kwta_ablations": AblationRun}
 NETWORKS: tuple[str, ...] = ()  # the general attack stage serves runs of one network; these have an own one
 APART = ("kwta_runs", "kwta_ablations")  # run lists whose names may be those of networks

@@ -118,12 +118,11 @@ class Size(Block):
 
 
 class Row(Block):
-    """A network of the comparison. family: the stage that trains it. method: the block of params.yaml with its knob.
+    """A network of the comparison, in the list of the family that one stage trains. method: the block with its knob.
 
     front: what stands before the body. images: what it is trained on. twin: the same without the defence, or null.
     """
 
-    family: Literal["yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial"]
     network: Literal["body", "hebbian", "end-to-end", "cnnf"]
     method: Literal["relu", "kwta", "kwta_low", "hebbian_original", "end_to_end", "cnnf", "cnn"]
     front: Literal["none", "v1", "v1-noiseless", "learned-noisy"]
@@ -141,10 +140,11 @@ BLOCKS = {
     "question_attack": AttackPlan,
 }
 SIZES = {"question": Size, "question_cifar10": Size, "question_attack": AttackSize}
-RUNS = {"question_rows": Row}
-PARTS = {"question": "question_rows", "question_cifar10": "question_rows"}
+ROWS = {family: f"question_rows_{family}" for family in FAMILIES}
+RUNS = dict.fromkeys(ROWS.values(), Row)
+PARTS = dict.fromkeys(("question", "question_cifar10"), tuple(RUNS))
 NETWORKS: tuple[str, ...] = ()  # they have an attack stage of their own, as one network's images are shown to others
-APART = ("question_rows",)
+APART = tuple(RUNS)
 
 
 # The attack by which a family's report, or the original, called its networks robust.
@@ -164,11 +164,7 @@ def block(dataset: str, name: str = "question") -> str:
 def compared(runs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Networks that have the same attacks on as many images: of a family on a data set, with and without noise."""
     return [
-        [
-            f"{dataset}-{name}"
-            for name, row in runs["question_rows"].items()
-            if row.family == family and (row.front in NOISY_FRONTS) == noisy
-        ]
+        [f"{dataset}-{name}" for name, row in runs[ROWS[family]].items() if (row.front in NOISY_FRONTS) == noisy]
         for dataset in DATASETS
         for family in FAMILIES
         for noisy in (False, True)

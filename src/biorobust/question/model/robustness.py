@@ -47,7 +47,7 @@ def victims(network: Network, size: AttackSize) -> Iterable[Victim]:
     """The trained seeds of a network, with the images that all networks of its data set are attacked on."""
     return attacking.victims(
         network.name,
-        family=network.row.family,
+        family=network.family,
         dataset=network.dataset,
         n_images=_n_images(network, size),
         eps=network.threat.eps,
@@ -96,7 +96,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
             for seed, by_attack in counted.items()
         }
     for name, network in all_networks.items():
-        if network.row.family in REPORTS and network.twin is not None:
+        if network.family in REPORTS and network.twin is not None:
             said = head(network, scale=scale, eps=network.threat.eps, n_images=n_images[name])
             _write_advantages(network, shares.get(name, {}), shares.get(network.twin, {}), said)
         if network.row.front == "none" and name.endswith("-plain"):
@@ -138,7 +138,7 @@ def _write_advantages(network: Network, own: Shares, twins: Shares, said: Mappin
     """By how much a network's accuracy exceeds its twin's, under its report's attack and in the worst case."""
     entries = []
     for seed in sorted(own.keys() & twins.keys()):
-        attacks = {"report": REPORTS[network.row.family], "worst": records.WORST_CASE}
+        attacks = {"report": REPORTS[network.family], "worst": records.WORST_CASE}
         ahead = {key: own[seed][attack] - twins[seed][attack] for key, attack in attacks.items()}
         lost = ahead["report"] - ahead["worst"]
         entries.append({"seed": seed, **{f"advantage_{key}": of for key, of in (*ahead.items(), ("lost", lost))}})

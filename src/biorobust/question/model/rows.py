@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biorobust.core.errors import ParamsError
 from biorobust.core.left_out import has_run, not_at_this_scale
-from biorobust.question.model.params import DATASETS, FAMILIES, NOISY_FRONTS, Row, Size, Threat, Training, block
+from biorobust.question.model.params import DATASETS, FAMILIES, NOISY_FRONTS, ROWS, Row, Size, Threat, Training, block
 
 if TYPE_CHECKING:
     from biorobust.params import Params
@@ -24,6 +24,7 @@ class Network(NamedTuple):
 
     name: str
     dataset: str
+    family: str
     row: Row
     threat: Threat
     training: Training
@@ -43,23 +44,24 @@ class Network(NamedTuple):
     @property
     def settings(self) -> dict[str, Any]:
         """What the metrics say that it is."""
-        return {"dataset": self.dataset, **self.row.model_dump(), "noise": self.threat.noise}
+        row = {"family": self.family, **self.row.model_dump()}
+        return {"dataset": self.dataset, **row, "noise": self.threat.noise}
 
 
 def networks(settings: Params, *, family: str | None = None) -> Mapping[str, Network]:
     """By name, those of a family or all. Raises ParamsError for an unknown family."""
     if family not in (None, *FAMILIES):
         raise ParamsError(f"family {family!r}: unknown; known are {', '.join(FAMILIES)}")
-    rows = {name: settings.run("question_rows", name, Row) for name in settings.runs["question_rows"]}
+    chosen = [family] if family else FAMILIES
     return {
-        f"{dataset}-{name}": _network(settings, name, row, dataset)
+        f"{dataset}-{name}": _network(settings, its, name, settings.run(ROWS[its], name, Row), dataset)
         for dataset in DATASETS
-        for name, row in rows.items()
-        if family in (None, row.family)
+        for its in chosen
+        for name in settings.runs[ROWS[its]]
     }
 
 
-def _network(settings: Params, name: str, row: Row, dataset: str) -> Network:
+def _network(settings: Params, family: str, name: str, row: Row, dataset: str) -> Network:
     size = settings.size(block(dataset), Size)
     reason = "" if has_run(size.trained, name) else not_at_this_scale(settings.scale, block(dataset))
     if dataset != "mnist":
@@ -68,17 +70,20 @@ def _network(settings: Params, name: str, row: Row, dataset: str) -> Network:
         settings.block(block(dataset), Threat),
         settings.block(block(dataset, "question_training"), Training),
     )
-    return Network(f"{dataset}-{name}", dataset, row, threat, training, size, reason)
+    return Network(f"{dataset}-{name}", dataset, family, row, threat, training, size, reason)
 
 
 def check(settings: Params) -> None:
-    """Every twin is a row; raises ParamsError naming it."""
-    known = settings.runs["question_rows"]
-    for name in known:
-        twin = settings.run("question_rows", name, Row).twin
+    """Every name is there once and every twin is a row; raises ParamsError naming it."""
+    listed = [(group, name) for group in ROWS.values() for name in settings.runs[group]]
+    known = [name for _, name in listed]
+    for group, name in listed:
+        if known.count(name) > 1:
+            raise ParamsError(f"{group}.{name}: named in two families of the comparison (params.yaml)")
+        twin = settings.run(group, name, Row).twin
         if twin is not None and twin not in known:
             raise ParamsError(
-                f"question_rows.{name}.twin = {twin!r}: must be null or one of {', '.join(known)} (params.yaml)"
+                f"{group}.{name}.twin = {twin!r}: must be null or one of {', '.join(known)} (params.yaml)"
             )
 
 

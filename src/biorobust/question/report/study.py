@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.question.model.params import DATASETS, FAMILIES, REPORTS
+from biorobust.question.model.params import DATASETS, FAMILIES, REPORTS, ROWS
 from biorobust.reporting.study import Study
 
 PGD = "pgd-cross-entropy"
@@ -86,7 +86,9 @@ def question(params: Mapping[str, Any]) -> Question:
     """The study as a params.yaml lists it; one from before the comparison lists none of it."""
     plan = params.get("question_attack", {})
     lists = [*(plan.get(name, ()) for name in ("reports", "adaptive", "blind")), *plan.get("views", {}).values()]
-    rows = dict(params.get("question_rows", {}))
+    rows = {
+        name: {"family": family, **row} for family, group in ROWS.items() for name, row in params.get(group, {}).items()
+    }
     blocks = dict(zip(DATASETS, ("question", "question_cifar10"), strict=True))
     return Question(
         name="question",
