@@ -19,7 +19,7 @@ from biorobust.statistics.accuracy import Interval
 from biorobust.statistics.paired import holm
 from biorobust.statistics.rules import Decision
 
-__all__ = ["Claim", "Judged", "Part", "Reading", "judge"]
+__all__ = ["Claim", "Judged", "Part", "Reading", "decide", "judge"]
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ def _draft(check: Check, metrics: Measurements, *, scatter: Scatter, printed: Le
         return _Draft(check, None, stopped or Decision(rules.NOT_RUN, str(error)))
 
 
-def _decide(check: Check, measured: Measured) -> Decision:
+def decide(check: Check, measured: Measured) -> Decision:
+    """The verdict of a check on what was measured, should nothing stand against judging it."""
     if check.rule == "threshold":
         value = measured.value if measured.difference is None else measured.difference
         ends = {"low": measured.low, "high": measured.high}
@@ -240,7 +241,7 @@ def _part(draft: _Draft, *, p: float | None) -> Part:
     decision = draft.obstacle
     if decision is None:
         assert measured is not None
-        decision = _decide(check, measured)
+        decision = decide(check, measured)
     part = Part(
         label=check.label,
         rule=check.rule,

@@ -74,6 +74,11 @@ def flags(content: Mapping[str, Any], entry: Mapping[str, Any], *, printed: Leve
     return broken or ([UNDER_TRAINED] if _under_trained(content, entry, printed) else [])
 
 
+def learned(content: Mapping[str, Any] | None, *, printed: Levels) -> bool:
+    """Whether no training of a metrics file has a flag."""
+    return content is None or not any(flags(content, entry, printed=printed) for entry in content.get("per_seed", ()))
+
+
 def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed: Levels) -> bool:
     """Whether one training of a metrics file is less accurate than a network has to be to decide anything.
 

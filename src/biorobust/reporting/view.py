@@ -18,7 +18,9 @@ from biorobust.reporting.claims import Claim, Judged, Part, judge
 from biorobust.reporting.figure import read_index
 from biorobust.reporting.ledger import cells
 from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.price import Price, price
 from biorobust.reporting.provenance import Provenance
+from biorobust.reporting.requirements import printed_accuracies
 from biorobust.reporting.source import Source
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import Table, read
@@ -65,13 +67,17 @@ class FigureView:
 
 @dataclass(frozen=True)
 class View:
-    """One study in one run. `key` is "current" or "recorded"; views of one run share its `provenance`."""
+    """One study in one run. `key` is "current" or "recorded"; views of one run share its `provenance`.
+
+    `prices`: open claim -> what would decide it, where that can be computed.
+    """
 
     key: str
     study: Study
     provenance: Provenance
     judged: tuple[Judged, ...]
     claims: Mapping[str, ClaimView]
+    prices: Mapping[str, Price]
     metrics: Measurements
     figures: tuple[FigureView, ...]
     tables: tuple[Table, ...]
@@ -110,10 +116,23 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: 
         provenance=provenance,
         judged=tuple(judged),
         claims=_claim_views(judged),
+        prices=_prices(judged, claims, metrics=metrics, provenance=provenance),
         metrics=metrics,
         figures=tuple(_figures(outputs / "figures" / study.name / key, prefix=f"{study.name}-{key}")),
         tables=tuple(table for table in tables if table.id.startswith(f"{study.name}-")),
     )
+
+
+def _prices(
+    judged: Iterable[Judged], claims: Iterable[Claim], *, metrics: Measurements, provenance: Provenance
+) -> dict[str, Price]:
+    printed = printed_accuracies(claims)
+    priced = {
+        item.claim.id: price(item, metrics=metrics, provenance=provenance, printed=printed)
+        for item in judged
+        if item.counted and item.verdict not in rules.DECIDED
+    }
+    return {id_: found for id_, found in priced.items() if found}
 
 
 def bare_reason(item: Judged | Part) -> str:
