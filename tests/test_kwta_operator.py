@@ -96,6 +96,29 @@ def test_the_number_of_winners_is_exact():
     assert selection.winners(1, 7) == 7
 
 
+@pytest.mark.parametrize(
+    ("by_layer", "gammas"),
+    [
+        ("equal", [0.1, 0.1, 0.1, 0.1, 0.1]),
+        ("falling", [0.15, 0.125, 0.1, 0.075, 0.05]),
+        ("rising", [0.05, 0.075, 0.1, 0.125, 0.15]),
+        ("middle", [0.05, 0.1, 0.15, 0.1, 0.05]),
+    ],
+)
+def test_gamma_by_layer(by_layer, gammas):
+    layers = [operator_module.KWTA(0.3) for _ in gammas]
+    operator_module.spread(torch.nn.Sequential(torch.nn.Linear(2, 2), *layers), 0.1, by_layer)
+    assert [layer.gamma for layer in layers] == pytest.approx(gammas)
+
+
+def test_gamma_by_layer_that_cannot_be():
+    layer = torch.nn.Sequential(operator_module.KWTA(0.3))
+    with pytest.raises(ValueError, match="must be one of equal, falling, rising, middle"):
+        operator_module.spread(layer, 0.1, "random")
+    with pytest.raises(ValueError, match="gamma"):
+        operator_module.spread(layer, 0.9, "falling")
+
+
 def test_all_ties_win_and_are_counted():
     x = torch.tensor([[1.0, 3.0, 3.0, 3.0, 0.0, -1.0, 2.0, 2.0, 2.0, 2.0]])
     assert kwta(x, 0.2).tolist() == [[0, 3, 3, 3, 0, 0, 0, 0, 0, 0]]

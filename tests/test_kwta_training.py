@@ -142,6 +142,7 @@ def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale, monkeypatch)
         ("learning_rate", -1, "learning_rate changed.learning_rate = -1: must be a number above 0"),
         ("flip", 3, "flip = 3: must be true or false"),
         ("stem", "gelu", "stem = 'gelu': must be one of relu, kwta"),
+        ("gamma_by_layer", "random", "gamma_by_layer = 'random': must be one of equal, falling, rising, middle"),
     ],
 )
 def test_an_ablation_that_changes_nothing_that_exists_is_named(change, to, words):
@@ -263,6 +264,7 @@ RECIPE = {
     **{
         "gamma_schedule": "constant",
         "gamma_fall": 0.0,
+        "gamma_by_layer": "equal",
         "stem": "kwta",
         "logits": 10,
         "width": 8,

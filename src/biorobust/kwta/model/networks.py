@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.core.errors import BiorobustError
-from biorobust.kwta.model.operator import KWTA, replace_relu
+from biorobust.kwta.model.operator import KWTA, replace_relu, spread
 from biorobust.kwta.model.params import FAST
 from biorobust.kwta.model.surrogates import attack_views
 from biorobust.networks.alexnet import AlexNet
@@ -74,7 +74,8 @@ def build(config: Mapping[str, Any]) -> Classifier:
 
     network: resnet18 (torchvision's layout), resnet18-small (the original's: 3x3 stem of stride 1, no pooling, for 32
     pixels), alexnet, or fast (ours, for 32 pixels, k-WTA in every place). gamma: None keeps ReLU. logits: outputs of
-    the head, of which the first n_classes are classes. Raises BiorobustError for another network or a missing key.
+    the head, of which the first n_classes are classes. gamma_by_layer, where there is one: as in `operator.spread`.
+    Raises BiorobustError for another network or a missing key.
     """
     missing = [key for key in KEYS if key not in config]
     if missing:
@@ -91,6 +92,7 @@ def build(config: Mapping[str, Any]) -> Classifier:
         body = PixelResNet(18, **layout, stem="small" if config["network"] == "resnet18-small" else "imagenet")
     if gamma is not None and config["network"] != FAST:
         replace_relu(body, gamma, stem=config["stem"])
+        spread(body, gamma, config.get("gamma_by_layer", "equal"))
     body.take(n_classes=config["n_classes"], normalise=config["normalise"])
     model = Classifier(Resize(config["image_size"]), body)
     # Weights in this format make convolutions of any input work in it: a step of training is a tenth faster on a CPU.

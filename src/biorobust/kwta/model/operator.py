@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from numbers import Rational
 from typing import Any, Literal
 
@@ -85,6 +86,27 @@ def set_gamma(model: nn.Module, gamma: float) -> None:
     for module in model.modules():
         if isinstance(module, KWTA):
             module.gamma = gamma
+
+
+BY_LAYER: dict[str, Callable[[float], float]] = {  # depth in [0, 1] -> times gamma; 1 on average
+    "equal": lambda depth: 1.0,
+    "falling": lambda depth: 1.5 - depth,
+    "rising": lambda depth: 0.5 + depth,
+    "middle": lambda depth: 1.5 - abs(2 * depth - 1),
+}
+
+
+def spread(model: nn.Module, gamma: float, by_layer: str) -> None:
+    """Give the k-WTA layers of a model, in the order of its modules, gammas from half to one and a half of `gamma`.
+
+    by_layer: "falling" or "rising" with depth, largest in the "middle", or "equal"; their mean is `gamma`, for "middle"
+    about. Raises ValueError for another way, and for a gamma above 1.
+    """
+    if by_layer not in BY_LAYER:
+        raise ValueError(f"by_layer = {by_layer!r}: must be one of {', '.join(BY_LAYER)}")
+    layers = [module for module in model.modules() if isinstance(module, KWTA)]
+    for i, layer in enumerate(layers):
+        layer.gamma = gamma * BY_LAYER[by_layer](i / max(1, len(layers) - 1))
 
 
 class _Winners(torch.autograd.Function):

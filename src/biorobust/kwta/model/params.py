@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackName, AttackSize
 from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positive, Several, Share, ShareBelow1, Unlike
@@ -184,12 +184,13 @@ class Ablation(Block):
 
 
 class AblationSize(Block):
-    """trained: which of kwta_ablations. n_test: so many images of the evaluation list give the clean accuracy; the
-    first n_images are attacked.
+    """trained: which of kwta_ablations. n_train_original: for those with the original's recipe. n_test: so many images
+    of the evaluation list give the clean accuracy; the first n_images are attacked.
     """
 
     trained: SomeRuns
     n_train: Images
+    n_train_original: Images
     epochs: Count
     seeds: Count
     n_test: int = Field(ge=8)
@@ -213,7 +214,8 @@ class Recipe(Block):
     """Everything one cell is trained with, flat; these are, in this order, the `settings` of its metrics.
 
     schedule: of the learning rate; `drop_at` and `drop_factor` are those of "steps", `warmup` is that of "triangular".
-    gamma_fall: of the gamma_schedule "linear". edges: what a crop moves in, see `augment.crop_and_flip`.
+    gamma_fall: of the gamma_schedule "linear". gamma_by_layer: as in `operator.spread`, where gamma stays as it is.
+    edges: what a crop moves in, see `augment.crop_and_flip`.
     """
 
     network: Literal["resnet18", "resnet18-small", "alexnet", "fast"]
@@ -223,6 +225,7 @@ class Recipe(Block):
     gamma: Gamma | None
     gamma_schedule: Literal["constant", "incremental", "linear"]
     gamma_fall: Share
+    gamma_by_layer: Literal["equal", "falling", "rising", "middle"]
     stem: Activation
     logits: Outputs
     width: Count
@@ -245,6 +248,13 @@ class Recipe(Block):
     crop: Padding
     edges: Literal["zeros", "reflect"]
     flip: bool
+
+    @model_validator(mode="after")
+    def _by_layer(self) -> Recipe:
+        constant = self.gamma_schedule == "constant" and self.gamma is not None and self.gamma <= 2 / 3
+        if self.gamma_by_layer != "equal" and not constant:
+            raise ValueError("gamma_by_layer other than equal needs a constant gamma of at most 2/3")
+        return self
 
 
 class AblationRun(Block):

@@ -48,7 +48,7 @@ def of_ablation(settings: Params, run: AblationRun, *, where: str = "kwta_ablati
     size = settings.size("kwta_ablation", AblationSize)
     values = _values(settings, run.recipe, network=run.network, dataset=run.dataset, init=run.init, gamma=run.gamma) | {
         "epochs": size.epochs,
-        "n_train": size.n_train,
+        "n_train": size.n_train if run.recipe == "kwta_training" else size.n_train_original,
     }
     changed = build(Recipe, values | {run.change: run.to}, where=f"{where}: {run.change} changed")
     return changed, build(Recipe, values, where=where)
@@ -69,6 +69,7 @@ def _fast(settings: Params, *, dataset: str, init: str, gamma: float | None) -> 
         "activation": "relu" if gamma is None else "kwta",
         "gamma": gamma,
         "gamma_schedule": "linear" if gamma is not None and block.gamma_fall else "constant",
+        "gamma_by_layer": "equal",
         "stem": "kwta",
         "logits": 10,
         "image_size": SMALL_IMAGE,
@@ -99,6 +100,7 @@ def _values(
         "gamma": gamma,
         "gamma_schedule": "constant",
         "gamma_fall": 0.0,
+        "gamma_by_layer": "equal",
         "width": FULL_WIDTH if init == "pretrained" else width,
         "image_size": SMALL_IMAGE if network == "resnet18-small" else size.image_size,
         "precision": size.precision,

@@ -37,7 +37,7 @@ def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
 
 def config(recipe: Recipe, *, n_classes: int) -> dict[str, Any]:
     """What `networks.build` needs of a recipe."""
-    names = ("network", "logits", "width", "image_size", "normalise", "gamma", "stem")
+    names = ("network", "logits", "width", "image_size", "normalise", "gamma", "gamma_by_layer", "stem")
     return {"n_classes": n_classes} | {name: getattr(recipe, name) for name in names}
 
 
@@ -118,8 +118,8 @@ def train(
         state=state,
         label=f"{name}, seed {seed}",
     )
-    if recipe.gamma is not None:  # a training that was finished before has not set the last gamma
-        operator.set_gamma(model, gamma_at(len(fitted.history) - 1) if gamma_at else recipe.gamma)
+    if gamma_at is not None:  # a training that was finished before has not set the last gamma
+        operator.set_gamma(model, gamma_at(len(fitted.history) - 1))
     curve = [
         {"seed": seed, **row, "gamma": gamma_at(int(row["epoch"]) - 1) if gamma_at else recipe.gamma}
         for row in fitted.history

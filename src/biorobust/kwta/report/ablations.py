@@ -25,6 +25,9 @@ VALUES: Mapping[tuple[str, object], str] = {
     ("normalise", True): "inputs normalised",
     ("gamma_schedule", "constant"): "0.1 from the start",
     ("gamma_schedule", "incremental"): "lowered from 0.2 to 0.1",
+    ("gamma_by_layer", "falling"): "falling with depth",
+    ("gamma_by_layer", "rising"): "rising with depth",
+    ("gamma_by_layer", "middle"): "largest in the middle",
 }
 QUESTIONS = {
     "collapse": "collapse",
@@ -34,6 +37,7 @@ QUESTIONS = {
     "stem": "first activation",
     "normalise": "ImageNet's inputs",
     "gamma": "course of gamma",
+    "layers": "gamma by layer",
 }
 
 
