@@ -76,11 +76,11 @@ def test_under_trained_networks_decide_nothing(cpu, tmp_path):
 def test_headline_follows_its_claim(cpu, tmp_path):
     plain = text(render(cpu).html)
     assert "zero at none of the layers at which the report found zeros" in plain
-    assert "Of 15 hypotheses" in plain
+    assert "15 hypotheses on how" in plain
     root = write_checkout(tmp_path, study="vonenet", scale="tiny")
     small = text(render(root).html)
     assert "have not been looked for in networks of the size this needs" in small
-    assert "Of 15 hypotheses" not in small
+    assert "15 hypotheses on how" not in small
 
 
 def test_runs_that_called_the_hypotheses_otherwise_are_read_alike(cpu, tmp_path):
@@ -115,9 +115,10 @@ def test_images_that_were_not_moved_are_counted_or_left_out(cpu, tmp_path):
     def said():
         return " ".join(headline(judged(root), Measurements(root / "reports/metrics"), study).facts)
 
-    assert "DeepFool left" not in said()
+    assert "as they were" not in said()
     edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["own"].update(unmoved=7))
-    assert "they take no part" in said()
+    assert "7 of 97 it left as they were" in said()
+    assert "zero in every layer" not in said()
 
     def counted(content):  # as runs were recorded that compared them too
         (entry,) = content["per_seed"]
@@ -125,7 +126,8 @@ def test_images_that_were_not_moved_are_counted_or_left_out(cpu, tmp_path):
         entry |= {"entered": 89, "zero_share": 7 / 89}
 
     edit(root, "activations/voneresnet50", counted)
-    assert "7.9\u00a0% of the values there" in said()
+    assert "7 of 89 it left as they were" in said()
+    assert "zero in every layer" in said()
     assert "0.0\u00a0% of the values at the report's layers are zero" in said()
 
 
