@@ -52,6 +52,23 @@ def test_every_front_fits_every_body(dataset, front):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("front", ["none", "v1", "v1-noiseless", "learned-noisy"])
+def test_many_passes_of_one_image_are_those_of_as_many_copies(dataset, front):
+    found, image = model(dataset, front=front).eval(), torch.rand(1, *SHAPES[dataset])
+
+    def passes(points):
+        torch.manual_seed(1)
+        points = points.detach().requires_grad_()
+        logits = found(points)
+        return logits, torch.autograd.grad(logits.square().sum(), points)[0].mean(dim=0)
+
+    expanded, copied = passes(image.expand(5, *image.shape[1:])), passes(image.repeat(5, 1, 1, 1))
+    for one, other in zip(expanded, copied, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert (expanded[0].std(dim=0).max() > 1e-5) == (front in ("v1", "learned-noisy"))
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_k_wta_is_the_plain_network_but_for_its_activations(dataset):
     plain, sparse = model(dataset), model(dataset, gamma=0.1)
     assert [type(m) for m in plain.modules() if not isinstance(m, torch.nn.ReLU)] == [

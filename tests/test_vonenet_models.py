@@ -138,3 +138,17 @@ def test_calibration_sets_the_statistics_of_the_images():
     assert torch.equal(model.body.conv1.weight, weights)
     assert not model.training
     assert model.body.bn1.momentum == 0.1
+
+
+def test_many_passes_of_one_image_are_those_of_as_many_copies():
+    found, image = voneresnet50(n_classes=10, width=4, **V1).eval(), images(1, 32)
+
+    def passes(points):
+        torch.manual_seed(1)
+        points = points.detach().requires_grad_()
+        logits = found(points)
+        return logits, torch.autograd.grad(logits.square().sum(), points)[0].mean(dim=0)
+
+    expanded, copied = passes(image.expand(4, *image.shape[1:])), passes(image.repeat(4, 1, 1, 1))
+    for one, other in zip(expanded, copied, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6 * float(other.detach().abs().max()))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def once(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`layer` on a minibatch (B, ...), which it takes image by image; on one image where that is `expand`ed to B.
+
+    So attacks on a model with noise, which ask for many passes of one image, pay once for what comes before the noise.
+    """
+    if len(x) == 1 or x.stride(0) != 0:
+        return layer(x)
+    y = layer(x[:1])
+    return y.expand(len(x), *y.shape[1:])
 
 
 class Resize(nn.Module):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biorobust.core.errors import BiorobustError
+from biorobust.networks.pixels import once
 from biorobust.vonenet.model.parameters import check_frequency, gabor_kernels, sample_colours, sample_parameters
 
 COLOURS = 3
@@ -178,7 +179,7 @@ class VOneBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # weak responses and their noise stay in float32
             return add_noise(
-                self.responses(x),
+                once(self.responses, x),
                 mode=self.noise_mode,
                 scale=self.noise_scale,
                 level=self.noise_level,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.training import as_float
-from biorobust.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise, Resize
+from biorobust.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise, Resize, once
 from biorobust.networks.resnet import ResNet
 from biorobust.vonenet.model.block import VOneBlock
 
@@ -43,7 +43,7 @@ class VOneResNet(nn.Module):
         self.model = ResNet(depth, n_classes=n_classes, width=width, stem="none")
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.model(self.bottleneck(self.vone_block(self.normalise(x))))
+        logits: Tensor = self.model(self.bottleneck(self.vone_block(once(self.normalise, x))))
         return logits
 
 
@@ -63,7 +63,7 @@ class Classifier(nn.Module):
             raise BiorobustError(
                 f"images hold values from {low:.3g} to {high:.3g}: must be in [0, 1], the model normalises them itself"
             )
-        logits: Tensor = self.body(self.resize(x))
+        logits: Tensor = self.body(once(self.resize, x))
         return logits
 
 
