@@ -42,12 +42,15 @@ def execute(source: Source, *, out: Path) -> None:
     logging.getLogger("papermill").setLevel(logging.WARNING)
     EXECUTED.mkdir(parents=True, exist_ok=True)
     study = source.study.name
+    notebook = Path(f"reports/notebooks/{study}.ipynb")
+    if not notebook.is_file():
+        raise BiorobustError(f"{notebook} is missing: it draws the figures of {study}, see docs/add-a-study.md")
     label = f"recorded run {source.snapshot.name}" if source.snapshot else "current run"
     parameters = {"metrics": source.metrics, "params": source.params, "claims": CLAIMS, "out": out}
     with tempfile.TemporaryDirectory() as settings:
         try:
             papermill.execute_notebook(
-                f"reports/notebooks/{study}.ipynb",
+                notebook,
                 EXECUTED / f"{study}-{out.name}.ipynb",
                 parameters={name: str(value) for name, value in parameters.items()} | {"label": label},
                 kernel_name="python3",
@@ -59,7 +62,7 @@ def execute(source: Source, *, out: Path) -> None:
             if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
                 raise BiorobustError(error.evalue) from None
             raise BiorobustError(
-                f"reports/notebooks/{study}.ipynb ended with {error.ename}: {error.evalue} (the {label}); "
+                f"{notebook} ended with {error.ename}: {error.evalue} (the {label}); "
                 f"{EXECUTED}/{study}-{out.name}.ipynb shows where"
             ) from None
 

@@ -37,7 +37,7 @@ def write(root: Path) -> None:
         for study in STUDIES
         for now, *before in [sources(root, study, found=found)]
         for item in agreement.compared(
-            Measurements(now.metrics), Measurements(before[0].metrics) if before else None, study=study
+            now.study, Measurements(now.metrics), Measurements(before[0].metrics) if before else None
         )
     ]
     with atomic(out) as part:

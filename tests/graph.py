@@ -1,6 +1,8 @@
 """What the tests of the graph and of the pipeline both say about it: the stages one scalar of params.yaml reaches."""
 
-DRAWN = {"tables", *(f"figures@{study}" for study in ("hebbian", "cnnf", "kwta", "vonenet", "question")), "report"}
+from biorobust.params import STUDIES
+
+DRAWN = {"tables", *(f"figures@{study}" for study in STUDIES), "report"}
 FAMILIES = ("yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial")
 REACHED = {
     "hebbian.delta": {

@@ -1,5 +1,7 @@
 """Small runs beside large ones: headline effects that point the same way, and a study in at most fifteen numbers."""
 
+from importlib import import_module
+
 import pytest
 from report_checkout import ROOT, WRITERS
 from small_metrics import EPS, network
@@ -9,7 +11,7 @@ from biorobust.reporting import agreement, table
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL, tally
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES, read_params
-from biorobust.reporting.summary import COLUMNS, MOST, ROWS, summary
+from biorobust.reporting.summary import MOST, summary
 
 CLEAN = "plain above the V1 stage without an attack"
 
@@ -22,8 +24,12 @@ def run(root, plain, v1):
     return Measurements(root)
 
 
+def of(name):
+    return STUDIES[name](read_params(ROOT / "params.yaml"))
+
+
 def effect(now, recorded, words=CLEAN, study="vonenet"):
-    return next(item for item in agreement.compared(now, recorded, study=study) if item.effect.words == words)
+    return next(item for item in agreement.compared(of(study), now, recorded) if item.effect.words == words)
 
 
 # Of 1000 images each, 30 points are far more than an interval holds and 1 point is far less.
@@ -99,7 +105,7 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("study", list(STUDIES))
 def test_every_effect_is_of_networks_and_attacks_that_are_run(study, made):
-    found = agreement.compared(made[study], made[study], study=study)
+    found = agreement.compared(of(study), made[study], made[study])
     assert found
     assert [item.effect.words for item in found if item.word == MISSING] == []
     assert [item.effect.words for item in found if item.word == OTHER] == []
@@ -110,10 +116,9 @@ def test_every_effect_is_of_networks_and_attacks_that_are_run(study, made):
 
 @pytest.mark.parametrize("study", list(STUDIES))
 def test_a_study_is_at_most_fifteen_numbers_in_percent(study, made):
-    found = summary(study, made[study])
-    networks = STUDIES[study](read_params(ROOT / "params.yaml")).networks
-    assert set(ROWS[study].values()) <= set(networks)
-    assert set(found) == {f"{row}_{column}" for row in ROWS[study] for column, *_ in COLUMNS[study]}
+    found, asked = summary(study, made[study]), import_module(f"biorobust.{study}.report.summary")
+    assert set(asked.ROWS.values()) <= set(of(study).networks)
+    assert set(found) == {f"{row}_{column}" for row in asked.ROWS for column, *_ in asked.COLUMNS}
     assert 0 < len(found) <= MOST == 15
     for value in found.values():  # flat: DVC shows one column for each
         assert isinstance(value, float)
@@ -123,13 +128,13 @@ def test_a_study_is_at_most_fifteen_numbers_in_percent(study, made):
 
 @pytest.mark.parametrize("study", list(STUDIES))
 def test_its_numbers_are_those_of_the_metrics(study, made):
-    found = summary(study, made[study])
-    for row, name in ROWS[study].items():
+    found, asked = summary(study, made[study]), import_module(f"biorobust.{study}.report.summary")
+    for row, name in asked.ROWS.items():
         seeds = (made[study].get(f"train/{name}") or {})["per_seed"]
         mean = sum(seed["correct"] / seed["n"] for seed in seeds) / len(seeds)
         assert found[f"{row}_clean"] == pytest.approx(100 * mean, abs=0.005)
         attacked = made[study].get(f"attack/{name}") or {}
-        for column, attack, eps, _ in COLUMNS[study]:
+        for column, attack, eps, _ in asked.COLUMNS:
             if attack is not None:
                 seeds = attacked["attacks"][attack]["per_seed"]
                 at = [round(value, 6) for value in attacked["eps"]].index(eps)

@@ -11,7 +11,7 @@ from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 from graph import DRAWN, REACHED
 
-from biorobust.core.runs import ARCHITECTURES
+from biorobust.core.runs import architectures
 from biorobust.reporting.registry import STUDIES, read_params
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +78,7 @@ EDITED = {
     "src/biorobust/statistics/thresholds.py": DRAWING | {"compare", "question_attack", "question_transfer", "adapt"},
     "src/biorobust/reporting/claims.py": DRAWING,
     "src/biorobust/kwta/report/tables.py": DRAWING,
+    "src/biorobust/kwta/report/summary.py": DRAWING | {"compare"},
     "reports/templates/report.html.j2": {"report"},
     "docs/protocol.md": {"report"},
 }
@@ -95,9 +96,7 @@ def test_an_edit_of_a_file_reaches_the_stages_that_use_it(index, file, stages):
 
 
 # What only reads and checks params.yaml: what it gives a stage stands among the stage's parameters.
-DOORS = [
-    f"src/biorobust/{study}/__init__.py" for study in ("hebbian", "cnnf", "kwta", "vonenet", "question")
-]  # look names up
+DOORS = [f"src/biorobust/{study}/__init__.py" for study in STUDIES]  # look names up
 CHECKING = ("src/biorobust/params.py", "src/biorobust/__init__.py", *DOORS, "stages/__init__.py", "stages/common.py")
 
 
@@ -131,7 +130,7 @@ def behind(path):
 
 
 def test_every_stage_depends_on_the_code_that_decides_its_numbers(index):
-    networks = {name: module.replace(".", "/") for name, (module, _) in ARCHITECTURES.items()}
+    networks = {name: module.replace(".", "/") for name, (module, _) in architectures().items()}
     rooms = {Path(path).name for path in (ROOT / "src/biorobust").iterdir() if path.is_dir()}
     missing = {}
     for stage in index.stages:

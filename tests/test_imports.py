@@ -5,8 +5,9 @@ from pathlib import Path
 
 import networkx
 
+from biorobust.params import STUDIES
+
 SOURCE = Path(__file__).resolve().parent.parent / "src"
-STUDIES = ("hebbian", "cnnf", "kwta", "vonenet", "question")
 REGISTRY = "biorobust.reporting.registry"
 
 

@@ -13,6 +13,7 @@ import yaml
 from graph import DRAWN, REACHED
 
 from biorobust.core.places import find
+from biorobust.params import STUDIES
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.pipeline
@@ -150,7 +151,7 @@ def test_every_network_with_a_v1_stage_was_perturbed_read_and_scored(checkout):
 def test_metrics_parameters_and_plots_are_useful_to_dvc(checkout):
     shown = json.loads(run("dvc", "metrics", "show", "--json", folder=checkout).splitlines()[0])
     files = {Path(name).stem: found["data"] for name, found in shown[""]["data"].items()}
-    assert set(files) == {"hebbian", "cnnf", "kwta", "vonenet", "question"}
+    assert set(files) == set(STUDIES)
     assert {"kwta_low_clean", "kwta_low_pgd", "kwta_low_deepfool", "kwta_low_worst"} <= set(files["kwta"])
     assert all(len(found) <= 15 for found in files.values())
     assert "hebbian.delta" in run("dvc", "params", "diff", "--all", "HEAD~1", folder=checkout)

@@ -27,9 +27,8 @@ def note(root, stage, **more):
 @pytest.fixture
 def root(tmp_path):
     """A checkout of scale laptop whose lock lists four stages, each with a note."""
-    text = (ROOT / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text)
-    assert yaml.safe_load(text)["scale"] == "laptop"
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": "laptop"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     locked = {stage: {"outs": [{"path": f"{stage}.out", "md5": "0a1b"}]} for stage in STAGES}
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": locked}))
     claims_of("hebbian", root=tmp_path)

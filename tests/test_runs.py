@@ -50,10 +50,10 @@ def fresh(architecture):
 
 
 def test_every_architecture_is_tested_here():
-    assert set(CONFIGS) == set(runs.ARCHITECTURES)
+    assert set(CONFIGS) == set(runs.architectures())
 
 
-@pytest.mark.parametrize("architecture", runs.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", runs.architectures())
 def test_forward_gives_logits_and_a_gradient_reaches_every_parameter(architecture, images):
     model = fresh(architecture)
     logits = model(images)
@@ -65,7 +65,7 @@ def test_forward_gives_logits_and_a_gradient_reaches_every_parameter(architectur
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("architecture", runs.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", runs.architectures())
 def test_saved_models_come_back_the_same_frozen_and_in_eval_mode(architecture, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = fresh(architecture).eval()
@@ -78,7 +78,7 @@ def test_saved_models_come_back_the_same_frozen_and_in_eval_mode(architecture, i
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     views = runs.attack_views("a-run", loaded)
-    module = importlib.import_module(runs.ARCHITECTURES[architecture][0])
+    module = importlib.import_module(runs.architectures()[architecture][0])
     assert set(views) == set(getattr(module, "attack_views", lambda _: {})(loaded))
     for view in views.values():
         assert view(images).shape == (7, 10)

@@ -33,6 +33,7 @@ from biorobust.vonenet.model import params as vonenet
 T = TypeVar("T")
 
 PARAMS_FILE = Path("params.yaml")
+TABLES = ("BLOCKS", "SIZES", "RUNS")
 STUDIES: dict[str, Any] = {"hebbian": hebbian, "cnnf": cnnf, "kwta": kwta, "vonenet": vonenet, "question": question}
 CHECKS = (hebbian.check, recipe.check, rows.check)  # of what refers to what
 # A dot or a slash would break DVC's parameter paths and the names of files; a stage takes -x for an option.
@@ -151,6 +152,9 @@ def _file() -> Any:
 
 
 def _declared(table: str) -> dict[str, Any]:
+    for study in STUDIES.values():
+        if missing := [name for name in (*TABLES, "NETWORKS", "ARCHITECTURES") if not hasattr(study, name)]:
+            raise ParamsError(f"{study.__name__} has no {' and no '.join(missing)}: docs/add-a-study.md")
     return {key: kind for study in STUDIES.values() for key, kind in getattr(study, table).items()}
 
 

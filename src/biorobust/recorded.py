@@ -246,7 +246,7 @@ def _worst_case(model: nn.Module, folder: Path, data: Any, attacked: Content, *,
 
     eps = _size(attacked)
     _, images, labels = data.evaluated(N_ATTACKED)
-    module = importlib.import_module(runs.ARCHITECTURES[read_json(folder / "model.json")["architecture"]][0])
+    module = importlib.import_module(runs.architectures()[read_json(folder / "model.json")["architecture"]][0])
     views = module.attack_views(model) if hasattr(module, "attack_views") else {}
     known = [name for name in attacked["attacks"] if _entry(name) in attacks.ATTACKS]
     own = [name.removesuffix(RESIZED) for name in known if not attacks.get(name.removesuffix(RESIZED)).given]

@@ -73,7 +73,7 @@ Grid = Annotated[
 class AttackPlan(Block):
     """Names in the registry of attacks, and the grid of L-infinity sizes in units of pixel intensity."""
 
-    VIEWS: ClassVar[tuple[str, ...]] = ()  # of the study's model: a name may end in @ and one of them
+    VIEWS: ClassVar[tuple[str, ...]] = ("model",)  # a name may end in @ and one of them: the model itself, its views
 
     attacks: Unlike[str]
     eps: Grid
@@ -83,8 +83,8 @@ class AttackPlan(Block):
     def _known(cls, attacks: tuple[str, ...]) -> tuple[str, ...]:
         if set(attacks) <= {*NAMES, *(f"{name}@{view}" for name in NAMES for view in cls.VIEWS)}:
             return attacks
-        at = "; each may end in " * bool(cls.VIEWS) + ", ".join(f"@{view}" for view in cls.VIEWS)
-        raise ValueError(f"a list without repeats, of {', '.join(NAMES)}{at}")
+        at = ", ".join(f"@{view}" for view in cls.VIEWS)
+        raise ValueError(f"a list without repeats, of {', '.join(NAMES)}; each may end in {at}")
 
     def grid(self, dataset: str) -> tuple[float, ...]:
         """The sizes for images of a data set."""

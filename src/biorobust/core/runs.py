@@ -1,11 +1,12 @@
 """Saving and loading the models of a run: `data/checkpoints/<run>/{model.json, seed0.safetensors, ...}`.
 
-`model.json` holds the architecture's name in ARCHITECTURES and its configuration, so that a checkpoint can be loaded
-without params.yaml. A new study adds its architectures here, one line each.
+`model.json` holds the architecture's name and its configuration, so that a checkpoint can be loaded without
+params.yaml. A study names its architectures in the ARCHITECTURES of its `model/params.py`.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,24 +21,23 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-# Architecture -> (module, function that builds it from its configuration). Modules are imported when needed.
-ARCHITECTURES = {
-    "hebbian-classifier": ("biorobust.hebbian.model.classifier", "build"),
-    "simple-conv": ("biorobust.hebbian.model.controls", "build_simple_conv"),
-    "end-to-end": ("biorobust.hebbian.model.controls", "build_end_to_end"),
-    "cnnf-two-block": ("biorobust.cnnf.model.network", "build_two_block"),
-    "cnnf-original": ("biorobust.cnnf.model.network", "build_original"),
-    "vonenet": ("biorobust.vonenet.model.models", "build"),
-    "kwta-network": ("biorobust.kwta.model.networks", "build"),
-    "question-network": ("biorobust.question.model.networks", "build"),
-}
+@functools.cache
+def architectures() -> Mapping[str, tuple[str, str]]:
+    """Architecture -> module and function that builds it from its configuration; a module is imported when needed."""
+    from biorobust.params import STUDIES  # who the studies are; nothing else here knows
+
+    return {
+        name: (f"{module.__name__.rpartition('.')[0]}.{file}", function)
+        for module in STUDIES.values()
+        for name, (file, function) in module.ARCHITECTURES.items()
+    }
 
 
 def new(architecture: str, config: Mapping[str, Any]) -> nn.Module:
-    """A freshly initialised model of an architecture in ARCHITECTURES. Raises BiorobustError for another one."""
-    if architecture not in ARCHITECTURES:
-        raise BiorobustError(f"architecture {architecture!r}: unknown; known are {', '.join(ARCHITECTURES)}")
-    module, function = ARCHITECTURES[architecture]
+    """A freshly initialised model of a study's architecture. Raises BiorobustError for an unknown one."""
+    if architecture not in architectures():
+        raise BiorobustError(f"architecture {architecture!r}: unknown; known are {', '.join(architectures())}")
+    module, function = architectures()[architecture]
     model: nn.Module = getattr(importlib.import_module(module), function)(config)
     return model
 
@@ -106,7 +106,7 @@ def attack_views(run: str, model: nn.Module) -> dict[str, nn.Module]:
 
 def code(run: str) -> ModuleType:
     """The module that builds the networks of a run."""
-    return importlib.import_module(ARCHITECTURES[_described(run)["architecture"]][0])
+    return importlib.import_module(architectures()[_described(run)["architecture"]][0])
 
 
 def _described(run: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _described(run: str) -> dict[str, Any]:
     configs = description.get("configs") if isinstance(description, dict) else None
     if not isinstance(configs, dict) or not all(map(str.isdecimal, configs)):
         raise BiorobustError(f"{path} has no configs by seed: delete it and run `dvc repro`")
-    if description.get("architecture") not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
+    if description.get("architecture") not in architectures():
+        known = ", ".join(architectures())
         raise BiorobustError(f"{path}: architecture {description.get('architecture')!r} is unknown; known are {known}")
     return description

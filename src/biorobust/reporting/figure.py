@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_csv, write_json, write_text
 from biorobust.reporting import reported, words
 
@@ -98,7 +99,11 @@ def draw(figure: Figure, given: Inputs) -> Drawn | None:
     runs = list(dict.fromkeys(frame.get("run", ())))
     told = {"rows": list(rows.itertuples(index=False)), "runs": runs, **figure.words(given, frame)}
     block = figure.id.replace("-", "_")
-    title, alt, caption = words.paragraphs(given.study.name, block, given.m, study=given.study, **told)
+    said = words.paragraphs(given.study.name, block, given.m, study=given.study, **told)
+    if len(said) != 3:
+        file = words.FOLDER / f"{given.study.name}.j2"
+        raise BiorobustError(f"{file}: block {block} needs a title, a text alternative and a caption: has {len(said)}")
+    title, alt, caption = said
     return Drawn(
         id=figure.id,
         title=title,

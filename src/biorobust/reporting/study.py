@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from biorobust.core.attack_plan import adaptive_name
+from biorobust.core.errors import BiorobustError
 from biorobust.reporting import adaptive
 
 if TYPE_CHECKING:
     from biorobust.reporting.claims import Judged
+    from biorobust.reporting.effects import Effect
     from biorobust.reporting.headline import Headline
     from biorobust.reporting.measurements import Measurements
     from biorobust.reporting.table import Table
@@ -24,6 +26,7 @@ class Parts:
     tables: Callable[[Any, Any, Sequence[Judged]], list[Table]] = lambda metrics, study, judged: []
     headline: Callable[[Sequence[Judged], Any, Any], Headline | None] = lambda judged, metrics, study: None
     conclusions: Callable[[Sequence[Judged], Any, Any], tuple[str, ...]] = lambda judged, metrics, study: ()
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,11 @@ class Study(ABC):
 
     def tables(self, metrics: Measurements, judged: Sequence[Judged]) -> list[Table]:
         """The study's tables. `judged` are the study's claims, which hold what the report printed."""
-        return [*self.parts.tables(metrics, self, judged), *adaptive.tables(metrics, self)]
+        found = [*self.parts.tables(metrics, self, judged), *adaptive.tables(metrics, self)]
+        for item in found:
+            if not item.id.startswith(f"{self.name}-"):
+                raise BiorobustError(f"table {item.id!r} of the study {self.name}: its id must begin with {self.name}-")
+        return found
 
     def headline(self, judged: Sequence[Judged], metrics: Measurements) -> Headline | None:
         """The answer at the top of the page, for a study that has one."""
@@ -112,3 +119,16 @@ class Study(ABC):
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """What else the study's template prints of a run, by name."""
         return {}
+
+
+Make = Callable[[Mapping[str, Any]], Study]  # from the values of a params.yaml
+
+
+def registered(make: Callable[[Mapping[str, Any]], Study], **parts: Any) -> Make:
+    """What makes a study from the values of a params.yaml, joined with its `Parts`."""
+    return lambda params: replace(make(params), parts=Parts(**parts))
+
+
+def of_claims(tables: Callable[..., list[Table]]) -> Callable[[Any, Any, Sequence[Judged]], list[Table]]:
+    """Tables that need what the claims' sources print, and no verdicts."""
+    return lambda m, study, judged: tables(m, study, [item.claim for item in judged if item.counted])

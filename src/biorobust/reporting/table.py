@@ -1,6 +1,6 @@
 """Tables as declarations: a column is a title, how it is printed, and a function of a row.
 
-    table("hebbian-accuracy", words, runs, [label_column("network", label), Column("images", "count", n_images)])
+    table("hebbian-accuracy", words, runs, [Column("network", "text", label), Column("images", "count", n_images)])
 
 `table` asks every column about every row once. What comes out is plain: `Table.rows` are dictionaries of numbers and
 texts, which `save` writes as a CSV, and `Table.columns` say how a page prints them. Proportions stay proportions in the

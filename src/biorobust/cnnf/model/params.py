@@ -129,6 +129,10 @@ class VariantRun(Block):
     noise_level: Share
 
 
+ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
+    "cnnf-two-block": ("network", "build_two_block"),
+    "cnnf-original": ("network", "build_original"),
+}
 BLOCKS = {
     "cnnf": Feedback,
     "cnn": Block,  # without cycles there is no knob

@@ -77,6 +77,11 @@ class ControlRun(Block):
     method: Literal["simple_conv", "end_to_end"]
 
 
+ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
+    "hebbian-classifier": ("classifier", "build"),
+    "simple-conv": ("controls", "build_simple_conv"),
+    "end-to-end": ("controls", "build_end_to_end"),
+}
 BLOCKS = {
     "hebbian": Rule,
     "hebbian_original": Rule,

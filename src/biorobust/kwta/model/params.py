@@ -18,7 +18,7 @@ DatasetName = Literal["cifar10", "svhn"]
 FAST = "fast"  # our own small network beside the report's; on CIFAR-10 alone, and from random weights alone
 Place = Literal["resnet18-cifar10", "resnet18-svhn", "alexnet-cifar10", "alexnet-svhn", "fast-cifar10"]
 PLACES: tuple[str, ...] = get_args(Place)
-ARCHITECTURE = "kwta-network"  # of all cells, in biorobust.core.runs.ARCHITECTURES
+ARCHITECTURE = "kwta-network"  # of all cells
 CURVE_COLUMNS = ("seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma")
 FULL_WIDTH = 64  # channels of the first convolution of ResNet18 and AlexNet, the only width with ImageNet weights
 SMALL_IMAGE = 32  # pixels: what the small fast network and the original's ResNet18 with its 3x3 stem are made for
@@ -281,6 +281,9 @@ class AblationRun(Block):
         return name
 
 
+ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
+    "kwta-network": ("networks", "build"),
+}
 BLOCKS = {
     "relu": Block,  # the control row has no knob
     "kwta": Winners,

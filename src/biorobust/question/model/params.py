@@ -130,6 +130,9 @@ class Row(Block):
     twin: str | None
 
 
+ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
+    "question-network": ("networks", "build"),
+}
 BLOCKS = {
     "question": Threat,
     "question_cifar10": Threat,

@@ -164,6 +164,9 @@ def untrained(name: str, runs: Mapping[str, Any]) -> str | None:
     return next((n for n in random if (runs[n].method, runs[n].depth, runs[n].filters) == layout), None)
 
 
+ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
+    "vonenet": ("models", "build"),
+}
 BLOCKS = {
     "vonenet": V1Stage,
     "resnet": PixelStem,
