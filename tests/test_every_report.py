@@ -30,13 +30,16 @@ from stages import tables
 
 class Facts(NamedTuple):
     """claims: of the study. given: columns that hold what was reported, asked for or set. known: other such numbers in
-    sentences. open: claims that are not run at any scale, for want of official weights or of a stage."""
+    sentences. open: claims that are not run at any scale, for want of official weights or of a stage. cells, numbers:
+    the page has more of them, in tables and in sentences."""
 
     claims: list[str]
     scale: str
     given: set[str]
     known: set[str]
     open: set[str]
+    cells: int = 400
+    numbers: int = 10
 
 
 # The ledger's, and data of figures.
@@ -105,6 +108,10 @@ FACTS = {
 }
 
 
+def test_every_study_is_held_to_what_follows():
+    assert set(FACTS) == set(params.STUDIES)
+
+
 @pytest.fixture(scope="module", params=FACTS)
 def study(request):
     with only(request.param):
@@ -126,7 +133,8 @@ def pages(roots):
 
 def test_every_measured_cell_of_the_page_changes(study, pages):
     given = FACTS[study].given | SHARED
-    for section, least in ((study, 400), ("ledger", 60)) if study == "hebbian" else ((study, 400),):
+    cells = FACTS[study].cells
+    for section, least in ((study, cells), ("ledger", 60)) if study == "hebbian" else ((study, cells),):
         compared, stale = stale_cells(pages[0].html, pages[1].html, study=section, given=given)
         assert compared > least
         assert stale == []
@@ -134,7 +142,7 @@ def test_every_measured_cell_of_the_page_changes(study, pages):
 
 def test_every_measured_number_of_a_sentence_changes(study, pages):
     compared, stale = stale_sentences(pages[0].html, pages[1].html, study=study, known=FACTS[study].known)
-    assert compared > 10
+    assert compared > FACTS[study].numbers
     assert stale == []
 
 
@@ -181,7 +189,7 @@ def test_the_page_is_well_formed_and_loads_nothing(study, roots):
     rendered = render(roots[0])
     page = Page(rendered.html)
     page.check()
-    assert len(page.drawings) == len(read_index(roots[0] / f"reports/figures/{study}/current")) >= 2
+    assert len(page.drawings) == len(read_index(roots[0] / f"reports/figures/{study}/current")) >= 1
     for part in (text(rendered.html), rendered.summary):
         assert not re.search(r"\{\{|\bNone\b|\bnan\b", part)
 

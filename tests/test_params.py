@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -202,3 +203,13 @@ def test_loading_parameters_and_seeing_that_nothing_is_to_do_needs_no_torch(load
     code = f"import sys; sys.path.insert(0, 'src'); {load}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=FILE.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_study_that_lacks_a_table_is_named(monkeypatch):
+    monkeypatch.setitem(
+        params.STUDIES, "toy", SimpleNamespace(__name__="biorobust.toy.model.params", BLOCKS={}, RUNS={})
+    )
+    params._file.cache_clear()
+    with pytest.raises(ParamsError, match=r"biorobust\.toy\.model\.params has no SIZES and no NETWORKS and no ARCH"):
+        params.load(Path(__file__).parents[1] / "params.yaml")
+    params._file.cache_clear()

@@ -10,12 +10,14 @@ from report_checkout import ROOT, claims_of, ledger_verdicts, record, run_info, 
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
-from biorobust.reporting import claim_file, snapshot
+from biorobust.hebbian.report.figures import FIGURES
+from biorobust.reporting import claim_file, figure, snapshot
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render, render_template
-from biorobust.reporting.study import Study
+from biorobust.reporting.study import Study, registered
 from biorobust.reporting.table import Column, table
 from biorobust.statistics import THRESHOLDS, rules
 from stages import tables
@@ -30,10 +32,10 @@ SECTION = """
 
 
 @dataclass(frozen=True)
-class Toy(Study):
-    @property
-    def networks(self):
-        return ("toy-net",)
+class Plain(Study):
+    """Nothing but what every study has to say."""
+
+    networks = ("toy-net",)
 
     def train_stage(self, run):
         return f"train_toy@{run}"
@@ -47,6 +49,9 @@ class Toy(Study):
     def results(self):
         return ("train/toy-net",)
 
+
+@dataclass(frozen=True)
+class Toy(Plain):
     def tables(self, metrics, judged):
         assert {item.claim.study for item in judged} == {"toy"}
         row = {"network": "toy network", "accuracy": (metrics.get("train/toy-net") or {})["accuracy"]["mean"]}
@@ -166,3 +171,20 @@ def test_a_claim_of_an_unknown_study_is_refused(tmp_path):
     (tmp_path / "reports/claims/hebbian.yaml").rename(tmp_path / "reports/claims/hebian.yaml")
     with pytest.raises(BiorobustError, match=r"hebian\.yaml: name of a study: 'hebian' is not one of hebbian"):
         claim_file.load(tmp_path / "reports/claims")
+
+
+def test_a_table_whose_id_is_another_study_s_is_named(tmp_path):
+    made = registered(lambda _: Plain("toy", "Toy", (), ()), tables=lambda m, study, judged: [other])
+    other = table("hebbian-accuracy", ("Accuracy", "In percent."), [], [Column("network", "text", "network")])
+    with pytest.raises(BiorobustError, match="table 'hebbian-accuracy' of the study toy: its id must begin with toy-"):
+        made({}).tables(Measurements(tmp_path), [])
+
+
+def test_a_figure_without_its_three_paragraphs_is_named(tmp_path, monkeypatch):
+    root = write_checkout(tmp_path, study="hebbian", scale="tiny")
+    given = inputs(
+        "hebbian", metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims"
+    )
+    monkeypatch.setattr(figure.words, "paragraphs", lambda *_, **__: ("A title.", "A caption."))
+    with pytest.raises(BiorobustError, match=r"hebbian\.j2: block \w+ needs a title, a text alternative and a caption"):
+        [figure.draw(item, given) for item in FIGURES]
