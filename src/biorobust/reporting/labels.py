@@ -165,7 +165,7 @@ class AttackLook:
 
 ATTACKS = {
     REPORT_LOSS: AttackLook("the report's loss", "--", 1.2),
-    "fgsm-cross-entropy": AttackLook("cross-entropy before tanh", ":", 1.2),
+    "fgsm-cross-entropy": AttackLook("cross-entropy", ":", 1.2),
     "fgsm-margin": AttackLook("margin", "-.", 1.2),
     "pgd-cross-entropy": AttackLook("PGD on the cross-entropy", "-.", 1.2),
     "deepfool-own": AttackLook("DeepFool, own", "--", 1.2),
