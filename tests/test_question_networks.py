@@ -69,6 +69,12 @@ def test_many_passes_of_one_image_are_those_of_as_many_copies(dataset, front):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
+def test_every_image_of_a_minibatch_is_seen(dataset):
+    found, x = model(dataset, front="v1-noiseless").eval(), torch.rand(3, *SHAPES[dataset])
+    torch.testing.assert_close(found(x), torch.cat([found(one[None]) for one in x]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_k_wta_is_the_plain_network_but_for_its_activations(dataset):
     plain, sparse = model(dataset), model(dataset, gamma=0.1)
     assert [type(m) for m in plain.modules() if not isinstance(m, torch.nn.ReLU)] == [
