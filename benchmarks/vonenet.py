@@ -1,4 +1,5 @@
-"""The V1 stage on ImageNet's image size: against the convolutions of the published form, and what its noise costs.
+"""The V1 stage on ImageNet's image size: against the convolutions of the published form, what its noise costs, and
+what many draws of it for one image do.
 
 The published form convolves the image with two dense banks of kernels (512, 3, 25, 25), of which two thirds are zeros,
 and the second bank's responses of simple cells are not used. It stands below as the reference.
@@ -13,14 +14,15 @@ from typing import TYPE_CHECKING
 from benchmarks.timing import Measurement, paired
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from biorobust.vonenet import VOneBlock
 
 FORWARD = "VOneBlock forward without noise, 224 px, 512 channels, against two dense convolutions"
 NOISE = "VOneBlock, its neuronal noise, against the whole forward pass with noise"
-LIMITS = {FORWARD: 0.45, NOISE: 0.22}
-BATCH, SIZE = 2, 224
+DRAWS = "a gradient over 16 draws of noise for one digit, V1 stage and small body, against as many copies of the digit"
+LIMITS = {FORWARD: 0.45, NOISE: 0.22, DRAWS: 0.5}
+BATCH, SIZE, N_DRAWS = 2, 224, 16
 
 
 def dense(block: VOneBlock) -> tuple[Tensor, Tensor]:
@@ -57,6 +59,24 @@ def published(block: VOneBlock, banks: tuple[Tensor, Tensor], x: Tensor) -> Tens
     return block.k_exc * torch.cat([simple, complex_], dim=1)
 
 
+def fronted() -> nn.Module:
+    """The comparison's network for digits behind a noisy V1 stage, with random weights."""
+    from biorobust.question.model.networks import build
+
+    v1: dict[str, float] = {"simple_channels": 32, "complex_channels": 32, "ksize": 15, "stride": 2}
+    v1 |= {"image_size": 28, "visual_degrees": 28 / 32, "noise_scale": 0.35, "noise_level": 0.07}
+    made = build({"dataset": "mnist", "n_classes": 10, "width": 16, "gamma": None, "front": "v1", "v1": v1})
+    return made.eval().requires_grad_(False)
+
+
+def gradient(model: nn.Module, images: Tensor) -> Tensor:
+    """Of the summed logits."""
+    import torch
+
+    points = images.detach().requires_grad_()
+    return torch.autograd.grad(model(points).sum(), points)[0]
+
+
 def measure() -> list[Measurement]:
     import torch
 
@@ -69,6 +89,8 @@ def measure() -> list[Measurement]:
     x = 2 * torch.rand(BATCH, 3, SIZE, SIZE, generator=generator) - 1
     responses = block.responses(x)
     torch.testing.assert_close(responses, published(block, banks, x), rtol=1e-4, atol=1e-4)
+
+    model, expanded = fronted(), torch.rand(1, 1, 28, 28, generator=generator).expand(N_DRAWS, 1, 28, 28)
 
     def silent() -> Tensor:
         with block.noise("none"):
@@ -85,4 +107,5 @@ def measure() -> list[Measurement]:
     return [
         paired(FORWARD, silent, lambda: convolutions(block, banks, x), repeats=9),
         paired(NOISE, noise, noisy, repeats=15),
+        paired(DRAWS, lambda: gradient(model, expanded), lambda: gradient(model, expanded.contiguous()), repeats=25),
     ]
