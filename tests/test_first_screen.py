@@ -60,16 +60,23 @@ def root(tmp_path_factory):
 def claims(root):
     """The recorded run's claims: those of the reports, and ours."""
     items = judged(root, recorded="big-run")
-    return {"reports": [i for i in items if not i.claim.ours], "our own": [i for i in items if i.claim.ours]}
+    return {
+        "the reports and papers": [i for i in items if not i.claim.ours],
+        "our own": [i for i in items if i.claim.ours],
+    }
 
 
 def test_the_claims_are_of_every_kind(claims):
     """Or the tests below would compare nothing with nothing."""
     assert claims["our own"]
-    assert {item.verdict for item in claims["reports"]} >= {rules.PARTLY, rules.INCONCLUSIVE, rules.NOT_RUN}
-    assert any(item.provisional for item in claims["reports"])
-    assert any(item.mostly_open for item in claims["reports"])
-    assert not all(item.mostly_open for item in claims["reports"] if item.verdict in rules.DECIDED)
+    assert {item.verdict for item in claims["the reports and papers"]} >= {
+        rules.PARTLY,
+        rules.INCONCLUSIVE,
+        rules.NOT_RUN,
+    }
+    assert any(item.provisional for item in claims["the reports and papers"])
+    assert any(item.mostly_open for item in claims["the reports and papers"])
+    assert not all(item.mostly_open for item in claims["the reports and papers"] if item.verdict in rules.DECIDED)
 
 
 def test_key_findings_come_before_counts_and_data_sets(root):
@@ -82,18 +89,18 @@ def test_key_findings_come_before_counts_and_data_sets(root):
     assert not any(f"{n} {word}" in before for word in rules.VERDICTS for n in range(10))
 
 
-@pytest.mark.parametrize(("kind", "place"), [("reports", 0), ("our own", 1)])
+@pytest.mark.parametrize(("kind", "place"), [("the reports and papers", 0), ("our own", 1)])
 def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
     expected, n = counted(claims[kind]), len(claims[kind])
     rendered, block = render(root), render_template(root, "readme.md.j2")
     decided = sum(expected.counts.get(word, 0) for word in ("reproduced", "partly", "not reproduced"))
-    assert re.search(rf"\b{n} claims of (?:the )?{kind}, {decided} decided", text(rendered.html))
+    assert re.search(rf"\b{n} claims of {kind}, {decided} decided", text(rendered.html))
     lists = re.findall(r'<ul class="verdicts">(.*?)</ul>', rendered.html, re.DOTALL)
     assert read(text(lists[place]), r"(\d+) ([a-z ]+?) (?:\((\d+) provisional\) )?(?=[+~×?○·]|$)") == expected
     widths = re.findall(r'<div class="bar" aria-hidden="true">(.*?)</div>', rendered.html, re.DOTALL)[place]
     assert sum(map(int, re.findall(r"flex: (\d+)", widths))) == n
     line = rendered.summary.splitlines()[2 + 2 * place]
-    assert line.startswith(f"**{n} claims of {'the reports' if kind == 'reports' else kind}**")
+    assert line.startswith(f"**{n} claims of {kind}**")
     assert read(line, r"(\d+) ([a-z ]+?)(?: \((\d+) provisional\))?(?=[,.])") == expected
     row = next(line for line in block.splitlines() if line.startswith(f"| {n} claims of"))
     cells = [re.fullmatch(r"(\d+)(?: \((\d+) provisional\))?", cell.strip()) for cell in row.split("|")[2:-1]]
@@ -104,7 +111,7 @@ def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
 
 def test_one_training_and_open_parts_are_named_beside_the_verdict(root, claims):
     rendered = render(root)
-    for item in claims["reports"] + claims["our own"]:
+    for item in claims["the reports and papers"] + claims["our own"]:
         (row,) = re.findall(
             rf'<tbody id="claim-{item.claim.id}">\n<tr class="claim">.*?</tr>', rendered.html, re.DOTALL
         )

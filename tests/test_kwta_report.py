@@ -192,7 +192,7 @@ def test_an_attack_that_was_not_run_at_a_size_leaves_a_gap(cpu, tmp_path, claims
 
 
 def test_headline_and_conclusions_follow_the_metrics(cpu, tmp_path):
-    plain, small_steps = text(render(cpu).html), "because its steps are too small"
+    plain, small_steps = text(render(cpu).html), "The step of PGD decides what survives it"
     assert small_steps in plain
     assert "ResNet18 on CIFAR-10, ReLU from 52.8\u00a0% to 0.4\u00a0%" in plain
     flat = copied(cpu, tmp_path / "flat")

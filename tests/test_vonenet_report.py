@@ -76,11 +76,11 @@ def test_under_trained_networks_decide_nothing(cpu, tmp_path):
 def test_headline_follows_its_claim(cpu, tmp_path):
     plain = text(render(cpu).html)
     assert "zero at none of the layers at which the report found zeros" in plain
-    assert "15 hypotheses on how" in plain
+    assert "15 explanations of the report" in plain
     root = write_checkout(tmp_path, study="vonenet", scale="tiny")
     small = text(render(root).html)
     assert "have not been looked for in networks of the size this needs" in small
-    assert "15 hypotheses on how" not in small
+    assert "15 explanations of the report" not in small
 
 
 def test_runs_that_called_the_hypotheses_otherwise_are_read_alike(cpu, tmp_path):

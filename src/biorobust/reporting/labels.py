@@ -55,10 +55,10 @@ LOOKS = {
     "voneresnet50-untrained": Look("VOneResNet50 (random weights)", "#7a93a8", "#b8c9d6", "v", ":"),
     "scratch-relu": Look("ReLU", INK, INK, "P", "-"),
     "scratch-kwta": Look("k-WTA", "#0072b2", "#6cb6e8", "o", "-"),
-    "scratch-kwta-low": Look("k-WTA, lower", "#d55e00", "#ff8b3d", "s", "--"),
+    "scratch-kwta-low": Look("k-WTA, small γ", "#d55e00", "#ff8b3d", "s", "--"),
     "pretrained-relu": Look("ReLU, pretrained", INK, INK, "P", "-"),
     "pretrained-kwta": Look("k-WTA, pretrained", "#0072b2", "#6cb6e8", "o", "-"),
-    "pretrained-kwta-low": Look("k-WTA, lower, pretrained", "#d55e00", "#ff8b3d", "s", "--"),
+    "pretrained-kwta-low": Look("k-WTA, small γ, pretrained", "#d55e00", "#ff8b3d", "s", "--"),
     "imagenet-resnet50": Look("ResNet50 (ImageNet)", "#5f6062", "#a9aaac", "P", "--"),
     "imagenet-voneresnet50": Look("VOneResNet50 (ImageNet)", "#0072b2", "#6cb6e8", "D", "--"),
 }
@@ -71,12 +71,12 @@ COMPARED = {
     "feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
     "no-feedback": Look("CNN-F without feedback", "#0072b2", "#6cb6e8", "s", ":"),
     "kwta-high": Look("k-WTA", "#ff8b3d", "#ffb27a", "<", "--"),
-    "kwta-low": Look("k-WTA, lower", "#d55e00", "#ff8b3d", "s", "-"),
+    "kwta-low": Look("k-WTA, small γ", "#d55e00", "#ff8b3d", "s", "-"),
     "v1": Look("V1 stage", "#009e73", "#3cc9a0", "D", "-"),
     "v1-noiseless": Look("V1 stage without noise", "#009e73", "#3cc9a0", "d", ":"),
     "v1-noise-alone": Look("V1's noise on learned filters", "#56348b", "#b79be6", "v", "-."),
     "adversarial": Look("adversarial training", "#8b3465", "#e69bc4", "*", "-"),
-    "kwta-adversarial": Look("k-WTA, lower, adversarial training", "#8b3465", "#e69bc4", "s", "--"),
+    "kwta-adversarial": Look("k-WTA, small γ, adversarial training", "#8b3465", "#e69bc4", "s", "--"),
 }
 # A cell of the k-WTA tables is a row on a network and a data set, such as "fast-cifar10-scratch-kwta".
 CELLS = {"fast-cifar10": "small fast network, CIFAR-10", "resnet18-cifar10": "ResNet18, CIFAR-10"}
@@ -142,6 +142,17 @@ NAMES = {
 }
 
 
+# Where a gradient comes from that is not the network's own.
+VIEWS = {
+    "model": "gradient of the network itself",
+    "first": "gradient through the first pass",
+    "smooth": "gradient through smooth gates",
+    "float64": "gradient in float64",
+    "backward-sigmoid": "backward pass of a sigmoid",
+    "backward-0.5": "backward pass of γ = 0.5",
+}
+
+
 def full_name(attack: str) -> str:
     """An attack in words: `pgd-margin-best@first` is PGD on the margin, best iterate, gradient of "first".
 
@@ -151,7 +162,7 @@ def full_name(attack: str) -> str:
     plain = name.removesuffix(RESIZED)
     words = [NAMES[plain.removesuffix("-best")]]
     words += ["best iterate"] * plain.endswith("-best") + ["on the resized image"] * name.endswith(RESIZED)
-    return ", ".join([*words, *([f"gradient of “{view}”"] if view else [])])
+    return ", ".join([*words, *([VIEWS.get(view, f"gradient of “{view}”")] if view else [])])
 
 
 @dataclass(frozen=True)

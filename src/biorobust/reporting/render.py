@@ -93,7 +93,9 @@ def context(root: Path) -> dict[str, Any]:
     now = _views([current(root, name) for name in STUDIES], claims, root=root)
     before = _views([source for name in STUDIES if (source := recorded(found, name))], claims, root=root)
     chapters = [_chapter(now[name], before.get(name)) for name in STUDIES]
+    said = {item.verdict for view in now.values() for item in view.judged if item.counted}
     return {
+        "beside": bool(before) and len(said) > 1,  # this run's verdicts, in the ledger; all alike they say nothing
         "chapters": chapters,
         "leading": Overview(tuple(chapter.leading for chapter in chapters)),
         "current": Overview(tuple(now.values())),

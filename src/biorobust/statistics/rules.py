@@ -66,7 +66,7 @@ def number(found: Interval, *, reported: float, n: int | None) -> Decision:
         return Decision(REPRODUCED, f"the interval lies within {points(half)} of the printed value")
     wide = THRESHOLDS.partly * half
     if -wide - ROUNDING <= low and high <= wide + ROUNDING:
-        return Decision(PARTLY, f"the interval lies within {THRESHOLDS.partly:g} times {points(half)}")
+        return Decision(PARTLY, f"the interval lies within {points(wide)} of the printed value")
     if low > wide or high < -wide:
         return Decision(NOT_REPRODUCED, f"the whole interval is more than {points(wide)} from the printed value")
     return Decision(INCONCLUSIVE, f"the interval crosses {points(wide)} from the printed value")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from biorobust.cnnf.report import letters
@@ -313,46 +312,8 @@ def _draw_losses(frame: pd.DataFrame) -> Drawing:
     return drawing
 
 
-def _learning_rate(given: Inputs) -> pd.DataFrame:
-    """The learning rate of each network's first seed by step, as logged; (hidden) the recipe of the polynomial."""
-    steps = _tables(given, "curves/steps-{}", CNN, FEEDBACK)
-    if steps.empty:
-        return steps
-    first = steps["seed"] == steps.groupby("run")["seed"].transform("min")
-    found = steps.loc[first, ["run", "step", "learning_rate"]]
-    found.attrs["recipe"] = {run: _recipe(given.m.settings(f"train/{run}")) for run in found["run"].unique()}
-    return found
-
-
-def _recipe(settings: Mapping[str, Any]) -> tuple[float, float, int]:
-    """Base rate, power, and number of steps of a training's polynomial."""
-    steps = settings["epochs"] * -(-settings["n_train"] // settings["batch_size"])
-    return settings["learning_rate"], settings["power"], steps
-
-
-def _rate_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    return {"recipes": frame.attrs["recipe"], "wanted": given.named(CNN, FEEDBACK)}
-
-
-@drawing_style()
-def _draw_learning_rate(frame: pd.DataFrame) -> Drawing:
-    """What the training logged, over the polynomial that the report gives."""
-    recipes = frame.attrs["recipe"]
-    drawing, found = plots.panels(len(recipes), height=2.5)
-    for axes, (run, (base, power, steps)) in zip(found, recipes.items(), strict=True):
-        part, at = frame[frame["run"] == run], np.linspace(0, steps, 200)
-        axes.plot(part["step"], part["learning_rate"], color=look(run).colour, lw=3, alpha=0.45)
-        axes.plot(at, base * (1 - at / steps) ** power, color=INK, ls="--", lw=1)
-        axes.set(title=label(run), xlabel="optimiser step", ylim=(0, 1.06 * base))
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.grid(axis="y")
-    found[0].set_ylabel("learning rate")
-    handles = [Line2D([], [], color=FAINT, lw=3), Line2D([], [], color=INK, ls="--", lw=1)]
-    found[0].legend(handles, ["as logged", "formula"], loc="lower left")
-    return drawing
-
-
 _trained = of_runs("train")
+
 FIGURES = (
     Figure("accuracy-epsilon", _attacked, _draw_attacked, of_runs("attack"), _attacked_words),
     letters.RECONSTRUCTIONS,
@@ -363,5 +324,4 @@ FIGURES = (
     Figure("confusion", _confusion, _draw_confusion, _trained, _confusion_words),
     letters.ATTACKED,
     Figure("losses", _losses, _draw_losses, _trained, _losses_words),
-    Figure("learning-rate", _learning_rate, _draw_learning_rate, _trained, _rate_words),
 )

@@ -17,7 +17,7 @@ from biorobust.reporting.style import drawing_style
 
 # The three curves the report's argument is about.
 HEADLINE = ("report-uniform", "report-normal", "simple-conv")
-PICTURED = ("report-uniform", "simple-conv")
+PICTURED = ("report-normal", "simple-conv")
 FLOOR, REPORTED = "zero gradient and right", "reported"
 SHOWN = 6  # attacked images per network
 SIDE = 5  # at most so many units per row and column of a panel

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from biorobust.kwta.report.ablations import ablations
 from biorobust.kwta.report.printed import printed
 from biorobust.kwta.report.study import DEEPFOOL, ORIGINAL_STEP, PGD, STARTS, Cell, row_name
 from biorobust.reporting import plots
@@ -237,46 +236,6 @@ def _draw_active(frame: pd.DataFrame) -> Drawing:
     )
 
 
-def _collapses(given: Inputs) -> pd.DataFrame:
-    """A row for each seed of every ablation that asks which trainings collapse."""
-    colours = {cell.gamma: cell.look.colour for cell in reversed(given.study.cells(given.m, init="scratch"))}
-    rows = []
-    for item in ablations(given.m, given.study):
-        if item["asks"] == "collapse" and item["ran"]:
-            gamma, rate = item["settings"]["gamma"], item["settings"]["learning_rate"]
-            data = given.m.get(f"data/{item['content']['dataset']['name']}")
-            counts = data["test"]["per_class"] if data else [float("nan")]
-            drawn = (f"{item['row']}, learning rate {rate:g}", colours.get(gamma, INK), max(counts) / sum(counts))
-            for seed in item["content"]["per_seed"]:
-                rows.append((item["name"], gamma, rate, seed["seed"], seed["accuracy"], seed["collapsed"], *drawn))
-    columns = ["ablation", "gamma", "learning_rate", "seed", "accuracy", "collapsed", "_label", "_colour", "_commonest"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _collapses_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    return {"made": [item for item in ablations(given.m, given.study) if item["name"] in set(frame["ablation"])]}
-
-
-@drawing_style()
-def _draw_collapses(frame: pd.DataFrame) -> Drawing:
-    labels, commonest = list(dict.fromkeys(frame["_label"])), 100 * frame["_commonest"].iloc[0]
-    drawing, (axes,) = plots.panels(1, height=1.2 + 0.36 * len(labels))
-    for at, (_, part) in enumerate(frame.groupby("ablation", sort=False)):
-        for place, (_, seed) in enumerate(part.iterrows()):
-            y = at + 0.36 * ((place + 0.5) / len(part) - 0.5)  # side by side, so that equal seeds stay countable
-            filled = "none" if seed["collapsed"] else seed["_colour"]
-            axes.plot(100 * seed["accuracy"], y, marker="o", ms=5, ls="", mec=seed["_colour"], mfc=filled)
-    plots.name_lines(axes, labels)
-    axes.set(xlim=(-3, 103), xlabel="test accuracy, %")
-    if pd.notna(commonest):
-        axes.axvline(commonest, color=FAINT, lw=0.9, ls="--")
-        axes.set_ylim(top=-0.85)
-        axes.annotate("commonest digit", (commonest, -0.5), (4, 4), textcoords="offset points", fontsize=8)
-    handles = [Line2D([], [], color=INK, marker="o", ls="", mfc=fill, mec=INK) for fill in (INK, "none")]
-    drawing.legend(handles, ["trained", "collapsed"], loc="outside upper center", ncols=2)
-    return drawing
-
-
 def _curves(given: Inputs, *, init: str) -> pd.DataFrame:
     """What the trainings from one start logged, a row for each epoch of each seed."""
     rows = [
@@ -355,7 +314,6 @@ FIGURES = (
         "replaced, % of those that pass",
     ),
     Figure("active", _active, _draw_active, _stages("train"), _active_words),
-    Figure("collapses", _collapses, _draw_collapses, lambda given, frame: ("ablate_kwta",), _collapses_words),
     *(
         Figure(
             f"curves-{init}",

@@ -47,11 +47,11 @@ def conclusions(judged: Sequence[Judged], m: Measurements, study: Kwta) -> tuple
 
 
 def _misses(cells: Sequence[Cell]) -> dict[str, Any]:
-    """`n` cells that trained, and in how many of them an attack leaves more than twice what the worst case does."""
+    """`n` cells that learned, and in how many of them an attack leaves more than twice what the worst case does."""
     failed, n = {PGD: 0, DEEPFOOL: 0, BEST: 0}, 0
     for cell in cells:
         worst, found = cell.of(WORST_CASE), [cell.of(attack) for attack in failed]
-        if worst and cell.clean and all(found):
+        if worst and cell.learned and all(found):
             n += 1
             for attack, value in zip(failed, found, strict=True):
                 failed[attack] += value.value - worst.value > max(worst.value, THRESHOLDS.same)  # type: ignore[union-attr]

@@ -26,7 +26,7 @@ def lines(study: Question) -> list[str]:
     """The networks that have a line: the yardsticks and the defences, data set by data set."""
     rows = (PLAIN, NOISE, *(run.partition("-")[2] for run in study.defences), ADVERSARIAL)
     wanted = dict.fromkeys(f"{dataset}-{row}" for dataset in study.datasets for row in rows)
-    return [run for run in wanted if run in study.networks]
+    return [run for run in wanted if run in study.networks and not study.never(run)]
 
 
 def answers(m: Measurements, study: Question) -> pd.DataFrame:
@@ -68,10 +68,9 @@ def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) ->
         line, kind = runs.index(mark["run"]), list(MARKERS).index(mark["attack"])
         at = line + 0.22 * (kind - 1)
         colour = look(mark["run"]).colour
-        fill = "none" if mark["twin"] else colour
-        if not mark["twin"]:
-            ends = plots.reach(mark.to_frame().T, "accuracy")
-            axes.errorbar(100 * mark["accuracy"], at, xerr=ends, color=colour, elinewidth=1, ls="")
+        fill, width = ("none", 0.5) if mark["twin"] else (colour, 1)
+        ends = plots.reach(mark.to_frame().T, "accuracy")
+        axes.errorbar(100 * mark["accuracy"], at, xerr=ends, color=colour, elinewidth=width, ls="")
         axes.plot(100 * mark["accuracy"], at, marker=MARKERS[mark["attack"]], color=colour, mfc=fill, ms=5, ls="")
     for line in range(len(runs) - 1):
         axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)

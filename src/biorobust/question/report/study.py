@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from biorobust.question.model.params import DATASETS, FAMILIES, REPORTS, ROWS
+from biorobust.question.model.rows import ONLY_MNIST
 from biorobust.reporting.study import Study
 
 PGD = "pgd-cross-entropy"
@@ -60,6 +61,10 @@ class Question(Study):
         """The networks that have the mechanism of a study, where params.yaml still lists them."""
         wanted = (f"{dataset}-{row}" for dataset in self.datasets for row in DEFENCES.values())
         return tuple(run for run in wanted if run in self.networks)
+
+    def never(self, run: str) -> bool:
+        """Whether no scale has the network on that data set."""
+        return not run.startswith("mnist-") and self.row(run)["network"] in ONLY_MNIST
 
     def train_stage(self, run: str) -> str:
         return f"question_train@{self.row(run)['family']}"
