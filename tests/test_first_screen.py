@@ -46,6 +46,9 @@ def read(said, pattern):
 alone = report_checkout.alone("kwta")
 
 
+PRINTED = "the reports and papers"  # whose claims are not ours
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A recorded run of one training each, with every kind of verdict but stand-in data, beside a tiny run."""
@@ -69,14 +72,14 @@ def claims(root):
 def test_the_claims_are_of_every_kind(claims):
     """Or the tests below would compare nothing with nothing."""
     assert claims["our own"]
-    assert {item.verdict for item in claims["the reports and papers"]} >= {
+    assert {item.verdict for item in claims[PRINTED]} >= {
         rules.PARTLY,
         rules.INCONCLUSIVE,
         rules.NOT_RUN,
     }
-    assert any(item.provisional for item in claims["the reports and papers"])
-    assert any(item.mostly_open for item in claims["the reports and papers"])
-    assert not all(item.mostly_open for item in claims["the reports and papers"] if item.verdict in rules.DECIDED)
+    assert any(item.provisional for item in claims[PRINTED])
+    assert any(item.mostly_open for item in claims[PRINTED])
+    assert not all(item.mostly_open for item in claims[PRINTED] if item.verdict in rules.DECIDED)
 
 
 def test_key_findings_come_before_counts_and_data_sets(root):
@@ -89,7 +92,7 @@ def test_key_findings_come_before_counts_and_data_sets(root):
     assert not any(f"{n} {word}" in before for word in rules.VERDICTS for n in range(10))
 
 
-@pytest.mark.parametrize(("kind", "place"), [("the reports and papers", 0), ("our own", 1)])
+@pytest.mark.parametrize(("kind", "place"), [(PRINTED, 0), ("our own", 1)])
 def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
     expected, n = counted(claims[kind]), len(claims[kind])
     rendered, block = render(root), render_template(root, "readme.md.j2")
@@ -111,7 +114,7 @@ def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
 
 def test_one_training_and_open_parts_are_named_beside_the_verdict(root, claims):
     rendered = render(root)
-    for item in claims["the reports and papers"] + claims["our own"]:
+    for item in claims[PRINTED] + claims["our own"]:
         (row,) = re.findall(
             rf'<tbody id="claim-{item.claim.id}">\n<tr class="claim">.*?</tr>', rendered.html, re.DOTALL
         )
