@@ -104,8 +104,14 @@ def test_what_is_too_large_is_left_out_with_the_reason(source, monkeypatch):
     monkeypatch.setattr(recorded, "TOGETHER", int(1.5 * size))  # room for one of two
     part, said = keep(source)
     assert said[RUN]["0"] == "float16"
-    assert "left of those for all recorded runs" in said[RUN]["1"]
+    assert "left of those for recorded runs" in said[RUN]["1"]
     assert list(read_json(part / f"checkpoints/{RUN}/model.json")["configs"]) == ["0"]
+    monkeypatch.setattr(recorded, "TOGETHER", 10 * size)
+    monkeypatch.setattr(recorded, "EACH", size - 1)
+    part.rename(part.with_name("one run"))
+    _, said = keep(source)
+    assert all("left of those for recorded runs" in word for word in said[RUN].values())
+    part = part.with_name("one run")
     monkeypatch.setattr(recorded, "LARGEST", size - 1)
     part.rename(part.with_name("another"))
     _, said = keep(source)

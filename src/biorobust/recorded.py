@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LARGEST = 4_000_000  # bytes of one training
-TOGETHER = 50_000_000  # bytes of all recorded runs
+EACH = 10_000_000  # bytes of one recorded run
+TOGETHER = 50_000_000  # and of all
 TOLERANCE = 0.002  # by which half precision may change an accuracy
 N_ATTACKED = 500  # images on which the worst case is compared
 BATCH = 100
@@ -89,10 +90,11 @@ def _there(path: Path) -> dict[str, list[str]]:
 def keep(part: Path, *, source: Path, root: Path, studies: Sequence[str]) -> dict[str, dict[str, str]]:
     """Put the networks of the finished checkout `source` into a snapshot that is being made at `part`.
 
-    Returns run -> seed -> its precision, or why it was left out: too large for LARGEST, or for what TOGETHER leaves
-    beside the other recorded runs of `root`. Every run's first training comes before all second ones.
+    Returns run -> seed -> its precision, or why it was left out: too large for LARGEST, for EACH, or for what
+    TOGETHER leaves beside the other recorded runs of `root`. Every run's first training comes before all second ones.
     """
-    room = TOGETHER - sum(file.stat().st_size for file in (root / RECORDED).glob(f"*/{CHECKPOINTS}/*/*"))
+    others = sum(file.stat().st_size for file in (root / RECORDED).glob(f"*/{CHECKPOINTS}/*/*"))
+    room = min(EACH, TOGETHER - others)
     metrics = Measurements(part / "metrics")
     said: dict[str, dict[str, str]] = {}
     kept: dict[str, dict[str, Any]] = {}
@@ -159,7 +161,7 @@ def _smallest(
 
 def _fits(tensors: Mapping[str, Tensor], room: int, words: str) -> None:
     size = sum(tensor.nbytes for tensor in tensors.values())
-    for limit, whose in ((LARGEST, "one training may have"), (room, "are left of those for all recorded runs")):
+    for limit, whose in ((LARGEST, "one training may have"), (room, "are left of those for recorded runs")):
         if size > limit:
             raise BiorobustError(f"{size / 1e6:.1f} MB {words}; {limit / 1e6:.1f} MB {whose}")
 
