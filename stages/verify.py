@@ -1,4 +1,4 @@
-"""Run a recorded run again and compare every number: `python -m stages.verify hebbian-paper-2 --study hebbian`.
+"""Run a recorded run again and compare every number: `python -m stages.verify hebbian-paper-3 --study hebbian`.
 
 The run is repeated from its commit and its params.yaml in a clone at `data/work/verify-NAME` (or in $BIOROBUST_WORK),
 with a cache of its own, so that nothing is only restored. An interrupted clone is gone on with; a whole one is removed

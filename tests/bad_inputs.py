@@ -358,7 +358,7 @@ SURROUNDINGS = [
     Case(P, nothing, "repro --scale huge", "SCALE=huge"),
     Case(P, nothing, "environment .venv --scale huge", "SCALE=huge"),
     Case(P, nothing, "record ../up", "'../up'"),
-    Case(P, nothing, "record hebbian-paper-2", "hebbian-paper-2 exists"),
+    Case(P, nothing, "record hebbian-paper-3", "hebbian-paper-3 exists"),
     Case(P, nothing, "experiment no-such-thing", "no-such-thing"),
     Case(P, nothing, "download letters", "data set 'letters': unknown"),
     Case(P, nothing, "attack conv", "run 'conv': unknown"),

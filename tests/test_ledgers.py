@@ -124,7 +124,7 @@ def test_a_recorded_run_without_a_ledger_is_named_with_the_command(tmp_path: Pat
 
 @pytest.mark.parametrize("field", ["label", "measured", "provisional", "verdict", "p"])
 def test_a_changed_value_is_named_with_snapshot_claim_part_and_field(field: str) -> None:
-    old = read_json(LEDGERS / "hebbian-paper-2.json")
+    old = read_json(LEDGERS / "hebbian-paper-3.json")
     item, part = next((i, p) for i in old["claims"] for p in i["parts"] if field in p)
     new = copy.deepcopy(old)
     changed = new["claims"][old["claims"].index(item)]["parts"][item["parts"].index(part)]
@@ -133,13 +133,13 @@ def test_a_changed_value_is_named_with_snapshot_claim_part_and_field(field: str)
     assert found
     if field != "label":
         (line,) = found
-        assert line.startswith(f"hebbian-paper-2: {item['claim']}")
+        assert line.startswith(f"hebbian-paper-3: {item['claim']}")
         assert f"{part['label']}" in line
         assert line.endswith(f"{field}: {part[field]!r} -> {changed[field]!r}")
 
 
 def test_a_claim_or_part_that_goes_is_a_difference() -> None:
-    old = read_json(LEDGERS / "hebbian-paper-2.json")
+    old = read_json(LEDGERS / "hebbian-paper-3.json")
     for gone in ({"claims": old["claims"][1:]}, {"claims": [old["claims"][0] | {"parts": []}, *old["claims"][1:]]}):
         assert differences(old, old | gone)
         assert differences(old | gone, old)

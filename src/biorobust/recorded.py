@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LARGEST = 4_000_000  # bytes of one training
-EACH = 10_000_000  # bytes of one recorded run
+EACH = 16_000_000  # bytes of one recorded run
 TOGETHER = 50_000_000  # and of all
 TOLERANCE = 0.002  # by which half precision may change an accuracy
 N_ATTACKED = 500  # images on which the worst case is compared

@@ -16,7 +16,7 @@ __all__ = ["adversarial", "attack_views", "load", "save", "seeds"]
 
 
 def load(run: str, *, seed: int = 0, device: str = "cpu", recorded: str | None = None) -> nn.Module:
-    """The model of one seed, in eval mode with frozen parameters: `load("report-normal", recorded="hebbian-paper-2")`.
+    """The model of one seed, in eval mode with frozen parameters: `load("report-normal", recorded="hebbian-paper-3")`.
 
     recorded: a folder of reports/recorded that keeps networks; by default the checkpoints of the last run.
     Raises BiorobustError when there is no such network, or when it does not fit its configuration.

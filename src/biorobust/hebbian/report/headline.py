@@ -21,7 +21,15 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Hebbian) -> Headl
     """`judged` are the study's claims; None where the one that is asked is not among them."""
     # Under the run with normal weights the printed curve is judged.
     printed = reported.curves(item.claim for item in judged if item.counted).get(STARTS[0], {})
-    return headline_of(CLAIM, judged, m, study=study.name, gaps=gaps(m, printed), largest=max(printed, default=0.0))
+    return headline_of(
+        CLAIM,
+        judged,
+        m,
+        study=study.name,
+        gaps=gaps(m, printed),
+        largest=max(printed, default=0.0),
+        adapted=study.adaptive.get("eps"),
+    )
 
 
 def gaps(m: Measurements, printed: Mapping[float, float]) -> Mapping[str, Any]:
