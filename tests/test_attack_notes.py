@@ -11,7 +11,7 @@ from biorobust.reporting.registry import STUDIES, read_params
 # The study, a metrics file of an attack, the attack in it and in words, and the table that shows its outcome.
 PLACES = [
     ("hebbian", "attack/report-uniform", "fgsm-report", "FGSM on the report's loss", "hebbian-fgsm"),
-    ("cnnf", "attack/cnn-feedback", "pgd-cross-entropy@first", "PGD, gradient of “first”", "cnnf-attacks"),
+    ("cnnf", "attack/cnn-feedback", "pgd-cross-entropy@first", "PGD, gradient through the first pass", "cnnf-attacks"),
     ("kwta", "attack/resnet18-svhn-scratch-kwta", "deepfool-report", "DeepFool", "kwta-table-5"),
     ("vonenet", "attack/voneresnet50", "pgd-cross-entropy", "PGD", "vonenet-attack"),
 ]

@@ -63,7 +63,7 @@ def test_every_attack_has_a_name_for_the_report():
     words = "PGD with the original paper's step, best iterate, on the resized image"
     assert full_name("pgd-corrected-best-resized") == words
     assert full_name("worst-case-image") == "worst case of the attacks on the image"
-    assert full_name("fgsm-cross-entropy@first") == "FGSM, gradient of “first”"
+    assert full_name("fgsm-cross-entropy@first") == "FGSM, gradient through the first pass"
 
 
 def test_every_run_list_has_an_attack_stage_in_the_graph():

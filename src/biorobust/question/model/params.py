@@ -16,6 +16,13 @@ NOISY_FRONTS = ("v1", "learned-noisy")  # they draw noise in evaluation too
 FAMILIES = ("yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial")
 
 
+ONLY_MNIST = {  # network -> why there is none on photographs
+    "hebbian": "competing units on raw pixels do not learn photographs",
+    "end-to-end": "it is the twin of the Hebbian network, which does not learn photographs",
+    "cnnf": "feedback on photographs does not fit the budget of two cores",
+}
+
+
 class Threat(Block):
     """What a data set is attacked with: L-infinity, in units of pixel intensity [0, 1].
 

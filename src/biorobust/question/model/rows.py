@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biorobust.core.errors import ParamsError
 from biorobust.core.left_out import has_run, not_at_this_scale
-from biorobust.question.model.params import DATASETS, FAMILIES, NOISY_FRONTS, ROWS, Row, Size, Threat, Training, block
+from biorobust.question.model.params import (
+    DATASETS,
+    FAMILIES,
+    NOISY_FRONTS,
+    ONLY_MNIST,
+    ROWS,
+    Row,
+    Size,
+    Threat,
+    Training,
+    block,
+)
 
 if TYPE_CHECKING:
     from biorobust.params import Params
-
-ONLY_MNIST = {  # network -> why there is none on photographs
-    "hebbian": "competing units on raw pixels do not learn photographs",
-    "end-to-end": "it is the twin of the Hebbian network, which does not learn photographs",
-    "cnnf": "feedback on photographs does not fit the budget of two cores",
-}
 
 
 class Network(NamedTuple):

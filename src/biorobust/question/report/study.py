@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.question.model.params import DATASETS, FAMILIES, REPORTS, ROWS
-from biorobust.question.model.rows import ONLY_MNIST
+from biorobust.question.model.params import DATASETS, FAMILIES, ONLY_MNIST, REPORTS, ROWS
 from biorobust.reporting.study import Study
 
 PGD = "pgd-cross-entropy"
