@@ -33,6 +33,8 @@ def answers(m: Measurements, study: Question) -> pd.DataFrame:
     """What each network and its twin keep: a row per network, attack, and whether it is the twin's."""
     rows = []
     for run in lines(study):
+        if not accuracy(m, run):
+            continue  # its twin alone says nothing of it
         attacks = {REPORT: study.reports_attack(run), STANDARD: PGD, WORST: WORST_CASE}
         for kind, attack in attacks.items():
             twin = study.twin(run) if study.reports_attack(run) else None
