@@ -203,10 +203,10 @@ class Page(HTMLParser):
         assert self.open, f"</{tag}> closes nothing"
         assert self.open.pop() == tag, f"</{tag}> at line {self.getpos()[0]} closes something else"
 
-    def check(self):
-        """Well formed, each id once, no link to nowhere, nothing loaded from elsewhere, every drawing in words."""
+    def check(self, *, ids=20):
+        """Well formed, more than `ids` ids and each once, no dead link, nothing from elsewhere, drawings in words."""
         assert self.open == []
-        assert 0 < len(self.ids) == len(set(self.ids))
+        assert len(self.ids) == len(set(self.ids)) > ids
         assert [it for it in self.loaded if not it.startswith(("#", "data:image/png;base64,"))] == []
         assert {it[1:] for it in (*self.loaded, *self.links) if it.startswith("#")} <= set(self.ids)
         assert [link for link in self.links if not link.startswith("#")] == []

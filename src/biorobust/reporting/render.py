@@ -19,6 +19,7 @@ from biorobust.reporting import claim_file, effects, labels, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.overview import Overview
+from biorobust.reporting.price import MOST
 from biorobust.reporting.protocol import protocol_section
 from biorobust.reporting.provenance import provenance
 from biorobust.reporting.registry import STUDIES
@@ -161,6 +162,7 @@ def _environment(folder: Path) -> Environment:
         "DECIDED": rules.DECIDED,
         "SYMBOLS": SYMBOLS,
         "SHOWN": SHOWN,
+        "MOST_TRAININGS": MOST,
         "label": lambda run: style.look(run).label,
         "styles": lambda: Markup(_styles(folder)),
     }

@@ -112,12 +112,6 @@ class Cell:
         return any(seed["collapsed"] for seed in self.seeds)
 
     @property
-    def learned(self) -> bool:
-        """Whether it trained, and no training of it collapsed, diverged or stayed under the level that is asked."""
-        flags = ("collapsed", "diverged", "under_trained")
-        return bool(self.seeds) and not any(seed.get(flag) for seed in self.seeds for flag in flags)
-
-    @property
     def clean(self) -> Estimate | None:
         """Accuracy without an attack, None where a training came to nothing."""
         return accuracy(self.m, self.id)
