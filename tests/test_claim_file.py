@@ -427,11 +427,11 @@ def test_what_the_report_had_is_named_and_stops_nothing(tmp_path, paper):
     assert judged.note == "not the report's epochs and n_train"
     raw["recipes"]["size"]["n_train"] = {"at_least": 70_000, "reported": 100_000}
     (judged,) = judge(loaded(tmp_path, raw), Measurements(paper))
-    assert judged.words.startswith("not run (n_train is 60000, the claim needs at least 70000")
+    assert judged.reason.startswith("n_train is 60000, the claim needs at least 70000")
 
 
 def test_a_missing_measurement_has_its_own_reason(tmp_path, paper):
     raw = of_simple_conv(minimal(), missing="comes later", quantity={"accuracy": "{run}", "attack": "square"})
     (judged,) = judge(loaded(tmp_path, raw), Measurements(paper))
-    assert judged.words == "not run (comes later)"
+    assert (judged.verdict, judged.reason) == ("not run", "comes later")
     assert judged.claim.checks[0].requires == ()  # nothing made it

@@ -247,4 +247,4 @@ def test_missing_runs_are_named_and_the_rest_is_shown(copy):
     assert "unavailable: no such device" in text(render(copy).html)
     items = found(copy)
     assert {part.verdict for part in items["F16", None].parts[3:]} == {rules.NOT_RUN}
-    assert items["F5", "scored-on-noisy"].words == "not run (train/t2-r1.json is missing)"
+    assert items["F5", "scored-on-noisy"].reason == "train/t2-r1.json is missing"

@@ -35,7 +35,7 @@ from biorobust.reporting.figure import draw, read_index
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
-from biorobust.reporting.view import PartRow, shown
+from biorobust.reporting.view import shown
 from biorobust.statistics import rules, wilson
 from stages import tables
 
@@ -296,7 +296,7 @@ def row(label, verdict, **more):
     """A counted part of the rule "threshold"; `more` are other fields of it."""
     fields = dict.fromkeys(field.name for field in dataclasses.fields(Part))
     given = {"label": label, "rule": "threshold", "verdict": verdict, "counts": True}
-    return PartRow(Part(**(fields | given | more)), cells={})
+    return Part(**(fields | given | more))
 
 
 def test_a_border_is_given_in_the_unit_of_the_numbers_beside_it(paper):

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SOURCES = ("report text", "notebook", "original paper", "ours")
-RULES = ("number", "order", "no difference", "threshold")
 CONTRASTS = ("order", "no difference")
 # Test images on which accuracy may be asked without an attack; all but "clean" for studies whose stages measure it.
 IMAGES = ("clean", "noisy", "blurred")
@@ -98,6 +96,11 @@ class Check:
     any_of: str | None = None
     missing: str | None = None
 
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """One or two."""
+        return (self.quantity, self.against) if self.against else (self.quantity,)
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -121,6 +124,11 @@ class Claim:
     def ours(self) -> bool:
         """Whether no report and no paper says it: such claims are counted apart."""
         return self.source == ("ours",)
+
+    @property
+    def every_check(self) -> tuple[Check, ...]:
+        """Those under all readings."""
+        return sum(self.others, self.checks)
 
     def under(self, reading: Reading | None) -> tuple[Check, ...]:
         """The checks of a claim that is read in this way."""

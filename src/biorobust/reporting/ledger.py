@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Judged, Part
-from biorobust.reporting.numbers import MINUS, MISSING, interval, percent, points
+from biorobust.reporting.numbers import MINUS, interval, percent, points
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import rules
@@ -20,10 +19,6 @@ def _claim(title: str, value: Callable[[Judged], str], *, kind: str = "") -> Col
 
 def _part(title: str, attribute: str, *, kind: str = "") -> Column:
     return Column(title, kind, lambda row: getattr(row[1], attribute))
-
-
-def _provisional(row: Row) -> str:
-    return "yes" if row[1].provisional and row[1].verdict in rules.DECIDED else ""
 
 
 COLUMNS = (
@@ -45,7 +40,7 @@ COLUMNS = (
     _part("difference", "difference", kind="points"),
     _part("holm_p", "p"),
     _part("verdict", "verdict", kind="text"),
-    Column("provisional", "", _provisional),
+    Column("provisional", "", lambda row: "yes" if row[1].provisional and row[1].verdict in rules.DECIDED else ""),
     _part("reason", "reason"),
     _part("own_numbers", "own_numbers"),
     _part("metrics", "path"),
@@ -59,36 +54,29 @@ def ledger(judged: Sequence[Judged]) -> Table:
     return table("ledger", paragraphs(SHARED, "ledger_table"), rows, COLUMNS)
 
 
-def cells(part: Part, check: Check) -> dict[str, str]:
-    """How a part is printed: reported, ours with its interval, difference. `check` knows the unit."""
-    unit = check.quantity.unit
-    plain = unit is not None
+def cells(part: Part) -> dict[str, str]:
+    """How a part is printed: reported, ours with its interval, difference."""
+    unit, gap = part.unit, part.difference
+
+    def plain(number: float, sign: str = "") -> str:
+        return f"{number:{sign}.2f}".replace("-", MINUS)
 
     def value(number: float | None) -> str:
-        if number is None:
-            return MISSING
-        return f"{number:.2f} {unit}".strip().replace("-", MINUS) if plain else percent(number)
+        return percent(number) if unit is None or number is None else f"{plain(number)} {unit}".strip()
 
-    reported = value(part.reported)
-    if part.reported_against is not None:
-        reported = f"{reported} / {value(part.reported_against)}"
-    ours = value(part.measured)
-    if part.against is not None:
-        ours = f"{ours} / {value(part.against)}"
-    gap, reach = part.difference, ""
-    if part.low is not None and part.high is not None:
-        reach = f"[{part.low:.2f}, {part.high:.2f}]".replace("-", MINUS) if plain else interval(part.low, part.high)
-    written = f"{gap:+.2f}".replace("-", MINUS) if plain and gap is not None else points(gap)
-    of_difference = part.against is not None
+    def both(number: float | None, other: float | None) -> str:
+        return value(number) if other is None else f"{value(number)} / {value(other)}"
+
+    reach = interval(part.low, part.high)
+    if unit is not None and part.low is not None and part.high is not None:
+        reach = f"[{plain(part.low)}, {plain(part.high)}]"
+    difference = points(gap) if unit is None or gap is None else plain(gap, "+")
+    ours = both(part.measured, part.against)
     if part.ratio is not None:
         ratio, low, high = part.ratio
-        return {
-            "reported": reported,
-            "ours": ours,
-            "difference": f"errors × {ratio:.2f} [{low:.2f}, {high:.2f}]",
-        }
-    return {
-        "reported": reported,
-        "ours": ours if of_difference else f"{ours} {reach}".strip(),
-        "difference": f"{written} {reach}".strip() if of_difference else written,
-    }
+        difference = f"errors × {ratio:.2f} [{low:.2f}, {high:.2f}]"
+    elif part.against is not None:
+        difference = f"{difference} {reach}".strip()
+    else:
+        ours = f"{ours} {reach}".strip()
+    return {"reported": both(part.reported, part.reported_against), "ours": ours, "difference": difference}

@@ -26,17 +26,21 @@ class Overview:
     @property
     def reports(self) -> Tally:
         """Verdicts of what reports and papers claim, all studies together."""
-        return sum((view.reports for view in self.views), rules.tally([]))
+        return self._tally(ours=False)
 
     @property
     def ours(self) -> Tally:
         """Verdicts of claims of our own."""
-        return sum((view.ours for view in self.views), rules.tally([]))
+        return self._tally(ours=True)
+
+    def _tally(self, *, ours: bool) -> Tally:
+        counted = (item for view in self.views for item in view.judged if item.counted and item.claim.ours == ours)
+        return rules.tally((item.verdict, item.provisional) for item in counted)
 
     @property
-    def decided(self) -> int:
-        """How many claims were judged and not left open."""
-        return (self.reports + self.ours).decided
+    def decided(self) -> bool:
+        """Whether any claim was judged and not left open."""
+        return any(view.decided for view in self.views)
 
     @property
     def datasets(self) -> tuple[Mapping[str, Any], ...]:

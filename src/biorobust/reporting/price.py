@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Judged, Part, decide
-from biorobust.reporting.measure import Measured
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notes import cost
 from biorobust.reporting.provenance import Provenance
@@ -98,13 +97,13 @@ def _trainings(part: Part, check: Check) -> int:
     return next((n for n in tried if decide(check, _narrower(part, n)).verdict in rules.DECIDED), MOST + 1)
 
 
-def _narrower(part: Part, n: int) -> Measured:
+def _narrower(part: Part, n: int) -> Part:
     """The part with the interval that n times as many trainings and images would have."""
-    assert part.measured is not None
-    difference = None if part.rule == "number" else part.difference
-    middle, root = part.measured if difference is None else difference, math.sqrt(n)
-    low, high = (None if end is None else middle + (end - middle) / root for end in (part.low, part.high))
+    if part.rule == "number":  # whose difference is that to the printed number
+        part = replace(part, difference=None)
+    root = math.sqrt(n)
+    low, high = (None if end is None else part.middle + (end - part.middle) / root for end in (part.low, part.high))
     ratio = part.ratio
     if ratio:
         ratio = (ratio[0], *(ratio[0] * (end / ratio[0]) ** (1 / root) for end in ratio[1:]))  # type: ignore[assignment]
-    return Measured(part.measured, part.n_seeds or 1, part.path, difference=difference, low=low, high=high, ratio=ratio)
+    return replace(part, low=low, high=high, ratio=ratio)

@@ -18,6 +18,7 @@ from biorobust.core.errors import BiorobustError
 from biorobust.reporting import claim_file, effects, labels, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
+from biorobust.reporting.ledger import cells
 from biorobust.reporting.overview import Overview
 from biorobust.reporting.price import MOST
 from biorobust.reporting.protocol import protocol_section
@@ -148,6 +149,7 @@ def _environment(folder: Path) -> Environment:
         "listed": numbers.listed,
         "slug": lambda verdict: verdict.replace(" ", "-"),
         "cell": cell,
+        "cells": cells,
         "label": lambda run: style.look(run).label,
         "attack": labels.full_name,
         "bare_reason": bare_reason,

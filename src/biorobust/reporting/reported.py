@@ -12,7 +12,7 @@ Reported = Mapping[str, Mapping[float, float]]  # run -> eps -> accuracy, a prop
 def _accuracies(claims: Iterable[Claim]) -> Iterator[Check]:
     """The rows that print an accuracy, with the runs of each claim's first reading filled in."""
     for claim in claims:
-        for check in claim.under(claim.readings[0] if claim.readings else None):
+        for check in claim.checks:
             if check.rule == "number" and check.quantity.kind == "accuracy":
                 yield check
 

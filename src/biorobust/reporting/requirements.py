@@ -26,10 +26,8 @@ ANSWERED = {"collapses": tuple(FLAGS), "fall": tuple(FLAGS), "epochs_to": (UNDER
 
 def files(check: Check) -> list[str]:
     """Names of the metrics files a check rests on, such as "train/report-uniform", each once."""
-    names = [file for file, _ in check.requires]
-    for quantity in (check.quantity, check.against):
-        names += files_of(quantity) if quantity else []
-    return list(dict.fromkeys(names))
+    named = [file for file, _ in check.requires]
+    return list(dict.fromkeys([*named, *(file for quantity in check.quantities for file in files_of(quantity))]))
 
 
 def obstacle(check: Check, metrics: Measurements, *, printed: Levels) -> Decision | None:
@@ -98,13 +96,10 @@ def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed
 def printed_accuracies(claims: Iterable[Claim]) -> Levels:
     """The clean accuracies that the claims' sources print, by run."""
     found: dict[str, float] = {}
-    for claim in claims:
-        for reading in claim.readings or (None,):
-            for check in claim.under(reading):
-                quantity = check.quantity
-                clean = quantity.kind == "accuracy" and quantity.attack is None and quantity.images == "clean"
-                if check.rule == "number" and clean and check.reported is not None:
-                    found.setdefault(quantity.of, check.reported)
+    for check in (check for claim in claims for check in claim.every_check):
+        run = check.quantity.of
+        if check.rule == "number" and check.quantity == Quantity("accuracy", of=run) and check.reported is not None:
+            found.setdefault(run, check.reported)
     return found
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from biorobust.core.errors import BiorobustError
-from biorobust.reporting.claim import Check
-from biorobust.reporting.claims import Claim, Judged, Part, judge
+from biorobust.reporting.claim import Claim
+from biorobust.reporting.claims import Judged, Part, judge
 from biorobust.reporting.figure import read_index
-from biorobust.reporting.ledger import cells
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.price import Price, price
 from biorobust.reporting.provenance import Provenance
@@ -25,7 +24,6 @@ from biorobust.reporting.source import Source
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import Table, read
 from biorobust.statistics import rules
-from biorobust.statistics.rules import Tally
 
 SYMBOLS = dict(zip(rules.VERDICTS, "+~×?○·", strict=True))
 # Which part stands for a claim in the ledger, as the page says it.
@@ -37,21 +35,12 @@ LONGEST_TABLE = 100  # rows of a figure's data that are printed; a longer file i
 
 
 @dataclass(frozen=True)
-class PartRow:
-    """A part and how its numbers are printed."""
-
-    part: Part
-    cells: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class ClaimView:
-    """A claim under its counted reading, and further readings. `shown`: the part that stands for it in the ledger."""
+    """A claim under its counted reading, and under the `others`. `shown`: the part that stands for it in the ledger."""
 
     judged: Judged
-    rows: tuple[PartRow, ...]
-    shown: PartRow
-    others: tuple[tuple[Judged, tuple[PartRow, ...]], ...]
+    others: tuple[Judged, ...]
+    shown: Part
 
 
 @dataclass(frozen=True)
@@ -88,18 +77,9 @@ class View:
         return self.metrics.outcomes(self.study.name) is not None
 
     @property
-    def reports(self) -> Tally:
-        """Verdicts of what reports and papers claim."""
-        return self._tally(ours=False)
-
-    @property
-    def ours(self) -> Tally:
-        """Verdicts of claims of our own."""
-        return self._tally(ours=True)
-
-    def _tally(self, *, ours: bool) -> Tally:
-        counted = (item for item in self.judged if item.counted and item.claim.ours == ours)
-        return rules.tally((item.verdict, item.provisional) for item in counted)
+    def decided(self) -> bool:
+        """Whether any claim was judged and not left open."""
+        return any(item.counted and item.verdict in rules.DECIDED for item in self.judged)
 
 
 def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: Provenance) -> View:
@@ -109,30 +89,25 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: 
     """
     key, study, metrics = source.key, source.study, Measurements(source.metrics)
     judged = judge([claim for claim in claims if claim.study == study.name], metrics)
+    counted, printed = [item for item in judged if item.counted], printed_accuracies(claims)
+    others = {item.claim.id: tuple(o for o in judged if o.claim is item.claim and not o.counted) for item in counted}
+    prices = {
+        item.claim.id: price(item, metrics=metrics, provenance=provenance, printed=printed)
+        for item in counted
+        if item.verdict not in rules.DECIDED
+    }
     tables = read(outputs / "tables" / key).values()
     return View(
         key=key,
         study=study,
         provenance=provenance,
         judged=tuple(judged),
-        claims=_claim_views(judged),
-        prices=_prices(judged, claims, metrics=metrics, provenance=provenance),
+        claims={item.claim.id: ClaimView(item, others[item.claim.id], shown(item.parts)) for item in counted},
+        prices={id_: found for id_, found in prices.items() if found},
         metrics=metrics,
         figures=tuple(_figures(outputs / "figures" / study.name / key, prefix=f"{study.name}-{key}")),
         tables=tuple(table for table in tables if table.id.startswith(f"{study.name}-")),
     )
-
-
-def _prices(
-    judged: Iterable[Judged], claims: Iterable[Claim], *, metrics: Measurements, provenance: Provenance
-) -> dict[str, Price]:
-    printed = printed_accuracies(claims)
-    priced = {
-        item.claim.id: price(item, metrics=metrics, provenance=provenance, printed=printed)
-        for item in judged
-        if item.counted and item.verdict not in rules.DECIDED
-    }
-    return {id_: found for id_, found in priced.items() if found}
 
 
 def bare_reason(item: Judged | Part) -> str:
@@ -149,45 +124,19 @@ def shared_reasons(items: Iterable[Judged | Part]) -> dict[str, list[Judged | Pa
     return {reason: of_reason for reason, of_reason in found.items() if len(of_reason) > 1}
 
 
-def _rows(item: Judged) -> tuple[PartRow, ...]:
-    checks: Iterable[Check] = item.claim.under(item.reading)
-    return tuple(PartRow(part, cells(part, check)) for part, check in zip(item.parts, checks, strict=True))
-
-
-def shown(rows: Sequence[PartRow]) -> PartRow:
-    """The row that stands for its claim, as SHOWN says: one that fails or is open decides more than one that holds."""
-    counted = [row for row in rows if row.part.counts]
-    numbers = [row for row in counted if row.part.rule == "number" and row.part.difference is not None]
+def shown(parts: Iterable[Part]) -> Part:
+    """The part that stands for its claim, as SHOWN says: one that fails or is open decides more than one that holds."""
+    counted = [part for part in parts if part.counts]
+    numbers = [part for part in counted if part.rule == "number" and part.difference is not None]
     if numbers:
-        return max(numbers, key=lambda row: abs(row.part.difference or 0.0))
-    return next(
-        (
-            row
-            for verdict in (rules.NOT_REPRODUCED, rules.INCONCLUSIVE)
-            for row in counted
-            if row.part.verdict == verdict
-        ),
-        counted[0],
-    )
-
-
-def _claim_views(judged: Sequence[Judged]) -> dict[str, ClaimView]:
-    views = {}
-    for item in judged:
-        if item.counted:
-            rows = _rows(item)
-            others = tuple(
-                (other, _rows(other)) for other in judged if other.claim.id == item.claim.id and not other.counted
-            )
-            views[item.claim.id] = ClaimView(judged=item, rows=rows, shown=shown(rows), others=others)
-    return views
+        return max(numbers, key=lambda part: abs(part.difference or 0.0))
+    ranks = {rules.NOT_REPRODUCED: 0, rules.INCONCLUSIVE: 1}
+    return min(counted, key=lambda part: ranks.get(part.verdict, 2))
 
 
 def inline_svg(svg: str, *, prefix: str, alt: str) -> str:
     """SVG for use inside a page that holds several: identifiers get a prefix, the drawing a text alternative."""
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    svg = re.sub(r"url\(#", f"url(#{prefix}-", svg)
-    svg = re.sub(r'href="#', f'href="#{prefix}-', svg)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", svg)
     escaped = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escaped}" ', 1)
 
@@ -211,9 +160,7 @@ def _figures(folder: Path, *, prefix: str) -> Iterable[FigureView]:
 
 def _rounded(value: str) -> str:
     """A number of a data file to four digits, whole numbers and anything else as they are."""
-    if value.isdigit():
-        return value
     try:
-        return f"{float(value):.4g}"
+        return value if value.isdigit() else f"{float(value):.4g}"
     except ValueError:
         return value
