@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from biorobust.core.errors import BiorobustError
+
 CONTRASTS = ("order", "no difference")
 # Test images on which accuracy may be asked without an attack; all but "clean" for studies whose stages measure it.
 IMAGES = ("clean", "noisy", "blurred")
@@ -26,6 +28,10 @@ QUANTITIES = {
 # Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
 UNITS = {"autocorrelation": "", "psnr": "dB", "margin": "", "alike": "", "self": "", "ratio": "", "growth": ""}
 KIND_UNITS = {"epochs_to": "epochs", "jump": "sd", "jump_by_gamma": ""}  # of what other quantities count
+
+
+class ClaimsError(BiorobustError):
+    """A claims file, or the table of printed numbers beside it, holds something that cannot be judged."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_yaml
 from biorobust.core.strict import Strict, Text, checked
 from biorobust.reporting import printed
-from biorobust.reporting.claim import CONTRASTS, QUANTITIES, Check, Claim, Published, Quantity, Reading
+from biorobust.reporting.claim import CONTRASTS, QUANTITIES, Check, Claim, ClaimsError, Published, Quantity, Reading
 from biorobust.reporting.expand import EACH, Names, combinations, filled, unfilled
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.requirements import AT_LEAST, REPORTED, files, files_of
@@ -32,10 +32,6 @@ LIKE = "like"
 Recipe = Mapping[str, Any]  # setting -> value, {at_least: x} or {reported: x}
 
 
-class ClaimsError(BiorobustError):
-    """A claims file holds something that cannot be judged."""
-
-
 def _listed(value: object) -> object:
     """One recipe may stand without the brackets of a list."""
     return value if isinstance(value, list) else [value]
@@ -46,40 +42,29 @@ Recipes = Annotated[list[Any], BeforeValidator(_listed)]  # names of recipes, or
 
 
 class _Quantity(Strict):
-    """What is measured: one of QUANTITIES, and the keys it has besides."""
+    """What is measured: `{kind: name}`, one of QUANTITIES, and the keys it has besides."""
 
-    accuracy: Text | None = None
-    zero_gradient_correct: Text | None = None
-    reached: Text | None = None
-    curve_distance: Text | None = None
-    value: Text | None = None
-    collapses: Text | None = None
-    epochs_to: Text | None = None
-    fall: Text | None = None
-    jump: Text | None = None
-    jump_by_gamma: Text | None = None
+    kind: str
+    name: Text
     of: Text | None = None
     attack: Text | None = None
-    images: Literal["clean", "noisy", "blurred"] | None = None
+    images: Literal["clean", "noisy", "blurred"] = "clean"
     published: Text | None = None
 
-    @property
-    def kind(self) -> str:
-        return next(kind for kind in QUANTITIES if getattr(self, kind))
-
-    @model_validator(mode="after")
-    def _of_one_kind(self) -> _Quantity:
-        kinds = [kind for kind in QUANTITIES if kind in self.model_fields_set]
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_kind(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+        kinds = [kind for kind in QUANTITIES if kind in raw]
         if len(kinds) != 1:
             raise ValueError(f"need exactly one of {', '.join(QUANTITIES)}")
         (kind,) = kinds
-        for key in sorted(self.model_fields_set - {kind} - QUANTITIES[kind]):
-            raise ValueError(f"{key} is no key of {kind}")
-        for key in sorted(QUANTITIES[kind] - self.model_fields_set if kind != "accuracy" else ()):
+        for key in sorted(raw.keys() - {kind} - QUANTITIES[kind]):
+            raise ValueError(f"unknown key {key!r} of {kind}")
+        for key in sorted(QUANTITIES[kind] - raw.keys() if kind != "accuracy" else ()):
             raise ValueError(f"{key} is missing, which {kind} needs")
-        if self.attack and self.images:
+        if {"attack", "images"} <= raw.keys():
             raise ValueError("attacked images are clean ones; give attack or images")
-        return self
+        return {"kind": kind, "name": raw[kind]} | {key: value for key, value in raw.items() if key != kind}
 
 
 class _Part(Strict):
@@ -95,7 +80,7 @@ class _Part(Strict):
     at_least: Number | None = None
     at_most: Number | None = None
     smallest: Number | None = None
-    errors: bool | None = None
+    errors: bool = False
     requires: Sequence[Text] = ()
     recipes: Mapping[Text, Recipes] = Field(default_factory=dict)
     counts: bool = True
@@ -104,35 +89,41 @@ class _Part(Strict):
 
     @model_validator(mode="after")
     def _fits_its_rule(self) -> _Part:
-        rule, given = self.rule, self.model_fields_set
+        number, order, alike, threshold = (
+            self.rule == rule for rule in ("number", "order", "no difference", "threshold")
+        )
+        contrast, alone = self.rule in CONTRASTS, self.against is None
         both = [q for q in (self.quantity, self.against) if q is not None]
-        accuracies = all(q.kind == "accuracy" for q in both)
-        ends = {"at_least", "at_most"} & given
-        one_pair = ("reported" in given) == ("reported_against" in given)
-        problems = {
-            "a number needs a reported value": rule == "number" and self.reported is None,
-            "a number has nothing to stand against": rule == "number" and len(both) == 2,
-            "an order of other values than accuracies needs `smallest`, the smallest difference that counts": rule
-            == "order"
-            and not accuracies
-            and self.smallest is None,
-            "`smallest` is for an order of other values than accuracies": "smallest" in given
-            and (rule != "order" or accuracies),
-            "an order of accuracies needs `against`": rule == "order" and accuracies and len(both) == 1,
-            f"{rule} needs two quantities of one kind": rule in CONTRASTS and len({q.kind for q in both}) == 2,
-            "no difference needs the accuracy of two runs": rule == "no difference"
-            and (len(both) == 1 or not accuracies),
-            "`errors` is for no difference": "errors" in given and rule != "no difference",
-            f"{rule} needs both reported values or none": rule in CONTRASTS and not one_pair,
-            "reported_against is for order and no difference": rule not in CONTRASTS and "reported_against" in given,
-            "a threshold needs at_least, at_most or both": rule == "threshold" and not ends,
-            "at_least and at_most are for thresholds": rule != "threshold" and bool(ends),
-            "the distance of a curve stands alone": len(both) == 2 and any(q.kind == "curve_distance" for q in both),
-            "accuracy under attack needs `at`, a list of epsilons": not self.at
-            and any(q.attack and q.kind in ("accuracy", "reached") for q in both),
-            "`at` is for quantities of an attack": "at" in given and not any(q.attack for q in both),
-        }
-        for problem, found in problems.items():
+        kinds, attacked = {q.kind for q in both}, [q for q in both if q.attack]
+        accuracies = kinds == {"accuracy"}
+        ends, smallest = {self.at_least, self.at_most} != {None}, self.smallest is not None
+        others = "an order of other values than accuracies"
+        for found, problem in (
+            (number and self.reported is None, "a number needs a reported value"),
+            (number and not alone, "a number has nothing to stand against"),
+            (
+                order and not accuracies and not smallest,
+                f"{others} needs `smallest`, the smallest difference that counts",
+            ),
+            (smallest and (not order or accuracies), f"`smallest` is for {others}"),
+            (order and accuracies and alone, "an order of accuracies needs `against`"),
+            (contrast and len(kinds) == 2, f"{self.rule} needs two quantities of one kind"),
+            (alike and (alone or not accuracies), "no difference needs the accuracy of two runs"),
+            (self.errors and not alike, "`errors` is for no difference"),
+            (
+                contrast and (self.reported is None) != (self.reported_against is None),
+                f"{self.rule} needs both reported values or none",
+            ),
+            (self.reported_against and not contrast, "reported_against is for order and no difference"),
+            (threshold and not ends, "a threshold needs at_least, at_most or both"),
+            (ends and not threshold, "at_least and at_most are for thresholds"),
+            (not alone and "curve_distance" in kinds, "the distance of a curve stands alone"),
+            (
+                not self.at and any(q.kind in ("accuracy", "reached") for q in attacked),
+                "accuracy under attack needs `at`, a list of epsilons",
+            ),
+            (self.at and not attacked, "`at` is for quantities of an attack"),
+        ):
             if found:
                 raise ValueError(problem)
         return self
@@ -177,7 +168,7 @@ def load(folder: str | Path = CLAIMS) -> list[Claim]:
         if not path.exists():
             continue
         raw = read_yaml(path, error=ClaimsError)
-        numbers = printed.read(folder.parent / REPORTED_NUMBERS / f"{path.stem}.csv", error=ClaimsError)
+        numbers = printed.read(folder.parent / REPORTED_NUMBERS / f"{path.stem}.csv")
         try:
             for claim in _claims(path.stem, raw, numbers):
                 if claim.id in found:
@@ -200,16 +191,13 @@ def of_checkout(root: Path, *, complete: bool = False) -> list[Claim]:
     studies = {name: made(values) for name, made in STUDIES.items()}
     for claim in claims:
         measured, attacks = studies[claim.study].results(), {*studies[claim.study].attacks, WORST_CASE}
-        for check in (
-            check for of_reading in (claim.checks, *claim.others) for check in of_reading if not check.missing
-        ):
+        for check in (check for check in claim.every_check if not check.missing):
             where = f"{root / CLAIMS / claim.study}.yaml: {claim.id}, {check.label}"
             for file in files(check) if complete else ():
                 if file not in measured:
                     raise ClaimsError(f"{where}: params.yaml has no run behind {file}")
-            for quantity in filter(None, (check.quantity, check.against)):
-                if quantity.attack:
-                    _known(quantity.attack, sorted(attacks), f"{where}: attack")
+            for attack in (quantity.attack for quantity in check.quantities if quantity.attack):
+                _known(attack, sorted(attacks), f"{where}: attack")
     return claims
 
 
@@ -242,8 +230,7 @@ def _made_with(top: _File, recipes: Mapping[str, Recipe]) -> Mapping[str, Recipe
         where = f"files, block {i + 1}"
         for names in _items(block, top.lists, where):
             of_item = filled({key: value for key, value in block.items() if key != EACH}, names)
-            for name in unfilled(of_item):
-                raise ClaimsError(f"{where}: nothing fills in {{{name}}}")
+            _complete(of_item, where)
             for file, wanted in of_item.items():
                 if file in found:
                     raise ClaimsError(f"{where}: {file} stands there twice")
@@ -262,28 +249,15 @@ class _Reader:
     reported: printed.Printed
 
     def claim(self, entry: _Entry) -> Claim:
-        for name in unfilled([entry.statement, entry.note, entry.where]):
-            raise ClaimsError(f"{entry.id}: nothing fills in {{{name}}}")
-        readings: list[tuple[Reading, Names]] = []
-        for name in entry.interpretations:
-            known = self.top.interpretations
-            names = known[_known(name, known, f"{entry.id}.interpretations")]
+        _complete([entry.statement, entry.note, entry.where], entry.id)
+        known = self.top.interpretations
+        readings = {name: known[_known(name, known, f"{entry.id}.interpretations")] for name in entry.interpretations}
+        for name, names in readings.items():
             if "words" not in names:
                 raise ClaimsError(f"interpretations.{name}.words: missing key")
-            readings.append((Reading(name=name, words=names["words"]), names))
-        under = []
-        for names in [names for _, names in readings] or [{}]:
-            checks: list[Check] = []
-            for i, part in enumerate(entry.parts):
-                where = f"{entry.id}, part {i + 1}"
-                rest = {key: value for key, value in part.items() if key != EACH}
-                requires = [*entry.requires, *_list(part, "requires", where)]
-                for of_item in _items(part, self.top.lists, where):
-                    raw = filled(filled(rest | {"requires": requires}, of_item), names)
-                    checks += self._checks(_unattacked(raw), where)
-            if not any(check.counts for check in checks):
-                raise ClaimsError(f"{entry.id}.parts: need at least one part that counts")
-            under.append(tuple(checks))
+        under = [self._under(entry, names) for names in list(readings.values()) or [{}]]
+        if not any(check.counts for check in under[0]):
+            raise ClaimsError(f"{entry.id}.parts: need at least one part that counts")
         return Claim(
             id=entry.id,
             study=self.study,
@@ -291,26 +265,35 @@ class _Reader:
             where=entry.where,
             statement=" ".join(entry.statement.split()),
             note=" ".join((entry.note or "").split()),
-            readings=tuple(reading for reading, _ in readings),
+            readings=tuple(Reading(name, names["words"]) for name, names in readings.items()),
             every=entry.holds is not None,
             checks=under[0],
             others=tuple(under[1:]),
         )
 
+    def _under(self, entry: _Entry, names: Names) -> tuple[Check, ...]:
+        """The checks of a claim under the reading that gives these names."""
+        checks: list[Check] = []
+        for i, part in enumerate(entry.parts):
+            where = f"{entry.id}, part {i + 1}"
+            rest = {key: value for key, value in part.items() if key != EACH}
+            rest["requires"] = [*entry.requires, *_list(part, "requires", where)]
+            for of_item in _items(part, self.top.lists, where):
+                checks += self._checks(_unattacked(filled(filled(rest, of_item), names)), where)
+        return tuple(checks)
+
     def _checks(self, raw: Mapping[str, Any], where: str) -> list[Check]:
         """One check per epsilon of the part's `at`, or a single one."""
         part = checked(_Part, raw, where, error=ClaimsError)
-        of_each = {key: value for key, value in raw.items() if key != "label" or not part.at}
-        for name in unfilled(of_each):
-            raise ClaimsError(f"{where}: nothing fills in {{{name}}}")
+        _complete({key: value for key, value in raw.items() if key != "label" or not part.at}, where)
         quantity = self._quantity(part.quantity, f"{where}.quantity")
         against = self._quantity(part.against, f"{where}.against") if part.against else None
         requires = self._requires(part, [quantity, *([against] if against else [])], where)
+        same = ("rule", "at_least", "at_most", "smallest", "counts", "any_of", "missing")
         found = []
         for eps in part.at or (None,):
             label = part.label if eps is None else part.label.replace("{eps}", f"{eps:g}")
-            for name in unfilled(label):
-                raise ClaimsError(f"{where}.label: nothing fills in {{{name}}}")
+            _complete(label, f"{where}.label")
             reported = self._reported(part.reported, eps, quantity, f"{where}.reported")
             compared = self._reported(part.reported_against, eps, quantity, f"{where}.reported_against")
             values = [number.value if number else None for number in (reported, compared)]
@@ -318,40 +301,32 @@ class _Reader:
             found.append(
                 Check(
                     label=label,
-                    rule=part.rule,
                     quantity=quantity,
                     against=against,
                     eps=eps,
                     reported=values[0],
                     reported_against=values[1],
                     reported_n=reported.n if reported else None,
-                    at_least=part.at_least,
-                    at_most=part.at_most,
-                    smallest=part.smallest,
-                    errors=bool(part.errors) or high,
+                    errors=part.errors or high,
                     requires=requires,
-                    counts=part.counts,
-                    any_of=part.any_of,
-                    missing=part.missing,
+                    **{key: getattr(part, key) for key in same},
                 )
             )
         return found
 
     def _quantity(self, entry: _Quantity, where: str) -> Quantity:
-        kind = entry.kind
-        name = getattr(entry, kind)
         if entry.of:
-            return Quantity(kind=kind, of=entry.of, key=name)
+            return Quantity(entry.kind, of=entry.of, key=entry.name)
         curve = None
         if entry.published:
             rows = self.reported[_known(entry.published, self.reported, f"{where}.published")]
-            n = {row.n for row in rows.values()}
-            if len(n) != 1 or None in n:
+            n, *others = {row.n for row in rows.values()}
+            if n is None or others:
                 raise ClaimsError(
                     f"{where}.published: the numbers of {entry.published} are not of one number of images"
                 )
-            curve = Published(n=n.pop() or 0, accuracy=tuple((eps, row.value) for eps, row in rows.items()))
-        return Quantity(kind=kind, of=name, attack=entry.attack, images=entry.images or "clean", published=curve)
+            curve = Published(n, tuple((eps, row.value) for eps, row in rows.items()))
+        return Quantity(entry.kind, of=entry.name, attack=entry.attack, images=entry.images, published=curve)
 
     def _requires(self, part: _Part, quantities: Sequence[Quantity], where: str) -> tuple[tuple[str, Recipe], ...]:
         """Metrics file -> settings: of the files named, and of those behind the quantities."""
@@ -379,6 +354,12 @@ class _Reader:
                 f"{where}: {name} is {number.value:g} in reported/{self.study}.csv, no proportion in [0, 1]"
             )
         return number
+
+
+def _complete(value: object, where: str) -> None:
+    """Raises ClaimsError where a name in braces is left."""
+    for name in unfilled(value):
+        raise ClaimsError(f"{where}: nothing fills in {{{name}}}")
 
 
 def _list(block: Mapping[str, Any], key: str, where: str) -> list[Any]:
