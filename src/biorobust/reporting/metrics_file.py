@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -28,11 +28,13 @@ Pairs = Mapping[tuple[str, str, str, float], Mapping[int, Counts]]  # (run a, ru
 Count = Annotated[int, Field(ge=0, strict=True)]
 Size = Annotated[int, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-Epsilon = Annotated[float, Field(ge=0, strict=True)]
+Positive = Annotated[float, Field(gt=0, strict=True)]
+NotNegative = Annotated[float, Field(ge=0, strict=True)]
+Integer = Annotated[int, Field(strict=True)]
 Setting = str | bool | int | float | list[Any] | None
 LEVELS, READOUTS = ("noise-", "blur-"), ("first", "last", "average")  # curves of counts of n images at a level
-LARGEST_LOG = 300.0  # base 10, of a float
 ADVICE = "delete it and run `dvc repro`"
+Seed = TypeVar("Seed", "_Seed", "_AttackedSeed")
 
 
 class _Shape(BaseModel):
@@ -44,29 +46,24 @@ class _Shape(BaseModel):
 class _Seed(_Shape):
     """What one training says. Accuracies are proportions, counts are of `n` images."""
 
-    seed: Annotated[int, Field(strict=True)]
+    seed: Integer
     n: Size | None = None
-    correct: Count | None = None
-    noisy_correct: Count | None = None
-    blurred_correct: Count | None = None
+    correct: Count = 0
+    noisy_correct: Count = 0
+    blurred_correct: Count = 0
     accuracy: Share | None = None
     right: str | None = None
-    wilson: tuple[Share, Share] | None = None
+    wilson: tuple[Share, Share] = (0.0, 1.0)
 
     @model_validator(mode="after")
     def _fits(self) -> _Seed:
-        for key in ("correct", "noisy_correct", "blurred_correct", "wilson"):
-            if key in self.model_fields_set and getattr(self, key) is None:
-                raise ValueError(f"{key} is empty")
-        for key in ("correct", "noisy_correct", "blurred_correct"):
-            _of_images(key, getattr(self, key), self.n)
-        return self
+        return _counts(self, self.correct, self.noisy_correct, self.blurred_correct)
 
 
 class _AttackedSeed(_Shape):
     """`correct[i]` of `n` images at the file's i-th epsilon; None where the attack was not run."""
 
-    seed: Annotated[int, Field(strict=True)]
+    seed: Integer
     n: Size
     correct: list[Count | None]
     zero_gradient: Count | None = None
@@ -76,11 +73,9 @@ class _AttackedSeed(_Shape):
 
     @model_validator(mode="after")
     def _fits(self) -> _AttackedSeed:
-        for count in (*self.correct, self.zero_gradient, self.zero_gradient_correct):
-            _of_images("correct", count, self.n)
         if len({part is None for part in (self.zero_gradient, self.zero_gradient_correct, self.unverified)}) > 1:
             raise ValueError("zero_gradient, zero_gradient_correct and unverified belong together")
-        return self
+        return _counts(self, *self.correct, self.zero_gradient, self.zero_gradient_correct)
 
 
 class _Attack(_Shape):
@@ -88,13 +83,13 @@ class _Attack(_Shape):
 
 
 class _Settings(_Shape):
-    gamma: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
-    p: Annotated[float, Field(gt=0, strict=True)] | None = None
+    gamma: Share | None = None
+    p: Positive | None = None
     k: Size | None = None
     epochs: Count | None = None
     n_hidden: Size | None = None
-    noise_level: Annotated[float, Field(ge=0, strict=True)] | None = None
-    evaluation_noise_level: Annotated[float, Field(ge=0, strict=True)] = 0.0
+    noise_level: NotNegative | None = None
+    evaluation_noise_level: NotNegative = 0.0
     init: str | None = None
     readout: Literal["first", "last", "average"] | None = None
     __pydantic_extra__: dict[str, Setting]
@@ -132,7 +127,7 @@ class _Trained(_Logged):
     settings: _Settings
     n_parameters: Count | None = None
     n_steps: Count | None = None
-    inference_mflop: Annotated[float, Field(gt=0, strict=True)] | None = None
+    inference_mflop: Positive | None = None
     training_passes: Count | None = None
 
 
@@ -159,22 +154,16 @@ class _Ablation(_Head):
         return self
 
 
-class _RobustSeed(_Shape):
-    """Images right under one attack at one epsilon."""
-
-    seed: Annotated[int, Field(strict=True)]
+class _RobustSeed(_Seed):
     n: Size
     correct: Count
 
-    @model_validator(mode="after")
-    def _fits(self) -> _RobustSeed:
-        _of_images("correct", self.correct, self.n)
-        return self
-
 
 class _Robust(_Shape):
+    """Images right under one attack at one epsilon."""
+
     attack: str
-    eps: Epsilon
+    eps: NotNegative
     per_seed: Annotated[list[_RobustSeed], Field(min_length=1)]
 
 
@@ -218,19 +207,6 @@ class _Lines(_Shape):
     by_gamma: list[_Seed] = []
 
 
-class _DeviationsSeed(_Seed):
-    @model_validator(mode="after")
-    def _fits(self) -> _DeviationsSeed:
-        for key, value in (self.model_extra or {}).items():
-            if key.startswith("log_ratio_") and not _logarithm(value):
-                raise ValueError(f"{key} is no logarithm of a ratio")
-        return self
-
-
-class _Deviations(_Logged):
-    per_seed: Annotated[list[_DeviationsSeed], Field(min_length=1)]  # type: ignore[assignment]
-
-
 class _Crafted(_Shape):
     noise: str
     n: Count
@@ -249,7 +225,7 @@ class _Perturbed(_Head):
 
 class _Attacked(_Head):
     settings: _Settings
-    eps: Annotated[list[Epsilon], Field(min_length=1)]
+    eps: Annotated[list[NotNegative], Field(min_length=1)]
     attacks: dict[str, _Attack]
     discontinuity: _Lines | None = None
     reencoded: _Reencoded | None = None
@@ -284,28 +260,22 @@ class _Data(_Shape):
     test: _Split
 
 
-def _logarithm(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float)) and abs(value) < LARGEST_LOG)
+def _counts(entry: Seed, *counts: int | None) -> Seed:
+    """The entry, whose counts have to be of its `n` images."""
+    largest = max(filter(None, counts), default=0)
+    if largest > (entry.n or 0):
+        raise ValueError(f"{largest} of {entry.n or 'an unknown number of'} images")
+    return entry
 
 
-def _of_images(key: str, count: int | None, n: int | None) -> None:
-    if count is not None and (n is None or count > n):
-        raise ValueError(f"{key} is {count} of {'an unknown number of' if n is None else n} images")
-
-
+_LOGGED = ("pretrain", "probe", "advantage", "controls", "deviations", "activations", "timing")
 _SHAPES: Mapping[str, type[_Shape]] = {
     "data": _Data,
     "train": _Trained,
     "ablations": _Ablated,
     "attack": _Attacked,
-    "pretrain": _Logged,
-    "probe": _Logged,
-    "advantage": _Logged,
-    "controls": _Logged,
-    "deviations": _Deviations,
-    "activations": _Logged,
     "perturb": _Perturbed,
-    "timing": _Logged,
+    **dict.fromkeys(_LOGGED, _Logged),
 }
 
 
