@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +20,6 @@ from biorobust.reporting.measurements import Measurements, Row, eps_key
 from biorobust.reporting.metrics_file import Content
 from biorobust.statistics import Accuracy, Counts, Difference, interval, mean_interval, paired_counts
 from biorobust.statistics import difference as difference_of
-from biorobust.statistics.accuracy import Borrowed
 
 
 class NotMeasured(Exception):
@@ -112,19 +112,15 @@ def results(name: str, m: Measurements) -> Content:
     return content
 
 
-def share(asked: Share, m: Measurements, *, study: str, borrowed: Borrowed | None = None) -> Accuracy:
-    """A share of images, training by training, with the images themselves where they were kept.
-
-    borrowed: what stands in for the scatter of seeds where there is one training. Raises NotMeasured.
-    """
+def share(asked: Share, m: Measurements, *, study: str) -> Accuracy:
+    """A share of images, training by training, with the images themselves where they were kept. Raises NotMeasured."""
     rows, name = counts(asked, m)
-    sizes = {row.n for row in rows}
-    if len(sizes) != 1:
+    if len({row.n for row in rows}) != 1:
         raise NotMeasured(f"{name}.json: the seeds were tested on different numbers of images")
     n, right = rows[0].n or 0, tuple(row.k or 0 for row in rows)
     images = _images(asked, m, rows=rows, n=n, study=study)
     fits = images is not None and images.shape[1] == n and tuple(images.sum(axis=1).tolist()) == right
-    return Accuracy(right, n, outcomes=images if fits else None, borrowed=borrowed if len(right) == 1 else None)
+    return Accuracy(right, n, outcomes=images if fits else None)
 
 
 def _images(asked: Share, m: Measurements, *, rows: Sequence[Row], n: int, study: str) -> NDArray[np.bool_] | None:
@@ -161,7 +157,7 @@ def paired(a: Share, b: Share, m: Measurements, *, study: str) -> list[Counts]:
         return []
     kept = m.outcomes(study)
     if kept is None:
-        return list((m.pair(study, first.run, second.run, attack=first.attack, eps=first.eps) or {}).values())
+        return list(m.pair(study, first.run, second.run, attack=first.attack, eps=first.eps).values())
     of_a, of_b = kept.get(first), kept.get(second)
     if of_a is None or of_b is None or not np.array_equal(of_a.images, of_b.images):
         return []
@@ -171,8 +167,7 @@ def paired(a: Share, b: Share, m: Measurements, *, study: str) -> list[Counts]:
 def between(a: Share, b: Share, m: Measurements, *, study: str) -> Difference:
     """The first share minus the second. Raises NotMeasured where one is missing."""
     of_a, of_b = share(a, m, study=study), share(b, m, study=study)
-    tables = paired(a, b, m, study=study) if (a.eps or 0.0) == (b.eps or 0.0) else []
-    return difference_of(of_a, of_b, tables=tables, same_networks=a.run == b.run)
+    return difference_of(of_a, of_b, tables=paired(a, b, m, study=study), same_networks=a.run == b.run)
 
 
 # --- what tables, figures and sentences ask ---------------------------------------------------------------------------
@@ -195,10 +190,9 @@ def accuracy(
         return None
     if attack is None and any(seed["collapsed"] or seed["diverged"] for seed in content["per_seed"]):
         return None
-    try:
+    with suppress(NotMeasured):
         return estimate(share(Share(run, attack=attack, eps=eps, images=images), m, study=content["study"]))
-    except NotMeasured:
-        return None
+    return None
 
 
 def curve(m: Measurements, run: str, attack: str) -> AttackCurve | None:
@@ -217,20 +211,16 @@ def difference(
     """Accuracy of run a minus that of run b on the same images; None where one was not run."""
     content = m.ran(f"{'train' if attack is None else 'attack'}/{a}")
     first, second = (Share(run, attack=attack, eps=eps, images=images) for run in (a, b))
-    try:
+    with suppress(NotMeasured):
         return between(first, second, m, study=content["study"]) if content else None
-    except NotMeasured:
-        return None
+    return None
 
 
 def zero_gradient(m: Measurements, run: str, attack: str) -> Estimate | None:
     """Share of images classified correctly whose gradient is exactly zero: no gradient attack can move them."""
-    content = m.ran(f"attack/{run}")
-    try:
-        asked = Share(run, "zero_gradient_correct", attack)
-        return estimate(share(asked, m, study=content["study"])) if content else None
-    except NotMeasured:
-        return None
+    with suppress(NotMeasured):
+        return estimate(share(Share(run, "zero_gradient_correct", attack), m, study=""))
+    return None
 
 
 def value(m: Measurements, name: str, quantity: str, *, step: int | None = None) -> Estimate | None:
@@ -239,10 +229,10 @@ def value(m: Measurements, name: str, quantity: str, *, step: int | None = None)
     The interval is Student's t over seeds, inside [0, 1] for a share; with a single seed it has no width.
     """
     rows = [row for row in m.rows(name, quantity) if row.step == step]
-    values = [float(row.value) for row in rows if row.value is not None]
-    if not values:
+    numbers = [float(row.value) for row in rows if row.value is not None]
+    if not numbers:
         return None
-    found = spread(values)
+    found = spread(numbers)
     bounded = quantity.endswith("_share")
     return found._replace(low=max(0.0, found.low), high=min(1.0, found.high)) if bounded else found
 
@@ -258,21 +248,22 @@ def values(m: Measurements, name: str, quantity: str) -> tuple[Estimate, ...]:
     return tuple(spread(by_step[step]) for step in sorted(by_step))
 
 
-def spread(numbers: Sequence[float], *, n: int = 0) -> Estimate:
+def spread(numbers: Sequence[float]) -> Estimate:
     """One estimate from a number per seed; with a single seed the interval is the number itself."""
     mean, _, half_width = mean_interval(numbers)
     reach = half_width or 0.0
-    return Estimate(mean, mean - reach, mean + reach, n, len(numbers))
+    return Estimate(mean, mean - reach, mean + reach, 0, len(numbers))
 
 
 def by_level(m: Measurements, run: str, kind: str) -> dict[float, Estimate]:
     """Accuracy by the level of the "noise" or "blur" on the test images, under the counted readout; empty where it was
     not run."""
-    readout = m.settings(f"train/{run}").get("readout", "") if m.ran(f"train/{run}") else ""
-    rows = [row for of_seed in (m.curve(f"{kind}-{run}") or {}).values() for row in of_seed] if readout else []
-    levels = sorted({row["level"] for row in rows})
-    at = {level: [row for row in rows if row["level"] == level] for level in levels}
+    if not (readout := m.settings(f"train/{run}").get("readout")) or not m.ran(f"train/{run}"):
+        return {}
+    at: dict[float, list[Mapping[str, float]]] = {}
+    for row in (row for of_seed in (m.curve(f"{kind}-{run}") or {}).values() for row in of_seed):
+        at.setdefault(row["level"], []).append(row)
     return {
-        level: estimate(Accuracy(tuple(int(row[readout]) for row in found), int(found[0]["n"])))
-        for level, found in at.items()
+        level: estimate(Accuracy(tuple(int(row[readout]) for row in at[level]), int(at[level][0]["n"])))
+        for level in sorted(at)
     }

@@ -9,9 +9,9 @@ runs have left behind is never read. Folders of older snapshots are read alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -71,6 +71,7 @@ def eps_key(eps: float) -> float:
     return round(float(eps), 6)
 
 
+T = TypeVar("T")
 Asked = tuple[str, str, float | None, str]  # quantity, attack, eps, images
 
 
@@ -82,12 +83,16 @@ class Measurements:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self._contents: dict[str, Content | None] = {}
+        self._files: dict[tuple[str, Any], Any] = {}
         self._rows: dict[str, dict[Asked, list[Row]]] = {}
         self._scales: dict[str, tuple[str, Path]] = {}
-        self._curves: dict[str, Curve | None] = {}
-        self._pairs: dict[str, Pairs | None] = {}
-        self._outcomes: dict[str, Mapping[Cell, Outcome] | None] = {}
+
+    def _read(self, name: str, read: Callable[[Path], T]) -> T | None:
+        """A file of the folder, read once; None where it is not there."""
+        if (name, read) not in self._files:
+            path = places.find(self.root, name)
+            self._files[name, read] = read(path) if path.exists() else None
+        return self._files[name, read]
 
     def path(self, name: str) -> Path:
         """File of a metrics name such as "train/report-uniform"."""
@@ -95,13 +100,13 @@ class Measurements:
 
     def get(self, name: str) -> Content | None:
         """The whole file of a name, None where it is missing: settings, flags and what else is no number."""
-        if name not in self._contents:
-            path = self.path(name)
-            content = read_content(path, kind=name.partition("/")[0]) if path.exists() else None
-            if content is not None and "scale" in content:
-                self._same_scale(str(content.get("study")), str(content["scale"]), path)
-            self._contents[name] = content
-        return self._contents[name]
+        return self._read(f"{name}.json", self._content)
+
+    def _content(self, path: Path) -> Content:
+        content = read_content(path, kind=path.parent.name)
+        if "scale" in content:
+            self._same_scale(str(content.get("study")), str(content["scale"]), path)
+        return content
 
     def _same_scale(self, study: str, scale: str, path: Path) -> None:
         first, other = self._scales.setdefault(study, (scale, path))
@@ -138,43 +143,30 @@ class Measurements:
 
     def curve(self, name: str) -> Curve | None:
         """What a training logged by epoch or step: the rows of curves/<name>.csv by seed."""
-        if name not in self._curves:
-            path = places.find(self.root, f"curves/{name}.csv")
-            self._curves[name] = read_curve(path) if path.exists() else None
-        return self._curves[name]
+        return self._read(f"curves/{name}.csv", read_curve)
 
     def csv(self, name: str) -> pd.DataFrame | None:
         """Any CSV of the folder, such as "confusion/cnn-clean"; None where it is not there or has no rows."""
-        path = places.find(self.root, f"{name}.csv")
-        found = read_table(path) if path.exists() else None
+        found = self._read(f"{name}.csv", read_table)
         return found if found is not None and len(found) else None
 
     def pictures(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays of pictures/<name>.npz, None where they are not there."""
-        path = places.find(self.root, f"pictures/{name}.npz")
-        return read_pictures(path) if path.exists() else None
+        return self._read(f"pictures/{name}.npz", read_pictures)
 
     def outcomes(self, study: str) -> Mapping[Cell, Outcome] | None:
         """The second table: which images every training of the study's runs gets right; None where it was not kept."""
-        if study not in self._outcomes:
-            path = self.root / "outcomes" / f"{study}.npz"
-            self._outcomes[study] = outcomes.read(path) if path.exists() else None
-        return self._outcomes[study]
+        return self._read(f"outcomes/{study}.npz", outcomes.read)
 
     def pairs(self, study: str) -> Pairs | None:
         """Paired counts by seed, which runs recorded before outcomes were kept hold instead; None without the file."""
-        if study not in self._pairs:
-            path = self.root / "compare" / f"{study}.csv"
-            self._pairs[study] = read_pairs(path) if path.exists() else None
-        return self._pairs[study]
+        return self._read(f"compare/{study}.csv", read_pairs)
 
-    def pair(self, study: str, a: str, b: str, *, attack: str, eps: float) -> dict[int, Counts] | None:
-        """Paired counts of two runs per seed, in the order asked for; None where they were not compared."""
-        pairs = self.pairs(study) or {}
-        if (a, b, attack, eps_key(eps)) in pairs:
-            return dict(pairs[a, b, attack, eps_key(eps)])
-        other = pairs.get((b, a, attack, eps_key(eps)))
-        return None if other is None else {seed: counts.swapped() for seed, counts in other.items()}
+    def pair(self, study: str, a: str, b: str, *, attack: str, eps: float) -> Mapping[int, Counts]:
+        """Paired counts of two runs per seed, in the order asked for; empty where they were not compared."""
+        pairs, at = self.pairs(study) or {}, (attack, eps_key(eps))
+        swapped = {seed: counts.swapped() for seed, counts in pairs.get((b, a, *at), {}).items()}
+        return pairs.get((a, b, *at), swapped)
 
 
 # --- from a file to rows ----------------------------------------------------------------------------------------------
@@ -213,7 +205,8 @@ def _block(
             quantity, images = COUNTED[key] if of_images else (key, "clean")
             if key in ("seed", "n") or (key == "accuracy" and "correct" in entry):
                 continue
-            by_eps = bool(at) and bool(eps) and (bool(attack) or len(_at(entry, key)) == len(eps))
+            listed = entry.get(key)
+            by_eps = at and eps and (attack or (isinstance(listed, list) and len(listed) == len(eps)))
             where = at[1:] if by_eps else at
             counted = of_images and value is not None
             yield Row(
@@ -228,11 +221,6 @@ def _block(
                 n=n if of_images else None,
                 value=value / n if counted else value,  # type: ignore[operator]
             )
-
-
-def _at(entry: Content, key: str) -> Sequence[Any]:
-    found = entry.get(key)
-    return found if isinstance(found, list) else ()
 
 
 def _numbers(entry: Content, prefix: str) -> Iterator[tuple[str, tuple[int, ...], float | None]]:
