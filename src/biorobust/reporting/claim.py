@@ -49,9 +49,6 @@ class Published:
     n: int
     accuracy: tuple[tuple[float, float], ...]
 
-    def at(self, eps: float) -> float | None:
-        return dict(self.accuracy).get(eps)
-
 
 @dataclass(frozen=True)
 class Quantity:

@@ -103,29 +103,24 @@ def lines(
     y: str,
     series: str,
     xlabel: str,
-    ylabel: str = "accuracy, %",
-    height: float = 3.7,
-    levels: pd.DataFrame | None = None,
-    levels_label: str = "",
-    hollow: pd.DataFrame | None = None,
-    looks: Looks = look,
+    levels: pd.DataFrame,
+    levels_label: str,
+    hollow: pd.DataFrame,
 ) -> Drawing:
-    """One panel of curves with intervals, in percent.
+    """One panel of curves with intervals, accuracy in percent.
 
     levels: dotted horizontal lines at `y`, in the colour of `series`. hollow: what a report printed, hollow markers.
     """
-    drawing, (axes,) = panels(1, height=height)
-    handles = curves(axes, frame, x=x, y=y, series=series, looks=looks)
-    printed = hollow.groupby(series, sort=False) if hollow is not None else ()
-    for (name, part), marker in zip(printed, MARKERS, strict=False):
+    drawing, (axes,) = panels(1, height=3.7)
+    handles = curves(axes, frame, x=x, y=y, series=series)
+    for (name, part), marker in zip(hollow.groupby(series, sort=False), MARKERS, strict=False):
         style = REPORTED | {"marker": marker, "label": f"{name}, as reported"}
         (handles[style["label"]],) = axes.plot(part[x], 100 * part[y], **style)
-    if levels is not None and len(levels):
-        for name, level in zip(levels[series], levels[y], strict=True):
-            axes.axhline(100 * level, color=looks(name).colour, **DOTTED)
+    for name, level in zip(levels[series], levels[y], strict=True):
+        axes.axhline(100 * level, color=look(name).colour, **DOTTED)
         handles[levels_label] = Line2D([], [], color=INK, **DOTTED)
     axes.legend(handles.values(), handles.keys(), loc="upper right")
-    percent_axis(axes, label=ylabel)
+    percent_axis(axes, label="accuracy, %")
     axes.set_xlabel(xlabel)
     return drawing
 
@@ -225,36 +220,27 @@ def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str], scale
 
 
 @drawing_style()
-def dots(
-    frame: pd.DataFrame,
-    *,
-    x: str = "accuracy",
-    row: str = "run",
-    group: str = "",
-    groups: Mapping[str, str] | None = None,
-    xlabel: str = "test accuracy, %",
-    looks: Looks = look,
-) -> Drawing:
-    """A line for each value of the column `row`, on it a dot with its interval and, hollow, what was `reported`.
+def dots(frame: pd.DataFrame, *, group: str = "", groups: Mapping[str, str] | None = None) -> Drawing:
+    """A line for each `run`, on it a dot for its `accuracy` with the interval and, hollow, what was `reported`.
 
     group: a column whose values share a line, each with a marker of its own. groups: how they are called in the legend.
     """
-    names = list(dict.fromkeys(frame[row]))
+    runs = list(dict.fromkeys(frame["run"]))
     kinds = list(dict.fromkeys(frame[group])) if group else [""]
-    drawing = Drawing(figsize=(WIDTH, (1.0 if groups else 0.8) + (0.36 if groups else 0.33) * len(names)))
+    drawing = Drawing(figsize=(WIDTH, (1.0 if groups else 0.8) + (0.36 if groups else 0.33) * len(runs)))
     axes = drawing.add_subplot()
     for _, mark in frame.iterrows():
         kind = kinds.index(mark[group]) if group else 0
-        at = names.index(mark[row]) + (0.26 * (kind - (len(kinds) - 1) / 2))
-        style, ends = looks(mark[row]), reach(mark.to_frame().T, x)
+        at = runs.index(mark["run"]) + (0.26 * (kind - (len(kinds) - 1) / 2))
+        style, ends = look(mark["run"]), reach(mark.to_frame().T, "accuracy")
         marker = MARKERS[kind] if groups else style.marker
-        axes.errorbar(100 * mark[x], at, xerr=ends, color=style.colour, marker=marker, elinewidth=1, ls="")
-        if pd.notna(mark.get("reported")):
+        axes.errorbar(100 * mark["accuracy"], at, xerr=ends, color=style.colour, marker=marker, elinewidth=1, ls="")
+        if pd.notna(mark["reported"]):
             axes.plot(100 * mark["reported"], at, **REPORTED | ({"marker": marker} if groups else {}))
-    name_lines(axes, [looks(name).label for name in names])
-    axes.set_xlabel(xlabel)
+    name_lines(axes, [label(run) for run in runs])
+    axes.set_xlabel("test accuracy, %")
     if groups:
-        for line in range(len(names) - 1):
+        for line in range(len(runs) - 1):
             axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
         handles = [Line2D([], [], color=INK, marker=MARKERS[i], ls="") for i in range(len(kinds))]
         handles.append(Line2D([], [], **REPORTED))
@@ -301,19 +287,13 @@ def _grid(axes: Axes, part: pd.DataFrame, *, row: str, column: str, row_label: C
         at = down.index(item[row])
         top, left = tops[at], across.index(item[column]) * (width + 2)
         canvas[top : top + height, left : left + width] = _rgba(item["_pixels"])
-        place: dict[str, Any] = {
-            "ha": "center",
-            "va": "center",
-            "size": 7,
-            "weight": "bold" if item["_bold"] else "normal",
-        }
-        axes.text(left + width / 2, top + height + gaps[at] / 2, item["_note"], **place)
+        middle, weight = left + width / 2, "bold" if item["_bold"] else "normal"
+        axes.text(middle, top + height + gaps[at] / 2, item["_note"], ha="center", va="center", size=7, weight=weight)
     axes.imshow(canvas, interpolation="none")
     axes.set_yticks(tops[:-1] + height / 2, [row_label(name) for name in down])
     axes.set_xticks([])
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _rgba(picture: np.ndarray) -> np.ndarray:
@@ -325,38 +305,24 @@ def _rgba(picture: np.ndarray) -> np.ndarray:
 
 
 @drawing_style()
-def mosaics(frame: pd.DataFrame, *, label: str, side: int, pixels: str = "_pixels", title: str = "_title") -> Drawing:
-    """A square of up to `side` times `side` pictures for each row, whose `pixels` are (n, H, W); one colour bar.
+def mosaics(frame: pd.DataFrame, *, label: str, side: int) -> Drawing:
+    """A square of up to `side` times `side` pictures for each row, its `_pixels` (n, H, W); one colour bar.
 
     Each picture is divided by its own largest absolute value, so that shapes compare whatever the sizes; in [-1, 1].
     """
     drawing, found = panels(len(frame), height=2.75)
-    for axes, stack, words in zip(found, frame[pixels], frame[title], strict=True):
+    for axes, stack, words in zip(found, frame["_pixels"], frame["_title"], strict=True):
         n = min(side, int(len(stack) ** 0.5))
-        image = axes.imshow(
-            mosaic(_relative(stack[: n * n]), columns=n), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none"
-        )
+        shown = stack[: n * n].astype(np.float64)
+        largest = np.abs(shown).max(axis=(1, 2), keepdims=True)
+        # Picture by picture in rows, one pixel of not-a-number between them.
+        tiles = np.pad(shown / np.where(largest > 0, largest, 1.0), ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+        rows = tiles.reshape(n, n, *tiles.shape[1:]).swapaxes(1, 2).reshape(n * tiles.shape[1], -1)
+        image = axes.imshow(rows[:-1, :-1], cmap="RdBu_r", vmin=-1, vmax=1, interpolation="none")
         axes.set_title(words)
         axes.set_axis_off()
     drawing.colorbar(image, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label=label)
     return drawing
-
-
-def mosaic(stack: np.ndarray, *, columns: int) -> np.ndarray:
-    """(n, H, W) pictures as one picture, row by row, one pixel of not-a-number between them."""
-    n, height, width = stack.shape
-    rows = -(-n // columns)
-    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
-    for index, picture in enumerate(stack):
-        top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
-        canvas[top : top + height, left : left + width] = picture
-    return canvas
-
-
-def _relative(stack: np.ndarray) -> np.ndarray:
-    stack = stack.astype(np.float64)
-    largest = np.abs(stack).max(axis=(1, 2), keepdims=True)
-    return stack / np.where(largest > 0, largest, 1.0)
 
 
 def narrow(title: str) -> str:
@@ -382,21 +348,20 @@ def heat(
     label: str,
     xlabel: str,
     ylabel: str,
-    columns: int = 2,
-    power: float = 1.0,
+    power: float,
 ) -> Drawing:
     """Square matrices of shares in percent, title -> (n, n), with the names of their rows and columns; one colour bar.
 
     power: below 1 the colours rise faster at first, so that small shares show.
     """
-    drawing, found = panels(len(matrices), columns=columns, height=3.3, extra=0.6)
+    drawing, found = panels(len(matrices), columns=2, height=3.3, extra=0.6)
     for position, (axes, (title, matrix)) in enumerate(zip(found, matrices.items(), strict=True)):
         picture = axes.imshow(100 * matrix, cmap="viridis", norm=PowerNorm(power, 0, 100), interpolation="none")
         axes.set_xticks(range(len(names)), names, size=6)
         axes.set_yticks(range(len(names)), names, size=6)
         axes.tick_params(length=0, pad=1)
         axes.set_title(title)
-        axes.set_ylabel(ylabel if position % columns == 0 else "")
+        axes.set_ylabel("" if position % 2 else ylabel)
         axes.set_xlabel(xlabel)
     drawing.colorbar(picture, ax=drawing.axes, location="bottom", shrink=0.4, aspect=40, label=label)
     return drawing

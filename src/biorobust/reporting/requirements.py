@@ -84,13 +84,13 @@ def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed
     """
     if "correct" not in entry or "collapsed" not in entry:
         return False  # no network's accuracy: weights learned without labels, attacks
-    kind = "imagenet" if content["dataset"]["name"].startswith("imagenet") else content["study"]
-    if content["settings"].get("network") == "fast":
-        kind = f"{kind}-fast"
-    if kind == "question":  # the levels of the studies that have the same task and networks as small
-        kind = {"mnist": "hebbian", "cifar10": "kwta-fast"}[content["dataset"]["name"]]
-    best = max(entry["correct"], entry.get("noisy_correct", 0)) / entry["n"]
-    return bool(best <= THRESHOLDS.trained_above(kind, reported=printed.get(content["run"])))
+    level = THRESHOLDS.trained_above(
+        content["study"],
+        dataset=content["dataset"]["name"],
+        network=content["settings"].get("network"),
+        reported=printed.get(content["run"]),
+    )
+    return bool(max(entry["correct"], entry.get("noisy_correct", 0)) / entry["n"] <= level)
 
 
 def printed_accuracies(claims: Iterable[Claim]) -> Levels:

@@ -21,7 +21,6 @@ from biorobust.core.files import atomic, read_json, read_yaml, sha256, write_jso
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.migrated import OF_CLAIMS_YAML
 from biorobust.reporting.notes import read_note
 from biorobust.reporting.registry import MANIFEST, STUDIES, read_params
 from biorobust.statistics.thresholds import THRESHOLDS
@@ -30,14 +29,18 @@ RECORDED = Path("reports/recorded")
 RUN_INFO = Path("reports/run_info")
 CHECKPOINTS = "checkpoints"  # folder of a snapshot that keeps networks
 NAME = re.compile(r"[a-z0-9-]+")
-FIELDS = {
-    "name": str,
-    "studies": list,
-    "scale": str,
-    "commit": str,
-    "recorded_at": str,
-    "device": str,
-    "files": dict,
+TEXTS = ("name", "scale", "commit", "recorded_at", "device")  # of a manifest, copied as they are
+# Of runs from before there was a file for each study: SHA-256 of claims.yaml -> claims, as they are hashed now.
+OF_CLAIMS_YAML = {
+    "fa4b90f604deb67b920955f577ac1efd774676cfe916d82a7cb6a86555b1974b": {  # cnnf-cpu
+        "cnnf": "7d4e360fc1f98ab743ec002886f81b0e4f983a1d879d814c7efa3bc4bc46a66e",
+    },
+    "ff705240bfa79ee4e6c37b39e37d2afd59369b6fc6161c6106ba00a8f697670c": {  # vonenet-cpu
+        "vonenet": "05529a0aab6fa81e4a4d9b2a4dfc55a58fc6547439a0e01e6d7d8667e13ac6f8",
+    },
+    "bc5423aa65a90d226a9cddeaa075bd2907f452d758bd41bb84aa72f661deed6c": {  # kwta-cpu-long
+        "kwta": "9020c5311f332ae4e65934fcb92720c4bfb9b43356bce677f116e74ecde209d1",
+    },
 }
 # Path in the checkout -> path in the snapshot.
 COPIED = {"params.yaml": "params.yaml", "dvc.lock": "dvc.lock", "reports/metrics": "metrics"}
@@ -77,8 +80,7 @@ class Snapshot:
     def protocol_changed(self, claims: Sequence[Claim]) -> bool:
         """Whether this run was recorded under other claims of its studies, or other thresholds, than now.
 
-        Claims of other studies may come and go. A run from before protocols were hashed counts as changed: all rules
-        were revised then (docs/protocol.md).
+        A run from before protocols were hashed counts as changed: all rules were revised then (docs/protocol.md).
         """
         return self.protocol != protocol(claims, self.studies)
 
@@ -93,13 +95,12 @@ class Rejected:
 
 def protocol(claims: Sequence[Claim], studies: Iterable[str]) -> dict[str, str]:
     """What a run of these studies is judged by, as SHA-256: the thresholds, and each study's claims."""
-    own = {study: fingerprint(claim for claim in claims if claim.study == study) for study in studies}
-    return {"thresholds": THRESHOLDS.fingerprint()} | own
-
-
-def fingerprint(claims: Iterable[Claim]) -> str:
-    """SHA-256 of claims with everything written out, as JSON: another layout of their file changes nothing."""
-    return hashlib.sha256(json.dumps([asdict(claim) for claim in claims], sort_keys=True).encode()).hexdigest()
+    found = {"thresholds": THRESHOLDS.fingerprint()}
+    for study in studies:
+        # With everything written out: another layout of the file changes nothing.
+        own = [asdict(claim) for claim in claims if claim.study == study]
+        found[study] = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+    return found
 
 
 def check_name(name: str) -> None:
@@ -160,14 +161,7 @@ def create(
 
 def load(path: Path) -> Snapshot:
     """Read a snapshot and compare every hash. Raises SnapshotError naming the first file that does not fit."""
-    path = Path(path)
-    if not (path / MANIFEST).exists():
-        raise SnapshotError(f"{path.name}: {MANIFEST} is missing")
-    try:
-        manifest = read_json(path / MANIFEST)
-    except BiorobustError:
-        raise SnapshotError(f"{path.name}: {MANIFEST} is not valid JSON") from None
-    _check_manifest(manifest, path)
+    manifest = _manifest(path)
     there, listed = set(_files(path)), manifest["files"]
     for name in sorted(there | set(listed)):
         if name not in there:
@@ -178,14 +172,12 @@ def load(path: Path) -> Snapshot:
             raise SnapshotError(f"{path.name}: {name} was changed after recording (its SHA-256 does not fit)")
     if "claims_sha256" in manifest and manifest["claims_sha256"] != listed.get("claims.yaml"):
         raise SnapshotError(f"{path.name}: claims_sha256 is not that of claims.yaml")
-    studies = tuple(manifest["studies"])
-    migrated = OF_CLAIMS_YAML.get(manifest.get("claims_sha256", ""), {})
     return Snapshot(
         path=path,
-        studies=studies,
+        studies=tuple(manifest["studies"]),
         checkpoints=manifest.get(CHECKPOINTS, {}),
-        protocol=manifest.get("protocol", {}) | {name: migrated[name] for name in studies if name in migrated},
-        **{key: manifest[key] for key in ("name", "scale", "commit", "recorded_at", "device")},
+        protocol=manifest.get("protocol", OF_CLAIMS_YAML.get(manifest.get("claims_sha256", ""), {})),
+        **{key: manifest[key] for key in TEXTS},
     )
 
 
@@ -201,14 +193,22 @@ def snapshots(recorded: Path) -> list[Snapshot | Rejected]:
     return found
 
 
-def _check_manifest(manifest: Any, path: Path) -> None:
+def _manifest(path: Path) -> Mapping[str, Any]:
+    """The manifest of a snapshot, with the fields that every one has."""
+    if not (path / MANIFEST).exists():
+        raise SnapshotError(f"{path.name}: {MANIFEST} is missing")
+    try:
+        manifest = read_json(path / MANIFEST)
+    except BiorobustError:
+        raise SnapshotError(f"{path.name}: {MANIFEST} is not valid JSON") from None
     if not isinstance(manifest, Mapping):
         raise SnapshotError(f"{path.name}: {MANIFEST} must be a block of keys")
-    for key, kind in FIELDS.items():
+    for key, kind in {**dict.fromkeys(TEXTS, str), "studies": list, "files": dict}.items():
         if not isinstance(manifest.get(key), kind):
             raise SnapshotError(f"{path.name}: {MANIFEST} has no valid {key}")
     if manifest["name"] != path.name:
         raise SnapshotError(f"{path.name}: {MANIFEST} is that of {manifest['name']}")
+    return manifest
 
 
 def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str]]:
@@ -222,17 +222,16 @@ def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str
     for study in studies:
         runs = STUDIES[study](raw)
         stages += runs.stages()
+        first = f"run `dvc repro compare@{study}` there first"
         for name in runs.results():
             content = metrics.get(name)
             if content is None:
-                raise SnapshotError(f"{metrics.path(name)} is missing: run `dvc repro compare@{study}` there first")
+                raise SnapshotError(f"{metrics.path(name)} is missing: {first}")
             if content["scale"] != raw["scale"]:
-                raise SnapshotError(
-                    f"{metrics.path(name)} is of scale {content['scale']}, params.yaml says {raw['scale']}: "
-                    f"run `dvc repro compare@{study}` there first"
-                )
+                scales = f"is of scale {content['scale']}, params.yaml says {raw['scale']}"
+                raise SnapshotError(f"{metrics.path(name)} {scales}: {first}")
         if metrics.outcomes(study) is None:
-            raise SnapshotError(f"{source} has no outcomes of {study}: run `dvc repro compare@{study}` there first")
+            raise SnapshotError(f"{source} has no outcomes of {study}: {first}")
     return str(raw["scale"]), stages
 
 

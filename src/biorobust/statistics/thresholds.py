@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass, field
 
 from biorobust.core.errors import BiorobustError
 
+# Data sets of a comparison of studies -> whose `trained` holds there, with the same task and networks as small.
+SAME_TASK = {"question-mnist": "hebbian", "question-cifar10": "kwta-fast"}
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -51,14 +54,19 @@ class Thresholds:
         default_factory=lambda: {"cnnf": 1000, "kwta-cifar10": 1280, "kwta-svhn": 640, "vonenet": 100}
     )
 
-    def trained_above(self, kind: str, *, reported: float | None = None) -> float:
-        """Accuracy that a network of this study has to exceed before it may decide anything.
+    def trained_above(
+        self, study: str, *, dataset: str = "", network: str | None = None, reported: float | None = None
+    ) -> float:
+        """Accuracy that a network has to exceed before it may decide anything.
 
-        reported: what the report prints for this network, if it does. Raises BiorobustError for an unknown study.
+        The level is that of its data set, of its network in the study, or of the study; for a comparison of studies
+        that of the study whose task and networks it has. reported: what the report prints for this network, if it does.
+        Raises BiorobustError for an unknown study.
         """
-        if kind not in self.trained:
-            raise BiorobustError(f"no level of training for {kind!r}: known are {', '.join(self.trained)}")
-        level = self.trained[kind]
+        names = (dataset.partition("_")[0], f"{study}-{network}", SAME_TASK.get(f"{study}-{dataset}", ""), study)
+        level = next((self.trained[name] for name in names if name in self.trained), None)
+        if level is None:
+            raise BiorobustError(f"no level of training for {study!r}: known are {', '.join(self.trained)}")
         return level if reported is None else min(level, reported - self.below_reported)
 
     def images(self, name: str) -> int:
