@@ -143,10 +143,8 @@ def test_a_claim_is_written_out_and_may_take_over_the_parts_of_another(tmp_path)
     raw = loop(minimal())
     raw["lists"]["worlds"] = [{"name": "T1"}, {"name": "T2"}]
     raw["claims"][0] |= {"id": "{name}", "each": ["worlds"], "statement": "Of {name}."}
-    raw["claims"].append(
-        {key: value for key, value in minimal()["claims"][0].items() if key != "parts"}
-        | {"id": "T3", "like": "{name}", "requires": ["train/a-run"]}
-    )
+    other = minimal()["claims"][0]
+    raw["claims"].append(other | {"id": "T3", "requires": [["train/a-run"]], "parts": [raw["claims"][0]["parts"]]})
     claims = loaded(tmp_path, raw)
     assert [(claim.id, claim.statement) for claim in claims[:2]] == [("T1", "Of T1."), ("T2", "Of T2.")]
     assert [check.label for check in claims[2].checks] == [check.label for check in claims[0].checks]
@@ -260,20 +258,9 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
         (in_part(requires="train/a-run"), "T1, part 1.requires: must be a list, not 'train/a-run'"),
         (lambda raw: raw["files"].append({"train/a-run": []}), "files, block 2: train/a-run stands there twice"),
         (
-            lambda raw: raw["claims"].extend([{"id": "T2", "like": "T1"}, {"id": "T3", "like": "T2"}]),
-            "T2.source: missing key",
-        ),
-        (
-            lambda raw: (
-                raw["claims"].insert(0, {"id": "T3", "like": "T2"}) or raw["claims"].append({"id": "T2", "like": "T1"})
-            ),
-            "T3.like: T2 is itself like another claim; name that one",
-        ),
-        (
             lambda raw: raw["recipes"]["size"].update(epochs={"at_least": [3]}),
             "recipes.size.epochs.at_least: must be a number, or the name of one, not [3]",
         ),
-        (in_claim(like="T0"), "T1.like: 'T0' is not one of T1"),
         (lambda raw: raw.update(lists={"tables": []}), "top.lists.tables: [] does not fit"),
     ],
 )

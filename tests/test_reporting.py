@@ -206,11 +206,11 @@ def test_runs_with_different_numbers_of_seeds_are_told_apart(tmp_path):
 
 
 def test_a_template_with_an_unknown_name_is_refused(paper, tmp_path):
-    templates = shutil.copytree(ROOT / "reports/templates", tmp_path / "templates")
-    with open(templates / "summary.md.j2", "a", encoding="utf-8") as stream:
+    root = copied(paper, tmp_path)
+    with open(root / "reports/templates/summary.md.j2", "a", encoding="utf-8") as stream:
         stream.write("{{ current.no_such_value }}")
     with pytest.raises(BiorobustError, match="no_such_value"):
-        render(paper, templates=templates)
+        render(root)
 
 
 def test_a_stage_draws_the_same_figures_through_the_notebook_whatever_the_users_settings(paper, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from biorobust.core.attack_plan import adaptive_name
 from biorobust.reporting import columns
@@ -12,7 +12,6 @@ from biorobust.reporting.labels import WORST_CASE, label
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import SHARED, paragraphs
-from biorobust.statistics import Difference
 
 if TYPE_CHECKING:
     from biorobust.reporting.study import Study
@@ -29,9 +28,7 @@ def tables(m: Measurements, study: Study) -> list[Table]:
     def under(attack: str) -> Callable[[str], Estimate | None]:
         return lambda run: accuracy(m, adaptive_name(run), attack=attack, eps=study.adaptive["eps"])
 
-    def twin(run: str) -> str:
-        return label(study.adaptive["twins"][run]) if run in study.adaptive["twins"] else ""
-
+    twins = {run: label(twin) for run, twin in study.adaptive["twins"].items()}
     return [
         table(
             f"{study.name}-adaptive",
@@ -39,7 +36,7 @@ def tables(m: Measurements, study: Study) -> list[Table]:
             ran,
             (
                 columns.network(),
-                Column("twin", "text", twin),
+                Column("twin", "text", lambda run: twins.get(run, "")),
                 columns.estimate("clean", lambda run: accuracy(m, run), key="clean"),
                 columns.estimate("report's attack", under(study.adaptive["report"]), key="report"),
                 columns.estimate("PGD", under(STANDARD), key="pgd"),
@@ -51,27 +48,18 @@ def tables(m: Measurements, study: Study) -> list[Table]:
     ]
 
 
-class Kept(NamedTuple):
-    """What a defence keeps under its report's attack and in the worst case, and there beside its twin."""
-
-    report: float
-    worst: float
-    twin: str
-    twins: float
-    ahead: Difference
-
-
 def conclusions(m: Measurements, study: Study) -> tuple[str, ...]:
     """A paragraph for every defence that was attacked so beside its twin."""
     found = {run: kept for run, twin in study.adaptive.get("twins", {}).items() if (kept := _kept(m, study, run, twin))}
     return paragraphs(SHARED, "adaptive_conclusions", m, defences=found, eps=study.adaptive["eps"]) if found else ()
 
 
-def _kept(m: Measurements, study: Study, run: str, twin: str) -> Kept | None:
+def _kept(m: Measurements, study: Study, run: str, twin: str) -> dict[str, Any] | None:
+    """What a defence keeps under its report's attack and in the worst case, and there beside its twin."""
     eps, its, other = study.adaptive["eps"], adaptive_name(run), adaptive_name(twin)
     report = accuracy(m, its, attack=study.adaptive["report"], eps=eps)
     worst, twins = (accuracy(m, name, attack=WORST_CASE, eps=eps) for name in (its, other))
     ahead = difference(m, its, other, attack=WORST_CASE, eps=eps)
     if not (report and worst and twins and ahead):
         return None
-    return Kept(report.value, worst.value, twin, twins.value, ahead)
+    return {"report": report.value, "worst": worst.value, "twin": twin, "twins": twins.value, "ahead": ahead}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL, Effect
@@ -36,19 +37,18 @@ class Compared:
 
 def compared(study: Study, now: Measurements, recorded: Measurements | None) -> list[Compared]:
     """The study's headline effects in two runs."""
-    found = []
-    for effect in study.parts.effects:
-        before = None if recorded is None else _measured(effect, recorded, study=study.name)
-        found.append(Compared(study.name, effect, _measured(effect, now, study=study.name), before))
-    return found
+    return [
+        Compared(study.name, effect, *(_measured(effect, run, study=study.name) for run in (now, recorded)))
+        for effect in study.parts.effects
+    ]
 
 
-def _measured(effect: Effect, metrics: Measurements, *, study: str) -> Difference | None:
+def _measured(effect: Effect, metrics: Measurements | None, *, study: str) -> Difference | None:
+    if metrics is None:
+        return None
     for first, second in effect.pairs:
-        try:
+        with suppress(NotMeasured):
             return between(first, second, metrics, study=study)
-        except NotMeasured:
-            continue
     return None
 
 

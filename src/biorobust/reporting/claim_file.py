@@ -28,13 +28,17 @@ from biorobust.statistics.thresholds import THRESHOLDS
 CLAIMS = Path("reports/claims")
 REPORTED_NUMBERS = "reported"  # the folder beside it
 WORST_CASE = "worst-case"
-LIKE = "like"
 Recipe = Mapping[str, Any]  # setting -> value, {at_least: x} or {reported: x}
 
 
 def _listed(value: object) -> object:
     """One recipe may stand without the brackets of a list."""
     return value if isinstance(value, list) else [value]
+
+
+def _flat(value: object) -> object:
+    """A list may hold lists, for which anchors stand."""
+    return [item for entry in value for item in _listed(entry)] if isinstance(value, list) else value  # type: ignore[attr-defined]
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -139,8 +143,8 @@ class _Entry(Strict):
     note: Text | None = None
     interpretations: Sequence[Text] = ()
     holds: Literal["every part"] | None = None
-    requires: Sequence[Text] = ()
-    parts: Annotated[Sequence[Mapping[str, Any]], Field(min_length=1)]
+    requires: Annotated[Sequence[Text], BeforeValidator(_flat)] = ()
+    parts: Annotated[Sequence[Mapping[str, Any]], BeforeValidator(_flat), Field(min_length=1)]
 
 
 class _File(Strict):
@@ -206,17 +210,10 @@ def _claims(study: str, raw: object, numbers: printed.Printed) -> list[Claim]:
     top = checked(_File, raw, "top", error=ClaimsError)
     recipes = {name: _recipe(entry, f"recipes.{name}") for name, entry in top.recipes.items()}
     reader = _Reader(study, top, recipes, _made_with(top, recipes), numbers)
-    by_id = {entry.get("id"): entry for entry in top.claims}
     found = []
     for i, entry in enumerate(top.claims):
         where = str(entry.get("id", f"claim {i + 1}"))
-        own = {key: value for key, value in entry.items() if key not in (EACH, LIKE)}
-        if LIKE in entry:
-            other = by_id[_known(entry[LIKE], by_id, f"{where}.{LIKE}")]
-            if LIKE in other:
-                raise ClaimsError(f"{where}.{LIKE}: {entry[LIKE]} is itself like another claim; name that one")
-            own["requires"] = [*_list(own, "requires", where), *_list(other, "requires", where)]
-            own["parts"] = [*_list(other, "parts", where), *_list(own, "parts", where)]
+        own = {key: value for key, value in entry.items() if key != EACH}
         for names in _items(entry, top.lists, where):
             of_item = checked(_Entry, filled(own, names), str(filled(where, names)), error=ClaimsError)
             found.append(reader.claim(of_item))
@@ -378,11 +375,13 @@ def _items(block: Mapping[str, Any], lists: Mapping[str, Sequence[Names]], where
 
 def _unattacked(raw: dict[str, Any]) -> dict[str, Any]:
     """A part whose loop gives `attack: null` is one on clean images: no attack, and no epsilon."""
-    quantities = {key: raw[key] for key in ("quantity", "against") if isinstance(raw.get(key), Mapping)}
-    if not quantities or any(entry.get("attack", "") is not None for entry in quantities.values()):
-        return raw
-    clean = {key: {k: v for k, v in entry.items() if k != "attack"} for key, entry in quantities.items()}
-    return {key: value for key, value in (raw | clean).items() if key != "at"}
+    both = {key: raw[key] for key in ("quantity", "against") if isinstance(raw.get(key), Mapping)}
+    clean = {
+        key: {k: v for k, v in entry.items() if k != "attack"}
+        for key, entry in both.items()
+        if entry.get("attack", "") is None
+    }
+    return {key: value for key, value in (raw | clean).items() if key != "at" or not clean}
 
 
 def _together(wanted: Any, recipes: Mapping[str, Recipe], where: str) -> Recipe:

@@ -29,8 +29,8 @@ def run_state(m: Measurements, kind: str = "train", *, printed: Levels | None = 
 
 def parameters(m: Measurements) -> Column:
     """How many parameters the network of a row trains."""
-    found = "n_parameters"
-    return Column("parameters", "count", lambda run: (m.ran(f"train/{run}") or {}).get(found), found)
+    key = "n_parameters"
+    return Column("parameters", "count", lambda run: (m.ran(f"train/{run}") or {}).get(key), key)
 
 
 def estimate(title: str, found: Callable[[Any], Estimate | None], *, key: str = "") -> Column:
@@ -134,7 +134,10 @@ def under_attack(
             if found := curve(m, run, attack):
                 by_eps = {eps: point.value for eps, point in zip(found.eps, found.points, strict=True)}
                 rows.append((run, look.label, by_eps))
-    grid = sorted({eps for _, _, by_eps in rows for eps in by_eps})
+
+    def at(eps: float) -> Column:
+        return Column(f"ε {eps:g}", "percent", lambda row: row[2].get(eps), f"{eps:g}")
+
     note += nonfinite({label(run): m.ran(f"attack/{run}") for run in runs})
     return table(
         id,
@@ -143,13 +146,9 @@ def under_attack(
         (
             Column("network", "text", lambda row: label(row[0])),
             Column(column, "text", lambda row: row[1], "attack"),
-            *(Column(f"ε {eps:g}", "percent", _at(eps), f"{eps:g}") for eps in grid),
+            *map(at, sorted({eps for _, _, by_eps in rows for eps in by_eps})),
         ),
     )
-
-
-def _at(eps: float) -> Callable[[tuple[str, str, Mapping[float, float]]], float | None]:
-    return lambda row: row[2].get(eps)
 
 
 def gradients(

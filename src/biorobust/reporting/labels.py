@@ -94,8 +94,7 @@ def look(run: str) -> Look:
     place, row = "-".join(run.split("-")[:2]), run.partition("-")[2].partition("-")[2]
     if place in CELLS and row in LOOKS:
         return replace(LOOKS[row], label=f"{LOOKS[row].label} ({CELLS[place]})")
-    spare = EXTRA[sum(run.encode()) % len(EXTRA)]
-    return Look(run, spare.colour, spare.dark, spare.marker, spare.dashes)
+    return replace(EXTRA[sum(run.encode()) % len(EXTRA)], label=run)
 
 
 def network(run: str) -> str:
@@ -188,22 +187,20 @@ ATTACKS = {
 }
 # Of the CNN-F study, where attacks differ in where their gradient comes from. A plain CNN has one pass only.
 FGSM = "fgsm-cross-entropy"
-TARGETED = "pgd-targeted"
 FEEDBACK_ATTACKS = {
     f"{FGSM}@first": AttackLook("FGSM, first pass", ":", 1.0),
     FGSM: AttackLook("FGSM, all cycles", "--", 1.0),
     "pgd-cross-entropy@first": AttackLook("PGD, first pass", (0, (1, 1)), 1.4),
     "pgd-cross-entropy": AttackLook("PGD, all cycles", "-.", 1.4),
-    TARGETED: AttackLook("PGD to another letter", (0, (6, 2)), 1.0),
+    "pgd-targeted": AttackLook("PGD to another letter", (0, (6, 2)), 1.0),
     WORST_CASE: AttackLook("worst case, image by image", "-", 2.2),
 }
 
 
 def in_panel(run: str, attack: str, *, attacks: Mapping[str, AttackLook] = ATTACKS) -> Look:
     """The line of an attack in the panel of a run: the worst case in the run's colour, all else in ink."""
-    found = attacks[attack]
-    colours = (look(run).colour, look(run).dark) if attack == WORST_CASE else (INK, INK)
-    return Look(found.label, *colours, "", found.dashes, found.width)
+    found = in_legend(attack, attacks=attacks)
+    return replace(found, colour=look(run).colour, dark=look(run).dark) if attack == WORST_CASE else found
 
 
 def in_legend(attack: str, *, attacks: Mapping[str, AttackLook] = ATTACKS) -> Look:

@@ -53,7 +53,8 @@ def price(item: Judged, *, metrics: Measurements, provenance: Provenance, printe
         times |= {str(stage): max(factor, times.get(str(stage), 1.0)) for stage in stages}
     if not times:
         return None
-    hours = sum(_hours(provenance.notes[stage]) * factor for stage, factor in times.items())
+    notes = ((provenance.notes[stage] or {}, factor) for stage, factor in times.items())
+    hours = sum(cost(note) * note.get("threads", 1) / 3600 * factor for note, factor in notes)
     return Price(hours, max(more) if max(more) <= MOST else None, learns)
 
 
@@ -67,18 +68,12 @@ def _stage(name: str, provenance: Provenance) -> str | None:
     return None
 
 
-def _hours(note: Mapping[str, Any] | None) -> float:
-    assert note is not None
-    return cost(note) * note.get("threads", 1) / 3600
-
-
 def _larger(check: Check, metrics: Measurements) -> float:
     """How many times as large the run has to be where it is smaller than the claim asks for, or than the report's."""
     factors = [1.0]
     for name, settings in check.requires:
-        content = metrics.get(name) or {}
-        ratios = [_ratio(content.get("settings", {}).get(key), settings.get(key)) for key in SIZES]
-        factors.append(math.prod(ratios))
+        made = metrics.settings(name)
+        factors.append(math.prod(_ratio(made.get(key), settings.get(key)) for key in SIZES))
     return max(factors)
 
 

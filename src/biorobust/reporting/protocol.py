@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.intervals import LEVEL
@@ -18,27 +18,12 @@ EXAMPLE = 'a heading such as "## 2026-01-31: what changed"'
 DATED = re.compile(r" (\d{4}-\d{2}-\d{2}): (\S.*)")
 
 
-@dataclass(frozen=True)
-class Amendment:
+class Amendment(NamedTuple):
     """A change of the protocol: ISO date, what changed, and the paragraphs that say why and what it did."""
 
     date: str
     title: str
     paragraphs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """`thresholds`: what each is for, and its value in words; `fingerprint`: their SHA-256."""
-
-    thresholds: tuple[tuple[str, str], ...]
-    fingerprint: str
-    amendments: tuple[Amendment, ...]
-
-
-def protocol_section(root: Path) -> Protocol:
-    """Raises BiorobustError when docs/protocol.md is missing lists nothing, or has a heading of another form."""
-    return Protocol(thresholds=described(), fingerprint=THRESHOLDS.fingerprint(), amendments=amendments(root))
 
 
 def described() -> tuple[tuple[str, str], ...]:
@@ -87,21 +72,15 @@ def amendments(root: Path) -> tuple[Amendment, ...]:
     if not headings:
         raise BiorobustError(f"{path}: no amendment, {EXAMPLE}")
     ends = [match.start() for match in headings[1:]] + [len(text)]
-    return tuple(
-        Amendment(*_dated(match, path), tuple(_paragraphs(text[match.end() : end])))
-        for match, end in zip(headings, ends, strict=True)
-    )
+    return tuple(_amendment(match, text[match.end() : end], path) for match, end in zip(headings, ends, strict=True))
 
 
-def _dated(heading: re.Match[str], path: Path) -> tuple[str, str]:
+def _amendment(heading: re.Match[str], text: str, path: Path) -> Amendment:
     found = DATED.fullmatch(heading[1])
     try:
         date.fromisoformat(found[1] if found else "")
     except ValueError:
         raise BiorobustError(f"{path}: {heading[0]!r} is no amendment, {EXAMPLE}") from None
     assert found
-    return found[1], found[2]
-
-
-def _paragraphs(text: str) -> list[str]:
-    return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+    parts = (" ".join(part.split()) for part in text.split("\n\n"))
+    return Amendment(found[1], found[2], tuple(filter(None, parts)))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup, escape
@@ -21,7 +21,7 @@ from biorobust.reporting.headline import Headline
 from biorobust.reporting.ledger import cells
 from biorobust.reporting.overview import Overview
 from biorobust.reporting.price import MOST
-from biorobust.reporting.protocol import protocol_section
+from biorobust.reporting.protocol import amendments, described
 from biorobust.reporting.provenance import provenance
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
@@ -29,13 +29,12 @@ from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import cell, read
 from biorobust.reporting.view import SHOWN, SYMBOLS, FigureView, View, bare_reason, shared_reasons, view
-from biorobust.statistics import rules
+from biorobust.statistics import THRESHOLDS, rules
 
 ANSWER = "answer"  # id of a study's figure that answers what the page asks
 
 
-@dataclass(frozen=True)
-class Rendered:
+class Rendered(NamedTuple):
     """The two files, as text."""
 
     html: str
@@ -64,23 +63,18 @@ class Chapter:
         return next((item for item in figures if item.entry["id"] == ANSWER), None)
 
 
-def render(root: str | Path, *, templates: str | Path | None = None) -> Rendered:
+def render(root: str | Path) -> Rendered:
     """Render the report of the checkout `root`. Equal files give equal text.
 
     Raises BiorobustError naming a damaged file or a template that asks for something unknown.
     """
     given = context(Path(root))
-    html, summary = (
-        render_template(root, name, templates=templates, given=given) for name in ("report.html.j2", "summary.md.j2")
-    )
-    return Rendered(html=html, summary=summary)
+    return Rendered(*(render_template(root, name, given=given) for name in ("report.html.j2", "summary.md.j2")))
 
 
-def render_template(
-    root: str | Path, name: str, *, templates: str | Path | None = None, given: Mapping[str, Any] | None = None
-) -> str:
+def render_template(root: str | Path, name: str, *, given: Mapping[str, Any] | None = None) -> str:
     """One template of the checkout `root`, filled. Raises BiorobustError as `render` does."""
-    folder = Path(templates) if templates else Path(root) / "reports" / "templates"
+    folder = Path(root) / "reports" / "templates"
     try:
         return _tidy(_environment(folder).get_template(name).render(given or context(Path(root))))
     except TemplateError as error:
@@ -104,7 +98,9 @@ def context(root: Path) -> dict[str, Any]:
         "recorded": Overview(tuple(before.values())) if before else None,
         "rejected": [item for item in found if isinstance(item, Rejected)],
         "judged_by": protocol(claims, STUDIES),
-        "protocol": protocol_section(root),
+        "thresholds": described(),
+        "fingerprint": THRESHOLDS.fingerprint(),
+        "amendments": amendments(root),
         "agreement": read(root / "reports" / "tables" / "current").get("agreement"),
     }
 
@@ -150,7 +146,7 @@ def _environment(folder: Path) -> Environment:
         "slug": lambda verdict: verdict.replace(" ", "-"),
         "cell": cell,
         "cells": cells,
-        "label": lambda run: style.look(run).label,
+        "label": labels.label,
         "attack": labels.full_name,
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
@@ -165,7 +161,7 @@ def _environment(folder: Path) -> Environment:
         "SYMBOLS": SYMBOLS,
         "SHOWN": SHOWN,
         "MOST_TRAININGS": MOST,
-        "label": lambda run: style.look(run).label,
+        "label": labels.label,
         "styles": lambda: Markup(_styles(folder)),
     }
     return page
@@ -185,10 +181,7 @@ def markdown(text: object) -> str:
 
 
 def _styles(folder: Path) -> str:
-    colours: Mapping[str, str] = {
-        "colours_light": style.css_variables(dark=False),
-        "colours_dark": style.css_variables(dark=True),
-    }
+    colours = {f"colours_{ground}": style.css_variables(dark=ground == "dark") for ground in ("light", "dark")}
     sheet = (folder / "report.css").read_text(encoding="utf-8")
     return re.sub(r"\{\{ (\w+) \}\}", lambda match: colours[match[1]], sheet)
 

@@ -45,12 +45,11 @@ def recorded(found: Iterable[Snapshot | Rejected], study: str) -> Source | None:
     valid = [item for item in found if isinstance(item, Snapshot) and study in item.studies]
     if not valid:
         return None
-    snapshot = max(valid, key=lambda item: (item.recorded_at, item.name))
-    made = STUDIES[study](read_params(snapshot.params))
-    return Source(key="recorded", study=made, base=snapshot.path, results=snapshot.path, snapshot=snapshot)
+    newest = max(valid, key=lambda item: (item.recorded_at, item.name))
+    made = STUDIES[study](read_params(newest.params))
+    return Source(key="recorded", study=made, base=newest.path, results=newest.path, snapshot=newest)
 
 
 def sources(root: Path, study: str, *, found: Iterable[Snapshot | Rejected]) -> list[Source]:
     """What the report shows of a study in the checkout `root`: this run, then the recorded one if there is any."""
-    before = recorded(found, study)
-    return [current(root, study), *([before] if before else [])]
+    return [current(root, study), *filter(None, [recorded(found, study)])]

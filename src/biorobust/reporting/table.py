@@ -22,7 +22,6 @@ from biorobust.reporting.numbers import MINUS, MISSING, count, interval, percent
 
 INDEX = "tables.json"
 TEXTS = ("text", "label")
-INTERVALS = ("estimate", "difference")
 Value = str | float | int | None
 Row = TypeVar("Row")
 
@@ -120,17 +119,14 @@ def cell(row: Mapping[str, Any], column: Printed) -> str:
         return MISSING
     if column.kind in TEXTS or isinstance(value, str):
         return str(value)
-    if column.kind in INTERVALS:
-        low, high = (row.get(f"{column.key}_{end}") for end in ("low", "high"))
-        written = percent(float(value)) if column.kind == "estimate" else points(float(value))
-        return f"{written} {interval(low, high)}".strip()
     if column.kind == "count":
         return count(int(value))
-    return {"percent": percent, "points": points, "plain": _short}[column.kind](float(value))
-
-
-def _short(value: float) -> str:
-    return f"{value:.3g}".replace("-", MINUS)
+    if column.kind == "plain":
+        return f"{value:.3g}".replace("-", MINUS)
+    written = percent(value) if column.kind in ("percent", "estimate") else points(value)
+    if column.kind in ("percent", "points"):
+        return written
+    return f"{written} {interval(row.get(f'{column.key}_low'), row.get(f'{column.key}_high'))}".strip()
 
 
 def save(tables: Sequence[Table], folder: str | Path) -> None:
@@ -141,13 +137,12 @@ def save(tables: Sequence[Table], folder: str | Path) -> None:
         with atomic(folder / f"{item.id}.csv") as part, open(part, "w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, list(keys), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
             writer.writeheader()
-            writer.writerows({key: _rounded(value) for key, value in row.items()} for row in item.rows)
+            writer.writerows(
+                {key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()}
+                for row in item.rows
+            )
     entries = [{key: value for key, value in asdict(item).items() if key != "rows"} for item in tables]
     write_json(folder / INDEX, entries)
-
-
-def _rounded(value: Value) -> Value:
-    return round(value, 6) if isinstance(value, float) else value
 
 
 def read(folder: str | Path) -> dict[str, Table]:
@@ -171,10 +166,8 @@ def _read_rows(path: Path) -> list[Mapping[str, Value]]:
     if not path.exists():
         raise BiorobustError(f"{path} is missing: run `dvc repro tables`")
     with open(path, encoding="utf-8", newline="") as stream:
-        quoted = stream.readline().startswith('"')  # not in files from before texts stood in quotes
-        stream.seek(0)
-        rows = csv.DictReader(stream, quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL)
         try:
+            rows = csv.DictReader(stream, quoting=csv.QUOTE_NONNUMERIC)
             return [{key: None if cell == "" else cell for key, cell in row.items()} for row in rows]
         except ValueError:
             raise BiorobustError(f"{path} has a text without quotes: run `dvc repro tables`") from None
