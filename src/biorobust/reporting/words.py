@@ -72,6 +72,7 @@ WRITTEN: dict[str, Callable[..., Any]] = {
     "interval": numbers.interval,
     "label": label,
     "row": network,  # a network of the comparison without its data set
+    "task": TASKS.get,
     "attack": full_name,
     "named": named,
     "told": told,
@@ -79,6 +80,7 @@ WRITTEN: dict[str, Callable[..., Any]] = {
     "tenths": lambda value: numbers.percent(value, digits=1),  # of a proportion, as percent without the sign
     "hundredths": lambda value: f"{value:.2f}",
     "ahead": lambda value: numbers.points(value, digits=1),
+    "decimal": lambda value: f"{value:.1f}",
     "in_points": in_points,
     "direction": direction,
 }
