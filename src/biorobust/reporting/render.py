@@ -19,7 +19,6 @@ from biorobust.reporting import claim_file, effects, labels, numbers, style
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.ledger import cells
-from biorobust.reporting.overview import Overview
 from biorobust.reporting.price import MOST
 from biorobust.reporting.protocol import amendments, described
 from biorobust.reporting.provenance import provenance
@@ -28,7 +27,7 @@ from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import cell, read
-from biorobust.reporting.view import SHOWN, SYMBOLS, FigureView, View, bare_reason, shared_reasons, view
+from biorobust.reporting.view import SHOWN, SYMBOLS, FigureView, Overview, View, bare_reason, shared_reasons, view
 from biorobust.statistics import THRESHOLDS, rules
 
 ANSWER = "answer"  # id of a study's figure that answers what the page asks
@@ -87,7 +86,7 @@ def context(root: Path) -> dict[str, Any]:
     found = snapshots(root / RECORDED)
 
     now = _views([current(root, name) for name in STUDIES], claims, root=root)
-    before = _views([source for name in STUDIES if (source := recorded(found, name))], claims, root=root)
+    before = _views(list(filter(None, (recorded(found, name) for name in STUDIES))), claims, root=root)
     chapters = [_chapter(now[name], before.get(name)) for name in STUDIES]
     said = {item.verdict for view in now.values() for item in view.judged if item.counted}
     return {

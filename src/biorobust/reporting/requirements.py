@@ -8,7 +8,9 @@ from typing import Any
 
 from biorobust.core.attack_plan import ADAPTIVE
 from biorobust.reporting.claim import Check, Claim, Quantity
+from biorobust.reporting.estimates import NotMeasured, results
 from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.numbers import listed
 from biorobust.statistics.rules import INCONCLUSIVE, NOT_RUN, NOT_TESTABLE, Decision
 from biorobust.statistics.thresholds import THRESHOLDS
@@ -35,17 +37,14 @@ def obstacle(check: Check, metrics: Measurements, *, printed: Levels) -> Decisio
 
     printed: clean accuracies that the report prints, by run: no network is asked for more than a little less than its.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, Content] = {}
     for name in files(check):
-        content = metrics.get(name)
-        if content is None:
-            return Decision(NOT_RUN, f"{name}.json is missing")
-        if content.get("status") != "ok":
-            return Decision(NOT_RUN, f"{name}: {content.get('reason', 'unavailable')}")
-        found[name] = content
-    for content in found.values():
-        if "dataset" in content and content["dataset"]["fidelity"] == STAND_IN:
-            return Decision(NOT_TESTABLE, "stand-in data")
+        try:
+            found[name] = results(name, metrics)
+        except NotMeasured as error:
+            return Decision(NOT_RUN, str(error))
+    if any("dataset" in content and content["dataset"]["fidelity"] == STAND_IN for content in found.values()):
+        return Decision(NOT_TESTABLE, "stand-in data")
     # A run repeats the settings of the weights it stands on: the same difference counts once, where it comes first.
     reasons: dict[tuple[str, str], str] = {}
     for name, settings in check.requires:
@@ -66,31 +65,28 @@ def obstacle(check: Check, metrics: Measurements, *, printed: Levels) -> Decisio
     return None
 
 
-def flags(content: Mapping[str, Any], entry: Mapping[str, Any], *, printed: Levels) -> list[str]:
-    """The keys of FLAGS that hold for one training of a metrics file; a broken one is not under-trained as well."""
-    broken = [flag for flag in ("collapsed", "diverged") if entry.get(flag)]
-    return broken or ([UNDER_TRAINED] if _under_trained(content, entry, printed) else [])
+def flags(content: Content, entry: Content, *, printed: Levels) -> list[str]:
+    """The keys of FLAGS that hold for one training of a metrics file; a broken one is not under-trained as well.
 
-
-def learned(content: Mapping[str, Any] | None, *, printed: Levels) -> bool:
-    """Whether no training of a metrics file has a flag."""
-    return content is None or not any(flags(content, entry, printed=printed) for entry in content.get("per_seed", ()))
-
-
-def _under_trained(content: Mapping[str, Any], entry: Mapping[str, Any], printed: Levels) -> bool:
-    """Whether one training of a metrics file is less accurate than a network has to be to decide anything.
-
-    A network may lose its clean images by design where it was trained on noisy ones: the better of the two counts.
+    Under-trained: less accurate than a network has to be to decide anything. A network may lose its clean images by
+    design where it was trained on noisy ones: the better of the two counts.
     """
-    if "correct" not in entry or "collapsed" not in entry:
-        return False  # no network's accuracy: weights learned without labels, attacks
+    broken = [flag for flag in ("collapsed", "diverged") if entry.get(flag)]
+    if broken or "correct" not in entry or "collapsed" not in entry:
+        return broken  # without both no network's accuracy: weights learned without labels, attacks
     level = THRESHOLDS.trained_above(
         content["study"],
         dataset=content["dataset"]["name"],
         network=content["settings"].get("network"),
         reported=printed.get(content["run"]),
     )
-    return bool(max(entry["correct"], entry.get("noisy_correct", 0)) / entry["n"] <= level)
+    best = max(entry["correct"], entry.get("noisy_correct", 0)) / entry["n"]
+    return [UNDER_TRAINED] if best <= level else []
+
+
+def learned(content: Content | None, *, printed: Levels) -> bool:
+    """Whether no training of a metrics file has a flag."""
+    return content is None or not any(flags(content, entry, printed=printed) for entry in content.get("per_seed", ()))
 
 
 def printed_accuracies(claims: Iterable[Claim]) -> Levels:
@@ -107,27 +103,26 @@ def limits(checks: Iterable[Check], metrics: Measurements) -> str:
     """What stands beside a verdict, in words: data that are not official or not complete, and sizes that are not the
     report's; "" where nothing does.
     """
-    limited = {}
+    limited: dict[str, None] = {}
     sizes: dict[str, None] = {}
     for check in checks:
         for content in filter(None, map(metrics.get, files(check))):
             dataset = content.get("dataset", {"fidelity": "official"})
             if dataset["fidelity"] != "official":
-                limited[dataset["name"]] = dataset["fidelity"]
+                limited[f"{dataset['name']}: {dataset['fidelity']} data"] = None
         for name, settings in check.requires:
             sizes |= dict.fromkeys(smaller(metrics.get(name), settings))
-    named = [f"{name}: {fidelity} data" for name, fidelity in limited.items()]
-    return ", ".join([*named, *([f"not the report's {listed(sizes)}"] if sizes else [])])
+    return ", ".join([*limited, *([f"not the report's {listed(sizes)}"] if sizes else [])])
 
 
-def smaller(content: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> Iterable[str]:
+def smaller(content: Content | None, settings: Mapping[str, Any]) -> list[str]:
     """Names of the settings that are not the report's, where a recipe says what it had."""
     if content is None or content.get("status") != "ok":
-        return
-    for key, wanted in settings.items():
-        value = content["settings"].get(key)
-        if isinstance(wanted, Mapping) and REPORTED in wanted and not _same(value, wanted[REPORTED]):
-            yield key
+        return []
+    reported = {
+        key: wanted[REPORTED] for key, wanted in settings.items() if isinstance(wanted, Mapping) and REPORTED in wanted
+    }
+    return [key for key, value in reported.items() if not _same(content["settings"].get(key), value)]
 
 
 def files_of(quantity: Quantity) -> list[str]:

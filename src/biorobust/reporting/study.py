@@ -124,7 +124,7 @@ class Study(ABC):
 Make = Callable[[Mapping[str, Any]], Study]  # from the values of a params.yaml
 
 
-def registered(make: Callable[[Mapping[str, Any]], Study], **parts: Any) -> Make:
+def registered(make: Make, **parts: Any) -> Make:
     """What makes a study from the values of a params.yaml, joined with its `Parts`."""
     return lambda params: replace(make(params), parts=Parts(**parts))
 

@@ -38,28 +38,23 @@ class Number:
 
     @property
     def verdict(self) -> str:
-        if self.equal:
-            return EQUAL
-        if self.recorded is None or self.now is None:
-            return DIFFERS
-        return WITHIN if self.recorded.low <= self.now <= self.recorded.high else DIFFERS
+        known = self.recorded is not None and self.now is not None
+        within = known and self.recorded.low <= self.now <= self.recorded.high  # type: ignore[union-attr,operator]
+        return EQUAL if self.equal else WITHIN if within else DIFFERS
 
     @property
     def cells(self) -> tuple[str, ...]:
         """Text under HEAD."""
         row, found = self.row, self.recorded
-        what = [row.quantity.replace("_", " ")]
-        if row.images != "clean":
-            what.append(f"on {row.images} images")
-        if row.eps is not None:
-            what.append(f"at {row.eps:g}")
-        if row.step is not None:
-            what.append(f"({row.step})")
+        what = row.quantity.replace("_", " ")
+        what += "" if row.images == "clean" else f" on {row.images} images"
+        what += "" if row.eps is None else f" at {row.eps:g}"
+        what += "" if row.step is None else f" ({row.step})"
         return (
             row.study,
             row.run,
             row.attack or MISSING,
-            " ".join(what),
+            what,
             MISSING if found is None else f"{found.value:.6g}",
             MISSING if self.now is None else f"{self.now:.6g}",
             f"[{found.low:.4g}, {found.high:.4g}]" if found is not None and self.has_interval else MISSING,
@@ -74,12 +69,8 @@ def compared(names: Iterable[str], recorded: Measurements, now: Measurements) ->
         for key, rows in before.items():
             again = after.get(key, [])
             known = [row.value for row in again if row.value is not None]
-            yield Number(
-                row=rows[0],
-                recorded=_estimate(rows, recorded),
-                now=sum(known) / len(known) if len(known) == len(rows) else None,
-                equal=_equal(rows, again),
-            )
+            mean = sum(known) / len(known) if len(known) == len(rows) else None
+            yield Number(rows[0], _estimate(rows, recorded), mean, _equal(rows, again))
 
 
 _Key = tuple[str, str, float | None, str, int | None]  # quantity, attack, eps, images, step
