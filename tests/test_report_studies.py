@@ -59,8 +59,7 @@ class Toy(Plain):
         return [table("toy-accuracy", ("Toy accuracy", "In percent."), [row], columns)]
 
     def headline(self, judged, metrics):
-        claim = judged[0].claim
-        return Headline(claim.id, claim.statement, judged[0].verdict, "The toy leads.", judged[0].reason, ())
+        return Headline(judged[0], "The toy leads.", ())
 
     def facts(self, metrics, params):
         return {"answer": "forty-two"}

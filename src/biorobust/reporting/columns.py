@@ -47,8 +47,7 @@ def difference(found: Callable[[str], Estimate | None], values: Mapping[str, flo
     """Ours minus what the report prints, in points."""
 
     def of(run: str) -> float | None:
-        ours = found(run)
-        return ours.value - values[run] if ours and run in values else None
+        return ours.value - values[run] if (ours := found(run)) and run in values else None
 
     return Column("difference", "points", of, key)
 
@@ -91,8 +90,8 @@ def omitted(labels: Mapping[str, Mapping[str, Any] | None]) -> str:
     missing = {name: str(found["reason"]) for name, found in labels.items() if found and left_out(found)}
     if not missing:
         return ""
-    reason = next(iter(missing.values())).partition(": ")[0]
-    return f" {reason.capitalize()}: {'all' if len(missing) == len(labels) else listed(missing)}."
+    reason, *_ = missing.values()
+    return f" {reason.partition(': ')[0].capitalize()}: {'all' if len(missing) == len(labels) else listed(missing)}."
 
 
 def nonfinite(attacked: Mapping[str, Mapping[str, Any] | None]) -> str:

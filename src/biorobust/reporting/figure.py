@@ -103,16 +103,7 @@ def draw(figure: Figure, given: Inputs) -> Drawn | None:
     if len(said) != 3:
         file = words.FOLDER / f"{given.study.name}.j2"
         raise BiorobustError(f"{file}: block {block} needs a title, a text alternative and a caption: has {len(said)}")
-    title, alt, caption = said
-    return Drawn(
-        id=figure.id,
-        title=title,
-        alt=alt,
-        caption=caption,
-        drawing=figure.plot(frame),
-        data=shown,
-        provenance=tuple(figure.stages(given, frame)),
-    )
+    return Drawn(figure.id, *said, figure.plot(frame), shown, tuple(figure.stages(given, frame)))
 
 
 def save(figures: Sequence[Drawn], folder: str | Path) -> None:
@@ -123,18 +114,11 @@ def save(figures: Sequence[Drawn], folder: str | Path) -> None:
     for figure in figures:
         write_text(folder / f"{figure.id}.svg", to_svg(figure.drawing, salt=figure.id))
         write_csv(folder / f"{figure.id}.csv", figure.data)
-    entries = [
-        {
-            "id": figure.id,
-            "title": figure.title,
-            "alt": figure.alt,
-            "caption": figure.caption,
-            "file": f"{figure.id}.svg",
-            "data": f"{figure.id}.csv",
-            "provenance": list(dict.fromkeys(figure.provenance)),  # a stage may make several runs
-        }
-        for figure in figures
-    ]
+    entries = []
+    for figure in figures:
+        entry = {key: getattr(figure, key) for key in ("id", "title", "alt", "caption")}
+        entry |= {"file": f"{figure.id}.svg", "data": f"{figure.id}.csv"}
+        entries.append(entry | {"provenance": list(dict.fromkeys(figure.provenance))})  # a stage may make several runs
     write_json(folder / INDEX, entries)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from biorobust.reporting import words
 from biorobust.reporting.claims import Judged
@@ -14,21 +13,12 @@ from biorobust.statistics import rules
 JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 
 
-@dataclass(frozen=True)
-class Headline:
-    """`lead` is chosen by the claim's verdict, `facts` are filled from metrics.
+class Headline(NamedTuple):
+    """`lead` is chosen by the verdict, `facts` are filled from metrics: empty where nothing may be concluded."""
 
-    `facts` are empty where nothing may be concluded; `reason` then says why. `provisional`: the verdict rests on one
-    training.
-    """
-
-    claim: str
-    statement: str
-    verdict: str
+    judged: Judged
     lead: str
-    reason: str
     facts: tuple[str, ...]
-    provisional: bool = False
 
 
 def headline_of(claim: str, judged: Sequence[Judged], m: Measurements, *, study: str, **given: Any) -> Headline | None:
@@ -40,12 +30,4 @@ def headline_of(claim: str, judged: Sequence[Judged], m: Measurements, *, study:
     if found is None:
         return None
     lead, *facts = words.paragraphs(study, "headline", m, verdict=found.verdict, claim=found, **given)
-    return Headline(
-        claim=found.claim.id,
-        statement=found.claim.statement,
-        verdict=found.verdict,
-        lead=lead,
-        reason=found.reason,
-        facts=tuple(facts) if found.verdict in JUDGED else (),
-        provisional=found.provisional,
-    )
+    return Headline(found, lead, tuple(facts) if found.verdict in JUDGED else ())

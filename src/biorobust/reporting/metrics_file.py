@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -35,6 +35,7 @@ Setting = str | bool | int | float | list[Any] | None
 LEVELS, READOUTS = ("noise-", "blur-"), ("first", "last", "average")  # curves of counts of n images at a level
 ADVICE = "delete it and run `dvc repro`"
 Seed = TypeVar("Seed", "_Seed", "_AttackedSeed")
+S = TypeVar("S", bound="_Shape")
 
 
 class _Shape(BaseModel):
@@ -78,8 +79,10 @@ class _AttackedSeed(_Shape):
         return _counts(self, *self.correct, self.zero_gradient, self.zero_gradient_correct)
 
 
-class _Attack(_Shape):
-    per_seed: Annotated[list[_AttackedSeed], Field(min_length=1)]
+class _Of(_Shape, Generic[S]):
+    """Entries training by training."""
+
+    per_seed: Annotated[list[S], Field(min_length=1)]
 
 
 class _Settings(_Shape):
@@ -87,6 +90,8 @@ class _Settings(_Shape):
     p: Positive | None = None
     k: Size | None = None
     epochs: Count | None = None
+    n_train: Count | None = None
+    batch_size: Size | None = None
     n_hidden: Size | None = None
     noise_level: NotNegative | None = None
     evaluation_noise_level: NotNegative = 0.0
@@ -118,8 +123,7 @@ class _Head(_Shape):
         return self
 
 
-class _Logged(_Head):
-    per_seed: Annotated[list[_Seed], Field(min_length=1)]
+class _Logged(_Head, _Of[_Seed]):
     n_updates: Count | None = None
 
 
@@ -146,11 +150,8 @@ class _Ablation(_Head):
     @model_validator(mode="after")
     def _fits(self) -> _Ablation:
         for key in ("network", "dataset", "epochs", "n_train", self.changed.key):
-            if not hasattr(self.settings, key):
+            if key not in self.settings.model_fields_set:
                 raise ValueError(f"settings: {key} is missing")
-        for key in ("n_train", "batch_size"):
-            if not isinstance(getattr(self.settings, key, 1), int):
-                raise ValueError(f"settings: {key} is no whole number")
         return self
 
 
@@ -159,12 +160,11 @@ class _RobustSeed(_Seed):
     correct: Count
 
 
-class _Robust(_Shape):
+class _Robust(_Of[_RobustSeed]):
     """Images right under one attack at one epsilon."""
 
     attack: str
     eps: NotNegative
-    per_seed: Annotated[list[_RobustSeed], Field(min_length=1)]
 
 
 class _Collapses(_Shape):
@@ -172,8 +172,7 @@ class _Collapses(_Shape):
     n_seeds: Size
 
 
-class _Ablated(_Ablation):
-    per_seed: Annotated[list[_Seed], Field(min_length=1)]
+class _Ablated(_Ablation, _Of[_Seed]):
     robust: _Robust
     collapses: _Collapses
 
@@ -186,24 +185,13 @@ class _BeforeAndAfter(_Shape):
     after: Count
     both: Count
 
-    @model_validator(mode="after")
-    def _fits(self) -> _BeforeAndAfter:
-        if self.both > min(self.before, self.after) or self.before + self.after - self.both > self.n:
-            raise ValueError("before, after and both do not fit together")
-        return self
-
 
 class _ReencodedSeed(_Seed):
     clean: _BeforeAndAfter
     robust: _BeforeAndAfter
 
 
-class _Reencoded(_Shape):
-    per_seed: Annotated[list[_ReencodedSeed], Field(min_length=1)]
-
-
-class _Lines(_Shape):
-    per_seed: Annotated[list[_Seed], Field(min_length=1)]
+class _Lines(_Of[_Seed]):
     by_gamma: list[_Seed] = []
 
 
@@ -219,16 +207,16 @@ class _CraftedSeed(_Seed):
     live: _Crafted | None = None
 
 
-class _Perturbed(_Head):
-    per_seed: Annotated[list[_CraftedSeed], Field(min_length=1)]
+class _Perturbed(_Head, _Of[_CraftedSeed]):
+    pass
 
 
 class _Attacked(_Head):
     settings: _Settings
     eps: Annotated[list[NotNegative], Field(min_length=1)]
-    attacks: dict[str, _Attack]
+    attacks: dict[str, _Of[_AttackedSeed]]
     discontinuity: _Lines | None = None
-    reencoded: _Reencoded | None = None
+    reencoded: _Of[_ReencodedSeed] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> _Attacked:

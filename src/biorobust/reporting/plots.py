@@ -201,15 +201,15 @@ def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any)
     )
 
 
-def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str], scale: float = 100.0) -> Handles:
-    """What trainings logged, `value` over `epoch` for each `name`: every seed thin, the mean over seeds thick.
+def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str]) -> Handles:
+    """Percent that trainings logged, `value` over `epoch` for each `name`: every seed thin, the mean over seeds thick.
 
     looks: name -> the run whose look it has.
     """
     handles: Handles = {}
     for name, part in frame.groupby("name", sort=False):
         style = look(looks.get(str(name), str(name)))
-        wide = scale * part.pivot_table(index="epoch", columns="seed", values="value")
+        wide = 100 * part.pivot_table(index="epoch", columns="seed", values="value")
         if wide.shape[1] > 1:
             axes.plot(wide.index, wide, color=style.colour, lw=0.5, alpha=0.6)
         mean = axes.plot(wide.index, wide.mean(axis=1), color=style.colour, ls=style.dashes, lw=1.7)
@@ -335,9 +335,9 @@ def samples(looks: Iterable[Look]) -> Handles:
     return {style.label: Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in looks}
 
 
-def legend_below(drawing: Drawing, handles: Handles, *, columns: int = 3) -> None:
+def legend_below(drawing: Drawing, handles: Handles) -> None:
     """One legend for all panels, below them."""
-    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
 
 
 @drawing_style()

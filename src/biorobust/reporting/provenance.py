@@ -73,9 +73,7 @@ class Provenance:
     @property
     def other_commits(self) -> tuple[Commit, ...]:
         """For a recorded run: what its stages ran at, where that is not the commit it was recorded at."""
-        if self.snapshot is None:
-            return ()
-        return tuple(commit for commit in self.commits if commit[0] != self.snapshot.commit)
+        return tuple(commit for commit in self.commits if self.snapshot and commit[0] != self.snapshot.commit)
 
     def distinct(self, *keys: str) -> tuple[str, ...]:
         """The different values the stages noted under `keys`, in order of appearance."""

@@ -103,9 +103,9 @@ def _jump_by_gamma(quantity: Quantity, m: Measurements) -> PerSeed:
 
     name = f"attack/{quantity.of}"
     results(name, m)
-    gammas, jumps = (m.rows(name, f"discontinuity.by_gamma.{key}") for key in ("gamma", "jump.median"))
     by_seed: dict[int, list[tuple[float, float]]] = {}
-    for gamma, jump in zip(gammas, jumps, strict=True):
+    both = (m.rows(name, f"discontinuity.by_gamma.{key}") for key in ("gamma", "jump.median"))
+    for gamma, jump in zip(*both, strict=True):
         by_seed.setdefault(gamma.seed, []).append((float(gamma.value or 0.0), float(jump.value or 0.0)))
     if not by_seed:
         raise NotMeasured(f"{name}.json has no lines at other gammas")
