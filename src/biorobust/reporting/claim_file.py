@@ -6,7 +6,7 @@ at once: unknown keys and names, a rule without its thresholds, a placeholder th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -211,12 +211,10 @@ def _claims(study: str, raw: object, numbers: printed.Printed) -> list[Claim]:
     recipes = {name: _recipe(entry, f"recipes.{name}") for name, entry in top.recipes.items()}
     reader = _Reader(study, top, recipes, _made_with(top, recipes), numbers)
     found = []
-    for i, entry in enumerate(top.claims):
-        where = str(entry.get("id", f"claim {i + 1}"))
-        own = {key: value for key, value in entry.items() if key != EACH}
-        for names in _items(entry, top.lists, where):
-            of_item = checked(_Entry, filled(own, names), str(filled(where, names)), error=ClaimsError)
-            found.append(reader.claim(of_item))
+    for i, block in enumerate(top.claims):
+        for entry in _written_out(block, top.lists, str(block.get("id", f"claim {i + 1}"))):
+            where = str(entry.get("id", f"claim {i + 1}"))
+            found.append(reader.claim(checked(_Entry, entry, where, error=ClaimsError)))
     return found
 
 
@@ -225,10 +223,9 @@ def _made_with(top: _File, recipes: Mapping[str, Recipe]) -> Mapping[str, Recipe
     found: dict[str, Recipe] = {}
     for i, block in enumerate(top.files):
         where = f"files, block {i + 1}"
-        for names in _items(block, top.lists, where):
-            of_item = filled({key: value for key, value in block.items() if key != EACH}, names)
-            _complete(of_item, where)
-            for file, wanted in of_item.items():
+        for files_ in _written_out(block, top.lists, where):
+            _complete(files_, where)
+            for file, wanted in files_.items():
                 if file in found:
                     raise ClaimsError(f"{where}: {file} stands there twice")
                 found[file] = _together(_listed(wanted), recipes, f"files.{file}")
@@ -273,10 +270,9 @@ class _Reader:
         checks: list[Check] = []
         for i, part in enumerate(entry.parts):
             where = f"{entry.id}, part {i + 1}"
-            rest = {key: value for key, value in part.items() if key != EACH}
-            rest["requires"] = [*entry.requires, *_list(part, "requires", where)]
-            for of_item in _items(part, self.top.lists, where):
-                checks += self._checks(_unattacked(filled(filled(rest, of_item), names)), where)
+            requires = [*entry.requires, *_list(part, "requires", where)]
+            for one in _written_out({**part, "requires": requires}, self.top.lists, where):
+                checks += self._checks(_unattacked(filled(one, names)), where)
         return tuple(checks)
 
     def _checks(self, raw: Mapping[str, Any], where: str) -> list[Check]:
@@ -317,11 +313,7 @@ class _Reader:
         curve = None
         if entry.published:
             rows = self.reported[_known(entry.published, self.reported, f"{where}.published")]
-            n, *others = {row.n for row in rows.values()}
-            if n is None or others:
-                raise ClaimsError(
-                    f"{where}.published: the numbers of {entry.published} are not of one number of images"
-                )
+            n = max(row.n or 0 for row in rows.values())
             curve = Published(n, tuple((eps, row.value) for eps, row in rows.items()))
         return Quantity(entry.kind, of=entry.name, attack=entry.attack, images=entry.images, published=curve)
 
@@ -367,10 +359,13 @@ def _list(block: Mapping[str, Any], key: str, where: str) -> list[Any]:
     return value
 
 
-def _items(block: Mapping[str, Any], lists: Mapping[str, Sequence[Names]], where: str) -> list[Names]:
-    """The names of every combination that a block is written out for."""
-    each = _list(block, EACH, where)
-    return combinations(lists[_known(name, lists, f"{where}.{EACH}")] for name in each)
+def _written_out(
+    block: Mapping[str, Any], lists: Mapping[str, Sequence[Names]], where: str
+) -> Iterator[dict[str, Any]]:
+    """A block once for every combination of items of the lists that its `each` names."""
+    own = {key: value for key, value in block.items() if key != EACH}
+    each = [lists[_known(name, lists, f"{where}.{EACH}")] for name in _list(block, EACH, where)]
+    return (filled(own, names) for names in combinations(each))
 
 
 def _unattacked(raw: dict[str, Any]) -> dict[str, Any]:

@@ -90,8 +90,8 @@ class _Settings(_Shape):
     p: Positive | None = None
     k: Size | None = None
     epochs: Count | None = None
-    n_train: Count | None = None
-    batch_size: Size | None = None
+    n_train: Count = 0
+    batch_size: Size = 1
     n_hidden: Size | None = None
     noise_level: NotNegative | None = None
     evaluation_noise_level: NotNegative = 0.0

@@ -137,8 +137,6 @@ def line_panels(
     ylabel: str = "accuracy, %",
     key: Looks | None = None,
     scale: float | Mapping[str, float] = 100.0,
-    intervals: bool = True,
-    whole: bool = False,
     marks: Mapping[str, Sequence[float]] | None = None,
     columns: int = 3,
     height: float = 3.6,
@@ -148,15 +146,15 @@ def line_panels(
 ) -> Drawing:
     """A panel of lines for each of `parts`, title -> rows; one legend for all.
 
-    looks: of a series in a panel. key: of a series in the legend, where lines look different from panel to panel.
-    whole: the axis goes from 0 to 100. marks: dotted vertical lines, by panel. A column `reported` is drawn hollow.
+    looks: of a series in a panel. key: of a series in the legend, for lines without intervals, from 0 to 100, that look
+    different from panel to panel. marks: dotted vertical lines, by panel. A column `reported` is drawn hollow.
     """
     drawing, found = panels(len(parts), columns=columns, height=height, extra=0.5, **shared)
     handles: Handles = {}
     for axes, (title, part) in zip(found, parts.items(), strict=True):
         factor = scale[title] if isinstance(scale, Mapping) else scale
         of_panel = partial(looks, title)
-        handles |= curves(axes, part, x=x, y=y, series=series, looks=of_panel, scale=factor, intervals=intervals)
+        handles |= curves(axes, part, x=x, y=y, series=series, looks=of_panel, scale=factor, intervals=key is None)
         if "reported" in part and part["reported"].notna().any():
             printed = part.drop_duplicates(x)
             style = REPORTED | {"marker": "s", "label": "as reported"}
@@ -166,7 +164,7 @@ def line_panels(
             axes.axvline(mark, color=FAINT, **DOTTED)
         axes.set_title(fill(title, LINE // min(columns, len(parts))))
         axes.grid(axis="y")
-        if whole:
+        if key is not None:
             percent_axis(axes)
         if isinstance(xlabel, Mapping):  # of whole numbers
             axes.set_xlabel(xlabel[title])
@@ -193,8 +191,6 @@ def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any)
         xlabel=xlabel,
         looks=lambda title, attack: in_panel(runs[title], attack),
         key=in_legend,
-        intervals=False,
-        whole=True,
         legend="outside upper center",
         sharey=True,
         **options,
