@@ -38,17 +38,17 @@ class Compared:
 def compared(study: Study, now: Measurements, recorded: Measurements | None) -> list[Compared]:
     """The study's headline effects in two runs."""
     return [
-        Compared(study.name, effect, *(_measured(effect, run, study=study.name) for run in (now, recorded)))
+        Compared(study.name, effect, *(_measured(effect, run) for run in (now, recorded)))
         for effect in study.parts.effects
     ]
 
 
-def _measured(effect: Effect, metrics: Measurements | None, *, study: str) -> Difference | None:
+def _measured(effect: Effect, metrics: Measurements | None) -> Difference | None:
     if metrics is None:
         return None
     for first, second in effect.pairs:
         with suppress(NotMeasured):
-            return between(first, second, metrics, study=study)
+            return between(first, second, metrics)
     return None
 
 

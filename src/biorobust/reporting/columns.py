@@ -22,9 +22,9 @@ def network(named: Callable[[str], str] = label) -> Column:
     return Column("network", "text", named)
 
 
-def run_state(m: Measurements, kind: str = "train", *, printed: Levels | None = None) -> Column:
+def run_state(m: Measurements, kind: str = "train") -> Column:
     """Whether the run of a row ran, or what kept it from it."""
-    return Column("state", "text", lambda run: state(m.get(f"{kind}/{run}"), printed=printed))
+    return Column("state", "text", lambda run: state(m.get(f"{kind}/{run}")))
 
 
 def parameters(m: Measurements) -> Column:

@@ -112,26 +112,26 @@ def results(name: str, m: Measurements) -> Content:
     return content
 
 
-def share(asked: Share, m: Measurements, *, study: str) -> Accuracy:
+def share(asked: Share, m: Measurements) -> Accuracy:
     """A share of images, training by training, with the images themselves where they were kept. Raises NotMeasured."""
     rows, name = counts(asked, m)
     if len({row.n for row in rows}) != 1:
         raise NotMeasured(f"{name}.json: the seeds were tested on different numbers of images")
     n, right = rows[0].n or 0, tuple(row.k or 0 for row in rows)
-    images = _images(asked, m, rows=rows, n=n, study=study)
+    images = _images(asked, m, rows)
     fits = images is not None and images.shape[1] == n and tuple(images.sum(axis=1).tolist()) == right
     return Accuracy(right, n, outcomes=images if fits else None)
 
 
-def _images(asked: Share, m: Measurements, *, rows: Sequence[Row], n: int, study: str) -> NDArray[np.bool_] | None:
+def _images(asked: Share, m: Measurements, rows: Sequence[Row]) -> NDArray[np.bool_] | None:
     """Which images every training gets right, bool (S, n): as the file itself says, or the study's outcomes."""
     if asked.quantity != "accuracy":
         return None
     if asked.attack is None and asked.images == "clean":
         entries = (m.get(rows[0].file) or {})["per_seed"]
         if all("right" in entry for entry in entries):
-            return np.stack([outcomes.from_text(entry["right"], n) for entry in entries])
-    kept = (m.outcomes(study) or {}).get(cell(asked, m))
+            return np.stack([outcomes.from_text(entry["right"], entry["n"]) for entry in entries])
+    kept = (m.outcomes(rows[0].study) or {}).get(cell(asked, m))
     return kept.right if kept is not None and kept.seeds == tuple(row.seed for row in rows) else None
 
 
@@ -148,11 +148,11 @@ def cell(asked: Share, m: Measurements) -> Cell:
     return outcomes.cell(asked.run, disturbed, m.settings(f"train/{asked.run}").get(setting, 0.0))
 
 
-def paired(a: Share, b: Share, m: Measurements, *, study: str) -> list[Counts]:
+def paired(a: Share, b: Share, m: Measurements) -> list[Counts]:
     """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
     of the images; equal seeds in older runs, which hold paired counts instead.
     """
-    first, second = cell(a, m), cell(b, m)
+    first, second, study = cell(a, m), cell(b, m), counts(a, m)[0][0].study
     if first.attack != second.attack or first.eps != second.eps:
         return []
     kept = m.outcomes(study)
@@ -164,10 +164,9 @@ def paired(a: Share, b: Share, m: Measurements, *, study: str) -> list[Counts]:
     return [paired_counts(right_a, right_b) for right_a in of_a.right for right_b in of_b.right]
 
 
-def between(a: Share, b: Share, m: Measurements, *, study: str) -> Difference:
+def between(a: Share, b: Share, m: Measurements) -> Difference:
     """The first share minus the second. Raises NotMeasured where one is missing."""
-    of_a, of_b = share(a, m, study=study), share(b, m, study=study)
-    return difference_of(of_a, of_b, tables=paired(a, b, m, study=study), same_networks=a.run == b.run)
+    return difference_of(share(a, m), share(b, m), tables=paired(a, b, m), same_networks=a.run == b.run)
 
 
 # --- what tables, figures and sentences ask ---------------------------------------------------------------------------
@@ -185,13 +184,11 @@ def accuracy(
 
     None where it was not run, and without an attack where a seed is broken, which is not averaged away.
     """
-    content = m.ran(f"{'train' if attack is None else 'attack'}/{run}")
-    if not content:
-        return None
-    if attack is None and any(seed["collapsed"] or seed["diverged"] for seed in content["per_seed"]):
+    seeds = (m.ran(f"train/{run}") or {}).get("per_seed", ()) if attack is None else ()
+    if any(seed["collapsed"] or seed["diverged"] for seed in seeds):
         return None
     with suppress(NotMeasured):
-        return estimate(share(Share(run, attack=attack, eps=eps, images=images), m, study=content["study"]))
+        return estimate(share(Share(run, attack=attack, eps=eps, images=images), m))
     return None
 
 
@@ -209,17 +206,16 @@ def difference(
     m: Measurements, a: str, b: str, *, attack: str | None = None, eps: float | None = None, images: str = "clean"
 ) -> Difference | None:
     """Accuracy of run a minus that of run b on the same images; None where one was not run."""
-    content = m.ran(f"{'train' if attack is None else 'attack'}/{a}")
     first, second = (Share(run, attack=attack, eps=eps, images=images) for run in (a, b))
     with suppress(NotMeasured):
-        return between(first, second, m, study=content["study"]) if content else None
+        return between(first, second, m)
     return None
 
 
 def zero_gradient(m: Measurements, run: str, attack: str) -> Estimate | None:
     """Share of images classified correctly whose gradient is exactly zero: no gradient attack can move them."""
     with suppress(NotMeasured):
-        return estimate(share(Share(run, "zero_gradient_correct", attack), m, study=""))
+        return estimate(share(Share(run, "zero_gradient_correct", attack), m))
     return None
 
 

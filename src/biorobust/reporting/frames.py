@@ -53,15 +53,15 @@ def accuracies(
     )
 
 
-def logged(m: Measurements, names: Mapping[str, str], quantity: str, *, x: str = "epoch") -> pd.DataFrame:
-    """name, quantity, seed, `x`, value: what curves/<name>.csv logs, for `names`: curve -> what it is called."""
+def logged(m: Measurements, names: Mapping[str, str], quantity: str) -> pd.DataFrame:
+    """name, quantity, seed, epoch, value: what curves/<name>.csv logs, for `names`: curve -> what it is called."""
     return pd.DataFrame(
         [
-            (called, quantity, seed, int(row[x]), row[quantity])
+            (called, quantity, seed, int(row["epoch"]), row[quantity])
             for name, called in names.items()
             for seed, rows in (m.curve(name) or {}).items()
             for row in rows
             if quantity in row
         ],
-        columns=["name", "quantity", "seed", x, "value"],
+        columns=["name", "quantity", "seed", "epoch", "value"],
     )

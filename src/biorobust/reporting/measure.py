@@ -60,7 +60,6 @@ class Scatter:
     """
 
     metrics: Measurements
-    study: str
     runs: tuple[str, ...]
     _known: dict[Quantity, Borrowed | None] = field(default_factory=dict)
 
@@ -68,7 +67,7 @@ class Scatter:
     def of(cls, study: str, claims: Iterable[Claim], metrics: Measurements) -> Scatter:
         checks = [check for claim in claims if claim.study == study for check in claim.every_check]
         named = (q.of for check in checks for q in check.quantities if q.kind == "accuracy" and "/" not in q.of)
-        return cls(metrics, study, tuple(dict.fromkeys(named)))
+        return cls(metrics, tuple(dict.fromkeys(named)))
 
     def borrowed(self, quantity: Quantity, eps: float | None) -> Borrowed | None:
         """Pooled over the runs with several trainings, under the same attack or on the same kind of images."""
@@ -88,7 +87,7 @@ class Scatter:
 
     def accuracy(self, quantity: Quantity, eps: float | None) -> Accuracy:
         """A share of images, training by training, with the scatter that the others lend to a single one."""
-        found = share(asked(quantity, eps), self.metrics, study=self.study)
+        found = share(asked(quantity, eps), self.metrics)
         if quantity.kind != "accuracy" or found.n_seeds > 1:
             return found
         return replace(found, borrowed=self.borrowed(quantity, eps))
@@ -124,7 +123,7 @@ def _reach(known: bool, several: bool) -> dict[str, Any]:
 def _accuracies(check: Check, against: Quantity, path: str, scatter: Scatter) -> Measured:
     a, b = (scatter.accuracy(quantity, check.eps) for quantity in (check.quantity, against))
     first, second = (asked(quantity, check.eps) for quantity in (check.quantity, against))
-    tables = paired(first, second, scatter.metrics, study=scatter.study)
+    tables = paired(first, second, scatter.metrics)
     same = check.quantity.of == against.of
     found = difference(a, b, tables=tables, same_networks=same)
     ratio = error_ratio(a, b, tables=tables) if check.errors else None

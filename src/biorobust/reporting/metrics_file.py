@@ -229,7 +229,6 @@ class _Attacked(_Head):
 
 class _Split(_Shape):
     n: Count
-    per_class: list[Count]
 
 
 class _Data(_Shape):

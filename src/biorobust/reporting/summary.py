@@ -20,7 +20,7 @@ def summary(study: str, metrics: Measurements) -> dict[str, float]:
     for row, run in asked.ROWS.items():
         for column, attack, eps, images in asked.COLUMNS:
             try:
-                value = share(Share(run, attack=attack, eps=eps, images=images), metrics, study=study)
+                value = share(Share(run, attack=attack, eps=eps, images=images), metrics)
             except NotMeasured:
                 continue
             found[f"{row}_{column}"] = round(100 * value.value, 2)

@@ -85,7 +85,7 @@ WRITTEN: dict[str, Callable[..., Any]] = {
     "direction": direction,
 }
 MEASURED = ("accuracy", "curve", "difference", "value", "values", "zero_gradient")
-VERDICTS = ("REPRODUCED", "PARTLY", "NOT_REPRODUCED", "INCONCLUSIVE", "NOT_TESTABLE", "NOT_RUN")
+VERDICTS = {verdict.upper().replace(" ", "_"): verdict for verdict in rules.VERDICTS}
 
 
 def paragraphs(name: str, block: str, m: Measurements | None = None, /, **given: Any) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def _template(path: Path, changed: int) -> Template:
     """Read again when the file has `changed`."""
     page = Environment(loader=FileSystemLoader(path.parent), undefined=StrictUndefined, trim_blocks=True)
     page.filters |= WRITTEN
-    page.globals |= WRITTEN | {"TASKS": TASKS} | {name: getattr(rules, name) for name in VERDICTS}
+    page.globals |= WRITTEN | VERDICTS | {"TASKS": TASKS}
     sentences = page.get_template(SENTENCES)
     page.globals |= {name: macro for name, macro in vars(sentences.module).items() if not name.startswith("_")}
     return page.get_template(path.name)
