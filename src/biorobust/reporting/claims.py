@@ -45,18 +45,22 @@ class Part(Measured):
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim under one reading, with its verdict. `counted`: the first reading; later ones are only shown beside it.
+    """A claim under one reading, with its verdict.
 
     `note` names what limits the verdict, such as data that are not in their official encoding; "" if nothing does.
     """
 
     claim: Claim
     reading: Reading | None
-    counted: bool
     verdict: str
     reason: str
     note: str
     parts: tuple[Part, ...]
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is the first reading; later ones are only shown beside it."""
+        return self.reading is None or self.reading == self.claim.readings[0]
 
     @property
     def provisional(self) -> bool:
@@ -107,9 +111,7 @@ def judge(claims: Sequence[Claim], metrics: Measurements) -> list[Judged]:
         parts = tuple(_part(draft, p=corrected[claim.study].get(draft.test)) for draft in rows)
         verdict = rules.aggregate(_counted(parts, [draft.check for draft in rows]), every=claim.every)
         shown = [draft.check for draft in rows if draft.check.counts and draft.measured.measured is not None]
-        counted = not claim.readings or reading is claim.readings[0]
-        note = limits(shown, metrics)
-        judged.append(Judged(claim, reading, counted, verdict.verdict, verdict.reason, note, parts))
+        judged.append(Judged(claim, reading, verdict.verdict, verdict.reason, limits(shown, metrics), parts))
     return judged
 
 

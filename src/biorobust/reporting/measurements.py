@@ -103,7 +103,7 @@ class Measurements:
         return self._read(f"{name}.json", self._content)
 
     def _content(self, path: Path) -> Content:
-        content = read_content(path, kind=path.parent.name)
+        content = read_content(path)
         if "scale" in content:
             self._same_scale(str(content.get("study")), str(content["scale"]), path)
         return content

@@ -266,14 +266,15 @@ _SHAPES: Mapping[str, type[_Shape]] = {
 }
 
 
-def read_content(path: Path, *, kind: str) -> Content:
-    """The content of a metrics file; `kind` is the first word of its name, such as "train".
+def read_content(path: Path) -> Content:
+    """The content of a metrics file, which has the shape of its kind: of the folder that it lies in, such as "train".
 
     Raises BiorobustError naming the file and the field for one that is not JSON or not of the shape of its kind.
     """
     content = read_json(path)
     if not isinstance(content, Mapping) or not content:
         raise BiorobustError(f"{path} holds no metrics: {ADVICE}")
+    kind = path.parent.name
     if kind not in _SHAPES:
         return content
     try:

@@ -63,13 +63,10 @@ def told(rows: Iterable[Any], pattern: str) -> list[str]:
 
 
 WRITTEN: dict[str, Callable[..., Any]] = {
-    "share": numbers.share,
-    "percent": numbers.percent,
-    "points": numbers.points,
-    "epsilon": numbers.epsilon,
-    "count": numbers.count,
-    "listed": numbers.listed,
-    "interval": numbers.interval,
+    **{
+        name: getattr(numbers, name)
+        for name in ("share", "percent", "points", "epsilon", "count", "listed", "interval")
+    },
     "label": label,
     "row": network,  # a network of the comparison without its data set
     "task": TASKS.get,
