@@ -23,11 +23,8 @@ from biorobust.statistics import THRESHOLDS, rules
 from stages import tables
 
 SECTION = """
-{% from "macros.html.j2" import results with context %}
-<section id="toy"><h2><a href="#toy">{{ chapter.study.title }}</a></h2>
 <p>It knows {{ chapter.facts.answer }}.</p>
 {{ results(chapter) }}
-</section>
 """
 
 
