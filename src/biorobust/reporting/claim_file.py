@@ -20,14 +20,13 @@ from biorobust.core.strict import Strict, Text, checked
 from biorobust.reporting import printed
 from biorobust.reporting.claim import CONTRASTS, QUANTITIES, Check, Claim, ClaimsError, Published, Quantity, Reading
 from biorobust.reporting.expand import EACH, Names, combinations, filled, unfilled
+from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.requirements import AT_LEAST, REPORTED, files, files_of
 from biorobust.statistics import rules
 from biorobust.statistics.thresholds import THRESHOLDS
 
 CLAIMS = Path("reports/claims")
-REPORTED_NUMBERS = "reported"  # the folder beside it
-WORST_CASE = "worst-case"
 Recipe = Mapping[str, Any]  # setting -> value, {at_least: x} or {reported: x}
 
 
@@ -172,7 +171,7 @@ def load(folder: str | Path = CLAIMS) -> list[Claim]:
         if not path.exists():
             continue
         raw = read_yaml(path, error=ClaimsError)
-        numbers = printed.read(folder.parent / REPORTED_NUMBERS / f"{path.stem}.csv")
+        numbers = printed.read(folder.parent / "reported" / f"{path.stem}.csv")
         try:
             for claim in _claims(path.stem, raw, numbers):
                 if claim.id in found:

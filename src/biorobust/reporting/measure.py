@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, variance
 from typing import Any
 
-from biorobust.core.intervals import LEVEL, wilson
+from biorobust.core.intervals import LEVEL
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
 from biorobust.reporting.estimates import NotMeasured, paired, share
 from biorobust.reporting.measurements import Measurements, eps_key
@@ -102,7 +102,7 @@ def measure(check: Check, scatter: Scatter) -> Measured:
         return _single(check, first, scatter)
     second = per_seed(check.against, check.eps, scatter.metrics)
     if first.over_seeds and second.over_seeds:
-        return _shares_of_seeds(first, second)
+        return _shares_of_seeds(first.over_seeds, second.over_seeds, path=first.path)
     kinds = check.quantity.kind, check.against.kind
     same_attack = (check.quantity.of, check.quantity.attack) == (check.against.of, check.against.attack)
     if kinds == ("accuracy", "zero_gradient_correct") and same_attack:
@@ -146,10 +146,9 @@ def _accuracies(check: Check, against: Quantity, path: str, scatter: Scatter) ->
 
 def _single(check: Check, found: PerSeed, scatter: Scatter) -> Measured:
     contrast = check.rule in CONTRASTS  # a logged difference, against 0
-    if found.over_seeds and not contrast:
-        k, n = found.over_seeds
-        low, high = wilson(k, n)
-        return Measured(measured=k / n, low=low, high=high, interval=SEEDS, n_seeds=n, path=found.path)
+    if (one := found.over_seeds) and not contrast:
+        low, high = interval(one)
+        return Measured(measured=one.value, low=low, high=high, interval=SEEDS, n_seeds=one.n, path=found.path)
     if found.counts and not contrast:
         one = scatter.accuracy(check.quantity, check.eps)
         return _share(one, path=found.path, measured=one.value)
@@ -195,22 +194,19 @@ def _part_of_the_right(first: PerSeed, second: PerSeed) -> Measured:
     return _share(one, path=first.path, difference=one.value, **dict(zip(("measured", "against"), means, strict=True)))
 
 
-def _shares_of_seeds(first: PerSeed, second: PerSeed) -> Measured:
+def _shares_of_seeds(a: Accuracy, b: Accuracy, *, path: str) -> Measured:
     """Two shares of trainings, such as those that collapsed: every training counts once, as an image elsewhere."""
-    assert first.over_seeds
-    assert second.over_seeds
-    (k_a, n_a), (k_b, n_b) = first.over_seeds, second.over_seeds
-    found = difference(Accuracy((k_a,), n_a), Accuracy((k_b,), n_b))
+    value, low, high, p = difference(a, b)
     return Measured(
-        measured=k_a / n_a,
-        against=k_b / n_b,
-        difference=found.value,
-        low=found.low,
-        high=found.high,
+        measured=a.value,
+        against=b.value,
+        difference=value,
+        low=low,
+        high=high,
         interval=SEEDS,
-        n_seeds=min(n_a, n_b),
-        p=found.p,
-        path=first.path,
+        n_seeds=min(a.n, b.n),
+        p=p,
+        path=path,
     )
 
 

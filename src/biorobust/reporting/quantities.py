@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from biorobust.reporting.claim import Quantity
 from biorobust.reporting.estimates import NotMeasured, Share, counts, results
 from biorobust.reporting.measurements import Measurements
+from biorobust.statistics import Accuracy
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class PerSeed:
     """`values` by seed, from the metrics file `path`.
 
     `n_images`: where the value is a share of images. `over_images`: an interval, where the file has one. `over_seeds`:
-    a share of the seeds themselves, as (k, n). `never`: a seed did not come to what was counted towards, so that its
+    a share of the seeds themselves. `never`: a seed did not come to what was counted towards, so that its
     value is only a lower bound.
     """
 
@@ -24,7 +25,7 @@ class PerSeed:
     counts: Mapping[int, int] = field(default_factory=dict)
     n_images: int | None = None
     over_images: Mapping[int, tuple[float, float]] = field(default_factory=dict)
-    over_seeds: tuple[int, int] | None = None
+    over_seeds: Accuracy | None = None
     never: bool = False
 
 
@@ -61,7 +62,7 @@ def _value(quantity: Quantity, m: Measurements) -> PerSeed:
 def _collapses(quantity: Quantity, m: Measurements) -> PerSeed:
     entries = results(quantity.of, m)["per_seed"]
     broken = {entry["seed"]: float(entry["collapsed"] or entry["diverged"]) for entry in entries}
-    return PerSeed(broken, f"{quantity.of}.json", over_seeds=(int(sum(broken.values())), len(broken)))
+    return PerSeed(broken, f"{quantity.of}.json", over_seeds=Accuracy((int(sum(broken.values())),), len(broken)))
 
 
 def _epochs_to(quantity: Quantity, m: Measurements) -> PerSeed:

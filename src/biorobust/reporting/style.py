@@ -15,9 +15,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure as Drawing
 
-from biorobust.reporting.labels import EXTRA, FAINT, INK, LOOKS, Look, look
-
-__all__ = ["FAINT", "FONTS", "INK", "REPORTED", "WIDTH", "Look", "css_variables", "drawing_style", "look", "to_svg"]
+from biorobust.reporting.labels import EXTRA, FAINT, INK, LOOKS
 
 FONTS = "'Source Sans 3', 'Helvetica Neue', Helvetica, Arial, sans-serif"
 # What a report printed: hollow and neutral, in no run's colour, since its numbers are of none of them.
