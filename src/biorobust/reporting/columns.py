@@ -7,7 +7,7 @@ from typing import Any
 
 from biorobust.core.left_out import LEFT_OUT
 from biorobust.reporting.estimates import Estimate, curve
-from biorobust.reporting.labels import WORST_CASE, AttackLook, full_name, label
+from biorobust.reporting.labels import WORST_CASE, Look, full_name, label
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.requirements import FLAGS, Levels, flags
@@ -114,7 +114,7 @@ def nonfinite(attacked: Mapping[str, Mapping[str, Any] | None]) -> str:
 def under_attack(
     m: Measurements,
     runs: Sequence[str],
-    attacks: Mapping[str, AttackLook],
+    attacks: Mapping[str, Look],
     *,
     id: str,
     column: str,
@@ -150,9 +150,7 @@ def under_attack(
     )
 
 
-def gradients(
-    m: Measurements, runs: Iterable[str], attacks: Mapping[str, AttackLook], *, id: str, column: str
-) -> Table:
+def gradients(m: Measurements, runs: Iterable[str], attacks: Mapping[str, Look], *, id: str, column: str) -> Table:
     """For every run and attack: images whose gradient is exactly zero, and predictions that were not confirmed."""
 
     def total(row: tuple[str, str], quantity: str) -> tuple[int, int]:

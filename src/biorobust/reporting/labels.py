@@ -164,46 +164,41 @@ def full_name(attack: str) -> str:
     return ", ".join([*words, *([VIEWS.get(view, f"gradient of “{view}”")] if view else [])])
 
 
-@dataclass(frozen=True)
-class AttackLook:
-    """`label`: the attack, or the loss that is attacked, in words; `dashes` and `width` (points): its line."""
-
-    label: str
-    dashes: str | tuple[int, tuple[int, ...]]
-    width: float
+def _attack(label: str, dashes: str | tuple[int, tuple[int, ...]], width: float) -> Look:
+    """The look of an attack, or of the loss that is attacked: a line in ink."""
+    return Look(label, INK, INK, "", dashes, width)
 
 
 ATTACKS = {
-    REPORT_LOSS: AttackLook("the report's loss", "--", 1.2),
-    "fgsm-cross-entropy": AttackLook("cross-entropy", ":", 1.2),
-    "fgsm-margin": AttackLook("margin", "-.", 1.2),
-    "pgd-cross-entropy": AttackLook("PGD on the cross-entropy", "-.", 1.2),
-    "deepfool-own": AttackLook("DeepFool, own", "--", 1.2),
-    "deepfool-live": AttackLook("DeepFool, own, crafted in live noise", (0, (6, 1)), 1.0),
-    "deepfool-resnet50": AttackLook("DeepFool, from ResNet50", ":", 1.2),
-    "deepfool-voneresnet50": AttackLook("DeepFool, from VOneResNet50", (0, (1, 3)), 1.2),
-    "random-signs": AttackLook("random signs", (0, (1, 1)), 0.8),
-    WORST_CASE: AttackLook("worst case, image by image", "-", 2.0),
+    REPORT_LOSS: _attack("the report's loss", "--", 1.2),
+    "fgsm-cross-entropy": _attack("cross-entropy", ":", 1.2),
+    "fgsm-margin": _attack("margin", "-.", 1.2),
+    "pgd-cross-entropy": _attack("PGD on the cross-entropy", "-.", 1.2),
+    "deepfool-own": _attack("DeepFool, own", "--", 1.2),
+    "deepfool-live": _attack("DeepFool, own, crafted in live noise", (0, (6, 1)), 1.0),
+    "deepfool-resnet50": _attack("DeepFool, from ResNet50", ":", 1.2),
+    "deepfool-voneresnet50": _attack("DeepFool, from VOneResNet50", (0, (1, 3)), 1.2),
+    "random-signs": _attack("random signs", (0, (1, 1)), 0.8),
+    WORST_CASE: _attack("worst case, image by image", "-", 2.0),
 }
 # Of the CNN-F study, where attacks differ in where their gradient comes from. A plain CNN has one pass only.
 FGSM = "fgsm-cross-entropy"
 FEEDBACK_ATTACKS = {
-    f"{FGSM}@first": AttackLook("FGSM, first pass", ":", 1.0),
-    FGSM: AttackLook("FGSM, all cycles", "--", 1.0),
-    "pgd-cross-entropy@first": AttackLook("PGD, first pass", (0, (1, 1)), 1.4),
-    "pgd-cross-entropy": AttackLook("PGD, all cycles", "-.", 1.4),
-    "pgd-targeted": AttackLook("PGD to another letter", (0, (6, 2)), 1.0),
-    WORST_CASE: AttackLook("worst case, image by image", "-", 2.2),
+    f"{FGSM}@first": _attack("FGSM, first pass", ":", 1.0),
+    FGSM: _attack("FGSM, all cycles", "--", 1.0),
+    "pgd-cross-entropy@first": _attack("PGD, first pass", (0, (1, 1)), 1.4),
+    "pgd-cross-entropy": _attack("PGD, all cycles", "-.", 1.4),
+    "pgd-targeted": _attack("PGD to another letter", (0, (6, 2)), 1.0),
+    WORST_CASE: _attack("worst case, image by image", "-", 2.2),
 }
 
 
-def in_panel(run: str, attack: str, *, attacks: Mapping[str, AttackLook] = ATTACKS) -> Look:
+def in_panel(run: str, attack: str, *, attacks: Mapping[str, Look] = ATTACKS) -> Look:
     """The line of an attack in the panel of a run: the worst case in the run's colour, all else in ink."""
-    found = in_legend(attack, attacks=attacks)
+    found = attacks[attack]
     return replace(found, colour=look(run).colour, dark=look(run).dark) if attack == WORST_CASE else found
 
 
-def in_legend(attack: str, *, attacks: Mapping[str, AttackLook] = ATTACKS) -> Look:
+def in_legend(attack: str, *, attacks: Mapping[str, Look] = ATTACKS) -> Look:
     """The line of an attack in a legend for several runs."""
-    found = attacks[attack]
-    return Look(found.label, INK, INK, "", found.dashes, found.width)
+    return attacks[attack]

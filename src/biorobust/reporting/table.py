@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import atomic, read_json, write_json
@@ -24,20 +24,7 @@ INDEX = "tables.json"
 TEXTS = ("text", "label")
 Value = str | float | int | None
 Row = TypeVar("Row")
-
-
-class HasInterval(Protocol):
-    """An estimate or a difference, whose value has an interval."""
-
-    @property
-    def value(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-
-
-Cell = Value | HasInterval
+Cell = Any  # a value, or an estimate or a difference with its interval: value, low, high
 
 
 @dataclass(frozen=True)
