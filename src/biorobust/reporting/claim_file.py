@@ -390,7 +390,7 @@ def _together(wanted: Any, recipes: Mapping[str, Recipe], where: str) -> Recipe:
 def _recipe(settings: Mapping[str, Any], where: str) -> Recipe:
     """Settings by name: plain values, or {at_least: x} and what the report had, {reported: x}.
 
-    `at_least` may be the name of a smallest number of images, which stands with the other thresholds.
+    `at_least` may be the name of a smallest number of images, one of the thresholds.
     """
     found = dict(settings)
     for key, value in settings.items():

@@ -25,8 +25,8 @@ from biorobust.statistics.rules import Decision
 class Part(Measured):
     """One row: a quantity, what the report says, what was measured, and the verdict. All numbers are proportions.
 
-    `difference` is measured minus reported for a number, and first minus second for the others; low and high are then
-    of `measured`. `p`: of an order, Holm-corrected; the interval decides. A part that was not run at the size the claim
+    `difference` is measured minus reported for a number, whose low and high are of `measured`; first minus second for
+    the others. `p`: of an order, Holm-corrected; the interval decides. A part that was not run at the size the claim
     needs still carries what was measured. `counts`: whether it takes part in the claim's verdict. `unit`: of a
     `Quantity`.
     """
@@ -45,10 +45,7 @@ class Part(Measured):
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim under one reading, with its verdict.
-
-    `note` names what limits the verdict, such as data that are not in their official encoding; "" if nothing does.
-    """
+    """A claim under one reading, with its verdict. `note`: what limits it, such as unofficial data, or ""."""
 
     claim: Claim
     reading: Reading | None

@@ -83,9 +83,8 @@ def left_out(found: Mapping[str, Any] | None) -> bool:
 
 
 def omitted(labels: Mapping[str, Mapping[str, Any] | None]) -> str:
-    """The sentence for the caption of a table that has no rows for some runs; "" where it has all of them.
-
-    labels: how each run is called -> its metrics.
+    """The sentence for the caption of a table without rows for some runs, or "". labels: name of each run -> its
+    metrics.
     """
     missing = {name: str(found["reason"]) for name, found in labels.items() if found and left_out(found)}
     if not missing:
@@ -95,7 +94,7 @@ def omitted(labels: Mapping[str, Mapping[str, Any] | None]) -> str:
 
 
 def nonfinite(attacked: Mapping[str, Mapping[str, Any] | None]) -> str:
-    """A sentence for a caption: where gradients of an attack were not numbers, and how many images had them; else "".
+    """A sentence for a caption: where gradients of an attack were not numbers, and for how many images; or "".
 
     attacked: a network in words -> the metrics of its attacks.
     """

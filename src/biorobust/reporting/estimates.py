@@ -150,7 +150,7 @@ def cell(asked: Share, m: Measurements) -> Cell:
 
 def paired(a: Share, b: Share, m: Measurements) -> list[Counts]:
     """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
-    of the images; equal seeds in older runs, which hold paired counts instead.
+    of the images; equal seeds in older runs.
     """
     first, second, study = cell(a, m), cell(b, m), counts(a, m)[0][0].study
     if first.attack != second.attack or first.eps != second.eps:
@@ -252,8 +252,7 @@ def spread(numbers: Sequence[float]) -> Estimate:
 
 
 def by_level(m: Measurements, run: str, kind: str) -> dict[float, Estimate]:
-    """Accuracy by the level of the "noise" or "blur" on the test images, under the counted readout; empty where it was
-    not run."""
+    """Accuracy by the level of the "noise" or "blur" on test images, under the counted readout; empty if not run."""
     if not (readout := m.settings(f"train/{run}").get("readout")) or not m.ran(f"train/{run}"):
         return {}
     at: dict[float, list[Mapping[str, float]]] = {}

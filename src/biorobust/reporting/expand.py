@@ -15,7 +15,7 @@ PLACEHOLDER = re.compile(r"\{([\w-]+)\}")
 def combinations(lists: Iterable[Sequence[Names]]) -> list[Names]:
     """The names of every combination of items, one of each list; the last runs fastest. Of no list: no names, once.
 
-    Where two items of a combination give the same name, the later list's counts.
+    Of two items with the same name the later list's counts.
     """
     return [{key: value for item in chosen for key, value in item.items()} for chosen in product(*lists)]
 

@@ -65,8 +65,8 @@ def of_runs(kind: str) -> Callable[[Inputs, pd.DataFrame], Iterable[str]]:
 
 @dataclass(frozen=True)
 class Figure:
-    """`frame`: the numbers, None or empty where nothing was run. `words`: what the words file needs beside `rows`, the
-    frame's rows, and `runs`, its runs. `stages`: those behind the frame.
+    """`frame`: the numbers, None or empty where nothing was run. `words`: what the words file needs beside the frame's
+    `rows` and `runs`. `stages`: those behind the frame.
     """
 
     id: str

@@ -24,7 +24,7 @@ class Headline(NamedTuple):
 def headline_of(claim: str, judged: Sequence[Judged], m: Measurements, *, study: str, **given: Any) -> Headline | None:
     """The headline that one claim decides, from the block "headline" of the study's words: the lead, then the facts.
 
-    The block sees the `verdict`, the judged `claim`, and what is `given`. None where `judged` are without the claim.
+    The block sees the `verdict`, the judged `claim`, and what is `given`. None without the claim.
     """
     found = next((item for item in judged if item.claim.id == claim and item.counted), None)
     if found is None:

@@ -155,7 +155,7 @@ VIEWS = {
 def full_name(attack: str) -> str:
     """An attack in words: `pgd-margin-best@first` is PGD on the margin, best iterate, gradient of "first".
 
-    Knows the suffixes -best (of the registry) and -resized (the resized tensor instead of the image), and @view.
+    Knows the suffixes -best and -resized (the resized tensor instead of the image), and @view.
     """
     name, _, view = attack.partition("@")
     plain = name.removesuffix(RESIZED)

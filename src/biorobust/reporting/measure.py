@@ -25,10 +25,10 @@ UNTRAINED = "timing/"
 class Measured:
     """Proportions, all None where nothing was measured.
 
-    `low`, `high` belong to `difference` where there is one, else to `measured`.
-    `ratio`: errors of the first over errors of the second with its interval, where that is what the rule asks.
-    `interval` says over what it reaches, or which end is open ("open above", "open below"). `provisional`: one
-    training, whose scatter nobody knows. `p` is of the test against 0 and not yet corrected; `path` the metrics file.
+    `low`, `high` belong to `difference` where there is one, else to `measured`. `ratio`: errors of the first over
+    errors of the second with its interval, where the rule asks for it. `interval` says over what it reaches, or which
+    end is open. `provisional`: one training, whose scatter nobody knows. `p`: of the test against 0, not corrected;
+    `path`: the file.
     """
 
     measured: float | None = None

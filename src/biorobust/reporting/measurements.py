@@ -48,8 +48,8 @@ COUNTED = {
 class Row(NamedTuple):
     """One number. `k` of `n` images for a share of images; `step`: which entry of a list, such as a cycle.
 
-    `file`: the metrics name it stands in, such as "train/report-normal". `attack` is "" and `eps` None where nothing is
-    attacked. `value` is None where the file says that there is none.
+    `file`: the metrics name it stands in. `attack` is "" and `eps` None where nothing is attacked. `value` is None
+    where the file says that there is none.
     """
 
     file: str

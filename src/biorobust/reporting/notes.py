@@ -21,9 +21,10 @@ def cost(note: Mapping[str, Any]) -> float:
 
 
 def read_note(folder: Path, stage: str, *, scale: str) -> Mapping[str, Any] | None:
-    """The note of a stage in a folder run_info, None where it has none that belongs to `scale`.
+    """The note of a stage in a folder run_info, None where it has none that belongs to `scale`, as one without a scale
+    does.
 
-    A note without a scale is taken to belong to the run it lies with. Raises BiorobustError for a damaged file.
+    Raises BiorobustError for a damaged file.
     """
     path = folder / f"{stage}.json"
     if not path.exists():

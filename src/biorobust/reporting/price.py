@@ -23,9 +23,10 @@ GPU = 12.0  # core-hours from which two cores are the wrong machine
 
 @dataclass(frozen=True)
 class Price:
-    """hours: core-hours of the stages behind the parts that are open, at the size these need. more: times as many
-    trainings and images as the run has, None where not even MOST times as many would decide. learns: whether every
-    training behind them has learned; where one has not, the hours are those of another attempt."""
+    """hours: core-hours of the stages behind the open parts, at the size these need. more: times as many trainings and
+    images as the run has, None where not even MOST times as many would decide. learns: whether every training has
+    learned; where one has not, the hours are those of another attempt.
+    """
 
     hours: float
     more: int | None

@@ -60,7 +60,7 @@ def described() -> tuple[tuple[str, str], ...]:
 
 
 def amendments(root: Path) -> tuple[Amendment, ...]:
-    """The headings "## date: title" of docs/protocol.md with the paragraphs below each, newest first as they stand.
+    """The headings "## date: title" of docs/protocol.md with the paragraphs below each, as they stand.
 
     Raises BiorobustError for any other heading of this kind: its text would pass for that of the amendment above it.
     """

@@ -24,8 +24,8 @@ Commit = tuple[str | None, bool]  # hash, and whether code or parameters differe
 class Provenance:
     """One run, that of this checkout or a recorded one. `studies`: the titles of those it is shown for.
 
-    `notes`: stage -> what it noted about itself, None for one that DVC restored from its cache. `locked`: stage, path
-    and md5 of every output.
+    `notes`: stage -> what it noted, None for one that DVC restored from its cache. `locked`: every output with its
+    stage.
     """
 
     title: str

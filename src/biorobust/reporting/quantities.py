@@ -16,8 +16,7 @@ class PerSeed:
     """`values` by seed, from the metrics file `path`.
 
     `n_images`: where the value is a share of images. `over_images`: an interval, where the file has one. `over_seeds`:
-    a share of the seeds themselves. `never`: a seed did not come to what was counted towards, so that its
-    value is only a lower bound.
+    a share of the seeds themselves. `never`: a seed did not come to what was counted towards: a lower bound.
     """
 
     values: Mapping[int, float]

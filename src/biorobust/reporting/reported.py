@@ -19,7 +19,7 @@ def _accuracies(claims: Iterable[Claim]) -> Iterator[Check]:
 
 def curves(claims: Iterable[Claim]) -> Reported:
     """Accuracies under attack, of the rows that count. Of two for one epsilon the first stands, in the claim that goes
-    through the whole curve; a later one is what a sentence makes of it, such as "28 %".
+    through the whole curve; a later one is what a sentence makes of it.
     """
     found: dict[str, dict[float, float]] = {}
     for check in _accuracies(claims):

@@ -35,7 +35,7 @@ def files(check: Check) -> list[str]:
 def obstacle(check: Check, metrics: Measurements, *, printed: Levels) -> Decision | None:
     """Why the check cannot be judged, or None: a missing file, stand-in data, other settings, a broken training.
 
-    printed: clean accuracies that the report prints, by run: no network is asked for more than a little less than its.
+    printed: clean accuracies that the report prints, by run.
     """
     found: dict[str, Content] = {}
     for name in files(check):

@@ -55,8 +55,8 @@ class SnapshotError(BiorobustError):
 class Snapshot:
     """A snapshot whose every hash was found to fit. `recorded_at` is UTC in ISO format.
 
-    `protocol`: see the function of that name; of runs that were recorded before there was one, it lacks the thresholds.
-    `checkpoints`: run -> seed -> the precision its network is kept in, or why it is not; empty for older runs.
+    `protocol`: see the function of that name; without thresholds in runs from before there was one. `checkpoints`:
+    run -> seed -> the precision its network is kept in, or why it is not; empty for older runs.
     """
 
     path: Path
@@ -121,11 +121,8 @@ def create(
     """Copy the results of the finished checkout `source` into `reports/recorded/<name>` of the checkout `root`.
 
     keep_networks: puts checkpoints into the folder it is given, which has all else but the manifest, and says of each
-    what `Snapshot.checkpoints` holds.
-
-    Results that dvc.lock knows from stages of other studies stay behind, as does a stage's note about its run where
-    there is none of this scale. Raises SnapshotError when the name is taken, or when a result of a study is missing or
-    was made at another scale.
+    what `Snapshot.checkpoints` holds. Results of other studies' stages stay behind, as does a note of another scale.
+    Raises SnapshotError when the name is taken, or when a result is missing or was made at another scale.
     """
     check_name(name)
     target = root / RECORDED / name
@@ -236,13 +233,13 @@ def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str
 
 
 def _files(folder: Path) -> list[str]:
-    """Paths of all files below a folder but the manifest, relative to it, with forward slashes."""
+    """Paths of all files below a folder but the manifest, relative to it, in order."""
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in paths if path != MANIFEST)
 
 
 def _made_by_others(source: Path, stages: Sequence[str]) -> set[Path]:
-    """The outputs that dvc.lock knows of stages which are none of `stages`: results of other studies."""
+    """The outputs that dvc.lock knows of stages which are none of `stages`."""
     locked = (read_yaml(source / "dvc.lock") or {}).get("stages", {})
     return {
         source / out["path"] for name, stage in locked.items() if name not in stages for out in stage.get("outs", ())

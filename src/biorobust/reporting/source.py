@@ -15,8 +15,7 @@ from biorobust.reporting.study import Study
 class Source:
     """One study in one run. `key`, "current" or "recorded", names its folders in reports/tables and reports/figures.
 
-    `base` holds params.yaml and dvc.lock, `results` the folders metrics and run_info. `study` lists the runs that this
-    params.yaml has. `snapshot` is None for the current run.
+    `base` holds params.yaml and dvc.lock, `results` the folders metrics and run_info. `snapshot`: None for this run.
     """
 
     key: str

@@ -31,9 +31,9 @@ Cell = Any  # a value, or an estimate or a difference with its interval: value, 
 class Column:
     """`value`: of a row, or the key of a row that is a mapping. `key`: its name in the CSV, by default from the title.
 
-    `kind`: text, label (text that stays on one line), percent, points, estimate (percent with interval), difference
-    (points with interval), count or plain (three digits); "" is for the CSV alone. Words in a column of numbers are
-    printed as they are.
+    `kind`: text, label (text on one line), percent, points, estimate (percent with interval), difference (points with
+    interval), count or plain (three digits); "" is for the CSV alone. Words in a column of numbers are printed as they
+    are.
     """
 
     title: str

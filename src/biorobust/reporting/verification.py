@@ -23,8 +23,7 @@ ROUNDING = 1e-6  # relative: what float32 loses where sums are taken in another 
 class Number:
     """One number of a metrics file, mean over seeds. `row`: what it is of; `now`: None where it was not measured again.
 
-    `recorded`: with its 95 % interval, which has no width where nothing tells the scatter (one training, and no share
-    of images). `equal`: seed by seed.
+    `recorded`: with its 95 % interval, without width where nothing tells the scatter. `equal`: seed by seed.
     """
 
     row: Row
