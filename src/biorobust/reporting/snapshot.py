@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import atomic, read_json, read_yaml, sha256, write_json
@@ -85,8 +85,7 @@ class Snapshot:
         return self.protocol != protocol(claims, self.studies)
 
 
-@dataclass(frozen=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A snapshot that is not used, and why."""
 
     name: str
@@ -158,17 +157,35 @@ def create(
 
 def load(path: Path) -> Snapshot:
     """Read a snapshot and compare every hash. Raises SnapshotError naming the first file that does not fit."""
+    try:
+        return _load(path)
+    except SnapshotError as error:
+        raise SnapshotError(f"{path.name}: {error}") from None
+
+
+def snapshots(recorded: Path) -> list[Snapshot | Rejected]:
+    """Every snapshot below `recorded`, by name; those that do not fit as `Rejected`. A missing folder has none."""
+    found: list[Snapshot | Rejected] = []
+    for path in sorted(path for path in Path(recorded).glob("*") if path.is_dir() and path.suffix != ".part"):
+        try:
+            found.append(_load(path))
+        except SnapshotError as error:
+            found.append(Rejected(path.name, str(error)))
+    return found
+
+
+def _load(path: Path) -> Snapshot:
     manifest = _manifest(path)
     there, listed = set(_files(path)), manifest["files"]
     for name in sorted(there | set(listed)):
         if name not in there:
-            raise SnapshotError(f"{path.name}: {name} is missing")
+            raise SnapshotError(f"{name} is missing")
         if name not in listed:
-            raise SnapshotError(f"{path.name}: {name} is not in {MANIFEST}")
+            raise SnapshotError(f"{name} is not in {MANIFEST}")
         if sha256(path / name) != listed[name]:
-            raise SnapshotError(f"{path.name}: {name} was changed after recording (its SHA-256 does not fit)")
+            raise SnapshotError(f"{name} was changed after recording (its SHA-256 does not fit)")
     if "claims_sha256" in manifest and manifest["claims_sha256"] != listed.get("claims.yaml"):
-        raise SnapshotError(f"{path.name}: claims_sha256 is not that of claims.yaml")
+        raise SnapshotError("claims_sha256 is not that of claims.yaml")
     return Snapshot(
         path=path,
         studies=tuple(manifest["studies"]),
@@ -178,33 +195,21 @@ def load(path: Path) -> Snapshot:
     )
 
 
-def snapshots(recorded: Path) -> list[Snapshot | Rejected]:
-    """Every snapshot below `recorded`, by name; those that do not fit as `Rejected`. A missing folder has none."""
-    found: list[Snapshot | Rejected] = []
-    folders = sorted(path for path in Path(recorded).glob("*") if path.is_dir() and path.suffix != ".part")
-    for path in folders:
-        try:
-            found.append(load(path))
-        except SnapshotError as error:
-            found.append(Rejected(path.name, str(error).removeprefix(f"{path.name}: ")))
-    return found
-
-
 def _manifest(path: Path) -> Mapping[str, Any]:
     """The manifest of a snapshot, with the fields that every one has."""
     if not (path / MANIFEST).exists():
-        raise SnapshotError(f"{path.name}: {MANIFEST} is missing")
+        raise SnapshotError(f"{MANIFEST} is missing")
     try:
         manifest = read_json(path / MANIFEST)
     except BiorobustError:
-        raise SnapshotError(f"{path.name}: {MANIFEST} is not valid JSON") from None
+        raise SnapshotError(f"{MANIFEST} is not valid JSON") from None
     if not isinstance(manifest, Mapping):
-        raise SnapshotError(f"{path.name}: {MANIFEST} must be a block of keys")
+        raise SnapshotError(f"{MANIFEST} must be a block of keys")
     for key, kind in {**dict.fromkeys(TEXTS, str), "studies": list, "files": dict}.items():
         if not isinstance(manifest.get(key), kind):
-            raise SnapshotError(f"{path.name}: {MANIFEST} has no valid {key}")
+            raise SnapshotError(f"{MANIFEST} has no valid {key}")
     if manifest["name"] != path.name:
-        raise SnapshotError(f"{path.name}: {MANIFEST} is that of {manifest['name']}")
+        raise SnapshotError(f"{MANIFEST} is that of {manifest['name']}")
     return manifest
 
 
