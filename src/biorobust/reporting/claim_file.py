@@ -56,8 +56,8 @@ class _Quantity(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_one_kind(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
-        kinds = [kind for kind in QUANTITIES if kind in raw]
+    def _of_one_kind(cls, raw: Any) -> dict[str, Any]:
+        kinds = [kind for kind in QUANTITIES if isinstance(raw, Mapping) and kind in raw]
         if len(kinds) != 1:
             raise ValueError(f"need exactly one of {', '.join(QUANTITIES)}")
         (kind,) = kinds
