@@ -14,7 +14,10 @@ JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 
 
 class Headline(NamedTuple):
-    """`lead` is chosen by the verdict, `facts` are filled from metrics: empty where nothing may be concluded."""
+    """`lead` is chosen by the verdict, `facts` are filled from metrics: empty where nothing may be concluded.
+
+    The first fact stands beside the lead.
+    """
 
     judged: Judged
     lead: str
