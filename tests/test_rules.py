@@ -344,6 +344,12 @@ def test_no_difference_reads_its_three_thresholds(with_thresholds):
 
 def test_trained_enough_is_never_more_than_the_report_has():
     assert THRESHOLDS.trained_above("kwta") == THRESHOLDS.trained["kwta"] == 0.80
+    assert (
+        THRESHOLDS.trained_above("kwta", dataset="cifar10", network="fast") == THRESHOLDS.trained["kwta-fast"] == 0.30
+    )
+    assert THRESHOLDS.trained_above("vonenet", dataset="imagenet_samples") == THRESHOLDS.trained["imagenet"] == 0.50
+    assert THRESHOLDS.trained_above("question", dataset="mnist") == THRESHOLDS.trained["hebbian"] == 0.90
+    assert THRESHOLDS.trained_above("question", dataset="cifar10", network="body") == THRESHOLDS.trained["kwta-fast"]
     assert THRESHOLDS.trained_above("kwta", reported=0.95) == 0.80
     assert THRESHOLDS.trained_above("kwta", reported=0.7692) == pytest.approx(0.6692)
     assert replace(THRESHOLDS, below_reported=0.05).trained_above("kwta", reported=0.80) == pytest.approx(0.75)
