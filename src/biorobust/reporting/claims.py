@@ -172,16 +172,12 @@ def _part(draft: _Draft, *, p: float | None) -> Part:
     decision = draft.obstacle or decide(check, found)
     if check.rule == "number" and check.reported is not None and found.measured is not None:
         found = replace(found, difference=found.measured - check.reported)
+    same = ("label", "rule", "reported", "reported_against", "counts", "eps")
     return Part(
         **vars(replace(found, p=p if draft.obstacle is None and check.rule == "order" else None)),
-        label=check.label,
-        rule=check.rule,
-        reported=check.reported,
-        reported_against=check.reported_against,
+        **{key: getattr(check, key) for key in same},
         verdict=decision.verdict,
         reason=decision.reason,
         own_numbers=_own_numbers(check),
-        counts=check.counts,
-        eps=check.eps,
         unit=check.quantity.unit,
     )

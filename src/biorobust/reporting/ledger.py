@@ -17,8 +17,8 @@ def _claim(title: str, value: Callable[[Judged], str], *, kind: str = "") -> Col
     return Column(title, kind, lambda row: value(row[0]))
 
 
-def _part(title: str, attribute: str, *, kind: str = "") -> Column:
-    return Column(title, kind, lambda row: getattr(row[1], attribute))
+def _part(title: str, attribute: str = "", *, kind: str = "") -> Column:
+    return Column(title, kind, lambda row: getattr(row[1], attribute or title))
 
 
 COLUMNS = (
@@ -27,22 +27,22 @@ COLUMNS = (
     _claim("counted", lambda item: "yes" if item.counted else "no"),
     _claim("claim_verdict", lambda item: item.verdict),
     _part("part", "label", kind="text"),
-    _part("rule", "rule"),
-    _part("reported", "reported", kind="percent"),
-    _part("reported_against", "reported_against"),
+    _part("rule"),
+    _part("reported", kind="percent"),
+    _part("reported_against"),
     _part("ours", "measured", kind="percent"),
-    _part("against", "against"),
-    _part("low", "low"),
-    _part("high", "high"),
-    _part("interval", "interval"),
+    _part("against"),
+    _part("low"),
+    _part("high"),
+    _part("interval"),
     _part("images", "n_images"),
     _part("seeds", "n_seeds"),
-    _part("difference", "difference", kind="points"),
+    _part("difference", kind="points"),
     _part("holm_p", "p"),
-    _part("verdict", "verdict", kind="text"),
+    _part("verdict", kind="text"),
     Column("provisional", "", lambda row: "yes" if row[1].provisional and row[1].verdict in rules.DECIDED else ""),
-    _part("reason", "reason"),
-    _part("own_numbers", "own_numbers"),
+    _part("reason"),
+    _part("own_numbers"),
     _part("metrics", "path"),
     _claim("note", lambda item: item.note),
 )

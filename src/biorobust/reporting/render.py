@@ -28,7 +28,7 @@ from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import cell, read
 from biorobust.reporting.view import SHOWN, SYMBOLS, FigureView, Overview, View, bare_reason, shared_reasons, view
-from biorobust.statistics import THRESHOLDS, rules
+from biorobust.statistics import rules
 
 ANSWER = "answer"  # id of a study's figure that answers what the page asks
 
@@ -98,7 +98,6 @@ def context(root: Path) -> dict[str, Any]:
         "rejected": [item for item in found if isinstance(item, Rejected)],
         "judged_by": protocol(claims, STUDIES),
         "thresholds": described(),
-        "fingerprint": THRESHOLDS.fingerprint(),
         "amendments": amendments(root),
         "agreement": read(root / "reports" / "tables" / "current").get("agreement"),
     }
