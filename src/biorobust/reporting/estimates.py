@@ -71,15 +71,15 @@ class Share(NamedTuple):
     images: str = "clean"
 
 
-def counts(asked: Share, m: Measurements) -> tuple[Sequence[Row], str]:
-    """The rows of a share, one per seed, and the name of their file. Raises NotMeasured where one is not there."""
+def counts(asked: Share, m: Measurements) -> Sequence[Row]:
+    """The rows of a share, one per seed. Raises NotMeasured where one is not there."""
     if asked.attack is None:
         name = asked.run if "/" in asked.run else f"train/{asked.run}"
         content, rows = results(name, m), m.rows(name, "accuracy", images=asked.images)
         if len(rows) < len(content["per_seed"]):
             key = "correct" if asked.images == "clean" else f"{asked.images}_correct"
             raise NotMeasured(f"{name}.json has no {key}")
-        return rows, name
+        return rows
     name = f"attack/{asked.run}"
     content = results(name, m)
     if asked.attack not in content["attacks"]:
@@ -89,7 +89,7 @@ def counts(asked: Share, m: Measurements) -> tuple[Sequence[Row], str]:
         rows = m.rows(name, asked.quantity, attack=asked.attack)
         if len(rows) < n_seeds:
             raise NotMeasured(f"{name}.json has no {asked.quantity} for {asked.attack}")
-        return rows, name
+        return rows
     eps = eps_key(asked.eps or 0.0)
     grid = [eps_key(value) for value in content["eps"]]
     if len(m.rows(name, asked.quantity, attack=asked.attack, eps=grid[0])) < n_seeds:
@@ -99,7 +99,7 @@ def counts(asked: Share, m: Measurements) -> tuple[Sequence[Row], str]:
     rows = m.rows(name, asked.quantity, attack=asked.attack, eps=eps)
     if any(row.value is None for row in rows):
         raise NotMeasured(f"{name}.json: {asked.attack} was not run at eps {asked.eps or 0.0:g}")
-    return rows, name
+    return rows
 
 
 def results(name: str, m: Measurements) -> Content:
@@ -114,9 +114,9 @@ def results(name: str, m: Measurements) -> Content:
 
 def share(asked: Share, m: Measurements) -> Accuracy:
     """A share of images, training by training, with the images themselves where they were kept. Raises NotMeasured."""
-    rows, name = counts(asked, m)
+    rows = counts(asked, m)
     if len({row.n for row in rows}) != 1:
-        raise NotMeasured(f"{name}.json: the seeds were tested on different numbers of images")
+        raise NotMeasured(f"{rows[0].file}.json: the seeds were tested on different numbers of images")
     n, right = rows[0].n or 0, tuple(row.k or 0 for row in rows)
     images = _images(asked, m, rows)
     fits = images is not None and images.shape[1] == n and tuple(images.sum(axis=1).tolist()) == right
@@ -152,7 +152,7 @@ def paired(a: Share, b: Share, m: Measurements) -> list[Counts]:
     """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
     of the images; equal seeds in older runs.
     """
-    first, second, study = cell(a, m), cell(b, m), counts(a, m)[0][0].study
+    first, second, study = cell(a, m), cell(b, m), counts(a, m)[0].study
     if first.attack != second.attack or first.eps != second.eps:
         return []
     kept = m.outcomes(study)

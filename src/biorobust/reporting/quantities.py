@@ -37,10 +37,10 @@ def per_seed(quantity: Quantity, eps: float | None, m: Measurements) -> PerSeed:
     """Raises NotMeasured when a file, an attack, an epsilon or a value is not there."""
     if quantity.kind in _KINDS:
         return _KINDS[quantity.kind](quantity, m)
-    rows, name = counts(asked(quantity, eps), m)
+    rows = counts(asked(quantity, eps), m)
     return PerSeed(
         {row.seed: float(row.value or 0.0) for row in rows},
-        f"{name}.json",
+        f"{rows[0].file}.json",
         counts={row.seed: row.k or 0 for row in rows},
         n_images=rows[0].n,
     )
