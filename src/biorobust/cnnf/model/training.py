@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from biorobust.attacks.pgd import ascended
 from biorobust.cnnf.model import noise, objective
 from biorobust.cnnf.model.network import FeedbackNetwork, FirstPass
 from biorobust.cnnf.model.params import Adversarial, Noise, Training
@@ -39,26 +40,7 @@ def perturbation(plan: Plan, *, noise_: Noise, adversarial: Adversarial) -> Call
         draw = noise.KINDS[noise_.kind]
         return lambda _, images, labels: draw(images, plan.noise_level)
 
-    def attack(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        from biorobust.attacks.crafting import Batch
-        from biorobust.attacks.losses import cross_entropy
-        from biorobust.attacks.pgd import craft
-
-        assert isinstance(network, FeedbackNetwork)
-        # The global generator, whose state `training.fit` keeps.
-        batch = Batch(images=images, labels=labels, generator=torch.default_generator)
-        crafted = craft(
-            FirstPass(network).eval(),
-            batch,
-            eps=(adversarial.eps,),
-            loss=cross_entropy,
-            steps=adversarial.steps,
-            abs_stepsize=adversarial.step,
-        )
-        network.train()
-        return crafted.images[0].detach()
-
-    return attack
+    return lambda network, images, labels: ascended(FirstPass(network), images, labels, **adversarial.model_dump())
 
 
 def fit(
