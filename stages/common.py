@@ -32,6 +32,11 @@ def one_argument(argv: Sequence[str] | None, about: str | None, name: str, help:
     return str(getattr(parser.parse_args(argv), name))
 
 
+def no_argument(argv: Sequence[str] | None, about: str | None) -> None:
+    """A stage without arguments explains itself all the same."""
+    argparse.ArgumentParser(description=about).parse_args(argv)
+
+
 def stage_main(main: Callable[[], Any]) -> None:
     """Run a stage's `main`: a user's error, or a disk's, becomes one line and exit status 2, SIGTERM a clean exit."""
     # Without a handler SIGTERM would end the process before `atomic` removes its temporary file.

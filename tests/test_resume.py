@@ -36,7 +36,7 @@ STATES = {
     ),
     "VOneNet": (["biorobust.vonenet.model.training"], ["vonenet.model.parameters", "networks.resnet"]),
     "perturbed images": (
-        ["stages.perturb_vonenet"],
+        [f"biorobust.{module}" for module in ("vonenet.model.stimuli", "core.runs", "core.tensors")],
         ["attacks.deepfool", "vonenet.model.block", "vonenet.model.stimuli"],
     ),
     "layers": (

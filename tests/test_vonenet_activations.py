@@ -23,7 +23,16 @@ from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import rules
-from biorobust.vonenet.model import accuracy, evaluation, layer_deviation, measurements, models, stimuli, visualisation
+from biorobust.vonenet.model import (
+    accuracy,
+    evaluation,
+    experiments,
+    layer_deviation,
+    measurements,
+    models,
+    stimuli,
+    visualisation,
+)
 from biorobust.vonenet.model.params import Activations, ActivationsSize, Perturbations
 from stages import activations_vonenet, import_vonenet, perturb_vonenet
 
@@ -202,11 +211,8 @@ def test_without_its_files_the_exact_analysis_is_unavailable(read, monkeypatch, 
     for name in ("imagenet-resnet50", "imagenet-voneresnet50"):
         import_vonenet.main([name])
     settings = params.load()
-    plan = settings.block("vonenet_activations", Activations)
-    size = settings.size("vonenet_activations", ActivationsSize)
-    deepfool = settings.block("vonenet_perturbations", Perturbations)
-    perturb_vonenet.perturb("imagenet", settings=settings, plan=deepfool, n_images=N)
-    activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+    experiments.perturb("imagenet", settings)
+    experiments.compare_layers("imagenet", settings)
     for kind in ("perturb", "activations", "riddle", "attack", "deviations"):
         found = metrics(tmp_path, f"{kind}/imagenet-voneresnet50")
         assert found["status"] == "unavailable"
@@ -252,8 +258,6 @@ def test_stopped_measurements_go_on_to_the_same_files(read, monkeypatch, tmp_pat
     made = [path for folder in ("reports/metrics", "data/activations", "data/attacks") for path in files(folder)]
     undisturbed = {path: path.read_bytes() for path in made}
     settings = params.load()
-    plan = settings.block("vonenet_activations", Activations)
-    size = settings.size("vonenet_activations", ActivationsSize)
     measure, before = measurements.measure, []
 
     def stopped(*arguments, **named):
@@ -265,13 +269,13 @@ def test_stopped_measurements_go_on_to_the_same_files(read, monkeypatch, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(measurements, "measure", stopped)
         with pytest.raises(KeyboardInterrupt):
-            activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+            experiments.compare_layers("imagenet", settings)
     (kept_state,) = Path("data/work").glob("*.pt")
     again = []
     monkeypatch.setattr(
         measurements, "measure", lambda *a, **named: again.append(named["name"]) or measure(*a, **named)
     )
-    activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+    experiments.compare_layers("imagenet", settings)
     assert (before, again) == (["imagenet-resnet50"], ["imagenet-voneresnet50"])
     assert not kept_state.exists()
     assert {path: path.read_bytes() for path in made} == undisturbed

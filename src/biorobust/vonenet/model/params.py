@@ -123,6 +123,13 @@ class Activations(Block):
     eps: Grid
     common_eps: float = Field(gt=0, le=1)
 
+    @field_validator("common_eps")
+    @classmethod
+    def _on_the_grid(cls, size: float, others: ValidationInfo) -> float:
+        if size not in (grid := others.data.get("eps", (size,))):
+            raise ValueError(f"one of eps, {', '.join(map(str, grid))}")
+        return size
+
 
 class ActivationsSize(Block):
     """repeats: passes averaged over live noise. matrix: images of a dissimilarity matrix. pictures: images with PCA."""
