@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackName, AttackSize
 from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positive, Several, Share, ShareBelow1, Unlike
 from biorobust.core.left_out import SomeRuns
-
-if TYPE_CHECKING:
-    pass
 
 DatasetName = Literal["cifar10", "svhn"]
 FAST = "fast"  # our own small network beside the report's; on CIFAR-10 alone, and from random weights alone

@@ -91,7 +91,7 @@ def train(
 
     def measure(network: nn.Module) -> dict[str, float]:
         loss, predictions = evaluate(network, *seen)
-        return {"test_loss": loss, "test_accuracy": (predictions == seen[1]).double().mean().item()}
+        return {"test_loss": loss, "test_accuracy": training.share(predictions == seen[1])}
 
     fitted = training.fit(
         model,
@@ -108,7 +108,11 @@ def train(
             clip_norm=recipe.clip,
             schedule=_schedule(recipe, plan),
         ),
-        objective=objective(bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing),
+        objective=objective(
+            bfloat16=recipe.precision == "bfloat16",
+            label_smoothing=recipe.label_smoothing,
+            n_classes=data.n_classes,
+        ),
         seed=seed,
         prepare=lambda images: as_float(
             augment.crop_and_flip(images, padding=recipe.crop, flip=recipe.flip, edges=recipe.edges)
@@ -136,21 +140,19 @@ def _schedule(recipe: Recipe, plan: Incremental | None) -> training.Schedule:
     return training.steps({recipe.drop_at: recipe.drop_factor})
 
 
-def objective(*, bfloat16: bool, label_smoothing: float) -> training.Objective:
+def objective(*, bfloat16: bool, label_smoothing: float, n_classes: int) -> training.Objective:
     """Cross-entropy over everything the head has, classes or not; accuracy among the classes.
 
-    bfloat16: products with weights, and the activations between them, in that precision (autocast); winners are chosen
-    among values so rounded, so some more tie.
+    bfloat16: winners are chosen among values so rounded, so some more tie.
     """
 
-    def objective(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def outputs(model: nn.Module, x: Tensor) -> Tensor:
         assert isinstance(model, networks.Classifier)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
-            outputs = model.outputs(x).float()
-        loss = functional.cross_entropy(outputs, y, reduction="sum", label_smoothing=label_smoothing)
-        return loss, outputs[:, : model.body.n_classes]
+        return model.outputs(x)
 
-    return objective
+    return training.cross_entropy(
+        label_smoothing=label_smoothing, bfloat16=bfloat16, outputs=outputs, n_classes=n_classes
+    )
 
 
 @torch.no_grad()
