@@ -27,7 +27,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def ablate(name: str, settings: params.Params) -> None:
-    """Train and attack the seeds of one ablation, and write its metrics and curves."""
     import pandas as pd
 
     run, size = settings.run("kwta_ablations", name, AblationRun), settings.size("kwta_ablation", AblationSize)

@@ -44,7 +44,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _left_out(name: str, *, study: str, n_images: int, scale: str) -> str:
-    """Why a network is not attacked, "" where it is."""
     return (runs.unavailable(name) or "") if n_images else not_at_this_scale(scale, f"{study}_adaptive")
 
 

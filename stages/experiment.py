@@ -47,7 +47,6 @@ class Side:
         return git("show", f"{self.commit}:{path}")
 
     def paths(self, place: str) -> list[str]:
-        """The files at or below a path, sorted."""
         if self.commit is None:
             found = (
                 [Path(place)] if Path(place).is_file() else [path for path in Path(place).rglob("*") if path.is_file()]
@@ -62,8 +61,6 @@ class Side:
 
 @dataclass(frozen=True)
 class Change:
-    """One row: what it is called, and what it says on both sides."""
-
     name: str
     before: Any
     after: Any
@@ -161,7 +158,6 @@ def changes(sides: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[Change]:
 
 
 def parameters(side: Side) -> dict[str, Any]:
-    """params.yaml with its keys joined by dots."""
     return dict(_flat(parse_yaml(side.read("params.yaml") or b"{}", name=f"params.yaml of {side}")))
 
 

@@ -45,7 +45,6 @@ def _stand_ins(settings: params.Params) -> Iterator[str]:
 
 
 def _vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
-    """Stages that noted a run as unavailable, each with the file it lacked."""
     group = "vonenet_imagenet"
     for name in settings.runs[group]:
         if _unavailable(f"train/{name}"):
@@ -53,7 +52,6 @@ def _vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
 
 
 def _kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
-    """The same of k-WTA: of its cells and of its ablations."""
     cells = [
         (f"train_kwta@{run.partition('-')[2]}", f"train/{place}-{run}", place.partition("-")[0])
         for run in settings.runs["kwta_runs"]

@@ -130,7 +130,6 @@ def made(clone: Path, metrics: Path) -> Iterable[Path]:
 
 
 def data(name: str, was: Measurements, now: Measurements) -> str:
-    """A line on a data set: is it the recorded one?"""
     before, after = was.get(name) or {}, now.get(name) or {}
     title = name.partition("/")[2]
     if before.get("sha256") == after.get("sha256"):
@@ -142,7 +141,6 @@ def data(name: str, was: Measurements, now: Measurements) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

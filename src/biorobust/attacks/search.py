@@ -60,12 +60,10 @@ class Judge:
 
 
 def judged(outputs: Tensor, labels: Tensor) -> Judged:
-    """What outputs (B, K) of one pass say."""
     return Judged(margins(outputs, labels), classes(outputs) != labels)
 
 
 def _over_draws(outputs: Tensor, label: Tensor) -> Judged:
-    """What outputs (m, K) of as many draws say of one image."""
     labels = label.expand(len(outputs))
     return Judged(margins(outputs, labels).mean(), (classes(outputs) != labels).double().mean() >= 0.5)
 
@@ -201,7 +199,6 @@ class Search:
 
 
 def over(batch: Batch, eps: tuple[float, ...]) -> Iterator[tuple[int, Search]]:
-    """(place, search) for every epsilon."""
     for place, size in enumerate(eps):
         search = Search(batch, size)
         if batch.say is not None:

@@ -96,8 +96,6 @@ class AttackPlan(Block):
 
 
 class AttackSize(Block):
-    """How many of the fixed evaluation images are attacked."""
-
     n_images: int = Field(ge=8)
 
     def options(self) -> Mapping[str, Any]:
@@ -140,7 +138,6 @@ class Adaptive(Block):
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Every network that is attacked, each once."""
         return tuple(dict.fromkeys((*self.twins, *self.twins.values())))
 
 

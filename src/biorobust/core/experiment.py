@@ -35,7 +35,6 @@ def tested(model: nn.Module, config: Mapping[str, Any], fitted: Fit, data: Tenso
 
 
 def sized(model: nn.Module) -> dict[str, Any]:
-    """The number of parameters, as the metrics have it."""
     return {"n_parameters": sum(parameter.numel() for parameter in model.parameters())}
 
 

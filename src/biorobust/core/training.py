@@ -30,7 +30,6 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def polynomial(power: float) -> Schedule:
-    """(1 - progress)^power."""
     return lambda progress: float((1.0 - progress) ** power)
 
 

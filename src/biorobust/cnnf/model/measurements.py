@@ -60,7 +60,6 @@ class Measurements:
         return evaluation.noisy(images, kind=self.noise.kind, level=level)
 
     def of(self, model: FeedbackNetwork, *, seed: int) -> Measured:
-        """Everything the contract lists for one network."""
         logits = {name: evaluation.cycle_logits(model, images) for name, images in self.images.items()}
         predictions = {name: model.read(each).argmax(dim=1) for name, each in logits.items()}
         right = {name: classes == self.labels for name, classes in predictions.items()}
@@ -88,7 +87,6 @@ class Measurements:
         )
 
     def _level_rows(self, model: FeedbackNetwork, levels: Mapping[float, Tensor], *, seed: int) -> list[dict[str, Any]]:
-        """How many of the first letters each readout gets right, level by level."""
         labels = self.labels[: self.n_images]
         rows = []
         for level, images in progress(levels.items(), label="noise levels", unit="levels"):

@@ -70,7 +70,6 @@ class FeedbackNetwork(nn.Module):
 
     @property
     def stack(self) -> tuple[Block, ...]:
-        """The blocks from the pixels up."""
         return cast(tuple[Block, ...], tuple(self.blocks))
 
     def first_pass(self, images: Tensor) -> State:

@@ -22,8 +22,6 @@ class Feedback(Block):
 
 
 class Training(Block):
-    """Network, objective and optimiser that all runs of the study share."""
-
     network: Literal["two-block", "original"]
     ind: int = Field(ge=0)
     readout: Literal["average", "last"]

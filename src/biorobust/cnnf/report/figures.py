@@ -44,7 +44,6 @@ def _tables(given: Inputs, name: str, *runs: str) -> pd.DataFrame:
 
 
 def _attacked(given: Inputs) -> pd.DataFrame:
-    """Every attack's curve of the networks whose worst case is known."""
     found = frames.attacked(given.m, given.study.attacked, FEEDBACK_ATTACKS)
     return found[found["run"].isin(found.loc[found["attack"] == WORST_CASE, "run"])]
 
@@ -199,7 +198,6 @@ def _diagonal(matrix: pd.DataFrame) -> float:
 
 
 def _confusion_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """The mean of each diagonal, and the most frequent confusion."""
     told = []
     for key, matrix in _matrices(frame).items():
         wrong = matrix.mask(np.eye(len(matrix), dtype=bool), 0.0)
@@ -224,7 +222,6 @@ def _draw_confusion(frame: pd.DataFrame) -> Drawing:
 
 
 def _cycles(given: Inputs) -> pd.DataFrame:
-    """What is logged cycle by cycle, on clean and on noisy images."""
     runs = [run for run in given.named(FEEDBACK, NOT_CYCLED) if values(given.m, f"train/{run}", "noisy_changed")]
     rows = [
         (run, images, key, first + step, item.value, item.low, item.high, f"{run} {images}")

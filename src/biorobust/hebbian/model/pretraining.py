@@ -54,7 +54,6 @@ def pretrain(name: str, settings: Params) -> None:
 
 
 def write_pictures(name: str, units: Tensor) -> None:
-    """The first units (H, h, w) of a network as pictures."""
     pictures = units[: diagnostics.N_PICTURES].cpu().numpy().astype("float16")
     write_npz(results.METRICS / f"pictures/weights-{name}.npz", {"units": pictures})
 

@@ -49,7 +49,6 @@ class Victim:
 
     @property
     def label(self) -> str:
-        """What is shown while it is attacked."""
         return f"{self.name}, seed {self.seed}"
 
     @property
@@ -58,7 +57,6 @@ class Victim:
         return 500 if self.images.is_cuda else 64
 
     def state(self, what: str) -> Path:
-        """Where a finished part of the work lies."""
         key = {**self.key, "seed": self.seed, "eps": self.eps, "index": self.index.tolist(), "what": what}
         code = (sys.modules[__name__], networks)
         return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=code)
@@ -76,8 +74,6 @@ def attack(victim: Victim, plan: Attacks) -> pd.DataFrame:
 
 @full_precision()
 def attacked(victim: Victim, names: list[str], suffix: str = "") -> pd.DataFrame:
-    """The rows of attacks that share their iterates."""
-
     def compute() -> dict[str, Any]:
         model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
         table = attacks.run(

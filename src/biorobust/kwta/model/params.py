@@ -31,8 +31,6 @@ Clip = Positive | None  # largest L2 norm of the gradient
 
 
 class Winners(Block):
-    """A k-WTA row: the share of values that pass, the same in every layer."""
-
     gamma: Gamma
 
 
@@ -107,7 +105,6 @@ class Epochs(Block):
     epochs_svhn: Count
 
     def over(self, dataset: str) -> int:
-        """How often training goes through a data set."""
         return self.epochs if dataset == "cifar10" else self.epochs_svhn
 
 
@@ -141,7 +138,6 @@ class Attacks(Block):
         return name
 
     def eps(self, dataset: str) -> float:
-        """The L-infinity size for a data set."""
         return self.eps_cifar10 if dataset == "cifar10" else self.eps_svhn
 
 
@@ -155,7 +151,6 @@ class AttackedSize(AttackSize):
     n_reencoded: int = Field(ge=8)
 
     def attacked(self, dataset: str) -> int:
-        """How many images of a data set are attacked."""
         return self.n_images if dataset == "cifar10" else self.n_svhn
 
 
@@ -175,8 +170,6 @@ class ProbeSize(Block):
 
 
 class Ablation(Block):
-    """What every ablation is attacked with."""
-
     attack: AttackName
 
 
@@ -195,8 +188,6 @@ class AblationSize(Block):
 
 
 class TimingSize(Block):
-    """Whether the selection of the k largest values is timed."""
-
     timed: bool
 
 

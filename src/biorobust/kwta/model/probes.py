@@ -24,7 +24,6 @@ def passing(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _observed(model: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The model's output and what `passing` gives."""
     found: dict[str, Tensor] = {}
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
@@ -147,7 +146,6 @@ def patterns(
 
 
 def _coins(images: Tensor, generator: torch.Generator) -> Tensor:
-    """-1 or 1 for every pixel, by the toss of a coin."""
     return 2 * torch.randint(0, 2, images.shape, generator=generator).to(images) - 1
 
 

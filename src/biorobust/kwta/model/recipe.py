@@ -42,7 +42,6 @@ class Cell(NamedTuple):
     dataset: str
 
     def recipe(self, settings: Params) -> Recipe:
-        """What it is trained with at the chosen scale."""
         gamma = None if self.run.method == "relu" else settings.block(self.run.method, Winners).gamma
         values = {"network": self.network, "dataset": self.dataset, "init": self.run.init, "gamma": gamma}
         if self.network == FAST:
@@ -53,7 +52,6 @@ class Cell(NamedTuple):
         return _built(values, where=f"{self.network}-{self.dataset}")
 
     def left_out(self, settings: Params) -> str:
-        """Why it is not to be trained, "" where it is."""
         if f"{self.network}-{self.dataset}" not in settings.size("kwta_cells", Cells).trained:
             return not_at_this_scale(settings.scale, "kwta_cells")
         never = (self.network, self.run.init) == (FAST, "pretrained")
@@ -73,7 +71,6 @@ def cells_of(row: str, settings: Params) -> Mapping[str, Cell]:
 
 
 def group(row: str) -> str:
-    """The folder of a row's results, also of one of its runs."""
     start, _, rest = row.partition("-")
     return f"kwta-{rest if start in ('scratch', 'pretrained') else row}"
 

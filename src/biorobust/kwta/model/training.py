@@ -36,20 +36,17 @@ def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
 
 
 def config(recipe: Recipe, *, n_classes: int) -> dict[str, Any]:
-    """What `networks.build` needs of a recipe."""
     names = ("network", "logits", "width", "image_size", "normalise", "gamma", "gamma_by_layer", "stem")
     return {"n_classes": n_classes} | {name: getattr(recipe, name) for name in names}
 
 
 def n_steps(recipe: Recipe) -> int:
-    """Optimiser steps of one seed."""
     return recipe.epochs * -(-recipe.n_train // recipe.batch_size)
 
 
 def state_path(
     name: str, recipe: Recipe, *, seed: int, data_sha256: str, device: str, plan: Incremental | None = None
 ) -> Path:
-    """Where the training of one seed keeps its state."""
     key = recipe.model_dump() | {"seed": seed, "data": data_sha256, "device": device}
     if recipe.gamma_schedule == "incremental" and plan is not None:
         key |= {"plan": plan.model_dump()}
@@ -186,5 +183,4 @@ def seed_entry(
 
 
 def _first(curve: list[dict[str, Any]], level: float) -> int | None:
-    """The first epoch whose test accuracy reached a level."""
     return next((int(row["epoch"]) for row in curve if row["test_accuracy"] >= level), None)

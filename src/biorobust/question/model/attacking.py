@@ -56,7 +56,6 @@ class Victim:
     code: ModuleType
 
     def state(self, what: str, plan: AttackPlan, size: AttackSize, *more: object) -> Any:
-        """Where a finished part of the work lies."""
         key = {**self.key, "seed": self.seed, "eps": self.eps, "curve": list(self.curve), "index": self.index.tolist()}
         key |= {"plan": plan.model_dump(), "size": size.model_dump(), "what": what, "more": more}
         return work.state_path(

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 def train(network: Network, settings: Params) -> None:
-    """Train the seeds of a network; write checkpoints, curves and metrics."""
     data = experiment.load(network.dataset, n_train=network.size.n_train)
     built = trainings.describe(network, data, settings)
     key = network.settings | built.config | built.recipe

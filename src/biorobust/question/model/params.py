@@ -104,7 +104,6 @@ class AttackSize(Block):
     n_examined: int = Field(ge=0)
 
     def attacked(self, dataset: str, *, noisy: bool) -> int:
-        """How many of the evaluation images of a data set."""
         wanted = self.n_images if dataset == "mnist" else self.n_cifar10
         return min(wanted, self.n_noisy) if noisy else wanted
 

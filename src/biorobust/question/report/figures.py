@@ -81,7 +81,6 @@ def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) ->
 
 
 def _answer_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """What the worst case leaves, by network."""
     worst = frame[(frame["attack"] == WORST) & ~frame["twin"]]
     return {"worst": dict(zip(worst["run"], worst["accuracy"], strict=True)), "wanted": lines(given.study)}
 

@@ -27,7 +27,6 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Head
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
-    """What follows, a paragraph each; empty where nothing was measured."""
     return paragraphs(study.name, "conclusions", m, masked=_masked(m, study), **_kept(m, study))
 
 

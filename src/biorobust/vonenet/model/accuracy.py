@@ -27,7 +27,6 @@ COLUMNS = [
 
 
 def about(name: str) -> str:
-    """One line on what an attack of this study is."""
     if name == SIGNS:
         return "every pixel moved up or down by the toss of a coin: a control"
     if name == WORST_CASE or name in attacks.ATTACKS:
@@ -95,7 +94,6 @@ def correct(records: pd.DataFrame, *, eps: float) -> dict[str, np.ndarray]:
 
 
 def metrics(per_seed: Mapping[int, pd.DataFrame], *, eps: Sequence[float]) -> dict[str, Any]:
-    """attack -> what `attack/<run>.json` says of it."""
     by_seed = {seed: [correct(records, eps=size) for size in eps] for seed, records in per_seed.items()}
     names = next(iter(by_seed.values()))[0]
 

@@ -112,7 +112,6 @@ def replaced(pair: Pair) -> np.ndarray:
 
 
 def half(pair: Pair) -> np.ndarray:
-    """Activations and result in 16-bit floating point."""
     stored = compare(*({name: values.half() for name, values in features.items()} for features in pair.both()))
     return 1 - (1 - stored).astype(np.float16).astype(np.float64)
 
@@ -151,7 +150,6 @@ def overwritten(pair: Pair, modules: Mapping[str, nn.Module]) -> dict[str, bool]
 
 
 def calls(pair: Pair) -> Counter[str]:
-    """How often each module that has none inside it runs in one pass."""
     leaves = {name: module for name, module in pair.model.named_modules() if name and not list(module.children())}
     with torch.no_grad(), capture.hooked(leaves, lambda name, output: None) as counted:
         pair.model(pair.clean[:1])
@@ -195,7 +193,6 @@ Numbers = dict[str, Any]
 
 
 def layers_where(condition: np.ndarray) -> list[int]:
-    """The numbers of the layers (L,) for which it holds."""
     return [int(n) for n in np.flatnonzero(condition)]
 
 

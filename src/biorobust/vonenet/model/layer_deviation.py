@@ -32,7 +32,6 @@ def kind(name: str) -> str:
 
 
 def of_kind(names: Sequence[str], wanted: str) -> list[int]:
-    """The numbers of all layers of a kind."""
     return [number for number, name in enumerate(names) if kind(name) == wanted]
 
 

@@ -49,11 +49,9 @@ class Deviations:
 
     @property
     def names(self) -> list[str]:
-        """The convolutions in order."""
         return [column.name for column in self.columns if column.kind == CONV]
 
     def values(self, perturbation: str, statistic: str, kind: str = CONV) -> np.ndarray:
-        """The layers of one kind, (N, L of that kind)."""
         chosen = [place for place, column in enumerate(self.columns) if column.kind == kind]
         return self.sets[perturbation][statistic][:, chosen]
 
@@ -65,7 +63,6 @@ def modules(model: Classifier) -> dict[str, nn.Module]:
 
 
 def columns(model: Classifier) -> list[Column]:
-    """The V1 stage if there is one, all convolutions, then the norms behind them."""
     numbers = {name: index for index, name in enumerate(models.conv_names(model))}
     front = [Column(V1, -1, V1)] if models.v1(model) else []
     convolutions = [Column(CONV, index, name) for name, index in numbers.items()]

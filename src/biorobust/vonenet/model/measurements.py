@@ -339,7 +339,6 @@ def to_state(measured: LayerMeasurements) -> dict[str, Any]:
 
 
 def from_state(state: Mapping[str, Any]) -> LayerMeasurements:
-    """The measurements of a saved state."""
     fields = _arrays(state)
     deviations = {
         noise: Deviations([Column(**column) for column in saved["columns"]], saved["sets"])

@@ -116,7 +116,6 @@ def convolutions(model: Classifier) -> dict[str, nn.Conv2d]:
 
 
 def conv_names(model: Classifier) -> list[str]:
-    """The names of `convolutions`, in order: 53 for the 50-layer nets."""
     return list(convolutions(model))
 
 

@@ -34,14 +34,11 @@ class V1Stage(Block):
     colour_seed: Seed
 
     def keywords(self, *, image_size: int) -> dict[str, Any]:
-        """Of `VOneBlock`, for images of so many pixels."""
         values = self.model_dump()
         return {"visual_degrees": image_size / values.pop("pixels_per_degree"), **values}
 
 
 class PixelStem(Block):
-    """What a plain ResNet has in the place of the V1 stage."""
-
     stem: Literal["imagenet", "small"]
 
 

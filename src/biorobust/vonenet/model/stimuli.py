@@ -132,7 +132,6 @@ def attack_summary(
 
 
 def path(group: str, run: str, seed: int) -> Path:
-    """Where the tensors of `perturb` lie."""
     return FOLDER / group / f"{run}-seed{seed}.safetensors"
 
 
@@ -158,7 +157,6 @@ def quantised(images: Tensor) -> Tensor:
 
 
 def rows_of(images: Images, rows: range) -> Tensor:
-    """Some rows of a set."""
     return images[rows.start : rows.stop] if isinstance(images, Tensor) else images(rows)
 
 

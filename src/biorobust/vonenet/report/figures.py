@@ -39,7 +39,6 @@ def _attacked(given: Inputs) -> pd.DataFrame:
 
 
 def _worst(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """Each run's last point in the worst case."""
     last = frame[frame["attack"] == WORST_CASE].groupby("run", sort=False)["accuracy"].last()
     return {"ends": last.to_dict(), "largest": frame["eps"].max(), "wanted": _trained(given)}
 
@@ -120,7 +119,6 @@ def _stacked(frame: pd.DataFrame, *, noted: str, height: float) -> Drawing:
 
 
 def _filters(given: Inputs) -> pd.DataFrame:
-    """The first Gabor filters, each on a scale of its own."""
     if (found := _arrays(given.m, "v1-natural")) is None:
         return pd.DataFrame()
     filters = found["filters"].astype(float)

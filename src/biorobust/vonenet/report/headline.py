@@ -32,7 +32,6 @@ def conclusions(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> tu
 
 
 def _first(m: Measurements, name: str) -> Any:
-    """What the first seed of a file says, None where it has no results."""
     found = m.ran(name)
     return found["per_seed"][0] if found else None
 

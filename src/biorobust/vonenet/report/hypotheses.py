@@ -38,7 +38,6 @@ class Tested(NamedTuple):
 
 
 def verdict(agreement: float | None) -> str:
-    """What an agreement says, the same for every hypothesis."""
     if agreement is None:
         return UNTESTABLE
     return SUPPORTED if agreement >= ENOUGH else EXCLUDED if agreement <= 1 - ENOUGH else OPEN
@@ -93,13 +92,11 @@ AGREEMENTS: Mapping[str, Callable[[Numbers], float | None]] = {
 
 
 def tested(m: Measurements, run: str) -> list[Tested]:
-    """Every hypothesis for a network, its first seed; empty where it was not run."""
     content = m.ran(f"riddle/{run}")
     return judge(_renamed(content["outcomes"], m, run)) if content else []
 
 
 def judge(outcomes: Sequence[Mapping[str, Any]]) -> list[Tested]:
-    """From what the tests of one network measured, in the order given."""
     found = {outcome["id"]: outcome["numbers"] for outcome in outcomes}
     return [
         Tested(one["id"], one["hypothesis"], one["test"], one["finding"], AGREEMENTS[one["id"]](found))

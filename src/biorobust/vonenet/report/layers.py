@@ -190,7 +190,6 @@ def _ratios(given: Inputs) -> pd.DataFrame | None:
 
 
 def _ratios_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """Run and noise -> share of the layers at which the whole interval is below 1."""
     parts = frame.groupby(["run", "noise"], sort=False)
     return {"below": {key: float((part["high"] < 1).mean()) for key, part in parts}}
 
@@ -207,7 +206,6 @@ MATRICES = tuple(
 
 
 def _matrices_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """Run and noise -> the lowest similarity of any layer."""
     parts = frame.dropna(subset="value").groupby(["run", "noise"], sort=False)
     return {"least": {key: float(part["value"].min()) for key, part in parts}}
 

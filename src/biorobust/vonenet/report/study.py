@@ -37,7 +37,6 @@ class Vonenet(Study):
         return "perturb_vonenet"
 
     def read_stage(self, run: str) -> str:
-        """The stage that reads a network's layers, and scores it on perturbed images."""
         return "activations_vonenet"
 
     def stages(self) -> tuple[str, ...]:
@@ -84,7 +83,6 @@ def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.Dat
 
 
 def vonenet(params: Mapping[str, Any]) -> Vonenet:
-    """The study as a params.yaml lists it."""
     runs, exact = (dict(params.get(name, {})) for name in ("vonenet_runs", "vonenet_imagenet"))
     sources = params.get("vonenet_perturbations", {}).get("sources", ())
     return Vonenet(
