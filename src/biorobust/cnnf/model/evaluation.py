@@ -12,6 +12,7 @@ from torch import Tensor
 from biorobust.cnnf.model import noise
 from biorobust.cnnf.model.network import FeedbackNetwork
 from biorobust.core.intervals import wilson
+from biorobust.core.training import share
 
 NOISE_SEED = 26  # of the evaluation's noise: the same for all runs and seeds
 N_PICTURES = 6  # letters whose reconstructions are kept: the first evaluation images, not chosen ones
@@ -40,10 +41,6 @@ def readouts(logits: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _share_right(predictions: Tensor, labels: Tensor) -> float:
-    return (predictions == labels).double().mean().item()
-
-
 def margins(logits: Tensor, labels: Tensor) -> list[float]:
     """Per cycle, the mean over images of p(true class) - max p(other class), from logits (T + 1, N, K)."""
     p = logits.double().softmax(dim=-1)
@@ -62,9 +59,9 @@ def changes(logits: Tensor) -> list[float]:
 def accuracies(logits: Tensor, labels: Tensor, *, images: str) -> dict[str, Any]:
     """Numbers and lists of the contract that follow from the logits (T + 1, N, K) of one version of the images."""
     found: dict[str, Any] = {
-        f"{images}_{name}_accuracy": _share_right(predictions, labels) for name, predictions in readouts(logits).items()
+        f"{images}_{name}_accuracy": share(predictions == labels) for name, predictions in readouts(logits).items()
     }
-    found[f"{images}_cycle_accuracy"] = [_share_right(each.argmax(dim=1), labels) for each in logits]
+    found[f"{images}_cycle_accuracy"] = [share(each.argmax(dim=1) == labels) for each in logits]
     margin, changed = margins(logits, labels), changes(logits)
     found |= {f"{images}_margin": margin, f"{images}_changed": changed}
     if changed:

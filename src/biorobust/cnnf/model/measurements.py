@@ -15,7 +15,7 @@ from biorobust.cnnf.model.noise import blur
 from biorobust.cnnf.model.params import Evaluation, EvaluationSize, Noise
 from biorobust.core.progress import progress
 from biorobust.core.tensors import Tensors
-from biorobust.core.training import as_float
+from biorobust.core.training import as_float, share
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,8 @@ class Measurements:
         numbers |= evaluation.feedback_entry(model, {name: each[: self.n_images] for name, each in self.images.items()})
         tables = {kind: self._level_rows(model, levels, seed=seed) for kind, levels in self.by_level.items()}
         tables["confusion"] = [
-            {
-                "seed": seed,
-                "images": name,
-                "label": label,
-                "predicted": predicted,
-                "count": int(table[label, predicted]),
-            }
+            {"seed": seed, "images": name, "label": label, "predicted": predicted}
+            | {"count": int(table[label, predicted])}
             for name, classes in predictions.items()
             for table in [evaluation.confusion(classes, self.labels, n_classes=self.n_classes)]
             for label, predicted in table.nonzero().tolist()
@@ -112,7 +107,7 @@ class Measurements:
         found = {}
         for name, version in self.versions(as_float(images)).items() if len(images) else ():
             right = model.read(evaluation.cycle_logits(model, version)).argmax(dim=1) == labels
-            found[f"{'' if name == 'clean' else f'{name}_'}tuning_accuracy"] = right.double().mean().item()
+            found[f"{'' if name == 'clean' else f'{name}_'}tuning_accuracy"] = share(right)
         return found
 
     def pictures(self, model: FeedbackNetwork) -> dict[str, Any]:
