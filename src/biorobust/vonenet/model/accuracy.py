@@ -48,11 +48,12 @@ def records(
     repeats: int,
     seed: int,
 ) -> pd.DataFrame:
-    """One row per attack, size and image (COLUMNS). A noisy network is wrong if more than half of `repeats` passes are.
+    """One row per attack, size and image (COLUMNS): every perturbation of `perturbed`, attack -> images (N, 3, H, W),
+    at every size, random signs, and PGD on the cross-entropy.
 
-    perturbed: attack -> images (N, 3, H, W) whose perturbation is brought to every size. Random signs are added to
-    them, and PGD on the cross-entropy. An image is broken when it is wrong before or after. index: (N,), the images'
-    places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its own.
+    A noisy network is wrong if more than half of `repeats` passes are; an image is broken when it is wrong before or
+    after. index: (N,), places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its
+    own.
     """
     before = _judged(model, images, labels, repeats=repeats, seed=seed)
     signs = noise.signs(images, max(eps), torch.Generator().manual_seed(seed))
@@ -85,7 +86,7 @@ def _judged(model: nn.Module, images: Tensor, labels: Tensor, *, repeats: int, s
 
 
 def correct(records: pd.DataFrame, *, eps: float) -> dict[str, np.ndarray]:
-    """attack, the worst case included -> which images are classified correctly at one size, (N,) bool, by `index`."""
+    """attack, the worst case included -> which images are right at one size, (N,) bool, by `index`."""
     at = records[records["eps"] == eps].sort_values("index")
     each = {str(name): ~rows["broken"].to_numpy(dtype=bool) for name, rows in at.groupby("attack", sort=False)}
     worst = worst_case(records)

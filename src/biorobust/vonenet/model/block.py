@@ -1,7 +1,7 @@
 """VOneBlock: a fixed model of primary visual cortex, simple and complex cells with Gabor fields and neuronal noise.
 
-Neuronal noise has a variance equal to its mean (a Fano factor near 1), as spike counts have. It belongs to the model,
-so it is there in evaluation too. A noise source gives a forward pass its normal numbers: fresh (live) or frozen ones.
+The noise has a variance equal to its mean (a Fano factor near 1), as spike counts have. It belongs to the model, so it
+is there in evaluation too.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def live_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor
 
 @dataclass
 class FrozenNoise:
-    """The same numbers in every forward pass: one draw for all images (`seeds` an integer), or one for each image.
+    """The same numbers in every forward pass: one draw for all images (`seeds` an integer), or one for each.
 
-    Numbers are made on the CPU, one generator per seed, and depend on nothing but the seed and the response's shape.
+    They are made on the CPU and depend on nothing but the seed and the response's shape.
     """
 
     seeds: int | tuple[int, ...]
@@ -55,7 +55,7 @@ class FrozenNoise:
 
 
 def add_noise(responses: Tensor, *, mode: str, scale: float, level: float, source: NoiseSource) -> Tensor:
-    """Noisy responses of the same shape, never negative; `responses` are not negative either and are left as they are.
+    """Noisy responses of the same shape, never negative, as the `responses`, which are left as they are.
 
     none: x. gaussian: relu(x + scale n), n ~ N(0, 1). neuronal: t = scale x + level is a spike count with mean and
     variance t (+ FLOOR); the result is relu((t + n sqrt(t + FLOOR) - level) / scale) (Dapello, Marques et al. 2020).
@@ -74,14 +74,14 @@ def add_noise(responses: Tensor, *, mode: str, scale: float, level: float, sourc
 class VOneBlock(nn.Module):
     """V1 responses (B, simple + complex, h, w) to images (B, 3, H, W) scaled to [-1, 1] (0 is mid grey).
 
-    Simple cells are half-rectified Gabor responses, complex cells the root mean square of a quadrature pair; both are
-    multiplied by `k_exc`, then noise is added (Dapello, Marques et al. 2020; the defaults are the paper's). Simple
-    cells come first. Padding is ksize // 2 zeros, so h = ceil(H / stride).
+    Simple cells, which come first, are half-rectified Gabor responses, complex cells the root mean square of a
+    quadrature pair; both are multiplied by `k_exc`, then noise is added (Dapello, Marques et al. 2020, as the
+    defaults). h = ceil(H / stride).
 
-    image_size pixels span visual_degrees, which fixes the filters' scale; images of another size get the same filters.
-    filters: "biological" or the "uniform" control. colours: "published" draws the channels of a quadrature pair
-    independently, "paired" once. noise: the mode outside any `noise` context. gabor_seed, colour_seed: of the filters
-    and of their channels. Nothing here is trained: filters are buffers, and gradients go to the image only.
+    image_size pixels span visual_degrees, which fixes the filters' scale, also for images of another size. filters:
+    "biological" or the "uniform" control. colours: "published" draws the channels of a quadrature pair independently,
+    "paired" once. noise: the mode outside any `noise` context. Nothing is trained: filters are buffers, and gradients
+    go to the image only.
 
     Raises BiorobustError for an even kernel, one larger than the image, no cells, or sf_max above the Nyquist limit.
     """
@@ -149,9 +149,8 @@ class VOneBlock(nn.Module):
         self._split: list[int] = self.colours.bincount(minlength=COLOURS).tolist()
 
     def filter_responses(self, x: Tensor) -> Tensor:
-        """Linear responses (B, F, h, w) of all filters times `k_exc`, in the order of `kernels`.
-
-        Every filter has one non-zero input channel, so a third of the products of a dense convolution are left.
+        """Linear responses (B, F, h, w) of all filters times `k_exc`, in the order of `kernels`. Each sees one channel
+        of the image, so a third of the products of a dense convolution are left.
         """
         if min(x.shape[-2:]) < self.ksize:
             size = " x ".join(map(str, x.shape[-2:]))
@@ -195,10 +194,10 @@ class VOneBlock(nn.Module):
         seeds: Sequence[int] | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[None]:
-        """Other noise inside the `with`: `"none"`, or another mode, or other numbers (at most one of the three).
+        """Other noise inside the `with`: another mode, or other numbers (at most one of the three; else torch's global
+        generator).
 
-        seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch, which must have
-        as many. generator: live, from this generator. Without any: live, from torch's global generator.
+        seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch. generator: live.
         Raises BiorobustError for more than one of them, or for numbers without noise to use them in.
         """
         mode = self.noise_mode if mode is None else mode

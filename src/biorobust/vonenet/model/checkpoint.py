@@ -23,14 +23,14 @@ IMAGE_SIZE, VISUAL_DEGREES = 224, 8.0
 
 @dataclass(frozen=True)
 class Imported:
-    """The network of a file: the configuration that `models.build` takes, and the tensors of its `body`."""
+    """The network of a file: what `models.build` takes, and the tensors of its `body`."""
 
     path: Path
     config: dict[str, Any]
     state: dict[str, Tensor]
 
     def model(self) -> Classifier:
-        """In eval mode. Raises BiorobustError when the tensors are not those of the configuration."""
+        """In eval mode. Raises BiorobustError for tensors of another network."""
         return _model(self.path, self)
 
 
@@ -43,10 +43,10 @@ def _model(path: Path, imported: Imported) -> Classifier:
 
 @foreign
 def read_official(path: Path) -> Imported:
-    """VOneResNet50 with the weights, filters and noise of an official file; its tensors get our names.
+    """VOneResNet50 with the weights, filters and noise of an official file, under our names.
 
-    The prefix of DataParallel is taken off and each filter reduced to its one non-zero input channel.
-    Raises BiorobustError when the file is missing, damaged, of another layout, or holds more than tensors and flags.
+    Each filter is reduced to its one non-zero input channel. Raises BiorobustError when the file is missing, damaged,
+    of another layout, or holds more than tensors and flags.
     """
     content = read(path, classes=(argparse.Namespace,))
     flags = _flags(content, path)

@@ -1,8 +1,8 @@
 """Why does the report find a deviation of exactly zero at four layers? Hypotheses Z1 to Z15, tested in our networks.
 
 A test measures which layers a hypothesis would put at zero; vonenet/report/hypotheses.py holds them against the
-report's four. Half of the hypotheses are artefacts: mistakes of a program that compares activations, made here on
-purpose. None of this proves what the report's program did: it is not public, and the networks are ours.
+report's. Artefacts are mistakes of a program that compares activations, made here on purpose. None of this proves what
+the report's program did: it is not public, and the networks are ours.
 """
 
 from __future__ import annotations
@@ -161,13 +161,13 @@ def calls(pair: Pair) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One network without noise. Arrays are (N, L): images that were moved, and convolutions; 1 - r; `names` has L.
+    """One network without noise. Arrays are (N, L): images that were moved, and convolutions (`names`); 1 - r.
 
-    raw, centred: under the network's own perturbation; norm_raw: behind the normalisation (NaN where there is none);
-    signs, itself: raw, for random signs and for the clean images again; live: the latter under live noise, None for a
-    network without noise. between: share of variance between channel means. artefacts: ARTEFACTS by name, (n, L).
-    size: L-infinity of every perturbation, those of images left unmoved too; left: after rounding to 8 bits.
-    overwritten: layer -> whether an output kept without a copy changes later on. calls: module -> calls a pass.
+    raw, centred: under the network's own perturbation; norm_raw: behind the normalisation (NaN without one); signs,
+    itself: raw, for random signs and for the clean images again; live: the latter under live noise, None without any.
+    between: share of variance between channel means. artefacts: by name, (n, L). size: L-infinity of every
+    perturbation, of unmoved images too; left: after rounding to 8 bits. overwritten: layer -> whether an output kept
+    without a copy changes later. calls: module -> calls a pass.
     """
 
     names: Sequence[str]

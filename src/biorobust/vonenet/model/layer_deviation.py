@@ -1,7 +1,7 @@
 """What the deviations of layers say: medians with intervals, dips, and a network against its baseline.
 
-A dip is a layer below both its neighbours in the list. Dips and ratios are measured on a logarithmic scale, where they
-are as large in a layer that hardly changes as in one that changes a lot.
+A dip is a layer below both its neighbours. Dips and ratios are measured on a logarithmic scale, where they are as large
+in a layer that hardly changes as in one that changes a lot.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REPORTED = ("layer1.0.downsample.0", "layer2.0.conv2", "layer3.0.conv2", "layer4
 
 
 def reported(names: Sequence[str]) -> list[int]:
-    """The numbers of the report's layers among `names`; those the network does not have are left out."""
+    """The numbers of the report's layers that the network has."""
     return [names.index(name) for name in REPORTED if name in names]
 
 
@@ -90,9 +90,8 @@ def estimate(name: str, values: np.ndarray, *, statistic: str = "median") -> dic
 def layer_table(seed: int, noise: str, deviations: Deviations) -> list[dict[str, Any]]:
     """One row per set of images and layer: n, undefined, and medians over images with 95 % bootstrap intervals.
 
-    normalised: raw deviation over that of another image (0 unchanged, 1 as different as an unrelated image). dip_share:
-    share of the images for which the convolution is a dip of the raw curve. Layers are measured behind the
-    normalisation for the network's own perturbation only.
+    normalised: raw deviation over that of another image. dip_share: share of the images for which the convolution is a
+    dip of the raw curve. Layers are measured behind the normalisation for the own perturbation only.
     """
     table = []
     for stimulus, statistics in deviations.sets.items():
@@ -128,8 +127,8 @@ def network_numbers(deviations: Mapping[str, Deviations]) -> dict[str, Any]:
 
     zero_share: of the values at the report's layers that are exactly zero. lowest_share: of the report's layers that
     are the lowest of their stage on the median curve. conv2_dip_share: of the second convolutions of blocks that are
-    dips, mean over images; conv2_always: of these layers that are a dip for every image. undefined: values without a
-    number. self_v1_<noise>, self_last_<noise>: median deviation between two passes over the same clean image.
+    dips, mean over images; conv2_always: that are for every image. undefined: values without a number. self_v1_<noise>,
+    self_last_<noise>: median deviation between two passes over the same clean image.
     """
     names, raw = deviations["none"].names, deviations["none"].values(OWN, "raw")
     four = reported(names)
@@ -169,10 +168,9 @@ def shown_pairs(baseline: str, name: str) -> dict[str, tuple[str, str]]:
 def compare_layers(key: str, first: np.ndarray, second: np.ndarray) -> tuple[dict[str, Any], Interval]:
     """Is `second` below `first`, layer by layer? Raw deviations (N, L) of two networks on the same images.
 
-    log_ratio_<key>: median over images of the mean log10 ratio over layers, below 0 where the second deviates less.
-    lower_<key>: share of the layers whose median ratio is below 0 with its whole interval, and higher_<key> above.
-    one_image_<key>: share of the layers at which the second is below the first for the first image alone. Also gives
-    the median ratio of every layer with its interval.
+    log_ratio_<key>: median over images of the mean log10 ratio over layers. lower_<key>, higher_<key>: share of the
+    layers whose median ratio is below 0, or above, with its whole interval. one_image_<key>: share of the layers at
+    which the second is below for the first image alone. Also gives the median ratio of every layer with its interval.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log10(second) - np.log10(first)

@@ -1,7 +1,7 @@
 """How a network's layers differ between clean and perturbed images, streamed: only one minibatch is ever kept.
 
-Measured are all convolutions, numbered as the report numbers them, the normalisation behind each, and the V1 stage. At
-test time normalisation is an affine map per channel: its deviations follow from the sums of the convolution's output.
+Measured are all convolutions, numbered as in the report, the normalisation behind each, and the V1 stage. In eval mode
+normalisation is affine per channel: its deviations follow from the sums of the convolution's output.
 """
 
 from __future__ import annotations
@@ -82,9 +82,8 @@ def deviations(
     """Deviations of every perturbed set from `clean`, (N, 3, H, W) each, layer by layer and image by image.
 
     noise: entered around every forward pass. repeats: passes, under different numbers, whose mean activations are
-    compared. Memory depends on the minibatch and not on N. `clean` itself as a perturbed set gives the
-    self-dissimilarity: exactly 0 for a deterministic network. The model is in eval mode.
-    Raises BiorobustError for a layer that is not called exactly once in a pass.
+    compared. `clean` itself as a perturbed set gives the self-dissimilarity. The model is in eval mode. Raises
+    BiorobustError for a layer that is not called exactly once in a pass.
     """
     measured, maps = modules(model), {name: _affine(norm) for name, norm in models.norms(model).items()}
     parts: dict[str, dict[str, list[Tensor]]] = {key: {name: [] for name in STATISTICS} for key in perturbed}
@@ -156,9 +155,8 @@ def _pass(
 def one_image(
     model: Classifier, clean: Tensor, perturbed: Tensor, *, draws: int = 200, seed: int = 0
 ) -> list[dict[str, float | int | str]]:
-    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution.
-
-    One image has no other images to draw: the 95 % interval is over the channels of the layer, drawn with replacement.
+    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution; 95
+    % intervals over the channels of the layer, drawn with replacement.
     """
     before, after = (capture.features(model, images, models.convolutions(model)) for images in (clean, perturbed))
     levels = torch.tensor([0.025, 0.975], dtype=torch.float64)

@@ -1,6 +1,5 @@
-"""All measurements of one network: deviations of its layers, hypotheses, matrices, accuracy, and pictures.
-
-And of a network with a V1 stage against its baseline, the plain network: same images, same layers, paired by image.
+"""All measurements of one network: deviations of its layers, hypotheses, matrices, accuracy, and pictures; and of a
+network with a V1 stage against its baseline, the plain network, paired by image.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ class LayerMeasurements:
     """One network and seed.
 
     index, size (N,): places in the test split and L-infinity of the images compared. deviations: by noise condition.
-    numbers: of the metrics file. tables: `layers`, `matrices`, `one-image`, and `records` of the attacks. hypotheses:
-    as `hypotheses.solve` gives them. maps: `visualisation.Components.maps`. drawn: picture file -> arrays.
+    numbers: of the metrics file. tables: `layers`, `matrices`, `one-image`, and `records` of the attacks. maps:
+    `visualisation.Components.maps`. drawn: picture file -> arrays.
     """
 
     index: np.ndarray
@@ -79,10 +78,9 @@ def measure(
 ) -> LayerMeasurements:
     """Measure one network on images (N, 3, H, W) whose places in the test split are `index`.
 
-    Layers are compared on the correctly classified images that DeepFool moved: under frozen noise it leaves an image
-    that is wrong in that draw as it is, and an image compared with itself says nothing of any layer.
-
-    perturbed: against this network; others: against other networks. name: its own, where it is itself a source.
+    Layers are compared on the correctly classified images that DeepFool moved: an image compared with itself says
+    nothing of any layer. perturbed: against this network; others: against other networks. name: its own, where it is
+    itself a source.
     """
     assert isinstance(model, Classifier)
     model.eval()
@@ -250,8 +248,8 @@ def matrix_similarity(
 ) -> list[dict[str, Any]]:
     """Rows `seed, noise, shown, layer, name, similarity, ceiling_low, ceiling_high`: Spearman's rho with the clean one.
 
-    Without noise, and, for a network that has it, under live noise; there `self` is the clean images once more, and the
-    ceiling (from `repeats` clean passes) is how similar any other matrix could be.
+    Without noise, and under live noise where there is any; there `self` is the clean images once more, and the ceiling
+    (from `repeats` clean passes) is how similar any other matrix could be.
     """
     perturbed = {OWN: own, SIGNS: stimuli.signs_like(clean, own, seed=seed)}
     rows = []
@@ -288,11 +286,11 @@ def compare_with_baseline(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The numbers of a seed in `deviations/<run>.json`, and the ratio of every layer under every comparison and noise.
 
-    Images are those both networks get right when clean; layers those of the same name. names: the baseline's, the
-    other's. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layer_deviation.compare_layers`);
-    size_log_ratio: log10 of the other network's minimal perturbation over the baseline's, median; alike_clean,
-    alike_perturbed and their difference alike_drop: |r| between the two networks' pictures, means over images;
-    accuracy_<attack>: of the other minus that of the baseline at the largest size, over all images that were attacked.
+    Images are those both networks (`names`: the baseline, the other) get right when clean; layers those of the same
+    name. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layer_deviation.compare_layers`); size_log_ratio:
+    log10 of the other's minimal perturbation over the baseline's, median; alike_clean, alike_perturbed, alike_drop: |r|
+    between the two networks' pictures, means over images, and their difference; accuracy_<attack>: of the other minus
+    that of the baseline at the largest size, over all images.
     """
     _, rows_a, rows_b = np.intersect1d(baseline.index, other.index, return_indices=True)
     plain = baseline.deviations[NONE]
@@ -333,7 +331,7 @@ def compare_with_baseline(
 
 
 def to_state(measured: LayerMeasurements) -> dict[str, Any]:
-    """The state to save; `from_state` gives the same measurements back, number for number."""
+    """What `core.work` keeps; `from_state` gives the same measurements back, number for number."""
     state: dict[str, Any] = _plain(vars(measured))
     return state
 

@@ -48,9 +48,8 @@ class VOneResNet(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] of any size -> logits: `resize`, then `body`, which normalises.
-
-    Raises BiorobustError for images that are no floating-point numbers in [0, 1], as normalised ones are.
+    """Images (B, 3, H, W) in [0, 1] of any size -> logits: `resize`, then `body`, which normalises. Raises
+    BiorobustError for other values, such as normalised ones.
     """
 
     def __init__(self, resize: Resize, body: PixelResNet | VOneResNet) -> None:
@@ -149,10 +148,8 @@ def noise(
 
 @torch.no_grad()
 def calibrate(model: nn.Module, images: Tensor, *, batch_size: int) -> None:
-    """Set every batch normalisation's running mean and variance to the average over `images`, and eval mode.
-
-    For a network that is not trained: its layers then have responses of ordinary size. images: (N, C, H, W), uint8 or
-    in [0, 1]. Weights stay as they are.
+    """Set every batch normalisation's running mean and variance to the average over `images`, (N, C, H, W), uint8 or in
+    [0, 1]; for a network that is not trained, whose layers then have responses of ordinary size.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]

@@ -1,8 +1,8 @@
 """Gabor filters of a population of V1 cells: parameters drawn from distributions measured in macaque V1, and kernels.
 
-Dapello, Marques et al. (2020) sample preferred orientation (De Valois et al. 1982a), spatial frequency (De Valois et
-al. 1982b) and receptive-field shape (Ringach 2002b) from published histograms. Frequency and shape are tied by a
-Gaussian copula, the two axes of the shape by their joint histogram; orientation and phase are independent.
+Dapello, Marques et al. (2020) sample orientation (De Valois et al. 1982a), spatial frequency (De Valois et al. 1982b)
+and receptive-field shape (Ringach 2002b) from published histograms. A Gaussian copula ties frequency to shape, a joint
+histogram the two axes of the shape; orientation and phase are independent.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def sample_parameters(
 ) -> GaborParameters:
     """Draw `n_filters` sets of Gabor parameters; equal arguments give equal parameters on every machine.
 
-    sf_min, sf_max: keep the frequency bins that lie within these limits (cycles per degree); the histogram ends at 8.
-    sf_corr: correlation of the copula that ties frequency to nx. uniform: the control population, in which orientation,
-    octave of frequency and log shape are flat and nothing is tied.
+    sf_min, sf_max: keep the frequency bins within these limits (cycles per degree). sf_corr: correlation of the copula
+    that ties frequency to nx. uniform: the control population, in which orientation, octave of frequency and log shape
+    are flat and nothing is tied.
 
-    The stream of draws is the published one: NumPy's legacy generator, in the order phase, orientation, copula, ny.
-    Raises BiorobustError for no filters, a correlation outside [-1, 1], or limits that leave no bin.
+    The draws are the published ones: NumPy's legacy generator, in the order phase, orientation, copula, ny. Raises
+    BiorobustError for no filters, a correlation outside [-1, 1], or limits that leave no bin.
     """
     if n_filters < 1:
         raise BiorobustError(f"n_filters = {n_filters}: must be an integer of 1 or more")
@@ -83,11 +83,11 @@ def sample_parameters(
 
 
 def sample_colours(*, n_filters: int, seed: int = 0, paired: bool = False) -> tuple[Array, Array]:
-    """The input channel (0, 1, 2) each filter sees, for the two filters of a quadrature pair: two int64 (n,).
+    """The input channel (0, 1, 2) each filter sees, for the two filters of a quadrature pair: two int64 (n,), with the
+    draws of torch's global generator seeded with `seed`.
 
-    paired: both filters of a pair see the same channel. The published model draws the two independently, so that only
-    about a third of its complex cells combine filters of one channel. The draws are those of torch's global generator
-    seeded with `seed`, which is left as it was.
+    paired: both see the same channel. The published model draws the two independently, so that only about a third of
+    its complex cells combine filters of one channel.
     """
     import torch
 
@@ -113,12 +113,11 @@ def check_frequency(sf_max: float, *, image_size: int, visual_degrees: float) ->
 def gabor_kernels(
     parameters: GaborParameters, *, ksize: int, pixels_per_degree: float, quadrature: bool = False
 ) -> Tensor:
-    """float32 kernels (n, ksize, ksize); the first image axis is the row.
+    """float32 kernels (n, ksize, ksize); the first image axis is the row. quadrature: the phase 90 degrees further on.
 
     g(a, b) = exp(-(u^2 / sx^2 + v^2 / sy^2) / 2) / (2 pi sx sy) * cos(2 pi f u + phase), with (u, v) the offset (a, b)
-    in pixels turned by theta, f the frequency in cycles per pixel, sx = nx / f and sy = ny / f. Neither is the mean
-    removed nor the norm fixed (Dapello, Marques et al. 2020). quadrature: the partner of a pair, its phase 90 degrees
-    further on.
+    in pixels turned by theta, f the frequency in cycles per pixel, sx = nx / f and sy = ny / f (Dapello, Marques et al.
+    2020). Neither is the mean removed nor the norm fixed.
     """
 
     import torch

@@ -13,10 +13,7 @@ from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positi
 
 
 class V1Stage(Block):
-    """The VOneBlock of the analogue: the keywords of `VOneBlock` that its runs share, and the scale of its filters.
-
-    pixels_per_degree: an image spans as many degrees of visual angle as it has pixels by this.
-    """
+    """The VOneBlock of the analogue: the keywords of `VOneBlock` that its runs share, and the scale of its filters."""
 
     pixels_per_degree: Positive
     simple_channels: int = Field(ge=0)

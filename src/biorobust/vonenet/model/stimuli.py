@@ -1,8 +1,8 @@
 """The images a network is shown beside clean ones: DeepFool's perturbations (L-infinity) and their controls.
 
-Every image is moved away from the class the network gives it when it is clean. For the images it classifies correctly
-this is the report's attack; the others are moved as well, so that every network can be shown every image of another,
-and are left out where only correctly classified images count.
+Every image is moved away from the class the network gives it when clean. For those it classifies correctly this is the
+report's attack; the others are moved so that every network can be shown every image of another, and are left out where
+only right ones count.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def run_deepfool(
     batch_size: int = 32,
     label: str = "DeepFool",
 ) -> Minimal:
-    """Minimal perturbations away from `labels`, (N,) the network's own predictions.
+    """Minimal perturbations away from `labels`, (N,) the network's own predictions; it is in eval mode.
 
     noise: frozen (one draw per image for the whole attack, so that gradients and predictions belong to one function),
     live (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none.
-    The network is in eval mode. label: names the work on stderr while it lasts.
+    label: names the work on stderr.
     """
     made = []
     condition = noise_conditions(model, seed=seed, repeats=1)[noise]
@@ -81,8 +81,8 @@ def perturb(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Perturb images (N, 3, H, W) against one network: the tensors other stages read, and the entry of its metrics.
 
-    Tensors: labels; answers, (N,) the network's predictions for clean images; entered, (N,) bool, those classified
-    correctly (all of them for an untrained network or with fewer than FEWEST); own and, under live noise, live.
+    Tensors: labels; answers, (N,) predictions for clean images; entered, (N,) bool, those classified correctly (all of
+    them for an untrained network or with fewer than FEWEST); own and, under live noise, live.
     """
     answers = majority(predict_samples(model, images, draws=plan.draws, seed=seed))
     correct = answers == labels
@@ -109,8 +109,8 @@ def attack_summary(
 
     samples: (draws, N) classes under fresh noise. success: share fooled where it was crafted; fresh_success: mean share
     of fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quantiles of the
-    L-infinity distance. unmoved: images whose perturbation is exactly zero; erased: zero after rounding to 8 bits.
-    nonfinite_gradient, only where there are any: images with a gradient that is not a number.
+    L-infinity distance. unmoved: images at distance 0; erased: after rounding to 8 bits. nonfinite_gradient, only where
+    there are any: images with a gradient that is not a number.
     """
     size = crafted.distance[correctly_classified]
     after_rounding = linf(quantised(crafted.images), quantised(images))[correctly_classified]
@@ -164,7 +164,6 @@ def stimuli(
     clean: Tensor, own: Tensor, others: Mapping[str, Tensor], *, common_eps: float, seed: int
 ) -> dict[str, Images]:
     """Everything a network is shown, by name. clean, own: (N, 3, H, W); others: run -> its perturbed images, same N.
-
     All but what is passed in is made minibatch by minibatch, so that many sets of large images fit into memory.
     """
 

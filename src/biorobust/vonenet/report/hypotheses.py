@@ -2,9 +2,8 @@
 
 A hypothesis names the layers that it would put at zero in our network. Its agreement is the share, among the layers
 that it or the report puts at zero, of those that both do. Z2, Z10 and Z12 name the lowest layer of each stage where
-they give no exact zero, as the report has one zero per stage. Z3 and Z15 explain dips: their agreement is the share
-of the dips at the report's layers that is gone without the supposed cause. The words for this are in the study's
-words file.
+they give no exact zero. Z3 and Z15 explain dips: their agreement is the share of the dips at the report's layers that
+is gone without the supposed cause.
 """
 
 from __future__ import annotations
@@ -113,9 +112,8 @@ def by_verdict(found: Iterable[Tested]) -> dict[str, list[Tested]]:
 
 
 def _renamed(outcomes: Sequence[Mapping[str, Any]], m: Measurements, run: str) -> Sequence[Mapping[str, Any]]:
-    """Outcomes as they are written today. Runs recorded earlier called the hypotheses H1 to H15, like other claims.
-
-    The layers that these do not list follow from their median curve and from the names of their layers.
+    """Outcomes as they are written today. Runs recorded earlier called the hypotheses H1 to H15; the layers that these
+    do not list follow from their median curve and the names of their layers.
     """
     if not any(outcome["id"].startswith("H") for outcome in outcomes):
         return outcomes

@@ -55,8 +55,7 @@ class Vonenet(Study):
         return (*of_networks, *(f"deviations/{run}" for run in self.baselines), *self.adapted_results)
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here.
-
+        """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here;
         `n_layers`: convolutions compared, None where nothing ran.
         """
         found = {run: metrics.get(f"train/{run}") for run in self.networks}
@@ -69,9 +68,8 @@ class Vonenet(Study):
 
 
 def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.DataFrame | None:
-    """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has.
-
-    None where it was not written, or has no such row.
+    """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has;
+    None without any.
     """
     path = places.find(m.root, f"{name}.csv")
     if not path.exists():
