@@ -200,13 +200,7 @@ def _generator(seed: int, name: str) -> torch.Generator:
 
 
 def _rows(
-    model: nn.Module,
-    attack: Attack,
-    batch: Batch,
-    crafted: Crafted,
-    clean: Score,
-    *,
-    eps: Sequence[float],
+    model: nn.Module, attack: Attack, batch: Batch, crafted: Crafted, clean: Score, *, eps: Sequence[float]
 ) -> list[dict[str, Any]]:
     """The columns of a record for one minibatch, per epsilon, all but attack and index."""
     x, y, repeats = batch.images, batch.labels, batch.repeats

@@ -270,7 +270,7 @@ class AblationRun(Block):
 
 
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
-    "kwta-network": ("networks", "build"),
+    "kwta-network": ("networks", "build")
 }
 BLOCKS = {
     "relu": Block,  # the control row has no knob

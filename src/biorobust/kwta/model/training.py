@@ -106,9 +106,7 @@ def train(
             schedule=_schedule(recipe, plan),
         ),
         objective=objective(
-            bfloat16=recipe.precision == "bfloat16",
-            label_smoothing=recipe.label_smoothing,
-            n_classes=data.n_classes,
+            bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing, n_classes=data.n_classes
         ),
         seed=seed,
         prepare=lambda images: as_float(

@@ -137,7 +137,7 @@ class Row(Block):
 
 
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
-    "question-network": ("networks", "build"),
+    "question-network": ("networks", "build")
 }
 BLOCKS = {
     "question": Threat,

@@ -105,12 +105,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
 
 
 def _shown(
-    network: Network,
-    folder: Path,
-    points: Mapping[str, Mapping[str, Tensor]],
-    *,
-    plan: AttackPlan,
-    size: AttackSize,
+    network: Network, folder: Path, points: Mapping[str, Mapping[str, Tensor]], *, plan: AttackPlan, size: AttackSize
 ) -> pd.DataFrame:
     """All records of a network: of its own attacks, and of the images found on others."""
     tables: list[pd.DataFrame] = []

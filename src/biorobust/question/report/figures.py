@@ -109,17 +109,6 @@ def _draw_sizes(frame: pd.DataFrame) -> Drawing:
 
 
 FIGURES = (
-    Figure(
-        "answer",
-        lambda given: answers(given.m, given.study),
-        _draw_answers,
-        of_runs("attack"),
-        _answer_words,
-    ),
-    Figure(
-        "sizes",
-        _sizes,
-        _draw_sizes,
-        of_runs("attack"),
-    ),
+    Figure("answer", lambda given: answers(given.m, given.study), _draw_answers, of_runs("attack"), _answer_words),
+    Figure("sizes", _sizes, _draw_sizes, of_runs("attack")),
 )

@@ -311,10 +311,7 @@ HYPOTHESES = {
         "that mistake; live noise, under which nothing else gives an exact zero",
         "Layers at zero: {zeros}, by construction, in any network. Least deviation between two passes over one image "
         "under live noise: {least_live:.1e}.",
-        lambda e: {
-            "zeros": e.zeros("pasted"),
-            "least_live": None if e.live is None else float(np.nanmin(e.live)),
-        },
+        lambda e: {"zeros": e.zeros("pasted"), "least_live": None if e.live is None else float(np.nanmin(e.live))},
     ),
     "Z6": Hypothesis(
         "Outputs were kept without a copy and overwritten in place",
@@ -347,10 +344,7 @@ HYPOTHESES = {
         "that comparison",
         "Compared as pictures (first component, own basis, 8 bits), layers at zero: {zeros}; lowest of each stage: "
         "{lowest}.",
-        lambda e: {
-            "zeros": e.zeros("pictures"),
-            "lowest": ld.lowest(median(e.artefacts["pictures"]), e.names),
-        },
+        lambda e: {"zeros": e.zeros("pictures"), "lowest": ld.lowest(median(e.artefacts["pictures"]), e.names)},
     ),
     "Z11": Hypothesis(
         "A module that runs several times in a pass kept its last output only",

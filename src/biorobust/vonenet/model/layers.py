@@ -22,12 +22,7 @@ from biorobust.vonenet.model.models import Classifier
 from biorobust.vonenet.model.stimuli import Images, rows_of
 
 # raw, centred, relative: analysis/deviation.py; between: share of the clean layer's variance between channel means.
-STATISTICS = {
-    "raw": dev.raw,
-    "centred": dev.centred,
-    "relative": dev.relative_l2,
-    "between": dev.between_share,
-}
+STATISTICS = {"raw": dev.raw, "centred": dev.centred, "relative": dev.relative_l2, "between": dev.between_share}
 V1, CONV, NORM = "v1", "conv", "norm"
 
 

@@ -238,13 +238,7 @@ def dissimilarity_matrices(
 
 
 def matrix_similarity(
-    model: Classifier,
-    clean: Tensor,
-    own: Tensor,
-    *,
-    conditions: Mapping[str, Condition],
-    repeats: int,
-    seed: int,
+    model: Classifier, clean: Tensor, own: Tensor, *, conditions: Mapping[str, Condition], repeats: int, seed: int
 ) -> list[dict[str, Any]]:
     """Rows `seed, noise, shown, layer, name, similarity, ceiling_low, ceiling_high`: Spearman's rho with the clean one.
 

@@ -166,7 +166,7 @@ def untrained(name: str, runs: Mapping[str, Any]) -> str | None:
 
 
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
-    "vonenet": ("models", "build"),
+    "vonenet": ("models", "build")
 }
 BLOCKS = {
     "vonenet": V1Stage,

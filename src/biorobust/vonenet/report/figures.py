@@ -177,12 +177,7 @@ FIGURES = (
         of_runs("attack"),
         _sizes,
     ),
-    Figure(
-        "components",
-        _components,
-        lambda frame: _stacked(frame, noted="change", height=0.85),
-        _measured,
-    ),
+    Figure("components", _components, lambda frame: _stacked(frame, noted="change", height=0.85), _measured),
     Figure("v1-filters", _filters, lambda frame: _grid(frame, columns=1, height=0.6), _measured),
     Figure("v1-responses", _responses, lambda frame: _grid(frame, columns=2, height=0.85), _measured, _scatter),
 )
