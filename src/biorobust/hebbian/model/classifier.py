@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from biorobust.core.modules import Float64
+from biorobust.core.modules import Float64, View
 
 SMALLEST_LENGTH = 1e-12  # an all-black image stays all black under unit-norm inputs
 
@@ -57,19 +57,10 @@ def power_loss(logits: Tensor, labels: Tensor, *, m: float) -> Tensor:
     return (logits.tanh() - target).abs().pow(m).sum()
 
 
-class _TanhOutputs(nn.Module):
-    def __init__(self, model: HebbianClassifier) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(x).tanh()
-
-
 def attack_views(model: HebbianClassifier) -> dict[str, nn.Module]:
     """ "report": the outputs the report's attack differentiated, c = tanh(beta S h). "float64": the model in float64,
     where a high power of a small activity is not lost."""
-    return {"report": _TanhOutputs(model).eval(), "float64": Float64(model).eval()}
+    return {"report": View(model, torch.tanh), "float64": Float64(model).eval()}
 
 
 def build(config: dict[str, object]) -> HebbianClassifier:

@@ -138,7 +138,7 @@ def attack_cell(name: str, dataset: str, settings: Params) -> None:
             "resized_attacks": list(plan.resized_attacks),
             "eps": eps,
         },
-        **({"status": "unavailable", "reason": trained["reason"]} if unavailable else found),
+        **({"status": {"status": "unavailable"}, "reason": trained["reason"]} if unavailable else found),
     )
 
 

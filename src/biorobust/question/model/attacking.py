@@ -233,8 +233,8 @@ def examined(victim: Victim, plan: AttackPlan, size: AttackSize) -> dict[str, li
     """The masking diagnostics of a network; and, for the plain one, of the two that are masked on purpose."""
     found = {"own": _examined(victim, victim.model, plan, size, "own")}
     if victim.name.endswith("-plain"):
-        hidden = {"rounded": networks.Rounded(victim.model, COARSE), "saturated": networks.Saturated(victim.model)}
-        found |= {key: _examined(victim, model.eval(), plan, size, key) for key, model in hidden.items()}
+        hidden = {"rounded": networks.rounded(victim.model, COARSE), "saturated": networks.saturated(victim.model)}
+        found |= {key: _examined(victim, model, plan, size, key) for key, model in hidden.items()}
     return found
 
 

@@ -41,7 +41,7 @@ def take_over(name: str, settings: Params) -> None:
     """Write the checkpoint of a network trained elsewhere and what it gets right, or why there is none."""
     group = GROUPS["imagenet"]
     run = settings.run(group.runs, name, ImagenetRun)
-    head = {"study": "vonenet", "scale": settings.scale, "dataset": group.dataset}
+    head: dict[str, Any] = _head("imagenet", settings)
     try:
         path = weights.find(run.file)
     except weights.Unavailable as error:

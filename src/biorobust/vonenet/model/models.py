@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -66,43 +67,31 @@ class Classifier(nn.Module):
         return logits
 
 
-def _plain(depth: int, n_classes: int, width: int, stem: str, image_size: int) -> Classifier:
+def resnet(
+    depth: int, *, n_classes: int = 1000, width: int = 64, stem: str = "imagenet", image_size: int = 224
+) -> Classifier:
+    """With fresh weights; torchvision's at width 64 and stem "imagenet". 20 convolutions of depth 18, 53 of 50."""
     return Classifier(Resize(image_size), PixelResNet(depth, n_classes=n_classes, width=width, stem=stem))
 
 
-def _v1(depth: int, n_classes: int, width: int, image_size: int, v1: Mapping[str, Any]) -> Classifier:
+def voneresnet(depth: int, *, n_classes: int = 1000, width: int = 64, image_size: int = 224, **v1: Any) -> Classifier:
+    """The same with the stem replaced by a VOneBlock with the keywords `v1` and a 1x1 convolution."""
     block = VOneBlock(image_size=image_size, **v1)
     return Classifier(Resize(image_size), VOneResNet(depth, block, n_classes=n_classes, width=width))
 
 
-def resnet50(*, n_classes: int = 1000, width: int = 64, stem: str = "imagenet", image_size: int = 224) -> Classifier:
-    """ResNet50 (53 convolutions) with fresh weights; torchvision's at width 64 and stem "imagenet"."""
-    return _plain(50, n_classes, width, stem, image_size)
-
-
-def resnet18(*, n_classes: int = 1000, width: int = 64, stem: str = "imagenet", image_size: int = 224) -> Classifier:
-    """ResNet18 (20 convolutions) with fresh weights; torchvision's at width 64 and stem "imagenet"."""
-    return _plain(18, n_classes, width, stem, image_size)
-
-
-def voneresnet50(*, n_classes: int = 1000, width: int = 64, image_size: int = 224, **v1: Any) -> Classifier:
-    """VOneResNet50: the stem of ResNet50 replaced by a VOneBlock with the keywords `v1` and a 1x1 convolution."""
-    return _v1(50, n_classes, width, image_size, v1)
-
-
-def voneresnet18(*, n_classes: int = 1000, width: int = 64, image_size: int = 224, **v1: Any) -> Classifier:
-    """VOneResNet18: the stem of ResNet18 replaced by a VOneBlock with the keywords `v1` and a 1x1 convolution."""
-    return _v1(18, n_classes, width, image_size, v1)
+resnet18, resnet50 = partial(resnet, 18), partial(resnet, 50)
+voneresnet18, voneresnet50 = partial(voneresnet, 18), partial(voneresnet, 50)
+NETWORKS = {"resnet50": resnet50, "resnet18": resnet18, "voneresnet50": voneresnet50, "voneresnet18": voneresnet18}
 
 
 def build(config: Mapping[str, Any]) -> Classifier:
-    """The model of a configuration: `network` (a function above) and its keywords. Raises BiorobustError for others."""
+    """The model of a configuration: `network` of NETWORKS, and its keywords. Raises BiorobustError for others."""
     keywords = dict(config)
-    networks = {f.__name__: f for f in (resnet50, resnet18, voneresnet50, voneresnet18)}
     name = keywords.pop("network", None)
-    if name not in networks:
-        raise BiorobustError(f"network = {name!r}: must be one of {', '.join(networks)}")
-    return networks[name](**keywords)
+    if name not in NETWORKS:
+        raise BiorobustError(f"network = {name!r}: must be one of {', '.join(NETWORKS)}")
+    return NETWORKS[name](**keywords)
 
 
 def convolutions(model: Classifier) -> dict[str, nn.Conv2d]:
