@@ -6,8 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from biorobust import params
-from biorobust.cnnf.model.params import DATASET, Part, Training
-from biorobust.cnnf.model.plan import plan
+from biorobust.cnnf.model.params import DATASET, Part, Training, plan
 from biorobust.core import places, results, runs
 from biorobust.core.files import write_csv, write_npz, write_parquet
 from biorobust.core.left_out import has_run, not_at_this_scale

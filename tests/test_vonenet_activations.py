@@ -24,10 +24,9 @@ from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import rules
 from biorobust.vonenet.model import (
-    accuracy,
     evaluation,
     experiments,
-    layer_deviation,
+    layers,
     measurements,
     models,
     stimuli,
@@ -68,7 +67,7 @@ def read(tmp_path_factory, bundled):
         patch.setenv("BIOROBUST_DEVICE", "cpu")
         patch.setenv(VARIABLE, str(weights))
         patch.setitem(bootstrap.interval.__kwdefaults__, "draws", 100)
-        patch.setitem(registry.ATTACKS, accuracy.PGD, registry.get("fgsm-cross-entropy"))
+        patch.setitem(registry.ATTACKS, stimuli.PGD, registry.get("fgsm-cross-entropy"))
         for name in ("cifar10", "imagenet_samples"):
             bundled(name, folder)
         for name in RUNS:
@@ -193,7 +192,7 @@ def test_pictures_are_of_the_report_s_layers_and_of_the_published_v1_stage(read)
     with np.load(places.find(read / "reports/metrics", "portraits/pca-voneresnet50.npz")) as arrays:
         names = arrays["layers"].tolist()
         assert names[0] == "v1"
-        assert set(layer_deviation.REPORTED) <= set(names)
+        assert set(layers.REPORTED) <= set(names)
         assert arrays["clean_0"].shape == arrays["perturbed_0"].shape == (16, 16, 3)
     with np.load(places.find(read / "reports/metrics", "portraits/v1-natural.npz")) as arrays:
         assert arrays["simple"].shape == arrays["simple_noisy"].shape == (visualisation.N_CELLS, 56, 56)
@@ -245,7 +244,7 @@ def test_two_files_of_weights_decide_the_report_s_own_claims(read, tmp_path):
         assert all(part.measured is not None for part in item.parts), item
     pair = first(read, "deviations/imagenet-voneresnet50")
     assert judged["V2"].parts[0].measured == pair["lower_own_live"]
-    assert judged["V7"].parts[0].measured == pair[f"accuracy_{accuracy.PGD}"]
+    assert judged["V7"].parts[0].measured == pair[f"accuracy_{stimuli.PGD}"]
 
 
 def _named(check):
@@ -344,7 +343,7 @@ def test_deepfool_runs_through_noise(noise):
 
 def test_ratios_to_a_baseline_by_hand():
     first, second = np.full((9, 4), 0.2), np.tile([0.1, 0.1, 0.4, 0.0], (9, 1))
-    numbers, layer = layer_deviation.compare_layers("own_none", first, second)
+    numbers, layer = layers.compare_layers("own_none", first, second)
     assert layer.value[:3] == pytest.approx(np.log10([0.5, 0.5, 2.0]))
     assert np.isnan(layer.value[3])
     assert numbers["lower_own_none"] == 0.5

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from biorobust.cnnf.model import evaluation, probe
+from biorobust.cnnf.model import evaluation
 from biorobust.cnnf.model import training as cnnf_training
 from biorobust.cnnf.model.measurements import Measurements
 from biorobust.cnnf.model.network import FeedbackNetwork
@@ -22,10 +22,10 @@ from biorobust.cnnf.model.params import (
     Evaluation,
     EvaluationSize,
     Noise,
+    Plan,
     Probe,
     Training,
 )
-from biorobust.cnnf.model.plan import Plan
 from biorobust.core import experiment, results, runs, tensors
 from biorobust.core.files import write_csv, write_npz, write_parquet
 from biorobust.core.training import Trained, as_float
@@ -127,8 +127,8 @@ def follow_attacked(name: str, *, plan: Probe, n_images: int, scale: str) -> Non
     for seed in seeds:
         model = runs.load(name, seed=seed, device=str(labels.device))
         assert isinstance(model, FeedbackNetwork)
-        attacked = probe.attacked(model, images, labels, attack=plan.attack, eps=plan.eps, seed=seed)
-        entries.append({"seed": seed, **probe.entry(model, images, labels, attacked)})
+        attacked = evaluation.attacked(model, images, labels, attack=plan.attack, eps=plan.eps, seed=seed)
+        entries.append({"seed": seed, **evaluation.followed(model, images, labels, attacked)})
         if seed == seeds[0]:
             pictures = evaluation.pictures(model, list(versions), images[: versions.shape[1]])
             write_npz(results.METRICS / f"pictures/adversarial-reconstructions-{name}.npz", pictures | shown)

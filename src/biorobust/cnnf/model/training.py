@@ -12,8 +12,7 @@ from torch import Tensor
 from biorobust.attacks.pgd import ascended
 from biorobust.cnnf.model import noise, objective
 from biorobust.cnnf.model.network import FeedbackNetwork, FirstPass
-from biorobust.cnnf.model.params import Adversarial, Noise, Training
-from biorobust.cnnf.model.plan import Plan
+from biorobust.cnnf.model.params import Adversarial, Noise, Plan, Training
 from biorobust.core import training
 
 N_POINTS = 500  # at most, of a seed's loss curve

@@ -12,7 +12,7 @@ from biorobust.attacks.pgd import ascended
 from biorobust.cnnf.model import params as cnnf
 from biorobust.cnnf.model import training as feedback
 from biorobust.cnnf.model.network import FeedbackNetwork
-from biorobust.cnnf.model.plan import Plan
+from biorobust.cnnf.model.params import Plan
 from biorobust.core import augment, runs, training
 from biorobust.core.tensors import Tensors
 from biorobust.core.training import as_float

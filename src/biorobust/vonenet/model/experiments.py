@@ -16,7 +16,7 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256, write_csv, write_npz, write_parquet, write_tensors
 from biorobust.core.progress import progress
 from biorobust.networks import weights
-from biorobust.vonenet.model import accuracy, checkpoint, evaluation, measurements, stimuli, visualisation
+from biorobust.vonenet.model import evaluation, measurements, models, stimuli, visualisation
 from biorobust.vonenet.model.measurements import LayerMeasurements
 from biorobust.vonenet.model.params import (
     ANALOGUE,
@@ -50,7 +50,7 @@ def take_over(name: str, settings: Params) -> None:
         print(f"{name} is unavailable: {error}", file=sys.stderr)
         return
     data = experiment.load(group.dataset)
-    imported = checkpoint.READERS[run.method](path)
+    imported = models.READERS[run.method](path)
     if imported.config["n_classes"] != data.n_classes:
         raise BiorobustError(
             f"{path} tells {imported.config['n_classes']} classes apart, {group.dataset} has {data.n_classes}: "
@@ -206,7 +206,7 @@ def _write_accuracy(
     records = {seed: one.tables["records"] for seed, one in measured.items()}
     of_seeds = [table.assign(seed=seed) for seed, table in records.items()]
     write_parquet(RECORDS / f"{name}.parquet", pd.concat(of_seeds, ignore_index=True))
-    attacks, n_images = accuracy.metrics(records, eps=eps), int(of_seeds[0]["index"].nunique())
+    attacks, n_images = stimuli.attack_metrics(records, eps=eps), int(of_seeds[0]["index"].nunique())
     results.write_run(
         "attack",
         name,

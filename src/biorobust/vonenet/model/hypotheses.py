@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from biorobust.analysis import capture, pca
 from biorobust.analysis.deviation import dissimilarity
-from biorobust.vonenet.model import layer_deviation as ld
-from biorobust.vonenet.model.layer_deviation import median
+from biorobust.vonenet.model import layers
+from biorobust.vonenet.model.layers import median
 from biorobust.vonenet.model.stimuli import quantised
 
 AXIS = 0.01  # of the largest value: closer to zero than this, a point on a linear axis looks as if it were on it
@@ -68,7 +68,7 @@ def shared(pair: Pair) -> np.ndarray:
 def pasted(pair: Pair) -> np.ndarray:
     """Clean compared with clean at one layer of each stage: four lines copied and not edited."""
     clean, perturbed = pair.both()
-    return compare(clean, perturbed | {name: clean[name] for name in ld.REPORTED if name in clean})
+    return compare(clean, perturbed | {name: clean[name] for name in layers.REPORTED if name in clean})
 
 
 def uncloned(pair: Pair) -> np.ndarray:
@@ -203,7 +203,7 @@ def drawn_at_zero(curve: np.ndarray) -> list[int]:
 
 def numberings(names: Sequence[str]) -> dict[str, list[int]]:
     """The report's numbers read in another way -> the convolutions they would then be, counted from 0 over all."""
-    without = [n for n, name in enumerate(names) if ld.kind(name) != "downsample"]
+    without = [n for n, name in enumerate(names) if layers.kind(name) != "downsample"]
     return {
         "counted from 1": [n - 1 for n in NUMBERS],
         "downsampling left out": [without[n] for n in NUMBERS if n < len(without)],
@@ -211,8 +211,8 @@ def numberings(names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def natural_minima(e: Evidence) -> Numbers:
-    four = ld.reported(e.names)
-    dip, dip_by_signs = (ld.dips(median(values)) for values in (e.raw, e.signs))
+    four = layers.reported(e.names)
+    dip, dip_by_signs = (layers.dips(median(values)) for values in (e.raw, e.signs))
     return {
         "exact_zeros": int((e.raw == 0).sum()),
         "least": float(np.nanmin(e.raw[:, four])),
@@ -224,16 +224,16 @@ def natural_minima(e: Evidence) -> Numbers:
 
 def scaled_by_stage(e: Evidence) -> Numbers:
     curves = {"convolutions": e.raw, "channels centred": e.centred, "behind normalisation": e.norm_raw}
-    per_image = [sorted(ld.lowest(row, e.names)) == sorted(ld.reported(e.names)) for row in e.raw]
+    per_image = [sorted(layers.lowest(row, e.names)) == sorted(layers.reported(e.names)) for row in e.raw]
     return {
-        "lowest": {name: ld.lowest(median(values), e.names) for name, values in curves.items()},
+        "lowest": {name: layers.lowest(median(values), e.names) for name, values in curves.items()},
         "share_of_images": float(np.mean(per_image)),
     }
 
 
 def channel_means(e: Evidence) -> Numbers:
-    four = ld.reported(e.names)
-    depth_raw, depth_centred = (median(ld.depth(values))[four] for values in (e.raw, e.centred))
+    four = layers.reported(e.names)
+    depth_raw, depth_centred = (median(layers.depth(values))[four] for values in (e.raw, e.centred))
     deep = depth_raw < -SHALLOW
     share = median(e.between)
     others = [n for n in range(len(e.names)) if n not in four]
@@ -255,15 +255,15 @@ def no_perturbation(e: Evidence) -> Numbers:
 
 def called_often(e: Evidence) -> Numbers:
     several = [name for name, n in e.calls.items() if n > 1]
-    layers = [n for n, known in enumerate(e.names) if any(name.endswith(known) for name in several)]
-    return {"several": len(several), "layers": layers}
+    found = [n for n, known in enumerate(e.names) if any(name.endswith(known) for name in several)]
+    return {"several": len(several), "layers": found}
 
 
 def learned(names: Sequence[str], trained: np.ndarray, untrained: np.ndarray) -> dict[str, Any]:
     """Z15 for raw deviations (N, L) of a network and of one with random weights: see `solve`."""
-    wanted, four = ld.of_kind(names, "conv2"), ld.reported(names)
-    share, before = (float(ld.dips(values)[:, wanted].mean()) for values in (trained, untrained))
-    minima, minima_before = ([n for n in four if ld.dips(median(values))[n]] for values in (trained, untrained))
+    wanted, four = layers.of_kind(names, "conv2"), layers.reported(names)
+    share, before = (float(layers.dips(values)[:, wanted].mean()) for values in (trained, untrained))
+    minima, minima_before = ([n for n in four if layers.dips(median(values))[n]] for values in (trained, untrained))
     numbers = {"conv2_share": share, "conv2_share_untrained": before}
     return _outcome("Z15", numbers | {"minima": minima, "minima_untrained": minima_before})
 
@@ -344,7 +344,7 @@ HYPOTHESES = {
         "that comparison",
         "Compared as pictures (first component, own basis, 8 bits), layers at zero: {zeros}; lowest of each stage: "
         "{lowest}.",
-        lambda e: {"zeros": e.zeros("pictures"), "lowest": ld.lowest(median(e.artefacts["pictures"]), e.names)},
+        lambda e: {"zeros": e.zeros("pictures"), "lowest": layers.lowest(median(e.artefacts["pictures"]), e.names)},
     ),
     "Z11": Hypothesis(
         "A module that runs several times in a pass kept its last output only",
@@ -390,7 +390,7 @@ def solve(evidence: Evidence) -> list[dict[str, Any]]:
         "zeros_eight_bit": evidence.zeros("eight_bit"),
         "most_calls": max(evidence.calls.values(), default=1),
         "own_overwritten": [n for n, name in enumerate(evidence.names) if evidence.overwritten.get(name)],
-        "stage_lowest": ld.lowest(median(evidence.raw), evidence.names),
+        "stage_lowest": layers.lowest(median(evidence.raw), evidence.names),
     }
     return [_outcome(id, tested.measure(evidence), facts) for id, tested in HYPOTHESES.items() if tested.measure]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from biorobust.analysis import capture, rdm
 from biorobust.attacks.crafting import linf
-from biorobust.vonenet.model import accuracy, hypotheses, layer_deviation, layers, models, stimuli, visualisation
+from biorobust.vonenet.model import hypotheses, layers, models, stimuli, visualisation
 from biorobust.vonenet.model.evaluation import (
     FROZEN,
     LIVE,
@@ -111,7 +111,7 @@ def measure(
         components = visualisation.components(model, images[first], own[first])
     after = majority(predict_samples(model, own[first], draws=size.repeats, seed=seed))
     attacked = {"own": own, "live": perturbed.get("live", own)} | others_own | ({name: own} if name else {})
-    rows = [row for noise, of_noise in deviations.items() for row in layer_deviation.layer_table(seed, noise, of_noise)]
+    rows = [row for noise, of_noise in deviations.items() for row in layers.layer_table(seed, noise, of_noise)]
     few = slice(0, size.matrix)
     matrices = matrix_similarity(model, images[few], own[few], conditions=conditions, repeats=size.repeats, seed=seed)
     with conditions[NONE].noise(0, range(1)):
@@ -120,11 +120,11 @@ def measure(
         "layers": pd.DataFrame(rows),
         "matrices": pd.DataFrame(matrices),
         "one-image": pd.DataFrame(one_image),
-        "records": accuracy.records(
+        "records": stimuli.attack_records(
             model,
             images,
             labels,
-            {f"{accuracy.DEEPFOOL}{source}": moved for source, moved in attacked.items()},
+            {f"{stimuli.DEEPFOOL}{source}": moved for source, moved in attacked.items()},
             index=index.numpy(),
             eps=plan.eps,
             repeats=size.repeats,
@@ -139,7 +139,7 @@ def measure(
         numbers={
             "entered": int(correctly_classified.sum()),
             "compared": int(compared.sum()),
-            **layer_deviation.network_numbers(deviations),
+            **layers.network_numbers(deviations),
         },
         tables=tables,
         hypotheses=hypotheses.solve(evidence),
@@ -281,7 +281,7 @@ def compare_with_baseline(
     """The numbers of a seed in `deviations/<run>.json`, and the ratio of every layer under every comparison and noise.
 
     Images are those both networks (`names`: the baseline, the other) get right when clean; layers those of the same
-    name. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layer_deviation.compare_layers`); size_log_ratio:
+    name. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layers.compare_layers`); size_log_ratio:
     log10 of the other's minimal perturbation over the baseline's, median; alike_clean, alike_perturbed, alike_drop: |r|
     between the two networks' pictures, means over images, and their difference; accuracy_<attack>: of the other minus
     that of the baseline at the largest size, over all images.
@@ -295,12 +295,12 @@ def compare_with_baseline(
     if not len(rows_a):
         return numbers, table
     for noise, deviations in other.deviations.items():
-        for key, (to_plain, to_other) in layer_deviation.shown_pairs(*names).items():
+        for key, (to_plain, to_other) in layers.shown_pairs(*names).items():
             if to_plain not in plain.sets or to_other not in deviations.sets:
                 continue
             a = plain.values(to_plain, "raw")[rows_a][:, shared]
             b = deviations.values(to_other, "raw")[rows_b][:, shared]
-            of_pair, ratio = layer_deviation.compare_layers(f"{key}_{noise}", a, b)
+            of_pair, ratio = layers.compare_layers(f"{key}_{noise}", a, b)
             numbers |= of_pair
             table += [
                 {"seed": seed, "compared": key, "noise": noise, "layer": layer, "name": plain.names[layer]}
@@ -309,15 +309,15 @@ def compare_with_baseline(
             ]
     with np.errstate(divide="ignore"):
         sizes = np.log10(other.size[rows_b]) - np.log10(baseline.size[rows_a])
-    numbers |= layer_deviation.estimate("size_log_ratio", sizes[np.isfinite(sizes)])
+    numbers |= layers.estimate("size_log_ratio", sizes[np.isfinite(sizes)])
     eps = baseline.tables["records"]["eps"].max()
-    first, second = (accuracy.correct(one.tables["records"], eps=eps) for one in (baseline, other))
+    first, second = (stimuli.correct(one.tables["records"], eps=eps) for one in (baseline, other))
     for attack in (attack for attack in first if attack in second):
         difference = second[attack].astype(float) - first[attack]
-        numbers |= layer_deviation.estimate(f"accuracy_{attack}", difference, statistic="mean")
+        numbers |= layers.estimate(f"accuracy_{attack}", difference, statistic="mean")
     alike = visualisation.similarity(baseline.maps, other.maps)
     for key, values in (*alike.items(), ("drop", alike["clean"] - alike["perturbed"])):
-        numbers |= layer_deviation.estimate(f"alike_{key}", values, statistic="mean")
+        numbers |= layers.estimate(f"alike_{key}", values, statistic="mean")
     return numbers, table
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from biorobust.analysis import capture, pca
 from biorobust.core.training import as_float
 from biorobust.networks.pixels import Resize
-from biorobust.vonenet.model import layer_deviation, layers
+from biorobust.vonenet.model import layers
 from biorobust.vonenet.model.block import VOneBlock
 from biorobust.vonenet.model.models import Classifier
 
@@ -90,8 +90,8 @@ def components(model: Classifier, clean: Tensor, perturbed: Tensor) -> Component
     noise.
     """
     measured = layers.modules(model)
-    last = [list(measured)[numbers[-1]] for numbers in layer_deviation.stages(list(measured)).values()]
-    wanted = {layers.V1, *layer_deviation.REPORTED, *last}
+    last = [list(measured)[numbers[-1]] for numbers in layers.stages(list(measured)).values()]
+    wanted = {layers.V1, *layers.REPORTED, *last}
     modules = {name: module for name, module in measured.items() if name in wanted}
     names = list(modules)
     before, after = (capture.features(model, x, modules) for x in (clean, perturbed))
@@ -118,7 +118,7 @@ def similarity(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
     """
     shared = [name for name in first if name in second and first[name].shape == second[name].shape]
     return {
-        kind: layer_deviation.mean(np.array([_absolute_r(first[n][place], second[n][place]) for n in shared]), axis=0)
+        kind: layers.mean(np.array([_absolute_r(first[n][place], second[n][place]) for n in shared]), axis=0)
         if shared
         else np.array([])
         for place, kind in enumerate(("clean", "perturbed"))
