@@ -23,8 +23,8 @@ from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.snapshot import RECORDED, Snapshot
 from biorobust.reporting.verification import DIFFERS, Number
 from stages import ROOT
-from stages.common import stage_main
-from stages.record import git, repro
+from stages.common import git, stage_main
+from stages.record import repro
 
 METRICS = Path("reports/metrics")
 
