@@ -131,22 +131,18 @@ def render(before: Side, after: Side) -> str:
     )
     environment.filters["shown"] = shown
     environment.filters["signed"] = lambda value: MISSING if value is None else f"{value:+.4g}".replace("-", "−")
-    metrics = _both(before, after, summaries)
+    metrics = summaries(before), summaries(after)
     figures, same_figures = drawn(before, after)
     return environment.get_template(TEMPLATE).render(
         before=before,
         after=after,
-        params=changes(_both(before, after, parameters)),
+        params=changes((parameters(before), parameters(after))),
         metrics=changes(metrics),
         n_metrics=len({*metrics[0], *metrics[1]}),
         parts=changed_parts(before, after),
         figures=figures,
         same_figures=same_figures,
     )
-
-
-def _both(before: Side, after: Side, read: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    return read(before), read(after)
 
 
 def changes(sides: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[Change]:

@@ -6,7 +6,6 @@ see either: no parameter and no file of the repository has changed. `make repro`
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,13 @@ from biorobust.kwta.model.params import AblationRun, AblationSize, Cells, Run
 from biorobust.kwta.model.weights import FILES
 from biorobust.networks import weights
 from biorobust.vonenet.model.params import ImagenetRun
-from stages.common import stage_main
+from stages.common import no_argument, stage_main
 
 METRICS = Path("reports/metrics")
 
 
 def main(argv: list[str] | None = None) -> None:
-    argparse.ArgumentParser(prog="python -m stages.stale", description=__doc__).parse_args(argv)
+    no_argument(argv, __doc__)
     for stage in stale(params.load()):
         print(stage)
 

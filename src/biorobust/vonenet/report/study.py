@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from biorobust.core import places
 from biorobust.reporting.metrics_file import read_table
 from biorobust.reporting.study import Study
+from biorobust.vonenet.model.params import baseline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,15 +98,6 @@ def vonenet(params: Mapping[str, Any]) -> Vonenet:
 
 
 def _baselines(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """As vonenet.model.params.baseline pairs them, from the raw values of a params.yaml that may be an older one."""
-
-    def alike(run: Mapping[str, Any]) -> tuple[object, object]:
-        return run.get("depth", 50), run.get("trained", True)
-
-    plain = [name for name, run in runs.items() if run["method"] == "resnet"]
-    found = {
-        name: next((other for other in plain if alike(runs[other]) == alike(run)), None)
-        for name, run in runs.items()
-        if name not in plain
-    }
-    return {name: other for name, other in found.items() if other is not None}
+    """Networks with a V1 stage -> those without; the params.yaml may be an older one."""
+    known = {name: SimpleNamespace(**{"depth": 50, "trained": True, **run}) for name, run in runs.items()}
+    return {name: plain for name in known if (plain := baseline(name, known))}
