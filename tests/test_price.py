@@ -17,7 +17,7 @@ def run(hours, *, threads=1):
     """The notes and outputs of a run in which the stage of network a, and that of b, took so many hours."""
     notes = {name: {"wall_seconds": 1, "total_seconds": hours * HOUR, "threads": threads} for name in ("one", "two")}
     outs = {"one": "reports/metrics/train/a.json", "two": "reports/metrics/train/b.json"}
-    return SimpleNamespace(notes=notes, locked=[{"stage": stage, "path": path} for stage, path in outs.items()])
+    return SimpleNamespace(notes=notes, outputs={stage: (path,) for stage, path in outs.items()})
 
 
 def priced(root, item, *, hours=1.0, **more):

@@ -16,7 +16,7 @@ JUDGED = (*rules.DECIDED, rules.INCONCLUSIVE)
 
 @dataclass(frozen=True)
 class Headline:
-    """`lead` is chosen by the claim's verdict, `facts` are filled from metrics.
+    """`lead` is chosen by the claim's verdict, `facts` are filled from metrics; the first stands beside the lead.
 
     `facts` are empty where nothing may be concluded; `reason` then says why. `provisional`: the verdict rests on one
     training.

@@ -61,10 +61,10 @@ def price(item: Judged, *, metrics: Measurements, provenance: Provenance, printe
 def _stage(name: str, provenance: Provenance) -> str | None:
     """The stage that wrote a metrics file, where it noted what all its starts took."""
     path = PurePosixPath("reports/metrics", f"{name}.json")
-    for out in provenance.locked:
-        written = out["path"] in (str(path), *map(str, path.parents))
-        if written and "total_seconds" in (provenance.notes.get(out["stage"]) or {}):
-            return out["stage"]
+    written = {str(path), *map(str, path.parents)}
+    for stage, paths in provenance.outputs.items():
+        if written & set(paths) and "total_seconds" in (provenance.notes.get(stage) or {}):
+            return stage
     return None
 
 

@@ -1,4 +1,4 @@
-"""Where the numbers of one run come from: parameters, commits, hardware, wall times and hashes, for all its studies."""
+"""Where the numbers of one run come from: parameters, commits, hardware, times and outputs, for all its studies."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ Commit = tuple[str | None, bool]  # hash, and whether code or parameters differe
 class Provenance:
     """One run, that of this checkout or a recorded one. `studies`: the titles of those it is shown for.
 
-    `notes`: stage -> what it noted about itself, None for one that DVC restored from its cache. `locked`: stage, path
-    and md5 of every output.
+    `notes`: stage -> what it noted about itself, None for one that DVC restored from its cache. `outputs`: stage ->
+    their paths, in dvc.lock.
     """
 
     title: str
     scale: str
     studies: tuple[str, ...]
     params: Mapping[str, Any]
-    params_text: str
     datasets: tuple[Mapping[str, Any], ...]
     notes: Mapping[str, Mapping[str, Any] | None]
-    locked: tuple[Mapping[str, str], ...]
+    outputs: Mapping[str, tuple[str, ...]]
     snapshot: Snapshot | None
     protocol_changed: bool
 
@@ -93,8 +92,7 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
     stages = tuple(dict.fromkeys(stage for source in sources for stage in source.study.stages()))
     if snapshot is not None:  # the stages of its own graph, which may have been another one
         stages = tuple(sorted(path.stem for path in (first.results / "run_info").glob("*.json")))
-    locked = _locked(first.base / "dvc.lock", stages)
-    done = {out["stage"] for out in locked}
+    outputs = _outputs(first.base / "dvc.lock", stages)
     notes = {stage: read_note(first.results / "run_info", stage, scale=scale) for stage in stages}
     metrics = Measurements(first.metrics)
     datasets = dict.fromkeys(name for source in sources for name in source.study.datasets)
@@ -103,25 +101,21 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
         scale=scale,
         studies=tuple(source.study.title for source in sources),
         params=params,
-        params_text=first.params.read_text(encoding="utf-8"),
         datasets=tuple(found for name in datasets if (found := metrics.get(f"data/{name}")) is not None),
-        notes={stage: note for stage, note in notes.items() if note is not None or stage in done},
-        locked=locked,
+        notes={stage: note for stage, note in notes.items() if note is not None or stage in outputs},
+        outputs=outputs,
         snapshot=snapshot,
         protocol_changed=snapshot.protocol_changed(claims) if snapshot else False,
     )
 
 
-def _locked(path: Path, stages: Sequence[str]) -> tuple[Mapping[str, str], ...]:
-    """What dvc.lock says about the outputs of the stages; without the file nothing is known."""
+def _outputs(path: Path, stages: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """The outputs of the stages in dvc.lock; without the file nothing is known."""
     if not path.exists():
-        return ()
+        return {}
     try:
         found = (read_yaml(path) or {}).get("stages", {})
-        return tuple(
-            {"stage": stage, "path": out["path"], "md5": out.get("md5", "")}
-            for stage in stages
-            for out in found.get(stage, {}).get("outs", ())
-        )
+        listed = {stage: tuple(out["path"] for out in found.get(stage, {}).get("outs", ())) for stage in stages}
+        return {stage: paths for stage, paths in listed.items() if paths}
     except (AttributeError, KeyError, TypeError):
         raise BiorobustError(f"{path} does not list the outputs of stages: run `git checkout {path.name}`") from None

@@ -23,7 +23,15 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Head
     """`judged` are the study's claims; None where the one that is asked is not among them."""
     parts = [part for item in judged if item.claim.id == CLAIM and item.counted for part in item.parts]
     ahead = [part.label.partition(" minus ")[0] for part in parts if part.verdict == rules.NOT_REPRODUCED]
-    return headline_of(CLAIM, judged, m, study=study.name, ahead=listed(ahead) if ahead else "", **_kept(m, study))
+    return headline_of(
+        CLAIM,
+        judged,
+        m,
+        study=study.name,
+        ahead=listed(ahead) if ahead else "",
+        masked=_masked(m, study),
+        **_kept(m, study),
+    )
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
