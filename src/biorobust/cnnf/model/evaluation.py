@@ -108,19 +108,21 @@ def reconstruct(model: FeedbackNetwork, images: Tensor, *, batch_size: int = 250
     """Feedback of every cycle taken on to the pixels. A plain CNN has none: T = 0."""
     pixels, squares, feature_squares = [], [], []
     for part in images.split(batch_size):
-        states = model.states(part)
-        feature_squares.append(states[0].feature.double().square().flatten(1).mean(dim=1))
-        back = [state.reconstruction for state in states[1:] if state.reconstruction is not None]
-        squares.append(torch.stack([each.double().square().flatten(1).mean(dim=1) for each in back]) if back else None)
-        pixels.append(torch.stack([model.pixels(state) for state in states[1:]]) if back else None)
-    found = [each for each in squares if each is not None]
+        first, *cycled = model.states(part)
+        feature_squares.append(_mean_square(first.feature))
+        if cycled:
+            squares.append(torch.stack([_mean_square(state.reconstruction) for state in cycled]))
+            pixels.append(torch.stack([model.pixels(state) for state in cycled]))
     return Reconstructions(
-        pixels=torch.cat([each for each in pixels if each is not None], dim=1)
-        if found
-        else images.new_zeros(0, *images.shape),
+        pixels=torch.cat(pixels, dim=1) if pixels else images.new_zeros(0, *images.shape),
         feature_rms=torch.cat(feature_squares).mean().sqrt().item(),
-        reconstruction_rms=torch.cat(found, dim=1).mean(dim=1).sqrt().tolist() if found else [],
+        reconstruction_rms=torch.cat(squares, dim=1).mean(dim=1).sqrt().tolist() if squares else [],
     )
+
+
+def _mean_square(values: Tensor | None) -> Tensor:
+    assert values is not None
+    return values.double().square().flatten(1).mean(dim=1)
 
 
 def feedback_entry(model: FeedbackNetwork, images: dict[str, Tensor]) -> dict[str, Any]:

@@ -8,6 +8,9 @@ saturates to exactly 1.0 in float32 above 9.01, where it ties classes and stops 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -63,13 +66,8 @@ def attack_views(model: HebbianClassifier) -> dict[str, nn.Module]:
     return {"report": View(model, torch.tanh), "float64": Float64(model).eval()}
 
 
-def build(config: dict[str, object]) -> HebbianClassifier:
-    """The classifier a checkpoint's config describes, weights still to be loaded (see `biorobust.core.runs`)."""
-    size = config["n_hidden"], config["n_inputs"]
-    return HebbianClassifier(
-        torch.empty(size),  # type: ignore[arg-type]
-        int(config["n_classes"]),  # type: ignore[call-overload]
-        n=float(config["n"]),  # type: ignore[arg-type]
-        beta=float(config["beta"]),  # type: ignore[arg-type]
-        inputs=str(config["inputs"]),
-    )
+def build(config: Mapping[str, Any]) -> HebbianClassifier:
+    """The classifier of a checkpoint's configuration, weights still to be loaded (see `biorobust.core.runs`)."""
+    weights = torch.empty(config["n_hidden"], config["n_inputs"])
+    n, beta = float(config["n"]), float(config["beta"])
+    return HebbianClassifier(weights, config["n_classes"], n=n, beta=beta, inputs=config["inputs"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -54,10 +56,9 @@ def attack_views(model: nn.Module) -> dict[str, nn.Module]:
     return {"report": View(model, log_probabilities), "float64": Float64(model).eval()}
 
 
-def build_simple_conv(config: dict[str, object]) -> SimpleConvNet:
-    return SimpleConvNet(int(config["n_classes"]))  # type: ignore[call-overload]
+def build_simple_conv(config: Mapping[str, Any]) -> SimpleConvNet:
+    return SimpleConvNet(config["n_classes"])
 
 
-def build_end_to_end(config: dict[str, object]) -> EndToEnd:
-    sizes = (int(config[key]) for key in ("n_inputs", "n_hidden", "n_classes"))  # type: ignore[call-overload]
-    return EndToEnd(*sizes)
+def build_end_to_end(config: Mapping[str, Any]) -> EndToEnd:
+    return EndToEnd(config["n_inputs"], config["n_hidden"], config["n_classes"])
