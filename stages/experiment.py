@@ -146,7 +146,6 @@ def render(before: Side, after: Side) -> str:
 
 
 def changes(sides: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[Change]:
-    """What differs between two flat blocks, in the order of the first, then of the second."""
     before, after = sides
     names = [*before, *(name for name in after if name not in before)]
     rows = [Change(name, before.get(name), after.get(name)) for name in names]
@@ -234,7 +233,6 @@ def _is_number(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value of a parameter, a metric or a ledger in a cell."""
     if value is None or value == "":
         return MISSING
     if _is_number(value):

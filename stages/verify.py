@@ -102,7 +102,6 @@ def prepared(clone: Path, recorded: Snapshot, *, root: Path) -> Path:
 
 
 def compare(recorded: Snapshot, clone: Path) -> list[Number]:
-    """Print every number of the stages that ran in the clone beside the recorded one."""
     before, now = recorded.path / "metrics", clone / METRICS
     files = sorted(path.relative_to(before) for path in made(clone, before) if path.is_file())
     names = ["/".join(path.with_suffix("").parts[-2:]) for path in files if path.suffix == ".json"]

@@ -49,7 +49,6 @@ def _above(check: str, value: float, limit: float, about: str) -> Finding:
 
 
 def masked(findings: Sequence[Finding]) -> bool:
-    """The verdict on a model: at least one check is flagged."""
     return any(finding.flagged for finding in findings)
 
 

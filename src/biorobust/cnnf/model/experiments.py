@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 
 def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None:
-    """Train one network per seed and measure it; write checkpoints, metrics, curves, predictions and pictures."""
     shared = settings.block("cnnf_training", Training)
     noise = settings.block("cnnf_noise", Noise)
     adversarial = settings.block("cnnf_adversarial", Adversarial)

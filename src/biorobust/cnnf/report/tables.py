@@ -44,7 +44,6 @@ PAIRS = (
 
 
 def tables(m: Measurements, study: Cnnf, claims: Sequence[Claim]) -> list[Table]:
-    """Every table of the study; runs without metrics are listed with what kept them."""
     printed = {images: reported.clean(claims, images=images) for images in IMAGES}
     options: dict[str, Any] = {"column": "attack", "id": "cnnf-attacks", "printed": {}, "note": ONE_PASS}
     return [

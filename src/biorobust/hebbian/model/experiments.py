@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 
 def train_readout(name: str, settings: Params) -> None:
-    """Train one readout per seed of the weights; write checkpoints, metrics and curves."""
     run = settings.run("hebbian_runs", name, ReadoutRun)
     readout, size = settings.block(run.readout, Readout), settings.size(run.readout, ReadoutSize)
     data = experiment.load(DATASET, n_train=size.n_train)
@@ -98,7 +97,6 @@ def train_readout(name: str, settings: Params) -> None:
 
 
 def train_control(name: str, settings: Params) -> None:
-    """Train one network per seed; write checkpoints, metrics, curves and pictures of the first layer."""
     method = settings.run("hebbian_controls", name, ControlRun).method
     control, size = settings.block(method, Control), settings.size(method, ConvSize)
     seeds = settings.seeds(size.seeds)

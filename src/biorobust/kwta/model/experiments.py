@@ -72,7 +72,6 @@ def train_cell(name: str, recipe: Recipe, settings: Params) -> str:
 
 
 def attack_cell(name: str, dataset: str, settings: Params) -> None:
-    """Attack every seed of a cell, probe it, and write its record and metrics."""
     plan, size = settings.block("kwta_attack", Attacks), settings.size("kwta_attack", AttackedSize)
     probe, probed = settings.block("kwta_probe", Probe), settings.size("kwta_probe", ProbeSize)
     trained = read_json(places.find(places.METRICS, f"train/{name}.json"))

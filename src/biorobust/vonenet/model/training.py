@@ -20,7 +20,6 @@ N_MONITORED = 2000  # test images whose accuracy is noted after every epoch, and
 
 
 def train(name: str, settings: Params) -> None:
-    """Train one network per seed; write checkpoints, metrics and curves."""
     run, size = settings.run("vonenet_runs", name, Run), settings.size("vonenet_training", TrainingSize)
     recipe, dataset = settings.block(size.recipe, Training), GROUPS[ANALOGUE].dataset
     data = experiment.load(dataset, n_train=size.n_train)

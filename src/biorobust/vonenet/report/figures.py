@@ -107,7 +107,6 @@ def _draw(frame: pd.DataFrame, *, ylabel: str, log: bool = True, level: float | 
 
 
 def _rows(frame: pd.DataFrame, **wanted: str) -> pd.Series:
-    """Values by layer of one curve, or the mean of several, none where it is not drawn."""
     for column, value in wanted.items():
         frame = frame[frame[column] == value]
     return frame.groupby("layer")["value"].mean()

@@ -19,7 +19,6 @@ CLAIM = "V3a"
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> Headline | None:
-    """`judged` are the study's claims; None where the one that is asked is not among them."""
     found = by_verdict(tested(m, PLAIN))
     return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), hypotheses=found)
 

@@ -31,7 +31,6 @@ COMPARED = {
 
 
 def tables(m: Measurements, study: Vonenet, claims: Sequence[Claim]) -> list[Table]:
-    """Every table of the study; runs without metrics are listed with what kept them."""
     parts = {
         "hypotheses": _hypotheses(m),
         "accuracy": _accuracy(m, study),
