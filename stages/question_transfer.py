@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from biorobust import params
 from biorobust.core import places
-from biorobust.question.model.params import AttackPlan, AttackSize
-from biorobust.question.model.rows import networks
 from stages.common import no_argument, run_info, stage_main
 
 
 def main(argv: list[str] | None = None) -> None:
     no_argument(argv, __doc__)
     settings = params.load()
-    plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
     with run_info("question_transfer"), places.together("question"):
         from biorobust.question.model import robustness
 
-        robustness.transfer(networks(settings), plan=plan, size=size, scale=settings.scale)
+        robustness.transfer(settings)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -125,19 +125,12 @@ def v1(model: nn.Module) -> VOneBlock | None:
     return next((module for module in model.modules() if isinstance(module, VOneBlock)), None)
 
 
-def noise(
-    model: nn.Module,
-    mode: str | None = None,
-    *,
-    seed: int | None = None,
-    seeds: Sequence[int] | None = None,
-    generator: torch.Generator | None = None,
-) -> AbstractContextManager[None]:
+def noise(model: nn.Module, mode: str | None = None, **numbers: Any) -> AbstractContextManager[None]:
     """`VOneBlock.noise` of the model's V1 stage; without effect where there is no such stage, or none with noise."""
     block = v1(model)
     if block is None or (mode is None and block.noise_mode == "none"):
         return contextlib.nullcontext()
-    return block.noise(mode, seed=seed, seeds=seeds, generator=generator)
+    return block.noise(mode, **numbers)
 
 
 @torch.no_grad()
