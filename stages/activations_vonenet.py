@@ -12,11 +12,11 @@ def main(argv: list[str] | None = None) -> None:
     no_argument(argv, __doc__)
     settings = params.load()
     with run_info("activations_vonenet"), together("vonenet"):
-        from biorobust.vonenet.model import experiments
+        from biorobust.vonenet.model import comparison
 
         for group in GROUPS:
-            experiments.compare_layers(group, settings)
-        experiments.write_v1()
+            comparison.compare_layers(group, settings)
+        comparison.write_v1()
 
 
 if __name__ == "__main__":

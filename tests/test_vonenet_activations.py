@@ -24,6 +24,7 @@ from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import rules
 from biorobust.vonenet.model import (
+    comparison,
     evaluation,
     experiments,
     layers,
@@ -211,7 +212,7 @@ def test_without_its_files_the_exact_analysis_is_unavailable(read, monkeypatch, 
         import_vonenet.main([name])
     settings = params.load()
     experiments.perturb("imagenet", settings)
-    experiments.compare_layers("imagenet", settings)
+    comparison.compare_layers("imagenet", settings)
     for kind in ("perturb", "activations", "riddle", "attack", "deviations"):
         found = metrics(tmp_path, f"{kind}/imagenet-voneresnet50")
         assert found["status"] == "unavailable"
@@ -268,13 +269,13 @@ def test_stopped_measurements_go_on_to_the_same_files(read, monkeypatch, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(measurements, "measure", stopped)
         with pytest.raises(KeyboardInterrupt):
-            experiments.compare_layers("imagenet", settings)
+            comparison.compare_layers("imagenet", settings)
     (kept_state,) = Path("data/work").glob("*.pt")
     again = []
     monkeypatch.setattr(
         measurements, "measure", lambda *a, **named: again.append(named["name"]) or measure(*a, **named)
     )
-    experiments.compare_layers("imagenet", settings)
+    comparison.compare_layers("imagenet", settings)
     assert (before, again) == (["imagenet-resnet50"], ["imagenet-voneresnet50"])
     assert not kept_state.exists()
     assert {path: path.read_bytes() for path in made} == undisturbed
