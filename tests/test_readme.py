@@ -29,7 +29,7 @@ def test_results_come_from_the_recorded_run(tmp_path):
         assert render_template(root, "readme.md.j2").strip() == "No recorded run yet."
         record(root, write_checkout(tmp_path / "there"), "big-run")
         block = render_template(root, "readme.md.j2")
-    assert "(H8: + reproduced)" in block
+    assert "(H9: + reproduced)" in block
     (run,) = (line for line in block.splitlines() if line.startswith("| `big-run` at"))
     assert "paper" in run
     assert "stand-in" not in run

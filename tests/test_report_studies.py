@@ -126,7 +126,7 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root):
     assert "It knows forty-two." in page
     assert "dvc repro attack_toy@toy-net" in page
     assert page.count("The toy leads.") == 1
-    assert page.count("The published curve is that of weights that start from") == 1
+    assert page.count("units that learned without labels keep more than a network of the same size") == 1
     assert "this run (laptop)" in page  # its verdicts are of two kinds
     accuracy = read_json(root / "reports/metrics/train/toy-net.json")["accuracy"]["mean"]
     assert page.count(f"toy network {100 * accuracy:.2f}") == 1
@@ -145,7 +145,7 @@ def test_the_first_screen_counts_the_verdicts_of_the_ledger(root):
         assert f"**{len(of)} {words}**" in rendered.summary
     block = render_template(root, "readme.md.j2")
     assert "| 3 claims of our own |" in block
-    assert "The published curve is that of weights that start from" in block
+    assert "units that learned without labels keep more than a network of the same size" in block
     assert "The toy leads" not in block
 
 

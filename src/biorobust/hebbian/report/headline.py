@@ -1,4 +1,4 @@
-"""The answer of the Hebbian study: does our explanation of the published curve hold?"""
+"""The answer of the Hebbian study: do the units survive attacks that adapt, and what is the published curve?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import REPORT_LOSS
 from biorobust.reporting.measurements import Measurements
 
-CLAIM = "H8"
+CLAIM = "H9"  # do the units keep more than a network of the same size, once the attacks adapt?
 STARTS = ("report-normal", "report-uniform")
 
 
