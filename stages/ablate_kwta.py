@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,52 +12,35 @@ from biorobust.core.files import write_csv, write_json
 from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.core.progress import progress
 from biorobust.kwta.model import recipe as recipes
-from biorobust.kwta.model.params import CURVE_COLUMNS, Ablation, AblationRun, AblationSize, Attacks, Incremental
-from stages.common import run_info, stage_main
+from biorobust.kwta.model.params import CURVE_COLUMNS, AblationRun, AblationSize, Incremental
+from stages.common import no_argument, run_info, stage_main
 
 METRICS = Path("reports/metrics/ablations")
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="this entry of kwta_ablations only, writing nothing but its states")
-    only = parser.parse_args(argv).only
+    no_argument(argv, __doc__)
     settings = params.load()
-    if only is not None:
-        ablate(only, settings=settings, write=False)
-        return
     with run_info("ablate_kwta"):
         for name in progress(settings.runs["kwta_ablations"], label="training and attacks", unit="ablations"):
-            ablate(name, settings=settings)
+            ablate(name, settings)
 
 
-def ablate(name: str, *, settings: params.Params, write: bool = True) -> None:
-    """Train and attack the seeds of one ablation, and write its metrics and curves."""
+def ablate(name: str, settings: params.Params) -> None:
     import pandas as pd
 
-    run = settings.run("kwta_ablations", name, AblationRun)
-    size = settings.size("kwta_ablation", AblationSize)
-    plan = settings.block("kwta_incremental", Incremental)
+    run, size = settings.run("kwta_ablations", name, AblationRun), settings.size("kwta_ablation", AblationSize)
     recipe, baseline = recipes.of_ablation(settings, run)
     outcome: dict[str, Any] = {"reason": not_at_this_scale(settings.scale, "kwta_ablation")}
     rows: list[Mapping[str, Any]] = []
     n_test = size.n_test
-    if not write or has_run(size.trained, name):
+    if has_run(size.trained, name):
         from biorobust.kwta.model import experiments
 
-        recipe, n_test, outcome, rows = experiments.ablate(
-            name,
-            recipe,
-            plan=plan,
-            size=size,
-            seeds=settings.seeds(min(run.seeds, size.seeds)),
-            attack=settings.block("kwta_ablation", Ablation).attack,
-            eps=settings.block("kwta_attack", Attacks).eps(run.dataset),
-        )
-    if not write:
-        return
+        recipe, n_test, outcome, rows = experiments.ablate(name, recipe, run.seeds, settings)
     falling = {}
     if recipe.gamma_schedule == "incremental":  # the fall of gamma brings its own of the learning rate
+        plan = settings.block("kwta_incremental", Incremental)
         falling = {"drop_at": recipes.held(plan, recipe.epochs) / recipe.epochs, "drop_factor": plan.factor}
     sizes = {"recipe": run.recipe, "n_test": n_test, "n_images": size.n_images}
     head = {"run": name, "study": "kwta", "scale": settings.scale}

@@ -1,44 +1,23 @@
-"""Attack the cells of a k-WTA run in both threat models: `python -m stages.attack_kwta scratch-kwta`."""
+"""Attack the cells of a row of the k-WTA tables in both threat models: `python -m stages.attack_kwta kwta`."""
 
 from __future__ import annotations
-
-import argparse
 
 from biorobust import params
 from biorobust.core import places
 from biorobust.core.progress import progress
-from biorobust.kwta.model.params import AttackedSize, Attacks, Probe, ProbeSize
-from biorobust.kwta.model.rows import cells_of, group
-from stages.common import run_info, stage_main
+from biorobust.kwta.model.recipe import cells_of, group
+from stages.common import one_argument, run_info, stage_main
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("row", help="relu, kwta or kwta-low, or an entry of kwta_runs in params.yaml")
-    parser.add_argument("--cell", help="attack this one only, and write nothing but its state, for the stage to find")
-    arguments = parser.parse_args(argv)
+    row = one_argument(argv, __doc__, "row", "relu, kwta or kwta-low, or an entry of kwta_runs in params.yaml")
     settings = params.load()
-    cells = cells_of(arguments.row, settings, only=arguments.cell)
-    from biorobust.kwta.model import experiments
+    cells = cells_of(row, settings)
+    with run_info(f"attack_kwta@{row}"), places.together(f"{group(row)}-attacked"):
+        from biorobust.kwta.model import experiments
 
-    def attack(name: str, *, write: bool) -> None:
-        experiments.attack_cell(
-            name,
-            dataset=cells[name].dataset,
-            plan=settings.block("kwta_attack", Attacks),
-            size=settings.size("kwta_attack", AttackedSize),
-            probe=settings.block("kwta_probe", Probe),
-            probed=settings.size("kwta_probe", ProbeSize),
-            scale=settings.scale,
-            write=write,
-        )
-
-    if arguments.cell is not None:
-        attack(arguments.cell, write=False)
-        return
-    with run_info(f"attack_kwta@{arguments.row}"), places.together(f"{group(arguments.row)}-attacked"):
-        for name in progress(cells, label=f"attacks on {arguments.row}", unit="cells"):
-            attack(name, write=True)
+        for name, cell in progress(cells.items(), label=f"attacks on {row}", unit="cells"):
+            experiments.attack_cell(name, cell.dataset, settings)
 
 
 if __name__ == "__main__":

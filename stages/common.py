@@ -17,7 +17,7 @@ from typing import Any
 
 from biorobust import params
 from biorobust.core import work
-from biorobust.core.devices import peak_memory_mb
+from biorobust.core.devices import peak_memory_mb, pick
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import UNWRITABLE, write_json
 
@@ -30,6 +30,11 @@ def one_argument(argv: Sequence[str] | None, about: str | None, name: str, help:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument(name, help=help)
     return str(getattr(parser.parse_args(argv), name))
+
+
+def no_argument(argv: Sequence[str] | None, about: str | None) -> None:
+    """A stage without arguments explains itself all the same."""
+    argparse.ArgumentParser(description=about).parse_args(argv)
 
 
 def stage_main(main: Callable[[], Any]) -> None:
@@ -71,6 +76,7 @@ def run_info(stage: str) -> Iterator[None]:
                 work.note_start()
             raise
         wall, others = work.seconds(), work.seconds_of_others()
+        torch: Any = sys.modules.get("torch")  # a stage that did without is not made to load it for its notes
         write_json(
             RUN_INFO / f"{stage}.json",
             {
@@ -80,9 +86,9 @@ def run_info(stage: str) -> Iterator[None]:
                 "total_seconds": round(wall + sum(others), 2),
                 "starts": 1 + len(others),
                 "peak_memory_mb": peak_memory_mb(),
-                "device": _device(),
+                "device": str(torch.cuda.get_device_name()) if torch and pick() != "cpu" else "cpu",
                 "cpu": _cpu(),
-                "threads": _threads(),
+                "threads": int(torch.get_num_threads()) if torch else os.cpu_count() or 1,
                 "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
                 "platform": f"{platform.system()} {platform.machine()}",
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,31 +100,12 @@ def run_info(stage: str) -> Iterator[None]:
         work.leave()
 
 
-def _torch() -> Any:
-    """torch if the stage loaded it; a stage that did without is not made to load it for its notes."""
-    return sys.modules.get("torch")
-
-
-def _device() -> str:
-    from biorobust.core.devices import pick
-
-    torch = _torch()
-    if torch is None or pick() == "cpu":
-        return "cpu"
-    return str(torch.cuda.get_device_name())
-
-
 def _cpu() -> str:
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _threads() -> int:
-    torch = _torch()
-    return int(torch.get_num_threads()) if torch else os.cpu_count() or 1
 
 
 def _version(package: str) -> str | None:
@@ -130,19 +117,25 @@ def _version(package: str) -> str | None:
 
 def _commit() -> dict[str, Any]:
     """The commit that ran, and whether code or parameters differed from it; the line `scale:` is noted by itself."""
+    at = Path()
     try:
-        commit = _git("rev-parse", "HEAD").strip()
-        changed = _git("status", "--porcelain", "--", "src", "stages", "dvc.yaml", "requirements.lock").splitlines()
+        commit = git(at, "rev-parse", "HEAD")
+        changed = git(at, "status", "--porcelain", "--", "src", "stages", "dvc.yaml", "requirements.lock").splitlines()
         changed += [
             line
-            for line in _git("diff", "-U0", "HEAD", "--", "params.yaml").splitlines()
+            for line in git(at, "diff", "-U0", "HEAD", "--", "params.yaml").splitlines()
             if line[:1] in ("+", "-") and not line.startswith(("+++", "---")) and not line[1:].startswith("scale:")
         ]
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, BiorobustError):
         return {"commit": None, "modified": None}
     return {"commit": commit, "modified": bool(changed)}
 
 
-def _git(*arguments: str) -> str:
+def git(checkout: Path, *arguments: str) -> str:
+    """Output of a git command. Raises BiorobustError with git's words when it fails."""
     command = ["git", "--no-optional-locks", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    if done.returncode:
+        message = " ".join(done.stderr.split()) or "no message"
+        raise BiorobustError(f"git {arguments[0]} failed in {checkout}: {message}")
+    return done.stdout.rstrip()

@@ -47,7 +47,6 @@ class Side:
         return git("show", f"{self.commit}:{path}")
 
     def paths(self, place: str) -> list[str]:
-        """The files at or below a path, sorted."""
         if self.commit is None:
             found = (
                 [Path(place)] if Path(place).is_file() else [path for path in Path(place).rglob("*") if path.is_file()]
@@ -62,8 +61,6 @@ class Side:
 
 @dataclass(frozen=True)
 class Change:
-    """One row: what it is called, and what it says on both sides."""
-
     name: str
     before: Any
     after: Any
@@ -134,12 +131,12 @@ def render(before: Side, after: Side) -> str:
     )
     environment.filters["shown"] = shown
     environment.filters["signed"] = lambda value: MISSING if value is None else f"{value:+.4g}".replace("-", "−")
-    metrics = _both(before, after, summaries)
+    metrics = summaries(before), summaries(after)
     figures, same_figures = drawn(before, after)
     return environment.get_template(TEMPLATE).render(
         before=before,
         after=after,
-        params=changes(_both(before, after, parameters)),
+        params=changes((parameters(before), parameters(after))),
         metrics=changes(metrics),
         n_metrics=len({*metrics[0], *metrics[1]}),
         parts=changed_parts(before, after),
@@ -148,12 +145,7 @@ def render(before: Side, after: Side) -> str:
     )
 
 
-def _both(before: Side, after: Side, read: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    return read(before), read(after)
-
-
 def changes(sides: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[Change]:
-    """What differs between two flat blocks, in the order of the first, then of the second."""
     before, after = sides
     names = [*before, *(name for name in after if name not in before)]
     rows = [Change(name, before.get(name), after.get(name)) for name in names]
@@ -161,7 +153,6 @@ def changes(sides: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[Change]:
 
 
 def parameters(side: Side) -> dict[str, Any]:
-    """params.yaml with its keys joined by dots."""
     return dict(_flat(parse_yaml(side.read("params.yaml") or b"{}", name=f"params.yaml of {side}")))
 
 
@@ -242,7 +233,6 @@ def _is_number(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value of a parameter, a metric or a ledger in a cell."""
     if value is None or value == "":
         return MISSING
     if _is_number(value):

@@ -10,17 +10,14 @@ from stages.common import one_argument, run_info, stage_main
 def main(argv: list[str] | None = None) -> None:
     name = one_argument(argv, __doc__, "weights", "an entry of hebbian_weights in params.yaml")
     settings = params.load()
-    run = settings.run("hebbian_weights", name, WeightsRun)
-    rule = settings.block(run.method, Rule)
-    size = settings.size(run.method, RuleSize)
-    if rule.k > size.n_hidden:
-        raise params.ParamsError(f"{run.method}.k = {rule.k}: must be at most n_hidden = {size.n_hidden} (params.yaml)")
+    method = settings.run("hebbian_weights", name, WeightsRun).method
+    k, n_hidden = settings.block(method, Rule).k, settings.size(method, RuleSize).n_hidden
+    if k > n_hidden:
+        raise params.ParamsError(f"{method}.k = {k}: must be at most n_hidden = {n_hidden} (params.yaml)")
     with run_info(f"hebbian_pretrain@{name}"):
         from biorobust.hebbian.model import pretraining
 
-        pretraining.pretrain(
-            name, rule=rule, init=run.init, size=size, scale=settings.scale, seeds=settings.seeds(size.seeds)
-        )
+        pretraining.pretrain(name, settings)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,15 @@ from stages.common import one_argument, run_info, stage_main
 def main(argv: list[str] | None = None) -> None:
     family = one_argument(argv, __doc__, "family", ", ".join(FAMILIES))
     settings = params.load()
-    chosen = networks(settings, family=family)
-    here = [network for network in chosen.values() if not network.left_out]
+    chosen = networks(settings, family=family).values()
     with run_info(f"question_train@{family}"), places.together(group(family)):
-        for network in chosen.values():
+        for network in progress(chosen, label="training", unit="networks"):
             if network.left_out:
                 left_out.train(network, scale=settings.scale)
-        if here:
+                continue
             from biorobust.question.model import experiments
 
-            for network in progress(here, label="training", unit="networks"):
-                experiments.train(network, settings)
+            experiments.train(network, settings)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-
 from biorobust import params
 from biorobust.core import places
-from biorobust.question.model.params import AttackPlan, AttackSize
-from biorobust.question.model.rows import networks
-from stages.common import run_info, stage_main
+from stages.common import no_argument, run_info, stage_main
 
 
 def main(argv: list[str] | None = None) -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    no_argument(argv, __doc__)
     settings = params.load()
-    plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
     with run_info("question_transfer"), places.together("question"):
         from biorobust.question.model import robustness
 
-        robustness.transfer(networks(settings), plan=plan, size=size, scale=settings.scale)
+        robustness.transfer(settings)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from biorobust.reporting import snapshot
 from biorobust.reporting.notes import read_note
 from biorobust.reporting.registry import STUDIES, read_params
 from stages import ROOT
-from stages.common import stage_main
+from stages.common import git, stage_main
 
 CLONES = ".record"
 FOLDERS = ("BIOROBUST_DATA_MIRROR", "BIOROBUST_IMAGENET", "BIOROBUST_WEIGHTS")
@@ -132,15 +132,6 @@ def repro(clone: Path, targets: Sequence[str], *, work: Path) -> None:
     done = subprocess.run([sys.executable, "-c", REPRO, *targets], cwd=clone, env=environment, check=False)
     if done.returncode:
         raise BiorobustError(f"a stage failed in {clone} (see above): the same command goes on from there")
-
-
-def git(checkout: Path, *arguments: str) -> str:
-    """Output of a git command. Raises BiorobustError with git's words when it fails."""
-    done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True, check=False)
-    if done.returncode:
-        message = " ".join(done.stderr.split()) or "no message"
-        raise BiorobustError(f"git {arguments[0]} failed in {checkout}: {message}")
-    return done.stdout.rstrip()
 
 
 if __name__ == "__main__":

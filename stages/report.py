@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from biorobust.core.files import write_text
 from biorobust.reporting.render import render
-from stages.common import run_info, stage_main
+from stages.common import no_argument, run_info, stage_main
 
 
 def main(argv: list[str] | None = None) -> None:
-    argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args(argv)
+    no_argument(argv, __doc__)
     with run_info("report"):
         rendered = render(Path())
         write_text("reports/report.html", rendered.html)

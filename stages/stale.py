@@ -6,7 +6,6 @@ see either: no parameter and no file of the repository has changed. `make repro`
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,13 @@ from biorobust.kwta.model.params import AblationRun, AblationSize, Cells, Run
 from biorobust.kwta.model.weights import FILES
 from biorobust.networks import weights
 from biorobust.vonenet.model.params import ImagenetRun
-from stages.common import stage_main
+from stages.common import no_argument, stage_main
 
 METRICS = Path("reports/metrics")
 
 
 def main(argv: list[str] | None = None) -> None:
-    argparse.ArgumentParser(prog="python -m stages.stale", description=__doc__).parse_args(argv)
+    no_argument(argv, __doc__)
     for stage in stale(params.load()):
         print(stage)
 
@@ -45,7 +44,6 @@ def _stand_ins(settings: params.Params) -> Iterator[str]:
 
 
 def _vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
-    """Stages that noted a run as unavailable, each with the file it lacked."""
     group = "vonenet_imagenet"
     for name in settings.runs[group]:
         if _unavailable(f"train/{name}"):
@@ -53,7 +51,6 @@ def _vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
 
 
 def _kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
-    """The same of k-WTA: of its cells and of its ablations."""
     cells = [
         (f"train_kwta@{run.partition('-')[2]}", f"train/{place}-{run}", place.partition("-")[0])
         for run in settings.runs["kwta_runs"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from biorobust.core.files import atomic
@@ -14,11 +13,11 @@ from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
 from biorobust.reporting.table import Table, save
-from stages.common import run_info, stage_main
+from stages.common import no_argument, run_info, stage_main
 
 
 def main(argv: list[str] | None = None) -> None:
-    argparse.ArgumentParser(prog="python -m stages.tables", description=__doc__).parse_args(argv)
+    no_argument(argv, __doc__)
     with run_info("tables"):
         write(Path())
 

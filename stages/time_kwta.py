@@ -6,7 +6,6 @@ values, which takes N, and a sort, which takes N log N.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,14 @@ from biorobust import params
 from biorobust.core.files import write_json
 from biorobust.core.left_out import not_at_this_scale
 from biorobust.kwta.model.params import TimingSize
-from stages.common import run_info, stage_main
+from stages.common import no_argument, run_info, stage_main
 
 METRICS = Path("reports/metrics/timing/kwta.json")
 ROUNDS = 41
 
 
 def main(argv: list[str] | None = None) -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    no_argument(argv, __doc__)
     settings = params.load()
     timed = settings.size("kwta_timing", TimingSize).timed
     head = {"run": "selection", "study": "kwta", "scale": settings.scale, "status": "ok" if timed else "unavailable"}

@@ -23,8 +23,8 @@ from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.snapshot import RECORDED, Snapshot
 from biorobust.reporting.verification import DIFFERS, Number
 from stages import ROOT
-from stages.common import stage_main
-from stages.record import git, repro
+from stages.common import git, stage_main
+from stages.record import repro
 
 METRICS = Path("reports/metrics")
 
@@ -102,7 +102,6 @@ def prepared(clone: Path, recorded: Snapshot, *, root: Path) -> Path:
 
 
 def compare(recorded: Snapshot, clone: Path) -> list[Number]:
-    """Print every number of the stages that ran in the clone beside the recorded one."""
     before, now = recorded.path / "metrics", clone / METRICS
     files = sorted(path.relative_to(before) for path in made(clone, before) if path.is_file())
     names = ["/".join(path.with_suffix("").parts[-2:]) for path in files if path.suffix == ".json"]
@@ -130,7 +129,6 @@ def made(clone: Path, metrics: Path) -> Iterable[Path]:
 
 
 def data(name: str, was: Measurements, now: Measurements) -> str:
-    """A line on a data set: is it the recorded one?"""
     before, after = was.get(name) or {}, now.get(name) or {}
     title = name.partition("/")[2]
     if before.get("sha256") == after.get("sha256"):
@@ -142,7 +140,6 @@ def data(name: str, was: Measurements, now: Measurements) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from biorobust.cnnf.model import params as study
-from biorobust.cnnf.model.plan import plan as plan_of
+from biorobust.cnnf.model.params import plan as plan_of
 from biorobust.core import outcomes
 from biorobust.core.attack_plan import AttackSize
 from biorobust.core.files import write_csv, write_json, write_npz

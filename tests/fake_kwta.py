@@ -95,7 +95,7 @@ class Writer:
         return head | {"dataset": self.dataset(dataset), "settings": dict(settings)}
 
     def cell(self, name, run, network, dataset):
-        recipe = recipes.of_cell(self.params, run, network=network, dataset=dataset)
+        recipe = recipes.Cell(run, network, dataset).recipe(self.params)
         recipe = recipe.model_copy(update={"n_train": min(recipe.n_train, N_TRAIN[dataset])})
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
         if f"{network}-{dataset}" not in self.params.size("kwta_cells", Cells).trained:
@@ -262,4 +262,4 @@ class Writer:
 
     def recipe(self, cell):
         network, dataset, run = cell.split("-", 2)
-        return recipes.of_cell(self.params, self.params.run("kwta_runs", run, Run), network=network, dataset=dataset)
+        return recipes.Cell(self.params.run("kwta_runs", run, Run), network, dataset).recipe(self.params)

@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 from torch.testing import assert_close
 
 from biorobust.cnnf import TwoBlock
-from biorobust.cnnf.model import evaluation, losses
+from biorobust.cnnf.model import evaluation
+from biorobust.cnnf.model import training as cnnf_training
 from biorobust.cnnf.model.noise import KINDS, blur
 from biorobust.core import training
 
@@ -206,12 +207,12 @@ def test_confusion_counts_every_image_once():
 @pytest.mark.parametrize("n", [7, 1234])
 def test_loss_curves_keep_few_points_of_the_mean_over_all_steps(n):
     steps = [2.0 + 0.3 * ((i * 7919) % 11) - i / n for i in range(n)]
-    rows = losses.step_curve(steps, learning_rate=0.05, power=0.9, n_steps=n)
-    assert len(rows) <= losses.N_POINTS
+    rows = cnnf_training.step_curve(steps, learning_rate=0.05, power=0.9, n_steps=n)
+    assert len(rows) <= cnnf_training.N_POINTS
     assert rows[0]["smoothed"] == pytest.approx(steps[0])
     for row in rows:
         past = steps[: row["step"] + 1]
-        weights = np.array([losses.SMOOTHING**k for k in range(len(past))][::-1])
+        weights = np.array([cnnf_training.SMOOTHING**k for k in range(len(past))][::-1])
         assert row["loss"] == steps[row["step"]]
         assert row["smoothed"] == pytest.approx(np.average(past, weights=weights))
         assert row["learning_rate"] == pytest.approx(0.05 * (1 - row["step"] / n) ** 0.9)
@@ -225,7 +226,7 @@ def test_numbers_of_a_loss_that_falls():
         {"epoch": epoch, "loss": 5.0 - epoch, "learning_rate": rate} for epoch, rate in enumerate(rates, start=1)
     ]
     fitted = training.Fit(history=history, diverged=False, steps=[4.0, 3.0, *[1.0] * 36, 0.5, 0.25])
-    found = losses.loss_numbers(fitted, learning_rate=0.05, power=0.9, n_steps=n_steps, epochs=epochs)
+    found = cnnf_training.loss_numbers(fitted, learning_rate=0.05, power=0.9, n_steps=n_steps, epochs=epochs)
     assert found["loss_first_epoch"] == 4.0
     assert found["loss_last_epoch"] == 1.0
     assert found["loss_ratio"] == 0.25
@@ -233,4 +234,4 @@ def test_numbers_of_a_loss_that_falls():
     assert found["loss_fall"] == pytest.approx(1 - 0.375 / 3.5)
     assert found["learning_rate_error"] == pytest.approx(0.001 / 0.05)
     one = training.Fit(history=history[:1], diverged=False, steps=[4.0])
-    assert losses.loss_numbers(one, learning_rate=0.05, power=0.9, n_steps=10, epochs=1)["loss_ratio"] is None
+    assert cnnf_training.loss_numbers(one, learning_rate=0.05, power=0.9, n_steps=10, epochs=1)["loss_ratio"] is None

@@ -10,7 +10,7 @@ from biorobust import params
 from biorobust.cnnf.model import params as study
 from biorobust.cnnf.model.network import NETWORKS
 from biorobust.cnnf.model.noise import KINDS
-from biorobust.cnnf.model.plan import Plan, plan
+from biorobust.cnnf.model.params import Plan, plan
 from biorobust.core.config import build
 from biorobust.core.errors import ParamsError
 

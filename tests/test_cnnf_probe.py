@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from biorobust.cnnf import TwoBlock
-from biorobust.cnnf.model import evaluation, probe
+from biorobust.cnnf.model import evaluation
 
 EPS = (0.0, 0.05, 0.1)
 LABELS = torch.arange(6) % 4
@@ -23,21 +23,21 @@ def letters():
 @pytest.mark.parametrize("attack", ["fgsm-cross-entropy", "pgd-cross-entropy"])
 def test_attacks_stay_in_the_ball_and_raise_the_loss_of_the_counted_readout(attack):
     model, images = network(), letters()
-    found = probe.attacked(model, images, LABELS, attack=attack, eps=EPS, seed=3)
+    found = evaluation.attacked(model, images, LABELS, attack=attack, eps=EPS, seed=3)
     losses = [torch.nn.functional.cross_entropy(model(changed), LABELS).item() for changed in found]
     assert losses == sorted(losses)
     assert losses[2] > losses[0] + 0.02
     for changed, size in zip(found, EPS, strict=True):
         assert changed.shape == images.shape
         assert float((changed - images).abs().max()) == pytest.approx(size, abs=1e-6)
-    in_parts = probe.attacked(model, images, LABELS, attack=attack, eps=EPS, seed=3, batch_size=4)
+    in_parts = evaluation.attacked(model, images, LABELS, attack=attack, eps=EPS, seed=3, batch_size=4)
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, in_parts, strict=True))
 
 
 def test_every_number_is_that_of_one_version():
     model, images = network(), letters()
     versions = [images, (images + 0.1).clamp(0, 1), torch.rand_like(images)]
-    found = probe.entry(model, images, LABELS, versions)
+    found = evaluation.followed(model, images, LABELS, versions)
     assert all(len(values) == len(versions) for values in found.values())
     assert found["image_psnr"][0] is None
     for i, version in enumerate(versions):
@@ -52,5 +52,5 @@ def test_every_number_is_that_of_one_version():
 
 
 def test_a_plain_cnn_has_one_cycle_and_no_reconstruction():
-    found = probe.entry(network(cycles=0), letters(), LABELS, [letters()])
+    found = evaluation.followed(network(cycles=0), letters(), LABELS, [letters()])
     assert [len(found[key][0]) for key in ("cycle_accuracy", "margin", "changed", "psnr")] == [1, 1, 0, 0]

@@ -16,8 +16,7 @@ from biorobust.cnnf.model import evaluation
 from biorobust.cnnf.model import training as cnnf_training
 from biorobust.cnnf.model.network import FeedbackNetwork
 from biorobust.cnnf.model.noise import blur
-from biorobust.cnnf.model.params import Adversarial, Noise
-from biorobust.cnnf.model.plan import Plan
+from biorobust.cnnf.model.params import Adversarial, Noise, Plan
 from biorobust.core import runs, work
 from biorobust.core.errors import BiorobustError
 from biorobust.core.training import as_float

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from biorobust.hebbian import HebbianClassifier
-from biorobust.hebbian.model import classifier, controls, diagnostics, units
+from biorobust.hebbian.model import classifier, controls, diagnostics
 from biorobust.hebbian.model.classifier import power_loss
 
 
@@ -107,10 +107,10 @@ def test_units_are_chosen_by_convergence_or_as_many_without_looking():
     lengths = torch.tensor([1.0, 3.0, 1.02, 0.0, 1.0, 2.0, 0.97, 5.0]).repeat(25)
     weights = torch.zeros(200, 3)
     weights[:, 0], weights[:, 1] = lengths.sqrt(), 1e-9 * torch.arange(200)
-    every, kept = (units.choose(weights, units=name, p=2, seed=0) for name in ("all", "converged"))
+    every, kept = (diagnostics.choose(weights, units=name, p=2, seed=0) for name in ("all", "converged"))
     assert torch.equal(every, weights)
     assert torch.equal(kept, weights[(lengths - 1).abs() < 0.1])
-    drawn = [units.choose(weights, units="random", p=2, seed=seed) for seed in (0, 0, 1)]
+    drawn = [diagnostics.choose(weights, units="random", p=2, seed=seed) for seed in (0, 0, 1)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     for each in drawn:
@@ -122,8 +122,8 @@ def test_units_are_chosen_by_convergence_or_as_many_without_looking():
 
 def test_where_no_unit_converged_the_nearest_is_kept_and_one_is_drawn():
     weights = torch.tensor([[3.0, 0.0], [0.0, 1.3], [0.1, 0.1]])
-    assert torch.equal(units.choose(weights, units="converged", p=2, seed=0), weights[1:2])
-    assert units.choose(weights, units="random", p=2, seed=0).shape == (1, 2)
+    assert torch.equal(diagnostics.choose(weights, units="converged", p=2, seed=0), weights[1:2])
+    assert diagnostics.choose(weights, units="random", p=2, seed=0).shape == (1, 2)
 
 
 def test_converged_is_two_sided():

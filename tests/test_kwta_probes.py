@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from biorobust.kwta.model import probes, reencode
+from biorobust.kwta.model import attacking, probes
 from biorobust.kwta.model.operator import KWTA, set_gamma
 
 
@@ -175,11 +175,11 @@ def test_jpeg_changes_pixels_a_little_and_less_at_higher_quality():
     ramp = torch.linspace(0, 255, 32).round().to(torch.uint8)
     images = torch.stack([ramp.expand(32, 32), ramp.expand(32, 32).T, ramp.flip(0).expand(32, 32)]).unsqueeze(0)
     images = torch.cat([images, images.flip(1)])
-    low, high = (reencode.jpeg(images, quality=quality).int() - images.int() for quality in (20, 95))
+    low, high = (attacking.jpeg(images, quality=quality).int() - images.int() for quality in (20, 95))
     assert high.abs().float().mean() < low.abs().float().mean() < 20
     assert low.any()
-    again = reencode.jpeg(images, quality=75)
+    again = attacking.jpeg(images, quality=75)
     assert again.dtype == torch.uint8
     assert again.shape == images.shape
     with pytest.raises(ValueError, match=r"uint8 \(N, 3, H, W\), not torch.float32"):
-        reencode.jpeg(images.float(), quality=75)
+        attacking.jpeg(images.float(), quality=75)

@@ -13,7 +13,7 @@ from biorobust.core.attack_plan import NAMES
 from biorobust.core.config import build
 from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
-from biorobust.kwta.model import attacking, networks, probes, recipe, reencode, training
+from biorobust.kwta.model import attacking, networks, probes, recipe, training
 from biorobust.kwta.model.operator import KWTA
 from biorobust.kwta.model.params import CURVE_COLUMNS, Attacks, Incremental, Probe, ProbeSize, Recipe, Run
 
@@ -43,7 +43,7 @@ def digits(bundled, tmp_path_factory):
 @pytest.fixture
 def small(settings):
     """A recipe that trains in a second or two."""
-    whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="resnet18-small", dataset="cifar10")
+    whole = recipe.Cell(Run(init="scratch", method="kwta"), "resnet18-small", "cifar10").recipe(settings)
     return whole.model_copy(update={"width": 4, "n_train": 192, "epochs": 2, "batch_size": 32})
 
 
@@ -97,13 +97,13 @@ def test_gamma_falls_in_a_straight_line_and_arrives():
 
 def test_the_small_fast_network_has_a_recipe_of_its_own(settings):
     for method, gamma, fall in (("relu", None, 0.0), ("kwta", 0.2, pytest.approx(2 / 3))):
-        found = recipe.of_cell(settings, Run(init="scratch", method=method), network="fast", dataset="cifar10")
+        found = recipe.Cell(Run(init="scratch", method=method), "fast", "cifar10").recipe(settings)
         assert (found.gamma, found.gamma_fall, found.image_size, found.clip) == (gamma, fall, 32, None)
         assert (found.schedule, found.nesterov, found.edges) == ("triangular", True, "reflect")
 
 
 def test_the_small_fast_network_learns_and_its_gamma_falls(settings, digits, tmp_path):
-    whole = recipe.of_cell(settings, Run(init="scratch", method="kwta"), network="fast", dataset="cifar10")
+    whole = recipe.Cell(Run(init="scratch", method="kwta"), "fast", "cifar10").recipe(settings)
     small = whole.model_copy(update={"width": 4, "epochs": 4, "batch_size": 32, "n_train": len(digits.train_images)})
     done = trained(small, digits, tmp_path)
     assert [row["gamma"] for row in done.curve] == pytest.approx([1.0, 0.733333, 0.466667, 0.2], abs=1e-5)
@@ -125,7 +125,7 @@ def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale, monkeypatch)
     settings = params.check(raw | {"scale": scale})
     for name, run in settings.runs["kwta_runs"].items():
         for network, dataset in (("resnet18", "cifar10"), ("alexnet", "svhn")):
-            found = recipe.of_cell(settings, run, network=network, dataset=dataset)
+            found = recipe.Cell(run, network, dataset).recipe(settings)
             assert found.image_size >= 63
             assert (found.width == 64) >= name.startswith("pretrained")
             assert (found.activation == "relu") == (found.gamma is None)
@@ -195,8 +195,8 @@ def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small,
         for precision in ("float32", "bfloat16")
     )
     x, y = data.train_images[:32] / 255, data.train_labels[:32]
-    in_full, _ = training.objective(bfloat16=False, label_smoothing=0.0)(rounded.model, x, y)
-    in_half, logits = training.objective(bfloat16=True, label_smoothing=0.0)(rounded.model, x, y)
+    in_full, _ = training.objective(bfloat16=False, label_smoothing=0.0, n_classes=10)(rounded.model, x, y)
+    in_half, logits = training.objective(bfloat16=True, label_smoothing=0.0, n_classes=10)(rounded.model, x, y)
     assert in_half.item() != in_full.item()
     assert in_half.item() == pytest.approx(in_full.item(), rel=0.05)
     assert logits.dtype == torch.float32
@@ -253,7 +253,7 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
     config = training.config(Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64}), n_classes=10)
     model = networks.build(config).eval()
     x, y = torch.rand(4, 3, 32, 32), torch.arange(4)
-    loss, logits = training.objective(bfloat16=False, label_smoothing=0.0)(model, x, y)
+    loss, logits = training.objective(bfloat16=False, label_smoothing=0.0, n_classes=10)(model, x, y)
     outputs = model.outputs(x).double()
     assert loss.item() == pytest.approx(sum(outputs[i].logsumexp(0) - outputs[i, i] for i in range(4)).item(), rel=1e-5)
     assert logits.shape == (4, 10)
@@ -322,7 +322,7 @@ def test_one_more_jpeg_is_counted_image_by_image(victim, digits, tmp_path, monke
     for counts in (row["clean"], row["robust"]):
         assert counts["both"] <= min(counts["before"], counts["after"])
     assert row["robust"]["n"] == 24
-    monkeypatch.setattr(attacking.reencode, "jpeg", lambda images, quality: images)
+    monkeypatch.setattr(attacking, "jpeg", lambda images, quality: images)
     same = attacking.reencoded(
         replace(victim, seed=0, key={"same": 1}), ATTACKS, table, test_images=test[0], test_labels=test[1]
     )
@@ -332,12 +332,12 @@ def test_one_more_jpeg_is_counted_image_by_image(victim, digits, tmp_path, monke
 
 def test_another_jpeg_loses_as_much_as_a_first_one_did(digits):
     images = digits.test_images[:50]
-    once = reencode.jpeg(images, quality=75)
+    once = attacking.jpeg(images, quality=75)
 
     def change(before, after):
         return (before.int() - after.int()).abs().double().mean().item()
 
-    first, same_blocks = change(images, once), change(once, reencode.jpeg(once, quality=75))
+    first, same_blocks = change(images, once), change(once, attacking.jpeg(once, quality=75))
     another = change(once, attacking.another_jpeg(once, quality=75))
     assert same_blocks < 0.2 * first
     assert 0.5 * first < another < 2 * first

@@ -116,7 +116,7 @@ def test_a_finished_network_is_not_attacked_again(monkeypatch):
 def test_images_found_on_another_network_break_what_its_own_attacks_left():
     """A network that hides its gradient falls to the images of its twin."""
     plain = victim(name="mnist-plain")
-    hidden = replace(victim(), model=networks.Rounded(plain.model, attacking.COARSE).eval())
+    hidden = replace(victim(), model=networks.rounded(plain.model, attacking.COARSE))
     _, points = attacking.attacked(plain, plan(), SIZE)
     weak = plan(adaptive=("apgd-cross-entropy",), views={}, blind=("random-corners",))
     before, own = attacking.attacked(hidden, weak, SIZE)

@@ -135,7 +135,7 @@ def test_pgd_in_training_stays_within_epsilon_and_raises_the_loss():
     torch.manual_seed(0)
     found = model("mnist", width=8)
     x, y = torch.rand(16, 1, 28, 28), torch.arange(16) % 10
-    moved = training.attacked(found, x, y, eps=0.1, steps=7, step=0.25)
+    moved = training.ascended(found, x, y, eps=0.1, steps=7, step=0.025)
     assert (moved - x).abs().max().item() <= 0.1 + 1e-6
     assert moved.min() >= 0
     assert moved.max() <= 1

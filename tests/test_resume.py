@@ -34,9 +34,9 @@ STATES = {
         ["biorobust.kwta.model.attacking"],
         ["attacks.deepfool", "attacks.pgd", "kwta.model.selection"],
     ),
-    "VOneNet": (["biorobust.vonenet.model.training"], ["vonenet.model.parameters", "networks.resnet"]),
+    "VOneNet": (["biorobust.vonenet.model.training"], ["vonenet.model.block", "networks.resnet"]),
     "perturbed images": (
-        ["stages.perturb_vonenet"],
+        [f"biorobust.{module}" for module in ("vonenet.model.stimuli", "core.runs", "core.tensors")],
         ["attacks.deepfool", "vonenet.model.block", "vonenet.model.stimuli"],
     ),
     "layers": (

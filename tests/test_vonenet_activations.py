@@ -23,7 +23,16 @@ from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import rules
-from biorobust.vonenet.model import accuracy, evaluation, layer_deviation, measurements, models, stimuli, visualisation
+from biorobust.vonenet.model import (
+    comparison,
+    evaluation,
+    experiments,
+    layers,
+    measurements,
+    models,
+    stimuli,
+    visualisation,
+)
 from biorobust.vonenet.model.params import Activations, ActivationsSize, Perturbations
 from stages import activations_vonenet, import_vonenet, perturb_vonenet
 
@@ -59,7 +68,7 @@ def read(tmp_path_factory, bundled):
         patch.setenv("BIOROBUST_DEVICE", "cpu")
         patch.setenv(VARIABLE, str(weights))
         patch.setitem(bootstrap.interval.__kwdefaults__, "draws", 100)
-        patch.setitem(registry.ATTACKS, accuracy.PGD, registry.get("fgsm-cross-entropy"))
+        patch.setitem(registry.ATTACKS, stimuli.PGD, registry.get("fgsm-cross-entropy"))
         for name in ("cifar10", "imagenet_samples"):
             bundled(name, folder)
         for name in RUNS:
@@ -184,7 +193,7 @@ def test_pictures_are_of_the_report_s_layers_and_of_the_published_v1_stage(read)
     with np.load(places.find(read / "reports/metrics", "portraits/pca-voneresnet50.npz")) as arrays:
         names = arrays["layers"].tolist()
         assert names[0] == "v1"
-        assert set(layer_deviation.REPORTED) <= set(names)
+        assert set(layers.REPORTED) <= set(names)
         assert arrays["clean_0"].shape == arrays["perturbed_0"].shape == (16, 16, 3)
     with np.load(places.find(read / "reports/metrics", "portraits/v1-natural.npz")) as arrays:
         assert arrays["simple"].shape == arrays["simple_noisy"].shape == (visualisation.N_CELLS, 56, 56)
@@ -202,11 +211,8 @@ def test_without_its_files_the_exact_analysis_is_unavailable(read, monkeypatch, 
     for name in ("imagenet-resnet50", "imagenet-voneresnet50"):
         import_vonenet.main([name])
     settings = params.load()
-    plan = settings.block("vonenet_activations", Activations)
-    size = settings.size("vonenet_activations", ActivationsSize)
-    deepfool = settings.block("vonenet_perturbations", Perturbations)
-    perturb_vonenet.perturb("imagenet", settings=settings, plan=deepfool, n_images=N)
-    activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+    experiments.perturb("imagenet", settings)
+    comparison.compare_layers("imagenet", settings)
     for kind in ("perturb", "activations", "riddle", "attack", "deviations"):
         found = metrics(tmp_path, f"{kind}/imagenet-voneresnet50")
         assert found["status"] == "unavailable"
@@ -239,7 +245,7 @@ def test_two_files_of_weights_decide_the_report_s_own_claims(read, tmp_path):
         assert all(part.measured is not None for part in item.parts), item
     pair = first(read, "deviations/imagenet-voneresnet50")
     assert judged["V2"].parts[0].measured == pair["lower_own_live"]
-    assert judged["V7"].parts[0].measured == pair[f"accuracy_{accuracy.PGD}"]
+    assert judged["V7"].parts[0].measured == pair[f"accuracy_{stimuli.PGD}"]
 
 
 def _named(check):
@@ -252,8 +258,6 @@ def test_stopped_measurements_go_on_to_the_same_files(read, monkeypatch, tmp_pat
     made = [path for folder in ("reports/metrics", "data/activations", "data/attacks") for path in files(folder)]
     undisturbed = {path: path.read_bytes() for path in made}
     settings = params.load()
-    plan = settings.block("vonenet_activations", Activations)
-    size = settings.size("vonenet_activations", ActivationsSize)
     measure, before = measurements.measure, []
 
     def stopped(*arguments, **named):
@@ -265,13 +269,13 @@ def test_stopped_measurements_go_on_to_the_same_files(read, monkeypatch, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(measurements, "measure", stopped)
         with pytest.raises(KeyboardInterrupt):
-            activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+            comparison.compare_layers("imagenet", settings)
     (kept_state,) = Path("data/work").glob("*.pt")
     again = []
     monkeypatch.setattr(
         measurements, "measure", lambda *a, **named: again.append(named["name"]) or measure(*a, **named)
     )
-    activations_vonenet.activations("imagenet", settings=settings, plan=plan, size=size)
+    comparison.compare_layers("imagenet", settings)
     assert (before, again) == (["imagenet-resnet50"], ["imagenet-voneresnet50"])
     assert not kept_state.exists()
     assert {path: path.read_bytes() for path in made} == undisturbed
@@ -340,7 +344,7 @@ def test_deepfool_runs_through_noise(noise):
 
 def test_ratios_to_a_baseline_by_hand():
     first, second = np.full((9, 4), 0.2), np.tile([0.1, 0.1, 0.4, 0.0], (9, 1))
-    numbers, layer = layer_deviation.compare_layers("own_none", first, second)
+    numbers, layer = layers.compare_layers("own_none", first, second)
     assert layer.value[:3] == pytest.approx(np.log10([0.5, 0.5, 2.0]))
     assert np.isnan(layer.value[3])
     assert numbers["lower_own_none"] == 0.5

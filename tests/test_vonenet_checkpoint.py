@@ -6,7 +6,7 @@ from made_weights import FLAGS, official, torchvision_file
 
 from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import load_official, load_official_state_dict, load_torchvision, noise, v1
-from biorobust.vonenet.model import checkpoint
+from biorobust.vonenet.model import models
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_an_official_file_gives_the_published_network(stored):
 
 
 def test_the_other_forms_of_official_files(stored):
-    unprefixed = official(prefix="", extra={name: torch.ones(3) for name in checkpoint.DROPPED})
+    unprefixed = official(prefix="", extra={name: torch.ones(3) for name in models.DROPPED})
     expected = load_official_state_dict(stored(official()))
     state = load_official_state_dict(stored(unprefixed))
     assert set(state) == set(expected)

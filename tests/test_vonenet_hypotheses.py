@@ -7,7 +7,7 @@ import pytest
 import torch
 from fake_vonenet import convolutions
 
-from biorobust.vonenet.model import hypotheses, layer_deviation, models
+from biorobust.vonenet.model import hypotheses, layers, models
 from biorobust.vonenet.model.hypotheses import ARTEFACTS, Evidence, compare, solve
 from biorobust.vonenet.report import hypotheses as judged
 from biorobust.vonenet.report.hypotheses import EXCLUDED, OPEN, SUPPORTED, UNTESTABLE
@@ -92,17 +92,17 @@ def test_every_hypothesis_is_tested_once_and_has_a_rule():
 
 def test_the_names_are_those_of_the_network(pair):
     assert list(pair.convolutions) == NAMES
-    assert layer_deviation.reported(NAMES) == FOUR
-    assert len(layer_deviation.of_kind(NAMES, "conv2")) == 16
-    assert [len(layers_) for layers_ in layer_deviation.stages(NAMES).values()] == [10, 13, 19, 10]
+    assert layers.reported(NAMES) == FOUR
+    assert len(layers.of_kind(NAMES, "conv2")) == 16
+    assert [len(layers_) for layers_ in layers.stages(NAMES).values()] == [10, 13, 19, 10]
 
 
 def test_dips_and_lowest_layers_by_hand():
     values = np.array([3.0, 1.0, 2.0, 2.0, 0.5, np.nan, 1.0, 4.0])
-    assert np.flatnonzero(layer_deviation.dips(values)).tolist() == [1]
-    assert layer_deviation.depth(np.array([1.0, 0.01, 1.0]))[1] == pytest.approx(-2)
-    assert np.isnan(layer_deviation.depth(np.array([1.0, 0.0, 1.0]))).all()
-    assert layer_deviation.lowest(curve(FOUR, depth=1e-3), NAMES) == FOUR
+    assert np.flatnonzero(layers.dips(values)).tolist() == [1]
+    assert layers.depth(np.array([1.0, 0.01, 1.0]))[1] == pytest.approx(-2)
+    assert np.isnan(layers.depth(np.array([1.0, 0.0, 1.0]))).all()
+    assert layers.lowest(curve(FOUR, depth=1e-3), NAMES) == FOUR
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_without_copies_norms_are_overwritten_and_convolutions_are_not(pair):
 def test_modules_that_run_several_times_are_counted(pair):
     counted = hypotheses.calls(pair)
     assert (counted["body.layer1.0.relu"], counted["body.layer1.0.conv1"]) == (3, 1)
-    for called, expected in ((counted, EXCLUDED), (layer_deviation.REPORTED, SUPPORTED), (NAMES, EXCLUDED)):
+    for called, expected in ((counted, EXCLUDED), (layers.REPORTED, SUPPORTED), (NAMES, EXCLUDED)):
         calls = counted if called is counted else {f"body.{name}": 2 for name in called}
         assert verdict("Z11", evidence(calls=calls)) == expected
 

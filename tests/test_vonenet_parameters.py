@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from biorobust.core.errors import BiorobustError
-from biorobust.vonenet.model.parameters import check_frequency, gabor_kernels, sample_colours, sample_parameters
+from biorobust.vonenet.model.block import check_frequency, gabor_kernels, sample_colours, sample_parameters
 
 GOLDEN = {
     "phase": [197.57286141, 257.46817189, 216.99481539, 196.15794588],

@@ -8,7 +8,7 @@ from edits import changed
 
 from biorobust import params
 from biorobust.core.errors import ParamsError
-from biorobust.vonenet.model.parameters import check_frequency
+from biorobust.vonenet.model.block import check_frequency
 from biorobust.vonenet.model.params import Run, Training, V1Stage
 
 FILE = Path(__file__).parent.parent / "params.yaml"

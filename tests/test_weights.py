@@ -14,7 +14,7 @@ import torch
 from biorobust import cnnf, kwta
 from biorobust.core.errors import BiorobustError
 from biorobust.networks import weights
-from biorobust.vonenet.model import checkpoint
+from biorobust.vonenet.model import models
 
 
 def stored(content):
@@ -121,8 +121,8 @@ def test_a_file_that_is_more_or_less_than_tensors_is_named_and_never_run(folder,
 LOADERS = {
     "cnnf": cnnf.load_official,
     "kwta": lambda path: kwta.load_official(path, gamma=0.1),
-    "vonenet": lambda path: checkpoint.read_official(path).model(),
-    "torchvision": lambda path: checkpoint.read_torchvision(path).model(),
+    "vonenet": lambda path: models.read_official(path).model(),
+    "torchvision": lambda path: models.read_torchvision(path).model(),
 }
 FLAGS = {"simple_channels": 1, "complex_channels": 1, "stride": 4, "k_exc": 25, "noise_mode": None}
 FLAGS |= {"noise_scale": 1, "noise_level": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -11,7 +12,7 @@ from biorobust.attacks import draws
 from biorobust.attacks.crafting import Batch, Crafted
 from biorobust.attacks.given import best_given
 from biorobust.attacks.losses import ImageLoss, TargetedLoss
-from biorobust.attacks.search import Gradient, Judge, RowLoss, Search, crafted, over
+from biorobust.attacks.search import Gradient, Judge, RowLoss, Search, searched
 
 MOMENTUM = 0.75  # share of the new step; the rest goes on as before
 RISING = 0.75  # the step is halved where the loss rose in no larger share of the steps since the last checkpoint
@@ -38,24 +39,21 @@ def craft(
     """
     judge = Judge(batch.judge or view, batch)
     goals = _likeliest(judge.model, batch, n_targets) if targeted is not None else [None]
-    searches, gradients = [], []
-    for place, search in over(batch, eps):
+
+    def ascended(place: int, search: Search) -> Gradient:
         gradient = Gradient(view, batch, judge, n=draws_of_noise)
         if warm:
             best_given(search, judge, batch, place)
-        number = 0  # of the run: a restart towards a goal
-        for restart in range(restarts):
-            for goal in goals:
-                rows = search.rows
-                if not len(rows):
-                    break
-                at = search.images[rows] if warm and restart == 0 else random_start(search, batch, number)
-                aimed = _towards(loss, targeted, goal)
-                ascend(at, rows, search, gradient, aimed, steps=steps if search.eps else 0, run=number)
-                number += 1
-        searches.append(search)
-        gradients.append(gradient)
-    return crafted(searches, list(gradients))
+        for run, (restart, goal) in enumerate(itertools.product(range(restarts), goals)):
+            rows = search.rows
+            if not len(rows):
+                break
+            at = search.images[rows] if warm and restart == 0 else random_start(search, batch, run)
+            aimed = _towards(loss, targeted, goal)
+            ascend(at, rows, search, gradient, aimed, steps=steps if search.eps else 0, run=run)
+        return gradient
+
+    return searched(batch, eps, ascended)
 
 
 def random_start(search: Search, batch: Batch, number: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 from biorobust.attacks.apgd import random_start
 from biorobust.attacks.crafting import Batch, Crafted
 from biorobust.attacks.losses import ImageLoss
-from biorobust.attacks.search import Gradient, Judge, Search, crafted, over
+from biorobust.attacks.search import Gradient, Judge, Search, searched
 
 FIRST_STEP, LAST_STEP = 2 / 10, 1 / 100  # in units of epsilon
 
@@ -35,17 +35,17 @@ def craft(
     iterate so far.
     """
     judge = Judge(batch.judge or view, batch)
-    searches, gradients = [], []
-    for _, search in over(batch, eps):
+
+    def ascended(_: int, search: Search) -> Gradient:
         gradient = Gradient(view, batch, judge, n=n, radius=radius * search.eps)
         for run in range(restarts):
-            _descend(search, gradient, batch, loss, steps=steps if search.eps else 0, run=run)
-        searches.append(search)
-        gradients.append(gradient)
-    return crafted(searches, list(gradients))
+            _ascend(search, gradient, batch, loss, steps=steps if search.eps else 0, run=run)
+        return gradient
+
+    return searched(batch, eps, ascended)
 
 
-def _descend(search: Search, gradient: Gradient, batch: Batch, loss: ImageLoss, *, steps: int, run: int) -> None:
+def _ascend(search: Search, gradient: Gradient, batch: Batch, loss: ImageLoss, *, steps: int, run: int) -> None:
     rows = search.rows
     x = search.images[rows] if run else random_start(search, batch, run)
     for step in range(steps + 1):

@@ -49,7 +49,6 @@ def _above(check: str, value: float, limit: float, about: str) -> Finding:
 
 
 def masked(findings: Sequence[Finding]) -> bool:
-    """The verdict on a model: at least one check is flagged."""
     return any(finding.flagged for finding in findings)
 
 
@@ -128,13 +127,7 @@ def exhausted(records: pd.DataFrame) -> list[Finding]:
     far, near = (float(table["raw_distance"][both].median()) if both.any() else 1.0 for table in (deepfool, fmn))
     ratio = far / max(near, 1e-12)
     return [
-        Finding(
-            "DeepFool's steps",
-            share,
-            MASKING.exhausted,
-            share > MASKING.exhausted,
-            "share of right images not fooled in 20",
-        ),
+        _above("DeepFool's steps", share, MASKING.exhausted, "share of right images not fooled in 20"),
         _above("DeepFool's distance", ratio, MASKING.longer, "its median over that of FMN"),
     ]
 

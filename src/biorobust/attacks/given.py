@@ -5,18 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from biorobust.attacks.crafting import Batch, Crafted
-from biorobust.attacks.search import Judge, Search, crafted, over
+from biorobust.attacks.search import Judge, Search, searched
 from biorobust.core.errors import BiorobustError
 
 
 def craft(view: nn.Module, batch: Batch, *, eps: tuple[float, ...]) -> Crafted:
     """Of the given points of every image the first that fools, else the one of largest margin; no gradient is taken."""
     judge = Judge(batch.judge or view, batch)
-    searches = []
-    for place, search in over(batch, eps):
-        best_given(search, judge, batch, place)
-        searches.append(search)
-    return crafted(searches, [None] * len(searches))
+    return searched(batch, eps, lambda place, search: best_given(search, judge, batch, place))
 
 
 def best_given(search: Search, judge: Judge, batch: Batch, place: int) -> None:

@@ -20,7 +20,6 @@ def negative_output(outputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Softmax cross-entropy of logits."""
     return functional.cross_entropy(outputs, labels, reduction="sum")
 
 
@@ -37,7 +36,6 @@ def margins(outputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def cross_entropies(outputs: Tensor, labels: Tensor) -> Tensor:
-    """(B,), softmax cross-entropy of logits."""
     return functional.cross_entropy(outputs, labels, reduction="none")
 
 

@@ -14,6 +14,7 @@ import eagerpy as ep
 import foolbox as fb
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from biorobust.attacks.crafting import Batch, Crafted
 from biorobust.attacks.gradient import OwnLoss, all_zero, nonfinite
@@ -118,3 +119,18 @@ def craft(
             best.images.append(torch.where(kept.view(-1, *[1] * (len(shape) - 1)), first, clipped))
             best.step.append(torch.where(kept, attack.broke_at, end))
     return last if batch.judge is None else replace(last, best=best)
+
+
+def ascended(model: nn.Module, x: Tensor, y: Tensor, *, eps: float, steps: int, step: float) -> Tensor:
+    """PGD's images of a minibatch to train on, from random starts of torch's global generator, whose state the training
+    loop keeps; batch normalisation as in evaluation meanwhile. eps, step: in pixel units."""
+    model.eval()
+    moved = (x + eps * (2 * torch.rand_like(x) - 1)).clamp(0, 1)
+    for _ in range(steps):
+        moved.requires_grad_()
+        loss = functional.cross_entropy(model(moved), y, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, moved)
+        moved = moved.detach() + step * gradient.sign()
+        moved = torch.minimum(torch.maximum(moved, x - eps), x + eps).clamp(0, 1)
+    model.train()
+    return moved

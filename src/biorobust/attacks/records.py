@@ -135,7 +135,6 @@ def as_state(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def from_state(columns: Mapping[str, Any]) -> pd.DataFrame:
-    """The opposite of `as_state`."""
     return pd.DataFrame(
         {
             name: np.array(values, dtype=object) if isinstance(values, list) else values.numpy()

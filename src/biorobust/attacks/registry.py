@@ -125,8 +125,7 @@ ATTACKS: dict[str, Attack] = {
         craft=partial(fgsm.craft, loss=losses.cross_entropy), about="FGSM on the cross-entropy of the logits"
     ),
     "fgsm-margin": Attack(
-        craft=partial(fgsm.craft, loss=losses.margin),
-        about="FGSM on the margin of the logits, which cannot saturate",
+        craft=partial(fgsm.craft, loss=losses.margin), about="FGSM on the margin of the logits, which cannot saturate"
     ),
     **_LAST_ITERATE,
     **{

@@ -155,7 +155,6 @@ def pictures(
 
 
 def craft(attack: Attack, name: str, model: nn.Module, views: Views, batch: Batch, *, eps: Sequence[float]) -> Crafted:
-    """One minibatch through an attack, with the gradient from its view of the model."""
     entry, _, of = name.partition("@")
     if entry == registry.TRANSFER and of:
         if of not in batch.given:
@@ -200,15 +199,8 @@ def _generator(seed: int, name: str) -> torch.Generator:
 
 
 def _rows(
-    model: nn.Module,
-    attack: Attack,
-    batch: Batch,
-    crafted: Crafted,
-    clean: Score,
-    *,
-    eps: Sequence[float],
+    model: nn.Module, attack: Attack, batch: Batch, crafted: Crafted, clean: Score, *, eps: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """The columns of a record for one minibatch, per epsilon, all but attack and index."""
     x, y, repeats = batch.images, batch.labels, batch.repeats
 
     def fresh(changed: Tensor, purpose: str, place: int, batch_size: int | None = None) -> Score:
@@ -246,7 +238,6 @@ def _rows(
 
 
 def _table(parts: Sequence[Mapping[str, np.ndarray]]) -> pd.DataFrame:
-    """All parts below each other; a column that only some attacks have is filled up for the others."""
     extra = [key for key in records.EXTRA_COLUMNS if any(key in part for part in parts)]
 
     def column(key: str) -> np.ndarray:

@@ -7,7 +7,7 @@ not depend on which others are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -60,12 +60,10 @@ class Judge:
 
 
 def judged(outputs: Tensor, labels: Tensor) -> Judged:
-    """What outputs (B, K) of one pass say."""
     return Judged(margins(outputs, labels), classes(outputs) != labels)
 
 
 def _over_draws(outputs: Tensor, label: Tensor) -> Judged:
-    """What outputs (m, K) of as many draws say of one image."""
     labels = label.expand(len(outputs))
     return Judged(margins(outputs, labels).mean(), (classes(outputs) != labels).double().mean() >= 0.5)
 
@@ -200,21 +198,21 @@ class Search:
         return ~said.fooled
 
 
-def over(batch: Batch, eps: tuple[float, ...]) -> Iterator[tuple[int, Search]]:
-    """(place, search) for every epsilon."""
+def searched(batch: Batch, eps: tuple[float, ...], attack: Callable[[int, Search], Gradient | None]) -> Crafted:
+    """The outcome of one search per epsilon. attack: makes it, given its place; gives the gradient it took, if any."""
+    searches, zero, bad = [], [], []
+    none = torch.zeros_like(batch.labels, dtype=torch.bool)
     for place, size in enumerate(eps):
         search = Search(batch, size)
         if batch.say is not None:
             batch.say(f"epsilon {size:g}, {len(search.rows)} images")
-        yield place, search
-
-
-def crafted(searches: list[Search], gradients: list[Gradient | None]) -> Crafted:
-    """The outcome of one search per epsilon, with the notes of the gradients it took, if it did."""
-    none = torch.zeros_like(searches[0].done)
+        gradient = attack(place, search)
+        searches.append(search)
+        zero.append(none if gradient is None else gradient.zero)
+        bad.append(none if gradient is None else gradient.bad)
     return Crafted(
         images=[search.images for search in searches],
-        zero_gradient=[none if gradient is None else gradient.zero for gradient in gradients],
-        nonfinite_gradient=[none if gradient is None else gradient.bad for gradient in gradients],
+        zero_gradient=zero,
+        nonfinite_gradient=bad,
         step=[search.step.clamp_min(0) for search in searches],
     )

@@ -7,11 +7,11 @@ Unlike in AutoAttack every image has squares of its own, in place and signs, and
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from biorobust.attacks import draws
 from biorobust.attacks.crafting import Batch, Crafted
-from biorobust.attacks.search import Judge, Search, crafted, over
+from biorobust.attacks.search import Judge, Search, searched
 
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # queries
 
@@ -23,11 +23,7 @@ def craft(view: nn.Module, batch: Batch, *, eps: tuple[float, ...], queries: int
     pixels that the first squares cover; it is halved after the queries of HALVED_AFTER, whatever `queries` is.
     """
     judge = Judge(batch.judge or view, batch)
-    searches = []
-    for _, search in over(batch, eps):
-        _squares(search, judge, batch, queries=queries if search.eps else 1, share=share)
-        searches.append(search)
-    return crafted(searches, [None] * len(searches))
+    return searched(batch, eps, lambda _, search: _squares(search, judge, batch, queries=queries, share=share))
 
 
 def side(query: int, shape: torch.Size | tuple[int, ...], share: float) -> int:
@@ -46,7 +42,7 @@ def _squares(search: Search, judge: Judge, batch: Batch, *, queries: int, share:
     x = torch.where(stripes, upper, lower)
     margin = torch.full_like(search.margin[rows], float("-inf"))
     vertical, horizontal = (torch.arange(n, device=x.device) for n in (height, width))
-    for query in range(queries):
+    for query in range(queries if search.eps else 1):
         if not len(rows):
             return
         tried = x
@@ -73,20 +69,15 @@ def _squares(search: Search, judge: Judge, batch: Batch, *, queries: int, share:
 
 def corners(view: nn.Module, batch: Batch, *, eps: tuple[float, ...], queries: int) -> Crafted:
     """Corners of the ball, every pixel up or down by the toss of a coin: a network that breaks hides its gradients."""
-    judge = Judge(batch.judge or view, batch)
-    searches = []
-    for _, search in over(batch, eps):
-        keys = batch.keys("corner")
+    judge, keys = Judge(batch.judge or view, batch), batch.keys("corner")
+
+    def drawn(_: int, search: Search) -> None:
         for query in range(queries if search.eps else 1):
             rows = search.rows
             if not len(rows):
-                break
-            x = _corner(search, keys[rows], rows, query)
+                return
+            up = draws.coins(keys[rows], search.images.shape[1:], block=query)
+            x = torch.where(up, search.upper[rows], search.lower[rows])
             search.note(x, rows, judge(x, rows, step=query), step=query)
-        searches.append(search)
-    return crafted(searches, [None] * len(searches))
 
-
-def _corner(search: Search, keys: Tensor, rows: Tensor, query: int) -> Tensor:
-    up = draws.coins(keys, search.images.shape[1:], block=query)
-    return torch.where(up, search.upper[rows], search.lower[rows])
+    return searched(batch, eps, drawn)

@@ -26,7 +26,6 @@ class Averaged(nn.Module):
 
 
 def averaged(model: nn.Module, n: int) -> nn.Module:
-    """A view of `model` whose logits are the mean over `n` forward passes, in eval mode."""
     return Averaged(model, n).eval()
 
 

@@ -44,30 +44,40 @@ AttackName = Literal[
 NAMES: tuple[str, ...] = get_args(AttackName)
 
 
-def above_0(values: tuple[float, ...]) -> tuple[float, ...]:
-    """Raises ValueError unless the values rise from one above 0."""
-    if list(values) != sorted(set(values)) or values[0] <= 0:
+def _rising(values: tuple[float, ...], start: tuple[float, ...] = ()) -> tuple[float, ...]:
+    if list(values) != sorted({*start, *values}) or (not start and values[0] <= 0):
         raise ValueError
     return values
-
-
-# L-infinity sizes in units of pixel intensity.
-Sizes = Annotated[
-    Several[Share], AfterValidator(above_0), Field(description="a rising list of numbers in (0, 1] without repeats")
-]
 
 
 def rising(values: tuple[float, ...]) -> tuple[float, ...]:
     """Raises ValueError unless the values rise from 0."""
-    if list(values) != sorted({0.0, *values}):
-        raise ValueError
-    return values
+    return _rising(values, (0.0,))
 
 
-# L-infinity sizes in units of pixel intensity, or levels of something else of that range.
+# L-infinity sizes in units of pixel intensity; a grid also of levels of something else of that range.
+Sizes = Annotated[
+    Several[Share], AfterValidator(_rising), Field(description="a rising list of numbers in (0, 1] without repeats")
+]
 Grid = Annotated[
     Several[Share], AfterValidator(rising), Field(description="a rising list of numbers in [0, 1] that starts with 0")
 ]
+
+
+def _known(said: str) -> AfterValidator:
+    """A check that every name, without the view that may follow an @, is in the registry of attacks."""
+
+    def check(value: Any) -> Any:
+        if any(name.partition("@")[0] not in NAMES for name in ([value] if isinstance(value, str) else value)):
+            raise ValueError(f"{said} {', '.join(NAMES)}")
+        return value
+
+    return AfterValidator(check)
+
+
+# Attacks of the registry; each may end in @ and a view of the networks that are attacked.
+Attacks = Annotated[Unlike[str], _known("a list without repeats, of")]
+OneAttack = Annotated[str, _known("one of")]
 
 
 class AttackPlan(Block):
@@ -80,11 +90,11 @@ class AttackPlan(Block):
 
     @field_validator("attacks")
     @classmethod
-    def _known(cls, attacks: tuple[str, ...]) -> tuple[str, ...]:
-        if set(attacks) <= {*NAMES, *(f"{name}@{view}" for name in NAMES for view in cls.VIEWS)}:
+    def _of_views(cls, attacks: tuple[str, ...]) -> tuple[str, ...]:
+        ends = [f"@{view}" for view in cls.VIEWS]
+        if set(attacks) <= {f"{name}{end}" for name in NAMES for end in ("", *ends)}:
             return attacks
-        at = ", ".join(f"@{view}" for view in cls.VIEWS)
-        raise ValueError(f"a list without repeats, of {', '.join(NAMES)}; each may end in {at}")
+        raise ValueError(f"a list without repeats, of {', '.join(NAMES)}; each may end in {', '.join(ends)}")
 
     def grid(self, dataset: str) -> tuple[float, ...]:
         """The sizes for images of a data set."""
@@ -96,31 +106,11 @@ class AttackPlan(Block):
 
 
 class AttackSize(Block):
-    """How many of the fixed evaluation images are attacked."""
-
     n_images: int = Field(ge=8)
 
     def options(self) -> Mapping[str, Any]:
         """Other arguments of `attacks.run` that only say how it is run, such as `batch_size`."""
         return {}
-
-
-def known(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises ValueError unless every name, without the view that may follow an @, is in the registry of attacks."""
-    if any(name.partition("@")[0] not in NAMES for name in names):
-        raise ValueError(f"a list without repeats, of {', '.join(NAMES)}")
-    return names
-
-
-def _known_one(name: str) -> str:
-    if name.partition("@")[0] not in NAMES:
-        raise ValueError(f"one of {', '.join(NAMES)}")
-    return name
-
-
-# Attacks of the registry; each may end in @ and a view of the networks that are attacked.
-Attacks = Annotated[Unlike[str], AfterValidator(known)]
-OneAttack = Annotated[str, AfterValidator(_known_one)]
 
 
 class Adaptive(Block):
@@ -140,7 +130,6 @@ class Adaptive(Block):
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Every network that is attacked, each once."""
         return tuple(dict.fromkeys((*self.twins, *self.twins.values())))
 
 

@@ -13,7 +13,7 @@ from biorobust import datasets
 from biorobust.core import results, runs, tensors, work
 from biorobust.core.devices import pick
 from biorobust.core.tensors import Tensors
-from biorobust.core.training import Trained
+from biorobust.core.training import Fit, Trained, predict
 
 
 def load(dataset: str, *, n_train: int = 0) -> Tensors:
@@ -27,8 +27,14 @@ def state_path(name: str, key: Mapping[str, Any], *, seed: int, dataset: str, co
     return work.state_path(f"{name}-seed{seed}", key, code=code)
 
 
+def tested(model: nn.Module, config: Mapping[str, Any], fitted: Fit, data: Tensors, *, seed: int) -> Trained:
+    """One seed's training with its result on all test images."""
+    predictions = predict(model, data.test_images)
+    entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
+    return Trained(model=model, config=config, entry=entry, curve=fitted.history)
+
+
 def sized(model: nn.Module) -> dict[str, Any]:
-    """The number of parameters, as the metrics have it."""
     return {"n_parameters": sum(parameter.numel() for parameter in model.parameters())}
 
 

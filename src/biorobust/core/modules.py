@@ -1,4 +1,4 @@
-"""The same network with other layers in some places, or in another precision."""
+"""The same network with other layers in some places, with something behind it, or in another precision."""
 
 from __future__ import annotations
 
@@ -24,6 +24,18 @@ def replaced(model: nn.Module, kind: type[Layer], make: Callable[[Layer], nn.Mod
             if id(child) in fresh:
                 setattr(parent, name, fresh[id(child)])
     return twin.eval()
+
+
+class View(nn.Module):
+    """What a function makes of a model's outputs, in eval mode."""
+
+    def __init__(self, model: nn.Module, then: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.model, self.then = model, then
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.then(self.model(x))
 
 
 class Float64(nn.Module):

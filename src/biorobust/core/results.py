@@ -54,21 +54,25 @@ def over_seeds(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def write_run(
-    kind: str, run: str, *, study: str, scale: str, dataset: str, settings: Mapping[str, Any], **more: Any
+    kind: str,
+    run: str,
+    *,
+    study: str,
+    scale: str,
+    dataset: str,
+    settings: Mapping[str, Any],
+    status: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> None:
     """Write `reports/metrics/<kind>/<run>.json`: what every metrics file says, then `more` in the order given."""
-    head = {"run": run, "study": study, "scale": scale, "status": "ok"}
+    head = {"run": run, "study": study, "scale": scale, **(status or {"status": "ok"})}
     body = {"dataset": dataset_entry(dataset), "settings": dict(settings), **more}
     write_json(places.to_write(places.METRICS) / kind / f"{run}.json", head | body)
 
 
-def write_unavailable(
-    kind: str, run: str, *, reason: str, study: str, scale: str, dataset: str, settings: Mapping[str, Any]
-) -> None:
-    """`write_run` for a run that cannot be had here: the same head with status `unavailable`, and why."""
-    head = {"run": run, "study": study, "scale": scale, "status": "unavailable", "reason": reason}
-    body = {"dataset": dataset_entry(dataset), "settings": dict(settings)}
-    write_json(places.to_write(places.METRICS) / kind / f"{run}.json", head | body)
+def write_unavailable(kind: str, run: str, *, reason: str, **head: Any) -> None:
+    """`write_run` for a run that cannot be had here: status `unavailable`, and why."""
+    write_run(kind, run, status={"status": "unavailable", "reason": reason}, **head)
 
 
 def per_seed(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

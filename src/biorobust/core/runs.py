@@ -45,7 +45,6 @@ def new(architecture: str, config: Mapping[str, Any]) -> nn.Module:
 def save(
     run: str, models: Mapping[int, nn.Module], *, architecture: str, configs: Mapping[int, Mapping[str, Any]]
 ) -> None:
-    """Store one model per seed with the configuration that rebuilds it."""
     folder = places.to_write(places.CHECKPOINTS) / run
     for seed, model in models.items():
         write_tensors(folder / f"seed{seed}.safetensors", model.state_dict())
@@ -60,12 +59,10 @@ def save_unavailable(run: str, *, architecture: str, reason: str) -> None:
 
 
 def folder(run: str) -> Path:
-    """Where the checkpoints of a run lie."""
     return places.find(places.CHECKPOINTS, f"{run}/model.json").parent
 
 
 def seeds(run: str) -> list[int]:
-    """The seeds a run has checkpoints of."""
     return [int(seed) for seed in _described(run)["configs"]]
 
 
@@ -105,7 +102,6 @@ def attack_views(run: str, model: nn.Module) -> dict[str, nn.Module]:
 
 
 def code(run: str) -> ModuleType:
-    """The module that builds the networks of a run."""
     return importlib.import_module(architectures()[_described(run)["architecture"]][0])
 
 

@@ -13,7 +13,6 @@ SCALES: tuple[str, ...] = get_args(Scale)
 
 
 def unknown_scale(scale: str) -> str:
-    """The line that refuses a scale."""
     return f"SCALE={scale}: must be {', '.join(SCALES[:-1])} or {SCALES[-1]}"
 
 

@@ -36,7 +36,6 @@ class Tensors:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
         return self.test_images.shape[-2], self.test_images.shape[-1]
 
     def evaluated(self, n: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from biorobust.core import work
 from biorobust.core.progress import progress
@@ -29,7 +30,6 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def polynomial(power: float) -> Schedule:
-    """(1 - progress)^power."""
     return lambda progress: float((1.0 - progress) ** power)
 
 
@@ -85,11 +85,32 @@ class Trained:
 
 
 def objective(loss: Callable[[Tensor, Tensor], Tensor]) -> Objective:
-    """The usual objective: one forward pass, `loss(logits, labels)` summed over the minibatch."""
+    """One forward pass, `loss(logits, labels)` summed over the minibatch."""
 
     def compute(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         logits = model(x)
         return loss(logits, y), logits
+
+    return compute
+
+
+def cross_entropy(
+    *,
+    label_smoothing: float = 0.0,
+    bfloat16: bool = False,
+    outputs: Callable[[nn.Module, Tensor], Tensor] = lambda model, x: model(x),
+    n_classes: int | None = None,
+) -> Objective:
+    """Cross-entropy, in float32, over all `outputs` of a network, of which the first n_classes (None: all) are classes.
+
+    bfloat16: products with weights, and what lies between them, in that precision (autocast).
+    """
+
+    def compute(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
+            found = outputs(model, x).float()
+        loss = functional.cross_entropy(found, y, reduction="sum", label_smoothing=label_smoothing)
+        return loss, found[:, :n_classes]
 
     return compute
 
@@ -226,3 +247,15 @@ def predict(
     classes = torch.cat([model(prepare(part)).argmax(dim=1) for part in inputs.split(batch_size)])
     model.train(training)
     return classes
+
+
+def share(holds: Tensor) -> float:
+    """Of how many it holds, (N,) bool."""
+    return holds.double().mean().item()
+
+
+def watched(
+    inputs: Tensor, labels: Tensor, predict: Callable[..., Tensor] = predict
+) -> Callable[[nn.Module], dict[str, float]]:
+    """For `fit`: the accuracy on test inputs (N, ...) after every epoch."""
+    return lambda model: {"test_accuracy": share(predict(model, inputs) == labels)}

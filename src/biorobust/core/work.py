@@ -86,7 +86,6 @@ def leave() -> None:
 
 
 def states() -> list[Path]:
-    """The files of all states that were named since `begin`."""
     return list(_start.since)
 
 
@@ -104,7 +103,6 @@ def state_path(name: str, key: Mapping[str, Any], *, code: tuple[ModuleType, ...
 
 
 def folder() -> Path:
-    """Where states lie."""
     return folder_of("BIOROBUST_WORK") or Path("data/work")
 
 
@@ -133,7 +131,6 @@ def sources(code: Iterable[ModuleType]) -> dict[str, Path]:
 
 
 def _file(name: str) -> Path | None:
-    """The file of a module of PACKAGES; None for everything else."""
     top, *rest = name.split(".")
     if top not in PACKAGES:
         return None

@@ -28,7 +28,6 @@ __all__ = ["DATASETS", "Dataset", "find", "get", "load", "local_folder"]
 
 
 def find(name: str) -> DatasetSpec:
-    """The data set of that name; raises DataError naming the known ones."""
     try:
         return DATASETS[name]
     except KeyError:

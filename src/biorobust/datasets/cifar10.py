@@ -25,10 +25,6 @@ HUE_SCATTER = 0.2  # standard deviation, of a full turn; the kinds' own hues lie
 LICENCE = "none stated (A. Krizhevsky, V. Nair and G. Hinton)"
 
 
-def _official() -> tuple[Split, Split]:
-    return official.fetch("cifar10", urls=URLS, read=_through_torchvision)
-
-
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
     """torchvision reads the pickles with the official MD5 and no others, which could run anything.
 
@@ -93,7 +89,7 @@ SPEC = DatasetSpec(
             fidelity="official",
             note="The official files, downloaded through torchvision; their checksums fit.",
             licence=LICENCE,
-            fetch=_official,
+            fetch=lambda: official.fetch("cifar10", urls=URLS, read=_through_torchvision),
         ),
         "mirror": Source(
             fidelity="re-encoded",

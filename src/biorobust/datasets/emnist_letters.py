@@ -34,10 +34,6 @@ BUNDLED_SEED = 2017
 LICENCE = "none stated; derived from NIST Special Database 19, a work of the US government"
 
 
-def _official() -> tuple[Split, Split]:
-    return official.fetch("emnist_letters", urls=URLS, read=_through_torchvision)
-
-
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
     from torchvision.datasets import EMNIST
 
@@ -81,7 +77,7 @@ SPEC = DatasetSpec(
             fidelity="official",
             note="The official files, downloaded through torchvision; their checksums fit. Images were turned upright.",
             licence=LICENCE,
-            fetch=_official,
+            fetch=lambda: official.fetch("emnist_letters", urls=URLS, read=_through_torchvision),
         ),
         "mirror": Source(
             fidelity="official",

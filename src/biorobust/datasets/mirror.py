@@ -29,7 +29,6 @@ MOST_REPEATED = 0.01  # share of the images that may equal another one; official
 
 
 def is_set() -> bool:
-    """Whether the user names a mirror (an empty variable counts as none)."""
     return bool(os.environ.get(VARIABLE))
 
 
@@ -143,7 +142,6 @@ def decode(data: bytes | None, image_shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _open(path: Path) -> Any:
-    """A `pyarrow.parquet.ParquetFile` with the two columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

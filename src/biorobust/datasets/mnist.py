@@ -35,10 +35,6 @@ BUNDLED_FAINT = 100  # of 255: what is fainter is taken away, so that as much of
 BUNDLED_SPLIT_SEED = 1998
 
 
-def _official() -> tuple[Split, Split]:
-    return official.fetch("mnist", urls=URLS, read=_through_torchvision)
-
-
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
     from torchvision.datasets import MNIST
 
@@ -105,7 +101,7 @@ SPEC = DatasetSpec(
             fidelity="official",
             note="The official files, downloaded through torchvision; their checksums fit.",
             licence="CC BY-SA 3.0 (Y. LeCun and C. Cortes)",
-            fetch=_official,
+            fetch=lambda: official.fetch("mnist", urls=URLS, read=_through_torchvision),
         ),
         "mirror": Source(
             fidelity="official",

@@ -71,7 +71,6 @@ class DatasetSpec:
     sources: Mapping[str, Source]
 
     def source(self, name: str) -> Source:
-        """Raises DataError naming the sources there are."""
         try:
             return self.sources[name]
         except KeyError:

@@ -109,6 +109,5 @@ def _counts(labels: NDArray[np.int64], n_classes: int) -> dict[str, Any]:
 
 
 def _indices(array: np.ndarray, n: int) -> bool:
-    """Whether these are different indices into n things."""
     inside = array.dtype == np.int64 and array.ndim == 1 and bool(np.all((array >= 0) & (array < n)))
     return inside and len(np.unique(array)) == len(array)

@@ -32,10 +32,6 @@ MIRROR_SHA256 = {  # of the pixels and then the labels, a byte each
 }
 
 
-def _official() -> tuple[Split, Split]:
-    return official.fetch("svhn", urls=URLS, read=_through_torchvision)
-
-
 def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
     """torchvision reads the .mat files with the official MD5 and gives the digit 0, there 10, the label 0.
 
@@ -96,7 +92,7 @@ SPEC = DatasetSpec(
             fidelity="official",
             note="The official training and test files, downloaded through torchvision; their checksums fit.",
             licence=LICENCE,
-            fetch=_official,
+            fetch=lambda: official.fetch("svhn", urls=URLS, read=_through_torchvision),
         ),
         "mirror": Source(
             fidelity="partial",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from biorobust.vonenet.model.block import VOneBlock
-    from biorobust.vonenet.model.checkpoint import load_official, load_official_state_dict, load_torchvision
+    from biorobust.vonenet.model.block import VOneBlock, sample_parameters
     from biorobust.vonenet.model.models import (
         Classifier,
         conv_names,
         convolutions,
+        load_official,
+        load_official_state_dict,
+        load_torchvision,
         noise,
         norms,
         resnet18,
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         voneresnet18,
         voneresnet50,
     )
-    from biorobust.vonenet.model.parameters import sample_parameters
 
 __all__ = [
     "Classifier",
@@ -45,6 +45,6 @@ def __getattr__(name: str) -> Any:
     # Lazy, because params.yaml is checked (through biorobust.vonenet.model.params) by stages that do without torch.
     if name not in __all__:
         raise AttributeError(name)
-    modules = {"VOneBlock": "block", "sample_parameters": "parameters"}
-    module = "checkpoint" if name.startswith("load_") else modules.get(name, "models")
-    return getattr(importlib.import_module(f"biorobust.vonenet.model.{module}"), name)
+    from biorobust.vonenet.model import block, models
+
+    return getattr(block if name in ("VOneBlock", "sample_parameters") else models, name)

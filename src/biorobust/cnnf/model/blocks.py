@@ -119,14 +119,7 @@ class DenseBlock(Block):
     """Linear layer, bias and, with `gate`, AdaReLU: (B, N) or (B, C, H, W) with N numbers each -> (B, N')."""
 
     def __init__(
-        self,
-        n_in: int,
-        n_out: int,
-        *,
-        gate: bool,
-        residual: float,
-        subtract_bias: bool = True,
-        adaptive: bool = True,
+        self, n_in: int, n_out: int, *, gate: bool, residual: float, subtract_bias: bool = True, adaptive: bool = True
     ) -> None:
         super().__init__()
         self.flatten = Flatten()

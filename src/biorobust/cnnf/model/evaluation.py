@@ -1,4 +1,5 @@
-"""What is measured of a trained network: accuracy per cycle and readout, self-consistency, margins, reconstructions."""
+"""What is measured of a trained network: accuracy per cycle and readout, self-consistency, margins, reconstructions;
+and what feedback does to attacked letters."""
 
 from __future__ import annotations
 
@@ -9,9 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from biorobust import attacks
+from biorobust.attacks.crafting import Batch, unless_broken
 from biorobust.cnnf.model import noise
 from biorobust.cnnf.model.network import FeedbackNetwork
 from biorobust.core.intervals import wilson
+from biorobust.core.training import share
 
 NOISE_SEED = 26  # of the evaluation's noise: the same for all runs and seeds
 N_PICTURES = 6  # letters whose reconstructions are kept: the first evaluation images, not chosen ones
@@ -40,10 +44,6 @@ def readouts(logits: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _share_right(predictions: Tensor, labels: Tensor) -> float:
-    return (predictions == labels).double().mean().item()
-
-
 def margins(logits: Tensor, labels: Tensor) -> list[float]:
     """Per cycle, the mean over images of p(true class) - max p(other class), from logits (T + 1, N, K)."""
     p = logits.double().softmax(dim=-1)
@@ -62,9 +62,9 @@ def changes(logits: Tensor) -> list[float]:
 def accuracies(logits: Tensor, labels: Tensor, *, images: str) -> dict[str, Any]:
     """Numbers and lists of the contract that follow from the logits (T + 1, N, K) of one version of the images."""
     found: dict[str, Any] = {
-        f"{images}_{name}_accuracy": _share_right(predictions, labels) for name, predictions in readouts(logits).items()
+        f"{images}_{name}_accuracy": share(predictions == labels) for name, predictions in readouts(logits).items()
     }
-    found[f"{images}_cycle_accuracy"] = [_share_right(each.argmax(dim=1), labels) for each in logits]
+    found[f"{images}_cycle_accuracy"] = [share(each.argmax(dim=1) == labels) for each in logits]
     margin, changed = margins(logits, labels), changes(logits)
     found |= {f"{images}_margin": margin, f"{images}_changed": changed}
     if changed:
@@ -108,19 +108,21 @@ def reconstruct(model: FeedbackNetwork, images: Tensor, *, batch_size: int = 250
     """Feedback of every cycle taken on to the pixels. A plain CNN has none: T = 0."""
     pixels, squares, feature_squares = [], [], []
     for part in images.split(batch_size):
-        states = model.states(part)
-        feature_squares.append(states[0].feature.double().square().flatten(1).mean(dim=1))
-        back = [state.reconstruction for state in states[1:] if state.reconstruction is not None]
-        squares.append(torch.stack([each.double().square().flatten(1).mean(dim=1) for each in back]) if back else None)
-        pixels.append(torch.stack([model.pixels(state) for state in states[1:]]) if back else None)
-    found = [each for each in squares if each is not None]
+        first, *cycled = model.states(part)
+        feature_squares.append(_mean_square(first.feature))
+        if cycled:
+            squares.append(torch.stack([_mean_square(state.reconstruction) for state in cycled]))
+            pixels.append(torch.stack([model.pixels(state) for state in cycled]))
     return Reconstructions(
-        pixels=torch.cat([each for each in pixels if each is not None], dim=1)
-        if found
-        else images.new_zeros(0, *images.shape),
+        pixels=torch.cat(pixels, dim=1) if pixels else images.new_zeros(0, *images.shape),
         feature_rms=torch.cat(feature_squares).mean().sqrt().item(),
-        reconstruction_rms=torch.cat(found, dim=1).mean(dim=1).sqrt().tolist() if found else [],
+        reconstruction_rms=torch.cat(squares, dim=1).mean(dim=1).sqrt().tolist() if squares else [],
     )
+
+
+def _mean_square(values: Tensor | None) -> Tensor:
+    assert values is not None
+    return values.double().square().flatten(1).mean(dim=1)
 
 
 def feedback_entry(model: FeedbackNetwork, images: dict[str, Tensor]) -> dict[str, Any]:
@@ -173,3 +175,41 @@ def counted_numbers(right: Tensor, clean: Tensor, *, images: str) -> dict[str, A
         f"{images}_wilson": list(wilson(correct, n)),
         f"{images}_minus_clean": correct / n - int(clean.sum()) / n,
     }
+
+
+def attacked(
+    model: FeedbackNetwork,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    attack: str,
+    eps: Sequence[float],
+    seed: int,
+    batch_size: int = 500,
+) -> list[Tensor]:
+    """Adversarial copies (N, C, H, W) of the images, one per epsilon; gradients go through all cycles."""
+    generator = torch.Generator().manual_seed(seed)
+    parts = []
+    for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        crafted = attacks.get(attack).craft(model, Batch(images=x, labels=y, generator=generator), eps=tuple(eps))
+        parts.append([unless_broken(changed, x) for changed in crafted.images])
+    return [torch.cat(versions) for versions in zip(*parts, strict=True)]
+
+
+def followed(model: FeedbackNetwork, clean: Tensor, labels: Tensor, versions: Sequence[Tensor]) -> dict[str, list[Any]]:
+    """The contract's lists, each with one item per version (N, C, H, W) of the clean images."""
+    found: dict[str, list[Any]] = {}
+    for images in versions:
+        logits, back = cycle_logits(model, images), reconstruct(model, images)
+        same = torch.equal(images, clean)
+        row = {
+            "cycle_accuracy": (logits.argmax(dim=-1) == labels).double().mean(dim=1).tolist(),
+            "margin": margins(logits, labels),
+            "changed": changes(logits),
+            "image_psnr": None if same else psnr(images, clean),
+            "psnr": [psnr(pixels, clean) for pixels in back.pixels],
+            "reconstruction_rms": back.reconstruction_rms,
+        }
+        for key, value in row.items():
+            found.setdefault(key, []).append(value)
+    return found

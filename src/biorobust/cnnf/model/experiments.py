@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from biorobust.cnnf.model import evaluation, losses, probe
+from biorobust.cnnf.model import evaluation
 from biorobust.cnnf.model import training as cnnf_training
 from biorobust.cnnf.model.measurements import Measurements
 from biorobust.cnnf.model.network import FeedbackNetwork
@@ -22,10 +22,10 @@ from biorobust.cnnf.model.params import (
     Evaluation,
     EvaluationSize,
     Noise,
+    Plan,
     Probe,
     Training,
 )
-from biorobust.cnnf.model.plan import Plan
 from biorobust.core import experiment, results, runs, tensors
 from biorobust.core.files import write_csv, write_npz, write_parquet
 from biorobust.core.training import Trained, as_float
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 
 def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None:
-    """Train one network per seed and measure it; write checkpoints, metrics, curves, predictions and pictures."""
     shared = settings.block("cnnf_training", Training)
     noise = settings.block("cnnf_noise", Noise)
     adversarial = settings.block("cnnf_adversarial", Adversarial)
@@ -51,15 +50,11 @@ def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None
         shared, plan, n_classes=data.n_classes, width=size.width, image_size=data.image_size
     )
     architecture = f"cnnf-{shared.network}"
-    logged = cnnf_training.logged_settings(
-        shared,
-        plan,
-        noise_=noise,
-        adversarial=adversarial,
-        config=config,
-        batch_size=batch_size,
-        n_train=len(labels),
-    )
+    logged = shared.model_dump() | {"batch_size": batch_size}
+    logged |= {key: value for key, value in vars(plan).items() if key != "seeds"}
+    logged |= {"noise_kind": noise.kind, "width": config.get("width"), "n_train": len(labels)}
+    if plan.images == "adversarial":
+        logged |= {f"adversarial_{key}": getattr(adversarial, key) for key in ("eps", "step", "steps")}
     measurements = Measurements(
         data,
         noise=noise,
@@ -90,13 +85,13 @@ def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None
             label=f"{name}, seed {seed}",
         )
         measured = measurements.of(model, seed=seed)
-        steps = [{"seed": seed, **row} for row in losses.step_curve(fitted.steps, **schedule)]
+        steps = [{"seed": seed, **row} for row in cnnf_training.step_curve(fitted.steps, **schedule)]
         for table, rows in {**measured.tables, "steps": steps}.items():
             tables.setdefault(table, []).extend(rows)
         if seed == seeds[0]:
             write_npz(results.METRICS / f"pictures/reconstructions-{name}.npz", measurements.pictures(model))
         entry = results.seed_entry(seed, measured.predictions, measurements.labels, diverged=fitted.diverged)
-        entry |= measured.numbers | losses.loss_numbers(fitted, epochs=plan.epochs, **schedule)
+        entry |= measured.numbers | cnnf_training.loss_numbers(fitted, epochs=plan.epochs, **schedule)
         entry |= measurements.tuning(model, data.train_images[~kept], data.train_labels[~kept])
         return Trained(model=model, config=config, entry=entry, curve=fitted.history)
 
@@ -131,8 +126,8 @@ def follow_attacked(name: str, *, plan: Probe, n_images: int, scale: str) -> Non
     for seed in seeds:
         model = runs.load(name, seed=seed, device=str(labels.device))
         assert isinstance(model, FeedbackNetwork)
-        attacked = probe.attacked(model, images, labels, attack=plan.attack, eps=plan.eps, seed=seed)
-        entries.append({"seed": seed, **probe.entry(model, images, labels, attacked)})
+        attacked = evaluation.attacked(model, images, labels, attack=plan.attack, eps=plan.eps, seed=seed)
+        entries.append({"seed": seed, **evaluation.followed(model, images, labels, attacked)})
         if seed == seeds[0]:
             pictures = evaluation.pictures(model, list(versions), images[: versions.shape[1]])
             write_npz(results.METRICS / f"pictures/adversarial-reconstructions-{name}.npz", pictures | shown)

@@ -231,8 +231,6 @@ class Dropout(nn.Module):
 
 
 class Flatten(nn.Module):
-    """(B, C, H, W) to (B, C H W), and back."""
-
     def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, tuple[int, ...]]:
         return x.flatten(1), tuple(x.shape[1:])
 

@@ -15,7 +15,7 @@ from biorobust.cnnf.model.noise import blur
 from biorobust.cnnf.model.params import Evaluation, EvaluationSize, Noise
 from biorobust.core.progress import progress
 from biorobust.core.tensors import Tensors
-from biorobust.core.training import as_float
+from biorobust.core.training import as_float, share
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,6 @@ class Measurements:
         return evaluation.noisy(images, kind=self.noise.kind, level=level)
 
     def of(self, model: FeedbackNetwork, *, seed: int) -> Measured:
-        """Everything the contract lists for one network."""
         logits = {name: evaluation.cycle_logits(model, images) for name, images in self.images.items()}
         predictions = {name: model.read(each).argmax(dim=1) for name, each in logits.items()}
         right = {name: classes == self.labels for name, classes in predictions.items()}
@@ -72,13 +71,8 @@ class Measurements:
         numbers |= evaluation.feedback_entry(model, {name: each[: self.n_images] for name, each in self.images.items()})
         tables = {kind: self._level_rows(model, levels, seed=seed) for kind, levels in self.by_level.items()}
         tables["confusion"] = [
-            {
-                "seed": seed,
-                "images": name,
-                "label": label,
-                "predicted": predicted,
-                "count": int(table[label, predicted]),
-            }
+            {"seed": seed, "images": name, "label": label, "predicted": predicted}
+            | {"count": int(table[label, predicted])}
             for name, classes in predictions.items()
             for table in [evaluation.confusion(classes, self.labels, n_classes=self.n_classes)]
             for label, predicted in table.nonzero().tolist()
@@ -88,7 +82,6 @@ class Measurements:
         )
 
     def _level_rows(self, model: FeedbackNetwork, levels: Mapping[float, Tensor], *, seed: int) -> list[dict[str, Any]]:
-        """How many of the first letters each readout gets right, level by level."""
         labels = self.labels[: self.n_images]
         rows = []
         for level, images in progress(levels.items(), label="noise levels", unit="levels"):
@@ -114,7 +107,7 @@ class Measurements:
         found = {}
         for name, version in self.versions(as_float(images)).items() if len(images) else ():
             right = model.read(evaluation.cycle_logits(model, version)).argmax(dim=1) == labels
-            found[f"{'' if name == 'clean' else f'{name}_'}tuning_accuracy"] = right.double().mean().item()
+            found[f"{'' if name == 'clean' else f'{name}_'}tuning_accuracy"] = share(right)
         return found
 
     def pictures(self, model: FeedbackNetwork) -> dict[str, Any]:

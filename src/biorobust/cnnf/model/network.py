@@ -7,7 +7,7 @@ goes forward from there. With T = 0 this is the plain CNN.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,6 @@ class FeedbackNetwork(nn.Module):
 
     @property
     def stack(self) -> tuple[Block, ...]:
-        """The blocks from the pixels up."""
         return cast(tuple[Block, ...], tuple(self.blocks))
 
     def first_pass(self, images: Tensor) -> State:
@@ -171,11 +170,11 @@ class TwoBlock(FeedbackNetwork):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         channels, height, wide = image_shape
-        options = {"residual": residual, "subtract_bias": subtract_bias, "adaptive": adaptive}
+        options: dict[str, Any] = {"residual": residual, "subtract_bias": subtract_bias, "adaptive": adaptive}
         blocks: list[Block] = [
-            ConvBlock(channels, width, pool=True, fuse=fuse, **options),  # type: ignore[arg-type]
-            ConvBlock(width, 2 * width, pool=True, fuse=fuse, **options),  # type: ignore[arg-type]
-            DenseBlock(2 * width * (height // 4) * (wide // 4), n_classes, gate=False, **options),  # type: ignore[arg-type]
+            ConvBlock(channels, width, pool=True, fuse=fuse, **options),
+            ConvBlock(width, 2 * width, pool=True, fuse=fuse, **options),
+            DenseBlock(2 * width * (height // 4) * (wide // 4), n_classes, gate=False, **options),
         ]
         super().__init__(blocks, cycles=cycles, residual=residual, ind=ind, readout=readout, image_shape=image_shape)
 
@@ -202,12 +201,12 @@ class CNNF(FeedbackNetwork):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         channels, height, wide = image_shape
-        options = {"residual": residual, "subtract_bias": subtract_bias, "adaptive": adaptive}
+        options: dict[str, Any] = {"residual": residual, "subtract_bias": subtract_bias, "adaptive": adaptive}
         convolutions = [(channels, 16, False), (16, 32, False), (32, 32, True), (32, 64, True)]
         dense = [(64 * (height // 4) * (wide // 4), 1000, True), (1000, 128, True), (128, n_classes, False)]
         blocks: list[Block] = [
-            *(ConvBlock(a, b, pool=pool, fuse=fuse, **options) for a, b, pool in convolutions),  # type: ignore[arg-type]
-            *(DenseBlock(a, b, gate=gate, **options) for a, b, gate in dense),  # type: ignore[arg-type]
+            *(ConvBlock(a, b, pool=pool, fuse=fuse, **options) for a, b, pool in convolutions),
+            *(DenseBlock(a, b, gate=gate, **options) for a, b, gate in dense),
         ]
         super().__init__(blocks, cycles=cycles, residual=residual, ind=ind, readout=readout, image_shape=image_shape)
 
@@ -232,14 +231,9 @@ def attack_views(model: nn.Module) -> dict[str, nn.Module]:
 NETWORKS: Mapping[str, type[FeedbackNetwork]] = {"two-block": TwoBlock, "original": CNNF}
 
 
-def build_two_block(config: Mapping[str, object]) -> FeedbackNetwork:
-    return TwoBlock(**_keywords(config))  # type: ignore[arg-type]
+def build_two_block(config: Mapping[str, Any]) -> FeedbackNetwork:
+    return TwoBlock(**config)
 
 
-def build_original(config: Mapping[str, object]) -> FeedbackNetwork:
-    return CNNF(**_keywords(config))  # type: ignore[arg-type]
-
-
-def _keywords(config: Mapping[str, object]) -> dict[str, object]:
-    """JSON gives lists where the constructors take tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+def build_original(config: Mapping[str, Any]) -> FeedbackNetwork:
+    return CNNF(**config)

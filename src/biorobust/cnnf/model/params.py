@@ -1,14 +1,19 @@
-"""Parameters of the CNN-F study: one model per block of params.yaml."""
+"""Parameters of the CNN-F study: one model per block of params.yaml, and what they say about a run."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackPlan, AttackSize, Grid, rising
 from biorobust.core.config import Block, Count, Images, NotNegative, Positive, Several, Share, ShareBelow1
+from biorobust.core.errors import ParamsError
 from biorobust.core.left_out import SomeRuns
+
+if TYPE_CHECKING:
+    from biorobust.params import Params
 
 HIGHEST_IND = {"two-block": 2, "original": 6}  # the last block of each network, whose input may still cycle
 TrainedOn = Literal["clean", "noisy", "both", "adversarial"]
@@ -22,8 +27,6 @@ class Feedback(Block):
 
 
 class Training(Block):
-    """Network, objective and optimiser that all runs of the study share."""
-
     network: Literal["two-block", "original"]
     ind: int = Field(ge=0)
     readout: Literal["average", "last"]
@@ -164,3 +167,55 @@ NETWORKS = ("cnnf_runs",)  # run lists whose runs have checkpoints, are attacked
 EVALUATED = ("cnnf_runs", "cnnf_variants", "cnnf_grid")  # those whose predictions are compared
 ATTACK = "cnnf_attack"
 DATASET = "emnist_letters"
+
+
+NONE = Feedback(cycles=0, residual=0.0)  # the plain CNN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one run is, with the lists of params.yaml resolved. images: which halves of a minibatch are trained on.
+
+    feedback: `adaptive` gates ReLU and pooling, `masked` is gated by them alone, `none` for a plain CNN.
+    """
+
+    cycles: int
+    residual: float
+    feedback: str
+    images: str
+    cycle_clean: bool
+    noise_level: float
+    epochs: int
+    seeds: int
+
+
+def plan(name: str, settings: Params) -> Plan:
+    """The run of that name in any list. Raises ParamsError naming the runs there are."""
+    level = settings.block("cnnf_noise", Noise).level
+    kind, images, cycle_clean, method = "adaptive", "both", True, "cnnf_grid"
+    if name in settings.runs["cnnf_grid"]:
+        feedback = settings.run("cnnf_grid", name, Feedback)
+    elif name in settings.runs["cnnf_variants"]:
+        variant = settings.run("cnnf_variants", name, VariantRun)
+        images, cycle_clean, level = variant.images, variant.cycle_clean, variant.noise_level
+        kind, method = variant.feedback, variant.method
+        feedback = NONE if kind == "none" else settings.block(method, Feedback)
+    elif name in settings.runs["cnnf_runs"]:
+        run = settings.run("cnnf_runs", name, NetworkRun)
+        images, method = run.images, run.method
+        kind = "none" if method == "cnn" else "adaptive"
+        feedback = NONE if kind == "none" else settings.block(method, Feedback)
+    else:
+        known = ", ".join(run for group in EVALUATED for run in settings.runs[group])
+        raise ParamsError(f"run {name!r}: unknown; known are {known}")
+    size = settings.size(method, RunSize)
+    return Plan(
+        cycles=feedback.cycles,
+        residual=feedback.residual,
+        feedback=kind,
+        images=images,
+        cycle_clean=cycle_clean,
+        noise_level=level,
+        epochs=size.epochs,
+        seeds=size.seeds,
+    )

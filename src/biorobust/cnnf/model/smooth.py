@@ -38,8 +38,6 @@ def openness(x: Tensor) -> Tensor:
 
 
 class SoftAdaReLU(AdaReLU):
-    """AdaReLU with soft gradients."""
-
     def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, Any]:
         value, gate = super().feedforward(x, memory)
         if gate.hidden is None:
@@ -68,7 +66,6 @@ class SoftAdaPool(AdaPool):
 
 
 def smooth(network: nn.Module) -> nn.Module:
-    """The view of a network with feedback; it shares the network's parameters."""
     view = replaced(network, AdaReLU, lambda gate: SoftAdaReLU(gate.residual))
     view = replaced(view, AdaPool, lambda pool: SoftAdaPool(pool.window))
     for block in view.modules():

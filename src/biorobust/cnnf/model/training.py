@@ -1,19 +1,22 @@
-"""Training one network of the study: its objective and its recipe."""
+"""Training one network of the study: its objective, its recipe, and what its losses say afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from biorobust.attacks.pgd import ascended
 from biorobust.cnnf.model import noise, objective
 from biorobust.cnnf.model.network import FeedbackNetwork, FirstPass
-from biorobust.cnnf.model.params import Adversarial, Noise, Training
-from biorobust.cnnf.model.plan import Plan
+from biorobust.cnnf.model.params import Adversarial, Noise, Plan, Training
 from biorobust.core import training
+
+N_POINTS = 500  # at most, of a seed's loss curve
+SMOOTHING = 0.98  # weight of the past in the running mean of the loss
 
 
 def new_config(
@@ -39,26 +42,7 @@ def perturbation(plan: Plan, *, noise_: Noise, adversarial: Adversarial) -> Call
         draw = noise.KINDS[noise_.kind]
         return lambda _, images, labels: draw(images, plan.noise_level)
 
-    def attack(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        from biorobust.attacks.crafting import Batch
-        from biorobust.attacks.losses import cross_entropy
-        from biorobust.attacks.pgd import craft
-
-        assert isinstance(network, FeedbackNetwork)
-        # The global generator, whose state `training.fit` keeps.
-        batch = Batch(images=images, labels=labels, generator=torch.default_generator)
-        crafted = craft(
-            FirstPass(network).eval(),
-            batch,
-            eps=(adversarial.eps,),
-            loss=cross_entropy,
-            steps=adversarial.steps,
-            abs_stepsize=adversarial.step,
-        )
-        network.train()
-        return crafted.images[0].detach()
-
-    return attack
+    return lambda network, images, labels: ascended(FirstPass(network), images, labels, **adversarial.model_dump())
 
 
 def fit(
@@ -113,21 +97,38 @@ def fit(
     return fitted
 
 
-def logged_settings(
-    training_: Training,
-    plan: Plan,
-    *,
-    noise_: Noise,
-    adversarial: Adversarial,
-    config: Mapping[str, Any],
-    batch_size: int,
-    n_train: int,
-) -> dict[str, Any]:
-    """What was really trained, flat, for the metrics' `settings`."""
-    found = training_.model_dump() | {"batch_size": batch_size}
-    found |= {key: value for key, value in vars(plan).items() if key != "seeds"}
-    found |= {"noise_kind": noise_.kind, "width": config.get("width"), "n_train": n_train}
-    if plan.images == "adversarial":
-        found |= {"adversarial_eps": adversarial.eps, "adversarial_step": adversarial.step}
-        found |= {"adversarial_steps": adversarial.steps}
-    return found
+def step_curve(losses: Sequence[float], *, learning_rate: float, power: float, n_steps: int) -> list[dict[str, float]]:
+    """Every k-th step's loss, its running mean over all steps so far, and the learning rate: at most N_POINTS rows.
+
+    n_steps: of the whole training, which a divergence may have cut short.
+    """
+    every = -(-len(losses) // N_POINTS)
+    schedule = training.polynomial(power)
+    rows, mean = [], 0.0
+    for step, loss in enumerate(losses):
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
+        if step % every == 0:
+            smoothed = mean / (1 - SMOOTHING ** (step + 1))  # without the bias towards the start at 0
+            rate = learning_rate * schedule(step / n_steps)
+            rows.append({"step": step, "loss": loss, "smoothed": smoothed, "learning_rate": rate})
+    return rows
+
+
+def loss_numbers(
+    fitted: training.Fit, *, learning_rate: float, power: float, n_steps: int, epochs: int
+) -> dict[str, float | None]:
+    """How far the loss fell, and how far the optimiser's learning rate was from the polynomial it should follow."""
+    history, losses = fitted.history, fitted.steps
+    tail = max(1, len(losses) // 20)
+    start, end = sum(losses[:tail]) / tail, sum(losses[-tail:]) / tail
+    wanted = [learning_rate * (1 - (row["epoch"] * n_steps / epochs - 1) / n_steps) ** power for row in history]
+    apart = [abs(row["learning_rate"] - rate) for row, rate in zip(history, wanted, strict=True)]
+    return {
+        "loss_first_epoch": history[0]["loss"],
+        "loss_last_epoch": history[-1]["loss"],
+        "loss_ratio": history[-1]["loss"] / history[0]["loss"] if len(history) > 1 else None,
+        "loss_start": start,
+        "loss_end": end,
+        "loss_fall": 1 - end / start,
+        "learning_rate_error": max(apart) / learning_rate,
+    }

@@ -37,14 +37,12 @@ LOGGED = {  # what is logged per cycle or per feedback -> title, factor, the fir
 
 
 def _tables(given: Inputs, name: str, *runs: str) -> pd.DataFrame:
-    """The rows of the CSV `name` of each run, with the column `run`; empty where there are none."""
     found = {run: given.m.csv(name.format(run)) for run in given.named(*runs)}
     known = [table.assign(run=run) for run, table in found.items() if table is not None]
     return pd.concat(known, ignore_index=True) if known else pd.DataFrame()
 
 
 def _attacked(given: Inputs) -> pd.DataFrame:
-    """Every attack's curve of the networks whose worst case is known."""
     found = frames.attacked(given.m, given.study.attacked, FEEDBACK_ATTACKS)
     return found[found["run"].isin(found.loc[found["attack"] == WORST_CASE, "run"])]
 
@@ -153,7 +151,6 @@ def _noise_levels(given: Inputs) -> pd.DataFrame:
 
 
 def _levels_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """The first and the last level, and the accuracies of the three networks at both."""
     ends = {run: part.iloc[[0, -1]] for run, part in frame[frame["_main"]].groupby("run", sort=False)}
     levels = [f"{level:g}" for level in next(iter(ends.values()))["level"]]
     return {"ends": {run: list(found["accuracy"]) for run, found in ends.items()}, "levels": levels}
@@ -199,7 +196,6 @@ def _diagonal(matrix: pd.DataFrame) -> float:
 
 
 def _confusion_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """The mean of each diagonal, and the most frequent confusion."""
     told = []
     for key, matrix in _matrices(frame).items():
         wrong = matrix.mask(np.eye(len(matrix), dtype=bool), 0.0)
@@ -224,7 +220,6 @@ def _draw_confusion(frame: pd.DataFrame) -> Drawing:
 
 
 def _cycles(given: Inputs) -> pd.DataFrame:
-    """What is logged cycle by cycle, on clean and on noisy images."""
     runs = [run for run in given.named(FEEDBACK, NOT_CYCLED) if values(given.m, f"train/{run}", "noisy_changed")]
     rows = [
         (run, images, key, first + step, item.value, item.low, item.high, f"{run} {images}")
@@ -264,7 +259,6 @@ def _draw_cycles(frame: pd.DataFrame) -> Drawing:
 
 
 def _losses(given: Inputs) -> pd.DataFrame:
-    """The loss by step, its running mean, and (hidden) the terms of CNN-F's loss by epoch."""
     steps = _tables(given, "curves/steps-{}", CNN, CNN_NOISY, FEEDBACK)
     if steps.empty:
         return steps

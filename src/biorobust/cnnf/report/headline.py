@@ -22,7 +22,6 @@ ORDER_OF_IMAGES, ANOMALY = "F18", 0  # the part that asks whether noisy images a
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Cnnf) -> Headline | None:
-    """`judged` are the study's claims; None where the one that is asked is not among them."""
     asked = [part.eps for item in judged if item.claim.id == CLAIM for part in item.parts if part.eps is not None]
     return headline_of(CLAIM, judged, m, study=study.name, worst=_worst(m, dict.fromkeys(asked)))
 

@@ -44,7 +44,6 @@ PAIRS = (
 
 
 def tables(m: Measurements, study: Cnnf, claims: Sequence[Claim]) -> list[Table]:
-    """Every table of the study; runs without metrics are listed with what kept them."""
     printed = {images: reported.clean(claims, images=images) for images in IMAGES}
     options: dict[str, Any] = {"column": "attack", "id": "cnnf-attacks", "printed": {}, "note": ONE_PASS}
     return [
@@ -60,7 +59,6 @@ def tables(m: Measurements, study: Cnnf, claims: Sequence[Claim]) -> list[Table]
 
 
 def _measured(m: Measurements) -> dict[str, Callable[[str], Estimate | None]]:
-    """Kind of test images -> accuracy of a run on them."""
     return {images: cache(partial(accuracy, m, images=images)) for images in IMAGES}
 
 
@@ -171,8 +169,6 @@ def _readouts(m: Measurements, study: Cnnf) -> Table:
 
 
 def _mean(m: Measurements, title: str, quantity: str, key: str) -> Column:
-    """The mean over seeds of a logged share."""
-
     def of(run: str) -> float | None:
         return found.value if (found := value(m, f"train/{run}", quantity)) else None
 

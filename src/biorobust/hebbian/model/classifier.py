@@ -8,10 +8,13 @@ saturates to exactly 1.0 in float32 above 9.01, where it ties classes and stops 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from biorobust.core.modules import Float64
+from biorobust.core.modules import Float64, View
 
 SMALLEST_LENGTH = 1e-12  # an all-black image stays all black under unit-norm inputs
 
@@ -57,28 +60,14 @@ def power_loss(logits: Tensor, labels: Tensor, *, m: float) -> Tensor:
     return (logits.tanh() - target).abs().pow(m).sum()
 
 
-class _TanhOutputs(nn.Module):
-    def __init__(self, model: HebbianClassifier) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(x).tanh()
-
-
 def attack_views(model: HebbianClassifier) -> dict[str, nn.Module]:
     """ "report": the outputs the report's attack differentiated, c = tanh(beta S h). "float64": the model in float64,
     where a high power of a small activity is not lost."""
-    return {"report": _TanhOutputs(model).eval(), "float64": Float64(model).eval()}
+    return {"report": View(model, torch.tanh), "float64": Float64(model).eval()}
 
 
-def build(config: dict[str, object]) -> HebbianClassifier:
-    """The classifier a checkpoint's config describes, weights still to be loaded (see `biorobust.core.runs`)."""
-    size = config["n_hidden"], config["n_inputs"]
-    return HebbianClassifier(
-        torch.empty(size),  # type: ignore[arg-type]
-        int(config["n_classes"]),  # type: ignore[call-overload]
-        n=float(config["n"]),  # type: ignore[arg-type]
-        beta=float(config["beta"]),  # type: ignore[arg-type]
-        inputs=str(config["inputs"]),
-    )
+def build(config: Mapping[str, Any]) -> HebbianClassifier:
+    """The classifier of a checkpoint's configuration, weights still to be loaded (see `biorobust.core.runs`)."""
+    weights = torch.empty(config["n_hidden"], config["n_inputs"])
+    n, beta = float(config["n"]), float(config["beta"])
+    return HebbianClassifier(weights, config["n_classes"], n=n, beta=beta, inputs=config["inputs"])

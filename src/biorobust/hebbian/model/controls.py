@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust.core.modules import Float64
+from biorobust.core.modules import Float64, View
 
 
 class SimpleConvNet(nn.Module):
@@ -46,24 +50,15 @@ class EndToEnd(nn.Module):
         return self.readout(self.hidden(x.flatten(1)).relu())
 
 
-class _LogProbabilities(nn.Module):
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(x).log_softmax(dim=1)
-
-
 def attack_views(model: nn.Module) -> dict[str, nn.Module]:
     """ "report": the outputs the report's attack differentiated, log-probabilities. "float64": the model in float64."""
-    return {"report": _LogProbabilities(model).eval(), "float64": Float64(model).eval()}
+    log_probabilities = partial(functional.log_softmax, dim=1)
+    return {"report": View(model, log_probabilities), "float64": Float64(model).eval()}
 
 
-def build_simple_conv(config: dict[str, object]) -> SimpleConvNet:
-    return SimpleConvNet(int(config["n_classes"]))  # type: ignore[call-overload]
+def build_simple_conv(config: Mapping[str, Any]) -> SimpleConvNet:
+    return SimpleConvNet(config["n_classes"])
 
 
-def build_end_to_end(config: dict[str, object]) -> EndToEnd:
-    sizes = (int(config[key]) for key in ("n_inputs", "n_hidden", "n_classes"))  # type: ignore[call-overload]
-    return EndToEnd(*sizes)
+def build_end_to_end(config: Mapping[str, Any]) -> EndToEnd:
+    return EndToEnd(config["n_inputs"], config["n_hidden"], config["n_classes"])

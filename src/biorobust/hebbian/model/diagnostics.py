@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 SPHERE_TOLERANCE = 0.1  # a unit counts as converged when sum |W|^p lies within this of 1
-# On MNIST a linear classifier on pixels reaches about 92 %: a network below 90 % has not been trained long enough.
 N_PICTURES = 25  # how many units are kept as pictures: the first ones, not chosen ones
 
 
@@ -20,6 +19,26 @@ def lengths(weights: Tensor, *, p: float) -> Tensor:
 def converged(weights: Tensor, *, p: float) -> Tensor:
     """(H,) bool: units on the unit sphere. Two-sided, so a unit that shrank to nothing does not count."""
     return (lengths(weights, p=p) - 1).abs() <= SPHERE_TOLERANCE
+
+
+def choose(weights: Tensor, *, units: str, p: float, seed: int) -> Tensor:
+    """Rows of weights (H, N), in their order, that a classifier stands on.
+
+    units: `all`; `converged`, those on the unit sphere; `random`, as many as converged, drawn without looking: the
+    control for there being fewer units. Where learning was too short for any unit to arrive, the nearest one is kept.
+    """
+    if units == "all":
+        return weights
+    kept = converged(weights, p=p)
+    if not bool(kept.any()):
+        kept[(lengths(weights, p=p) - 1).abs().argmin()] = True
+    if units == "random":
+        # A stream of its own: the same seed drew the weights that learning began with.
+        generator = torch.Generator().manual_seed(1_000_003 + seed)
+        drawn = torch.randperm(len(weights), generator=generator)[: int(kept.sum())]
+        kept = torch.zeros_like(kept)
+        kept[drawn.to(kept.device)] = True
+    return weights[kept]
 
 
 def autocorrelation(units: Tensor) -> Tensor:

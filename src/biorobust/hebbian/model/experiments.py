@@ -3,51 +3,57 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from biorobust.core import experiment, results, runs, training
 from biorobust.core.files import read_json, read_tensors, sha256
 from biorobust.hebbian.model import controls, diagnostics
 from biorobust.hebbian.model import readout as readouts
 from biorobust.hebbian.model.classifier import HebbianClassifier
-from biorobust.hebbian.model.params import Control, ControlRun, ConvSize, MlpSize, Readout, ReadoutRun, ReadoutSize
-from biorobust.hebbian.model.pretraining import DATASET, write_pictures
-from biorobust.hebbian.model.units import choose
+from biorobust.hebbian.model.params import (
+    DATASET,
+    Control,
+    ControlRun,
+    ConvSize,
+    MlpSize,
+    Readout,
+    ReadoutRun,
+    ReadoutSize,
+)
+from biorobust.hebbian.model.pretraining import write_pictures
 
-STUDY = "hebbian"
+if TYPE_CHECKING:
+    from biorobust.params import Params
 
 
-def train_readout(name: str, *, run: ReadoutRun, readout: Readout, size: ReadoutSize, scale: str) -> None:
-    """Train one readout per seed of the weights; write checkpoints, metrics and curves."""
+def train_readout(name: str, settings: Params) -> None:
+    run = settings.run("hebbian_runs", name, ReadoutRun)
+    readout, size = settings.block(run.readout, Readout), settings.size(run.readout, ReadoutSize)
     data = experiment.load(DATASET, n_train=size.n_train)
     pretrained = read_json(results.METRICS / "pretrain" / f"{run.weights}.json")
-    lengths = {
-        "batch_size": data.batch_size(readout.batch_size),
-        "epochs": data.epochs(size.epochs, n_train=size.n_train),
-    }
+    batch_size, epochs = data.batch_size(readout.batch_size), data.epochs(size.epochs, n_train=size.n_train)
 
     def source(seed: int) -> str:
         return f"data/checkpoints/hebbian/{run.weights}/seed{seed}.safetensors"
 
     def units(seed: int) -> Tensor:
         weights = read_tensors(source(seed))["weights"].to(data.test_labels.device)
-        return choose(weights, units=run.units, p=pretrained["settings"]["p"], seed=seed)
+        return diagnostics.choose(weights, units=run.units, p=pretrained["settings"]["p"], seed=seed)
 
     first = pretrained["seeds"][0]
+    lengths = {"batch_size": batch_size, "epochs": epochs}
     choice = readouts.choose_beta(units(first), data, readout=readout, seed=first, **lengths)
-    settings: dict[str, Any] = {
+    logged: dict[str, Any] = {
         "readout_inputs": readout.inputs,
         "power": readout.power,
         "m": readout.m,
         "readout_learning_rate": readout.learning_rate,
         "readout_schedule": readout.schedule,
-        "readout_batch_size": lengths["batch_size"],
-        "readout_epochs": lengths["epochs"],
+        "readout_batch_size": batch_size,
+        "readout_epochs": epochs,
         "readout_n_train": len(data.train_images),
         "units": run.units,
         "beta": choice.beta,
@@ -56,22 +62,11 @@ def train_readout(name: str, *, run: ReadoutRun, readout: Readout, size: Readout
     def train(seed: int) -> training.Trained:
         weights = units(seed)
         model = readouts.new_classifier(weights, data.n_classes, readout=readout, beta=choice.beta, seed=seed)
-        tested = readouts.activities(model, data.test_images)
-        key = settings | {"weights": sha256(source(seed)), "n_units": len(weights)}
-        fitted = readouts.train(
-            model,
-            readouts.activities(model, data.train_images),
-            data.train_labels,
-            readout=readout,
-            seed=seed,
-            test=(tested, data.test_labels),
-            state=experiment.state_path(name, key, seed=seed, dataset=DATASET, code=(sys.modules[__name__],)),
-            label=f"{name}, seed {seed}",
-            **lengths,
+        key = logged | {"weights": sha256(source(seed)), "n_units": len(weights)}
+        state = experiment.state_path(name, key, seed=seed, dataset=DATASET, code=(sys.modules[__name__],))
+        fitted, tested = readouts.fit(
+            model, data, readout=readout, seed=seed, state=state, label=f"{name}, seed {seed}", **lengths
         )
-        predictions = training.predict(model, data.test_images)
-        entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
-        entry |= {"n_units": len(weights), "saturated_share": readouts.saturated_share(model, tested)}
         config = {
             "n_hidden": len(weights),
             "n_inputs": weights.shape[1],
@@ -80,7 +75,9 @@ def train_readout(name: str, *, run: ReadoutRun, readout: Readout, size: Readout
             "beta": choice.beta,
             "inputs": readout.inputs,
         }
-        return training.Trained(model=model, config=config, entry=entry, curve=fitted.history)
+        trained = experiment.tested(model, config, fitted, data, seed=seed)
+        trained.entry.update(n_units=len(weights), saturated_share=readouts.saturated_share(model, tested))
+        return trained
 
     def about(model: HebbianClassifier) -> dict[str, Any]:
         found: dict[str, Any] = {"n_parameters": model.weights.numel() + model.readout.weight.numel()}
@@ -91,30 +88,30 @@ def train_readout(name: str, *, run: ReadoutRun, readout: Readout, size: Readout
         train,
         seeds=pretrained["seeds"],
         architecture="hebbian-classifier",
-        study=STUDY,
-        scale=scale,
+        study="hebbian",
+        scale=settings.scale,
         dataset=DATASET,
-        settings=pretrained["settings"] | settings,
+        settings=pretrained["settings"] | logged,
         about=about,
     )
 
 
-def train_control(
-    name: str, *, run: ControlRun, control: Control, size: ConvSize | MlpSize, scale: str, seeds: Sequence[int]
-) -> None:
-    """Train one network per seed; write checkpoints, metrics, curves and pictures of the first layer."""
+def train_control(name: str, settings: Params) -> None:
+    method = settings.run("hebbian_controls", name, ControlRun).method
+    control, size = settings.block(method, Control), settings.size(method, ConvSize)
+    seeds = settings.seeds(size.seeds)
     data = experiment.load(DATASET, n_train=size.n_train)
     shape = data.image_size
     config: dict[str, Any] = {"n_classes": data.n_classes}
     if isinstance(size, MlpSize):
         config |= {"n_inputs": shape[0] * shape[1], "n_hidden": size.n_hidden}
-    architecture = run.method.replace("_", "-")
+    architecture = method.replace("_", "-")
     recipe = training.Recipe(
         epochs=data.epochs(size.epochs, n_train=size.n_train),
         batch_size=data.batch_size(control.batch_size),
         learning_rate=control.learning_rate,
     )
-    settings = {
+    logged = {
         "learning_rate": recipe.learning_rate,
         "batch_size": recipe.batch_size,
         "epochs": recipe.epochs,
@@ -122,43 +119,37 @@ def train_control(
         **config,
     }
 
-    def measure(network: nn.Module) -> dict[str, float]:
-        right = training.predict(network, data.test_images) == data.test_labels
-        return {"test_accuracy": right.double().mean().item()}
-
     def train(seed: int) -> training.Trained:
         torch.manual_seed(seed)
         model = runs.new(architecture, config).to(data.test_labels.device)
-        key = settings | {"architecture": architecture}
+        key = logged | {"architecture": architecture}
         fitted = training.fit(
             model,
             data.train_images,
             data.train_labels,
             recipe=recipe,
-            objective=training.objective(lambda logits, y: functional.cross_entropy(logits, y, reduction="sum")),
+            objective=training.cross_entropy(),
             seed=seed,
-            measure=measure,
+            measure=training.watched(data.test_images, data.test_labels),
             state=experiment.state_path(name, key, seed=seed, dataset=DATASET, code=(sys.modules[__name__], controls)),
             label=f"{name}, seed {seed}",
         )
-        predictions = training.predict(model, data.test_images)
-        entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
         first = first_layer(model, shape)
         if seed == seeds[0]:
             write_pictures(name, first)
-        if first.shape[-2:] == shape:
-            entry |= diagnostics.smoothness(first)
-        return training.Trained(model=model, config=config, entry=entry, curve=fitted.history)
+        trained = experiment.tested(model, config, fitted, data, seed=seed)
+        trained.entry.update(diagnostics.smoothness(first) if first.shape[-2:] == shape else {})
+        return trained
 
     experiment.train_seeds(
         name,
         train,
         seeds=seeds,
         architecture=architecture,
-        study=STUDY,
-        scale=scale,
+        study="hebbian",
+        scale=settings.scale,
         dataset=DATASET,
-        settings=settings,
+        settings=logged,
     )
 
 

@@ -45,8 +45,6 @@ class ReadoutSize(Block):
 
 
 class Control(Block):
-    """A conventionally trained network: Adam on cross-entropy."""
-
     learning_rate: Positive
     batch_size: Count
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,61 +12,59 @@ from torch import Tensor
 from biorobust.core import experiment, results, work
 from biorobust.core.files import write_npz, write_tensors
 from biorobust.core.progress import progress
-from biorobust.hebbian import learn
+from biorobust.core.tensors import Tensors
 from biorobust.hebbian.model import diagnostics
-from biorobust.hebbian.model.params import Rule, RuleSize
+from biorobust.hebbian.model.params import DATASET, Rule, RuleSize, WeightsRun
+from biorobust.hebbian.model.rule import learn
 
-DATASET = "mnist"
+if TYPE_CHECKING:
+    from biorobust.params import Params
+
 LOGGED = ("converged_share", "negative_share", "autocorrelation")  # after every epoch
 
 
-def pretrain(name: str, *, rule: Rule, init: str, size: RuleSize, scale: str, seeds: Iterable[int]) -> None:
+def pretrain(name: str, settings: Params) -> None:
     """Learn one set of weights per seed; write checkpoints, metrics, curves and pictures of the first units."""
+    run = settings.run("hebbian_weights", name, WeightsRun)
+    rule, size = settings.block(run.method, Rule), settings.size(run.method, RuleSize)
     data = experiment.load(DATASET, n_train=size.n_train)
-    shape, images = data.image_size, data.train_images.flatten(1)
-    recipe: dict[str, Any] = {
-        "p": rule.p,
-        "k": rule.k,
-        "delta": rule.delta,
-        "learning_rate": rule.learning_rate,
-        "batch_size": data.batch_size(rule.batch_size),
-        "init": init,
-        "n_hidden": size.n_hidden,
-        "epochs": data.epochs(size.epochs, n_train=size.n_train),
-        "n_train": len(images),
-    }
+    epochs = data.epochs(size.epochs, n_train=size.n_train)
+    recipe = fitted_recipe(rule, data, init=run.init, n_hidden=size.n_hidden, epochs=epochs)
     entries: list[dict[str, Any]] = []
     curves: list[dict[str, Any]] = []
-    for seed in seeds:
-        weights, rows = learn_seed(name, images, recipe=recipe, seed=seed, shape=shape)
+    for seed in settings.seeds(size.seeds):
+        weights, rows = learn_seed(name, data, recipe=recipe, seed=seed)
         write_tensors(f"data/checkpoints/hebbian/{name}/seed{seed}.safetensors", {"weights": weights})
         if not entries:
-            write_pictures(name, weights.reshape(-1, *shape))
-        entries.append({"seed": seed, **diagnostics.describe(weights, p=rule.p, shape=shape)})
+            write_pictures(name, weights.reshape(-1, *data.image_size))
+        entries.append({"seed": seed, **diagnostics.describe(weights, p=rule.p, shape=data.image_size)})
         curves += [{"seed": seed, **row} for row in rows]
     results.write_curves(f"weights-{name}", curves)
     results.write_run(
         "pretrain",
         name,
         study="hebbian",
-        scale=scale,
+        scale=settings.scale,
         dataset=DATASET,
         settings=recipe,
-        n_updates=recipe["epochs"] * (len(images) // recipe["batch_size"]),
-        n_parameters=size.n_hidden * images.shape[1],
+        n_updates=epochs * (recipe["n_train"] // recipe["batch_size"]),
+        n_parameters=size.n_hidden * math.prod(data.image_size),
         **results.per_seed(entries),
     )
 
 
 def write_pictures(name: str, units: Tensor) -> None:
-    """The first units (H, h, w) of a network as pictures."""
     pictures = units[: diagnostics.N_PICTURES].cpu().numpy().astype("float16")
     write_npz(results.METRICS / f"pictures/weights-{name}.npz", {"units": pictures})
 
 
-def learn_seed(
-    name: str, images: Tensor, *, recipe: dict[str, Any], seed: int, shape: tuple[int, int]
-) -> tuple[Tensor, list[dict[str, float]]]:
+def fitted_recipe(rule: Rule, data: Tensors, *, init: str, n_hidden: int, epochs: int) -> dict[str, Any]:
+    """What `learn_seed` is told, and the metrics say: a rule with minibatches that fit the data."""
+    own = {"batch_size": data.batch_size(rule.batch_size), "init": init, "n_hidden": n_hidden}
+    return rule.model_dump() | own | {"epochs": epochs, "n_train": len(data.train_images)}
+
+
+def learn_seed(name: str, data: Tensors, *, recipe: dict[str, Any], seed: int) -> tuple[Tensor, list[dict[str, float]]]:
     """The weights of one seed and a row of diagnostics per epoch; goes on from where an earlier start was ended."""
     state = experiment.state_path(f"hebbian-{name}", recipe, seed=seed, dataset=DATASET, code=(sys.modules[__name__],))
     saved = work.load_state(state)
@@ -79,7 +77,7 @@ def learn_seed(
     bar = progress(label=f"{name}, seed {seed}", unit="epochs", total=recipe["epochs"], initial=len(rows))
 
     def after_epoch(done: int, weights: Tensor) -> None:
-        described = diagnostics.describe(weights, p=recipe["p"], shape=shape)
+        described = diagnostics.describe(weights, p=recipe["p"], shape=data.image_size)
         rate = recipe["learning_rate"] * (1 - (done - 1) / recipe["epochs"])
         rows.append({"epoch": done, "learning_rate": rate, **{column: described[column] for column in LOGGED}})
         work.save_state(state, {"weights": weights, "rows": rows, "generator": generator.get_state()})
@@ -87,7 +85,7 @@ def learn_seed(
 
     arguments = ("n_hidden", "batch_size", "learning_rate", "p", "k", "delta", "init")
     weights = learn(
-        images,
+        data.train_images.flatten(1),
         n_epochs=recipe["epochs"],
         generator=generator,
         start=start,

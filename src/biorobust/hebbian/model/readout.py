@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from biorobust.core import training
 from biorobust.core.tensors import Tensors
-from biorobust.core.training import SCHEDULES, Fit, Recipe, as_float, fit, objective, predict
+from biorobust.core.training import SCHEDULES, Fit, Recipe, as_float, objective, predict, share, watched
 from biorobust.hebbian.model.classifier import HebbianClassifier, power_loss
 from biorobust.hebbian.model.params import Readout
 
@@ -64,16 +65,8 @@ def train(
     label: str = "readout",
 ) -> Fit:
     """Train S on activations (N, H); `test` (activations, labels) adds a column `test_accuracy` to the history."""
-    head = _Readout(classifier)
-
-    def measure(model: nn.Module) -> dict[str, float]:
-        if test is None:
-            return {}
-        right = predict(model, test[0], prepare=_as_is) == test[1]
-        return {"test_accuracy": right.double().mean().item()}
-
-    return fit(
-        head,
+    return training.fit(
+        _Readout(classifier),
         activations,
         labels,
         recipe=Recipe(
@@ -86,16 +79,26 @@ def train(
         mean_loss=False,  # the loss is a sum over the minibatch, as published
         seed=seed,
         prepare=_as_is,
-        measure=measure,
+        measure=watched(*test, predict=partial(predict, prepare=_as_is)) if test else None,
         state=state,
         label=label,
     )
 
 
+def fit(
+    classifier: HebbianClassifier, data: Tensors, *, seed: int, state: Path, label: str, **settings: Any
+) -> tuple[Fit, Tensor]:
+    """Train S on all training images, with the test images watched, whose activations (N, H) it also gives."""
+    tested = activities(classifier, data.test_images)
+    known, test = activities(classifier, data.train_images), (tested, data.test_labels)
+    more: dict[str, Any] = {"seed": seed, "state": state, "label": label}
+    return train(classifier, known, data.train_labels, test=test, **more, **settings), tested
+
+
 @torch.no_grad()
 def saturated_share(classifier: HebbianClassifier, activations: Tensor) -> float:
     """Share of images (N, H) with an output of exactly +1 or -1, where tanh passes no gradient."""
-    return (classifier.logits(activations).tanh().abs() == 1).any(dim=1).double().mean().item()
+    return share((classifier.logits(activations).tanh().abs() == 1).any(dim=1))
 
 
 def _as_is(activations: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ STARTS = ("report-normal", "report-uniform")
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Hebbian) -> Headline | None:
-    """`judged` are the study's claims; None where the one that is asked is not among them."""
     # Under the run with normal weights the printed curve is judged.
     printed = reported.curves(item.claim for item in judged if item.counted).get(STARTS[0], {})
     return headline_of(

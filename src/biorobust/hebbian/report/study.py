@@ -30,7 +30,6 @@ class Hebbian(Study):
         return next((run for run in self.runs if self.weights_of[run] == weights), weights)
 
     def weights_stage(self, weights: str) -> str:
-        """The stage that learns weights without labels."""
         return f"hebbian_pretrain@{weights}"
 
     def train_stage(self, run: str) -> str:
@@ -73,7 +72,6 @@ class Hebbian(Study):
 
 
 def hebbian(params: Mapping[str, Any]) -> Hebbian:
-    """The study as a params.yaml lists it."""
     runs = params.get("hebbian_runs", {})
     return Hebbian(
         name="hebbian",

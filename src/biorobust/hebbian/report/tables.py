@@ -17,7 +17,6 @@ from biorobust.reporting.words import paragraphs
 
 
 def tables(m: Measurements, study: Hebbian, claims: Sequence[Claim]) -> list[Table]:
-    """Every table of the study; runs without metrics are listed with what kept them."""
     printed = reported.clean(claims)
     ours = cache(lambda run: accuracy(m, run))
     accuracies = table(

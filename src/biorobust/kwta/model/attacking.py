@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,8 +21,8 @@ from biorobust.attacks import at_resized, records, registry, scoring
 from biorobust.core import work
 from biorobust.core.devices import full_precision
 from biorobust.core.progress import progress
-from biorobust.core.training import as_float
-from biorobust.kwta.model import networks, operator, probes, reencode
+from biorobust.core.training import as_float, share
+from biorobust.kwta.model import networks, operator, probes
 from biorobust.kwta.model.params import Attacks, Probe, ProbeSize
 
 RESIZED = "-resized"
@@ -47,7 +49,6 @@ class Victim:
 
     @property
     def label(self) -> str:
-        """What is shown while it is attacked."""
         return f"{self.name}, seed {self.seed}"
 
     @property
@@ -56,7 +57,6 @@ class Victim:
         return 500 if self.images.is_cuda else 64
 
     def state(self, what: str) -> Path:
-        """Where a finished part of the work lies."""
         key = {**self.key, "seed": self.seed, "eps": self.eps, "index": self.index.tolist(), "what": what}
         code = (sys.modules[__name__], networks)
         return work.state_path(f"attack-{self.name}-seed{self.seed}-{what}", key, code=code)
@@ -74,8 +74,6 @@ def attack(victim: Victim, plan: Attacks) -> pd.DataFrame:
 
 @full_precision()
 def attacked(victim: Victim, names: list[str], suffix: str = "") -> pd.DataFrame:
-    """The rows of attacks that share their iterates."""
-
     def compute() -> dict[str, Any]:
         model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
         table = attacks.run(
@@ -159,7 +157,19 @@ def another_jpeg(images: Tensor, *, quality: int) -> Tensor:
     On the same blocks a second JPEG of equal quality finds nothing left to lose, and would tell nothing of the first.
     """
     wider = functional.pad(images.float(), [GRID_SHIFT] * 4, mode="replicate").to(torch.uint8)
-    return reencode.jpeg(wider, quality=quality)[..., GRID_SHIFT:-GRID_SHIFT, GRID_SHIFT:-GRID_SHIFT].contiguous()
+    return jpeg(wider, quality=quality)[..., GRID_SHIFT:-GRID_SHIFT, GRID_SHIFT:-GRID_SHIFT].contiguous()
+
+
+def jpeg(images: Tensor, *, quality: int) -> Tensor:
+    """uint8 (N, 3, H, W) encoded with `quality` (1 to 95, chroma subsampled) and decoded again, on the same device."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"jpeg needs uint8 (N, 3, H, W), not {images.dtype} of shape {tuple(images.shape)}")
+    changed = np.empty((len(images), *images.shape[2:], 3), np.uint8)
+    for place, image in zip(changed, images.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
+        with io.BytesIO() as stream:
+            Image.fromarray(image).save(stream, "JPEG", quality=quality)
+            place[:] = np.asarray(Image.open(stream))
+    return torch.from_numpy(changed).permute(0, 3, 1, 2).contiguous().to(images.device)
 
 
 @torch.no_grad()
@@ -205,7 +215,7 @@ def _probed(victim: Victim, plan: Probe, size: ProbeSize) -> dict[str, dict[str,
         operator.set_gamma(model, gamma)
         right = scoring.predict(model, through) == victim.labels[: size.n_lines]
         jumps, changes = measured()
-        by_gamma[0].append({"gamma": gamma, "accuracy": right.double().mean().item(), **jumps})
+        by_gamma[0].append({"gamma": gamma, "accuracy": share(right), **jumps})
         for change in changes.values():
             del change["layers"]
         by_gamma[1].append({"gamma": gamma, **changes})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from biorobust.kwta.model.params import (
     ARCHITECTURE,
     CURVE_COLUMNS,
     FAST,
+    Ablation,
     AblationSize,
     AttackedSize,
     Attacks,
@@ -30,17 +31,18 @@ from biorobust.kwta.model.params import (
     Probe,
     ProbeSize,
     Recipe,
+    TrainingSize,
 )
 from biorobust.networks.weights import Unavailable
+
+if TYPE_CHECKING:
+    from biorobust.params import Params
 
 REENCODED = ("cifar10",)  # the data set whose mirror holds JPEG files
 
 
-def train_cell(name: str, recipe: Recipe, *, seeds: Sequence[int], scale: str, write: bool) -> str:
-    """Train a cell's seeds and write its checkpoints, metrics and curves; returns why it cannot be had, "" if it can.
-
-    write: False leaves nothing but the states of the training.
-    """
+def train_cell(name: str, recipe: Recipe, settings: Params) -> str:
+    """Train a cell's seeds and write its checkpoints, metrics and curves; gives why it cannot be had, "" if it can."""
     data = experiment.load(recipe.dataset, n_train=recipe.n_train)
     watched = data.evaluation[: training.N_WATCHED]
     recipe = training.fitted_recipe(recipe, data)
@@ -51,17 +53,13 @@ def train_cell(name: str, recipe: Recipe, *, seeds: Sequence[int], scale: str, w
         return training.train(name, recipe, data, watched=watched, seed=seed, state=state)
 
     try:
-        if not write:
-            for seed in seeds:
-                train(seed)
-            return ""
         experiment.train_seeds(
             name,
             train,
-            seeds=seeds,
+            seeds=settings.seeds(settings.size("kwta_training", TrainingSize).seeds),
             architecture=ARCHITECTURE,
             study="kwta",
-            scale=scale,
+            scale=settings.scale,
             dataset=recipe.dataset,
             settings=recipe.model_dump(),
             columns=CURVE_COLUMNS,
@@ -73,18 +71,9 @@ def train_cell(name: str, recipe: Recipe, *, seeds: Sequence[int], scale: str, w
     return ""
 
 
-def attack_cell(
-    name: str,
-    *,
-    dataset: str,
-    plan: Attacks,
-    size: AttackedSize,
-    probe: Probe,
-    probed: ProbeSize,
-    scale: str,
-    write: bool,
-) -> None:
-    """Attack every seed of a cell, probe it, and write its record and metrics (write: False leaves only states)."""
+def attack_cell(name: str, dataset: str, settings: Params) -> None:
+    plan, size = settings.block("kwta_attack", Attacks), settings.size("kwta_attack", AttackedSize)
+    probe, probed = settings.block("kwta_probe", Probe), settings.size("kwta_probe", ProbeSize)
     trained = read_json(places.find(places.METRICS, f"train/{name}.json"))
     if trained["settings"]["network"] == FAST:  # it sees the image as it is, so there is no resized tensor to attack
         plan = plan.model_copy(update={"resized_attacks": ()})
@@ -94,11 +83,11 @@ def attack_cell(
     again = data.evaluation[: size.n_reencoded]
     tables, counted, reencoded = [], {}, []
     probes: dict[str, dict[str, Any]] = {
-        "discontinuity": probe.model_dump()
-        | {"n_lines": min(probed.n_lines, len(index)), "per_seed": [], "by_gamma": []},
-        "patterns": {"sizes": attacking.pattern_sizes(eps), "n_images": min(probed.n_patterns, len(index))}
-        | {"per_seed": [], "by_gamma": []},
+        "discontinuity": probe.model_dump() | {"n_lines": min(probed.n_lines, len(index))},
+        "patterns": {"sizes": attacking.pattern_sizes(eps), "n_images": min(probed.n_patterns, len(index))},
     }
+    for kind in probes:
+        probes[kind] |= {"per_seed": [], "by_gamma": []}
     for seed in runs.seeds(name):
         victim = Victim(
             name=name,
@@ -124,8 +113,6 @@ def attack_cell(
         for kind, of_seed in attacking.probe(victim, probe, probed).items():
             probes[kind]["per_seed"].append({"seed": seed, **of_seed["own"]})
             probes[kind]["by_gamma"] += [{"seed": seed, **row} for row in of_seed["by_gamma"]]
-    if not write:
-        return
     way = {"quality": plan.jpeg_quality, "shift": attacking.GRID_SHIFT, "attack": plan.reencoded_attack}
     found: dict[str, Any] = probes | {
         "eps": [eps],
@@ -140,7 +127,7 @@ def attack_cell(
         "attack",
         name,
         study="kwta",
-        scale=scale,
+        scale=settings.scale,
         dataset=dataset,
         settings=trained["settings"]
         | {
@@ -150,25 +137,21 @@ def attack_cell(
             "resized_attacks": list(plan.resized_attacks),
             "eps": eps,
         },
-        **({"status": "unavailable", "reason": trained["reason"]} if unavailable else found),
+        **({"status": {"status": "unavailable"}, "reason": trained["reason"]} if unavailable else found),
     )
 
 
 def ablate(
-    name: str,
-    recipe: Recipe,
-    *,
-    plan: Incremental,
-    size: AblationSize,
-    seeds: Sequence[int],
-    attack: str,
-    eps: float,
+    name: str, recipe: Recipe, n_seeds: int, settings: Params
 ) -> tuple[Recipe, int, dict[str, Any], list[Mapping[str, Any]]]:
     """Train and attack the seeds of one ablation.
 
     Returns its recipe fitted to the data, the number of test images, what came out (or the `reason` why nothing did),
     and the rows of its curves.
     """
+    plan, size = settings.block("kwta_incremental", Incremental), settings.size("kwta_ablation", AblationSize)
+    attack = settings.block("kwta_ablation", Ablation).attack
+    eps = settings.block("kwta_attack", Attacks).eps(recipe.dataset)
     data = experiment.load(recipe.dataset, n_train=recipe.n_train)
     tested = data.evaluation[: size.n_test]
     data = replace(data, test_images=data.test_images[tested], test_labels=data.test_labels[tested])
@@ -178,7 +161,7 @@ def ablate(
     n = min(size.n_images, len(tested))
     entries, robust = [], []
     rows: list[Mapping[str, Any]] = []
-    for seed in seeds:
+    for seed in settings.seeds(min(n_seeds, size.seeds)):
         state = training.state_path(name, recipe, seed=seed, plan=plan, **stored)
         try:
             trained = training.train(name, recipe, data, watched=watched, seed=seed, plan=plan, state=state)

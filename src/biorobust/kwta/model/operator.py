@@ -82,7 +82,6 @@ def replace_relu(model: nn.Module, gamma: float, *, stem: Literal["relu", "kwta"
 
 
 def set_gamma(model: nn.Module, gamma: float) -> None:
-    """Give every k-WTA layer of a model another gamma."""
     for module in model.modules():
         if isinstance(module, KWTA):
             module.gamma = gamma

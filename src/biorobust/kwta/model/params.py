@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackName, AttackSize
 from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positive, Several, Share, ShareBelow1, Unlike
 from biorobust.core.left_out import SomeRuns
-
-if TYPE_CHECKING:
-    pass
 
 DatasetName = Literal["cifar10", "svhn"]
 FAST = "fast"  # our own small network beside the report's; on CIFAR-10 alone, and from random weights alone
@@ -34,8 +31,6 @@ Clip = Positive | None  # largest L2 norm of the gradient
 
 
 class Winners(Block):
-    """A k-WTA row: the share of values that pass, the same in every layer."""
-
     gamma: Gamma
 
 
@@ -110,7 +105,6 @@ class Epochs(Block):
     epochs_svhn: Count
 
     def over(self, dataset: str) -> int:
-        """How often training goes through a data set."""
         return self.epochs if dataset == "cifar10" else self.epochs_svhn
 
 
@@ -144,7 +138,6 @@ class Attacks(Block):
         return name
 
     def eps(self, dataset: str) -> float:
-        """The L-infinity size for a data set."""
         return self.eps_cifar10 if dataset == "cifar10" else self.eps_svhn
 
 
@@ -158,7 +151,6 @@ class AttackedSize(AttackSize):
     n_reencoded: int = Field(ge=8)
 
     def attacked(self, dataset: str) -> int:
-        """How many images of a data set are attacked."""
         return self.n_images if dataset == "cifar10" else self.n_svhn
 
 
@@ -178,8 +170,6 @@ class ProbeSize(Block):
 
 
 class Ablation(Block):
-    """What every ablation is attacked with."""
-
     attack: AttackName
 
 
@@ -198,8 +188,6 @@ class AblationSize(Block):
 
 
 class TimingSize(Block):
-    """Whether the selection of the k largest values is timed."""
-
     timed: bool
 
 
@@ -282,7 +270,7 @@ class AblationRun(Block):
 
 
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
-    "kwta-network": ("networks", "build"),
+    "kwta-network": ("networks", "build")
 }
 BLOCKS = {
     "relu": Block,  # the control row has no knob

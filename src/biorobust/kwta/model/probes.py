@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,6 @@ def passing(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _observed(model: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The model's output and what `passing` gives."""
     found: dict[str, Tensor] = {}
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
@@ -125,7 +125,7 @@ def patterns(
     generator = torch.Generator().manual_seed(seed)
     names = ("signs", "gradient")
     outputs = {name: [0.0 for _ in sizes] for name in names}
-    counts: dict[str, list[dict[str, tuple[int, int]]]] = {name: [{} for _ in sizes] for name in names}
+    changed, passing = ({name: [Counter[str]() for _ in sizes] for name in names} for _ in range(2))
     for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         logits, passed = _observed(model, x)
         for name, direction in zip(names, (_coins(x, generator), _ascent(model, x, y)), strict=True):
@@ -133,21 +133,20 @@ def patterns(
                 moved, after = _observed(model, (x + size * direction).clamp(0, 1))
                 outputs[name][i] += (moved - logits).abs().amax(dim=1).double().sum().item() / scale / len(images)
                 for layer, before in passed.items():
-                    old = counts[name][i].get(layer, (0, 0))
-                    n = int(before.sum()) + int(after[layer].sum())
-                    counts[name][i][layer] = (old[0] + int((before ^ after[layer]).sum()), old[1] + n)
+                    changed[name][i][layer] += int((before ^ after[layer]).sum())
+                    passing[name][i][layer] += int(before.sum()) + int(after[layer].sum())
+    counts = {name: list(zip(changed[name], passing[name], strict=True)) for name in names}
     return {
         name: {
-            "changed": [_share(*map(sum, zip(*by_layer.values(), strict=True))) for by_layer in counts[name]],
+            "changed": [_share(of.total(), n.total()) for of, n in counts[name]],
             "outputs": outputs[name],
-            "layers": {layer: [_share(*by_layer[layer]) for by_layer in counts[name]] for layer in counts[name][0]},
+            "layers": {layer: [_share(of[layer], n[layer]) for of, n in counts[name]] for layer in changed[name][0]},
         }
         for name in names
     }
 
 
 def _coins(images: Tensor, generator: torch.Generator) -> Tensor:
-    """-1 or 1 for every pixel, by the toss of a coin."""
     return 2 * torch.randint(0, 2, images.shape, generator=generator).to(images) - 1
 
 

@@ -1,19 +1,22 @@
-"""Which settings a cell or an ablation is trained with: blocks of params.yaml put together into one flat Recipe."""
+"""The cells of a row of the k-WTA tables, and what a cell or an ablation is trained with: blocks of params.yaml put
+together into one flat Recipe."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biorobust.core.config import build
+from biorobust.core.left_out import not_at_this_scale
 from biorobust.kwta.model.params import (
     FAST,
     FULL_WIDTH,
     SMALL_IMAGE,
     AblationRun,
     AblationSize,
+    Cells,
     Epochs,
     Fast,
     FastSize,
@@ -24,20 +27,52 @@ from biorobust.kwta.model.params import (
     Training,
     TrainingSize,
     Winners,
+    cells,
 )
 
 if TYPE_CHECKING:
     from biorobust.params import Params
 
 
-def of_cell(settings: Params, run: Run, *, network: str, dataset: str) -> Recipe:
-    """The settings of one cell of a run at the chosen scale."""
-    gamma = None if run.method == "relu" else settings.block(run.method, Winners).gamma
-    if network == FAST:
-        return build(Recipe, _fast(settings, dataset=dataset, init=run.init, gamma=gamma), where=f"{network}-{dataset}")
-    epochs = settings.size(f"kwta_{run.init}", Epochs).over(dataset)
-    values = _values(settings, "kwta_training", network=network, dataset=dataset, init=run.init, gamma=gamma)
-    return build(Recipe, values | {"epochs": epochs}, where=f"{network}-{dataset}")
+class Cell(NamedTuple):
+    """A network trained on a data set from one start."""
+
+    run: Run
+    network: str
+    dataset: str
+
+    def recipe(self, settings: Params) -> Recipe:
+        gamma = None if self.run.method == "relu" else settings.block(self.run.method, Winners).gamma
+        values = {"network": self.network, "dataset": self.dataset, "init": self.run.init, "gamma": gamma}
+        if self.network == FAST:
+            values |= _fast(settings, gamma)
+        else:
+            values |= _report(settings, "kwta_training", network=self.network, init=self.run.init)
+            values |= {"epochs": settings.size(f"kwta_{self.run.init}", Epochs).over(self.dataset)}
+        return _built(values, where=f"{self.network}-{self.dataset}")
+
+    def left_out(self, settings: Params) -> str:
+        if f"{self.network}-{self.dataset}" not in settings.size("kwta_cells", Cells).trained:
+            return not_at_this_scale(settings.scale, "kwta_cells")
+        never = (self.network, self.run.init) == (FAST, "pretrained")
+        return "the small fast network starts from random weights alone" if never else ""
+
+
+def cells_of(row: str, settings: Params) -> Mapping[str, Cell]:
+    """The cells by name of a row of the tables from every start, or of one run. Raises ParamsError for other names."""
+    names = [name for name in settings.runs["kwta_runs"] if row in (name, name.partition("-")[2])]
+    if not names:
+        settings.run("kwta_runs", row, Run)  # which names those that there are
+    return {
+        cell: Cell(settings.run("kwta_runs", name, Run), *place)
+        for name in names
+        for cell, place in cells(name).items()
+    }
+
+
+def group(row: str) -> str:
+    start, _, rest = row.partition("-")
+    return f"kwta-{rest if start in ('scratch', 'pretrained') else row}"
 
 
 def of_ablation(settings: Params, run: AblationRun, *, where: str = "kwta_ablations") -> tuple[Recipe, Recipe]:
@@ -46,12 +81,11 @@ def of_ablation(settings: Params, run: AblationRun, *, where: str = "kwta_ablati
     where: of the run in params.yaml, for the error.
     """
     size = settings.size("kwta_ablation", AblationSize)
-    values = _values(settings, run.recipe, network=run.network, dataset=run.dataset, init=run.init, gamma=run.gamma) | {
-        "epochs": size.epochs,
-        "n_train": size.n_train if run.recipe == "kwta_training" else size.n_train_original,
-    }
-    changed = build(Recipe, values | {run.change: run.to}, where=f"{where}: {run.change} changed")
-    return changed, build(Recipe, values, where=where)
+    values = run.model_dump(include={"network", "dataset", "init", "gamma"})
+    values |= _report(settings, run.recipe, network=run.network, init=run.init) | {"epochs": size.epochs}
+    values["n_train"] = size.n_train if run.recipe == "kwta_training" else size.n_train_original
+    changed = _built(values | {run.change: run.to}, where=f"{where}: {run.change} changed")
+    return changed, _built(values, where=where)
 
 
 def check(settings: Params) -> None:
@@ -60,16 +94,15 @@ def check(settings: Params) -> None:
         of_ablation(settings, settings.run("kwta_ablations", name, AblationRun), where=f"kwta_ablations.{name}")
 
 
-def _fast(settings: Params, *, dataset: str, init: str, gamma: float | None) -> dict[str, Any]:
+def _built(values: dict[str, Any], *, where: str) -> Recipe:
+    activation = "relu" if values["gamma"] is None else "kwta"
+    return build(Recipe, {"activation": activation, "gamma_by_layer": "equal", **values}, where=where)
+
+
+def _fast(settings: Params, gamma: float | None) -> dict[str, Any]:
+    """What the small fast network is trained with, by the fields of Recipe."""
     block = settings.block("kwta_fast", Fast)
     return {
-        "network": FAST,
-        "dataset": dataset,
-        "init": init,
-        "activation": "relu" if gamma is None else "kwta",
-        "gamma": gamma,
-        "gamma_schedule": "linear" if gamma is not None and block.gamma_fall else "constant",
-        "gamma_by_layer": "equal",
         "stem": "kwta",
         "logits": 10,
         "image_size": SMALL_IMAGE,
@@ -84,23 +117,17 @@ def _fast(settings: Params, *, dataset: str, init: str, gamma: float | None) -> 
         **block.model_dump(),
         **settings.size("kwta_fast", FastSize).model_dump(),
         "gamma_fall": 0.0 if gamma is None else block.gamma_fall,
+        "gamma_schedule": "linear" if gamma is not None and block.gamma_fall else "constant",
     }
 
 
-def _values(
-    settings: Params, block: str, *, network: str, dataset: str, init: str, gamma: float | None
-) -> dict[str, Any]:
+def _report(settings: Params, block: str, *, network: str, init: str) -> dict[str, Any]:
+    """The same of the report's networks, and of the original's."""
     size = settings.size("kwta_training", TrainingSize)
     width: int = getattr(size, f"{network.replace('-', '_')}_width")
     return {
-        "network": network,
-        "dataset": dataset,
-        "init": init,
-        "activation": "relu" if gamma is None else "kwta",
-        "gamma": gamma,
         "gamma_schedule": "constant",
         "gamma_fall": 0.0,
-        "gamma_by_layer": "equal",
         "width": FULL_WIDTH if init == "pretrained" else width,
         "image_size": SMALL_IMAGE if network == "resnet18-small" else size.image_size,
         "precision": size.precision,

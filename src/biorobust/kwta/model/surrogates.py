@@ -52,7 +52,6 @@ def sigmoid(x: Tensor, gamma: float) -> Tensor:
 
 
 def winning(wider: float) -> Slope:
-    """The mask of a larger gamma."""
     return lambda x, gamma: mask(x, max(wider, gamma)).to(x.dtype)
 
 

@@ -36,20 +36,17 @@ def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
 
 
 def config(recipe: Recipe, *, n_classes: int) -> dict[str, Any]:
-    """What `networks.build` needs of a recipe."""
     names = ("network", "logits", "width", "image_size", "normalise", "gamma", "gamma_by_layer", "stem")
     return {"n_classes": n_classes} | {name: getattr(recipe, name) for name in names}
 
 
 def n_steps(recipe: Recipe) -> int:
-    """Optimiser steps of one seed."""
     return recipe.epochs * -(-recipe.n_train // recipe.batch_size)
 
 
 def state_path(
     name: str, recipe: Recipe, *, seed: int, data_sha256: str, device: str, plan: Incremental | None = None
 ) -> Path:
-    """Where the training of one seed keeps its state."""
     key = recipe.model_dump() | {"seed": seed, "data": data_sha256, "device": device}
     if recipe.gamma_schedule == "incremental" and plan is not None:
         key |= {"plan": plan.model_dump()}
@@ -91,7 +88,7 @@ def train(
 
     def measure(network: nn.Module) -> dict[str, float]:
         loss, predictions = evaluate(network, *seen)
-        return {"test_loss": loss, "test_accuracy": (predictions == seen[1]).double().mean().item()}
+        return {"test_loss": loss, "test_accuracy": training.share(predictions == seen[1])}
 
     fitted = training.fit(
         model,
@@ -108,7 +105,9 @@ def train(
             clip_norm=recipe.clip,
             schedule=_schedule(recipe, plan),
         ),
-        objective=objective(bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing),
+        objective=objective(
+            bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing, n_classes=data.n_classes
+        ),
         seed=seed,
         prepare=lambda images: as_float(
             augment.crop_and_flip(images, padding=recipe.crop, flip=recipe.flip, edges=recipe.edges)
@@ -136,21 +135,19 @@ def _schedule(recipe: Recipe, plan: Incremental | None) -> training.Schedule:
     return training.steps({recipe.drop_at: recipe.drop_factor})
 
 
-def objective(*, bfloat16: bool, label_smoothing: float) -> training.Objective:
+def objective(*, bfloat16: bool, label_smoothing: float, n_classes: int) -> training.Objective:
     """Cross-entropy over everything the head has, classes or not; accuracy among the classes.
 
-    bfloat16: products with weights, and the activations between them, in that precision (autocast); winners are chosen
-    among values so rounded, so some more tie.
+    bfloat16: winners are chosen among values so rounded, so some more tie.
     """
 
-    def objective(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def outputs(model: nn.Module, x: Tensor) -> Tensor:
         assert isinstance(model, networks.Classifier)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
-            outputs = model.outputs(x).float()
-        loss = functional.cross_entropy(outputs, y, reduction="sum", label_smoothing=label_smoothing)
-        return loss, outputs[:, : model.body.n_classes]
+        return model.outputs(x)
 
-    return objective
+    return training.cross_entropy(
+        label_smoothing=label_smoothing, bfloat16=bfloat16, outputs=outputs, n_classes=n_classes
+    )
 
 
 @torch.no_grad()
@@ -184,5 +181,4 @@ def seed_entry(
 
 
 def _first(curve: list[dict[str, Any]], level: float) -> int | None:
-    """The first epoch whose test accuracy reached a level."""
     return next((int(row["epoch"]) for row in curve if row["test_accuracy"] >= level), None)

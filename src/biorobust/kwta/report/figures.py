@@ -53,7 +53,6 @@ def _words(given: Inputs, frame: pd.DataFrame, *, init: str = "", **told: Any) -
 
 
 def _stages(kind: str) -> Callable[[Inputs, pd.DataFrame], Iterable[str]]:
-    """The stages, "train" or "attack", behind the cells of a frame."""
     return lambda given, frame: map(getattr(given.study, f"{kind}_stage"), dict.fromkeys(frame["cell"]))
 
 
@@ -62,7 +61,6 @@ def _by_cell(part: pd.DataFrame) -> Iterator[tuple[Cell, pd.DataFrame]]:
 
 
 def _tables(frame: pd.DataFrame, title: str) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each table below its title, a format for its `place`."""
     parts = [part for _, part in frame.groupby("table", sort=False)]
     return [(title.format(place=part["_cell"].iloc[0].place), part) for part in parts]
 
@@ -196,7 +194,6 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
 
 
 def _active(given: Inputs) -> pd.DataFrame:
-    """Share of values that pass, activation by activation; mean over seeds."""
     rows = []
     for cell in _trained(given, init="scratch"):
         means = pd.DataFrame([seed["active"] for seed in cell.seeds]).mean()

@@ -21,7 +21,6 @@ COUNTED = "resnet18"  # the network of the headline's claim
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Kwta) -> Headline | None:
-    """`judged` are the study's claims; None where the one that is asked is not among them."""
     cells = [cell for cell in study.cells(m) if cell.place.network in (COUNTED, FAST)]
     read = printed(item.claim for item in judged if item.counted)
     relu = sorted(item.value.value for (_, measure), item in read.items() if measure == PGD and item.gamma is None)

@@ -33,7 +33,6 @@ class Verdict(NamedTuple):
 
 
 def printed(claims: Iterable[Claim]) -> dict[Key, Printed]:
-    """Every number of the report's tables."""
     found = {}
     for check in (check for claim in claims for check in claim.checks if check.rule == "number"):
         if check.reported is not None and (n := check.reported_n):

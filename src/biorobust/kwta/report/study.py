@@ -103,7 +103,6 @@ class Cell:
 
     @property
     def seeds(self) -> Sequence[Content]:
-        """What its metrics file says of each training."""
         return self.trained["per_seed"] if self.trained else ()
 
     @property
@@ -113,7 +112,6 @@ class Cell:
 
     @property
     def clean(self) -> Estimate | None:
-        """Accuracy without an attack, None where a training came to nothing."""
         return accuracy(self.m, self.id)
 
     def of(self, measure: str, *, tensor: bool = True) -> Estimate | None:
@@ -162,7 +160,6 @@ class Kwta(Study):
         return tuple(cell for place in self.places for cell in place.rows)
 
     def cells(self, m: Measurements, *, init: str = "") -> tuple[Cell, ...]:
-        """Every cell of the tables, or of those with one start."""
         return tuple(
             Cell(name, place, row := self.row(name), self._gamma(m, name, row), m)
             for place in self.places
@@ -219,7 +216,6 @@ class Kwta(Study):
 
 
 def kwta(params: Mapping[str, Any]) -> Kwta:
-    """The study as a params.yaml lists it; one of before this study has no runs."""
     runs: Mapping[str, Mapping[str, str]] = params.get("kwta_runs", {})
     plan: Mapping[str, Any] = params.get("kwta_attack", {})
     return Kwta(

@@ -31,13 +31,7 @@ EFFECTS = (
     ),
     effect(
         "k-WTA-0.1 above ReLU under DeepFool",
-        (
-            under("deepfool-report", f"{FAST}-kwta-low", 0.031),
-            under("deepfool-report", f"{FAST}-relu", 0.031),
-        ),
-        (
-            under("deepfool-report", f"{RESNET}-kwta-low", 0.047),
-            under("deepfool-report", f"{RESNET}-relu", 0.047),
-        ),
+        (under("deepfool-report", f"{FAST}-kwta-low", 0.031), under("deepfool-report", f"{FAST}-relu", 0.031)),
+        (under("deepfool-report", f"{RESNET}-kwta-low", 0.047), under("deepfool-report", f"{RESNET}-relu", 0.047)),
     ),
 )

@@ -38,7 +38,6 @@ UNDECIDED = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
 
 
 def tables(m: Measurements, study: Kwta, judged: Sequence[Judged]) -> list[Table]:
-    """Every table of the study; a cell that was not measured is listed with what kept it from it."""
     claims = [item.claim for item in judged if item.counted]
     cells, reported, said = study.cells(m), printed(claims), verdicts(judged, m)
     return [

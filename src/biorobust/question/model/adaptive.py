@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from biorobust.attacks import records
 from biorobust.core import places, results
-from biorobust.core.attack_plan import Adaptive, adaptive_name
+from biorobust.core.attack_plan import Adaptive, AdaptiveSize, adaptive_name
 from biorobust.core.files import write_parquet
 from biorobust.question.model import attacking
 from biorobust.question.model.params import AttackPlan, AttackSize
 
+if TYPE_CHECKING:
+    from biorobust.params import Params
 
-def attack(
-    name: str, *, study: str, chosen: Adaptive, n_images: int, plan: AttackPlan, size: AttackSize, scale: str
-) -> None:
+
+def attack(name: str, study: str, settings: Params) -> None:
     """Every seed of a network under every attack: its record, and its metrics as those of the study's own attacks."""
+    chosen = settings.block(f"{study}_adaptive", Adaptive)
+    n_images = settings.size(f"{study}_adaptive", AdaptiveSize).n_images
+    plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
     eps = sorted({*chosen.curve, chosen.eps})
     blind = tuple(key for key in plan.blind if key not in chosen.alone)
     plan = plan.model_copy(update={"reports": (*plan.reports, *chosen.alone), "blind": blind})
@@ -39,7 +43,7 @@ def attack(
         "attack",
         adaptive_name(name),
         study=study,
-        scale=scale,
+        scale=settings.scale,
         dataset=chosen.dataset,
         settings={"eps": chosen.eps, "n_images": n_images, "draws": plan.draws, "twin": chosen.twins.get(name)},
         eps=eps,

@@ -56,7 +56,6 @@ class Victim:
     code: ModuleType
 
     def state(self, what: str, plan: AttackPlan, size: AttackSize, *more: object) -> Any:
-        """Where a finished part of the work lies."""
         key = {**self.key, "seed": self.seed, "eps": self.eps, "curve": list(self.curve), "index": self.index.tolist()}
         key |= {"plan": plan.model_dump(), "size": size.model_dump(), "what": what, "more": more}
         return work.state_path(
@@ -234,8 +233,8 @@ def examined(victim: Victim, plan: AttackPlan, size: AttackSize) -> dict[str, li
     """The masking diagnostics of a network; and, for the plain one, of the two that are masked on purpose."""
     found = {"own": _examined(victim, victim.model, plan, size, "own")}
     if victim.name.endswith("-plain"):
-        hidden = {"rounded": networks.Rounded(victim.model, COARSE), "saturated": networks.Saturated(victim.model)}
-        found |= {key: _examined(victim, model.eval(), plan, size, key) for key, model in hidden.items()}
+        hidden = {"rounded": networks.rounded(victim.model, COARSE), "saturated": networks.saturated(victim.model)}
+        found |= {key: _examined(victim, model, plan, size, key) for key, model in hidden.items()}
     return found
 
 

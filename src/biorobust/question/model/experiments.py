@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from biorobust.core import experiment, results, training
+from biorobust.core import experiment
 from biorobust.core.tensors import Tensors
-from biorobust.core.training import as_float
+from biorobust.core.training import Trained, as_float
 from biorobust.question.model import networks
 from biorobust.question.model import training as trainings
 from biorobust.question.model.left_out import STUDY
@@ -23,18 +23,15 @@ if TYPE_CHECKING:
 
 
 def train(network: Network, settings: Params) -> None:
-    """Train the seeds of a network; write checkpoints, curves and metrics."""
     data = experiment.load(network.dataset, n_train=network.size.n_train)
     built = trainings.describe(network, data, settings)
     key = network.settings | built.config | built.recipe
     code = (sys.modules[__name__], trainings, networks)
 
-    def train_seed(seed: int) -> training.Trained:
+    def train_seed(seed: int) -> Trained:
         state = experiment.state_path(network.name, key, seed=seed, dataset=network.dataset, code=code)
         model, config, fitted = trainings.fit(network, built, data, settings=settings, seed=seed, state=state)
-        predictions = training.predict(model, data.test_images)
-        entry = results.seed_entry(seed, predictions, data.test_labels, diverged=fitted.diverged)
-        return training.Trained(model=model, config=config, entry=entry, curve=fitted.history)
+        return experiment.tested(model, config, fitted, data, seed=seed)
 
     experiment.train_seeds(
         network.name,

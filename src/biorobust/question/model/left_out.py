@@ -14,13 +14,11 @@ ATTACKED = Path("data/question")  # what a family's attacks leave for the networ
 
 
 def head(network: Network, *, scale: str, **settings: Any) -> dict[str, Any]:
-    """What every metrics file of a network begins with."""
     said = {"study": STUDY, "scale": scale, "dataset": network.dataset}
     return {**said, "settings": network.settings | settings}
 
 
 def train(network: Network, *, scale: str) -> None:
-    """In the place of checkpoints, a curve and metrics, why there are none."""
     runs.save_unavailable(network.name, architecture="question-network", reason=network.left_out)
     results.write_curves(network.name, [], columns=("seed", "epoch", "loss"))
     results.write_unavailable("train", network.name, reason=network.left_out, **head(network, scale=scale))

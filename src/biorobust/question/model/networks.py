@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.core.errors import BiorobustError
+from biorobust.core.modules import View
 from biorobust.kwta import KWTA
 from biorobust.kwta.model import surrogates
 from biorobust.networks.fast import FastNet
@@ -158,24 +159,11 @@ def attack_views(model: nn.Module) -> dict[str, nn.Module]:
     return surrogates.attack_views(model)
 
 
-class Rounded(nn.Module):
+def rounded(model: nn.Module, step: float) -> nn.Module:
     """A network masked on purpose: its logits are rounded to a coarse grid, so that gradients are zero."""
-
-    def __init__(self, model: nn.Module, step: float) -> None:
-        super().__init__()
-        self.model, self.step = model, step
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (self.model(x) / self.step).round() * self.step
+    return View(model, lambda logits: (logits / step).round() * step)
 
 
-class Saturated(nn.Module):
+def saturated(model: nn.Module) -> nn.Module:
     """A network masked on purpose: tanh of its logits times a thousand, which is 1 or -1 nearly everywhere."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.model(x)
-        return (1000 * logits).tanh() + 1e-6 * logits.detach()
+    return View(model, lambda logits: (1000 * logits).tanh() + 1e-6 * logits.detach())

@@ -104,7 +104,6 @@ class AttackSize(Block):
     n_examined: int = Field(ge=0)
 
     def attacked(self, dataset: str, *, noisy: bool) -> int:
-        """How many of the evaluation images of a data set."""
         wanted = self.n_images if dataset == "mnist" else self.n_cifar10
         return min(wanted, self.n_noisy) if noisy else wanted
 
@@ -138,7 +137,7 @@ class Row(Block):
 
 
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
-    "question-network": ("networks", "build"),
+    "question-network": ("networks", "build")
 }
 BLOCKS = {
     "question": Threat,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -19,13 +19,17 @@ from biorobust.question.model import attacking
 from biorobust.question.model.attacking import Victim
 from biorobust.question.model.left_out import ATTACKED, STUDY, head
 from biorobust.question.model.params import REPORTS, AttackPlan, AttackSize
-from biorobust.question.model.rows import Network
+from biorobust.question.model.rows import Network, networks
+
+if TYPE_CHECKING:
+    from biorobust.params import Params
 
 Shares = Mapping[int, Mapping[str, float]]  # seed -> attack -> accuracy at epsilon
 
 
-def attack(network: Network, *, plan: AttackPlan, size: AttackSize, folder: Path) -> None:
+def attack(network: Network, settings: Params, folder: Path) -> None:
     """Every attack that needs no other network, on every seed: records, points and diagnostics below `folder`."""
+    plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
     tables: list[pd.DataFrame] = []
     points: dict[str, Tensor] = {}
     findings: dict[str, Any] = {}
@@ -55,8 +59,10 @@ def victims(network: Network, size: AttackSize) -> Iterable[Victim]:
     )
 
 
-def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: AttackSize, scale: str) -> None:
+def transfer(settings: Params) -> None:
     """Show every network the images found on all others, search once more, and write records and metrics of all."""
+    plan, size = settings.block("question_attack", AttackPlan), settings.size("question_attack", AttackSize)
+    all_networks, scale = networks(settings), settings.scale
     folders = {name: places.find(ATTACKED, f"{name}.json").parent for name in all_networks}
     here = {name: network for name, network in all_networks.items() if not network.left_out}
     points = {name: read_tensors(folders[name] / f"{name}.safetensors") for name in here}
@@ -105,12 +111,7 @@ def transfer(all_networks: Mapping[str, Network], *, plan: AttackPlan, size: Att
 
 
 def _shown(
-    network: Network,
-    folder: Path,
-    points: Mapping[str, Mapping[str, Tensor]],
-    *,
-    plan: AttackPlan,
-    size: AttackSize,
+    network: Network, folder: Path, points: Mapping[str, Mapping[str, Tensor]], *, plan: AttackPlan, size: AttackSize
 ) -> pd.DataFrame:
     """All records of a network: of its own attacks, and of the images found on others."""
     tables: list[pd.DataFrame] = []

@@ -38,17 +38,14 @@ class Network(NamedTuple):
 
     @property
     def noisy(self) -> bool:
-        """Whether it draws noise of its own, in evaluation too."""
         return self.row.front in NOISY_FRONTS
 
     @property
     def twin(self) -> str | None:
-        """The network that it is held against."""
         return None if self.row.twin is None else f"{self.dataset}-{self.row.twin}"
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the metrics say that it is."""
         row = {"family": self.family, **self.row.model_dump()}
         return {"dataset": self.dataset, **row, "noise": self.threat.noise}
 
@@ -93,5 +90,4 @@ def check(settings: Params) -> None:
 
 
 def group(family: str) -> str:
-    """The folder of a family's results."""
     return f"question-{family}"

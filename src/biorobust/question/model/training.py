@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from biorobust.attacks.pgd import ascended
 from biorobust.cnnf.model import params as cnnf
 from biorobust.cnnf.model import training as feedback
 from biorobust.cnnf.model.network import FeedbackNetwork
-from biorobust.cnnf.model.plan import Plan
+from biorobust.cnnf.model.params import Plan
 from biorobust.core import augment, runs, training
 from biorobust.core.tensors import Tensors
 from biorobust.core.training import as_float
 from biorobust.hebbian.model import params as hebbian
+from biorobust.hebbian.model import pretraining
 from biorobust.hebbian.model import readout as readouts
-from biorobust.hebbian.model.pretraining import learn_seed
 from biorobust.kwta.model import operator
 from biorobust.kwta.model.params import Winners
 from biorobust.kwta.model.recipe import linear
@@ -111,58 +110,37 @@ def fit(
     if network.row.network == "hebbian":
         return _hebbian(network, built, data, settings=settings, seed=seed, state=state)
     model = runs.new(built.architecture, built.config).to(data.test_labels.device)
-    label = f"{network.name}, seed {seed}"
-    watched = data.evaluation[:N_WATCHED]
-
-    def measure(trained: nn.Module) -> dict[str, float]:
-        right = training.predict(trained, data.test_images[watched]) == data.test_labels[watched]
-        return {"test_accuracy": right.double().mean().item()}
-
+    how: dict[str, Any] = {"seed": seed, "state": state, "label": f"{network.name}, seed {seed}"}
     if isinstance(model, FeedbackNetwork):
+        shared = settings.block("cnnf_training", cnnf.Training)
         fitted = feedback.fit(
             model,
             data.train_images,
             data.train_labels,
-            settings=settings.block("cnnf_training", cnnf.Training),
+            settings=shared,
             plan=_plan(network, settings, built.recipe["epochs"]),
             noise_=settings.block("cnnf_noise", cnnf.Noise),
             adversarial=settings.block("cnnf_adversarial", cnnf.Adversarial),
-            batch_size=data.batch_size(settings.block("cnnf_training", cnnf.Training).batch_size),
-            seed=seed,
-            state=state,
-            label=label,
+            batch_size=data.batch_size(shared.batch_size),
+            **how,
         )
         return model, built.config, fitted
+    watched = data.evaluation[:N_WATCHED]
+    how["measure"] = training.watched(data.test_images[watched], data.test_labels[watched])
+    lengths = {
+        "epochs": built.recipe["epochs"],
+        "batch_size": data.batch_size(built.recipe["batch_size"]),
+        "learning_rate": built.recipe["learning_rate"],
+    }
     if built.architecture == "end-to-end":
-        fitted = training.fit(
-            model,
-            data.train_images,
-            data.train_labels,
-            recipe=training.Recipe(
-                epochs=built.recipe["epochs"],
-                batch_size=data.batch_size(built.recipe["batch_size"]),
-                learning_rate=built.recipe["learning_rate"],
-            ),
-            objective=training.objective(lambda logits, y: functional.cross_entropy(logits, y, reduction="sum")),
-            seed=seed,
-            measure=measure,
-            state=state,
-            label=label,
-        )
+        recipe, objective = training.Recipe(**lengths), training.cross_entropy()
+        fitted = training.fit(model, data.train_images, data.train_labels, recipe=recipe, objective=objective, **how)
         return model, built.config, fitted
-    return model, built.config, _body(network, built, model, data, seed=seed, state=state, measure=measure, label=label)
+    return model, built.config, _body(network, built, model, data, lengths, how)
 
 
 def _body(
-    network: Network,
-    built: Built,
-    model: nn.Module,
-    data: Tensors,
-    *,
-    seed: int,
-    state: Path,
-    measure: Callable[[nn.Module], dict[str, float]],
-    label: str,
+    network: Network, built: Built, model: nn.Module, data: Tensors, lengths: dict[str, Any], how: dict[str, Any]
 ) -> training.Fit:
     recipe, gamma = built.recipe, built.config["gamma"]
     spread = as_float(data.train_images[:: max(1, len(data.train_images) // N_MEASURED)])
@@ -181,21 +159,19 @@ def _body(
         x = as_float(augment.crop_and_flip(images, padding=recipe["crop"], flip=recipe["flip"], edges="reflect"))
         return (x + recipe["noise"] * torch.randn_like(x)).clamp(0, 1) if "noise" in recipe else x
 
-    def objective(trained: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    cross_entropy = training.cross_entropy(label_smoothing=recipe["label_smoothing"])
+
+    def objective(trained: nn.Module, x: Tensor, y: Tensor) -> Any:
         if network.row.images == "adversarial":
-            x = attacked(trained, x, y, eps=recipe["eps"], steps=recipe["steps"], step=recipe["step"])
-        logits = trained(x)
-        smoothing = recipe["label_smoothing"]
-        return functional.cross_entropy(logits, y, reduction="sum", label_smoothing=smoothing), logits
+            x = ascended(trained, x, y, eps=recipe["eps"], steps=recipe["steps"], step=recipe["step"] * recipe["eps"])
+        return cross_entropy(trained, x, y)
 
     fitted = training.fit(
         model,
         data.train_images,
         data.train_labels,
         recipe=training.Recipe(
-            epochs=recipe["epochs"],
-            batch_size=data.batch_size(recipe["batch_size"]),
-            learning_rate=recipe["learning_rate"],
+            **lengths,
             optimiser="sgd",
             momentum=recipe["momentum"],
             nesterov=True,
@@ -204,31 +180,13 @@ def _body(
             schedule=training.triangular(recipe["warmup"]),
         ),
         objective=objective,
-        seed=seed,
         prepare=prepare,
         before_epoch=before_epoch,
-        measure=measure,
-        state=state,
-        label=label,
+        **how,
     )
     if gamma is not None:  # a training that was finished before has not set the last gamma
         operator.set_gamma(model, gamma)
     return fitted
-
-
-def attacked(model: nn.Module, x: Tensor, y: Tensor, *, eps: float, steps: int, step: float) -> Tensor:
-    """PGD's images of a minibatch (Madry et al. 2018), from random starts of torch's global generator, whose state the
-    training loop keeps; batch normalisation as in evaluation meanwhile. step: in units of eps."""
-    model.eval()
-    moved = (x + eps * (2 * torch.rand_like(x) - 1)).clamp(0, 1)
-    for _ in range(steps):
-        moved.requires_grad_()
-        loss = functional.cross_entropy(model(moved), y, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, moved)
-        moved = moved.detach() + step * eps * gradient.sign()
-        moved = torch.minimum(torch.maximum(moved, x - eps), x + eps).clamp(0, 1)
-    model.train()
-    return moved
 
 
 def _hebbian(
@@ -237,26 +195,13 @@ def _hebbian(
     """Competing units by the original's recipe, and a classifier on them; beta is chosen on held-out images."""
     rule = settings.block("hebbian_original", hebbian.Rule)
     readout = settings.block("hebbian_original_readout", hebbian.Readout)
-    units = rule.model_dump() | {
-        "init": built.recipe["init"],
-        "n_hidden": built.config["n_hidden"],
-        "epochs": built.recipe["epochs"],
-        "batch_size": data.batch_size(rule.batch_size),
-        "n_train": len(data.train_images),
-    }
-    weights, _ = learn_seed(network.name, data.train_images.flatten(1), recipe=units, seed=seed, shape=data.image_size)
+    units = pretraining.fitted_recipe(
+        rule, data, init=built.recipe["init"], n_hidden=built.config["n_hidden"], epochs=built.recipe["epochs"]
+    )
+    weights, _ = pretraining.learn_seed(network.name, data, recipe=units, seed=seed)
     lengths = {"batch_size": data.batch_size(readout.batch_size), "epochs": built.recipe["readout_epochs"]}
     beta = readouts.choose_beta(weights, data, readout=readout, seed=seed, **lengths).beta
     model = readouts.new_classifier(weights, data.n_classes, readout=readout, beta=beta, seed=seed)
-    fitted = readouts.train(
-        model,
-        readouts.activities(model, data.train_images),
-        data.train_labels,
-        readout=readout,
-        seed=seed,
-        test=(readouts.activities(model, data.test_images), data.test_labels),
-        state=state,
-        label=f"{network.name}, seed {seed}",
-        **lengths,
-    )
+    label = f"{network.name}, seed {seed}"
+    fitted, _ = readouts.fit(model, data, readout=readout, seed=seed, state=state, label=label, **lengths)
     return model, built.config | {"beta": beta}, fitted

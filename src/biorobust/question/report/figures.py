@@ -81,7 +81,6 @@ def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) ->
 
 
 def _answer_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """What the worst case leaves, by network."""
     worst = frame[(frame["attack"] == WORST) & ~frame["twin"]]
     return {"worst": dict(zip(worst["run"], worst["accuracy"], strict=True)), "wanted": lines(given.study)}
 
@@ -110,17 +109,6 @@ def _draw_sizes(frame: pd.DataFrame) -> Drawing:
 
 
 FIGURES = (
-    Figure(
-        "answer",
-        lambda given: answers(given.m, given.study),
-        _draw_answers,
-        of_runs("attack"),
-        _answer_words,
-    ),
-    Figure(
-        "sizes",
-        _sizes,
-        _draw_sizes,
-        of_runs("attack"),
-    ),
+    Figure("answer", lambda given: answers(given.m, given.study), _draw_answers, of_runs("attack"), _answer_words),
+    Figure("sizes", _sizes, _draw_sizes, of_runs("attack")),
 )

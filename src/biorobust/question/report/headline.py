@@ -20,7 +20,6 @@ CLAIM = "Q1"  # does a defence keep more than its twin?
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Headline | None:
-    """`judged` are the study's claims; None where the one that is asked is not among them."""
     parts = [part for item in judged if item.claim.id == CLAIM and item.counted for part in item.parts]
     ahead = [part.label.partition(" minus ")[0] for part in parts if part.verdict == rules.NOT_REPRODUCED]
     return headline_of(
@@ -35,7 +34,6 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Head
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
-    """What follows, a paragraph each; empty where nothing was measured."""
     return paragraphs(study.name, "conclusions", m, masked=_masked(m, study), **_kept(m, study))
 
 

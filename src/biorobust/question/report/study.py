@@ -33,15 +33,12 @@ class Question(Study):
         return tuple(f"{dataset}-{row}" for dataset in self.datasets for row in self.rows)
 
     def row(self, run: str) -> Mapping[str, Any]:
-        """The settings of a network's row."""
         return self.rows[run.partition("-")[2]]
 
     def at(self, run: str) -> float:
-        """The size of the attacks on a network's data set."""
         return self.eps[run.partition("-")[0]]
 
     def twin(self, run: str) -> str | None:
-        """The same network without the defence."""
         twin = self.row(run)["twin"]
         return twin and f"{run.partition('-')[0]}-{twin}"
 

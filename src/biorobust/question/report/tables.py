@@ -15,7 +15,6 @@ from biorobust.reporting.words import paragraphs
 
 
 def tables(m: Measurements, study: Question, claims: object) -> list[Table]:
-    """Every table of the comparison, of the networks that a run has."""
     ran = [run for run in study.networks if m.ran(f"attack/{run}")]
     return [
         _robustness(m, study, ran),
@@ -128,8 +127,6 @@ def _cost(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
 
 
 class Examined(NamedTuple):
-    """The checks of one network, or of one that is masked on purpose."""
-
     run: str
     seed: str
     what: str  # "own", or how it is masked
@@ -137,7 +134,6 @@ class Examined(NamedTuple):
 
     @property
     def flagged(self) -> list[Mapping[str, Any]]:
-        """The checks that are signs of masked gradients."""
         return [finding for finding in self.findings if finding["flagged"]]
 
 

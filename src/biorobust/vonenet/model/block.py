@@ -1,7 +1,7 @@
 """VOneBlock: a fixed model of primary visual cortex, simple and complex cells with Gabor fields and neuronal noise.
 
-Neuronal noise has a variance equal to its mean (a Fano factor near 1), as spike counts have. It belongs to the model,
-so it is there in evaluation too. A noise source gives a forward pass its normal numbers: fresh (live) or frozen ones.
+The noise has a variance equal to its mean (a Fano factor near 1), as spike counts have. It belongs to the model, so it
+is there in evaluation too.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.stats import norm
 from torch import Tensor, nn
 from torch.nn import functional
 
 from biorobust.core.errors import BiorobustError
 from biorobust.networks.pixels import once
-from biorobust.vonenet.model.parameters import check_frequency, gabor_kernels, sample_colours, sample_parameters
 
 COLOURS = 3
 NOISE_MODES = ("neuronal", "gaussian", "none")
@@ -34,9 +35,9 @@ def live_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor
 
 @dataclass
 class FrozenNoise:
-    """The same numbers in every forward pass: one draw for all images (`seeds` an integer), or one for each image.
+    """The same numbers in every forward pass: one draw for all images (`seeds` an integer), or one for each.
 
-    Numbers are made on the CPU, one generator per seed, and depend on nothing but the seed and the response's shape.
+    They are made on the CPU and depend on nothing but the seed and the response's shape.
     """
 
     seeds: int | tuple[int, ...]
@@ -55,7 +56,7 @@ class FrozenNoise:
 
 
 def add_noise(responses: Tensor, *, mode: str, scale: float, level: float, source: NoiseSource) -> Tensor:
-    """Noisy responses of the same shape, never negative; `responses` are not negative either and are left as they are.
+    """Noisy responses of the same shape, never negative, as the `responses`, which are left as they are.
 
     none: x. gaussian: relu(x + scale n), n ~ N(0, 1). neuronal: t = scale x + level is a spike count with mean and
     variance t (+ FLOOR); the result is relu((t + n sqrt(t + FLOOR) - level) / scale) (Dapello, Marques et al. 2020).
@@ -74,14 +75,14 @@ def add_noise(responses: Tensor, *, mode: str, scale: float, level: float, sourc
 class VOneBlock(nn.Module):
     """V1 responses (B, simple + complex, h, w) to images (B, 3, H, W) scaled to [-1, 1] (0 is mid grey).
 
-    Simple cells are half-rectified Gabor responses, complex cells the root mean square of a quadrature pair; both are
-    multiplied by `k_exc`, then noise is added (Dapello, Marques et al. 2020; the defaults are the paper's). Simple
-    cells come first. Padding is ksize // 2 zeros, so h = ceil(H / stride).
+    Simple cells, which come first, are half-rectified Gabor responses, complex cells the root mean square of a
+    quadrature pair; both are multiplied by `k_exc`, then noise is added (Dapello, Marques et al. 2020, as the
+    defaults). h = ceil(H / stride).
 
-    image_size pixels span visual_degrees, which fixes the filters' scale; images of another size get the same filters.
-    filters: "biological" or the "uniform" control. colours: "published" draws the channels of a quadrature pair
-    independently, "paired" once. noise: the mode outside any `noise` context. gabor_seed, colour_seed: of the filters
-    and of their channels. Nothing here is trained: filters are buffers, and gradients go to the image only.
+    image_size pixels span visual_degrees, which fixes the filters' scale, also for images of another size. filters:
+    "biological" or the "uniform" control. colours: "published" draws the channels of a quadrature pair independently,
+    "paired" once. noise: the mode outside any `noise` context. Nothing is trained: filters are buffers, and gradients
+    go to the image only.
 
     Raises BiorobustError for an even kernel, one larger than the image, no cells, or sf_max above the Nyquist limit.
     """
@@ -149,9 +150,8 @@ class VOneBlock(nn.Module):
         self._split: list[int] = self.colours.bincount(minlength=COLOURS).tolist()
 
     def filter_responses(self, x: Tensor) -> Tensor:
-        """Linear responses (B, F, h, w) of all filters times `k_exc`, in the order of `kernels`.
-
-        Every filter has one non-zero input channel, so a third of the products of a dense convolution are left.
+        """Linear responses (B, F, h, w) of all filters times `k_exc`, in the order of `kernels`. Each sees one channel
+        of the image, so a third of the products of a dense convolution are left.
         """
         if min(x.shape[-2:]) < self.ksize:
             size = " x ".join(map(str, x.shape[-2:]))
@@ -195,10 +195,10 @@ class VOneBlock(nn.Module):
         seeds: Sequence[int] | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[None]:
-        """Other noise inside the `with`: `"none"`, or another mode, or other numbers (at most one of the three).
+        """Other noise inside the `with`: another mode, or other numbers (at most one of the three; else torch's global
+        generator).
 
-        seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch, which must have
-        as many. generator: live, from this generator. Without any: live, from torch's global generator.
+        seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch. generator: live.
         Raises BiorobustError for more than one of them, or for numbers without noise to use them in.
         """
         mode = self.noise_mode if mode is None else mode
@@ -251,3 +251,160 @@ def _check_layout(simple: int, complex_: int, *, ksize: int, stride: int, image_
 def _check_choice(name: str, value: str, options: Sequence[str]) -> None:
     if value not in options:
         raise BiorobustError(f"{name} = {value!r}: must be one of {', '.join(options)}")
+
+
+# --- Gabor filters of a population of V1 cells, with parameters drawn from distributions measured in macaque V1 -------
+#
+# Dapello, Marques et al. (2020) sample orientation (De Valois et al. 1982a), spatial frequency (De Valois et al. 1982b)
+# and receptive-field shape (Ringach 2002b) from published histograms. A Gaussian copula ties frequency to shape, a
+# joint histogram the two axes of the shape; orientation and phase are independent.
+
+Array = np.ndarray
+
+ORIENTATION_EDGES = np.array([-22.5, 22.5, 67.5, 112.5, 157.5])  # degrees
+ORIENTATION_COUNTS = np.array([66, 49, 77, 54])
+FREQUENCY_EDGES = np.array([0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0])  # cycles per degree
+FREQUENCY_COUNTS = np.array([4, 4, 8, 25, 32, 26, 28, 12])
+SHAPE_EDGES = np.linspace(-1, 0.2, 6)  # log10 of the envelope's standard deviation in cycles of the carrier
+# Rows: bins of nx (along the carrier); columns: bins of ny (across). No cell was seen in the last row.
+SHAPE_COUNTS = np.array([[2, 0, 1, 0, 0], [8, 9, 4, 1, 0], [1, 2, 19, 17, 3], [0, 0, 1, 7, 4], [0, 0, 0, 0, 0]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaborParameters:
+    """One value per filter, float64 (n,). Angles in degrees.
+
+    sf: cycles per degree of visual angle. theta: direction of the carrier. phase: of the carrier at the centre.
+    nx, ny: standard deviation of the Gaussian envelope along and across the carrier, in cycles of the carrier.
+    """
+
+    sf: Array
+    theta: Array
+    phase: Array
+    nx: Array
+    ny: Array
+
+
+def sample_parameters(
+    *,
+    n_filters: int,
+    seed: int = 0,
+    sf_min: float = 0.0,
+    sf_max: float = 9.0,
+    sf_corr: float = 0.75,
+    uniform: bool = False,
+) -> GaborParameters:
+    """Draw `n_filters` sets of Gabor parameters; equal arguments give equal parameters on every machine.
+
+    sf_min, sf_max: keep the frequency bins within these limits (cycles per degree). sf_corr: correlation of the copula
+    that ties frequency to nx. uniform: the control population, in which orientation, octave of frequency and log shape
+    are flat and nothing is tied.
+
+    The draws are the published ones: NumPy's legacy generator, in the order phase, orientation, copula, ny. Raises
+    BiorobustError for no filters, a correlation outside [-1, 1], or limits that leave no bin.
+    """
+    if n_filters < 1:
+        raise BiorobustError(f"n_filters = {n_filters}: must be an integer of 1 or more")
+    if not -1 <= sf_corr <= 1:
+        raise BiorobustError(f"sf_corr = {sf_corr}: must be a number from -1 to 1")
+    rng = np.random.RandomState(seed)
+    phase = 360 * rng.rand(n_filters)
+    if uniform:
+        return _uniform(rng, phase, *_frequency_bins(sf_min, sf_max, strict=True))
+    theta = _quantile(rng.rand(n_filters), ORIENTATION_COUNTS, ORIENTATION_EDGES)
+    theta[theta < 0] += 180
+    frequency_counts, frequency_edges = _frequency_bins(sf_min, sf_max)
+    tied = norm.cdf(_correlated(rng.standard_normal((n_filters, 2)), sf_corr))
+    log_nx = _quantile(tied[:, 0], SHAPE_COUNTS.sum(axis=1), SHAPE_EDGES)
+    log_sf = _quantile(tied[:, 1], frequency_counts, np.log2(frequency_edges))
+    rows = np.searchsorted(10**SHAPE_EDGES, 10**log_nx) - 1
+    log_ny = [_quantile(u, SHAPE_COUNTS[row], SHAPE_EDGES) for u, row in zip(rng.rand(n_filters), rows, strict=True)]
+    return GaborParameters(sf=2**log_sf, theta=theta, phase=phase, nx=10**log_nx, ny=10 ** np.array(log_ny))
+
+
+def sample_colours(*, n_filters: int, seed: int = 0, paired: bool = False) -> tuple[Array, Array]:
+    """The input channel (0, 1, 2) each filter sees, for the two filters of a quadrature pair: two int64 (n,), with the
+    draws of torch's global generator seeded with `seed`.
+
+    paired: both see the same channel. The published model draws the two independently, so that only about a third of
+    its complex cells combine filters of one channel.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    first = torch.randint(0, 3, (n_filters,), generator=generator).numpy()
+    second = torch.randint(0, 3, (n_filters,), generator=generator).numpy()
+    return first, first if paired else second
+
+
+def check_frequency(sf_max: float, *, image_size: int, visual_degrees: float) -> None:
+    """Raises BiorobustError naming sf_max and its limit when the grid of pixels cannot carry it in every direction.
+
+    The limit is half a cycle per pixel along the axes, less by sqrt(2) along the diagonal.
+    """
+    limit = image_size / visual_degrees / (2 * math.sqrt(2))
+    if sf_max > limit:
+        raise BiorobustError(
+            f"sf_max = {sf_max}: must be at most {limit:.4g} cycles per degree, the Nyquist limit "
+            f"image_size / visual_degrees / (2 sqrt 2) of {image_size} pixels over {visual_degrees:g} degrees"
+        )
+
+
+def gabor_kernels(
+    parameters: GaborParameters, *, ksize: int, pixels_per_degree: float, quadrature: bool = False
+) -> Tensor:
+    """float32 kernels (n, ksize, ksize); the first image axis is the row. quadrature: the phase 90 degrees further on.
+
+    g(a, b) = exp(-(u^2 / sx^2 + v^2 / sy^2) / 2) / (2 pi sx sy) * cos(2 pi f u + phase), with (u, v) the offset (a, b)
+    in pixels turned by theta, f the frequency in cycles per pixel, sx = nx / f and sy = ny / f (Dapello, Marques et al.
+    2020). Neither is the mean removed nor the norm fixed.
+    """
+
+    def column(values: Array) -> Array:
+        return values[:, None, None]
+
+    frequency = column(parameters.sf / pixels_per_degree)
+    sigma_x, sigma_y = column(parameters.nx) / frequency, column(parameters.ny) / frequency
+    theta = column(np.deg2rad(parameters.theta))
+    phase = column(np.deg2rad(parameters.phase)) + (math.pi / 2 if quadrature else 0.0)
+    offsets = np.arange(ksize) - ksize // 2
+    rows, columns = offsets[None, :, None], offsets[None, None, :]
+    u = rows * np.cos(theta) + columns * np.sin(theta)
+    v = columns * np.cos(theta) - rows * np.sin(theta)
+    envelope = np.exp(-0.5 * ((u / sigma_x) ** 2 + (v / sigma_y) ** 2)) / (2 * math.pi * sigma_x * sigma_y)
+    return torch.from_numpy((envelope * np.cos(2 * math.pi * frequency * u + phase)).astype(np.float32))
+
+
+def _correlated(z: Array, rho: float) -> Array:
+    """(n, 2) normal variables of variance 1 and correlation rho from independent ones.
+
+    The factor is the one NumPy's multivariate_normal takes from a singular value decomposition by OpenBLAS. It is
+    written out because its signs, and with them the sample, are not the same in every linear algebra library.
+    """
+    a, b = np.sqrt((1 + abs(rho)) / 2), np.sqrt((1 - abs(rho)) / 2)
+    if rho == 0:
+        return z
+    return z @ np.array([[-a, -a], [-b, b]] if rho > 0 else [[-a, a], [b, b]])
+
+
+def _uniform(rng: np.random.RandomState, phase: Array, counts: Array, edges: Array) -> GaborParameters:
+    n = len(phase)
+    theta = 180 * rng.rand(n)
+    log_sf = _quantile(rng.rand(n), np.ones(len(counts)), np.log2(edges))
+    low, high = SHAPE_EDGES[0], SHAPE_EDGES[-1]
+    nx, ny = (10 ** (low + (high - low) * rng.rand(n)) for _ in range(2))
+    return GaborParameters(sf=2**log_sf, theta=theta, phase=phase, nx=nx, ny=ny)
+
+
+def _frequency_bins(sf_min: float, sf_max: float, *, strict: bool = False) -> tuple[Array, Array]:
+    """Counts and edges between the first edge >= sf_min and the last edge <= sf_max (< where `strict`)."""
+    edges = FREQUENCY_EDGES
+    kept = np.flatnonzero((edges >= sf_min) & ((edges < sf_max) if strict else (edges <= sf_max)))
+    if len(kept) < 2:
+        known = ", ".join(f"{edge:g}" for edge in edges)
+        raise BiorobustError(f"sf_min = {sf_min}, sf_max = {sf_max}: must enclose two of the bin edges {known}")
+    return FREQUENCY_COUNTS[kept[0] : kept[-1]], edges[kept]
+
+
+def _quantile(u: Array | float, counts: Array, edges: Array) -> Array:
+    """Inverse distribution function of a histogram: uniform within a bin."""
+    cumulative = np.concatenate([[0.0], np.cumsum(counts / counts.sum())])
+    return np.interp(u, cumulative, edges)

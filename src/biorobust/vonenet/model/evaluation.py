@@ -1,7 +1,6 @@
 """What a classifier predicts under noise: its own, none, frozen, live, or averaged over repeats.
 
-Noise of a layer measurement is drawn from one seed per image and pass, so what an image gets does not depend on its
-minibatch.
+Noise of a layer measurement has one seed per image and pass, so that no image's depends on its minibatch.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ def stochastic(model: nn.Module) -> bool:
 
 def predict(model: nn.Module, images: Tensor, *, batch_size: int, mode: str | None = None) -> Tensor:
     """(N,) predicted classes for images (N, 3, H, W), uint8 or in [0, 1]; `mode`: noise, the network's own by default.
-
-    Noise comes from a generator of its own: what is measured does not depend on how much noise training has used up.
+    It comes from a generator of its own, so what is measured does not depend on how much training has used up.
     """
     mode = mode or own_noise(model)
     generator = None if mode == "none" else torch.Generator(images.device).manual_seed(0)
@@ -50,9 +48,8 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int, mode: str | No
 def seed_entry(
     seed: int, model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int, diverged: bool = False
 ) -> dict[str, Any]:
-    """`results.seed_entry` under the network's own noise, and `under_noise`: accuracy without and with neuronal noise.
-
-    `under_noise` is None for a network without a V1 stage.
+    """`results.seed_entry` under the network's own noise, and `under_noise`: accuracy without and with neuronal noise,
+    None for a network without a V1 stage.
     """
     own = predict(model, images, batch_size=batch_size)
     under = None
@@ -75,10 +72,10 @@ class Condition:
 
 
 def noise_conditions(model: nn.Module, *, seed: int, repeats: int) -> Mapping[str, Condition]:
-    """The noise conditions a network can be measured in.
+    """The noise conditions a network can be measured in: without noise alone for a deterministic one.
 
-    none: without noise, the only one of a deterministic network. frozen: the same draw for an image whichever version
-    of it is shown. live: a draw of its own for every pass. mean: activations averaged over `repeats` live passes.
+    frozen: the same draw for an image whichever version of it is shown. live: a draw of its own for every pass. mean:
+    activations averaged over `repeats` live passes.
     """
 
     def none(number: int, rows: range) -> AbstractContextManager[None]:

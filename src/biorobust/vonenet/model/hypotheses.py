@@ -1,8 +1,8 @@
 """Why does the report find a deviation of exactly zero at four layers? Hypotheses Z1 to Z15, tested in our networks.
 
 A test measures which layers a hypothesis would put at zero; vonenet/report/hypotheses.py holds them against the
-report's four. Half of the hypotheses are artefacts: mistakes of a program that compares activations, made here on
-purpose. None of this proves what the report's program did: it is not public, and the networks are ours.
+report's. Artefacts are mistakes of a program that compares activations, made here on purpose. None of this proves what
+the report's program did: it is not public, and the networks are ours.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from biorobust.analysis import capture, pca
 from biorobust.analysis.deviation import dissimilarity
-from biorobust.vonenet.model import layer_deviation as ld
-from biorobust.vonenet.model.layer_deviation import median
+from biorobust.vonenet.model import layers
+from biorobust.vonenet.model.layers import median
 from biorobust.vonenet.model.stimuli import quantised
 
 AXIS = 0.01  # of the largest value: closer to zero than this, a point on a linear axis looks as if it were on it
@@ -68,7 +68,7 @@ def shared(pair: Pair) -> np.ndarray:
 def pasted(pair: Pair) -> np.ndarray:
     """Clean compared with clean at one layer of each stage: four lines copied and not edited."""
     clean, perturbed = pair.both()
-    return compare(clean, perturbed | {name: clean[name] for name in ld.REPORTED if name in clean})
+    return compare(clean, perturbed | {name: clean[name] for name in layers.REPORTED if name in clean})
 
 
 def uncloned(pair: Pair) -> np.ndarray:
@@ -112,7 +112,6 @@ def replaced(pair: Pair) -> np.ndarray:
 
 
 def half(pair: Pair) -> np.ndarray:
-    """Activations and result in 16-bit floating point."""
     stored = compare(*({name: values.half() for name, values in features.items()} for features in pair.both()))
     return 1 - (1 - stored).astype(np.float16).astype(np.float64)
 
@@ -151,7 +150,6 @@ def overwritten(pair: Pair, modules: Mapping[str, nn.Module]) -> dict[str, bool]
 
 
 def calls(pair: Pair) -> Counter[str]:
-    """How often each module that has none inside it runs in one pass."""
     leaves = {name: module for name, module in pair.model.named_modules() if name and not list(module.children())}
     with torch.no_grad(), capture.hooked(leaves, lambda name, output: None) as counted:
         pair.model(pair.clean[:1])
@@ -163,13 +161,13 @@ def calls(pair: Pair) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One network without noise. Arrays are (N, L): images that were moved, and convolutions; 1 - r; `names` has L.
+    """One network without noise. Arrays are (N, L): images that were moved, and convolutions (`names`); 1 - r.
 
-    raw, centred: under the network's own perturbation; norm_raw: behind the normalisation (NaN where there is none);
-    signs, itself: raw, for random signs and for the clean images again; live: the latter under live noise, None for a
-    network without noise. between: share of variance between channel means. artefacts: ARTEFACTS by name, (n, L).
-    size: L-infinity of every perturbation, those of images left unmoved too; left: after rounding to 8 bits.
-    overwritten: layer -> whether an output kept without a copy changes later on. calls: module -> calls a pass.
+    raw, centred: under the network's own perturbation; norm_raw: behind the normalisation (NaN without one); signs,
+    itself: raw, for random signs and for the clean images again; live: the latter under live noise, None without any.
+    between: share of variance between channel means. artefacts: by name, (n, L). size: L-infinity of every
+    perturbation, of unmoved images too; left: after rounding to 8 bits. overwritten: layer -> whether an output kept
+    without a copy changes later. calls: module -> calls a pass.
     """
 
     names: Sequence[str]
@@ -195,7 +193,6 @@ Numbers = dict[str, Any]
 
 
 def layers_where(condition: np.ndarray) -> list[int]:
-    """The numbers of the layers (L,) for which it holds."""
     return [int(n) for n in np.flatnonzero(condition)]
 
 
@@ -206,7 +203,7 @@ def drawn_at_zero(curve: np.ndarray) -> list[int]:
 
 def numberings(names: Sequence[str]) -> dict[str, list[int]]:
     """The report's numbers read in another way -> the convolutions they would then be, counted from 0 over all."""
-    without = [n for n, name in enumerate(names) if ld.kind(name) != "downsample"]
+    without = [n for n, name in enumerate(names) if layers.kind(name) != "downsample"]
     return {
         "counted from 1": [n - 1 for n in NUMBERS],
         "downsampling left out": [without[n] for n in NUMBERS if n < len(without)],
@@ -214,8 +211,8 @@ def numberings(names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def natural_minima(e: Evidence) -> Numbers:
-    four = ld.reported(e.names)
-    dip, dip_by_signs = (ld.dips(median(values)) for values in (e.raw, e.signs))
+    four = layers.reported(e.names)
+    dip, dip_by_signs = (layers.dips(median(values)) for values in (e.raw, e.signs))
     return {
         "exact_zeros": int((e.raw == 0).sum()),
         "least": float(np.nanmin(e.raw[:, four])),
@@ -227,16 +224,16 @@ def natural_minima(e: Evidence) -> Numbers:
 
 def scaled_by_stage(e: Evidence) -> Numbers:
     curves = {"convolutions": e.raw, "channels centred": e.centred, "behind normalisation": e.norm_raw}
-    per_image = [sorted(ld.lowest(row, e.names)) == sorted(ld.reported(e.names)) for row in e.raw]
+    per_image = [sorted(layers.lowest(row, e.names)) == sorted(layers.reported(e.names)) for row in e.raw]
     return {
-        "lowest": {name: ld.lowest(median(values), e.names) for name, values in curves.items()},
+        "lowest": {name: layers.lowest(median(values), e.names) for name, values in curves.items()},
         "share_of_images": float(np.mean(per_image)),
     }
 
 
 def channel_means(e: Evidence) -> Numbers:
-    four = ld.reported(e.names)
-    depth_raw, depth_centred = (median(ld.depth(values))[four] for values in (e.raw, e.centred))
+    four = layers.reported(e.names)
+    depth_raw, depth_centred = (median(layers.depth(values))[four] for values in (e.raw, e.centred))
     deep = depth_raw < -SHALLOW
     share = median(e.between)
     others = [n for n in range(len(e.names)) if n not in four]
@@ -258,15 +255,15 @@ def no_perturbation(e: Evidence) -> Numbers:
 
 def called_often(e: Evidence) -> Numbers:
     several = [name for name, n in e.calls.items() if n > 1]
-    layers = [n for n, known in enumerate(e.names) if any(name.endswith(known) for name in several)]
-    return {"several": len(several), "layers": layers}
+    found = [n for n, known in enumerate(e.names) if any(name.endswith(known) for name in several)]
+    return {"several": len(several), "layers": found}
 
 
 def learned(names: Sequence[str], trained: np.ndarray, untrained: np.ndarray) -> dict[str, Any]:
     """Z15 for raw deviations (N, L) of a network and of one with random weights: see `solve`."""
-    wanted, four = ld.of_kind(names, "conv2"), ld.reported(names)
-    share, before = (float(ld.dips(values)[:, wanted].mean()) for values in (trained, untrained))
-    minima, minima_before = ([n for n in four if ld.dips(median(values))[n]] for values in (trained, untrained))
+    wanted, four = layers.of_kind(names, "conv2"), layers.reported(names)
+    share, before = (float(layers.dips(values)[:, wanted].mean()) for values in (trained, untrained))
+    minima, minima_before = ([n for n in four if layers.dips(median(values))[n]] for values in (trained, untrained))
     numbers = {"conv2_share": share, "conv2_share_untrained": before}
     return _outcome("Z15", numbers | {"minima": minima, "minima_untrained": minima_before})
 
@@ -314,10 +311,7 @@ HYPOTHESES = {
         "that mistake; live noise, under which nothing else gives an exact zero",
         "Layers at zero: {zeros}, by construction, in any network. Least deviation between two passes over one image "
         "under live noise: {least_live:.1e}.",
-        lambda e: {
-            "zeros": e.zeros("pasted"),
-            "least_live": None if e.live is None else float(np.nanmin(e.live)),
-        },
+        lambda e: {"zeros": e.zeros("pasted"), "least_live": None if e.live is None else float(np.nanmin(e.live))},
     ),
     "Z6": Hypothesis(
         "Outputs were kept without a copy and overwritten in place",
@@ -350,10 +344,7 @@ HYPOTHESES = {
         "that comparison",
         "Compared as pictures (first component, own basis, 8 bits), layers at zero: {zeros}; lowest of each stage: "
         "{lowest}.",
-        lambda e: {
-            "zeros": e.zeros("pictures"),
-            "lowest": ld.lowest(median(e.artefacts["pictures"]), e.names),
-        },
+        lambda e: {"zeros": e.zeros("pictures"), "lowest": layers.lowest(median(e.artefacts["pictures"]), e.names)},
     ),
     "Z11": Hypothesis(
         "A module that runs several times in a pass kept its last output only",
@@ -399,7 +390,7 @@ def solve(evidence: Evidence) -> list[dict[str, Any]]:
         "zeros_eight_bit": evidence.zeros("eight_bit"),
         "most_calls": max(evidence.calls.values(), default=1),
         "own_overwritten": [n for n, name in enumerate(evidence.names) if evidence.overwritten.get(name)],
-        "stage_lowest": ld.lowest(median(evidence.raw), evidence.names),
+        "stage_lowest": layers.lowest(median(evidence.raw), evidence.names),
     }
     return [_outcome(id, tested.measure(evidence), facts) for id, tested in HYPOTHESES.items() if tested.measure]
 

@@ -1,6 +1,5 @@
-"""All measurements of one network: deviations of its layers, hypotheses, matrices, accuracy, and pictures.
-
-And of a network with a V1 stage against its baseline, the plain network: same images, same layers, paired by image.
+"""All measurements of one network: deviations of its layers, hypotheses, matrices, accuracy, and pictures; and of a
+network with a V1 stage against its baseline, the plain network, paired by image.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from biorobust.analysis import capture, rdm
 from biorobust.attacks.crafting import linf
-from biorobust.vonenet.model import accuracy, hypotheses, layer_deviation, layers, models, stimuli, visualisation
+from biorobust.vonenet.model import hypotheses, layers, models, stimuli, visualisation
 from biorobust.vonenet.model.evaluation import (
     FROZEN,
     LIVE,
@@ -41,8 +40,8 @@ class LayerMeasurements:
     """One network and seed.
 
     index, size (N,): places in the test split and L-infinity of the images compared. deviations: by noise condition.
-    numbers: of the metrics file. tables: `layers`, `matrices`, `one-image`, and `records` of the attacks. hypotheses:
-    as `hypotheses.solve` gives them. maps: `visualisation.Components.maps`. drawn: picture file -> arrays.
+    numbers: of the metrics file. tables: `layers`, `matrices`, `one-image`, and `records` of the attacks. maps:
+    `visualisation.Components.maps`. drawn: picture file -> arrays.
     """
 
     index: np.ndarray
@@ -79,10 +78,9 @@ def measure(
 ) -> LayerMeasurements:
     """Measure one network on images (N, 3, H, W) whose places in the test split are `index`.
 
-    Layers are compared on the correctly classified images that DeepFool moved: under frozen noise it leaves an image
-    that is wrong in that draw as it is, and an image compared with itself says nothing of any layer.
-
-    perturbed: against this network; others: against other networks. name: its own, where it is itself a source.
+    Layers are compared on the correctly classified images that DeepFool moved: an image compared with itself says
+    nothing of any layer. perturbed: against this network; others: against other networks. name: its own, where it is
+    itself a source.
     """
     assert isinstance(model, Classifier)
     model.eval()
@@ -113,7 +111,7 @@ def measure(
         components = visualisation.components(model, images[first], own[first])
     after = majority(predict_samples(model, own[first], draws=size.repeats, seed=seed))
     attacked = {"own": own, "live": perturbed.get("live", own)} | others_own | ({name: own} if name else {})
-    rows = [row for noise, of_noise in deviations.items() for row in layer_deviation.layer_table(seed, noise, of_noise)]
+    rows = [row for noise, of_noise in deviations.items() for row in layers.layer_table(seed, noise, of_noise)]
     few = slice(0, size.matrix)
     matrices = matrix_similarity(model, images[few], own[few], conditions=conditions, repeats=size.repeats, seed=seed)
     with conditions[NONE].noise(0, range(1)):
@@ -122,11 +120,11 @@ def measure(
         "layers": pd.DataFrame(rows),
         "matrices": pd.DataFrame(matrices),
         "one-image": pd.DataFrame(one_image),
-        "records": accuracy.records(
+        "records": stimuli.attack_records(
             model,
             images,
             labels,
-            {f"{accuracy.DEEPFOOL}{source}": moved for source, moved in attacked.items()},
+            {f"{stimuli.DEEPFOOL}{source}": moved for source, moved in attacked.items()},
             index=index.numpy(),
             eps=plan.eps,
             repeats=size.repeats,
@@ -141,7 +139,7 @@ def measure(
         numbers={
             "entered": int(correctly_classified.sum()),
             "compared": int(compared.sum()),
-            **layer_deviation.network_numbers(deviations),
+            **layers.network_numbers(deviations),
         },
         tables=tables,
         hypotheses=hypotheses.solve(evidence),
@@ -240,18 +238,12 @@ def dissimilarity_matrices(
 
 
 def matrix_similarity(
-    model: Classifier,
-    clean: Tensor,
-    own: Tensor,
-    *,
-    conditions: Mapping[str, Condition],
-    repeats: int,
-    seed: int,
+    model: Classifier, clean: Tensor, own: Tensor, *, conditions: Mapping[str, Condition], repeats: int, seed: int
 ) -> list[dict[str, Any]]:
     """Rows `seed, noise, shown, layer, name, similarity, ceiling_low, ceiling_high`: Spearman's rho with the clean one.
 
-    Without noise, and, for a network that has it, under live noise; there `self` is the clean images once more, and the
-    ceiling (from `repeats` clean passes) is how similar any other matrix could be.
+    Without noise, and under live noise where there is any; there `self` is the clean images once more, and the ceiling
+    (from `repeats` clean passes) is how similar any other matrix could be.
     """
     perturbed = {OWN: own, SIGNS: stimuli.signs_like(clean, own, seed=seed)}
     rows = []
@@ -288,11 +280,11 @@ def compare_with_baseline(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The numbers of a seed in `deviations/<run>.json`, and the ratio of every layer under every comparison and noise.
 
-    Images are those both networks get right when clean; layers those of the same name. names: the baseline's, the
-    other's. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layer_deviation.compare_layers`);
-    size_log_ratio: log10 of the other network's minimal perturbation over the baseline's, median; alike_clean,
-    alike_perturbed and their difference alike_drop: |r| between the two networks' pictures, means over images;
-    accuracy_<attack>: of the other minus that of the baseline at the largest size, over all images that were attacked.
+    Images are those both networks (`names`: the baseline, the other) get right when clean; layers those of the same
+    name. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layers.compare_layers`); size_log_ratio:
+    log10 of the other's minimal perturbation over the baseline's, median; alike_clean, alike_perturbed, alike_drop: |r|
+    between the two networks' pictures, means over images, and their difference; accuracy_<attack>: of the other minus
+    that of the baseline at the largest size, over all images.
     """
     _, rows_a, rows_b = np.intersect1d(baseline.index, other.index, return_indices=True)
     plain = baseline.deviations[NONE]
@@ -303,12 +295,12 @@ def compare_with_baseline(
     if not len(rows_a):
         return numbers, table
     for noise, deviations in other.deviations.items():
-        for key, (to_plain, to_other) in layer_deviation.shown_pairs(*names).items():
+        for key, (to_plain, to_other) in layers.shown_pairs(*names).items():
             if to_plain not in plain.sets or to_other not in deviations.sets:
                 continue
             a = plain.values(to_plain, "raw")[rows_a][:, shared]
             b = deviations.values(to_other, "raw")[rows_b][:, shared]
-            of_pair, ratio = layer_deviation.compare_layers(f"{key}_{noise}", a, b)
+            of_pair, ratio = layers.compare_layers(f"{key}_{noise}", a, b)
             numbers |= of_pair
             table += [
                 {"seed": seed, "compared": key, "noise": noise, "layer": layer, "name": plain.names[layer]}
@@ -317,15 +309,15 @@ def compare_with_baseline(
             ]
     with np.errstate(divide="ignore"):
         sizes = np.log10(other.size[rows_b]) - np.log10(baseline.size[rows_a])
-    numbers |= layer_deviation.estimate("size_log_ratio", sizes[np.isfinite(sizes)])
+    numbers |= layers.estimate("size_log_ratio", sizes[np.isfinite(sizes)])
     eps = baseline.tables["records"]["eps"].max()
-    first, second = (accuracy.correct(one.tables["records"], eps=eps) for one in (baseline, other))
+    first, second = (stimuli.correct(one.tables["records"], eps=eps) for one in (baseline, other))
     for attack in (attack for attack in first if attack in second):
         difference = second[attack].astype(float) - first[attack]
-        numbers |= layer_deviation.estimate(f"accuracy_{attack}", difference, statistic="mean")
+        numbers |= layers.estimate(f"accuracy_{attack}", difference, statistic="mean")
     alike = visualisation.similarity(baseline.maps, other.maps)
     for key, values in (*alike.items(), ("drop", alike["clean"] - alike["perturbed"])):
-        numbers |= layer_deviation.estimate(f"alike_{key}", values, statistic="mean")
+        numbers |= layers.estimate(f"alike_{key}", values, statistic="mean")
     return numbers, table
 
 
@@ -333,13 +325,12 @@ def compare_with_baseline(
 
 
 def to_state(measured: LayerMeasurements) -> dict[str, Any]:
-    """The state to save; `from_state` gives the same measurements back, number for number."""
+    """What `core.work` keeps; `from_state` gives the same measurements back, number for number."""
     state: dict[str, Any] = _plain(vars(measured))
     return state
 
 
 def from_state(state: Mapping[str, Any]) -> LayerMeasurements:
-    """The measurements of a saved state."""
     fields = _arrays(state)
     deviations = {
         noise: Deviations([Column(**column) for column in saved["columns"]], saved["sets"])

@@ -1,10 +1,15 @@
-"""The study's classifiers: ResNets on pixels, and ResNets whose stem is a VOneBlock, with numbered convolutions."""
+"""The study's classifiers: ResNets on pixels, and ResNets whose stem is a VOneBlock, with numbered convolutions; and
+those that others trained on ImageNet."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +19,7 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.training import as_float
 from biorobust.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise, Resize, once
 from biorobust.networks.resnet import ResNet
+from biorobust.networks.weights import fill, foreign, read, without_prefix
 from biorobust.vonenet.model.block import VOneBlock
 
 GREY = (0.5, 0.5, 0.5)
@@ -48,9 +54,8 @@ class VOneResNet(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] of any size -> logits: `resize`, then `body`, which normalises.
-
-    Raises BiorobustError for images that are no floating-point numbers in [0, 1], as normalised ones are.
+    """Images (B, 3, H, W) in [0, 1] of any size -> logits: `resize`, then `body`, which normalises. Raises
+    BiorobustError for other values, such as normalised ones.
     """
 
     def __init__(self, resize: Resize, body: PixelResNet | VOneResNet) -> None:
@@ -67,43 +72,31 @@ class Classifier(nn.Module):
         return logits
 
 
-def _plain(depth: int, n_classes: int, width: int, stem: str, image_size: int) -> Classifier:
+def resnet(
+    depth: int, *, n_classes: int = 1000, width: int = 64, stem: str = "imagenet", image_size: int = 224
+) -> Classifier:
+    """With fresh weights; torchvision's at width 64 and stem "imagenet". 20 convolutions of depth 18, 53 of 50."""
     return Classifier(Resize(image_size), PixelResNet(depth, n_classes=n_classes, width=width, stem=stem))
 
 
-def _v1(depth: int, n_classes: int, width: int, image_size: int, v1: Mapping[str, Any]) -> Classifier:
+def voneresnet(depth: int, *, n_classes: int = 1000, width: int = 64, image_size: int = 224, **v1: Any) -> Classifier:
+    """The same with the stem replaced by a VOneBlock with the keywords `v1` and a 1x1 convolution."""
     block = VOneBlock(image_size=image_size, **v1)
     return Classifier(Resize(image_size), VOneResNet(depth, block, n_classes=n_classes, width=width))
 
 
-def resnet50(*, n_classes: int = 1000, width: int = 64, stem: str = "imagenet", image_size: int = 224) -> Classifier:
-    """ResNet50 (53 convolutions) with fresh weights; torchvision's at width 64 and stem "imagenet"."""
-    return _plain(50, n_classes, width, stem, image_size)
-
-
-def resnet18(*, n_classes: int = 1000, width: int = 64, stem: str = "imagenet", image_size: int = 224) -> Classifier:
-    """ResNet18 (20 convolutions) with fresh weights; torchvision's at width 64 and stem "imagenet"."""
-    return _plain(18, n_classes, width, stem, image_size)
-
-
-def voneresnet50(*, n_classes: int = 1000, width: int = 64, image_size: int = 224, **v1: Any) -> Classifier:
-    """VOneResNet50: the stem of ResNet50 replaced by a VOneBlock with the keywords `v1` and a 1x1 convolution."""
-    return _v1(50, n_classes, width, image_size, v1)
-
-
-def voneresnet18(*, n_classes: int = 1000, width: int = 64, image_size: int = 224, **v1: Any) -> Classifier:
-    """VOneResNet18: the stem of ResNet18 replaced by a VOneBlock with the keywords `v1` and a 1x1 convolution."""
-    return _v1(18, n_classes, width, image_size, v1)
+resnet18, resnet50 = partial(resnet, 18), partial(resnet, 50)
+voneresnet18, voneresnet50 = partial(voneresnet, 18), partial(voneresnet, 50)
+NETWORKS = {"resnet50": resnet50, "resnet18": resnet18, "voneresnet50": voneresnet50, "voneresnet18": voneresnet18}
 
 
 def build(config: Mapping[str, Any]) -> Classifier:
-    """The model of a configuration: `network` (a function above) and its keywords. Raises BiorobustError for others."""
+    """The model of a configuration: `network` of NETWORKS, and its keywords. Raises BiorobustError for others."""
     keywords = dict(config)
-    networks = {f.__name__: f for f in (resnet50, resnet18, voneresnet50, voneresnet18)}
     name = keywords.pop("network", None)
-    if name not in networks:
-        raise BiorobustError(f"network = {name!r}: must be one of {', '.join(networks)}")
-    return networks[name](**keywords)
+    if name not in NETWORKS:
+        raise BiorobustError(f"network = {name!r}: must be one of {', '.join(NETWORKS)}")
+    return NETWORKS[name](**keywords)
 
 
 def convolutions(model: Classifier) -> dict[str, nn.Conv2d]:
@@ -116,7 +109,6 @@ def convolutions(model: Classifier) -> dict[str, nn.Conv2d]:
 
 
 def conv_names(model: Classifier) -> list[str]:
-    """The names of `convolutions`, in order: 53 for the 50-layer nets."""
     return list(convolutions(model))
 
 
@@ -133,27 +125,18 @@ def v1(model: nn.Module) -> VOneBlock | None:
     return next((module for module in model.modules() if isinstance(module, VOneBlock)), None)
 
 
-def noise(
-    model: nn.Module,
-    mode: str | None = None,
-    *,
-    seed: int | None = None,
-    seeds: Sequence[int] | None = None,
-    generator: torch.Generator | None = None,
-) -> AbstractContextManager[None]:
+def noise(model: nn.Module, mode: str | None = None, **numbers: Any) -> AbstractContextManager[None]:
     """`VOneBlock.noise` of the model's V1 stage; without effect where there is no such stage, or none with noise."""
     block = v1(model)
     if block is None or (mode is None and block.noise_mode == "none"):
         return contextlib.nullcontext()
-    return block.noise(mode, seed=seed, seeds=seeds, generator=generator)
+    return block.noise(mode, **numbers)
 
 
 @torch.no_grad()
 def calibrate(model: nn.Module, images: Tensor, *, batch_size: int) -> None:
-    """Set every batch normalisation's running mean and variance to the average over `images`, and eval mode.
-
-    For a network that is not trained: its layers then have responses of ordinary size. images: (N, C, H, W), uint8 or
-    in [0, 1]. Weights stay as they are.
+    """Set every batch normalisation's running mean and variance to the average over `images`, (N, C, H, W), uint8 or in
+    [0, 1]; for a network that is not trained, whose layers then have responses of ordinary size.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
@@ -166,3 +149,129 @@ def calibrate(model: nn.Module, images: Tensor, *, batch_size: int) -> None:
     model.eval()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+
+
+# --- networks that others trained on ImageNet: files of the VOneNet authors, and torchvision's ResNet50 ---------------
+
+DROPPED = ("vone_block.div_u.weight", "vone_block.div_t.weight")  # in the adversarially trained file; unused
+Q0, Q1 = "vone_block.simple_conv_q0.weight", "vone_block.simple_conv_q1.weight"
+IMAGE_SIZE, VISUAL_DEGREES = 224, 8.0
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The network of a file: what `models.build` takes, and the tensors of its `body`."""
+
+    path: Path
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+
+    def model(self) -> Classifier:
+        """In eval mode. Raises BiorobustError for tensors of another network."""
+        return _model(self.path, self)
+
+
+@foreign
+def _model(path: Path, imported: Imported) -> Classifier:
+    model = build(imported.config)
+    fill(model.body, imported.state, path=path)
+    return model.eval()
+
+
+@foreign
+def read_official(path: Path) -> Imported:
+    """VOneResNet50 with the weights, filters and noise of an official file, under our names.
+
+    Each filter is reduced to its one non-zero input channel. Raises BiorobustError when the file is missing, damaged,
+    of another layout, or holds more than tensors and flags.
+    """
+    content = read(path, classes=(argparse.Namespace,))
+    flags = _flags(content, path)
+    simple, complex_ = int(flags["simple_channels"]), int(flags["complex_channels"])
+    state = _converted(content, path, simple=simple)
+    kernels = state["vone_block.kernels"]
+    if len(kernels) != simple + 2 * complex_:
+        raise BiorobustError(f"{path}: its flags name {simple + complex_} V1 channels, its filters are others")
+    config = {
+        "network": "voneresnet50",
+        "n_classes": len(state["model.fc.bias"]),
+        "width": len(state["bottleneck.weight"]),
+        "image_size": IMAGE_SIZE,
+        "visual_degrees": VISUAL_DEGREES,
+        "simple_channels": simple,
+        "complex_channels": complex_,
+        "ksize": kernels.shape[-1],
+        "stride": int(flags["stride"]),
+        "k_exc": float(flags["k_exc"]),
+        "noise": flags["noise_mode"] or "none",
+        "noise_scale": float(flags["noise_scale"]),
+        "noise_level": float(flags["noise_level"]),
+    }
+    return Imported(Path(path), config, state)
+
+
+@foreign
+def read_torchvision(path: Path) -> Imported:
+    """ResNet50 with torchvision's weights. Raises BiorobustError as `read_official` does."""
+    state = read(path)
+    for key in ("conv1.weight", "fc.bias"):
+        if not isinstance(state.get(key), Tensor):
+            raise BiorobustError(f"{path} is not a torchvision ResNet50: it has no {key}")
+    config = {"network": "resnet50", "n_classes": len(state["fc.bias"]), "width": len(state["conv1.weight"])}
+    return Imported(Path(path), config | {"stem": "imagenet", "image_size": IMAGE_SIZE}, state)
+
+
+READERS = {"resnet": read_torchvision, "vonenet": read_official}  # by the method of a run
+
+
+def load_official(path: str | Path) -> Classifier:
+    """The network of `read_official`, in eval mode."""
+    return read_official(path).model()
+
+
+def load_official_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of `read_official`, under the names of `voneresnet50().body`."""
+    return read_official(path).state
+
+
+def load_torchvision(path: str | Path) -> Classifier:
+    """The network of `read_torchvision`, in eval mode."""
+    return read_torchvision(path).model()
+
+
+def _flags(content: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    found = content.get("flags")
+    flags: Any = vars(found) if isinstance(found, argparse.Namespace) else found
+    needed = ("simple_channels", "complex_channels", "stride", "k_exc", "noise_mode", "noise_scale", "noise_level")
+    missing = [name for name in needed if not isinstance(flags, Mapping) or name not in flags]
+    if missing:
+        raise BiorobustError(f"{path} is not an official VOneNet file: its flags lack {', '.join(missing)}")
+    return dict(flags)
+
+
+def _converted(content: Mapping[str, Any], path: str | Path, *, simple: int) -> dict[str, Tensor]:
+    if not isinstance(content.get("state_dict"), Mapping):
+        raise BiorobustError(f"{path} is not an official VOneNet file: it has no state_dict")
+    state = without_prefix(content["state_dict"])
+    for name in DROPPED:
+        state.pop(name, None)
+    for name in (Q0, Q1, "bottleneck.weight", "model.fc.bias"):
+        if not isinstance(state.get(name), Tensor):
+            raise BiorobustError(f"{path} is not an official VOneResNet50: it has no {name}")
+    first, first_colours = _single_channel(state.pop(Q0), f"{path}: {Q0}")
+    second, second_colours = _single_channel(state.pop(Q1), f"{path}: {Q1}")
+    state["vone_block.kernels"] = torch.cat([first, second[simple:]])
+    state["vone_block.colours"] = torch.cat([first_colours, second_colours[simple:]])
+    return state
+
+
+def _single_channel(weights: Tensor, where: str) -> tuple[Tensor, Tensor]:
+    """Filters (n, k, k) and their channels (n,) from dense ones (n, 3, k, k) that are zero in all channels but one."""
+    used = weights.flatten(2).ne(0).any(dim=2)
+    wrong = (used.sum(dim=1) != 1).nonzero().flatten().tolist()
+    if wrong:
+        raise BiorobustError(
+            f"{where}: filter {wrong[0]} must have exactly one non-zero channel ({len(wrong)} have not)"
+        )
+    channels = used.int().argmax(dim=1)
+    return weights[torch.arange(len(weights)), channels], channels

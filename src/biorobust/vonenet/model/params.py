@@ -13,10 +13,7 @@ from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positi
 
 
 class V1Stage(Block):
-    """The VOneBlock of the analogue: the keywords of `VOneBlock` that its runs share, and the scale of its filters.
-
-    pixels_per_degree: an image spans as many degrees of visual angle as it has pixels by this.
-    """
+    """The VOneBlock of the analogue: the keywords of `VOneBlock` that its runs share, and the scale of its filters."""
 
     pixels_per_degree: Positive
     simple_channels: int = Field(ge=0)
@@ -34,14 +31,11 @@ class V1Stage(Block):
     colour_seed: Seed
 
     def keywords(self, *, image_size: int) -> dict[str, Any]:
-        """Of `VOneBlock`, for images of so many pixels."""
         values = self.model_dump()
         return {"visual_degrees": image_size / values.pop("pixels_per_degree"), **values}
 
 
 class PixelStem(Block):
-    """What a plain ResNet has in the place of the V1 stage."""
-
     stem: Literal["imagenet", "small"]
 
 
@@ -123,6 +117,13 @@ class Activations(Block):
     eps: Grid
     common_eps: float = Field(gt=0, le=1)
 
+    @field_validator("common_eps")
+    @classmethod
+    def _on_the_grid(cls, size: float, others: ValidationInfo) -> float:
+        if size not in (grid := others.data.get("eps", (size,))):
+            raise ValueError(f"one of eps, {', '.join(map(str, grid))}")
+        return size
+
 
 class ActivationsSize(Block):
     """repeats: passes averaged over live noise. matrix: images of a dissimilarity matrix. pictures: images with PCA."""
@@ -165,7 +166,7 @@ def untrained(name: str, runs: Mapping[str, Any]) -> str | None:
 
 
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
-    "vonenet": ("models", "build"),
+    "vonenet": ("models", "build")
 }
 BLOCKS = {
     "vonenet": V1Stage,

@@ -1,24 +1,30 @@
-"""The images a network is shown beside clean ones: DeepFool's perturbations (L-infinity) and their controls.
+"""The images a network is shown beside clean ones, DeepFool's perturbations (L-infinity) and their controls; and which
+of them it still classifies correctly.
 
-Every image is moved away from the class the network gives it when it is clean. For the images it classifies correctly
-this is the report's attack; the others are moved as well, so that every network can be shown every image of another,
-and are left out where only correctly classified images count.
+Every image is moved away from the class the network gives it when clean. For those it classifies correctly this is the
+report's attack; the others are moved so that every network can be shown every image of another, and are left out where
+only right ones count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from biorobust import attacks
 from biorobust.attacks import deepfool
 from biorobust.attacks.crafting import linf
 from biorobust.attacks.deepfool import Minimal
 from biorobust.attacks.noise import signs
+from biorobust.attacks.records import WORST_CASE, worst_case
+from biorobust.attacks.scoring import Score, score
 from biorobust.core.files import read_tensors
 from biorobust.core.progress import progress
 from biorobust.vonenet.model import models
@@ -56,11 +62,11 @@ def run_deepfool(
     batch_size: int = 32,
     label: str = "DeepFool",
 ) -> Minimal:
-    """Minimal perturbations away from `labels`, (N,) the network's own predictions.
+    """Minimal perturbations away from `labels`, (N,) the network's own predictions; it is in eval mode.
 
     noise: frozen (one draw per image for the whole attack, so that gradients and predictions belong to one function),
     live (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none.
-    The network is in eval mode. label: names the work on stderr while it lasts.
+    label: names the work on stderr.
     """
     made = []
     condition = noise_conditions(model, seed=seed, repeats=1)[noise]
@@ -81,8 +87,8 @@ def perturb(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Perturb images (N, 3, H, W) against one network: the tensors other stages read, and the entry of its metrics.
 
-    Tensors: labels; answers, (N,) the network's predictions for clean images; entered, (N,) bool, those classified
-    correctly (all of them for an untrained network or with fewer than FEWEST); own and, under live noise, live.
+    Tensors: labels; answers, (N,) predictions for clean images; entered, (N,) bool, those classified correctly (all of
+    them for an untrained network or with fewer than FEWEST); own and, under live noise, live.
     """
     answers = majority(predict_samples(model, images, draws=plan.draws, seed=seed))
     correct = answers == labels
@@ -109,8 +115,8 @@ def attack_summary(
 
     samples: (draws, N) classes under fresh noise. success: share fooled where it was crafted; fresh_success: mean share
     of fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quantiles of the
-    L-infinity distance. unmoved: images whose perturbation is exactly zero; erased: zero after rounding to 8 bits.
-    nonfinite_gradient, only where there are any: images with a gradient that is not a number.
+    L-infinity distance. unmoved: images at distance 0; erased: after rounding to 8 bits. nonfinite_gradient, only where
+    there are any: images with a gradient that is not a number.
     """
     size = crafted.distance[correctly_classified]
     after_rounding = linf(quantised(crafted.images), quantised(images))[correctly_classified]
@@ -132,7 +138,6 @@ def attack_summary(
 
 
 def path(group: str, run: str, seed: int) -> Path:
-    """Where the tensors of `perturb` lie."""
     return FOLDER / group / f"{run}-seed{seed}.safetensors"
 
 
@@ -158,7 +163,6 @@ def quantised(images: Tensor) -> Tensor:
 
 
 def rows_of(images: Images, rows: range) -> Tensor:
-    """Some rows of a set."""
     return images[rows.start : rows.stop] if isinstance(images, Tensor) else images(rows)
 
 
@@ -166,7 +170,6 @@ def stimuli(
     clean: Tensor, own: Tensor, others: Mapping[str, Tensor], *, common_eps: float, seed: int
 ) -> dict[str, Images]:
     """Everything a network is shown, by name. clean, own: (N, 3, H, W); others: run -> its perturbed images, same N.
-
     All but what is passed in is made minibatch by minibatch, so that many sets of large images fit into memory.
     """
 
@@ -189,3 +192,95 @@ def stimuli(
 def under_live_noise(sets: Mapping[str, Images]) -> dict[str, Images]:
     """Those shown under live noise, where every pass costs: without the common size and without other images."""
     return {name: images for name, images in sets.items() if not name.endswith(COMMON) and name != OTHER}
+
+
+# --- accuracy on perturbed images, at every size: the study's attack records ------------------------------------------
+
+RANDOM_SIGNS, PGD, DEEPFOOL = "random-signs", "pgd-cross-entropy", "deepfool-"
+COLUMNS = [
+    *("attack", "eps", "index", "label", "clean_prediction", "adversarial_prediction", "broken", "distance"),
+    "nonfinite_gradient",
+]
+
+
+def about(name: str) -> str:
+    if name == RANDOM_SIGNS:
+        return "every pixel moved up or down by the toss of a coin: a control"
+    if name == WORST_CASE or name in attacks.ATTACKS:
+        return attacks.about(name)
+    source = name.removeprefix(DEEPFOOL)
+    whose = "this network" if source in ("own", "live") else source
+    under = ", crafted under live noise" if source == "live" else ""
+    return f"DeepFool (L-infinity) against {whose}{under}, stretched or shrunk to the size"
+
+
+def attack_records(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    perturbed: Mapping[str, Tensor],
+    *,
+    index: np.ndarray,
+    eps: Sequence[float],
+    repeats: int,
+    seed: int,
+) -> pd.DataFrame:
+    """One row per attack, size and image (COLUMNS): every perturbation of `perturbed`, attack -> images (N, 3, H, W),
+    at every size, random signs, and PGD on the cross-entropy.
+
+    A noisy network is wrong if more than half of `repeats` passes are; an image is broken when it is wrong before or
+    after. index: (N,), places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its
+    own.
+    """
+    before = _judged(model, images, labels, repeats=repeats, seed=seed)
+    tossed = signs(images, max(eps), torch.Generator().manual_seed(seed))
+    parts = []
+    for number, (name, changed) in enumerate({**perturbed, RANDOM_SIGNS: tossed}.items(), start=1):
+        for size in eps:
+            sized = at_size(images, changed, size) if size else images
+            after = _judged(model, sized, labels, repeats=repeats, seed=seed + number) if size else before
+            wrong = (before.fooled_share > 0.5) | (after.fooled_share > 0.5)
+            columns = (labels, before.predicted, after.predicted, wrong)
+            label, clean, adversarial, broken = (values.cpu().numpy() for values in columns)
+            parts.append(
+                pd.DataFrame(
+                    {"attack": name, "eps": size, "index": index, "label": label, "clean_prediction": clean}
+                    | {"adversarial_prediction": adversarial, "broken": broken}
+                    | {"distance": linf(sized, images).cpu().numpy(), "nonfinite_gradient": False}
+                )
+            )
+    draws = repeats if stochastic(model) else 1
+    gradient = attacks.run(model, images, labels, [PGD], eps=eps, seed=seed, batch_size=64, repeats=draws)
+    gradient["index"] = index[gradient["index"].to_numpy()]
+    return pd.concat([*parts, gradient[COLUMNS]], ignore_index=True)
+
+
+def _judged(model: nn.Module, images: Tensor, labels: Tensor, *, repeats: int, seed: int) -> Score:
+    if not stochastic(model):
+        return score(model, images, labels, batch_size=64)
+    with models.noise(model, generator=torch.Generator(images.device).manual_seed(seed)):
+        return score(model, images, labels, repeats=repeats, batch_size=64)
+
+
+def correct(records: pd.DataFrame, *, eps: float) -> dict[str, np.ndarray]:
+    """attack, the worst case included -> which images are right at one size, (N,) bool, by `index`."""
+    at = records[records["eps"] == eps].sort_values("index")
+    each = {str(name): ~rows["broken"].to_numpy(dtype=bool) for name, rows in at.groupby("attack", sort=False)}
+    worst = worst_case(records)
+    worst = worst[worst["eps"] == eps].sort_values("index")
+    return each | {WORST_CASE: ~worst["broken"].to_numpy(dtype=bool)}
+
+
+def attack_metrics(per_seed: Mapping[int, pd.DataFrame], *, eps: Sequence[float]) -> dict[str, Any]:
+    by_seed = {seed: [correct(records, eps=size) for size in eps] for seed, records in per_seed.items()}
+    names = next(iter(by_seed.values()))[0]
+
+    def entry(name: str, seed: int) -> dict[str, Any]:
+        sizes, records = by_seed[seed], per_seed[seed]
+        counts = {"seed": seed, "n": len(sizes[0][name]), "correct": [int(size[name].sum()) for size in sizes]}
+        rows = records[(records["attack"] == name) & records["nonfinite_gradient"]]
+        return counts | (
+            {"nonfinite_gradient": [int((rows["eps"] == size).sum()) for size in eps]} if len(rows) else {}
+        )
+
+    return {name: {"about": about(name), "per_seed": [entry(name, seed) for seed in per_seed]} for name in names}

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from biorobust.core import augment, experiment, runs, training
 from biorobust.networks import resnet
 from biorobust.vonenet.model import evaluation, models
-from biorobust.vonenet.model.params import Run, Training, TrainingSize
+from biorobust.vonenet.model.params import ANALOGUE, GROUPS, PixelStem, Run, Training, TrainingSize, V1Stage
 
-DATASET = "cifar10"
-N_MONITORED = 2000  # test images whose accuracy is noted after every epoch
+if TYPE_CHECKING:
+    from biorobust.params import Params
+
+N_MONITORED = 2000  # test images whose accuracy is noted after every epoch, and training images to calibrate on
 
 
-def train(
-    name: str,
-    *,
-    run: Run,
-    config: dict[str, Any],
-    recipe: Training,
-    size: TrainingSize,
-    scale: str,
-    seeds: Sequence[int],
-) -> None:
-    """Train one network per seed; write checkpoints, metrics and curves. config: of `models.build`, without classes."""
-    data = experiment.load(DATASET, n_train=size.n_train)
+def train(name: str, settings: Params) -> None:
+    run, size = settings.run("vonenet_runs", name, Run), settings.size("vonenet_training", TrainingSize)
+    recipe, dataset = settings.block(size.recipe, Training), GROUPS[ANALOGUE].dataset
+    data = experiment.load(dataset, n_train=size.n_train)
     tested = data.evaluation[: size.n_test]
-    monitored = tested[:N_MONITORED]
-    config = config | {"n_classes": data.n_classes}
+    images, labels = data.test_images[tested], data.test_labels[tested]
+    config: dict[str, Any] = {"width": size.width, "image_size": recipe.image_size}
+    if run.method == "vonenet":
+        v1 = settings.block("vonenet", V1Stage).keywords(image_size=recipe.image_size)
+        config |= {"network": f"voneresnet{run.depth}", **v1, "filters": run.filters, "noise": run.noise}
+    else:
+        config |= {"network": f"resnet{run.depth}", **settings.block("resnet", PixelStem).model_dump()}
+    config |= {"n_classes": data.n_classes}
     schedule = training.Recipe(
         epochs=data.epochs(size.epochs, n_train=size.n_train) if run.trained else 0,
         batch_size=data.batch_size(recipe.batch_size),
@@ -44,26 +42,16 @@ def train(
         weight_decay=recipe.weight_decay,
         schedule=training.warmed_up(training.SCHEDULES[recipe.schedule], recipe.warmup),
     )
-    settings = recipe.model_dump() | config
-    settings |= {"method": run.method, "depth": run.depth, "trained": run.trained, "noise": run.noise}
-    settings |= {"filters": run.filters, "batch_size": schedule.batch_size, "epochs": schedule.epochs}
-    settings |= {"n_train": len(data.train_images)}
-
-    def objective(network: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            logits = network(x).float()
-        return functional.cross_entropy(logits, y, reduction="sum"), logits
-
-    def prepare(images: Tensor) -> Tensor:
-        return training.as_float(augment.crop_and_flip(images, padding=recipe.crop_padding))
-
-    def measure(network: nn.Module) -> dict[str, float]:
-        classes = evaluation.predict(network, data.test_images[monitored], batch_size=recipe.batch_size)
-        return {"test_accuracy": (classes == data.test_labels[monitored]).double().mean().item()}
+    logged = recipe.model_dump() | config
+    logged |= {"method": run.method, "depth": run.depth, "trained": run.trained, "noise": run.noise}
+    logged |= {"filters": run.filters, "batch_size": schedule.batch_size, "epochs": schedule.epochs}
+    logged |= {"n_train": len(data.train_images)}
+    predict = partial(evaluation.predict, batch_size=recipe.batch_size)
+    measure = training.watched(images[:N_MONITORED], labels[:N_MONITORED], predict)
 
     def train_seed(seed: int) -> training.Trained:
         torch.manual_seed(seed)
-        model = runs.new("vonenet", config).to(tested.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = runs.new("vonenet", config).to(labels.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if run.trained and recipe.zero_init:
             resnet.zero_residuals(model)
         fitted = training.fit(
@@ -71,22 +59,17 @@ def train(
             data.train_images,
             data.train_labels,
             recipe=schedule,
-            objective=objective,
+            objective=training.cross_entropy(bfloat16=recipe.precision == "bfloat16"),
             seed=seed,
-            prepare=prepare,
+            prepare=lambda x: training.as_float(augment.crop_and_flip(x, padding=recipe.crop_padding)),
             measure=measure,
-            state=experiment.state_path(name, settings, seed=seed, dataset=DATASET, code=(sys.modules[__name__],)),
+            state=experiment.state_path(name, logged, seed=seed, dataset=dataset, code=(sys.modules[__name__],)),
             label=f"{name}, seed {seed}",
         )
         if not run.trained:
             models.calibrate(model, data.train_images[:N_MONITORED], batch_size=schedule.batch_size)
         entry = evaluation.seed_entry(
-            seed,
-            model,
-            data.test_images[tested],
-            data.test_labels[tested],
-            batch_size=recipe.batch_size,
-            diverged=fitted.diverged,
+            seed, model, images, labels, batch_size=recipe.batch_size, diverged=fitted.diverged
         )
         curve = fitted.history or [{"epoch": 0} | measure(model)]
         return training.Trained(model=model, config=config, entry=entry, curve=curve)
@@ -94,10 +77,10 @@ def train(
     experiment.train_seeds(
         name,
         train_seed,
-        seeds=seeds,
+        seeds=settings.seeds(size.seeds),
         architecture="vonenet",
         study="vonenet",
-        scale=scale,
-        dataset=DATASET,
-        settings=settings,
+        scale=settings.scale,
+        dataset=dataset,
+        settings=logged,
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 from biorobust.analysis import capture, pca
 from biorobust.core.training import as_float
 from biorobust.networks.pixels import Resize
-from biorobust.vonenet.model import layer_deviation, layers
+from biorobust.vonenet.model import layers
 from biorobust.vonenet.model.block import VOneBlock
 from biorobust.vonenet.model.models import Classifier
 
@@ -36,7 +36,7 @@ def published_v1(image: np.ndarray) -> dict[str, np.ndarray]:
     """The published V1 stage looking at an image (H, W, 3) uint8 of any size.
 
     filters (n, k, k) and colours (n,): of the first cells. simple, complex: (cells, h, w) responses without noise of
-    the cells that respond most, simple_noisy, complex_noisy: of the same cells with one draw of noise. image: uint8.
+    the cells that respond most, simple_noisy, complex_noisy: with one draw of noise. image: uint8.
     """
     pixels = as_float(torch.from_numpy(image.transpose(2, 0, 1).copy()).unsqueeze(0))
     resized = Resize(224)(pixels).clamp(0, 1)
@@ -76,8 +76,8 @@ def images(clean: Tensor, perturbed: Tensor, predictions: Sequence[Tensor], labe
 class Components:
     """Layers in the basis of their clean activations.
 
-    drawn: arrays for one image by name, as `portraits/pca-<run>.npz` has them. maps: layer -> (2, N, h, w), the first
-    component of clean and of perturbed images, of the layers that have enough positions to be compared.
+    drawn: arrays for one image, as `portraits/pca-<run>.npz` has them. maps: layer -> (2, N, h, w), the first component
+    of clean and of perturbed images, of layers with enough positions to be compared.
     """
 
     drawn: Mapping[str, Any]
@@ -85,14 +85,13 @@ class Components:
 
 
 def components(model: Classifier, clean: Tensor, perturbed: Tensor) -> Components:
-    """Principal components of layers for clean and perturbed images (N, 3, H, W), fitted on the clean ones.
-
-    Layers: the V1 stage, the report's four, and the last convolution of every stage. Each has one basis and one scale
-    for both; the picture is of the first image. The network is without noise.
+    """Principal components of layers for clean and perturbed images (N, 3, H, W), fitted on the clean ones, with one
+    scale for both: of the V1 stage, the report's four, and the last convolution of every stage. The network is without
+    noise.
     """
     measured = layers.modules(model)
-    last = [list(measured)[numbers[-1]] for numbers in layer_deviation.stages(list(measured)).values()]
-    wanted = {layers.V1, *layer_deviation.REPORTED, *last}
+    last = [list(measured)[numbers[-1]] for numbers in layers.stages(list(measured)).values()]
+    wanted = {layers.V1, *layers.REPORTED, *last}
     modules = {name: module for name, module in measured.items() if name in wanted}
     names = list(modules)
     before, after = (capture.features(model, x, modules) for x in (clean, perturbed))
@@ -113,14 +112,13 @@ def components(model: Classifier, clean: Tensor, perturbed: Tensor) -> Component
 
 
 def similarity(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """How similar two networks' pictures (`Components.maps`) are: |r| of the first component, (N,) means over layers.
-
-    clean: of the clean images; perturbed: each network's picture of its perturbed images. The sign of a component has
-    no meaning across networks, so |r|; layers of different size are left out.
+    """How similar two networks' pictures (`Components.maps`) are: |r| of the first component, as its sign has no
+    meaning across networks, (N,) means over layers of equal size. perturbed: each network's picture of its perturbed
+    images.
     """
     shared = [name for name in first if name in second and first[name].shape == second[name].shape]
     return {
-        kind: layer_deviation.mean(np.array([_absolute_r(first[n][place], second[n][place]) for n in shared]), axis=0)
+        kind: layers.mean(np.array([_absolute_r(first[n][place], second[n][place]) for n in shared]), axis=0)
         if shared
         else np.array([])
         for place, kind in enumerate(("clean", "perturbed"))

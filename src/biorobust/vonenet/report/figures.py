@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,232 @@ from matplotlib.figure import Figure as Drawing
 from biorobust.core import places
 from biorobust.reporting import frames, plots
 from biorobust.reporting.figure import Figure, Inputs, of_runs
-from biorobust.reporting.labels import ATTACKS, WORST_CASE, label
+from biorobust.reporting.labels import ATTACKS, FAINT, INK, WORST_CASE, Look, label, look
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import read_pictures
-from biorobust.vonenet.report import layers
-from biorobust.vonenet.report.study import PLAIN, VONE
+from biorobust.reporting.style import drawing_style
+from biorobust.vonenet.report.hypotheses import FOUR
+from biorobust.vonenet.report.study import NOISELESS, PLAIN, VONE, layer_table
+
+# --- curves over the layers of a network; layer -1 is the V1 stage ----------------------------------------------------
+
+SMALLEST = 1e-9  # of a logarithmic axis: exact zeros are not drawn, and said
+UNTRAINED = f"{PLAIN}-untrained"
+OWN = "Each network's own perturbation"  # the title of a panel
+HEAD = ("panel", "run", "noise", "shown", "statistic")  # what a curve is of
+
+
+class Line(NamedTuple):
+    """One curve: the rows of the table `file` that are of a noise, of the images `shown` and of a kind of layer; of
+    them the column `of` with its interval.
+    """
+
+    panel: str
+    run: str
+    noise: str
+    shown: str
+    of: str
+    kind: str
+    file: str
+    look: Look
+
+
+def _line(panel: str, run: str, noise: str = "none", shown: str = "own", **changed: Any) -> Line:
+    """A curve in the look of its run but for what is `changed`: `of`, `kind`, `file`, or a field of the look."""
+    of, kind, file = changed.pop("of", "raw"), changed.pop("kind", "conv"), changed.pop("file", "activations/{}")
+    options: dict[str, Any] = {"width": 1.3, "dashes": "-"} | changed
+    return Line(panel, run, noise, shown, of, kind, file.format(run), replace(look(run), **options))
+
+
+def _rows_of(m: Measurements, line: Line) -> pd.DataFrame | None:
+    """layer, value, low, high of a curve: means over seeds, of one image those of the first seed."""
+    kinds = ["v1", "conv"] if line.kind == "conv" else [line.kind]
+    wanted = {"noise": [line.noise], "shown": [line.shown], "compared": [line.shown], "kind": kinds}
+    rows = layer_table(m, line.file, **wanted)
+    if rows is None:
+        return None
+    if "image" in rows:
+        rows = rows[rows["seed"] == rows["seed"].min()]
+    names = {line.of: "value", f"{line.of}_low": "low", f"{line.of}_high": "high", "low": "low", "high": "high"}
+    found = rows[["layer", *(name for name in names if name in rows)]].rename(columns=names)
+    return found.groupby("layer").mean().reset_index() if found.shape[1] > 1 else None
+
+
+def _frame(m: Measurements, lines: Iterable[Line]) -> pd.DataFrame | None:
+    """panel, run, noise, shown, statistic, layer, value, low, high: the curves that were measured."""
+    parts = []
+    for line in lines:
+        if (rows := _rows_of(m, line)) is not None:
+            head = dict(zip(HEAD, (*line[:4], f"{line.of}, {line.kind}"), strict=True))
+            parts.append(rows.assign(**head, _look=[line.look] * len(rows)))
+    shown = [*HEAD, "layer", "value", "low", "high", "_look"]
+    return pd.concat(parts, ignore_index=True).reindex(columns=shown) if parts else None
+
+
+@drawing_style()
+def _draw(frame: pd.DataFrame, *, ylabel: str, log: bool = True, level: float | None = None) -> Drawing:
+    """A panel of curves for each `panel`, with their intervals as bands; a line at the `level`."""
+    titles = list(dict.fromkeys(frame["panel"]))
+    drawing, found = plots.panels(len(titles), height=3.9 if len(titles) > 1 else 3.4, sharey=True)
+    for axes, title in zip(found, titles, strict=True):
+        part = frame[frame["panel"] == title]
+        for style, rows in part.groupby("_look", sort=False):
+            seen = rows[rows["value"] > SMALLEST] if log else rows
+            low = seen["low"].clip(lower=SMALLEST) if log else seen["low"]
+            line = {"color": style.colour, "ls": style.dashes, "lw": style.width, "label": style.label}
+            faint = 0.3 if rows["value"].isna().all() else None  # a band alone
+            axes.plot(seen["layer"], seen["value"], **line, alpha=faint)
+            band = {"color": style.colour, "alpha": faint or 0.15, "lw": 0}
+            axes.fill_between(seen["layer"], low, seen["high"], **band)
+        for layer in FOUR:
+            axes.axvline(layer, color=FAINT, lw=0.6, ls=(0, (2, 2)), zorder=0)
+        if level is not None:
+            axes.axhline(level, color=INK, lw=0.7)
+        axes.set_xticks([0, *FOUR, 52])
+        axes.set_yscale("log" if log else "linear")
+        axes.grid(axis="y")
+        axes.set_title(title, pad=6 + 11 * -(-part["_look"].nunique() // 2))
+        legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, borderaxespad=0.3)
+        legend.set_in_layout(False)  # the title leaves it its height; its width takes none from the panel
+    found[0].set_ylabel(ylabel)
+    drawing.supxlabel("convolution, numbered as in the report (lines: layers 4, 12, 25 and 44)", size=9)
+    return drawing
+
+
+def _rows(frame: pd.DataFrame, **wanted: str) -> pd.Series:
+    for column, value in wanted.items():
+        frame = frame[frame[column] == value]
+    return frame.groupby("layer")["value"].mean()
+
+
+DEVIATIONS = (
+    *(_line("No noise", run, "none", dashes=look(run).dashes) for run in (PLAIN, VONE, NOISELESS)),
+    _line("The published model's noise", PLAIN, "none"),
+    _line("The published model's noise", VONE, "frozen", label="VOneResNet50, frozen", dashes="--"),
+    _line("The published model's noise", VONE, "live", label="VOneResNet50, live"),
+    _line("The published model's noise", VONE, "live", "self", label="clean and clean, live", dashes=":"),
+)
+
+
+def _deviations(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """The values at the report's layers, and how far perturbed images deviate as a multiple of what noise gives."""
+    plain = _rows(frame, run=PLAIN, panel="No noise")
+    own, floor = (_rows(frame, run=VONE, noise="live", shown=shown) for shown in ("own", "self"))
+    gap = float((own / floor).median()) if len(own) and len(floor) else None
+    return {"at": {n: float(plain[n]) for n in FOUR if n in plain}, "gap": gap, "wanted": (PLAIN, VONE, NOISELESS)}
+
+
+ONE_IMAGE = tuple(
+    _line("No noise", run, file="activations/{}-one-image", dashes=look(run).dashes) for run in (PLAIN, VONE)
+)
+
+
+def _one_image(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    tables = (layer_table(given.m, line.file) for line in ONE_IMAGE)
+    return {"images": list(dict.fromkeys(int(rows["image"].iloc[0]) for rows in tables if rows is not None))}
+
+
+DIPS = tuple(
+    _line(title, run, "none", of=of, kind=kind, label=label, colour=colour, dashes=dashes)
+    for title, run in (("ResNet50, trained", PLAIN), ("ResNet50, random weights", UNTRAINED))
+    for of, kind, label, colour, dashes in (
+        ("raw", "conv", "convolution", INK, "-"),
+        ("centred", "conv", "channel means taken away", "#0072b2", "--"),
+        ("raw", "norm", "behind normalisation", "#d55e00", ":"),
+    )
+)
+
+
+def _dips_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """Percent of the images for which a second convolution of a block is below both its neighbours."""
+    found = {}
+    for title, run in (("trained", PLAIN), ("random weights", UNTRAINED)):
+        rows = layer_table(given.m, f"activations/{run}", noise=["none"], shown=["own"], kind=["conv"])
+        if rows is not None:
+            found[title] = 100 * float(rows.loc[rows["name"].str.endswith("conv2"), "dip_share"].mean())
+    return {"dips": found}
+
+
+CONTROLS = tuple(
+    _line(look(run).label, run, noise, shown, label=label, dashes=dashes)
+    for run, noise, other in ((PLAIN, "none", VONE), (VONE, "frozen", PLAIN))
+    for shown, label, dashes in (
+        ("own", "own perturbation", "-"),
+        ("signs", "random signs", "--"),
+        ("other", "another image", ":"),
+        (f"from-{other}", f"made for {look(other).label}", "-."),
+    )
+)
+
+
+def _controls(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    return {"signs": float((_rows(frame, shown="signs") / _rows(frame, shown="own")).median())}
+
+
+RATIOS = tuple(
+    _line(OWN, run, noise, file="deviations/{}", of="log_ratio", label=f"{look(run).label}, {words}", dashes=dashes)
+    for run, noise, words, dashes in (
+        (VONE, "frozen", "noise frozen", "-"),
+        (VONE, "live", "noise live", ":"),
+        (VONE, "none", "tested without noise", "-."),
+        (NOISELESS, "none", "tested without noise", "--"),
+    )
+)
+
+
+def _ratios(given: Inputs) -> pd.DataFrame | None:
+    found = _frame(given.m, RATIOS)
+    ends = ["value", "low", "high"]
+    return None if found is None else found.assign(statistic="ratio", **{end: 10 ** found[end] for end in ends})
+
+
+def _ratios_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    parts = frame.groupby(["run", "noise"], sort=False)
+    return {"below": {key: float((part["high"] < 1).mean()) for key, part in parts}}
+
+
+MATRICES = tuple(
+    _line(OWN, run, noise, file="activations/{}-matrices", of=of, **changed)
+    for run, noise, of, changed in (
+        (PLAIN, "none", "similarity", {}),
+        (VONE, "none", "similarity", {}),
+        (VONE, "live", "similarity", {"label": "VOneResNet50, live noise", "dashes": ":"}),
+        (VONE, "live", "ceiling", {"label": "two clean matrices, live noise", "colour": FAINT, "width": 5}),
+    )
+)
+
+
+def _matrices_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    parts = frame.dropna(subset="value").groupby(["run", "noise"], sort=False)
+    return {"least": {key: float(part["value"].min()) for key, part in parts}}
+
+
+def _measured(given: Inputs, frame: pd.DataFrame) -> tuple[str, ...]:
+    return (given.study.read_stage(PLAIN),)
+
+
+def _figure(
+    id: str,
+    lines: Iterable[Line] | Callable[[Inputs], pd.DataFrame | None],
+    words: Callable[[Inputs, pd.DataFrame], Mapping[str, Any]],
+    *,
+    ylabel: str = "1 − r",
+    **options: Any,
+) -> Figure:
+    frame = lines if callable(lines) else lambda given: _frame(given.m, lines)
+    return Figure(id, frame, partial(_draw, ylabel=ylabel, **options), _measured, words)
+
+
+LAYERS = (
+    _figure("deviations", DEVIATIONS, _deviations),
+    _figure("one-image", ONE_IMAGE, _one_image),
+    _figure("dips", DIPS, _dips_words),
+    _figure("controls", CONTROLS, _controls),
+    _figure("ratios", _ratios, _ratios_words, ylabel="deviation / that of ResNet50", level=1.0),
+    _figure("matrices", MATRICES, _matrices_words, ylabel="Spearman's ρ", log=False),
+)
+
+# --- pictures, and accuracy on perturbed images ----------------------------------------------------------------------
 
 CHANNELS = ("red", "green", "blue")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -39,7 +261,6 @@ def _attacked(given: Inputs) -> pd.DataFrame:
 
 
 def _worst(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """Each run's last point in the worst case."""
     last = frame[frame["attack"] == WORST_CASE].groupby("run", sort=False)["accuracy"].last()
     return {"ends": last.to_dict(), "largest": frame["eps"].max(), "wanted": _trained(given)}
 
@@ -120,7 +341,6 @@ def _stacked(frame: pd.DataFrame, *, noted: str, height: float) -> Drawing:
 
 
 def _filters(given: Inputs) -> pd.DataFrame:
-    """The first Gabor filters, each on a scale of its own."""
     if (found := _arrays(given.m, "v1-natural")) is None:
         return pd.DataFrame()
     filters = found["filters"].astype(float)
@@ -159,12 +379,8 @@ def _grid(frame: pd.DataFrame, *, columns: int, height: float) -> Drawing:
     )
 
 
-def _measured(given: Inputs, frame: pd.DataFrame) -> tuple[str, ...]:
-    return (given.study.read_stage(PLAIN),)
-
-
 FIGURES = (
-    *layers.FIGURES,
+    *LAYERS,
     Figure(
         "accuracy-perturbed",
         _attacked,
@@ -179,12 +395,7 @@ FIGURES = (
         of_runs("attack"),
         _sizes,
     ),
-    Figure(
-        "components",
-        _components,
-        lambda frame: _stacked(frame, noted="change", height=0.85),
-        _measured,
-    ),
+    Figure("components", _components, lambda frame: _stacked(frame, noted="change", height=0.85), _measured),
     Figure("v1-filters", _filters, lambda frame: _grid(frame, columns=1, height=0.6), _measured),
     Figure("v1-responses", _responses, lambda frame: _grid(frame, columns=2, height=0.85), _measured, _scatter),
 )

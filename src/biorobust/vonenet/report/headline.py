@@ -19,7 +19,6 @@ CLAIM = "V3a"
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> Headline | None:
-    """`judged` are the study's claims; None where the one that is asked is not among them."""
     found = by_verdict(tested(m, PLAIN))
     return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), hypotheses=found)
 
@@ -32,7 +31,6 @@ def conclusions(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> tu
 
 
 def _first(m: Measurements, name: str) -> Any:
-    """What the first seed of a file says, None where it has no results."""
     found = m.ran(name)
     return found["per_seed"][0] if found else None
 

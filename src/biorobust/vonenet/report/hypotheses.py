@@ -2,9 +2,8 @@
 
 A hypothesis names the layers that it would put at zero in our network. Its agreement is the share, among the layers
 that it or the report puts at zero, of those that both do. Z2, Z10 and Z12 name the lowest layer of each stage where
-they give no exact zero, as the report has one zero per stage. Z3 and Z15 explain dips: their agreement is the share
-of the dips at the report's layers that is gone without the supposed cause. The words for this are in the study's
-words file.
+they give no exact zero. Z3 and Z15 explain dips: their agreement is the share of the dips at the report's layers that
+is gone without the supposed cause.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ class Tested(NamedTuple):
 
 
 def verdict(agreement: float | None) -> str:
-    """What an agreement says, the same for every hypothesis."""
     if agreement is None:
         return UNTESTABLE
     return SUPPORTED if agreement >= ENOUGH else EXCLUDED if agreement <= 1 - ENOUGH else OPEN
@@ -93,13 +91,11 @@ AGREEMENTS: Mapping[str, Callable[[Numbers], float | None]] = {
 
 
 def tested(m: Measurements, run: str) -> list[Tested]:
-    """Every hypothesis for a network, its first seed; empty where it was not run."""
     content = m.ran(f"riddle/{run}")
     return judge(_renamed(content["outcomes"], m, run)) if content else []
 
 
 def judge(outcomes: Sequence[Mapping[str, Any]]) -> list[Tested]:
-    """From what the tests of one network measured, in the order given."""
     found = {outcome["id"]: outcome["numbers"] for outcome in outcomes}
     return [
         Tested(one["id"], one["hypothesis"], one["test"], one["finding"], AGREEMENTS[one["id"]](found))
@@ -116,9 +112,8 @@ def by_verdict(found: Iterable[Tested]) -> dict[str, list[Tested]]:
 
 
 def _renamed(outcomes: Sequence[Mapping[str, Any]], m: Measurements, run: str) -> Sequence[Mapping[str, Any]]:
-    """Outcomes as they are written today. Runs recorded earlier called the hypotheses H1 to H15, like other claims.
-
-    The layers that these do not list follow from their median curve and from the names of their layers.
+    """Outcomes as they are written today. Runs recorded earlier called the hypotheses H1 to H15; the layers that these
+    do not list follow from their median curve and the names of their layers.
     """
     if not any(outcome["id"].startswith("H") for outcome in outcomes):
         return outcomes

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from biorobust.core import places
 from biorobust.reporting.metrics_file import read_table
 from biorobust.reporting.study import Study
+from biorobust.vonenet.model.params import baseline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +39,6 @@ class Vonenet(Study):
         return "perturb_vonenet"
 
     def read_stage(self, run: str) -> str:
-        """The stage that reads a network's layers, and scores it on perturbed images."""
         return "activations_vonenet"
 
     def stages(self) -> tuple[str, ...]:
@@ -56,8 +57,7 @@ class Vonenet(Study):
         return (*of_networks, *(f"deviations/{run}" for run in self.baselines), *self.adapted_results)
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here.
-
+        """`unavailable`: run -> why it could not be had; `exact`: of the report's own networks those that are here;
         `n_layers`: convolutions compared, None where nothing ran.
         """
         found = {run: metrics.get(f"train/{run}") for run in self.networks}
@@ -70,9 +70,8 @@ class Vonenet(Study):
 
 
 def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.DataFrame | None:
-    """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has.
-
-    None where it was not written, or has no such row.
+    """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has;
+    None without any.
     """
     path = places.find(m.root, f"{name}.csv")
     if not path.exists():
@@ -84,7 +83,6 @@ def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.Dat
 
 
 def vonenet(params: Mapping[str, Any]) -> Vonenet:
-    """The study as a params.yaml lists it."""
     runs, exact = (dict(params.get(name, {})) for name in ("vonenet_runs", "vonenet_imagenet"))
     sources = params.get("vonenet_perturbations", {}).get("sources", ())
     return Vonenet(
@@ -100,15 +98,6 @@ def vonenet(params: Mapping[str, Any]) -> Vonenet:
 
 
 def _baselines(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """As vonenet.model.params.baseline pairs them, from the raw values of a params.yaml that may be an older one."""
-
-    def alike(run: Mapping[str, Any]) -> tuple[object, object]:
-        return run.get("depth", 50), run.get("trained", True)
-
-    plain = [name for name, run in runs.items() if run["method"] == "resnet"]
-    found = {
-        name: next((other for other in plain if alike(runs[other]) == alike(run)), None)
-        for name, run in runs.items()
-        if name not in plain
-    }
-    return {name: other for name, other in found.items() if other is not None}
+    """Networks with a V1 stage -> those without; the params.yaml may be an older one."""
+    known = {name: SimpleNamespace(**{"depth": 50, "trained": True, **run}) for name, run in runs.items()}
+    return {name: plain for name in known if (plain := baseline(name, known))}

@@ -13,16 +13,10 @@ COLUMNS = (
     ("worst", "worst-case", 0.00784, "clean"),
 )
 EFFECTS = (
-    effect(
-        "plain above the V1 stage without an attack",
-        (on("resnet50"), on("voneresnet50")),
-    ),
+    effect("plain above the V1 stage without an attack", (on("resnet50"), on("voneresnet50"))),
     effect(
         "the V1 stage above plain under PGD at eps 0.016",
-        (
-            under("pgd-cross-entropy", "voneresnet50", 0.01569),
-            under("pgd-cross-entropy", "resnet50", 0.01569),
-        ),
+        (under("pgd-cross-entropy", "voneresnet50", 0.01569), under("pgd-cross-entropy", "resnet50", 0.01569)),
     ),
     effect(
         "the V1 stage's noise: with it above without, PGD at eps 0.016",

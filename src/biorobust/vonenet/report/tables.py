@@ -31,7 +31,6 @@ COMPARED = {
 
 
 def tables(m: Measurements, study: Vonenet, claims: Sequence[Claim]) -> list[Table]:
-    """Every table of the study; runs without metrics are listed with what kept them."""
     parts = {
         "hypotheses": _hypotheses(m),
         "accuracy": _accuracy(m, study),
@@ -67,7 +66,6 @@ def _hypotheses(m: Measurements) -> Part:
 
 
 def _verdict(item: Tested | None) -> str | None:
-    """A verdict with the agreement it follows from."""
     if item is None or item.agreement is None:
         return item.verdict if item else None
     return f"{item.verdict} ({percent(item.agreement, digits=0)}\u00a0%)"
@@ -95,7 +93,6 @@ def _accuracy(m: Measurements, study: Vonenet) -> Part:
 
 
 def _state(m: Measurements, run: str) -> str:
-    """Whether a run ran, and what is wrong with it."""
     found = m.get(f"train/{run}")
     if found and found["status"] != "ok":
         return "unavailable"  # why stands above the tables, once

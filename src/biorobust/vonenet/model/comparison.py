@@ -1,0 +1,154 @@
+"""The study's layers: measured network by network, and each network with a V1 stage against its baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from biorobust import datasets
+from biorobust.core import experiment, results, runs, tensors, training, work
+from biorobust.core.devices import pick
+from biorobust.core.files import sha256, write_csv, write_npz, write_parquet
+from biorobust.core.progress import progress
+from biorobust.vonenet.model import measurements, stimuli, visualisation
+from biorobust.vonenet.model.experiments import head_of, weights_of
+from biorobust.vonenet.model.measurements import LayerMeasurements
+from biorobust.vonenet.model.params import (
+    ANALOGUE,
+    GROUPS,
+    Activations,
+    ActivationsSize,
+    Perturbations,
+    baseline,
+    untrained,
+)
+
+if TYPE_CHECKING:
+    from biorobust.params import Params
+
+ARRAYS, RECORDS = Path("data/activations/vonenet"), Path("data/attacks/vonenet/own")
+
+
+def compare_layers(group: str, settings: Params) -> None:
+    """Measure every network, then compare each that has a V1 stage with its baseline; write arrays and metrics."""
+    plan = settings.block("vonenet_activations", Activations)
+    size = settings.size("vonenet_activations", ActivationsSize)
+    listed: Mapping[str, Any] = settings.runs[GROUPS[group].runs]
+    said: dict[str, Any] = head_of(group, settings)
+    logged = {"common_eps": plan.common_eps, **size.model_dump()}
+    measured: dict[str, dict[int, LayerMeasurements]] = {}
+    (ARRAYS / group).mkdir(parents=True, exist_ok=True)  # an out has to be there, with no network in it too
+    for name in progress(listed, label=f"layers of the networks on {GROUPS[group].dataset}", unit="networks"):
+        if reason := runs.unavailable(name):
+            for kind in ("activations", "riddle", "attack"):
+                results.write_unavailable(kind, name, reason=reason, settings=logged, **said)
+            continue
+        measured[name] = _measured(group, name, settings)
+        for seed, one in measured[name].items():
+            write_npz(ARRAYS / group / f"{name}-seed{seed}.npz", one.arrays())
+        _write_layers(name, measured[name], settings=logged, **said)
+        _write_accuracy(name, measured[name], eps=plan.eps, **said)
+    for name, of_seeds in measured.items():
+        random = measured.get(untrained(name, listed) or "", {})
+        outcomes = {seed: measurements.outcomes_of(one, random.get(seed)) for seed, one in of_seeds.items()}
+        entries = [
+            {"seed": seed, "numbers": {one["id"]: one["numbers"] for one in of_seed}}
+            for seed, of_seed in outcomes.items()
+        ]
+        first = next(iter(outcomes.values()))  # in words; of all seeds the numbers
+        results.write_run("riddle", name, settings=logged, **said, outcomes=first, **results.per_seed(entries))
+    for name in listed:
+        if (plain := baseline(name, listed)) is None:
+            continue
+        if reason := runs.unavailable(name) or runs.unavailable(plain):
+            results.write_unavailable("deviations", name, reason=reason, **said, settings=logged)
+            continue
+        shared = [seed for seed in measured[name] if seed in measured[plain]]
+        pairs = [(seed, measured[plain][seed], measured[name][seed]) for seed in shared]
+        found = [measurements.compare_with_baseline(a, b, names=(plain, name), seed=seed) for seed, a, b in pairs]
+        entries = [{"seed": seed, **numbers} for seed, (numbers, _) in zip(shared, found, strict=True)]
+        _write_csv(f"deviations/{name}", [pd.DataFrame([row for _, table in found for row in table])])
+        results.write_run("deviations", name, settings={**logged, "twin": plain}, **said, **results.per_seed(entries))
+    work.finish(work.states())
+
+
+def _measured(group: str, name: str, settings: Params) -> dict[int, LayerMeasurements]:
+    """Every seed of one network."""
+    plan = settings.block("vonenet_activations", Activations)
+    size = settings.size("vonenet_activations", ActivationsSize)
+    data, device = experiment.load(GROUPS[group].dataset), pick()
+    wanted = settings.block("vonenet_perturbations", Perturbations).sources
+    sources = [run for run in settings.runs[GROUPS[group].runs] if run in wanted or group != ANALOGUE]
+    available = [run for run in sources if run != name and not runs.unavailable(run)]
+    measured = {}
+    for seed in runs.seeds(name):
+        shown = [run for run in available if seed in runs.seeds(run)]
+        own, *others = (stimuli.load(group, run, seed, device=device) for run in (name, *shown))
+        key: dict[str, Any] = {"plan": plan.model_dump(), "size": size.model_dump(), "seed": seed, "device": device}
+        key["weights"] = weights_of(name, seed)
+        key["perturbed"] = {run: sha256(stimuli.path(group, run, seed)) for run in (name, *shown)}
+        state = work.state_path(f"layers-{name}-seed{seed}", key, code=(measurements, runs, tensors, training))
+        saved = work.load_state(state)
+        if saved is None:
+            index = own["index"]
+            fresh = measurements.measure(
+                runs.load(name, seed=seed, device=device),
+                training.as_float(data.test_images[index]),
+                data.test_labels[index],
+                own,
+                dict(zip(shown, others, strict=True)),
+                index=index.cpu(),
+                plan=plan,
+                size=size,
+                seed=seed,
+                name=name if name in sources else None,
+            )
+            saved = measurements.to_state(fresh)
+            work.save_state(state, saved)
+        measured[seed] = measurements.from_state(saved)
+    return measured
+
+
+def _write_layers(name: str, measured: Mapping[int, LayerMeasurements], **head: Any) -> None:
+    """Curves and metrics of a network's layers, and pictures."""
+    for table, ending in (("layers", ""), ("matrices", "-matrices"), ("one-image", "-one-image")):
+        _write_csv(f"activations/{name}{ending}", [one.tables[table] for one in measured.values()])
+    entries = [{"seed": seed, **one.numbers} for seed, one in measured.items()]
+    results.write_run("activations", name, **head, **results.per_seed(entries))
+    for kind, drawn in next(iter(measured.values())).drawn.items():
+        write_npz(results.METRICS / f"portraits/{kind}-{name}.npz", drawn)
+
+
+def _write_accuracy(
+    name: str, measured: Mapping[int, LayerMeasurements], *, eps: tuple[float, ...], **head: Any
+) -> None:
+    """What a network gets right of perturbed images: one record per image, and metrics."""
+    records = {seed: one.tables["records"] for seed, one in measured.items()}
+    of_seeds = [table.assign(seed=seed) for seed, table in records.items()]
+    write_parquet(RECORDS / f"{name}.parquet", pd.concat(of_seeds, ignore_index=True))
+    attacks, n_images = stimuli.attack_metrics(records, eps=eps), int(of_seeds[0]["index"].nunique())
+    results.write_run(
+        "attack",
+        name,
+        settings={"n_images": n_images, "attacks": list(attacks)},
+        **head,
+        eps=list(eps),
+        n_images=n_images,
+        attacks=attacks,
+        seeds=list(measured),
+    )
+
+
+def _write_csv(name: str, tables: list[pd.DataFrame]) -> None:
+    """Write `reports/metrics/<name>.csv`, the tables of all seeds one below the other."""
+    write_csv(results.METRICS / f"{name}.csv", pd.concat(tables, ignore_index=True))
+
+
+def write_v1() -> None:
+    """The published V1 stage looking at the first natural image, whether there are networks to put behind it or not."""
+    dataset = datasets.load("data/datasets/imagenet_samples.npz")
+    first = dataset.test_images[dataset.evaluation[0]]
+    write_npz(results.METRICS / "portraits/v1-natural.npz", visualisation.published_v1(first))
