@@ -31,9 +31,15 @@ def conv(*, n=24, dtype=torch.float32):
     return frozen(model), images, model(images).argmax(dim=1)
 
 
+def digits(*, seed=0, n=400):
+    """A small network trained for seconds on scikit-learn's digits, `n` test images (N, 1, 8, 8) and their labels."""
+    model, images, labels = trained_on_digits(seed)
+    return model, images[:n], labels[:n]
+
+
 @functools.cache
-def digits(*, seed=0):
-    """A small network trained for seconds on scikit-learn's digits, 400 test images (N, 1, 8, 8) and their labels."""
+def trained_on_digits(seed):
+    """That network, and all 400 test images."""
     raw = load_digits()
     order = torch.randperm(len(raw.target), generator=torch.Generator().manual_seed(0))
     images = torch.tensor(raw.images, dtype=torch.float32)[order, None] / 16
@@ -69,6 +75,21 @@ def points(images, labels, model, *, eps):
     kept = {}
     attacks.run(model, images, labels, ["fgsm-margin"], eps=eps, seed=0, keep=kept)
     return kept["fgsm-margin"]
+
+
+def assert_many_passes_are_those_of_copies(model, image, *, n=4, rtol=1e-4):
+    """One image expanded to a minibatch, (n, C, H, W) without copies, gets what as many copies get; returns logits."""
+
+    def passes(points):
+        torch.manual_seed(1)
+        points = points.detach().requires_grad_()
+        logits = model(points)
+        return logits, torch.autograd.grad(logits.square().sum(), points)[0].mean(dim=0)
+
+    expanded, copied = passes(image.expand(n, *image.shape[1:])), passes(image.repeat(n, 1, 1, 1))
+    for one, other in zip(expanded, copied, strict=True):
+        torch.testing.assert_close(one, other, rtol=rtol, atol=1e-6 * max(1.0, float(other.detach().abs().max())))
+    return expanded[0]
 
 
 class Constant(nn.Module):

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from PIL import Image
 
 LIMIT = 120  # seconds for one case
 IGNORED = (".git", ".dvc", "data/work", "__pycache__")  # states and notes of starts may come and go
@@ -122,271 +121,208 @@ def tensors(words: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> C
     return Change(words, lambda content: save(change(load(content))))
 
 
-def photographs(words: str, change: Callable[[pd.DataFrame], pd.DataFrame] = lambda t: t, **saved: Any) -> Change:
-    """A mirror's file of the 250 photographs, each of one colour, after a change. saved: of the last one."""
-
-    def encoded(i: int, side: int = 256, mode: str = "RGB") -> dict[str, Any]:
-        colour = (i, 255 - i, i // 2) if mode == "RGB" else i
-        Image.new(mode, (side, side), colour).save(stream := io.BytesIO(), "PNG")
-        return {"bytes": stream.getvalue(), "path": f"{i}.png"}
-
-    def apply(_: bytes) -> bytes:
-        images = [encoded(i, **(saved if i == 249 else {})) for i in range(250)]
-        table = pd.DataFrame({"image": images, "label": range(0, 1000, 4)})
-        change(table).to_parquet(stream := io.BytesIO())
-        return stream.getvalue()
-
-    return Change(words, apply)
+def cases(file: str, stage: str, *met: Change | tuple[Change, str], **more: Any) -> list[Case]:
+    """A stage that meets a file after each of these changes; the line names the file where nothing else is given."""
+    pairs = (item if isinstance(item, tuple) else (item, file) for item in met)
+    return [Case(file, change, stage, says, **more) for change, says in pairs]
 
 
-def first(name: str, value: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    return lambda table: table.assign(**{name: [value, *table[name][1:]]})
+def keys(stage: str, **values: object) -> list[Case]:
+    """Other values of keys of params.yaml, of which "a__b" is b in the block a."""
+    paths = {path.replace("__", "/"): value for path, value in values.items()}
+    return cases(P, stage, *((key(path, value), path.replace("/", ".")) for path, value in paths.items()))
 
 
 P, LETTERS = "params.yaml", "download emnist_letters"
+TABLES, PRETRAIN, LEARN, ATTACK = "tables", "hebbian_pretrain uniform", "train_controls end-to-end", "attack end-to-end"
 PARAMS = [
-    Case(P, gone, "repro", "params.yaml is missing"),
-    Case(P, empty, "repro", "params.yaml"),
-    Case(P, text("scale: [tiny\n"), "repro", "params.yaml is not valid YAML"),
-    Case(P, text("- tiny\n"), "tables", "params.yaml"),
-    Case(P, text("scale: tiny\nscale: paper\n"), LETTERS, "'scale' stands twice"),
-    Case(P, text("[" * 5000), LETTERS, "params.yaml is not valid YAML"),
-    Case(P, text("scale: tiny # é\n".encode("latin-1")), LETTERS, "params.yaml is not UTF-8 text"),
-    Case(P, key("scale", "huge"), "repro", "scale = 'huge'"),
-    Case(P, key("seed", -1), LETTERS, "seed = -1"),
-    Case(P, key("seed", True), LETTERS, "seed = True"),
-    Case(P, key("seed", 2**70), LETTERS, "seed = "),
-    Case(P, key("data/source", "internet"), LETTERS, "data.source = 'internet'"),
-    Case(P, key("hebian", {}), LETTERS, "hebian: unknown key"),
-    Case(P, key("hebbian", GONE), LETTERS, "hebbian: missing key"),
-    Case(P, key("hebbian", 3), LETTERS, "hebbian: must be a block of keys"),
-    Case(P, key("hebbian/delta", float("nan")), "hebbian_pretrain uniform", "hebbian.delta = nan"),
-    Case(P, key("hebbian/delta", "strong"), "hebbian_pretrain uniform", "hebbian.delta = 'strong'"),
-    Case(P, key("hebbian/k", 65), "hebbian_pretrain uniform", "hebbian.k = 65"),
-    Case(P, key("hebbian_readout/beta", []), "train_supervised report-uniform", "hebbian_readout.beta"),
-    Case(P, key("hebbian_runs/a.b", {}), "train_supervised report-uniform", "hebbian_runs.a.b"),
-    Case(P, key("hebbian_runs/report-uniform/weights", "unifrom"), "compare hebbian", "unifrom"),
-    Case(P, key("hebbian_attack/eps", [0.1, 0.2]), "attack end-to-end", "hebbian_attack.eps"),
-    Case(P, key("hebbian_attack/attacks", ["fgsn"]), "attack end-to-end", "hebbian_attack.attacks"),
-    Case(P, key("cnnf/residual", 1.5), "train_cnnf cnn-feedback", "cnnf.residual = 1.5"),
-    Case(P, key("cnnf/cycles", -1), "train_cnnf cnn-feedback", "cnnf.cycles = -1"),
-    Case(P, key("cnnf_training/ind", 9), "train_cnnf cnn-feedback", "cnnf_training.ind = 9"),
-    Case(P, key("cnnf_noise/level", -0.1), "train_cnnf cnnf_grid", "cnnf_noise.level = -0.1"),
-    Case(P, key("kwta/gamma", 0), "train_kwta kwta", "kwta.gamma = 0"),
-    Case(P, key("kwta_training/batch_size", 0), "train_kwta kwta", "kwta_training.batch_size = 0"),
-    Case(P, key("kwta_attack/eps_svhn", 8), "attack_kwta kwta", "kwta_attack.eps_svhn = 8"),
-    Case(P, key("vonenet_runs/resnet50/depth", 51), "train_vonenet resnet50", "vonenet_runs.resnet50.depth = 51"),
-    Case(P, key("vonenet_activations/common_eps", 0.9), "activations_vonenet", "vonenet_activations.common_eps = 0.9"),
-    Case(P, key("scales/tiny/hebbian/epochs", 0), "hebbian_pretrain uniform", "scales.tiny.hebbian.epochs = 0"),
-    Case(P, key("scales/tiny", GONE), LETTERS, "scales.tiny: missing key"),
-    Case(P, key("scales/paper/kwta_ablation/trained", ["clap"]), "ablate_kwta", "scales.paper.kwta_ablation.trained"),
+    *cases(P, "repro", (gone, f"{P} is missing"), empty, (text("scale: [tiny\n"), f"{P} is not valid YAML")),
+    *cases(P, LETTERS, (text("scale: tiny\nscale: paper\n"), "'scale' stands twice"), text("[" * 5000)),
+    *cases(P, LETTERS, text("scale: tiny # é\n".encode("latin-1")), text("- tiny\n")),
+    *keys("repro", scale="huge"),
+    *keys(LETTERS, seed=-1, data__source="internet", hebbian=GONE, scales__tiny=GONE, hebian={}),
+    *cases(P, LETTERS, *((key("seed", value), "seed = ") for value in (True, 2**70))),
+    *keys(PRETRAIN, hebbian__delta=float("nan"), hebbian__k=65, scales__tiny__hebbian__epochs=0),
+    *keys("train_cnnf cnn-feedback", cnnf__residual=1.5, cnnf_training__ind=9),
+    *keys("attack_kwta kwta", kwta_attack__eps_svhn=8),
+    *keys("activations_vonenet", vonenet_activations__common_eps=0.9),
+    *keys("ablate_kwta", scales__paper__kwta_ablation__trained=["clap"]),
 ]
 
-DIGITS, LEARN = "data/datasets/mnist.npz", "train_controls end-to-end"
+DIGITS, ORIGIN = "data/datasets/mnist.npz", "reports/metrics/data/mnist.json"
 DATA = [
-    Case(DIGITS, gone, LEARN, f"{DIGITS} is missing"),
-    Case(DIGITS, empty, LEARN, DIGITS),
-    Case(DIGITS, cut(0.5), LEARN, DIGITS),
-    Case(DIGITS, cut(0.999), "hebbian_pretrain uniform", DIGITS),
-    Case(DIGITS, text("a,b\n1,2\n"), LEARN, DIGITS),
-    Case(DIGITS, arrays("has no tuning", tuning=lambda _: None), LEARN, "tuning"),
-    Case(DIGITS, arrays("has objects", tuning=lambda a: a["tuning"].astype(object)), LEARN, DIGITS),
-    Case(DIGITS, arrays("images as floats", train_images=lambda a: a["train_images"] / 255), LEARN, "train"),
-    Case(DIGITS, arrays("images in colour", test_images=lambda a: a["test_images"][..., None]), LEARN, "test"),
-    Case(DIGITS, arrays("labels as words", train_labels=lambda a: a["train_labels"].astype(str)), LEARN, "train"),
-    Case(DIGITS, arrays("a class too many", test_labels=lambda a: a["test_labels"] + 1), LEARN, "test"),
-    Case(DIGITS, arrays("a class too few", train_labels=lambda a: a["train_labels"] - 1), LEARN, "train"),
-    Case(DIGITS, arrays("a label too few", train_labels=lambda a: a["train_labels"][1:]), LEARN, "train"),
-    Case(DIGITS, arrays("twice one image", evaluation=lambda a: a["evaluation"] * 0), LEARN, "evaluation"),
-    Case(DIGITS, arrays("an image beyond", tuning=lambda a: a["tuning"] + 10**6), LEARN, "tuning"),
-    Case(
+    *cases(DIGITS, LEARN, (gone, f"{DIGITS} is missing"), empty, cut(0.5), cut(0.999), text("a,b\n1,2\n")),
+    *cases(
         DIGITS,
-        arrays(
-            "no training images",
-            train_images=lambda a: a["train_images"][:0],
-            train_labels=lambda a: a["train_labels"][:0],
-            tuning=lambda a: a["tuning"][:0],
-        ),
         LEARN,
-        "mnist",
+        (arrays("has no tuning", tuning=lambda _: None), "tuning"),
+        (arrays("images as floats", train_images=lambda a: a["train_images"] / 255), "train"),
+        (arrays("an image beyond", tuning=lambda a: a["tuning"] + 10**6), "tuning"),
+        (
+            arrays(
+                "no training images",
+                **{key: lambda a, key=key: a[key][:0] for key in ("train_images", "train_labels", "tuning")},
+            ),
+            "mnist",
+        ),
     ),
-    Case("data/datasets/cifar10.npz", cut(0.5), "perturb_vonenet", "data/datasets/cifar10.npz"),
-    Case("data/datasets/emnist_letters.npz", gone, "train_cnnf cnn-clean", "data/datasets/emnist_letters.npz"),
-    Case("reports/metrics/data/mnist.json", cut(0.5), "report", "reports/metrics/data/mnist.json"),
-    Case("reports/metrics/data/mnist.json", text("{}"), "report", "reports/metrics/data/mnist.json"),
-    Case("reports/metrics/data/mnist.json", key("fidelity", GONE), "report", "reports/metrics/data/mnist.json"),
-    Case("reports/metrics/data/mnist.json", key("train", 7), "report", "reports/metrics/data/mnist.json"),
+    *cases("data/datasets/cifar10.npz", "perturb_vonenet", cut(0.5)),
+    *cases(ORIGIN, "report", cut(0.5), text("{}"), key("fidelity", GONE), key("train", 7)),
 ]
 
-FOLDER = "mirror/imagenet_samples"
-FILE, SAMPLES = f"{FOLDER}/test.parquet", "download imagenet_samples"
-MIRROR = {"BIOROBUST_DATA_MIRROR": "mirror"}, {P: key("data/source", "mirror")}
+SAMPLES, FILE = "download imagenet_samples", "mirror/imagenet_samples/test.parquet"
+MIRROR = {"environment": {"BIOROBUST_DATA_MIRROR": "mirror"}, "also": {P: key("data/source", "mirror")}}
 MIRRORED = [
-    Case(P, key("data/source", "mirror"), SAMPLES, "BIOROBUST_DATA_MIRROR is not set"),
+    *cases(P, SAMPLES, (key("data/source", "mirror"), "BIOROBUST_DATA_MIRROR is not set")),
     *(
         Case(P, key("data/source", "mirror"), SAMPLES, "BIOROBUST_DATA_MIRROR", {"BIOROBUST_DATA_MIRROR": folder})
         for folder in ("/no/such/folder", P, "reports")
     ),
-    Case(FILE, empty, SAMPLES, FILE, *MIRROR),
-    Case(FILE, text("PAR1 and then nothing"), SAMPLES, FILE, *MIRROR),
-    Case(FILE, photographs("a row too few", lambda t: t.query("label > 0")), SAMPLES, "249 rows", *MIRROR),
-    Case(FILE, photographs("no labels", lambda t: t.drop(columns="label")), SAMPLES, "column label", *MIRROR),
-    Case(FILE, photographs("labels as words", lambda t: t.astype({"label": str})), SAMPLES, "label", *MIRROR),
-    Case(FILE, photographs("a label missing", first("label", None)), SAMPLES, "label", *MIRROR),
-    Case(FILE, photographs("a label of no class", first("label", 1000)), SAMPLES, "label", *MIRROR),
-    Case(FILE, photographs("a label of another class", first("label", 1)), SAMPLES, "labels are not 0, 4", *MIRROR),
-    Case(FILE, photographs("images as words", lambda t: t.assign(image="words")), SAMPLES, FILE, *MIRROR),
-    Case(FILE, photographs("an image missing", first("image", None)), SAMPLES, "row 0", *MIRROR),
-    Case(FILE, photographs("no image", first("image", {"bytes": b"words", "path": "a"})), SAMPLES, "row 0", *MIRROR),
-    Case(FILE, photographs("a small image", side=255), SAMPLES, "row 249", *MIRROR),
-    Case(FILE, photographs("a grey image", mode="L"), SAMPLES, "row 249", *MIRROR),
-    Case(f"{FOLDER}/test-00001-of-00002.parquet", photographs("a part alone"), SAMPLES, "00000-of-00002", *MIRROR),
+    *cases(FILE, SAMPLES, empty, text("PAR1 and then nothing"), **MIRROR),
 ]
 
-CHECKPOINT, ATTACK = "data/checkpoints/end-to-end", "attack end-to-end"
-NETWORK, MODEL = f"{CHECKPOINT}/seed0.safetensors", f"{CHECKPOINT}/model.json"
+CHECKPOINT, COMPARE = "data/checkpoints", "compare hebbian"
+NETWORK, MODEL = f"{CHECKPOINT}/end-to-end/seed0.safetensors", f"{CHECKPOINT}/end-to-end/model.json"
 RECORD, LETTER = "data/attacks/hebbian/end-to-end.parquet", "data/attacks/cnnf/predictions/cnnf_runs/cnn-noisy.parquet"
 RESULTS = [
-    Case(NETWORK, gone, ATTACK, NETWORK),
-    Case(NETWORK, empty, ATTACK, NETWORK),
-    Case(NETWORK, cut(0.9), ATTACK, NETWORK),
-    Case(NETWORK, text("pickled"), ATTACK, NETWORK),
-    Case(NETWORK, tensors("lacks a tensor", lambda t: dict(list(t.items())[1:])), ATTACK, NETWORK),
-    Case(NETWORK, tensors("is flat", lambda t: {k: v.flatten() for k, v in t.items()}), ATTACK, NETWORK),
-    Case(MODEL, gone, ATTACK, MODEL),
-    Case(MODEL, cut(0.5), ATTACK, MODEL),
-    Case(MODEL, text("[]"), ATTACK, MODEL),
-    Case(MODEL, key("architecture", "transformer"), ATTACK, "architecture 'transformer'"),
-    Case(MODEL, key("configs/0/n_hidden", GONE), ATTACK, MODEL),
-    Case(MODEL, key("configs/0/n_hidden", "many"), ATTACK, MODEL),
-    Case(MODEL, key("configs/0/n_hidden", 65), ATTACK, NETWORK),
-    Case(MODEL, key("configs", {"zero": {}}), ATTACK, MODEL),
-    Case("data/checkpoints/hebbian/uniform/seed0.safetensors", cut(0.5), "train_supervised report-uniform", "uniform"),
-    Case("data/checkpoints/cnn-feedback/seed0.safetensors", cut(0.5), "attack cnn-feedback", "cnn-feedback"),
-    Case("data/checkpoints/cnn-feedback/model.json", key("configs/0", {}), "attack cnn-feedback", "cnn-feedback"),
-    Case("data/checkpoints/resnet50/model.json", key("configs/0", {}), "perturb_vonenet", "resnet50/model.json"),
-    Case("data/perturbed/vonenet/cifar10/resnet50-seed0.safetensors", cut(0.5), "activations_vonenet", "resnet50"),
-    Case(RECORD, gone, "compare hebbian", RECORD),
-    Case(RECORD, cut(0.5), "compare hebbian", RECORD),
-    Case(RECORD, text("attack,eps\n"), "compare hebbian", RECORD),
-    Case(RECORD, rows("has no broken", lambda t: t.drop(columns="broken")), "compare hebbian", RECORD),
-    Case(RECORD, rows("holds no images", lambda t: t.head(0)), "compare hebbian", "end-to-end"),
-    Case(RECORD, rows("a row twice", lambda t: pd.concat([t, t.tail(1)])), "compare hebbian", RECORD),
-    Case(RECORD, rows("a row missing", lambda t: t.tail(-1)), "compare hebbian", RECORD),
-    Case(RECORD, rows("other images", lambda t: t.assign(index=t["index"] + 1)), "compare hebbian", "end-to-end"),
-    Case(RECORD, rows("broken in words", lambda t: t.assign(broken="no")), "compare hebbian", RECORD),
-    Case(RECORD, rows("seeds as words", lambda t: t.assign(seed="first")), "compare hebbian", RECORD),
-    Case(LETTER, cut(0.5), "compare cnnf", LETTER),
-    Case(LETTER, rows("has no label", lambda t: t.drop(columns="label")), "compare cnnf", LETTER),
+    *cases(
+        NETWORK,
+        ATTACK,
+        *(gone, empty, cut(0.9), text("pickled")),
+        tensors("is flat", lambda t: {k: v.flatten() for k, v in t.items()}),
+    ),
+    *cases(
+        MODEL,
+        ATTACK,
+        *(gone, cut(0.5), text("[]"), (key("architecture", "transformer"), "architecture 'transformer'")),
+        *(key("configs/0/n_hidden", GONE), key("configs/0/n_hidden", "many"), key("configs", {"zero": {}})),
+        (key("configs/0/n_hidden", 65), NETWORK),
+    ),
+    *cases(f"{CHECKPOINT}/hebbian/uniform/seed0.safetensors", "train_supervised report-uniform", cut(0.5)),
+    *cases(f"{CHECKPOINT}/cnn-feedback/model.json", "attack cnn-feedback", (key("configs/0", {}), "cnn-feedback")),
+    *cases(f"{CHECKPOINT}/resnet50/model.json", "perturb_vonenet", key("configs/0", {})),
+    *cases("data/perturbed/vonenet/cifar10/resnet50-seed0.safetensors", "activations_vonenet", (cut(0.5), "resnet50")),
+    *cases(
+        RECORD,
+        COMPARE,
+        *(gone, cut(0.5), text("attack,eps\n"), rows("a row missing", lambda t: t.tail(-1))),
+        (rows("holds no images", lambda t: t.head(0)), "end-to-end"),
+        (rows("other images", lambda t: t.assign(index=t["index"] + 1)), "end-to-end"),
+        rows("broken in words", lambda t: t.assign(broken="no")),
+    ),
+    *cases(LETTER, "compare cnnf", cut(0.5), rows("has no label", lambda t: t.drop(columns="label"))),
 ]
 
-TRAINED, ATTACKED = "reports/metrics/train/end-to-end.json", "reports/metrics/attack/end-to-end.json"
-LEVELS = "reports/metrics/curves/noise-cnn-clean.csv"
-CURVE, PICTURES = "reports/metrics/curves/end-to-end.csv", "reports/metrics/pictures/weights-end-to-end.npz"
-OUTCOMES, NOTE = "reports/metrics/outcomes/hebbian.npz", "reports/run_info/train_controls@end-to-end.json"
+METRIC, CURRENT = "reports/metrics", "reports/tables/current"
+TRAINED, ATTACKED = f"{METRIC}/train/end-to-end.json", f"{METRIC}/attack/end-to-end.json"
+OUTCOMES, NOTE, TEMPLATE = (
+    f"{METRIC}/outcomes/hebbian.npz",
+    f"reports/run_info/{LEARN.replace(' ', '@')}.json",
+    "report.html.j2",
+)
 METRICS = [
-    Case(TRAINED, empty, "tables", TRAINED),
-    Case(TRAINED, cut(0.5), "tables", TRAINED),
-    Case(TRAINED, text("[]"), "report", TRAINED),
-    Case(TRAINED, text('"\ud800"'.encode("utf-8", "surrogatepass")), "tables", TRAINED),
-    Case(TRAINED, text("[" * 100_000), "tables", TRAINED),
-    Case(TRAINED, key("per_seed", []), "tables", "per_seed"),
-    Case(TRAINED, key("per_seed/0/accuracy", 1.7), "tables", "per_seed.0.accuracy"),
-    Case(TRAINED, key("per_seed/0/accuracy", float("nan")), "tables", "per_seed.0.accuracy"),
-    Case(TRAINED, key("per_seed/0/correct", 10**6), "tables", "per_seed.0"),
-    Case(TRAINED, key("per_seed/0/correct", -1), "tables", "per_seed.0.correct"),
-    Case(TRAINED, key("settings", GONE), "tables", "settings"),
-    Case(TRAINED, key("settings/epochs", {}), "tables", "settings.epochs"),
-    Case(TRAINED, key("dataset", "mnist"), "tables", "dataset"),
-    Case(TRAINED, key("status", "fine"), "report", "status"),
-    Case(ATTACKED, key("eps", []), "tables", "eps"),
-    Case(ATTACKED, key("eps/0", "small"), "tables", "eps.0"),
-    Case(ATTACKED, key("attacks/fgsm-report/per_seed", []), "tables", "fgsm-report"),
-    Case(ATTACKED, key("attacks/fgsm-report/per_seed/0/correct", [1]), "tables", "fgsm-report"),
-    Case(ATTACKED, key("attacks/fgsm-report/per_seed/0/correct/0", -1), "tables", "fgsm-report.per_seed.0.correct.0"),
-    Case(ATTACKED, key("attacks/fgsm-report/per_seed/0/unverified", GONE), "tables", "belong together"),
-    Case("reports/metrics/ablations/clip.json", key("changed/key", "colour"), "tables", "settings: colour is missing"),
-    Case("reports/metrics/perturb/resnet50.json", key("per_seed/0/own", 7), "tables", "per_seed.0.own"),
-    Case(CURVE, text("seed;epoch\n0;1\n"), "figures hebbian", CURVE),
-    Case(LEVELS, text("seed,level,n,first,last,average\n0,0,9,-1,-1,-1\n"), "tables", LEVELS),
-    Case(PICTURES, cut(0.5), "figures hebbian", PICTURES),
-    Case(OUTCOMES, cut(0.5), "tables", OUTCOMES),
-    Case(OUTCOMES, text("words"), "report", OUTCOMES),
-    Case(NOTE, cut(0.5), "report", NOTE),
-    Case(NOTE, text("[]"), "report", NOTE),
-    Case(NOTE, key("wall_seconds", GONE), "report", NOTE),
-    Case("dvc.lock", text("stages: [\n"), "report", "dvc.lock is not valid YAML"),
-    Case("dvc.lock", text("stages: none\n"), "report", "dvc.lock"),
-    Case("reports/tables/current/tables.json", cut(0.5), "report", "reports/tables/current/tables.json"),
-    Case("reports/tables/current/tables.json", key("0/columns", GONE), "report", "reports/tables/current/tables.json"),
-    Case("reports/tables/current/ledger.csv", gone, "report", "reports/tables/current/ledger.csv"),
-    Case("reports/tables/current/ledger.csv", text('"id"\nH1\n'), "report", "reports/tables/current/ledger.csv"),
-    Case("reports/figures/hebbian/current/figures.json", cut(0.5), "report", "figures.json"),
-    Case("reports/figures/hebbian/current/learning.svg", gone, "report", "learning.svg"),
-    Case("reports/templates/report.html.j2", swap("{%", "{% if %}{%"), "report", "TemplateSyntaxError"),
-    Case("reports/templates/report.html.j2", swap("{{", "{{ unknown }}{{"), "report", "'unknown' is undefined"),
-    Case("docs/protocol.md", gone, "report", "docs/protocol.md"),
+    *cases(
+        TRAINED,
+        TABLES,
+        *(empty, cut(0.5), text("[" * 100_000), text('"\ud800"'.encode("utf-8", "surrogatepass"))),
+        *(
+            (key(path, value), path.replace("/", "."))
+            for path, value in {
+                "per_seed": [],
+                "per_seed/0/accuracy": float("nan"),
+                "per_seed/0/correct": -1,
+                "settings": GONE,
+                "settings/epochs": {},
+                "dataset": "mnist",
+                "status": "fine",
+            }.items()
+        ),
+    ),
+    *cases(
+        ATTACKED,
+        TABLES,
+        *(
+            (key(path, value), says)
+            for path, value, says in (
+                ("eps", [], "eps"),
+                ("eps/0", "small", "eps.0"),
+                ("attacks/fgsm-report/per_seed", [], "fgsm-report"),
+                ("attacks/fgsm-report/per_seed/0/correct", [1], "fgsm-report"),
+                ("attacks/fgsm-report/per_seed/0/unverified", GONE, "belong together"),
+            )
+        ),
+    ),
+    *cases(f"{METRIC}/ablations/clip.json", TABLES, (key("changed/key", "colour"), "settings: colour is missing")),
+    *cases(f"{METRIC}/perturb/resnet50.json", TABLES, (key("per_seed/0/own", 7), "per_seed.0.own")),
+    *cases(f"{METRIC}/curves/end-to-end.csv", "figures hebbian", text("seed;epoch\n0;1\n")),
+    *cases(f"{METRIC}/curves/noise-cnn-clean.csv", TABLES, text("seed,level,n,first,last,average\n0,0,9,-1,-1,-1\n")),
+    *cases(f"{METRIC}/pictures/weights-end-to-end.npz", "figures hebbian", cut(0.5)),
+    *cases(OUTCOMES, TABLES, cut(0.5)),
+    *cases(OUTCOMES, "report", text("words")),
+    *cases(NOTE, "report", cut(0.5), text("[]"), key("wall_seconds", GONE)),
+    *cases("dvc.lock", "report", (text("stages: [\n"), "dvc.lock is not valid YAML"), text("stages: none\n")),
+    *cases(f"{CURRENT}/tables.json", "report", cut(0.5), key("0/columns", GONE)),
+    *cases(f"{CURRENT}/ledger.csv", "report", gone, text('"id"\nH1\n')),
+    *cases("reports/figures/hebbian/current/figures.json", "report", (cut(0.5), "figures.json")),
+    *cases("reports/figures/hebbian/current/learning.svg", "report", (gone, "learning.svg")),
+    *cases(
+        f"reports/templates/{TEMPLATE}",
+        "report",
+        (swap("{%", "{% if %}{%"), "TemplateSyntaxError"),
+        (swap("{{", "{{ unknown }}{{"), "'unknown' is undefined"),
+    ),
+    *cases("docs/protocol.md", "report", gone),
 ]
 
 CLAIMS, PRINTED = "reports/claims/hebbian.yaml", "reports/reported/hebbian.csv"
 CLAIMED = [
-    Case(CLAIMS, gone, "tables", CLAIMS),
-    Case(CLAIMS, empty, "tables", CLAIMS),
-    Case(CLAIMS, cut(0.97), "tables", CLAIMS),
-    Case(CLAIMS, text("claims: [\n"), "report", f"{CLAIMS} is not valid YAML"),
-    Case(CLAIMS, text("claims: é\n".encode("latin-1")), "tables", f"{CLAIMS} is not UTF-8 text"),
-    Case(CLAIMS, key("claims", []), "tables", "top.claims"),
-    Case(CLAIMS, key("claims/0/verdict", "reproduced"), "tables", "unknown key 'verdict'"),
-    Case(CLAIMS, key("claims/0/id", "H2"), "report", "H2: stands there twice"),
-    Case(CLAIMS, key("claims/0/parts/0/rule", "guess"), "tables", "rule: 'guess' is not one of"),
-    Case(CLAIMS, key("claims/0/parts/0/reported", 0.97), "tables", "reported: 0.97"),
-    Case(CLAIMS, swap("rule: ", "rules: "), "tables", "H1, part 1"),
-    Case(CLAIMS, swap("accuracy: simple-conv}", "accuracy: simple-cnn}"), "tables", "simple-cnn"),
-    Case(PRINTED, gone, "tables", "reported/hebbian.csv"),
-    Case(PRINTED, empty, "tables", PRINTED),
-    Case(PRINTED, swap("eps,value", "value,eps"), "tables", PRINTED),
-    Case(PRINTED, swap(",0.", ",half"), "report", PRINTED),
-    Case(PRINTED, text(b"\xff\xfe\x00"), "tables", PRINTED),
+    *cases(
+        CLAIMS,
+        TABLES,
+        *(gone, empty, cut(0.97), text("claims: é\n".encode("latin-1"))),
+        (key("claims/0/id", "H2"), "H2: stands there twice"),
+        (swap("rule: ", "rules: "), "H1, part 1"),
+        (swap("accuracy: simple-conv}", "accuracy: simple-cnn}"), "simple-cnn"),
+    ),
+    *cases(PRINTED, TABLES, empty, (gone, "reported/hebbian.csv"), swap(",0.", ",half"), text(b"\xff\xfe\x00")),
 ]
 
-WEIGHTS = {"BIOROBUST_WEIGHTS": "weights"}
+WEIGHTS = {"environment": {"BIOROBUST_WEIGHTS": "weights"}}
 OFFICIAL = "weights/voneresnet50_e70.pth.tar"
+LARGEST = {  # stage -> what it writes first that is larger than so many bytes
+    "download mnist": (DIGITS, 1000),
+    LEARN: ("end-to-end", 10_000),
+    PRETRAIN: ("uniform", 10_000),
+    ATTACK: ("end-to-end", 1000),
+    COMPARE: (OUTCOMES, 1000),
+    TABLES: ("reports/tables", 1000),
+    "figures hebbian": ("reports/figures", 1000),
+    "report": ("reports/report.html", 1000),
+}
+LOCKED = {
+    "download mnist": ("data/datasets", DIGITS),
+    COMPARE: (f"{METRIC}/outcomes", OUTCOMES),
+    TABLES: ("reports", "reports/tables"),
+    "report": ("reports", "reports/report.html"),
+}
+UNKNOWN = {
+    "repro --scale huge": "SCALE=huge",
+    "environment .venv --scale huge": "SCALE=huge",
+    "record ../up": "'../up'",
+    "record hebbian-paper-3": "hebbian-paper-3 exists",
+    "experiment no-such-thing": "no-such-thing",
+    "download letters": "data set 'letters': unknown",
+    "attack conv": "run 'conv': unknown",
+}
 SURROUNDINGS = [
-    Case(OFFICIAL, text("<html>log in</html>"), "import_vonenet imagenet-voneresnet50", OFFICIAL, WEIGHTS),
-    Case(OFFICIAL, empty, "import_vonenet imagenet-voneresnet50", OFFICIAL, WEIGHTS),
-    Case("weights/resnet50-0676ba61.pth", text("words"), "repro", "SHA-256", WEIGHTS),
-    Case(P, nothing, "repro --scale huge", "SCALE=huge"),
-    Case(P, nothing, "environment .venv --scale huge", "SCALE=huge"),
-    Case(P, nothing, "record ../up", "'../up'"),
-    Case(P, nothing, "record hebbian-paper-3", "hebbian-paper-3 exists"),
-    Case(P, nothing, "experiment no-such-thing", "no-such-thing"),
-    Case(P, nothing, "download letters", "data set 'letters': unknown"),
-    Case(P, nothing, "attack conv", "run 'conv': unknown"),
+    *cases(OFFICIAL, "import_vonenet imagenet-voneresnet50", text("<html>log in</html>"), empty, **WEIGHTS),
+    *cases("weights/resnet50-0676ba61.pth", "repro", (text("words"), "SHA-256"), **WEIGHTS),
+    *(Case(P, nothing, stage, says) for stage, says in UNKNOWN.items()),
     Case(P, nothing, ATTACK, "BIOROBUST_DEVICE=gpu", {"BIOROBUST_DEVICE": "gpu"}),
     Case(P, nothing, LEARN, "BIOROBUST_DEVICE=cuda", {"BIOROBUST_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": ""}),
     Case(P, nothing, LEARN, "/dev/null", {"BIOROBUST_WORK": "/dev/null"}),
-    *(
-        Case(P, nothing, stage, says, largest_file=size)
-        for stage, says, size in (
-            ("download mnist", "data/datasets/mnist.npz", 1000),
-            (LEARN, "end-to-end", 10_000),
-            ("hebbian_pretrain uniform", "uniform", 10_000),
-            (ATTACK, "end-to-end", 1000),
-            ("compare hebbian", "reports/metrics/outcomes/hebbian.npz", 1000),
-            ("tables", "reports/tables", 1000),
-            ("figures hebbian", "reports/figures", 1000),
-            ("report", "reports/report.html", 1000),
-        )
-    ),
-    *(
-        Case(P, nothing, stage, says, locked=folder)
-        for stage, folder, says in (
-            ("download mnist", "data/datasets", "data/datasets/mnist.npz"),
-            ("compare hebbian", "reports/metrics/outcomes", "reports/metrics/outcomes/hebbian.npz"),
-            ("tables", "reports", "reports/tables"),
-            ("report", "reports", "reports/report.html"),
-        )
-    ),
+    *(Case(P, nothing, stage, says, largest_file=size) for stage, (says, size) in LARGEST.items()),
+    *(Case(P, nothing, stage, says, locked=folder) for stage, (folder, says) in LOCKED.items()),
 ]
 
 CASES = {

@@ -52,6 +52,27 @@ def bundled(tmp_path_factory):
     return put
 
 
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Runs something that is interrupted once it has saved a state; gives where."""
+
+    def run(program, *arguments, **named):
+        save, saved = work.save_state, []
+
+        def save_and_stop(path, state):
+            save(path, state)
+            saved.append(path)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(work, "save_state", save_and_stop)
+            with pytest.raises(KeyboardInterrupt):
+                program(*arguments, **named)
+        return saved[0]
+
+    return run
+
+
 @pytest.fixture(scope="session", autouse=True)
 def states_are_named_by_all_the_code_that_ran():
     """Whatever runs between the naming of a state and its saving has to be in the name, or an edit of it is missed."""

@@ -1,6 +1,22 @@
 """Parameters that differ from those of params.yaml."""
 
 import copy
+import functools
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@functools.cache
+def _stored():
+    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def project(**others):
+    """What params.yaml of this project holds, with other blocks."""
+    return copy.deepcopy(_stored()) | others
 
 
 def changed(raw, path, value):

@@ -7,8 +7,7 @@ fifth of a point; `shift` moves every accuracy of the networks with feedback.
 from dataclasses import asdict
 
 import numpy as np
-import pandas as pd
-from made_up import attacked, cells, outcome, provenance, settings, shares, summary, write_adaptive
+from made_up import Writer, attacked, cells, outcome, shares, summary
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
@@ -16,11 +15,10 @@ from biorobust.cnnf.model import params as study
 from biorobust.cnnf.model.params import plan as plan_of
 from biorobust.core import outcomes
 from biorobust.core.attack_plan import AttackSize
-from biorobust.core.files import write_csv, write_json, write_npz
 from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.statistics import wilson
 
-STUDY = "cnnf"
+STUDY, DATASET = "cnnf", "emnist_letters"
 N_TEST, N_CLASSES, N_PICTURES = 20_800, 26, 6
 IMAGES = ("clean", "noisy", "blurred")
 # Accuracy on clean and on noisy images after the last cycle; on blurred ones it is BLURRED less than on noisy ones.
@@ -53,19 +51,9 @@ TERMS = ("first", "cycles", "feature", "block1", "block2")
 
 def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2), grid_seeds=(0,), shift=0.0):
     """Write every file of docs/contracts.md below `root`, for every run that the scale has of params.yaml."""
-    checked = settings(scale=scale)
-    writer = _Writer(root, checked, fidelity, list(seeds), list(grid_seeds), shift)
-    writer.data()
-    for run, block in writer.omitted.items():
-        write_json(root / f"train/{run}.json", writer.left_out(run, block))
-    for run in writer.runs:
-        writer.train(run)
-        writer.curves(run)
-        writer.pictures(run)
-    for run in writer.attacked:
-        writer.attack(run)
-    writer.outcomes()
-    write_adaptive(root, STUDY, checked, dataset=writer.dataset, seeds=writer.seeds)
+    writer = _Writer(root, STUDY, scale=scale, fidelity=fidelity, seeds=seeds)
+    writer.write(list(grid_seeds), shift)
+    writer.finish(DATASET)
 
 
 def letters(n):
@@ -78,20 +66,28 @@ def letters(n):
     return np.stack(pictures)
 
 
-class _Writer:
-    def __init__(self, root, checked, fidelity, seeds, grid_seeds, shift):
-        self.root, self.params, self.shift = root, checked, shift
-        self.seeds, self.grid_seeds = seeds, grid_seeds
-        self.attacked = list(checked.runs["cnnf_runs"])
-        parts = {name: checked.size(name, study.Part).trained for name in study.PARTS}
-        listed = {run: block for block in parts for run in checked.runs[block]}
-        self.omitted = {run: block for run, block in listed.items() if not has_run(parts[block], run)}
-        order = [*self.attacked, *checked.runs["cnnf_variants"], *checked.runs["cnnf_grid"]]
-        self.runs = [run for run in order if run not in self.omitted]
-        self.n_images = checked.size("cnnf_attack", AttackSize).n_images
-        self.attacks, self.eps = (getattr(checked.blocks["cnnf_attack"], key) for key in ("attacks", "eps"))
-        self._settings = {}
-        self.dataset = {"name": "emnist_letters", "source": "official", "fidelity": fidelity, "sha256": "2" * 64}
+class _Writer(Writer):
+    sha256 = "2" * 64
+
+    def write(self, grid_seeds, shift):
+        self.grid_seeds, self.shift, self._settings = grid_seeds, shift, {}
+        self.attacked = list(self.params.runs["cnnf_runs"])
+        self.n_images = self.params.size("cnnf_attack", AttackSize).n_images
+        self.attacks, self.eps = (getattr(self.params.blocks["cnnf_attack"], key) for key in ("attacks", "eps"))
+        sizes = {"shape": [28, 28], "n_classes": N_CLASSES, "n_train": 124_800, "n_test": N_TEST}
+        self.data(DATASET, "EMNIST Letters", **sizes)
+        parts = {run: block for block in study.PARTS for run in self.params.runs[block]}
+        for run in [*self.attacked, *self.params.runs["cnnf_variants"], *self.params.runs["cnnf_grid"]]:
+            if run in parts and not has_run(self.params.size(parts[run], study.Part).trained, run):
+                reason = not_at_this_scale(self.params.scale, parts[run])
+                self.file("train", run, DATASET, self.settings(run), reason)
+                continue
+            self.train(run)
+            self.curves(run)
+            self.pictures(run)
+            if run in self.attacked:
+                self.attack(run)
+            self.outcomes(run)
 
     def seeds_of(self, run):
         return self.grid_seeds if run in self.params.runs["cnnf_grid"] else self.seeds
@@ -102,14 +98,6 @@ class _Writer:
     def scatter(self, run, seed):
         """-0.2, 0 or 0.2 points, in another order for every run."""
         return ((seed + len(run)) % 3 - 1) * 0.002
-
-    def head(self, run):
-        head = {"run": run, "study": STUDY, "scale": self.params.scale, "status": "ok", "dataset": self.dataset}
-        return head | {"settings": self.settings(run), "seeds": self.seeds_of(run)}
-
-    def left_out(self, run, block):
-        found = {key: value for key, value in self.head(run).items() if key != "seeds"}
-        return found | {"status": "unavailable", "reason": not_at_this_scale(self.params.scale, block)}
 
     def settings(self, run):
         """What was run, under the names of the contract."""
@@ -137,14 +125,10 @@ class _Writer:
     def correct(self, run, images, seed):
         return round(self.accuracy(run, images, seed) * N_TEST)
 
-    def data(self):
-        said = provenance("EMNIST Letters", shape=[28, 28], n_classes=N_CLASSES, n_train=124_800, n_test=N_TEST)
-        write_json(self.root / "data/emnist_letters.json", self.dataset | said)
-
     def train(self, run):
-        per_seed = [self.seed_entry(run, seed) for seed in self.seeds_of(run)]
+        per_seed, seeds = [self.seed_entry(run, seed) for seed in self.seeds_of(run)], self.seeds_of(run)
         more = {"n_parameters": 208_826, "accuracy": summary(per_seed), "per_seed": per_seed}
-        write_json(self.root / f"train/{run}.json", self.head(run) | more)
+        self.file("train", run, DATASET, self.settings(run), seeds=seeds, **more)
 
     def seed_entry(self, run, seed):
         steps, wiggle = self.cycles(run), self.scatter(run, seed)
@@ -224,8 +208,8 @@ class _Writer:
             confused += self.confused(run, seed)
         by_blur = [row for row in by_level if row["level"] <= 0.2]
         for name, rows in (("", by_epoch), ("steps-", by_step), ("noise-", by_level), ("blur-", by_blur)):
-            write_csv(self.root / f"curves/{name}{run}.csv", pd.DataFrame(rows))
-        write_csv(self.root / f"confusion/{run}.csv", pd.DataFrame(confused))
+            self.table(f"curves/{name}{run}", rows)
+        self.table(f"confusion/{run}", confused)
 
     def confused(self, run, seed):
         """Right answers in equal shares, wrong ones on the two next letters."""
@@ -247,20 +231,20 @@ class _Writer:
         noise = 255 * self.settings(run)["evaluation_noise_level"] * rng.standard_normal(clean.shape)
         blurred = gaussian_filter(clean, (0, 1, 1))
         arrays = self.reconstructed(np.stack([clean, np.clip(clean + noise, 0, 255), blurred]), clean, steps)
-        write_npz(self.root / f"pictures/reconstructions-{run}.npz", arrays | {"index": np.arange(N_PICTURES)})
+        self.arrays(f"pictures/reconstructions-{run}", **arrays, index=np.arange(N_PICTURES))
         if run not in self.attacked:
             return
         eps = np.array(self.eps)
         moved = clean + 255 * eps[:, None, None, None] * np.sign(rng.standard_normal((len(eps), *clean.shape)))
         more = self.reconstructed(np.clip(moved, 0, 255), clean, steps) | {"eps": eps}
         untargeted, targeted = {"attack": np.array(self.attacks[0])}, {"attack": np.array("pgd-targeted")}
-        write_npz(self.root / f"pictures/adversarial-reconstructions-{run}.npz", more | untargeted)
+        self.arrays(f"pictures/adversarial-reconstructions-{run}", **more, **untargeted)
         shared = {"images": more["images"], "labels": more["labels"], "eps": eps}
         wrong = (eps[:, None] > 0.1).astype(np.int64)
         said = {"predictions": (shared["labels"] + wrong) % N_CLASSES}
-        write_npz(self.root / f"pictures/adversarial-{run}.npz", shared | said | untargeted)
+        self.arrays(f"pictures/adversarial-{run}", **shared, **said, **untargeted)
         targets = (shared["labels"] + 1) % N_CLASSES
-        write_npz(self.root / f"pictures/targeted-{run}.npz", shared | said | targeted | {"targets": targets})
+        self.arrays(f"pictures/targeted-{run}", **shared, **said, **targeted, targets=targets)
 
     def reconstructed(self, images, clean, steps):
         """Pictures that approach the clean ones, with a wrong prediction here and there."""
@@ -298,21 +282,21 @@ class _Writer:
 
         names, seeds = (*self.attacks, "worst-case"), self.seeds_of(run)
         attacks = attacked(names, seeds, self.n_images, lambda attack, seed: self.left(run, attack, seed), more)
-        head = self.head(run) | {"settings": {"n_images": self.n_images, "attacks": list(self.attacks)}}
-        found = {"eps": list(self.eps), "n_images": self.n_images, "attacks": attacks}
-        write_json(self.root / f"attack/{run}.json", head | found)
-        write_csv(self.root / f"curves/attack-{run}.csv", shares(attacks, self.eps))
+        settings = {"n_images": self.n_images, "attacks": list(self.attacks)}
+        found = {"seeds": seeds, "eps": list(self.eps), "n_images": self.n_images, "attacks": attacks}
+        self.file("attack", run, DATASET, settings, **found)
+        self.table(f"curves/attack-{run}", shares(attacks, self.eps))
 
-    def outcomes(self):
-        packed = {}
-        noise, blur = (self.settings(self.runs[0])[f"evaluation_{key}"] for key in ("noise_level", "blur"))
-        spoilt = ((outcomes.CLEAN, 0.0, "clean"), ("noise", noise, "noisy"), ("blur", blur, "blurred"))
-        for run in self.runs:
-            seeds = self.seeds_of(run)
-            for attack, eps, images in spoilt:
-                counts = {seed: self.correct(run, images, seed) for seed in seeds}
-                packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, N_TEST)
-            for attack in (*self.attacks, "worst-case") if run in self.attacked else ():
-                left = {seed: self.left(run, attack, seed) for seed in seeds}
-                packed |= cells(run, attack, self.eps, self.n_images, left)
-        outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)
+    def outcomes(self, run):
+        seeds, settings = self.seeds_of(run), self.settings(run)
+        noise, blur = (settings[f"evaluation_{key}"] for key in ("noise_level", "blur"))
+        for attack, eps, images in (
+            (outcomes.CLEAN, 0.0, "clean"),
+            ("noise", noise, "noisy"),
+            ("blur", blur, "blurred"),
+        ):
+            counts = {seed: self.correct(run, images, seed) for seed in seeds}
+            self.packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, N_TEST)
+        for attack in (*self.attacks, "worst-case") if run in self.attacked else ():
+            left = {seed: self.left(run, attack, seed) for seed in seeds}
+            self.packed |= cells(run, attack, self.eps, self.n_images, left)

@@ -4,14 +4,12 @@ Under the report's step ReLU keeps a part, under the original paper's nothing; k
 with ReLU collapses on SVHN, and cells from ImageNet weights are unavailable unless `pretrained` says otherwise.
 """
 
-import pandas as pd
-from made_up import attacked, outcome, provenance, settings, summary, trained, write_adaptive
+from made_up import Writer, attacked, outcome, summary, trained
 
 from biorobust.core import outcomes
-from biorobust.core.files import read_json, write_csv, write_json
 from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.kwta.model import recipe as recipes
-from biorobust.kwta.model.params import FAST, AblationSize, Attacks, Cells, Run, TimingSize, cells, compared
+from biorobust.kwta.model.params import FAST, AblationSize, Attacks, Cells, TimingSize, cells
 from biorobust.statistics import wilson
 
 STUDY = "kwta"
@@ -44,55 +42,35 @@ CURVE = ["seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "tes
 def write_metrics(root, *, scale="cpu", seeds=(0,), pretrained=False, **overrides):
     """Write every file of the study below `root` for a scale; `overrides` are gammas of blocks of params.yaml."""
     changed = {block: {"gamma": gamma} for block, gamma in overrides.items()}
-    Writer(root, settings(scale=scale, **changed), list(seeds), pretrained).write()
+    writer = _Writer(root, STUDY, scale=scale, seeds=seeds, **changed)
+    writer.pretrained, writer.plan = pretrained, writer.params.block("kwta_attack", Attacks)
+    writer.n = writer.params.sizes["kwta_attack"].n_images
+    for name, title in (("cifar10", "CIFAR-10"), ("svhn", "SVHN")):
+        n, classes = N_TEST[name], [39, 25, *[17] * 8]
+        writer.data(name, title, shape=[32, 32, 3], n_train=n, n_test=n, per_class=classes)
+    for run, plan in writer.params.runs["kwta_runs"].items():
+        for name, (network, dataset) in cells(run).items():
+            writer.cell(name, plan, network, dataset)
+    for name, ablation in writer.params.runs["kwta_ablations"].items():
+        writer.ablation(name, ablation)
+    writer.finish("cifar10")
+    writer.timing()
 
 
-class Writer:
-    """Writes every file of the study for one scale."""
-
-    def __init__(self, root, checked, seeds, pretrained):
-        self.root, self.params, self.seeds, self.pretrained = root, checked, seeds, pretrained
-        self.plan = checked.block("kwta_attack", Attacks)
-        self.n = checked.sizes["kwta_attack"].n_images
-
-    def write(self):
-        for name, title in (("cifar10", "CIFAR-10"), ("svhn", "SVHN")):
-            n, classes = N_TEST[name], [39, 25, *[17] * 8]
-            said = provenance(title, shape=[32, 32, 3], n_train=n, n_test=n, per_class=classes)
-            write_json(self.root / f"data/{name}.json", self.dataset(name) | said)
-        for run, plan in self.params.runs["kwta_runs"].items():
-            for name, (network, dataset) in cells(run).items():
-                self.cell(name, plan, network, dataset)
-        for name, ablation in self.params.runs["kwta_ablations"].items():
-            self.ablation(name, ablation)
-        self.outcomes()
-        write_adaptive(self.root, STUDY, self.params, dataset=self.dataset("cifar10"), seeds=self.seeds)
-        self.timing()
-
-    def timing(self):
-        growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
-        seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
-        head = {"run": "selection", "study": STUDY, "scale": self.params.scale, "status": "ok"}
-        if not self.params.size("kwta_timing", TimingSize).timed:
-            reason = not_at_this_scale(self.params.scale, "kwta_timing")
-            write_json(
-                self.root / "timing/kwta.json", head | {"status": "unavailable", "reason": reason, "settings": {}}
-            )
-            return
-        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 32_768}
-        by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
-        body = {"settings": settings, "predicted": 1.24, "halfway": 1.12, "by_length": by_length}
-        body |= {"per_seed": [{"seed": 0} | seed]}
-        write_json(self.root / "timing/kwta.json", head | body)
-
+class _Writer(Writer):
     def dataset(self, name):
         fidelity = {"cifar10": "re-encoded", "svhn": "partial"}[name]
         return {"name": name, "source": "mirror", "fidelity": fidelity, "sha256": name.ljust(64, "0")}
 
-    def head(self, run, dataset, settings, reason=None):
-        state = {"status": "ok"} if reason is None else {"status": "unavailable", "reason": reason}
-        head = {"run": run, "study": STUDY, "scale": self.params.scale, **state}
-        return head | {"dataset": self.dataset(dataset), "settings": dict(settings)}
+    def timing(self):
+        growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
+        seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
+        timed = self.params.size("kwta_timing", TimingSize).timed
+        settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 32_768} if timed else {}
+        reason = None if timed else not_at_this_scale(self.params.scale, "kwta_timing")
+        by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
+        body = {"predicted": 1.24, "halfway": 1.12, "by_length": by_length, "per_seed": [{"seed": 0} | seed]}
+        self.file("timing", "kwta", None, settings, reason, also={"run": "selection"}, **body)
 
     def cell(self, name, run, network, dataset):
         recipe = recipes.Cell(run, network, dataset).recipe(self.params)
@@ -102,13 +80,13 @@ class Writer:
             reason = not_at_this_scale(self.params.scale, "kwta_cells")
         settings = recipe.model_dump()
         entries = [self.trained(recipe, seed) for seed in self.seeds]
-        outcome = {"accuracy": summary(entries), "n_steps": 15_640, "n_parameters": 2_800_000}
-        outcome |= {"seeds": self.seeds, "per_seed": entries}
-        head = self.head(name, dataset, settings, reason)
-        write_json(self.root / f"train/{name}.json", head | ({} if reason else outcome))
-        curve = [] if reason else [row for seed in self.seeds for row in self.epochs(recipe, seed)]
-        write_csv(self.root / f"curves/{name}.csv", pd.DataFrame(curve, columns=CURVE))
+        outcome_ = {"accuracy": summary(entries), "n_steps": 15_640, "n_parameters": 2_800_000}
+        self.file("train", name, dataset, settings, reason, **outcome_, seeds=self.seeds, per_seed=entries)
+        self.curve(f"curves/{name}", recipe, [] if reason else self.seeds)
         self.attack(name, recipe, reason)
+
+    def curve(self, name, recipe, seeds):
+        self.table(name, [row for seed in seeds for row in self.epochs(recipe, seed)], CURVE)
 
     def row(self, gamma):
         return 0 if gamma is None else 1 if gamma > 0.1 else 2
@@ -161,16 +139,16 @@ class Writer:
         eps, sizes = self.plan.eps(recipe.dataset), self.params.sizes["kwta_attack"]
         settings = recipe.model_dump() | sizes.model_dump() | {"eps": eps, "n_images": self.n}
         settings |= {"attacks": list(self.plan.attacks), "resized_attacks": list(self.plan.resized_attacks)}
-        head = self.head(name, recipe.dataset, settings, reason)
-        if reason:
-            write_json(self.root / f"attack/{name}.json", head)
-            return
         names = self.attacks(recipe)
         attacks = attacked(names, self.seeds, self.n, lambda attack, seed: [self.right(recipe, attack, seed)])
         found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
         found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}
-        found["patterns"] = self.patterns(recipe, eps)
-        write_json(self.root / f"attack/{name}.json", head | found)
+        self.file("attack", name, recipe.dataset, settings, reason, **found, patterns=self.patterns(recipe, eps))
+        # The worst case on the image is worked out from the others.
+        for attack in () if reason else (outcomes.CLEAN, *names[:-1]):
+            counts = {seed: self.right(recipe, attack, seed) for seed in self.seeds}
+            cell = outcomes.cell(name, attack, 0.0 if attack == outcomes.CLEAN else eps)
+            self.packed[cell] = outcome(name, counts, self.n)
 
     def reencoded(self, recipe, n):
         if recipe.dataset != "cifar10":
@@ -224,7 +202,7 @@ class Writer:
         if not has_run(size.trained, name):
             reason = not_at_this_scale(self.params.scale, "kwta_ablation")
         changed = {"key": run.change, "value": run.to, "baseline": baseline.model_dump()[run.change]}
-        head = self.head(name, recipe.dataset, settings, reason) | {"question": run.question, "changed": changed}
+        head = {"question": run.question, "changed": changed}
         seeds = list(range(min(run.seeds, size.seeds)))
         entries = [self.trained(recipe, seed) for seed in seeds]
         # The collapse of ReLU needs the high learning rate.
@@ -233,7 +211,7 @@ class Writer:
             entries = [self.trained(recipe.model_copy(update={"gamma": 0.2}), seed) for seed in seeds]
         broken = sum(entry["collapsed"] for entry in entries)
         robust = [{"seed": seed, "n": n_images, "correct": round(0.1 * n_images)} for seed in seeds]
-        outcome = {
+        outcome_ = {
             "accuracy": summary(entries),
             "collapses": {"collapsed": broken, "n_seeds": len(entries), "wilson": list(wilson(broken, len(entries)))},
             "n_steps": 100,
@@ -241,25 +219,5 @@ class Writer:
             "per_seed": entries,
             "robust": {"attack": "pgd-corrected-best", "eps": self.plan.eps(recipe.dataset), "per_seed": robust},
         }
-        write_json(self.root / f"ablations/{name}.json", head | ({"reason": reason} if reason else outcome))
-        curve = [] if reason else [row for seed in seeds for row in self.epochs(recipe, seed)]
-        write_csv(self.root / f"ablations/{name}.csv", pd.DataFrame(curve, columns=CURVE))
-
-    def outcomes(self):
-        raw = {"kwta_runs": {run: given.model_dump() for run, given in self.params.runs["kwta_runs"].items()}}
-        packed = {}
-        for name in [name for group in compared(raw) for name in group]:
-            if read_json(self.root / f"train/{name}.json")["status"] != "ok":
-                continue
-            recipe = self.recipe(name)
-            for attack in (outcomes.CLEAN, *self.attacks(recipe)):
-                if attack == "worst-case-image":
-                    continue  # worked out from the others
-                eps = 0.0 if attack == outcomes.CLEAN else self.plan.eps(recipe.dataset)
-                counts = {seed: self.right(recipe, attack, seed) for seed in self.seeds}
-                packed[outcomes.cell(name, attack, eps)] = outcome(name, counts, self.n)
-        outcomes.write(self.root / f"outcomes/{STUDY}.npz", packed)
-
-    def recipe(self, cell):
-        network, dataset, run = cell.split("-", 2)
-        return recipes.Cell(self.params.run("kwta_runs", run, Run), network, dataset).recipe(self.params)
+        self.file("ablations", name, recipe.dataset, settings, reason, also=head, **outcome_)
+        self.curve(f"ablations/{name}", recipe, [] if reason else seeds)

@@ -1,9 +1,8 @@
 """Made-up metrics of the comparison, every file of its contract, for tests of everything that only reads metrics."""
 
-from made_up import WORST, outcome, provenance, settings, summary, trained, unmoved
+from made_up import WORST, Writer, outcome, summary, trained, unmoved
 
 from biorobust.core import outcomes
-from biorobust.core.files import write_json
 from biorobust.question.model import attacking, left_out
 from biorobust.question.model.params import REPORTS, AttackPlan, AttackSize
 from biorobust.question.model.rows import networks
@@ -26,54 +25,40 @@ SIGNS = {"own": 0, "rounded": 5, "saturated": 4}
 
 def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2)):
     """Write every file of docs/contracts.md below `root`, for every network that the scale has."""
-    writer = _Writer(root, settings(scale=scale), fidelity, list(seeds))
+    writer = _Writer(root, STUDY, scale=scale, fidelity=fidelity, seeds=seeds)
     for dataset in ("mnist", "cifar10"):
-        writer.data(dataset)
-    for network in writer.networks.values():
+        writer.data(dataset, dataset, shape=[28, 28], n_train=60_000, n_test=N_TEST)
+    for network in networks(writer.params).values():
         writer.network(network)
     outcomes.write(root / f"outcomes/{STUDY}.npz", writer.packed)
 
 
-class _Writer:
-    def __init__(self, root, settings, fidelity, seeds):
-        self.root, self.scale, self.fidelity, self.seeds = root, settings.scale, fidelity, seeds
-        self.networks = networks(settings)
-        self.plan = settings.block("question_attack", AttackPlan)
-        self.size = settings.size("question_attack", AttackSize)
-        self.packed = {}
+class _Writer(Writer):
+    sha256 = "5" * 64
 
-    def head(self, dataset):
-        return {"name": dataset, "source": "official", "fidelity": self.fidelity, "sha256": "5" * 64}
-
-    def data(self, dataset):
-        said = provenance(dataset, shape=[28, 28], n_train=60_000, n_test=N_TEST)
-        write_json(self.root / f"data/{dataset}.json", self.head(dataset) | said)
-
-    def file(self, kind, name, network, settings, **more):
-        said = left_out.head(network, scale=self.scale, **settings)
-        head = {"run": name, "study": STUDY, "scale": self.scale, "status": "ok"}
-        if network.left_out:
-            head, more = head | {"status": "unavailable", "reason": network.left_out}, {}
-        body = {"dataset": self.head(network.dataset), "settings": said["settings"]}
-        write_json(self.root / f"{kind}/{name}.json", head | body | more)
+    def of(self, kind, name, network, settings, **body):
+        said = left_out.head(network, scale=self.params.scale, **settings)
+        self.file(kind, name, network.dataset, said["settings"], network.left_out, **body)
 
     def network(self, network):
         row = network.name.partition("-")[2]
+        self.plan = self.params.block("question_attack", AttackPlan)
+        self.size = self.params.size("question_attack", AttackSize)
         attacked = {"eps": network.threat.eps, "n_images": self.size.attacked(network.dataset, noisy=network.noisy)}
         clean, kept = KEPT.get(row, (0.98, 0.42))
         shares = dict.fromkeys(attacking.names(self.plan, network.family), kept) | {WORST: kept}
         shares |= dict.fromkeys(self.plan.reports, min(clean, 2 * kept)) | {"transfer": kept, "warm-start": kept}
         n_train = min(network.size.n_train, 60_000 if network.dataset == "mnist" else 50_000)
         trained = {"n_train": n_train, "epochs": network.size.epochs}
-        self.file("train", network.name, network, trained, **self.trained(clean))
-        self.file("attack", network.name, network, attacked, **self.attacked(network, shares, attacked["n_images"]))
+        self.of("train", network.name, network, trained, **self.trained(clean))
+        self.of("attack", network.name, network, attacked, **self.attacked(network, shares, attacked["n_images"]))
         if network.family in REPORTS and network.twin:
             ahead = {"advantage_report": 0.2, "advantage_worst": 0.01, "advantage_lost": 0.19}
             entries = [{"seed": seed} | {key: of + 0.001 * seed for key, of in ahead.items()} for seed in self.seeds]
-            self.file("advantage", network.name, network, attacked, seeds=self.seeds, per_seed=entries)
+            self.of("advantage", network.name, network, attacked, seeds=self.seeds, per_seed=entries)
         if row == "plain":
             entries = [{"seed": seed} | {f"{kind}_signs": n for kind, n in SIGNS.items()} for seed in self.seeds]
-            self.file("controls", network.dataset, network, attacked, seeds=self.seeds, per_seed=entries)
+            self.of("controls", network.dataset, network, attacked, seeds=self.seeds, per_seed=entries)
 
     def trained(self, clean):
         entries = [trained(seed, round((clean + 0.001 * (seed - 1)) * N_TEST), N_TEST) for seed in self.seeds]
@@ -95,7 +80,8 @@ class _Writer:
                 for eps, k in zip(grid, known, strict=True):
                     if k is not None:
                         counts.setdefault(eps, {})[seed] = k
-                entries.append({"seed": seed, "n": n, "correct": known} | self.counted(attack, known))
+                more = {} if attack == WORST else unmoved(known)
+                entries.append({"seed": seed, "n": n, "correct": known} | more)
             attacks[attack] = {"about": attacking.about(attack, self.size, noisy=network.noisy), "per_seed": entries}
             for eps, of_seed in () if network.left_out else counts.items():
                 self.packed[outcomes.cell(network.name, attack, eps)] = outcome(network.name, of_seed, n)
@@ -103,6 +89,3 @@ class _Writer:
         kinds = SIGNS if network.name.endswith("-plain") else {"own": 0}
         found = {kind: [finding | {"value": float(n > 0), "flagged": n > 0}] for kind, n in kinds.items()}
         return {"eps": grid, "n_images": n, "attacks": attacks, "seeds": self.seeds, "diagnostics": {"seed0": found}}
-
-    def counted(self, attack, correct):
-        return {} if attack == WORST else unmoved(correct)

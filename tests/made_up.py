@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
+from edits import project
 
 from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.attack_plan import Adaptive, AdaptiveSize, adaptive_name
-from biorobust.core.files import write_json
+from biorobust.core.files import write_csv, write_json, write_npz
 from biorobust.core.left_out import not_at_this_scale
 from biorobust.core.outcomes import Outcome
 from biorobust.question.model import attacking
@@ -25,17 +25,52 @@ SHARES = (0.53, 0.38, 0.25, 0.14, 0.08, 0.05)  # of accuracy that networks keep 
 
 def settings(**changes):
     """The parameters of this repository with other blocks."""
-    return params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | changes)
+    return params.check(project() | changes)
 
 
-def provenance(title, *, shape, n_train, n_test, n_classes=10, per_class=None, files=None):
-    """What a data file says besides its head; classes are equal, or have `per_class` images in either split."""
-    splits = {
-        name: {"n": n, "per_class": per_class or [n // n_classes] * n_classes}
-        for name, n in (("train", n_train), ("test", n_test))
-    }
-    made_up = {"title": title, "note": "Made-up provenance for tests.", "licence": "none", "files": files or {}}
-    return made_up | {"image_shape": shape, "n_classes": n_classes} | splits
+class Writer:
+    """Writes metrics files of a study at a scale; `changes` are other blocks of params.yaml."""
+
+    sha256 = "0" * 64
+
+    def __init__(self, root, study, *, scale, seeds, fidelity="official", **changes):
+        self.root, self.study, self.seeds, self.fidelity = root, study, list(seeds), fidelity
+        self.params, self.packed = settings(scale=scale, **changes), {}
+
+    def block(self, *names):
+        """What was run, under the names of params.yaml; a later block's keys win, and sizes those of methods."""
+        parts = [part[name].model_dump() for name in names for part in (self.params.blocks, self.params.sizes)]
+        merged = {key: value for part in parts for key, value in part.items() if key != "seeds"}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in merged.items()}
+
+    def dataset(self, name):
+        return {"name": name, "source": "official", "fidelity": self.fidelity, "sha256": self.sha256}
+
+    def data(self, name, title, *, shape, n_train, n_test, n_classes=10, per_class=None):
+        """Classes are equal, or have `per_class` images in either split."""
+        said = {"title": title, "note": "Made-up provenance for tests.", "licence": "none", "files": {}}
+        said |= {"image_shape": shape, "n_classes": n_classes}
+        for split, n in (("train", n_train), ("test", n_test)):
+            said[split] = {"n": n, "per_class": per_class or [n // n_classes] * n_classes}
+        write_json(self.root / f"data/{name}.json", self.dataset(name) | said)
+
+    def file(self, kind, run, dataset, settings, reason=None, *, also=None, **body):
+        """A metrics file; with a reason that of a run that is unavailable, which has no body but what is in `also`."""
+        state = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
+        head = {"run": run, "study": self.study, "scale": self.params.scale, **state}
+        head |= ({"dataset": self.dataset(dataset)} if dataset else {}) | (also or {})
+        write_json(self.root / f"{kind}/{run}.json", head | {"settings": settings} | ({} if reason else body))
+
+    def table(self, name, rows, columns=None):
+        write_csv(self.root / f"{name}.csv", pd.DataFrame(rows, columns=columns))
+
+    def arrays(self, name, **arrays):
+        write_npz(self.root / f"{name}.npz", arrays)
+
+    def finish(self, dataset):
+        """The outcomes that were packed, and networks attacked anew."""
+        outcomes.write(self.root / f"outcomes/{self.study}.npz", self.packed)
+        write_adaptive(self.root, self.study, self.params, dataset=self.dataset(dataset), seeds=self.seeds)
 
 
 def trained(seed, correct, n, *, collapsed=False):

@@ -10,7 +10,6 @@ from scipy import stats
 from scipy.special import expit, logit
 from simulated_networks import population, setting, trainings
 
-from biorobust.core.intervals import LEVEL
 from biorobust.statistics import (
     Accuracy,
     Counts,
@@ -27,8 +26,8 @@ Z = NormalDist().inv_cdf(0.975)
 
 # --- coverage ---
 
-ACCURACIES = (0.5, 0.9, 0.99, 0.04)
-SCATTERS = (0.0, 0.002, 0.01, 0.03)  # standard deviation of the accuracy over networks
+ACCURACIES = (0.5, 0.99, 0.04)
+SCATTERS = (0.0, 0.01, 0.03)  # standard deviation of the accuracy over networks
 DIFFICULTIES = (1.5, 3.0)
 TRAININGS = (3, 10)
 IMAGES = (500, 2000)
@@ -36,9 +35,6 @@ SHIFT = 0.2  # by how many logits the second setting is worse
 WANTED = (0.93, 0.99)
 N_DRAWS = 100
 N_PAIRED = 25  # of these with a difference, whose p takes most of the time
-
-Cell = tuple[float, float, float, int, int]
-Hits = dict[str, list[bool]]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +114,7 @@ def test_three_networks_that_scatter_more_than_images_do_are_covered():
     for accuracy in (0.5, 0.9):
         settings = population(accuracy, scatter=0.03, difficulty=1.5)
         hits = []
-        for _ in range(3000):
+        for _ in range(2000):
             low, high = interval(setting(trainings(rng, 1.5 * rng.standard_normal(2000), 3, *settings)))
             hits.append(low <= accuracy <= high)
         assert WANTED[0] + 0.015 <= np.mean(hits) <= WANTED[1]
@@ -132,14 +128,6 @@ def test_one_training_has_wilsons_interval(k, n):
     assert interval(Accuracy((k,), n)) == pytest.approx(wilson(k, n), abs=1e-12)
     right = np.arange(n) < k
     assert interval(Accuracy((k,), n, outcomes=right[None])) == pytest.approx(wilson(k, n), abs=1e-12)
-
-
-def test_the_level_is_that_of_the_protocol():
-    one, two = Accuracy((70, 60, 65), 100), Accuracy((50, 52, 55), 100)
-    assert interval(one) == interval(one, level=LEVEL)
-    assert difference(one, two) == difference(one, two, level=LEVEL)
-    assert error_ratio(one, two) == error_ratio(one, two, level=LEVEL)
-    assert width(interval(one, level=0.8)) < width(interval(one)) < width(interval(one, level=0.99))
 
 
 def test_one_training_each_without_pairs_is_newcombes_unpaired_interval():

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-import yaml
+from edits import project
 from made_up import ROOT
 
 from biorobust import params
 from biorobust.attacks import records
-from biorobust.core import experiment, runs
+from biorobust.core import runs
 from biorobust.core.attack_plan import Adaptive, adaptive_name
 from biorobust.core.errors import ParamsError
 from biorobust.hebbian.model.controls import EndToEnd
@@ -23,7 +23,7 @@ TWIN = "end-to-end"
 
 
 def settings(scale="tiny"):
-    return params.check(yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": scale})
+    return params.check(project(scale=scale))
 
 
 @pytest.fixture
@@ -79,30 +79,6 @@ def test_a_network_is_attacked_image_by_image_and_the_others_say_why_not(checkou
         assert m.get(f"attack/{adaptive_name(name)}")["reason"] == "it was not trained"
 
 
-def test_metrics_say_how_many_images_there_were(checkout, monkeypatch):
-    torch.manual_seed(0)
-    runs.save(
-        TWIN,
-        {0: EndToEnd(784, 4, 10)},
-        architecture="end-to-end",
-        configs={0: {"n_inputs": 784, "n_hidden": 4, "n_classes": 10}},
-    )
-    monkeypatch.setattr(experiment, "load", lambda name, load=experiment.load: Few(load(name)))
-    adapt.main(["hebbian"])
-    found = Measurements(checkout / "reports/metrics").get(f"attack/{adaptive_name(TWIN)}")
-    assert found["n_images"] == found["settings"]["n_images"] == found["attacks"]["square"]["per_seed"][0]["n"] == 5
-
-
-class Few:
-    """A data set of five test images."""
-
-    def __init__(self, data):
-        self.data = data
-
-    def evaluated(self, n):
-        return self.data.evaluated(min(n, 5))
-
-
 def test_a_scale_without_images_attacks_nothing(checkout):
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(text.replace("scale: tiny", "scale: laptop"))
@@ -130,10 +106,3 @@ def test_a_network_that_draws_noise_is_attacked_as_one(checkout, monkeypatch):
 def test_an_unknown_study_is_named(checkout):
     with pytest.raises(ParamsError, match="study 'cortex': unknown; known are hebbian, cnnf, kwta, vonenet"):
         adapt.main(["cortex"])
-
-
-def test_a_run_may_not_be_called_like_these():
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    raw["hebbian_controls"]["end-adaptive"] = raw["hebbian_controls"]["end-to-end"]
-    with pytest.raises(ParamsError, match="files of other stages are"):
-        params.check(raw)

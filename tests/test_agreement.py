@@ -7,7 +7,7 @@ from report_checkout import ROOT, WRITERS
 from small_metrics import EPS, network
 
 from biorobust.core.files import read_json
-from biorobust.reporting import agreement, table
+from biorobust.reporting import agreement
 from biorobust.reporting.effects import MISSING, OTHER, SAME, SMALL, tally
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES, read_params
@@ -76,17 +76,6 @@ def test_a_run_without_the_first_network_of_an_effect_is_asked_with_the_next(tmp
     found = effect(fast, large, words, "kwta")
     assert found.word == SAME
     assert [side.value for side in (found.now, found.recorded) if side] == pytest.approx([0.2, 0.1])
-
-
-def test_the_table_holds_the_differences_and_reads_back(tmp_path):
-    found = effect(run(tmp_path / "now", [800], [700]), run(tmp_path / "recorded", [700], [800]))
-    assert found.now
-    table.save([agreement.table([found, effect(run(tmp_path / "now", [], []), None)])], tmp_path)
-    first, second = table.read(tmp_path)["agreement"].rows
-    assert (first["study"], first["effect"], first["word"]) == ("vonenet", CLEAN, OTHER)
-    assert [first[key] for key in ("now", "now_low", "now_high")] == pytest.approx(found.now[:3], abs=1e-6)
-    assert first["recorded"] == pytest.approx(-0.1)
-    assert (second["word"], second["recorded"]) == (MISSING, None)
 
 
 def test_words_are_counted_against_all_effects():

@@ -8,7 +8,7 @@ from torch import nn
 
 from biorobust import attacks
 from biorobust.attacks import diagnostics
-from biorobust.statistics.thresholds import MASKING, THRESHOLDS, Masking, Thresholds
+from biorobust.statistics.thresholds import MASKING
 
 EPS = 0.1
 
@@ -33,18 +33,18 @@ class Saturated(Rounded):
 
 def examined(model, monkeypatch, *, n):
     victims.lighten(monkeypatch)
-    _, images, labels = victims.digits()
-    return {finding.check: finding for finding in diagnostics.examine(model, images[:n], labels[:n], eps=EPS, seed=0)}
+    _, images, labels = victims.digits(n=n)
+    return {finding.check: finding for finding in diagnostics.examine(model, images, labels, eps=EPS, seed=0)}
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_plain_networks_are_not_flagged_and_go_to_zero(seed, monkeypatch):
-    model, images, labels = victims.digits(seed=seed)
-    found = examined(model, monkeypatch, n=100)
+    model, images, labels = victims.digits(seed=seed, n=60)
+    found = examined(model, monkeypatch, n=60)
     assert not diagnostics.masked(list(found.values())), [f for f in found.values() if f.flagged]
     assert len(found) == 13
     assert found["consistent gradients"].value > 0.8
-    table = attacks.run(model, images[:100], labels[:100], ["apgd-cross-entropy"], eps=[0.3], seed=0)
+    table = attacks.run(model, images, labels, ["apgd-cross-entropy"], eps=[0.3], seed=0)
     assert table["broken"].all()
 
 
@@ -114,11 +114,6 @@ def test_the_other_rules_on_records():
     assert diagnostics.flat(dead, attack="a").value == pytest.approx(0.02)
     with pytest.raises(ValueError, match="no records of 'b'"):
         diagnostics.unbounded(table.assign(attack="c"), attack="b")
-
-
-def test_masking_thresholds_stand_beside_those_of_the_reports_and_change_no_hash():
-    assert Thresholds().fingerprint() == THRESHOLDS.fingerprint() != MASKING.fingerprint()
-    assert Masking(blind=0.02).fingerprint() != MASKING.fingerprint()
 
 
 def test_the_gradient_of_a_noisy_landscape_turns():

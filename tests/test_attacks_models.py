@@ -71,14 +71,6 @@ def test_a_noisy_model_is_scored_over_fresh_passes(conv):
         assert table[table["attack"] == name].reset_index(drop=True).equals(again)
 
 
-def test_a_deterministic_model_gives_the_same_record_however_often_it_is_asked(conv):
-    model, images, labels = conv
-    once = attacks.run(model, images, labels, ["fgsm-margin"], eps=EPS, seed=0)
-    often = attacks.run(model, images, labels, ["fgsm-margin"], eps=EPS, seed=0, repeats=3)
-    assert once.equals(often[list(once.columns)])
-    assert set(often["fooled_share"]) == {0.0, 1.0}
-
-
 def test_the_averaged_view_has_the_mean_of_the_logits_and_of_the_gradients(conv):
     model, images, labels = conv
     noisy = victims.frozen(victims.Noisy(nn.Sequential(model, nn.Tanh()), 1.0))
@@ -192,20 +184,6 @@ def test_deepfool_breaks_as_many_images_of_a_noisy_model_as_foolbox_does():
     theirs = scoring.score(noisy, clipped[0], labels, repeats=20).predicted != labels
     assert theirs.sum() > 70
     assert found["broken"].sum() >= theirs.sum() - 2
-
-
-def test_a_deterministic_model_repeats_itself_and_draws_nothing(conv):
-    model, images, _ = conv
-
-    class Coin(nn.Module):
-        def forward(self, x):
-            return model(x.flip(-1) if torch.rand(()) < 1e-9 else x)  # two passes would hardly ever differ
-
-    assert scoring.deterministic(model, images)
-    assert scoring.deterministic(nn.Sequential(model, nn.Dropout(0.5)).eval(), images)
-    assert scoring.deterministic(lambda x: model(x) * float("nan"), images)
-    for noisy in (victims.Noisy(model, 1e-3), Coin(), nn.Sequential(model, nn.Dropout(0.5))):
-        assert not scoring.deterministic(noisy, images)
 
 
 class Resizing(nn.Module):

@@ -66,33 +66,20 @@ def naive_pgd(model, images, labels, *, loss, eps, steps, step, direction=1):
         (losses.negative_output, naive_negative_output),
     ],
 )
+@pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("step", [{"rel_stepsize": 0.1}, {"abs_stepsize": 0.004}])
-def test_pgd_equals_a_loop_written_out_in_float64(ours, naive, step):
-    model, images, labels = victims.conv(n=6, dtype=torch.float64)
-    crafted = pgd.craft(model, batch(images, labels), eps=(0.02, EPS), loss=ours, steps=7, **step)
-    for eps, found in zip((0.02, EPS), crafted.images, strict=True):
-        size = step.get("abs_stepsize") or eps * step["rel_stepsize"]
-        expected = naive_pgd(model, images, labels, loss=naive, eps=eps, steps=7, step=size)[-1]
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-        assert (found - images).abs().max() > eps / 2
-
-
-def test_targeted_pgd_equals_the_loop_down_the_targets_loss():
+def test_pgd_equals_a_loop_written_out_in_float64(ours, naive, step, targeted):
+    """Up the loss of the labels, or down that of the targets."""
     model, images, labels = victims.conv(n=6, dtype=torch.float64)
     goals = (labels + 2) % 5
-    crafted = pgd.craft(
-        model,
-        batch(images, labels, targets=goals),
-        eps=(EPS,),
-        loss=losses.cross_entropy,
-        steps=7,
-        rel_stepsize=0.2,
-        targeted=True,
-    )
-    expected = naive_pgd(
-        model, images, goals, loss=naive_cross_entropy, eps=EPS, steps=7, step=0.2 * EPS, direction=-1
-    )[-1]
-    torch.testing.assert_close(crafted.images[0], expected, rtol=0, atol=1e-12)
+    made = batch(images, labels, targets=goals if targeted else None)
+    crafted = pgd.craft(model, made, eps=(0.02, EPS), loss=ours, steps=7, targeted=targeted, **step)
+    way = {"loss": naive, "steps": 7, "direction": -1 if targeted else 1}
+    for eps, found in zip((0.02, EPS), crafted.images, strict=True):
+        size = step.get("abs_stepsize") or eps * step["rel_stepsize"]
+        expected = naive_pgd(model, images, goals if targeted else labels, eps=eps, step=size, **way)[-1]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+        assert (found - images).abs().max() > eps / 2
 
 
 @pytest.mark.parametrize("name", [name for name in ALL_PGD if name != "pgd-averaged-64"])

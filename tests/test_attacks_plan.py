@@ -14,10 +14,9 @@ import yaml
 from biorobust import attacks, datasets, params
 from biorobust.attacks import experiment
 from biorobust.core import results, runs
-from biorobust.core.attack_plan import NAMES, AttackPlan, AttackSize
+from biorobust.core.attack_plan import AttackPlan, AttackSize
 from biorobust.core.config import Count, build
 from biorobust.core.errors import ParamsError
-from biorobust.reporting.labels import full_name
 from stages import attack as stage
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,14 +55,6 @@ def test_a_study_names_its_views_and_no_others():
         plan("fgsm-margin@first", "fgsm-margin@first")
     with pytest.raises(ParamsError, match=r"attacks = .*of fgsm-report"):
         build(AttackPlan, {"attacks": ["fgsm-margin@first"], "eps": [0]}, where="plain_attack")
-
-
-def test_every_attack_has_a_name_for_the_report():
-    assert len({full_name(name) for name in NAMES}) == len(NAMES)
-    words = "PGD with the original paper's step, best iterate, on the resized image"
-    assert full_name("pgd-corrected-best-resized") == words
-    assert full_name("worst-case-image") == "worst case of the attacks on the image"
-    assert full_name("fgsm-cross-entropy@first") == "FGSM, gradient through the first pass"
 
 
 def test_every_run_list_has_an_attack_stage_in_the_graph():

@@ -14,21 +14,9 @@ def test_every_image_is_one_of_its_shifted_and_mirrored_selves():
     seen = set()
     for image, result in zip(images, changed, strict=True):
         padded = torch.nn.functional.pad(image, (2, 2, 2, 2))
-        for top in range(5):
-            for left in range(5):
-                crop = padded[:, top : top + 6, left : left + 5]
-                for mirrored in (False, True):
-                    if torch.equal(result, crop.flip(2) if mirrored else crop):
-                        seen.add((top, left, mirrored))
-                        break
-                else:
-                    continue
-                break
-            else:
-                continue
-            break
-        else:
-            raise AssertionError("an image that is no crop of its own")
+        crops = {(top, left): padded[:, top : top + 6, left : left + 5] for top in range(5) for left in range(5)}
+        ways = {(*at, flipped): crop.flip(2) if flipped else crop for at, crop in crops.items() for flipped in (0, 1)}
+        seen.add(next(way for way, one in ways.items() if torch.equal(result, one)))
     assert len(seen) == 50  # 300 draws of 50 equally likely results
 
 

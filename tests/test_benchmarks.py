@@ -3,8 +3,6 @@
 import importlib
 import json
 import math
-import os
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,16 +19,12 @@ from benchmarks import (
     growth,
     hebbian_readout,
     hebbian_rule,
-    kwta_gpu,
-    memory,
-    repro_noop,
     synthetic,
     timing,
 )
 from benchmarks import attacks as attack_costs
 from biorobust.hebbian import HebbianClassifier, learn
 from biorobust.hebbian.model import readout
-from biorobust.kwta.model.operator import KWTA
 
 
 @pytest.fixture
@@ -119,32 +113,6 @@ def test_stock_foolbox_finds_the_same_adversarial_images(victim):
     assert (stock[-1] - victim[1]).abs().max() == pytest.approx(fgsm_grid.EPS[-1])
 
 
-def test_a_fresh_process_hands_back_results_and_reasons():
-    assert timing.fresh(os.getpid) != os.getpid()
-    with pytest.raises(timing.Skipped, match="dvc status failed"):
-        timing.fresh(repro_noop.changed_stages, subprocess.CompletedProcess([], 1, "", ""))
-
-
-@pytest.mark.skipif(not memory.STATUS.exists(), reason="peak memory is read from /proc, on Linux")
-def test_memory_computations_run_and_their_peak_is_read():
-    def small():
-        memory.train_readout(n_train=60, n_test=20, n_hidden=5)
-        memory.learn_units(n_train=60, n_hidden=5, batch_size=20)
-
-    before = memory.peak_of(lambda: None)
-    assert 20 < before <= memory.peak_of(small) < before + 1000
-
-
-def test_repro_is_not_timed_where_something_would_run():
-    def status(returncode, out="", err=""):
-        return subprocess.CompletedProcess([], returncode, out, err)
-
-    assert repro_noop.changed_stages(status(0, "{}")) == []
-    assert repro_noop.changed_stages(status(0, '{"b": [], "a": []}')) == ["a", "b"]
-    with pytest.raises(timing.Skipped, match=r"dvc status failed \(ERROR: locked\)"):
-        repro_noop.changed_stages(status(255, err="note\nERROR: locked\n"))
-
-
 @pytest.mark.parametrize("call", [0.0, 1e3, 1e5])
 def test_growth_is_that_of_the_marginal_time_whatever_a_call_costs(call):
     def seconds(row):
@@ -179,46 +147,6 @@ def test_exit_status_tells_whether_a_limit_is_missed(run, ratio, status, verdict
     assert [line.split()[-1] for line in printed.splitlines()[2:]] == [verdict, "ok"]
     assert [row["ok"] for row in written["measurements"]] == [verdict == "ok", True]
     assert written["measurements"][0]["limit"] == 0.5
-
-
-def test_only_the_named_benchmarks_run_and_a_skipped_one_says_why(run):
-    def skip():
-        raise timing.Skipped("no such thing here")
-
-    got, printed, written = run("two", one=made_up(9.0, limit=1.0), two=SimpleNamespace(LIMITS={}, measure=skip))
-    assert got == 0
-    assert "two skipped: no such thing here" in printed
-    assert written["skipped"] == {"two": "no such thing here"}
-    assert written["measurements"] == []
-
-
-def test_a_measurement_without_limit_is_refused():
-    with pytest.raises(ValueError, match="one: measured"):
-        __main__.judge("one", made_up(0.1, limit=1.0).measure(), {"other": 1.0})
-
-
-def test_an_unknown_name_is_refused_before_anything_runs(tmp_path, capsys):
-    output = tmp_path / "benchmarks.json"
-    with pytest.raises(SystemExit) as stopped:
-        __main__.main(["hebian_rule", "--output", str(output)])
-    assert stopped.value.code == 2
-    assert "'hebian_rule': unknown; known are hebbian_rule" in capsys.readouterr().err
-    assert not output.exists()
-
-
-def test_the_step_on_a_gpu_is_a_training_step_and_is_skipped_without_one():
-    assert kwta_gpu.same_mask("cpu")
-    images, labels = torch.rand(2, 3, 32, 32), torch.tensor([0, 1])
-    for gamma in (kwta_gpu.GAMMA, None):
-        torch.manual_seed(0)
-        model = kwta_gpu.network(gamma)
-        before = model.body.conv1.weight.clone()
-        kwta_gpu.step(model, images, labels)()
-        assert not torch.equal(model.body.conv1.weight, before)
-        assert any(isinstance(module, KWTA) for module in model.modules()) == (gamma is not None)
-    if not torch.cuda.is_available():
-        with pytest.raises(timing.Skipped, match="CUDA"):
-            kwta_gpu.measure()
 
 
 def test_deepfool_of_the_benchmark_leaves_one_image_in_eight_and_is_foolboxs():

@@ -1,7 +1,5 @@
 """Hooks that leave a network as it is, and deviations streamed through them against activations kept whole."""
 
-import weakref
-
 import numpy as np
 import pytest
 import torch
@@ -97,15 +95,6 @@ def test_streamed_deviations_are_those_of_activations_kept_whole(kind, request):
     assert found.values("changed", "raw").shape == (6, 20)
 
 
-def test_columns_carry_the_reports_numbers(plain, vone):
-    of_plain, of_vone = layers.columns(plain), layers.columns(vone)
-    convolutions = [column for column in of_vone if column.kind == layers.CONV]
-    assert [column.index for column in convolutions] == list(range(20))
-    assert of_vone[0] == layers.Column("v1", -1, "v1")
-    assert [c.name for c in of_plain if c.kind == layers.CONV][1:] == [c.name for c in convolutions][1:]
-    assert {c.index for c in of_vone if c.kind == layers.NORM} == set(range(1, 20))
-
-
 def test_live_noise_has_a_floor_that_repeats_lower_and_frozen_noise_has_none(vone):
     clean = images()
 
@@ -124,18 +113,3 @@ def test_live_noise_has_a_floor_that_repeats_lower_and_frozen_noise_has_none(von
     assert (many > 0).all()
     assert (many < one / 2).all()
     assert np.array_equal(v1(live, batch_size=4), one)  # what an image gets does not depend on its minibatch
-
-
-def test_no_more_than_one_minibatch_is_alive(plain, monkeypatch):
-    alive, most, clone = weakref.WeakSet(), [], torch.Tensor.clone
-
-    def tracked(self, *args, **kwargs):
-        copy = clone(self, *args, **kwargs)
-        alive.add(copy)
-        return copy
-
-    monkeypatch.setattr(torch.Tensor, "clone", tracked)
-    handle = plain.register_forward_pre_hook(lambda *_: most.append(sum(len(tensor) for tensor in alive)))
-    layers.deviations(plain, images(12), {"changed": images(12, seed=1)}, batch_size=3)
-    handle.remove()
-    assert max(most) == 3 * len(layers.modules(plain))

@@ -16,7 +16,6 @@ from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.requirements import files
-from biorobust.statistics import THRESHOLDS
 
 PRINTED = {("curve", 0.0): (0.9, 100), ("curve", 0.1): (0.5, 100), ("percent", 0.1): (97, 100)}
 Change = Callable[[dict[str, Any]], object]
@@ -77,20 +76,6 @@ def test_what_a_claim_rests_on_besides_its_quantities_comes_first(tmp_path):
     raw["claims"][0]["parts"][0]["requires"] = ["pretrain/v"]
     names = [name for name, _ in loaded(tmp_path, raw)[0].checks[0].requires]
     assert names == ["pretrain/w", "pretrain/v", "train/a-run", "attack/a-run"]
-
-
-def test_a_smallest_number_of_images_has_a_name(tmp_path):
-    raw = minimal()
-    raw["recipes"]["size"] = {"n_images": {"at_least": "kwta-svhn", "reported": 1280}}
-    settings = dict(loaded(tmp_path, raw)[0].checks[0].requires)["train/a-run"]
-    assert settings == {"n_images": {"at_least": THRESHOLDS.images("kwta-svhn"), "reported": 1280}}
-
-
-def test_a_claim_may_hold_only_with_every_part(tmp_path):
-    raw = minimal()
-    assert not loaded(tmp_path, raw)[0].every
-    raw["claims"][0]["holds"] = "every part"
-    assert loaded(tmp_path, raw)[0].every
 
 
 @pytest.mark.parametrize(
@@ -317,12 +302,6 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def test_a_study_whose_claims_are_gone_is_named(checkout):
-    (checkout / "reports/claims/cnnf.yaml").unlink()
-    with pytest.raises(ClaimsError, match=r"cnnf\.yaml is missing: no claim of cnnf could be judged"):
-        claim_file.of_checkout(checkout)
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
@@ -360,10 +339,6 @@ def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(checkout, fil
         claim_file.of_checkout(checkout, complete=True)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_every_study_has_claims(checkout):
-    assert {claim.study for claim in claim_file.of_checkout(checkout, complete=True)} == set(STUDIES)
 
 
 # Measured since the last recorded runs.

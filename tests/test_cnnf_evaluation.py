@@ -21,7 +21,8 @@ def letters(n=5, shape=(1, 9, 8), seed=1):
 
 def network(*, cycles=2, n_classes=4):
     torch.manual_seed(0)
-    return TwoBlock(n_classes, cycles=cycles, residual=0.3, width=3, image_shape=(1, 9, 8)).eval()
+    model = TwoBlock(n_classes, cycles=cycles, residual=0.3, width=3, image_shape=(1, 9, 8))
+    return model.eval().requires_grad_(False)
 
 
 def drawn(kind, images, level, seed=7):
@@ -119,24 +120,6 @@ def test_accuracies_margins_and_changes_are_those_of_counting():
     assert found["noisy_cycle_accuracy"] == pytest.approx([np.mean(np.array(s) == labels.numpy()) for s in said])
 
 
-def test_a_plain_cnn_has_no_changes_and_no_reconstructions():
-    images, labels = letters(), torch.tensor([0, 1, 2, 3, 0])
-    model = network(cycles=0)
-    found = evaluation.accuracies(evaluation.cycle_logits(model, images), labels, images="clean")
-    assert found["clean_changed"] == []
-    assert len(found["clean_cycle_accuracy"]) == len(found["clean_margin"]) == 1
-    assert not {"clean_changed_first", "clean_margin_gain", "clean_changed_fall"} & set(found)
-    given = {"clean": images, "noisy": letters(seed=2), "blurred": blur(images, 1.0)}
-    entry = evaluation.feedback_entry(model, given)
-    assert (
-        entry["clean_psnr"] == entry["noisy_psnr"] == entry["blurred_psnr"] == entry["clean_reconstruction_rms"] == []
-    )
-    assert not any(key.endswith(("_psnr_gain", "_psnr_change")) for key in entry)
-    pictures = evaluation.pictures(model, [images], images)
-    assert pictures["reconstructions"].shape == (1, 0, 5, 9, 8)
-    assert pictures["predictions"].shape == (1, 1, 5)
-
-
 def naive_fit(picture, target):
     """Least squares a x + b; where that slope is negative, or the picture has no contrast, the target's mean."""
     x, y = picture.double().numpy().ravel(), target.double().numpy().ravel()
@@ -181,19 +164,6 @@ def test_reconstructions_do_not_depend_on_the_minibatch():
     assert_close(evaluation.cycle_logits(model, images, batch_size=3), evaluation.cycle_logits(model, images))
 
 
-def test_pictures_are_fitted_letters_and_what_is_read_at_each_cycle():
-    model, clean, noisy = network(), letters(), letters(seed=2)
-    found = evaluation.pictures(model, [clean, noisy], clean)
-    assert found["images"].shape == (2, 5, 9, 8)
-    assert found["reconstructions"].shape == (2, 2, 5, 9, 8)
-    assert found["predictions"].shape == (2, 3, 5)
-    wanted = evaluation.fitted(evaluation.reconstruct(model, noisy).pixels[1], clean).clamp(0, 1)[:, 0]
-    assert found["reconstructions"][1, 1] == pytest.approx(255 * wanted.numpy(), abs=0.51)
-    assert found["images"][1] == pytest.approx(255 * noisy[:, 0].numpy(), abs=0.51)
-    with torch.no_grad():
-        assert found["predictions"][1].tolist() == model(noisy, return_cycles=True).argmax(dim=-1).tolist()
-
-
 def test_confusion_counts_every_image_once():
     labels, said = torch.tensor([0, 0, 1, 2, 2, 2]), torch.tensor([0, 1, 1, 2, 0, 2])
     assert evaluation.confusion(said, labels, n_classes=4).tolist() == [
@@ -235,3 +205,45 @@ def test_numbers_of_a_loss_that_falls():
     assert found["learning_rate_error"] == pytest.approx(0.001 / 0.05)
     one = training.Fit(history=history[:1], diverged=False, steps=[4.0])
     assert cnnf_training.loss_numbers(one, learning_rate=0.05, power=0.9, n_steps=10, epochs=1)["loss_ratio"] is None
+
+
+# --- attacked letters followed through the cycles ---
+
+EPS = (0.0, 0.05, 0.1)
+LABELS = torch.arange(6) % 4
+
+
+@pytest.mark.parametrize("attack", ["fgsm-cross-entropy", "pgd-cross-entropy"])
+def test_attacks_stay_in_the_ball_and_raise_the_loss_of_the_counted_readout(attack):
+    model, images = network(), letters(6)
+    found = evaluation.attacked(model, images, LABELS, attack=attack, eps=EPS, seed=3)
+    losses = [torch.nn.functional.cross_entropy(model(changed), LABELS).item() for changed in found]
+    assert losses == sorted(losses)
+    assert losses[2] > losses[0] + 0.02
+    for changed, size in zip(found, EPS, strict=True):
+        assert changed.shape == images.shape
+        assert float((changed - images).abs().max()) == pytest.approx(size, abs=1e-6)
+    in_parts = evaluation.attacked(model, images, LABELS, attack=attack, eps=EPS, seed=3, batch_size=4)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, in_parts, strict=True))
+
+
+def test_every_number_is_that_of_one_version():
+    model, images = network(), letters(6)
+    versions = [images, (images + 0.1).clamp(0, 1), torch.rand_like(images)]
+    found = evaluation.followed(model, images, LABELS, versions)
+    assert all(len(values) == len(versions) for values in found.values())
+    assert found["image_psnr"][0] is None
+    for i, version in enumerate(versions):
+        states = [model.states(version[n : n + 1]) for n in range(6)]
+        for t in range(3):
+            said = [int(state[t].logits.argmax()) for state in states]
+            assert found["cycle_accuracy"][i][t] == pytest.approx(sum(map(int.__eq__, said, LABELS.tolist())) / 6)
+        pixels = [torch.cat([model.pixels(state[t]) for state in states]) for t in (1, 2)]
+        assert found["psnr"][i] == pytest.approx([evaluation.psnr(each, images) for each in pixels], rel=1e-4)
+        assert (len(found["margin"][i]), len(found["changed"][i]), len(found["reconstruction_rms"][i])) == (3, 2, 2)
+    assert found["image_psnr"][2] == pytest.approx(evaluation.psnr(versions[2], images))
+
+
+def test_a_plain_cnn_has_one_cycle_and_no_reconstruction():
+    found = evaluation.followed(network(cycles=0), letters(6), LABELS, [letters(6)])
+    assert [len(found[key][0]) for key in ("cycle_accuracy", "margin", "changed", "psnr")] == [1, 1, 0, 0]

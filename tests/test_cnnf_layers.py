@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from biorobust.cnnf.model.layers import AdaPool, AdaReLU, AvgPool, Bias, Conv2d, Dropout, Flatten, Gate, InsNorm, Linear
+from biorobust.cnnf.model.layers import AdaPool, AdaReLU, AvgPool, Bias, Conv2d, Dropout, Gate, InsNorm, Linear
 
 
 @pytest.fixture(autouse=True)
@@ -46,16 +46,6 @@ def test_feedback_teaches_the_weight_that_feedforward_has(layer, shape):
     (expected,) = torch.autograd.grad((forward * y).sum(), layer.weight)
     (found,) = torch.autograd.grad((x * layer.feedback(y, memory)[0]).sum(), layer.weight)
     assert_close(found, expected)
-
-
-def test_a_shared_weight_decays_once():
-    layer = Linear(4, 4)
-    before = layer.weight.detach().clone()
-    optimiser = torch.optim.SGD(layer.parameters(), lr=1.0, weight_decay=0.1)
-    forward, _ = layer.feedforward(torch.zeros(1, 4))
-    layer.feedback(forward)[0].sum().backward()
-    optimiser.step()
-    assert_close(layer.weight.detach(), 0.9 * before)
 
 
 def test_convolutions_start_with_the_variance_of_the_report():
@@ -167,10 +157,3 @@ def test_dropout_keeps_one_mask_for_both_directions_and_all_cycles():
     assert not torch.equal(layer.feedforward(x)[0], y)
     layer.eval()
     assert torch.equal(layer.feedforward(x)[0], x)
-
-
-def test_flatten_goes_back_to_the_shape_it_came_from():
-    x = torch.randn(3, 2, 5, 4)
-    y, memory = Flatten().feedforward(x)
-    assert y.shape == (3, 40)
-    assert torch.equal(Flatten().feedback(y, memory)[0], x)

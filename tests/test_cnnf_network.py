@@ -160,46 +160,12 @@ def test_readouts_and_cycles_come_from_one_pass():
     assert float((every[1:] - every[:-1]).detach().abs().max()) > 1e-3
 
 
-def test_the_residual_step_zero_is_no_plain_cnn():
-    every = network(residual=0.0)(images(), return_cycles=True)
-    assert float((every[1] - every[0]).abs().max()) > 1e-3
-
-
-@pytest.mark.parametrize("mode", ["train", "eval"])
-def test_calls_leave_nothing_behind(mode):
-    model = getattr(network(), mode)()
-    a, b = images(4, seed=1), images(3, seed=2)
-    alone = model(b)
-    model(a)
-    assert torch.equal(model(b), alone)
-
-
 def test_images_of_a_batch_do_not_touch_each_other():
     model, x = network(), images(5)
     order = torch.tensor([3, 0, 4, 1, 2])
     together = model(x, return_cycles=True)
     assert_close(model(x[order], return_cycles=True), together[:, order])
     assert_close(model(x[2:3], return_cycles=True), together[:, 2:3])
-
-
-def test_rows_of_a_state_are_the_state_of_those_images():
-    model, x = network(), images(5)
-    state = model.cycle(model.first_pass(x)).rows(slice(2, 4))
-    alone = model.cycle(model.first_pass(x[2:4]))
-    assert_close(state.logits, alone.logits)
-    assert_close(model.cycle(state).logits, model.cycle(alone).logits)
-    assert_close(model.pixels(state), model.pixels(alone))
-
-
-def test_what_feedback_makes_of_blocks_on_both_sides_of_the_feature():
-    model = network(CNNF, ind=3)
-    state = model.cycle(model.first_pass(images()))
-    below, above = model.imagine(state, 1), model.imagine(state, 3).dense()
-    assert below.shape == model.blocks[1].activation(state.memories[1]).shape == (4, 32, 28, 28)
-    assert above.shape == model.blocks[3].activation(state.memories[3]).shape == (4, 64, 14, 14)
-    assert model.pixels(state).shape == (4, 1, 28, 28)
-    with pytest.raises(ValueError, match="run a cycle first"):
-        model.pixels(model.first_pass(images()))
 
 
 @pytest.mark.parametrize(

@@ -70,15 +70,6 @@ def test_outcomes_are_those_of_looking_at_every_image(study):
             assert right_[row].tolist() == expected, (run, attack, eps, seed)
 
 
-def test_equal_records_give_equal_bytes(study):
-    found = []
-    for order in (8, 9):
-        write_parquet(study / "a.parquet", records(0).sample(frac=1, random_state=order))
-        outcomes.write(OUT, of_runs(study, groups=[["a", "b"]]))
-        found.append(OUT.read_bytes())
-    assert found[0] == found[1]
-
-
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

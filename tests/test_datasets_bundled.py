@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from biorobust.core.training import SCHEDULES, Recipe, as_float, fit, objective
-from biorobust.datasets import DATASETS, glyphs, mnist
+from biorobust.datasets import DATASETS, mnist
 
 # What a small network has to get right of the test pictures; chance is 1/26 and 1/10.
 LEARNED = {"emnist_letters": 0.8, "cifar10": 0.6, "svhn": 0.7}
@@ -49,14 +49,6 @@ def test_an_enlarged_digit_is_framed_as_mnist_frames_its_own():
     assert (block > 0).sum() == 20 * 20
 
 
-def test_a_digit_at_the_edge_moves_as_far_as_the_field_allows_and_is_not_cut():
-    edge = np.zeros((8, 8))
-    edge[0:2, 6:8] = 16  # top right: the 20x20 box goes to the bottom left
-    inked = np.argwhere(mnist.enlarge(edge))
-    assert inked[:, 0].min() == 8
-    assert inked[:, 1].max() == 19
-
-
 # --- generated stand-ins ---
 
 
@@ -93,34 +85,6 @@ def test_a_small_network_learns_it_well_above_chance(stand_in):
 
 def as_channels(images):
     return torch.from_numpy(images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2).copy())
-
-
-@pytest.mark.parametrize("stand_in", ["cifar10"], indirect=True)
-def test_every_kind_of_stand_in_photograph_has_its_hue(stand_in):
-    _, train, _ = stand_in
-    middle = train.images[:, 8:24, 8:24].mean(axis=(1, 2))
-    hue = np.angle(middle @ np.exp(2j * np.pi * np.arange(3) / 3))  # 0 red, a third of a turn green
-    near = np.cos(hue - 2 * np.pi * train.labels / 10)
-    standard_error = near.std() / np.sqrt(len(near))
-    assert near.mean() > 0.15 > 5 * standard_error
-
-
-@pytest.mark.parametrize("font", glyphs.FONTS)
-def test_a_character_stands_in_the_middle_in_the_size_asked_for_whatever_stands_beside_it(font, monkeypatch):
-    monkeypatch.setattr(glyphs, "FONTS", (font,))
-    monkeypatch.setattr(glyphs, "MAX_TURN", 0)
-    monkeypatch.setattr(glyphs, "MAX_SLANT", 0)
-    monkeypatch.setattr(glyphs, "MAX_BLUR", 0)
-    alone = glyphs.draw("8", np.random.default_rng(0), side=32, size=24, max_shift=0).astype(int)
-    inked = np.argwhere(alone > 100)
-    assert np.allclose(inked.min(axis=0) + inked.max(axis=0), 31, atol=1)
-    assert abs(np.ptp(inked[:, 0]) + 1 - 24) <= 1
-    between = glyphs.draw("1 8 1", np.random.default_rng(0), side=32, size=24, max_shift=0, index=2).astype(int)
-    box = slice(*(inked.min(axis=0)[1], inked.max(axis=0)[1] + 1))
-    assert np.abs(between - alone)[:, box].mean() < 12
-    shifted = glyphs.draw("8", np.random.default_rng(0), side=32, size=24, max_shift=3).astype(int)
-    moved = np.argwhere(shifted > 100).mean(axis=0) - inked.mean(axis=0)
-    assert 0.5 < np.abs(moved).max() <= 3.2
 
 
 def slope(grey):

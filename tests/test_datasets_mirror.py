@@ -16,6 +16,7 @@ from biorobust.core.errors import DataError
 from biorobust.datasets import DATASETS, mirror
 
 MIRRORED = [name for name, spec in DATASETS.items() if "mirror" in spec.sources]
+FEW = ("mnist", "cifar10")  # a grey and a coloured one, for what all have from the same code
 # Where one altered pixel is found out: the lossless ones, whose pixels have a known checksum.
 CHECKED = ("mnist", "emnist_letters", "svhn")
 
@@ -101,18 +102,15 @@ def test_a_mirror_that_is_not_there_is_refused(name, toy, folder, monkeypatch):
     assert "BIOROBUST_DATA_MIRROR is not set" in refused(name)
 
 
-def test_a_missing_split_is_named(name, folder):
-    (folder / name / "test.parquet").unlink()
-    assert f"has no {name}/test.parquet" in refused(name)
-
-
-@pytest.mark.parametrize("keep", [0, 3, 2000, -1])
+@pytest.mark.parametrize("name", FEW, indirect=True)
+@pytest.mark.parametrize("keep", [0, 2000, -1])
 def test_a_truncated_file_is_named(name, folder, keep):
     path = folder / name / "test.parquet"
     path.write_bytes(path.read_bytes()[:keep])
     assert refused(name).startswith(f"{path}: not a readable Parquet file")
 
 
+@pytest.mark.parametrize("name", FEW, indirect=True)
 def test_damage_inside_a_file_is_named(name, folder):
     path = folder / name / "test.parquet"
     data = bytearray(path.read_bytes())
@@ -121,6 +119,7 @@ def test_damage_inside_a_file_is_named(name, folder):
     assert str(path) in refused(name)
 
 
+@pytest.mark.parametrize("name", FEW, indirect=True)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -217,6 +216,7 @@ def test_parts_that_are_no_set_are_refused(name, toy, folder, names, message):
     assert message in refused(name)
 
 
+@pytest.mark.parametrize("name", FEW, indirect=True)
 def test_a_doubled_column_is_refused(name, toy, folder):
     path = folder / name / "test.parquet"
     for column in ("image", "label"):
@@ -226,6 +226,7 @@ def test_a_doubled_column_is_refused(name, toy, folder):
         pa.parquet.write_table(table, path)
 
 
+@pytest.mark.parametrize("name", FEW, indirect=True)
 def test_equal_images_are_refused(name, toy, folder):
     pixels, labels = toy["test"]
     path = folder / name / "test.parquet"
@@ -242,14 +243,6 @@ def test_cifar_is_told_by_its_classes_and_colours(name, toy, folder):
     assert "cifar10/train.parquet in BIOROBUST_DATA_MIRROR: 0 to 24 images of a class" in refused(name)
     write_parquet(path, [encoded(image // 2) for image in pixels], labels.tolist())
     assert "the mean colour is 0.24" in refused(name)
-
-
-def test_a_relative_folder_is_named_in_full(name, folder, monkeypatch):
-    monkeypatch.setenv(mirror.VARIABLE, "mirror")
-    get(name)
-    monkeypatch.setenv(mirror.VARIABLE, "mirrors/mine")
-    Path("out").rename("kept")
-    assert f"BIOROBUST_DATA_MIRROR={folder.parent}/mirrors/mine is not a folder" in refused(name)
 
 
 @pytest.mark.parametrize("name", ["imagenet_samples"], indirect=True)

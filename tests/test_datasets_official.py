@@ -190,11 +190,6 @@ def test_the_folder_of_imagenet_gives_the_first_image_of_every_fourth_class(fold
     assert Path("mirror-out/imagenet_samples.npz").read_bytes() == same
 
 
-def test_auto_takes_the_folder_of_imagenet_before_the_bundled_pictures(folder, capsys):
-    assert get("imagenet_samples", "auto")["source"] == "official"
-    assert "imagenet_samples: trying BIOROBUST_IMAGENET, because BIOROBUST_DATA_MIRROR" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("mode", "size"), [("RGB", (640, 512)), ("L", (256, 300)), ("CMYK", (300, 512))])
 def test_photographs_are_resized_and_their_centre_is_cut_out(folder, mode, size):
     # A bright vertical and horizontal bar through the middle stay in the middle, at a width of 256 / short side.

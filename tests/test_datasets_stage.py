@@ -105,14 +105,6 @@ def test_a_damaged_record_is_named(checkout, monkeypatch):
         stale_stages.main([])
 
 
-@pytest.mark.parametrize("arguments", [[], ["mnist", "--stale"], ["--fresh"]])
-def test_a_wrong_call_is_refused_with_the_usage(checkout, capsys, arguments):
-    with pytest.raises(SystemExit) as stop:
-        download.main(arguments)
-    assert stop.value.code == 2
-    assert "usage: python -m stages.download" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_bad_file_of_any_data_set_is_one_line_and_leaves_nothing_behind(checkout, monkeypatch, capsys, name):
     checkout("auto")

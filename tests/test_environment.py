@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -99,16 +98,6 @@ def test_an_experiment_in_a_copy_runs_the_code_of_the_copy(shared):
     assert library.startswith(f"{two}/.dvc/tmp/exps/")
 
 
-def test_what_is_in_place_is_left_alone_whatever_its_age(shared):
-    one, two, env = shared
-    before = {path: path.stat().st_mtime_ns for path in env.rglob("*")}
-    os.utime(two / "requirements.lock")
-    for folder in (one, two):
-        done = run("make", "environment", f"VENV={env}", folder=folder)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert {path: path.stat().st_mtime_ns for path in env.rglob("*")} == before
-
-
 def test_when_its_checkout_is_gone_the_environment_holds_the_next_one(shared, tmp_path):
     one, two, env = shared
     one.rename(tmp_path / "moved")
@@ -169,21 +158,6 @@ def test_an_installation_that_failed_is_not_taken_for_done(recorded, monkeypatch
     assert len(asked) == 3
 
 
-def test_pip_is_silent_unless_it_fails(tmp_path, capfd, monkeypatch):
-    speaking = tmp_path / "speaking"
-    speaking.write_text(
-        "#!/bin/sh\nfor i in 1 2 3; do echo \"Location 'x$i' is ignored\"; done; echo no such package; exit $FAIL\n"
-    )
-    speaking.chmod(0o755)
-    monkeypatch.setenv("FAIL", "0")
-    environment.pip(speaking, log=tmp_path / "log")
-    assert capfd.readouterr() == ("", "")
-    monkeypatch.setenv("FAIL", "1")
-    with pytest.raises(environment.Stop, match="pip failed"):
-        environment.pip(speaking, log=tmp_path / "log")
-    assert capfd.readouterr().err == "no such package\n"
-
-
 def assert_one_error(done, *words):
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
@@ -212,12 +186,6 @@ def test_a_repository_of_another_user_is_named_with_what_git_advises(told):
     assert "git init" not in said[0]
     done = run(sys.executable, "-m", "stages.experiment", "mine", folder=ROOT, **nobodys)
     assert_one_error(done, "git says: fatal: detected dubious ownership")
-
-
-def test_a_folder_that_takes_nothing_is_one_line(tmp_path):
-    (tmp_path / "taken").touch()
-    done = run("make", "environment", f"VENV={tmp_path}/taken/env", folder=ROOT)
-    assert_one_error(done, f"{tmp_path}/taken/env")
 
 
 def test_an_older_python_is_refused_before_anything_is_made(tmp_path, monkeypatch):
@@ -253,20 +221,8 @@ def test_make_hands_over_what_stands_on_its_command_line(told):
     assert told("compare", "EXP=a b") == "-m stages.experiment a b"
 
 
-def test_a_relative_folder_with_blanks_is_one_environment(told, tmp_path):
-    relative = Path(os.path.relpath(tmp_path, ROOT)) / "env with /blanks"
-    assert told("repro", venv=relative) == "-m stages.repro"
-
-
 @pytest.mark.parametrize("target", ["repro", "test", "test-experiments", "bench", "record", "compare"])
 def test_variables_of_the_shell_change_no_target(told, target):
     given = ("NAME=mine", "EXP=mine")
     alien = {"SCALE": "huge", "STUDY": "x", "AGAINST": "x", "VENV": "/no/where", "PYTHON": "false"}
     assert told(target, *given, PYTHONSAFEPATH=1, **alien) == told(target, *given)
-
-
-@pytest.mark.parametrize(("target", "name"), [("record", "NAME"), ("compare", "EXP")])
-def test_names_from_the_environment_are_not_taken(told, target, name):
-    said = told(target, **{name: "surprise"})
-    assert re.search(rf"name it: make {target} {name}=", said)
-    assert "surprise" not in said

@@ -145,13 +145,6 @@ def test_what_is_no_json_is_one_line(content, tmp_path):
         files.read_json(tmp_path / "a.json")
 
 
-def test_a_state_has_the_same_bytes_wherever_it_lies(tmp_path):
-    for name in ("one.pt", "another.pt"):
-        work.save_state(tmp_path / name, {"a": torch.arange(5)})
-    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
-    assert torch.equal(work.load_state(tmp_path / "one.pt")["a"], torch.arange(5))
-
-
 def test_a_writer_that_is_ended_leaves_nothing(tmp_path):
     program = (
         "import os, signal, sys\nfrom biorobust.core.files import atomic\nfrom stages.common import stage_main\n"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 import report_checkout
-from report_checkout import copied, edit, judged, record, text, write_checkout
+from report_checkout import judged, record, text, write_checkout
 
 from biorobust.reporting.render import render, render_template
 from biorobust.statistics import rules
@@ -151,20 +151,3 @@ def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root):
     for effect, word in zip(frame["effect"], frame["word"], strict=True):
         (row,) = (row for row in re.findall(r"<tr>.*?</tr>", first, re.DOTALL) if effect in unescape(text(row)))
         assert word in text(row)
-
-
-def test_without_a_recorded_run_there_is_nothing_to_agree_with(tmp_path):
-    root = write_checkout(tmp_path, study="kwta", scale="cpu")
-    tables.write(root)
-    page = render(root).html
-    assert "against the recorded ones" not in page
-    assert "no recorded run is part of the repository" in page
-
-
-def test_a_run_on_stand_in_data_is_named_on_the_first_screen(root, tmp_path):
-    checkout = copied(root, tmp_path)
-    edit(checkout, "data/svhn", lambda content: content.update(fidelity="stand-in"))
-    said = "This run (scale tiny, on data that only stand in for the real ones)"
-    for folder, stands_in in ((root, False), (checkout, True)):
-        page = text(render(folder).html)
-        assert (said in page[: page.index("The ledger Every claim")]) == stands_in

@@ -76,11 +76,6 @@ def test_saturated_outputs_stop_the_gradient_and_the_logits_do_not():
     assert open_.all()
 
 
-def test_unknown_inputs_are_refused():
-    with pytest.raises(ValueError, match="raw or unit"):
-        HebbianClassifier(torch.ones(2, 4), 2, n=2, beta=1, inputs="centred")
-
-
 def test_autocorrelation_equals_morans_i_by_hand(generator):
     unit = torch.rand(3, 4, generator=generator, dtype=torch.float64)
     mean = unit.mean().item()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from biorobust.statistics import Counts, difference_interval, holm, mean_interval, paired_counts, wilson
+from biorobust.statistics import Counts, holm, mean_interval, paired_counts, wilson
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (1, 10), (873, 1000), (2609, 10000), (0, 1000)])
@@ -31,11 +31,6 @@ def test_mean_of_one_value_has_no_interval():
     assert mean_interval([0.5]) == (0.5, None, None)
     with pytest.raises(ValueError, match="at least one"):
         mean_interval([])
-
-
-def test_difference_interval_gives_newcombes_example():
-    # Newcombe (1998), Stat. Med. 17:873, table II, example (a), method 10.
-    assert difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
 def test_paired_counts_are_those_of_a_loop():

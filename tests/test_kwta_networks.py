@@ -92,18 +92,6 @@ def test_normalisation_is_inside():
     assert set(plain.state_dict()) == set(normalised.state_dict())
 
 
-def test_alexnet_names_the_images_it_cannot_pool():
-    with pytest.raises(BiorobustError, match="AlexNet needs images of 63 pixels or more, not 32x32"):
-        build(network="alexnet", image_size=32)(images())
-    assert build(network="alexnet", image_size=63)(images()).shape == (3, 10)
-
-
-def test_other_impossible_networks_are_named():
-    for changes, words in (({"width": 0}, "width = 0"), ({"network": "alexnet", "width": 0}, "width = 0")):
-        with pytest.raises(BiorobustError, match=words):
-            build(**changes)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder of made-up narrow weights under torchvision's names; `weights.FILES` is made to fit them."""

@@ -15,7 +15,6 @@ from biorobust.kwta.model import operator as operator_module
 from biorobust.kwta.model import selection
 
 GAMMAS = [Fraction(thousandths, 1000) for thousandths in range(100, 201, 5)]
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 LONG = 3 * selection.DIRECT + 1  # rows that are selected by sampling and counting
 
 
@@ -277,38 +276,3 @@ def test_a_model_without_relu_is_named_instead_of_left_alone():
         replace_relu(nn.Sequential(nn.ReLU()), 0.2, stem="relu")
     with pytest.raises(ValueError, match="stem = 'first': must be relu or kwta"):
         replace_relu(nested(), 0.2, stem="first")
-
-
-def on_devices():
-    """Inputs on which another way to select could go astray."""
-    x = normal(3, 8, 20, 20)
-    holes = x.clone()
-    holes[0, 0, 0, :3] = math.nan
-    holes[1, 0, 0, :3], holes[1, 1, 0, :3] = math.inf, -math.inf
-    return {
-        "plain": x,
-        "negative": x - 3,
-        "ties": x.round(),
-        "awkward": awkward(LONG),
-        "half": x.half(),
-        "bfloat16": x.bfloat16(),
-        "double": x.double(),
-        "channels last": x.contiguous(memory_format=torch.channels_last),
-        "not finite": holes,
-    }
-
-
-@needs_cuda
-@pytest.mark.parametrize("name", on_devices())
-def test_cuda_gives_the_outputs_and_gradients_of_the_cpu(name):
-    reference = on_devices()[name]
-    upstream = torch.arange(reference.numel()).reshape(reference.shape).to(reference) % 7 + 1
-    found = []
-    for device in ("cpu", "cuda"):
-        x = reference.to(device).requires_grad_()
-        y = kwta(x, 0.2)
-        (gradient,) = torch.autograd.grad(y, x, upstream.to(device))
-        assert y.stride() == reference.stride()
-        found.append((y.detach().cpu(), gradient.cpu()))
-    for a, b in zip(*found, strict=True):
-        assert_close(a, b, rtol=0, atol=0, equal_nan=True)

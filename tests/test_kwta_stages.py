@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from edits import project
 
 from biorobust import params
-from biorobust.core import outcomes, work
+from biorobust.core import work
 from biorobust.core.errors import BiorobustError
 from biorobust.core.places import find
 from biorobust.kwta.model import attacking
 from biorobust.kwta.model import weights as kwta_weights
-from biorobust.kwta.model.params import Cells, cells
+from biorobust.kwta.model.params import cells
 from biorobust.networks import weights
-from stages import ablate_kwta, adapt, attack_kwta, compare, stale, time_kwta, train_kwta
+from stages import ablate_kwta, attack_kwta, stale, time_kwta, train_kwta
 
-ROOT = params.PARAMS_FILE.resolve().parent
 KEPT = ("clip", "pretrained")  # of the ablations
 QUICK = "fgsm-cross-entropy"
 RUNS = ("scratch-relu", "scratch-kwta", "pretrained-kwta-low")  # of the six
@@ -28,7 +28,7 @@ TRAINED = ("alexnet-svhn", "resnet18-cifar10", "fast-cifar10")  # of the five
 def checkout(tmp_path_factory, bundled):
     """A folder with parameters cut down below scale tiny and the two data sets, where stages may run."""
     folder = tmp_path_factory.mktemp("kwta")
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw = project()
     raw["scale"], raw["data"]["source"] = "tiny", "bundled"
     raw["kwta_attack"] |= {
         "attacks": [QUICK, "pgd-corrected-best"],
@@ -151,14 +151,6 @@ def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, mon
         path.unlink()
 
 
-def test_outcomes_are_those_of_the_cells_that_are_there(finished):
-    adapt.main(["kwta"])
-    compare.main(["kwta"])
-    packed = outcomes.read(finished / "reports/metrics/outcomes/kwta.npz")
-    assert {cell.attack for cell in packed} >= {"none", "worst-case", f"{QUICK}-resized"}
-    assert {cell.run for cell in packed} == {c for run in RUNS[:2] for c in cells(run) if c.startswith(TRAINED)}
-
-
 def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
     from biorobust.kwta.model import training
 
@@ -189,43 +181,6 @@ def test_a_row_that_there_is_not_is_named(here):
         attack_kwta.main(["scratch-rely"])
 
 
-def test_a_cell_that_the_scale_leaves_out_says_so_and_asks_for_no_weights(here, bundled, monkeypatch, capsys, tmp_path):
-    raw = yaml.safe_load((here / "params.yaml").read_text())
-    raw["scales"]["tiny"]["kwta_cells"] = {"trained": ["resnet18-svhn"]}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-    for name in ("cifar10", "svhn"):
-        bundled(name, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    train_kwta.main(["pretrained-kwta-low"])
-    attack_kwta.main(["pretrained-kwta-low"])
-    for cell in cells("pretrained-kwta-low"):
-        reason = (
-            "is not in the folder" if cell.startswith("resnet18-svhn") else "not at this scale (tiny): see kwta_cells"
-        )
-        assert reason in metrics(tmp_path, f"train/{cell}")["reason"]
-        assert metrics(tmp_path, f"attack/{cell}")["status"] == "unavailable"
-    (tmp_path / "made.pth").touch()
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    capsys.readouterr()
-    monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")
-    stale.main([])
-    assert capsys.readouterr().out == ""
-    monkeypatch.setitem(kwta_weights.FILES, "resnet18", "made.pth")
-    stale.main([])
-    assert capsys.readouterr().out.split() == ["train_kwta@kwta-low"]
-    assert params.load().size("kwta_cells", Cells).trained == ("resnet18-svhn",)
-    known = "each one of resnet18-cifar10, resnet18-svhn, "
-    for wrong, message in (
-        (["resnet18"], known),
-        (["resnet18-svhn", "resnet18-svhn"], "must be a list without repeats"),
-        ([], known),
-    ):
-        raw["scales"]["tiny"]["kwta_cells"] = {"trained": wrong}
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-        with pytest.raises(params.ParamsError, match=rf"kwta_cells\.trained = .*{message}"):
-            params.load()
-
-
 def test_rows_of_equal_settings_get_equal_numbers(here, bundled, monkeypatch, tmp_path):
     """`kwta.gamma=0.1` makes the k-WTA row equal to the fixed one below it: same seeds, weights and records."""
     raw = yaml.safe_load((here / "params.yaml").read_text())
@@ -250,7 +205,7 @@ def test_rows_of_equal_settings_get_equal_numbers(here, bundled, monkeypatch, tm
 
 
 def test_the_time_of_the_selection_is_written_beside_its_controls(here, monkeypatch):
-    monkeypatch.setattr(time_kwta, "ROUNDS", 7)
+    monkeypatch.setattr(time_kwta, "ROUNDS", 6)
     time_kwta.main([])
     found = metrics(here, "timing/kwta")
     (measured,) = found["per_seed"]

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 import yaml
-from report_checkout import ROOT, draw_and_tabulate, only, write_checkout
+from edits import project
+from report_checkout import ROOT, only, write_checkout
 
 from biorobust import params
 from biorobust.core import places
@@ -13,13 +14,9 @@ from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_json, write_json
 from biorobust.core.left_out import has_run
 from biorobust.reporting.table import read
+from stages import tables
 
 SENTENCE = "Not at this scale (laptop): "
-
-
-def tabulated(root):
-    draw_and_tabulate(root)
-    return read(root / "reports/tables/current")
 
 
 def test_a_field_of_runs_holds_all_none_or_those_it_names():
@@ -32,11 +29,12 @@ def test_a_field_of_runs_holds_all_none_or_those_it_names():
         ("cnnf_grid", "some", "scales.tiny.cnnf_grid.trained = 'some': must be all, none or a list of names"),
         ("cnnf_variants", ["longer", "longer"], "must be all, none or a list of names without repeats"),
         ("cnnf_grid", ["t4-r0"], "scales.tiny.cnnf_grid.trained: no run 't4-r0'; known are t1-r0"),
+        ("kwta_cells", ["resnet18"], "kwta_cells.trained = .*each one of resnet18-cifar10, resnet18-svhn, "),
         ("kwta_ablation", ["clap"], "scales.tiny.kwta_ablation.trained: no run 'clap'; known are collapse"),
     ],
 )
 def test_runs_that_a_scale_cannot_have_are_named(key, value, message):
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw = project()
     raw["scales"]["tiny"][key]["trained"] = value
     with pytest.raises(ParamsError, match=message):
         params.check(raw)
@@ -45,8 +43,9 @@ def test_runs_that_a_scale_cannot_have_are_named(key, value, message):
 def test_cnnf_tables_say_once_what_is_left_out(tmp_path):
     with only("cnnf"):
         root = write_checkout(tmp_path, study="cnnf", scale="laptop", seeds=(0,))
-        found = tabulated(root)
-        variants = yaml.safe_load((ROOT / "params.yaml").read_text())["cnnf_variants"]
+        tables.write(root)
+        found = read(root / "reports/tables/current")
+        variants = project()["cnnf_variants"]
         assert {row["run"] for row in found["cnnf-accuracy"].rows} == {"cnn-clean", "cnn-noisy", "cnn-feedback"}
         assert SENTENCE in found["cnnf-accuracy"].caption
         assert found["cnnf-accuracy"].caption.count(",") >= len(variants) - 1
@@ -66,7 +65,7 @@ def test_cnnf_tables_say_once_what_is_left_out(tmp_path):
     ],
 )
 def test_a_stage_that_has_nothing_to_do_says_so_without_torch_or_data(module, arguments, metrics, tmp_path):
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"scale": "laptop"}
+    raw = project(scale="laptop")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     for name in ("cifar10", "svhn", "emnist_letters"):
         provenance = {"name": name, "source": "bundled", "fidelity": "stand-in", "sha256": "0"}

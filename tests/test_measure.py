@@ -28,17 +28,6 @@ def only(root, *parts, **claim):
 # --- one training, and what lends it a scatter ---
 
 
-def test_a_verdict_on_one_training_is_provisional(tmp_path):
-    network(tmp_path, "a", [900])
-    network(tmp_path, "b", [800])
-    claim = judged(tmp_path, order(accuracy("a"), accuracy("b")))
-    (part,) = claim.parts
-    assert (part.verdict, part.provisional, part.interval) == (rules.REPRODUCED, True, "images")
-    assert claim.provisional
-    counts = rules.tally([(claim.verdict, claim.provisional)])
-    assert (counts.counts[rules.REPRODUCED], counts.provisional[rules.REPRODUCED]) == (1, 1)
-
-
 @pytest.mark.parametrize(
     "part",
     [
@@ -60,42 +49,24 @@ def test_every_rule_says_so_alike_and_borrowed_scatter_lifts_it(tmp_path, part):
     assert lent.high - lent.low > alone.high - alone.low
 
 
-def test_scatter_is_lent_under_the_same_attack_alone(tmp_path):
+@pytest.mark.parametrize(
+    ("lender", "study", "lends"),
+    [
+        ({}, "vonenet", False),
+        ({"attacked": {"fgsm": attack(490, 500, 510)}}, "vonenet", False),
+        ({"attacked": {"pgd": attack(450, 500, 550)}, "collapsed": [False, False, True]}, "vonenet", False),
+        ({"attacked": {"pgd": attack(450, 500, 550)}}, "kwta", False),
+        ({"attacked": {"pgd": attack(450, 500, 550)}}, "vonenet", True),
+    ],
+    ids=["without an attack", "another attack", "a broken training", "another study", "the same attack"],
+)
+def test_who_lends_scatter(tmp_path, lender, study, lends):
     network(tmp_path, "a", [900], attacked={"pgd": attack(500)})
     network(tmp_path, "b", [800], attacked={"pgd": attack(300)})
-    lender = ABOVE | {"quantity": accuracy("lender")}
-    under_pgd = order(accuracy("a", "pgd"), accuracy("b", "pgd"))
-    network(tmp_path, "lender", [890, 900, 910])
-    assert only(tmp_path, under_pgd, lender).provisional
-    network(tmp_path, "lender", [890, 900, 910], attacked={"fgsm": attack(490, 500, 510)})
-    assert only(tmp_path, under_pgd, lender).provisional
-    network(tmp_path, "lender", [890, 900, 910], attacked={"pgd": attack(450, 500, 550)})
-    found = only(tmp_path, under_pgd, lender)
-    assert (found.provisional, found.interval) == (False, BORROWED)
-
-
-def test_a_broken_training_lends_no_scatter(tmp_path):
-    network(tmp_path, "a", [900])
-    network(tmp_path, "lender", [890, 900, 100], collapsed=[False, False, True])
-    lender = ABOVE | {"quantity": accuracy("lender")}
-    assert only(tmp_path, ABOVE | {"quantity": accuracy("a")}, lender).provisional
-
-
-def test_scatter_is_lent_inside_a_study(tmp_path):
-    network(tmp_path, "a", [900])
-    network(tmp_path, "lender", [890, 900, 910], study="kwta")
-    parts = [{"parts": [ABOVE | {"quantity": accuracy(run)}]} for run in ("a", "lender")]
-    first, _ = judge_all(tmp_path, parts[0], parts[1] | {"study": "kwta"})
-    assert first.provisional
-
-
-def test_several_trainings_need_no_lender(tmp_path):
-    network(tmp_path, "a", [890, 900, 910])
-    network(tmp_path, "b", [790, 800, 810])
-    part = only(tmp_path, order(accuracy("a"), accuracy("b")))
-    assert (part.provisional, part.interval, part.n_seeds) == (False, "images and seeds", 3)
-    expected = difference(Accuracy((890, 900, 910), 1000), Accuracy((790, 800, 810), 1000))
-    assert (part.difference, part.low, part.high) == pytest.approx(expected[:3])
+    network(tmp_path, "lender", [890, 900, 910], study=study, **lender)
+    lent = {"study": study, "parts": [ABOVE | {"quantity": accuracy("lender")}]}
+    (part,) = judge_all(tmp_path, {"parts": [order(accuracy("a", "pgd"), accuracy("b", "pgd"))]}, lent)[0].parts
+    assert (part.provisional, part.interval) == (not lends, BORROWED if lends else "images")
 
 
 def test_one_network_tested_twice_cannot_borrow_how_its_loss_scatters(tmp_path):
@@ -116,14 +87,6 @@ def test_a_logged_value_of_one_training_is_provisional_and_a_time_is_not(tmp_pat
         assert (part.low, part.high, part.interval) == (0.8, 0.95, "images")
 
 
-def test_an_open_verdict_is_not_called_provisional(tmp_path):
-    network(tmp_path, "a", [900])
-    network(tmp_path, "b", [890])
-    claim = judged(tmp_path, order(accuracy("a"), accuracy("b")))
-    assert claim.verdict == rules.INCONCLUSIVE
-    assert not claim.provisional
-
-
 def test_a_claim_is_provisional_by_the_parts_that_decide_it(tmp_path):
     network(tmp_path, "a", [890, 900, 910])
     network(tmp_path, "b", [900], n=1000)
@@ -132,6 +95,10 @@ def test_a_claim_is_provisional_by_the_parts_that_decide_it(tmp_path):
     logged(tmp_path, "pretrain/b", growth=[0.9])
     assert judged(tmp_path, several, one).provisional
     assert not judged(tmp_path, several, one | {"counts": False}).provisional
+    network(tmp_path, "b", [890])
+    network(tmp_path, "a", [900])
+    left_open = judged(tmp_path, order(accuracy("a"), accuracy("b")))
+    assert (left_open.verdict, left_open.provisional) == (rules.INCONCLUSIVE, False)
 
 
 # --- images: outcomes, and the paired counts of older runs ---
@@ -162,32 +129,22 @@ def paired_by_seed(root, a, b):
     write_csv(root / f"compare/{STUDY}.csv", pd.DataFrame(rows))
 
 
-def test_outcomes_are_never_wider_than_paired_counts_nor_these_than_counts(tmp_path, simulated):
+def test_intervals_are_those_of_outcomes_else_of_paired_counts_else_of_counts(tmp_path, simulated):
     a, b = simulated
-    part = order(accuracy("a"), accuracy("b"))
-    of_counts = only(tmp_path, part)
-    paired_by_seed(tmp_path, a, b)
-    of_pairs = only(tmp_path, part)
-    keep(tmp_path, {clean("a"): a, clean("b"): b})
-    of_outcomes = only(tmp_path, part)
-    widths = [found.high - found.low for found in (of_outcomes, of_pairs, of_counts)]
-    assert widths == sorted(widths)
-    assert widths[0] < 0.9 * widths[2]
-    assert len({found.difference for found in (of_outcomes, of_pairs, of_counts)}) == 1
-    assert (of_outcomes.low, of_outcomes.high) == pytest.approx(difference(setting(a), setting(b))[1:3])
+    part, single = order(accuracy("a"), accuracy("b")), ABOVE | {"quantity": accuracy("a")}
     tables = [paired_counts(of_a, of_b) for of_a, of_b in zip(a, b, strict=True)]
     counts = [setting(right, outcomes=False) for right in (a, b)]
-    assert (of_pairs.low, of_pairs.high) == pytest.approx(difference(*counts, tables=tables)[1:3])
-
-
-def test_a_single_accuracy_is_closer_with_outcomes(tmp_path, simulated):
-    a, b = simulated
-    part = ABOVE | {"quantity": accuracy("a")}
-    before = only(tmp_path, part)
-    keep(tmp_path, {clean("a"): a, clean("b"): b})
-    after = only(tmp_path, part)
-    assert (after.low, after.high) == pytest.approx(interval(setting(a)))
-    assert after.high - after.low < before.high - before.low
+    steps = (
+        (lambda: None, difference(*counts), counts[0]),
+        (lambda: paired_by_seed(tmp_path, a, b), difference(*counts, tables=tables), counts[0]),
+        (lambda: keep(tmp_path, {clean("a"): a, clean("b"): b}), difference(setting(a), setting(b)), setting(a)),
+    )
+    for write, expected, alone in steps:
+        write()
+        found, of_one = (only(tmp_path, asked) for asked in (part, single))
+        assert (found.difference, found.low, found.high) == pytest.approx(expected[:3])
+        assert (found.provisional, found.interval, found.n_seeds) == (False, "images and seeds", 3)
+        assert (of_one.low, of_one.high) == pytest.approx(interval(alone))
 
 
 def test_outcomes_of_a_part_of_the_images_still_pair_two_networks(tmp_path, simulated):

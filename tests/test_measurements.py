@@ -95,15 +95,10 @@ def _without(field):
 
 WRONG = (
     ("train", _without("per_seed"), "per_seed"),
-    ("train", _set("per_seed", []), "per_seed"),
     ("train", _set("per_seed.0.accuracy", 1.7), "per_seed.0.accuracy"),
     ("train", _set("per_seed.1.correct", 20_000), "per_seed.1"),
-    ("train", lambda content: [], "no metrics"),
     ("attack", _without("eps"), "eps"),
     ("attack", _set("attacks.fgsm-report.per_seed.0.correct", [1]), "fgsm-report"),
-    ("attack", _set("attacks.fgsm-report.per_seed.0.unverified", "few"), "unverified"),
-    ("attack", _set("attacks.fgsm-report.per_seed.0.unverified", None), "belong together"),
-    ("attack", _set("dataset", "mnist"), "dataset"),
     ("attack", _set("settings.p", {}), "settings.p"),
 )
 

@@ -149,10 +149,7 @@ def without(state, name):
     ("change", "message"),
     [
         (lambda state: without(state, "conv2.conv.weight"), r"not the original's .*: it has no conv2\.conv\.weight"),
-        (lambda state: state | {"bn1.weight": torch.ones(3)}, r"not the original's .*: it has bn1\.weight"),
         (lambda state: state | {"fc1.weight": torch.ones(1000, 3136)}, r"fc1\.weight differs from fc1\.linear\.weight"),
-        (lambda state: state | {"conv1.conv.weight": 3}, r"not the original's .*: it has conv1\.conv\.weight"),
-        (lambda state: [1, 2], "holds a list: must be a dictionary"),
         (
             lambda state: state | dict.fromkeys(("conv1.conv.weight", "conv1.conv_t.weight"), torch.ones(8, 1, 3, 3)),
             "does not fit the network",
@@ -302,10 +299,7 @@ def test_the_reports_alexnet(gamma, tmp_path):
             lambda state: without(state, "linear.weight"),
             r"holds none of .*: it has no classifier\.6\.weight or fc\.weight",
         ),
-        (lambda state: without(state, "conv1.weight"), "holds none of alexnet, resnet18, resnet18-small"),
         (lambda state: without(state, "layer3.0.bn1.bias"), r"does not fit the network .*layer3\.0\.bn1\.bias"),
-        (lambda state: state | {"layer1.2.conv1.weight": torch.ones(2)}, r"does not fit .*layer1\.2\.conv1"),
-        (lambda state: [1], "holds a list"),
     ],
 )
 def test_other_files_are_no_official_kwta_network(change, message, tmp_path):
@@ -313,15 +307,3 @@ def test_other_files_are_no_official_kwta_network(change, message, tmp_path):
     with pytest.raises(BiorobustError, match=message) as refused:
         kwta.load_official(tmp_path / "other.pth", gamma=0.1)
     assert "\n" not in str(refused.value)
-
-
-def test_unknown_networks_are_named():
-    from biorobust.kwta.model import networks
-    from biorobust.vonenet.model import models
-
-    with pytest.raises(BiorobustError, match="network = 'resnet34': must be one of resnet18, resnet18-small, alexnet"):
-        networks.build(dict.fromkeys(networks.KEYS, 10) | {"network": "resnet34"})
-    with pytest.raises(BiorobustError, match="there is no gamma, stem"):
-        networks.build(dict.fromkeys(networks.KEYS[:-2], 10))
-    with pytest.raises(BiorobustError, match="network = 'vgg': must be one of resnet50, resnet18, voneresnet50"):
-        models.build({"network": "vgg"})

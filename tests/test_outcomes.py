@@ -45,11 +45,6 @@ def test_what_is_written_is_read(path):
         np.testing.assert_array_equal(found[cell].right, outcome.right)
 
 
-def test_a_cell_is_found_by_an_epsilon_that_was_computed(path):
-    assert outcomes.cell("b", "pgd", 0.1 + 0.05) == outcomes.cell("b", "pgd", 0.15)
-    assert outcomes.cell("b", "pgd", 0.15) in outcomes.read(path)
-
-
 def test_nothing_is_a_file_too(tmp_path):
     outcomes.write(tmp_path / "empty.npz", {})
     assert outcomes.read(tmp_path / "empty.npz") == {}

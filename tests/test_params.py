@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from edits import changed
+from edits import changed, project
 
 from biorobust import params
 from biorobust.core.errors import BiorobustError, ParamsError
@@ -16,11 +16,13 @@ from biorobust.core.files import read_yaml
 from biorobust.reporting.registry import read_params
 
 FILE = Path(__file__).parent.parent / "params.yaml"
+PLAIN = {"method": "resnet", "depth": 50, "noise": "none", "filters": "none", "trained": True}
+VONE = {"method": "vonenet", "depth": 50, "noise": "neuronal", "filters": "biological", "trained": True}
 
 
 @pytest.fixture
 def raw():
-    return yaml.safe_load(FILE.read_text())
+    return project()
 
 
 def comments(path):
@@ -79,6 +81,43 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("kwta_adaptive/alone", ["square", "sqare"], "kwta_adaptive.alone = .*a list without repeats, of fgsm-report"),
         ("question_attack/blind", ["corners"], "question_attack.blind = .*a list without repeats, of fgsm-report"),
         ("hebbian_runs/attack-me", {}, "hebbian_runs.attack-me: a run may not be called so"),
+        ("hebbian_controls/end-adaptive", {"method": "end_to_end"}, "files of other stages are"),
+        ("cnnf/cycles", -1, "cnnf.cycles = -1: must be an integer of 0 or more"),
+        ("cnnf/residual", 1.2, r"cnnf.residual = 1.2: must be a number in \[0, 1\]"),
+        ("cnnf_grid/t2-r1/residual", 10, "cnnf_grid.t2-r1.residual = 10"),
+        ("cnnf_training/ind", 3, r"cnnf_training.ind = 3: must be an integer from 0 \(pixels\) to 2 for .* two-block"),
+        ("cnnf_training/precision", "float16", "cnnf_training.precision = 'float16': must be one of float32, bfloat16"),
+        ("cnnf_training/detach", 1, "cnnf_training.detach = 1: must be true or false"),
+        ("cnnf_training/momentum", 1.0, r"cnnf_training.momentum = 1.0: must be a number in \[0, 1\)"),
+        ("cnnf_training/weight_block1", -0.1, "cnnf_training.weight_block1 = -0.1: must be a number of 0 or more"),
+        ("cnnf_noise/kind", "speckle", "cnnf_noise.kind = 'speckle': must be one of gaussian, uniform, salt-and-pep"),
+        ("cnnf_noise/level", 1.5, r"cnnf_noise.level = 1.5: must be a number in \[0, 1\]"),
+        ("cnnf_evaluation/levels", [0.1, 0.2], "cnnf_evaluation.levels = .*starts with 0"),
+        ("cnnf_evaluation/blur", 0, "cnnf_evaluation.blur = 0: must be a number above 0"),
+        ("cnnf_evaluation/blur_levels", [0.0, 2.0, 1.0], "cnnf_evaluation.blur_levels = .*a rising list of numbers"),
+        ("cnnf_adversarial/steps", 0, "cnnf_adversarial.steps = 0: must be an integer of 1 or more"),
+        ("cnnf_runs/cnn-noisy/images", "dirty", "cnnf_runs.cnn-noisy.images = 'dirty': must be one of clean, noisy"),
+        ("cnnf_grid/cnn-noisy", {"cycles": 1, "residual": 0.0}, "run 'cnn-noisy': named in two run lists"),
+        ("cnnf_attack/attacks", ["pgd-cross-entropy@last"], "cnnf_attack.attacks = .*each may end in @first, @model"),
+        ("cnnf_probe/attack", "pgd-targeted", "cnnf_probe.attack = 'pgd-targeted': must be one of fgsm-cross-entropy"),
+        ("cnnf_probe/eps", [0.1], "cnnf_probe.eps = .*starts with 0"),
+        ("scales/tiny/cnnf_training/n_train", 31, "scales.tiny.cnnf_training.n_train = 31: must be an integer of 32"),
+        ("vonenet/ksize", 24, r"vonenet\.ksize = 24: must be an odd number"),
+        ("vonenet/noise", "none", r"vonenet\.noise: unknown key"),
+        ("vonenet_training/image_size", 16, r"vonenet_training\.image_size = 16: must be an integer of 32 or more"),
+        ("scales/tiny/vonenet_training/n_train", 8, r"scales\.tiny\.vonenet_training\.n_train = 8: .* 32 or more"),
+        ("vonenet_runs/new", VONE | {"filters": "none"}, r"vonenet_runs\.new\.filters = 'none': must be biological or"),
+        (
+            "vonenet_runs/new",
+            PLAIN | {"noise": "neuronal"},
+            r"vonenet_runs\.new\.(noise|filters) = .*a resnet has no V1",
+        ),
+        (
+            "vonenet_imagenet/new",
+            {"method": "vonenet", "file": "weights/a.pth"},
+            r"vonenet_imagenet\.new\.file = 'weights/a\.pth': must be the name of a file, without a folder",
+        ),
+        ("vonenet_imagenet/resnet50", {"method": "resnet", "file": "a"}, "run 'resnet50': named in two run lists"),
         ("scales/medium", {}, "scales.medium: unknown key"),
         ("scales/tiny", None, "scales.tiny: missing key"),
         ("scales/paper/hebbian/delta", 0.4, "scales.paper.hebbian.delta: unknown key"),
@@ -90,6 +129,7 @@ def test_a_mistake_is_named_in_one_line(raw, path, value, message):
     with pytest.raises(ParamsError, match=message) as caught:
         params.check(changed(raw, path, value))
     assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("(params.yaml)")
 
 
 def test_files_that_are_no_params(tmp_path):
@@ -136,7 +176,7 @@ def spelled(value, style):
     return style.format("".join(map(str, digits)), exponent)
 
 
-@pytest.mark.parametrize("style", ["{}e{:+03d}", "{}e{}", "{}.e{:+03d}", "{}.0E{:+d}"])
+@pytest.mark.parametrize("style", ["{}e{:+03d}", "{}.0E{:+d}"])
 def test_every_float_is_taken_as_dvc_writes_it(raw, tmp_path, style):
     """`dvc exp run -S` writes 1e-05 where a file has 0.00001: a number of YAML 1.2, text to readers of YAML 1.1."""
     wanted = settings_of(params.check(raw))

@@ -22,6 +22,14 @@ LEFT_OUT = {
     "hebbian_runs": {"normal-converged", "normal-dropped"},
     "kwta_ablations": {"collapse-relu-slower", "collapse-relu-slow", "collapse-kwta-slow", "collapse-kwta-low-slow"},
 }
+# What is trained for less long than at scale tiny: enough for the tests below.
+EPOCHS = {
+    "hebbian": 100,
+    "hebbian_original": 100,
+    "hebbian_readout": 200,
+    "hebbian_original_readout": 100,
+    "end_to_end": 12,
+}
 RECORDED = "cnnf-cpu"
 SIDE_BY_SIDE = (("compare@hebbian", "compare@cnnf"), ("compare@vonenet", "compare@kwta", "ablate_kwta"))
 # What these reach in the graph and DVC leaves alone here: tiny has neither network, so what it needs is as it was.
@@ -67,6 +75,8 @@ def checkout(tmp_path_factory):
     params["scale"] = "tiny"
     params["data"]["source"] = "bundled"
     params["vonenet_activations"]["eps"] = [0.0, params["vonenet_activations"]["common_eps"]]
+    for block, epochs in EPOCHS.items():
+        params["scales"]["tiny"][block]["epochs"] = epochs
     for block, names in LEFT_OUT.items():
         for name in names:
             del params[block][name]

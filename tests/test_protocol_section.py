@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 import report_checkout
-from report_checkout import copied, record, text, write_checkout
+from report_checkout import copied, text, write_checkout
 
 from biorobust.core.errors import BiorobustError
 from biorobust.reporting import protocol
@@ -96,24 +96,3 @@ def test_a_malformed_heading_is_one_clear_line(heading, root, tmp_path):
     assert "\n" not in said
     assert said.startswith(f"{path}: {heading!r} ")
     assert '"## 2026-01-31: what changed"' in said
-
-
-@pytest.mark.parametrize("content", [None, "", "# Protocol\n\nNothing.\n"])
-def test_without_an_amendment_the_file_is_named(content, root, tmp_path):
-    checkout = copied(root, tmp_path)
-    path = checkout / "docs/protocol.md"
-    path.unlink() if content is None else path.write_text(content)
-    with pytest.raises(BiorobustError, match=re.escape(str(path))):
-        render(checkout)
-
-
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_recorded_run_without_outcomes_is_named(kept, root, tmp_path):
-    checkout = copied(root, tmp_path)
-    folder = record(checkout, root, "old-run")
-    if not kept:
-        outcomes = folder / "metrics/outcomes/hebbian.npz"
-        outcomes.unlink()
-        manifest = folder / "manifest.json"
-        manifest.write_text(re.sub(r'\s*"metrics/outcomes/hebbian.npz": "\w+",', "", manifest.read_text()))
-    assert ("Of old-run no outcomes were kept image by image" in section(checkout)) == (not kept)

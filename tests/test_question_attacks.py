@@ -7,8 +7,7 @@ import attack_victims
 import numpy as np
 import pytest
 import torch
-import yaml
-from made_up import ROOT
+from edits import project
 
 from biorobust import params
 from biorobust.attacks import records
@@ -39,11 +38,11 @@ def workplace(tmp_path, monkeypatch):
 
 
 def plan(**changed):
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw = project()
     return params.check(raw).block("question_attack", AttackPlan).model_copy(update={"draws": 4, **changed})
 
 
-def victim(*, name="mnist-kwta-low", seed=0, noisy=False, n=40):
+def victim(*, name="mnist-kwta-low", seed=0, noisy=False, n=24):
     model, images, labels = attack_victims.digits(seed=seed)
     index = np.arange(n) * 3 + 5  # places in a test split
     model = Noisy(model) if noisy else model
@@ -67,7 +66,7 @@ def by_attack(table, *, eps=EPS):
 
 @pytest.mark.parametrize("noisy", [False, True])
 def test_every_attack_has_a_record_of_every_image_and_none_gives_one_back(noisy):
-    its, asked = victim(noisy=noisy, n=16 if noisy else 40), plan()
+    its, asked = victim(noisy=noisy, n=12 if noisy else 24), plan()
     table, points = attacking.attacked(its, asked, SIZE)
     found = by_attack(table)
     assert set(found) == set(attacking.names(asked, "kwta"))
@@ -97,7 +96,7 @@ def test_the_points_are_what_broke_the_images():
 def test_sizes_of_the_curve_are_attacked_too():
     found, _ = attacking.attacked(victim(), plan(), SIZE)
     for eps in (0.05, EPS, 0.3):
-        assert len(by_attack(found, eps=eps)[attacking.CURVE]) == 40
+        assert len(by_attack(found, eps=eps)[attacking.CURVE]) == 24
     means = [by_attack(found, eps=eps)[attacking.CURVE].mean() for eps in (0.05, EPS, 0.3)]
     assert means == sorted(means)
 

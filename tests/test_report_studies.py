@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 import pytest
 import yaml
-from report_checkout import ROOT, claims_of, ledger_verdicts, record, run_info, text, write_checkout
+from report_checkout import ROOT, claims_of, ledger_verdicts, only, record, run_info, text, write_checkout
 
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
 from biorobust.hebbian.report.figures import FIGURES
-from biorobust.reporting import claim_file, figure, snapshot
+from biorobust.reporting import claim_file, figure
 from biorobust.reporting.headline import Headline
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
-from biorobust.reporting.render import render, render_template
+from biorobust.reporting.render import render
 from biorobust.reporting.study import Study, registered
 from biorobust.reporting.table import Column, table
 from biorobust.statistics import THRESHOLDS, rules
@@ -69,13 +69,12 @@ def root(tmp_path, monkeypatch):
     claims_of(*STUDIES, root=there)
     root = write_checkout(tmp_path / "here", scale="laptop", seeds=(0,))
     record(root, there, "big-run")
-    for name in [name for name in STUDIES if name != "hebbian"]:
-        monkeypatch.delitem(STUDIES, name)
     monkeypatch.setitem(THRESHOLDS.trained, "toy", 0.5)
-    monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",), ()))
-    add_toy(root)
-    tables.write(root)
-    return root
+    with only("hebbian"):
+        monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",), ()))
+        add_toy(root)
+        tables.write(root)
+        yield root
 
 
 def add_toy(root):
@@ -130,43 +129,10 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root):
     assert len(ids) == len(set(ids))
 
 
-def test_the_first_screen_counts_the_verdicts_of_the_ledger(root):
-    """Of a study without a recorded run those of this run; README has the same."""
-    rendered = render(root)
-    verdicts = ledger_verdicts(rendered.summary)
-    ours = {name: verdicts.pop(name) for name in ("H8", "H9", "T1")}
-    for words, of in (("claims of the reports and papers", verdicts), ("claims of our own", ours)):
-        decided = sum(verdict in rules.DECIDED for verdict in of.values())
-        assert f"{len(of)} {words}, {decided} decided" in text(rendered.html)
-        assert f"**{len(of)} {words}**" in rendered.summary
-    block = render_template(root, "readme.md.j2")
-    assert "| 3 claims of our own |" in block
-    assert "units that learned without labels keep more than a network of the same size" in block
-    assert "The toy leads" not in block
-
-
-def test_a_snapshot_of_one_study_has_its_results_and_stages_only(root, tmp_path):
-    made = snapshot.create("toy-run", root=tmp_path / "new", source=root, studies=["toy"], commit="e" * 40)
-    assert {path.name for path in (made.path / "run_info").iterdir()} == {
-        f"{stage}.json" for stage in STUDIES["toy"]({}).stages()
-    }
-    assert made.studies == ("toy",)
-
-
-def test_studies_recorded_together_share_their_provenance(root):
-    snapshot.create("together", root=root, source=root, studies=["hebbian", "toy"], commit="e" * 40)
-    tables.write(root)
-    page = text(render(root).html)
-    assert "Verdicts of recorded run together (scale laptop)." in page
-    provenance = page[page.rindex("What decides now") :]
-    assert provenance.count("studies Competing hidden units and A toy study") == 2  # the recorded run and this one
-    assert "big-run" not in page
-
-
 def test_a_claim_of_an_unknown_study_is_refused(tmp_path):
     claims_of("hebbian", root=tmp_path)
     (tmp_path / "reports/claims/hebbian.yaml").rename(tmp_path / "reports/claims/hebian.yaml")
-    with pytest.raises(BiorobustError, match=r"hebian\.yaml: name of a study: 'hebian' is not one of hebbian"):
+    with pytest.raises(BiorobustError, match=r"hebian\.yaml: name of a study: 'hebian' is not one of .*hebbian"):
         claim_file.load(tmp_path / "reports/claims")
 
 

@@ -1,6 +1,5 @@
 """The page: well formed, whole in one file, the same at every rendering, and silent where nothing was run."""
 
-import dataclasses
 import os
 import re
 import shutil
@@ -15,7 +14,6 @@ import report_checkout
 from report_checkout import (
     ROOT,
     Page,
-    by_claim,
     copied,
     draw_and_tabulate,
     ledger_verdicts,
@@ -28,14 +26,9 @@ from report_checkout import (
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_yaml, write_json, write_text
-from biorobust.hebbian.report.figures import FIGURES
-from biorobust.reporting import numbers, style, table
-from biorobust.reporting.claims import Part
-from biorobust.reporting.figure import draw, read_index
-from biorobust.reporting.notebook import inputs
-from biorobust.reporting.registry import STUDIES, read_params
+from biorobust.reporting import numbers
+from biorobust.reporting.figure import read_index
 from biorobust.reporting.render import render
-from biorobust.reporting.view import shown
 from biorobust.statistics import rules, wilson
 from stages import tables
 
@@ -107,14 +100,6 @@ def test_the_newest_recorded_run_leads_and_this_run_stands_beside_it(both, paper
     assert f"commit {'d' * 40} stages ran at c0ffee , with changes not committed" in page
 
 
-def test_a_stage_restored_from_cache_has_no_time(both):
-    page = text(render(both).html)
-    assert page.count("download@mnist restored from cache, time not noted") == 1  # of this run, not of the recorded one
-    n_stages = len(STUDIES["hebbian"](read_params(ROOT / "params.yaml")).stages())
-    assert f"in {n_stages} stages " in page
-    assert f"in {n_stages - 1} stages; 1 more restored from cache, time not noted" in page
-
-
 @pytest.mark.parametrize("edited", [False, True])
 def test_claims_that_changed_after_recording_are_named_on_page_and_ledger(edited, both, tmp_path):
     root = copied(both, tmp_path)
@@ -153,19 +138,6 @@ def test_an_unavailable_run_is_left_out_and_named(tmp_path):
     assert set(curve.loc[curve["run"] == "convolutional network", "attack"]) == {"reported"}
 
 
-def test_what_a_report_printed_is_drawn_in_no_runs_colour(paper):
-    given = inputs(
-        "hebbian", metrics=paper / "reports/metrics", params=paper / "params.yaml", claims=paper / "reports/claims"
-    )
-    figures = {item.id: item for item in FIGURES}
-    for name in ("accuracy-epsilon", "clean-accuracy"):
-        lines = [line for axes in draw(figures[name], given).drawing.axes for line in axes.lines]
-        printed = [line for line in lines if line.get_markerfacecolor() == "none"]
-        assert printed
-        assert {line.get_markeredgecolor() for line in printed} == {style.FAINT}
-        assert style.FAINT not in {item.colour for item in style.LOOKS.values()}
-
-
 def test_the_printed_curve_is_that_of_the_notebook_and_not_of_a_sentence(paper):
     """H7 asks the plateau of the text, 28 %, as well: it is no point of the curve."""
     printed = pd.read_csv(paper / "reports/reported/hebbian.csv")
@@ -188,29 +160,6 @@ def test_one_seed_is_drawn_with_the_interval_over_images(tmp_path):
     curve = pd.read_csv(root / "reports/figures/hebbian/current/accuracy-epsilon.csv")
     conv = curve[(curve["run"] == "simple-conv") & (curve["attack"] == "fgsm-report")]
     np.testing.assert_allclose(conv[["low", "high"]], [wilson(round(p * n), n) for p in conv["accuracy"]], atol=1e-5)
-
-
-def test_runs_with_different_numbers_of_seeds_are_told_apart(tmp_path):
-    root = ready(tmp_path, fewer={"original": 1})
-    captions = {entry["id"]: entry["caption"] for entry in read_index(root / "reports/figures/hebbian/current")}
-    images = "10\u202f000 test images"
-    mixed = f"Bars: 95 % interval over 3 seeds and {images}; where there is one seed, over {images}."
-    assert mixed in captions["clean-accuracy"]
-    assert f"Bars: 95 % interval over 3 seeds and {images}." in captions["accuracy-epsilon"]  # without that run
-    drawn = pd.read_csv(root / "reports/figures/hebbian/current/clean-accuracy.csv").set_index("run")
-    assert drawn["seeds"].to_dict() == dict.fromkeys(drawn.index, 3) | {"original": 1}
-    single = drawn.loc["original"]
-    np.testing.assert_allclose(
-        [single["low"], single["high"]], wilson(round(1e4 * single["accuracy"]), 10_000), atol=1e-5
-    )
-
-
-def test_a_template_with_an_unknown_name_is_refused(paper, tmp_path):
-    root = copied(paper, tmp_path)
-    with open(root / "reports/templates/summary.md.j2", "a", encoding="utf-8") as stream:
-        stream.write("{{ current.no_such_value }}")
-    with pytest.raises(BiorobustError, match="no_such_value"):
-        render(root)
 
 
 def test_a_stage_draws_the_same_figures_through_the_notebook_whatever_the_users_settings(paper, tmp_path, monkeypatch):
@@ -292,35 +241,6 @@ def test_a_backend_that_is_not_there_stops_no_stage():
     assert "mine" not in done.stdout
 
 
-def row(label, verdict, **more):
-    """A counted part of the rule "threshold"; `more` are other fields of it."""
-    fields = dict.fromkeys(field.name for field in dataclasses.fields(Part))
-    given = {"label": label, "rule": "threshold", "verdict": verdict, "counts": True}
-    return Part(**(fields | given | more))
-
-
-def test_a_border_is_given_in_the_unit_of_the_numbers_beside_it(paper):
-    distance, *_, plateau, _ = by_claim(paper)["H8"].parts
-    assert "at most 3 %" in distance.reason
-    assert "at least -1 points and at most 1 points" in plateau.reason
-    smooth = by_claim(paper)["H3"].parts[0]  # an autocorrelation
-    assert re.search(r"at least 0\.\d+$", smooth.reason)
-
-
-def test_the_part_that_decides_most_stands_for_its_claim():
-    good, bad, worse = row("a", rules.REPRODUCED), row("b", rules.NOT_REPRODUCED), row("c", rules.NOT_REPRODUCED)
-    left_open = row("o", rules.INCONCLUSIVE)
-    near, far = (row("n", rules.REPRODUCED, rule="number", difference=gap) for gap in (0.01, -0.02))
-    unmeasured = row("u", rules.NOT_RUN, rule="number")
-    uncounted = row("x", rules.NOT_REPRODUCED, rule="number", difference=0.9, counts=False)
-    assert shown([good, bad, worse]) is bad
-    assert shown([good, left_open, bad]) is bad
-    assert shown([good, left_open]) is left_open
-    assert shown([good, row("d", rules.REPRODUCED)]) is good
-    assert shown([uncounted, good, bad, near, far, near]) is far
-    assert shown([unmeasured, good]) is unmeasured
-
-
 def test_numbers_are_written_one_way():
     assert numbers.percent(0.9664) == "96.64"
     assert numbers.percent(None) == "–"
@@ -332,16 +252,6 @@ def test_numbers_are_written_one_way():
     assert numbers.listed(["a", "b", "c"]) == "a, b and c"
     assert numbers.listed(["a"]) == "a"
     assert [numbers.duration(seconds) for seconds in (41.2, 720, 12240)] == ["41 s", "12 min", "3.4 h"]
-
-
-def test_a_table_that_cannot_be_read_back_is_named(tmp_path):
-    table.save([table.Table("t", "T", "c", (table.Printed("name", "name"),), ({"name": "1"},))], tmp_path)
-    (tmp_path / "t.csv").unlink()
-    with pytest.raises(BiorobustError, match=r"t.csv is missing"):
-        table.read(tmp_path)
-    (tmp_path / "tables.json").write_text('[{"id": "t"}]')
-    with pytest.raises(BiorobustError, match=r"tables.json does not say what a table holds"):
-        table.read(tmp_path)
 
 
 def test_what_notes_say_is_no_markup_in_the_summary(tmp_path):

@@ -104,7 +104,6 @@ def test_missing_and_ill_fitting_checkpoints_are_named(tmp_path, monkeypatch):
     [
         (lambda content: [], r"model\.json has no configs by seed: delete it and run `dvc repro`"),
         (lambda content: content | {"configs": {"first": {}}}, r"model\.json has no configs by seed"),
-        (lambda content: {"architecture": "end-to-end"}, r"model\.json has no configs by seed"),
         (lambda content: content | {"architecture": "end-to-start"}, r"'end-to-start' is unknown; known are hebbian"),
         (lambda content: content | {"configs": {"0": {}}}, r"model\.json describes no network \(missing 'n_inputs'\)"),
         (
@@ -166,17 +165,6 @@ def test_beta_is_chosen_by_accuracy_on_the_held_out_images_alone():
     spoilt = replace(data, train_labels=torch.where(data.held_out, 1 - data.train_labels, data.train_labels))
     assert dict(choose(spoilt).candidates)[0.5] == pytest.approx(1 - accuracies[0.5])
     assert choice.as_json()["chosen"] == choice.beta
-
-
-def test_a_single_beta_is_no_choice():
-    choice = choose(separable(), READOUT.model_copy(update={"beta": 0.3}))
-    assert (choice.beta, choice.candidates) == (0.3, ())
-
-
-def test_the_first_of_equal_candidates_is_taken():
-    choice = choose(separable(), READOUT.model_copy(update={"beta": (0.5, 0.5)}))
-    assert choice.candidates[0] == choice.candidates[1]
-    assert choice.beta == 0.5
 
 
 def test_a_subset_of_the_training_images_is_fixed_and_small_sets_get_small_minibatches():

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from biorobust import params
 from biorobust.core.errors import BiorobustError, ParamsError
@@ -42,22 +41,6 @@ def test_the_scale_of_the_project_goes_there_and_back(tmp_path):
         set_scale(path, scale)
         assert params.load(path).scale == scale
     assert path.read_text(encoding="utf-8") == text
-
-
-def test_nothing_is_written_when_it_is_set_already(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text('scale: "tiny"\n')
-    before = path.stat().st_mtime_ns
-    set_scale(path, "tiny")
-    assert (path.read_text(), path.stat().st_mtime_ns) == ('scale: "tiny"\n', before)
-
-
-def test_a_link_stays_a_link(tmp_path):
-    (tmp_path / "mine.yaml").write_text("scale: laptop\n")
-    (tmp_path / "params.yaml").symlink_to("mine.yaml")
-    set_scale(tmp_path / "params.yaml", "cpu")
-    assert (tmp_path / "params.yaml").is_symlink()
-    assert yaml.safe_load((tmp_path / "mine.yaml").read_text()) == {"scale": "cpu"}
 
 
 @pytest.mark.parametrize(

@@ -103,13 +103,6 @@ def test_unknown_names_and_missing_data(checkout, name, argument, said):
     assert not (checkout / "data/checkpoints").exists()
 
 
-def test_impossible_parameters_stop_every_stage(checkout):
-    text = (checkout / "params.yaml").read_text()
-    (checkout / "params.yaml").write_text(text.replace("  k: 2 ", "  k: 1 "))
-    assert_one_line_error(stage("hebbian_pretrain", "uniform", folder=checkout), "hebbian.k = 1", "2 or more")
-    assert_one_line_error(stage("download", "mnist", folder=checkout), "hebbian.k = 1")
-
-
 def test_rank_beyond_the_units_is_named(checkout, bundled):
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(text.replace("  k: 2 ", "  k: 65 "))

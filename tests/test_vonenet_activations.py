@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from edits import project
 from made_weights import official, torchvision_file
 
 from biorobust import params
@@ -23,17 +24,8 @@ from biorobust.reporting import claim_file
 from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import rules
-from biorobust.vonenet.model import (
-    comparison,
-    evaluation,
-    experiments,
-    layers,
-    measurements,
-    models,
-    stimuli,
-    visualisation,
-)
-from biorobust.vonenet.model.params import Activations, ActivationsSize, Perturbations
+from biorobust.vonenet.model import comparison, evaluation, layers, measurements, models, stimuli, visualisation
+from biorobust.vonenet.model.params import ANALOGUE, Activations, ActivationsSize, Perturbations
 from stages import activations_vonenet, import_vonenet, perturb_vonenet
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +47,7 @@ def read(tmp_path_factory, bundled):
     folder = tmp_path_factory.mktemp("vonenet")
     weights = folder / "weights"
     weights.mkdir()
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values = project()
     values |= {"scale": "tiny", "vonenet_runs": {name: values["vonenet_runs"][name] for name in RUNS}}
     values["vonenet_perturbations"] |= {"steps": 3, "candidates": 3, "draws": 3}
     values["vonenet_activations"]["eps"] = [0.0, 0.00784, 0.01569]
@@ -189,37 +181,6 @@ def test_records_fit_the_common_format(read):
     ]
 
 
-def test_pictures_are_of_the_report_s_layers_and_of_the_published_v1_stage(read):
-    with np.load(places.find(read / "reports/metrics", "portraits/pca-voneresnet50.npz")) as arrays:
-        names = arrays["layers"].tolist()
-        assert names[0] == "v1"
-        assert set(layers.REPORTED) <= set(names)
-        assert arrays["clean_0"].shape == arrays["perturbed_0"].shape == (16, 16, 3)
-    with np.load(places.find(read / "reports/metrics", "portraits/v1-natural.npz")) as arrays:
-        assert arrays["simple"].shape == arrays["simple_noisy"].shape == (visualisation.N_CELLS, 56, 56)
-        assert (arrays["simple"] != arrays["simple_noisy"]).any()
-        assert arrays["filters"].shape == (visualisation.N_FILTERS, 25, 25)
-
-
-def test_without_its_files_the_exact_analysis_is_unavailable(read, monkeypatch, tmp_path):
-    monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(read / "params.yaml", tmp_path)
-    for name in ("data/datasets", "reports/metrics/data"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).symlink_to(read / name)
-    for name in ("imagenet-resnet50", "imagenet-voneresnet50"):
-        import_vonenet.main([name])
-    settings = params.load()
-    experiments.perturb("imagenet", settings)
-    comparison.compare_layers("imagenet", settings)
-    for kind in ("perturb", "activations", "riddle", "attack", "deviations"):
-        found = metrics(tmp_path, f"{kind}/imagenet-voneresnet50")
-        assert found["status"] == "unavailable"
-        assert VARIABLE in found["reason"]
-        assert "per_seed" not in found
-
-
 def test_two_files_of_weights_decide_the_report_s_own_claims(read, tmp_path):
     """V1 to V7 from made files: each asks for the report's attack, and every number of theirs is measured."""
     exact = [f"V{n}" for n in range(1, 8)]
@@ -269,14 +230,14 @@ def test_stopped_measurements_go_on_to_the_same_files(read, monkeypatch, tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(measurements, "measure", stopped)
         with pytest.raises(KeyboardInterrupt):
-            comparison.compare_layers("imagenet", settings)
+            comparison.compare_layers(ANALOGUE, settings)
     (kept_state,) = Path("data/work").glob("*.pt")
     again = []
     monkeypatch.setattr(
         measurements, "measure", lambda *a, **named: again.append(named["name"]) or measure(*a, **named)
     )
-    comparison.compare_layers("imagenet", settings)
-    assert (before, again) == (["imagenet-resnet50"], ["imagenet-voneresnet50"])
+    comparison.compare_layers(ANALOGUE, settings)
+    assert (before, again) == (["resnet50"], [None, "voneresnet50"])  # None: moves no image for the others
     assert not kept_state.exists()
     assert {path: path.read_bytes() for path in made} == undisturbed
 

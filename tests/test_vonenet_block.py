@@ -36,16 +36,6 @@ def test_sizes_other_than_its_own_and_channels_last():
     torch.testing.assert_close(block(x.contiguous(memory_format=torch.channels_last)), block(x), rtol=1e-10, atol=1e-12)
 
 
-def test_the_paper_s_size():
-    block = VOneBlock(noise="none")
-    assert block(torch.zeros(1, 3, 224, 224)).shape == (1, 512, 56, 56)
-    assert block.kernels.abs().max() < 0.15
-    same = block.colours[256:512] == block.colours[512:]
-    assert 0.25 < same.double().mean() < 0.42
-    paired = VOneBlock(colours="paired")
-    assert torch.equal(paired.colours[256:512], paired.colours[512:])
-
-
 def grating(frequency, theta, phase, *, size, ppd):
     """Sine grating (size, size) with `frequency` in cycles per degree along direction `theta`, 0 at the centre."""
     offsets = (torch.arange(size, dtype=torch.float64) - size // 2) / ppd

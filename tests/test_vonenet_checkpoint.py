@@ -72,14 +72,11 @@ def two_channels():
     ("content", "message"),
     [
         ({"weights": 1}, "flags lack simple_channels, complex_channels, stride"),
-        (official(flags={"stride": 4}), "flags lack simple_channels, complex_channels, k_exc"),
         ({"flags": FLAGS}, "no state_dict"),
         (without(official(), "module.bottleneck.weight"), "no bottleneck.weight"),
         (without(official(), "module.model.layer3.0.conv2.weight"), "does not fit .*layer3.0.conv2.weight"),
-        (official(extra={"model.layer9.weight": torch.ones(1)}), "does not fit .*layer9.weight"),
         (official(extra=two_channels()), "filter 3 must have exactly one non-zero channel .1 have not"),
         (official(flags=FLAGS | {"complex_channels": 5}), "its flags name 11 V1 channels"),
-        ([1, 2], "holds a list: must be a dictionary"),
     ],
 )
 def test_files_of_another_layout_are_refused(stored, content, message):
@@ -112,7 +109,6 @@ def test_torchvision_s_file_gives_its_network(tmp_path):
     ("content", "message"),
     [
         ({"model": 1}, r"not a torchvision ResNet50: it has no conv1\.weight"),
-        ({"conv1.weight": 3, "fc.bias": torch.zeros(5)}, r"not a torchvision ResNet50: it has no conv1\.weight"),
         ({"conv1.weight": torch.zeros(4, 3, 7, 7), "fc.bias": torch.zeros(5)}, "does not fit the network"),
     ],
 )

@@ -42,22 +42,6 @@ def test_the_published_stream_at_other_correlations(sf_corr, nx, sf):
     assert np.corrcoef(np.log(cells.sf), np.log(cells.nx))[0, 1] == pytest.approx(sf_corr, abs=0.06)
 
 
-def test_frequencies_are_truncated_at_whole_bins():
-    np.testing.assert_allclose(
-        sample_parameters(n_filters=512, sf_max=6).sf[:4], [2.11549427, 4.77579971, 3.83457493, 4.83528855], rtol=1e-8
-    )
-    for low, high, expected in [
-        (0, 9, (0.5, 8)),
-        (0, 11.3, (0.5, 8)),
-        (0, 6, (0.5, 5.6)),
-        (1, 4, (1, 4)),
-        (0.8, 3, (1, 2.8)),
-    ]:
-        sf = sample_parameters(n_filters=4000, sf_min=low, sf_max=high).sf
-        assert expected[0] <= sf.min() < expected[0] * 1.1
-        assert expected[1] * 0.9 < sf.max() <= expected[1]
-
-
 def test_the_population_has_the_measured_histograms():
     cells = sample_parameters(n_filters=20000, seed=3)
     share = np.histogram((cells.theta + 22.5) % 180, bins=[0, 45, 90, 135, 180])[0] / 20000

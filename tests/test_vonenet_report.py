@@ -4,24 +4,18 @@ import pandas as pd
 import pytest
 import report_checkout
 import yaml
-from fake_vonenet import REASON
 from report_checkout import ROOT, copied, edit, judged, text, verdicts, write_checkout
 
-from biorobust.core.files import read_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.figure import Inputs, draw, read_index
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
 from biorobust.statistics import rules
-from biorobust.vonenet.report import hypotheses
 from biorobust.vonenet.report.figures import FIGURES
 from biorobust.vonenet.report.headline import conclusions, headline
 from biorobust.vonenet.report.study import vonenet
 from biorobust.vonenet.report.tables import tables
-
-EXACT, ANALOGUE = [f"V{n}" for n in range(1, 8)], [f"V{n}a" for n in range(1, 9)]
-
 
 alone = report_checkout.alone("vonenet")
 
@@ -56,23 +50,6 @@ def test_verdicts_follow_the_numbers(cpu, tmp_path):
     assert said["V3a"] == said["V2a"] == rules.REPRODUCED
 
 
-def test_an_interval_over_images_can_leave_a_figure_open(cpu, tmp_path):
-    root = copied(cpu, tmp_path)
-    across = {"conv2_dip_share": 0.92, "conv2_dip_share_low": 0.85, "conv2_dip_share_high": 0.97}
-    for run in ("resnet50", "voneresnet50"):
-        edit(root, f"activations/{run}", lambda content: content["per_seed"][0].update(across))
-    (v4,) = (item for item in judged(root) if item.claim.id == "V4a")
-    assert v4.verdict == rules.INCONCLUSIVE
-    assert (v4.parts[0].low, v4.parts[0].high, v4.parts[0].interval) == (0.85, 0.97, "images")
-
-
-def test_under_trained_networks_decide_nothing(cpu, tmp_path):
-    root = copied(cpu, tmp_path)
-    for run in ("resnet50", "voneresnet50"):
-        edit(root, f"train/{run}", lambda content: content["per_seed"][0].update(correct=6_900))  # of 10,000
-    assert {verdicts(root)[name] for name in ANALOGUE} == {rules.INCONCLUSIVE}
-
-
 def test_headline_follows_its_claim(cpu, tmp_path):
     plain = text(render(cpu).html)
     assert "zero at none of the layers at which the report found zeros" in plain
@@ -81,32 +58,6 @@ def test_headline_follows_its_claim(cpu, tmp_path):
     small = text(render(root).html)
     assert "have not been looked for in networks of the size this needs" in small
     assert "15 explanations of the report" not in small
-
-
-def test_runs_that_called_the_hypotheses_otherwise_are_read_alike(cpu, tmp_path):
-    """Z1 to Z15 were H1 to H15, with a decision of their own and fewer numbers."""
-    root = copied(cpu, tmp_path)
-
-    def older(content):
-        for outcome in content["outcomes"]:
-            outcome |= {"id": outcome["id"].replace("Z", "H"), "decision": "excluded"}
-            numbers = outcome["numbers"]
-            if outcome["id"] == "H1":
-                del numbers["at_zero"]
-            elif outcome["id"] == "H9":
-                numbers["layers_at_zero"] = len(numbers.pop("layers"))
-            elif outcome["id"] == "H11":
-                numbers["convolutions"] = [f"body.{name}" for name in numbers.pop("layers")]
-            elif outcome["id"] == "H12":
-                outcome["numbers"] = {"from_zero": 1}
-        content["per_seed"] = [{"seed": 0} | {outcome["id"]: "excluded" for outcome in content["outcomes"]}]
-
-    for run in ("resnet50", "voneresnet50"):
-        edit(root, f"riddle/{run}", older)
-        assert read_json(root / f"reports/metrics/riddle/{run}.json")["outcomes"][0]["id"] == "H1"
-        before, after = (hypotheses.tested(Measurements(folder / "reports/metrics"), run) for folder in (cpu, root))
-        assert [item.id for item in after] == [f"Z{n}" for n in range(1, 16)]
-        assert [item.agreement for item in after] == [item.agreement for item in before]
 
 
 def test_images_that_were_not_moved_are_counted_or_left_out(cpu, tmp_path):
@@ -129,21 +80,6 @@ def test_images_that_were_not_moved_are_counted_or_left_out(cpu, tmp_path):
     assert "7 of 89 it left as they were" in said()
     assert "zero in every layer" in said()
     assert "0.0\u00a0% of the values at the report's layers are zero" in said()
-
-
-def test_a_reason_that_parts_share_is_said_once_under_their_table(cpu):
-    rendered = render(cpu)
-    page = text(rendered.html)
-    items = {item.claim.id: item for item in judged(cpu)}
-    several = [item for item in items.values() if item.verdict == rules.NOT_RUN and len(item.parts) > 1]
-    assert {item.claim.id for item in several} <= set(EXACT)
-    for item in several:
-        n = sum(part.verdict == rules.NOT_RUN for part in item.parts)
-        assert f"{n} parts not run: {REASON}" in page
-    # once under the table of each claim, once under the ledger, and where the study says what it could not have
-    assert page.count(REASON) == len([item for item in items.values() if REASON in item.reason]) + 1 + 2
-    assert f"V1, V2, V3, V4, V5, V6 and V7 not run: {REASON}." in rendered.summary
-    assert rendered.summary.count(REASON) == 1
 
 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu, tmp_path):

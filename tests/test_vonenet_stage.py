@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from edits import changed
+from edits import changed, project
 from made_weights import official, torchvision_file
 
 from biorobust import datasets
@@ -59,7 +59,7 @@ def study(tmp_path, monkeypatch):
         store.write(spec, "bundled", train, test, **paths)
 
     def configure(**edits):
-        raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+        raw = project()
         raw["scale"] = "tiny"
         raw["scales"]["tiny"]["vonenet_training"] = {
             "recipe": "vonenet_training",
@@ -122,28 +122,18 @@ def test_the_plain_network_as_a_program(study):
     assert list(Path("data/work").glob("*")) == []
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights_and_numbers(study, monkeypatch):
+def test_a_stopped_training_goes_on_to_the_same_weights_and_numbers(study, interrupted):
     """With live noise, whose numbers have to go on too."""
     train_vonenet.main(["noisy"])
     undisturbed = tensors("noisy"), metrics("noisy")
     for path in (Path("data/checkpoints/noisy/seed0.safetensors"), METRICS / "train/noisy.json"):
         path.unlink()
-    save, saved = work.save_state, []
-
-    def save_and_stop(path, state):
-        save(path, state)
-        saved.append(path)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(work, "save_state", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train_vonenet.main(["noisy"])
+    state = interrupted(train_vonenet.main, ["noisy"])
     assert not (METRICS / "train/noisy.json").exists()
-    assert len(work.load_state(saved[0])["history"]) == 1
+    assert len(work.load_state(state)["history"]) == 1
     train_vonenet.main(["noisy"])
     assert (tensors("noisy"), metrics("noisy")) == undisturbed
-    assert not saved[0].exists()
+    assert not state.exists()
 
 
 def test_each_kind_of_noise_is_measured_on_the_same_network(study):

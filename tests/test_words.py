@@ -13,7 +13,7 @@ from biorobust.reporting.estimates import accuracy
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import share
 from biorobust.reporting.table import Column, cell, read, save, table
-from biorobust.reporting.words import direction, named, paragraphs
+from biorobust.reporting.words import direction, paragraphs
 from biorobust.statistics import Difference, rules
 
 WORDS = """
@@ -64,23 +64,11 @@ def test_what_is_wrong_in_a_words_file_is_named(m, block, named):
     assert "\n" not in str(error.value)
 
 
-def test_a_changed_words_file_is_read_again(m):
-    (words.FOLDER / "toy.j2").write_text("{% block said %}Something else.{% endblock %}")
-    assert paragraphs("toy", "said", m) == ("Something else.",)
-
-
 @pytest.mark.parametrize(
     ("low", "high", "expected"), [(0.01, 0.02, 1), (-0.02, -0.01, -1), (-0.01, 0.01, 0), (0.0, 0.01, 0)]
 )
 def test_a_difference_points_somewhere_only_without_0_in_its_interval(low, high, expected):
     assert direction(Difference((low + high) / 2, low, high, 0.5)) == expected
-
-
-def test_shares_of_runs_are_listed_by_label():
-    assert (
-        named({"simple-conv": 0.5, "cnn-clean": 0.25})
-        == "50.0\u00a0% for convolutional network and 25.0\u00a0% for CNN"
-    )
 
 
 class Ours(NamedTuple):
