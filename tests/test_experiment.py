@@ -132,6 +132,13 @@ def test_of_experiments_with_one_name_the_one_of_this_commit_counts(commits):
     assert experiment.side("weaker-push").commit == other
 
 
+def test_without_summaries_or_a_ledger_the_page_says_so(commits):
+    for name in ("reports/metrics/summary/hebbian.json", "reports/tables/current/ledger.csv"):
+        git("rm", "-q", name)
+    git("commit", "-qm", "without")
+    assert "Neither side has a file in reports/metrics/summary" in page("HEAD")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -143,3 +150,10 @@ def test_unknown_names_are_one_line(commits, name, words):
     with pytest.raises(BiorobustError, match=words) as raised:
         experiment.side(name)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "reports/metrics/summary/hebbian.json"])
+def test_a_damaged_file_is_named_with_its_side(commits, file):
+    Path(file).write_text("[1")
+    with pytest.raises(BiorobustError, match=f"{file} of workspace is not valid"):
+        page("workspace")

@@ -3,6 +3,7 @@ one training named as such; page, summary.md and README say the same."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from html import unescape
@@ -13,7 +14,9 @@ import pytest
 import report_checkout
 from report_checkout import judged, record, text, write_checkout
 
+from biorobust.reporting.claims import Part
 from biorobust.reporting.render import render, render_template
+from biorobust.reporting.view import shown
 from biorobust.statistics import rules
 from stages import tables
 
@@ -151,3 +154,21 @@ def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root):
     for effect, word in zip(frame["effect"], frame["word"], strict=True):
         (row,) = (row for row in re.findall(r"<tr>.*?</tr>", first, re.DOTALL) if effect in unescape(text(row)))
         assert word in text(row)
+
+
+def part(verdict, **more):
+    """A counted part of the rule "threshold"; `more` are other fields of it."""
+    given = {"rule": "threshold", "verdict": verdict, "counts": True}
+    return Part(**(dict.fromkeys(field.name for field in dataclasses.fields(Part)) | given | more))
+
+
+def test_the_part_that_decides_most_stands_for_its_claim():
+    good, bad, left_open = part(rules.REPRODUCED), part(rules.NOT_REPRODUCED), part(rules.INCONCLUSIVE)
+    near, far = (part(rules.REPRODUCED, rule="number", difference=gap) for gap in (0.01, -0.02))
+    unmeasured = part(rules.NOT_RUN, rule="number")
+    uncounted = part(rules.NOT_REPRODUCED, rule="number", difference=0.9, counts=False)
+    assert shown([good, left_open, bad, part(rules.NOT_REPRODUCED)]) is bad
+    assert shown([good, left_open]) is left_open
+    assert shown([good, part(rules.REPRODUCED)]) is good
+    assert shown([uncounted, good, bad, near, far, near]) is far
+    assert shown([unmeasured, good]) is unmeasured
