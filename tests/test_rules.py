@@ -287,24 +287,37 @@ def test_a_tally_has_every_word_in_order_and_counts_single_trainings_apart():
 # --- thresholds: each is read, and each is part of the protocol's hash ---
 
 
-READ = {  # another value of a threshold, and something that it decides
-    "tolerance": (0.02, lambda: rules.number(Interval(0.515, 0.515), reported=0.5, n=None)),
-    "partly": (4.0, lambda: rules.number(Interval(0.535, 0.535), reported=0.5, n=None)),
-    "reported_widths": (3.0, lambda: rules.number(Interval(0.57, 0.57), reported=0.5, n=1280)),
-    "smallest_effect": (0.02, lambda: rules.smallest_effect(None)),
-    "gap_share": (0.25, lambda: rules.smallest_effect(0.02)),
-    "same": (0.02, lambda: rules.no_difference(Interval(0.01, 0.025))),
-    "error_ratio": (1.2, lambda: rules.same_errors(Interval(0.9, 1.3))),
-    "high_accuracy": (0.90, lambda: rules.high_accuracies(0.92, 0.94)),
+READ = {  # another value of a threshold, something that it decides, and what comes out before and after
+    "tolerance": (0.02, lambda: rules.number(Interval(0.515, 0.515), reported=0.5, n=None), PARTLY, REPRODUCED),
+    "partly": (4.0, lambda: rules.number(Interval(0.535, 0.535), reported=0.5, n=None), NOT_REPRODUCED, PARTLY),
+    "reported_widths": (3.0, lambda: rules.number(Interval(0.57, 0.57), reported=0.5, n=1280), PARTLY, REPRODUCED),
+    "smallest_effect": (0.02, lambda: rules.smallest_effect(0.5), 0.01, 0.02),
+    "gap_share": (0.25, lambda: rules.smallest_effect(0.02), 0.01, 0.005),
+    "same": (0.02, lambda: rules.no_difference(Interval(0.01, 0.025)), REPRODUCED, INCONCLUSIVE),
+    "error_ratio": (1.2, lambda: rules.same_errors(Interval(0.9, 1.3)), REPRODUCED, INCONCLUSIVE),
+    "high_accuracy": (0.90, lambda: rules.high_accuracies(0.92, 0.94), False, True),
 }
+
+
+def test_why_an_order_is_not_reproduced_tells_reversed_from_ruled_out():
+    reversed_ = rules.order(Interval(-0.02, -0.001), smallest=0.01)
+    ruled_out = rules.order(Interval(-0.02, 0.001), smallest=0.01)
+    assert reversed_.verdict == ruled_out.verdict == NOT_REPRODUCED
+    assert reversed_.reason != ruled_out.reason
+    assert "1.0 points" in ruled_out.reason
+    assert "0.5 dB" in rules.order(Interval(0.1, 0.4), smallest=0.5, unit="dB").reason
+
+
+def test_without_an_error_there_is_no_ratio():
+    assert rules.same_errors(None).verdict == INCONCLUSIVE
 
 
 @pytest.mark.parametrize("name", READ)
 def test_every_rule_reads_its_thresholds(name, monkeypatch):
-    value, ask = READ[name]
-    before = getattr(ask(), "verdict", ask())
+    value, ask, before, after = READ[name]
+    assert getattr(ask(), "verdict", ask()) == before
     monkeypatch.setattr(rules, "THRESHOLDS", replace(THRESHOLDS, **{name: value}))
-    assert getattr(ask(), "verdict", ask()) != before
+    assert getattr(ask(), "verdict", ask()) == pytest.approx(after)
 
 
 def test_trained_enough_is_never_more_than_the_report_has():
