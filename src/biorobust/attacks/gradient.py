@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import eagerpy as ep
 import foolbox as fb
+import torch
 from torch import Tensor
 
 from biorobust.attacks.losses import Loss
@@ -28,7 +29,10 @@ class OwnLoss:
 
 def nonfinite(gradient: Tensor) -> Tensor:
     """(B,) bool: gradients (B, ...) with an element that is NaN or infinite."""
-    return ~gradient.isfinite().flatten(1).all(dim=1)
+    rows = gradient.flatten(1)
+    if rows.sum(dim=1).isfinite().all():  # one pass over memory where nothing is wrong; a sum may also overflow
+        return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    return ~rows.isfinite().all(dim=1)
 
 
 def all_zero(gradient: Tensor) -> Tensor:

@@ -97,8 +97,9 @@ class Gradient:
         bad, seen = nonfinite(gradient), self.seen[rows]
         if bad.any():
             gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
-        self.zero[rows] = torch.where(seen, self.zero[rows], all_zero(gradient) & ~bad)
-        self.seen[rows] = True
+        if not seen.all():
+            self.zero[rows] = torch.where(seen, self.zero[rows], all_zero(gradient) & ~bad)
+            self.seen[rows] = True
         self.bad[rows] |= bad
         if said is None:
             return Slope(value, gradient, self.judge(x, rows, step=step))
