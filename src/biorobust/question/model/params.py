@@ -109,13 +109,15 @@ class AttackSize(Block):
 
 
 class Size(Block):
-    """trained: the rows this scale has. width: channels of the body's first layer. The rest is of single families."""
+    """trained: the rows this scale has. width: channels of the body's first layer; cnnf_width: of CNN-F's. The rest
+    is of single families."""
 
     trained: SomeRuns
     n_train: Images
     width: Count
     epochs: Count
     adversarial_epochs: Count
+    cnnf_width: Count
     cnnf_epochs: Count
     n_hidden: Count
     hebbian_epochs: Count

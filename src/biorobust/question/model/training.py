@@ -64,7 +64,7 @@ def describe(network: Network, data: Tensors, settings: Params) -> Built:
     if row.network == "cnnf":
         said |= {"epochs": data.epochs(size.cnnf_epochs, n_train=size.n_train)}
         trained, plan = settings.block("cnnf_training", cnnf.Training), _plan(network, settings, said["epochs"])
-        config = feedback.new_config(trained, plan, n_classes=n_classes, width=size.width // 2, image_size=shape)
+        config = feedback.new_config(trained, plan, n_classes=n_classes, width=size.cnnf_width, image_size=shape)
         said |= {"cycles": plan.cycles, "residual": plan.residual, "noise": plan.noise_level}
         return Built(f"cnnf-{trained.network}", config, said)
     adversarial = row.images == "adversarial"
