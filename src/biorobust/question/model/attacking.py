@@ -57,7 +57,8 @@ class Victim:
 
     def state(self, what: str, plan: AttackPlan, size: AttackSize, *more: object) -> Any:
         key = {**self.key, "seed": self.seed, "eps": self.eps, "curve": list(self.curve), "index": self.index.tolist()}
-        key |= {"plan": plan.model_dump(), "size": size.model_dump(), "what": what, "more": more}
+        made = {"reports": list(plan.reports), "attacks": names(plan, self.family), "draws": plan.draws}
+        key |= {"plan": made, "size": size.model_dump(), "what": what, "more": more}
         return work.state_path(
             f"{what}-{self.name}-seed{self.seed}", key, code=(sys.modules[__name__], networks, self.code)
         )
