@@ -108,7 +108,13 @@ def test_a_finished_network_is_not_attacked_again(monkeypatch):
     second, again = attacking.attacked(its, plan(), SIZE)
     assert first.equals(second)
     assert torch.equal(points, again)
-    with pytest.raises(TypeError):  # other weights: all anew
+    views = plan().views
+    others = plan(views={**views, "cnnf": ("apgd-margin",)})
+    assert attacking.attacked(its, others, SIZE)[0].equals(first)  # another family's attacks are none of its own
+    for changed in ({"views": {**views, "kwta": ("apgd-margin",)}}, {"draws": 5}, {"reports": plan().reports[1:]}):
+        with pytest.raises(TypeError):
+            attacking.attacked(its, plan(**changed), SIZE)
+    with pytest.raises(TypeError):
         attacking.attacked(replace(its, key={"weights": "other"}), plan(), SIZE)
 
 
