@@ -10,15 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator, Field, model_validator
+from typing import Any
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_yaml
-from biorobust.core.strict import Strict, Text, checked
+from biorobust.core.strict import checked
 from biorobust.reporting import printed
-from biorobust.reporting.claim import CONTRASTS, QUANTITIES, Check, Claim, ClaimsError, Published, Quantity, Reading
+from biorobust.reporting.claim import Check, Claim, ClaimsError, Published, Quantity, Reading
+from biorobust.reporting.claim_schema import ClaimEntry, ClaimsFile, PartEntry, QuantityEntry, listed
 from biorobust.reporting.expand import EACH, Names, combinations, filled, unfilled
 from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.registry import STUDIES, read_params
@@ -28,132 +27,6 @@ from biorobust.statistics.thresholds import THRESHOLDS
 
 CLAIMS = Path("reports/claims")
 Recipe = Mapping[str, Any]  # setting -> value, {at_least: x} or {reported: x}
-
-
-def _listed(value: object) -> object:
-    """One recipe may stand without the brackets of a list."""
-    return value if isinstance(value, list) else [value]
-
-
-def _flat(value: object) -> object:
-    """A list may hold lists, for which anchors stand."""
-    return [item for entry in value for item in _listed(entry)] if isinstance(value, list) else value  # type: ignore[attr-defined]
-
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Recipes = Annotated[list[Any], BeforeValidator(_listed)]  # names of recipes, or settings
-
-
-class _Quantity(Strict):
-    """What is measured: `{kind: name}`, one of QUANTITIES, and the keys it has besides."""
-
-    kind: str
-    name: Text
-    of: Text | None = None
-    attack: Text | None = None
-    images: Literal["clean", "noisy", "blurred"] = "clean"
-    published: Text | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_one_kind(cls, raw: Any) -> dict[str, Any]:
-        kinds = [kind for kind in QUANTITIES if isinstance(raw, Mapping) and kind in raw]
-        if len(kinds) != 1:
-            raise ValueError(f"need exactly one of {', '.join(QUANTITIES)}")
-        (kind,) = kinds
-        for key in sorted(raw.keys() - {kind} - QUANTITIES[kind]):
-            raise ValueError(f"unknown key {key!r} of {kind}")
-        for key in sorted(QUANTITIES[kind] - raw.keys() if kind != "accuracy" else ()):
-            raise ValueError(f"{key} is missing, which {kind} needs")
-        if {"attack", "images"} <= raw.keys():
-            raise ValueError("attacked images are clean ones; give attack or images")
-        return {"kind": kind, "name": raw[kind]} | {key: value for key, value in raw.items() if key != kind}
-
-
-class _Part(Strict):
-    """One row of a claim, with every name filled in; docs/add-a-claim.md says what each key is for."""
-
-    label: Text
-    rule: Literal["number", "order", "no difference", "threshold"]
-    quantity: _Quantity
-    against: _Quantity | None = None
-    at: Sequence[Annotated[float, Field(ge=0, le=1)]] = ()
-    reported: Text | None = None
-    reported_against: Text | None = None
-    at_least: Number | None = None
-    at_most: Number | None = None
-    smallest: Number | None = None
-    errors: bool = False
-    requires: Sequence[Text] = ()
-    recipes: Mapping[Text, Recipes] = Field(default_factory=dict)
-    counts: bool = True
-    any_of: Text | None = None
-    missing: Text | None = None
-
-    @model_validator(mode="after")
-    def _fits_its_rule(self) -> _Part:
-        number, order, alike, threshold = (
-            self.rule == rule for rule in ("number", "order", "no difference", "threshold")
-        )
-        contrast, alone = self.rule in CONTRASTS, self.against is None
-        both = [q for q in (self.quantity, self.against) if q is not None]
-        kinds, attacked = {q.kind for q in both}, [q for q in both if q.attack]
-        accuracies = kinds == {"accuracy"}
-        ends, smallest = {self.at_least, self.at_most} != {None}, self.smallest is not None
-        others = "an order of other values than accuracies"
-        for found, problem in (
-            (number and self.reported is None, "a number needs a reported value"),
-            (number and not alone, "a number has nothing to stand against"),
-            (
-                order and not accuracies and not smallest,
-                f"{others} needs `smallest`, the smallest difference that counts",
-            ),
-            (smallest and (not order or accuracies), f"`smallest` is for {others}"),
-            (order and accuracies and alone, "an order of accuracies needs `against`"),
-            (contrast and len(kinds) == 2, f"{self.rule} needs two quantities of one kind"),
-            (alike and (alone or not accuracies), "no difference needs the accuracy of two runs"),
-            (self.errors and not alike, "`errors` is for no difference"),
-            (
-                contrast and (self.reported is None) != (self.reported_against is None),
-                f"{self.rule} needs both reported values or none",
-            ),
-            (self.reported_against and not contrast, "reported_against is for order and no difference"),
-            (threshold and not ends, "a threshold needs at_least, at_most or both"),
-            (ends and not threshold, "at_least and at_most are for thresholds"),
-            (not alone and "curve_distance" in kinds, "the distance of a curve stands alone"),
-            (
-                not self.at and any(q.kind in ("accuracy", "reached") for q in attacked),
-                "accuracy under attack needs `at`, a list of epsilons",
-            ),
-            (self.at and not attacked, "`at` is for quantities of an attack"),
-        ):
-            if found:
-                raise ValueError(problem)
-        return self
-
-
-class _Entry(Strict):
-    """A claim as it stands in its file, its loops written out but for those of its parts."""
-
-    id: Text
-    source: Annotated[Sequence[Literal["report text", "notebook", "original paper", "ours"]], Field(min_length=1)]
-    where: Text
-    statement: Text
-    note: Text | None = None
-    interpretations: Sequence[Text] = ()
-    holds: Literal["every part"] | None = None
-    requires: Annotated[Sequence[Text], BeforeValidator(_flat)] = ()
-    parts: Annotated[Sequence[Mapping[str, Any]], BeforeValidator(_flat), Field(min_length=1)]
-
-
-class _File(Strict):
-    """A claims file: recipes, what each metrics file must have been made with, lists for `each`, and the claims."""
-
-    recipes: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
-    files: Sequence[Mapping[str, Any]] = ()
-    lists: Mapping[str, Annotated[Sequence[Mapping[str, Any]], Field(min_length=1)]] = Field(default_factory=dict)
-    interpretations: Mapping[str, Mapping[str, Text]] = Field(default_factory=dict)
-    claims: Annotated[Sequence[Mapping[str, Any]], Field(min_length=1)]
 
 
 def load(folder: str | Path = CLAIMS) -> list[Claim]:
@@ -206,18 +79,18 @@ def of_checkout(root: Path, *, complete: bool = False) -> list[Claim]:
 
 def _claims(study: str, raw: object, numbers: printed.Printed) -> list[Claim]:
     """The claims of one file; `numbers`: what the study's report prints."""
-    top = checked(_File, raw, "top", error=ClaimsError)
+    top = checked(ClaimsFile, raw, "top", error=ClaimsError)
     recipes = {name: _recipe(entry, f"recipes.{name}") for name, entry in top.recipes.items()}
     reader = _Reader(study, top, recipes, _made_with(top, recipes), numbers)
     found = []
     for i, block in enumerate(top.claims):
         for entry in _written_out(block, top.lists, str(block.get("id", f"claim {i + 1}"))):
             where = str(entry.get("id", f"claim {i + 1}"))
-            found.append(reader.claim(checked(_Entry, entry, where, error=ClaimsError)))
+            found.append(reader.claim(checked(ClaimEntry, entry, where, error=ClaimsError)))
     return found
 
 
-def _made_with(top: _File, recipes: Mapping[str, Recipe]) -> Mapping[str, Recipe]:
+def _made_with(top: ClaimsFile, recipes: Mapping[str, Recipe]) -> Mapping[str, Recipe]:
     """Metrics file -> the settings that it must have, from the blocks of `files`."""
     found: dict[str, Recipe] = {}
     for i, block in enumerate(top.files):
@@ -227,7 +100,7 @@ def _made_with(top: _File, recipes: Mapping[str, Recipe]) -> Mapping[str, Recipe
             for file, wanted in files_.items():
                 if file in found:
                     raise ClaimsError(f"{where}: {file} stands there twice")
-                found[file] = _together(_listed(wanted), recipes, f"files.{file}")
+                found[file] = _together(listed(wanted), recipes, f"files.{file}")
     return found
 
 
@@ -236,12 +109,12 @@ class _Reader:
     """What the claims of one file refer to. `made_with`: metrics file -> settings."""
 
     study: str
-    top: _File
+    top: ClaimsFile
     recipes: Mapping[str, Recipe]
     made_with: Mapping[str, Recipe]
     reported: printed.Printed
 
-    def claim(self, entry: _Entry) -> Claim:
+    def claim(self, entry: ClaimEntry) -> Claim:
         _complete([entry.statement, entry.note, entry.where], entry.id)
         known = self.top.interpretations
         readings = {name: known[_known(name, known, f"{entry.id}.interpretations")] for name in entry.interpretations}
@@ -264,7 +137,7 @@ class _Reader:
             others=tuple(under[1:]),
         )
 
-    def _under(self, entry: _Entry, names: Names) -> tuple[Check, ...]:
+    def _under(self, entry: ClaimEntry, names: Names) -> tuple[Check, ...]:
         """The checks of a claim under the reading that gives these names."""
         checks: list[Check] = []
         for i, part in enumerate(entry.parts):
@@ -276,7 +149,7 @@ class _Reader:
 
     def _checks(self, raw: Mapping[str, Any], where: str) -> list[Check]:
         """One check per epsilon of the part's `at`, or a single one."""
-        part = checked(_Part, raw, where, error=ClaimsError)
+        part = checked(PartEntry, raw, where, error=ClaimsError)
         _complete({key: value for key, value in raw.items() if key != "label" or not part.at}, where)
         quantity = self._quantity(part.quantity, f"{where}.quantity")
         against = self._quantity(part.against, f"{where}.against") if part.against else None
@@ -306,7 +179,7 @@ class _Reader:
             )
         return found
 
-    def _quantity(self, entry: _Quantity, where: str) -> Quantity:
+    def _quantity(self, entry: QuantityEntry, where: str) -> Quantity:
         if entry.of:
             return Quantity(entry.kind, of=entry.of, key=entry.name)
         curve = None
@@ -316,7 +189,7 @@ class _Reader:
             curve = Published(n, tuple((eps, row.value) for eps, row in rows.items()))
         return Quantity(entry.kind, of=entry.name, attack=entry.attack, images=entry.images, published=curve)
 
-    def _requires(self, part: _Part, quantities: Sequence[Quantity], where: str) -> tuple[tuple[str, Recipe], ...]:
+    def _requires(self, part: PartEntry, quantities: Sequence[Quantity], where: str) -> tuple[tuple[str, Recipe], ...]:
         """Metrics file -> settings: of the files named, and of those behind the quantities."""
         derived = [] if part.missing else [file for quantity in quantities for file in files_of(quantity)]
         required = dict.fromkeys([*part.requires, *derived])

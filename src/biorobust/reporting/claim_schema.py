@@ -1,0 +1,140 @@
+"""What a key of reports/claims/<study>.yaml may be, checked strictly: claims, their parts, and what is measured.
+
+docs/add-a-claim.md describes the files. `claim_file` reads them and fills in names and numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from biorobust.core.strict import Strict, Text
+from biorobust.reporting.claim import CONTRASTS, QUANTITIES
+
+
+def listed(value: object) -> object:
+    """One recipe may stand without the brackets of a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def flat(value: object) -> object:
+    """A list may hold lists, for which anchors stand."""
+    return [item for entry in value for item in listed(entry)] if isinstance(value, list) else value  # type: ignore[attr-defined]
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Recipes = Annotated[list[Any], BeforeValidator(listed)]  # names of recipes, or settings
+
+
+class QuantityEntry(Strict):
+    """What is measured: `{kind: name}`, one of QUANTITIES, and the keys it has besides."""
+
+    kind: str
+    name: Text
+    of: Text | None = None
+    attack: Text | None = None
+    images: Literal["clean", "noisy", "blurred"] = "clean"
+    published: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_kind(cls, raw: Any) -> dict[str, Any]:
+        kinds = [kind for kind in QUANTITIES if isinstance(raw, Mapping) and kind in raw]
+        if len(kinds) != 1:
+            raise ValueError(f"need exactly one of {', '.join(QUANTITIES)}")
+        (kind,) = kinds
+        for key in sorted(raw.keys() - {kind} - QUANTITIES[kind]):
+            raise ValueError(f"unknown key {key!r} of {kind}")
+        for key in sorted(QUANTITIES[kind] - raw.keys() if kind != "accuracy" else ()):
+            raise ValueError(f"{key} is missing, which {kind} needs")
+        if {"attack", "images"} <= raw.keys():
+            raise ValueError("attacked images are clean ones; give attack or images")
+        return {"kind": kind, "name": raw[kind]} | {key: value for key, value in raw.items() if key != kind}
+
+
+class PartEntry(Strict):
+    """One row of a claim, with every name filled in; docs/add-a-claim.md says what each key is for."""
+
+    label: Text
+    rule: Literal["number", "order", "no difference", "threshold"]
+    quantity: QuantityEntry
+    against: QuantityEntry | None = None
+    at: Sequence[Annotated[float, Field(ge=0, le=1)]] = ()
+    reported: Text | None = None
+    reported_against: Text | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    smallest: Number | None = None
+    errors: bool = False
+    requires: Sequence[Text] = ()
+    recipes: Mapping[Text, Recipes] = Field(default_factory=dict)
+    counts: bool = True
+    any_of: Text | None = None
+    missing: Text | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_rule(self) -> PartEntry:
+        number, order, alike, threshold = (
+            self.rule == rule for rule in ("number", "order", "no difference", "threshold")
+        )
+        contrast, alone = self.rule in CONTRASTS, self.against is None
+        both = [q for q in (self.quantity, self.against) if q is not None]
+        kinds, attacked = {q.kind for q in both}, [q for q in both if q.attack]
+        accuracies = kinds == {"accuracy"}
+        ends, smallest = {self.at_least, self.at_most} != {None}, self.smallest is not None
+        others = "an order of other values than accuracies"
+        for found, problem in (
+            (number and self.reported is None, "a number needs a reported value"),
+            (number and not alone, "a number has nothing to stand against"),
+            (
+                order and not accuracies and not smallest,
+                f"{others} needs `smallest`, the smallest difference that counts",
+            ),
+            (smallest and (not order or accuracies), f"`smallest` is for {others}"),
+            (order and accuracies and alone, "an order of accuracies needs `against`"),
+            (contrast and len(kinds) == 2, f"{self.rule} needs two quantities of one kind"),
+            (alike and (alone or not accuracies), "no difference needs the accuracy of two runs"),
+            (self.errors and not alike, "`errors` is for no difference"),
+            (
+                contrast and (self.reported is None) != (self.reported_against is None),
+                f"{self.rule} needs both reported values or none",
+            ),
+            (self.reported_against and not contrast, "reported_against is for order and no difference"),
+            (threshold and not ends, "a threshold needs at_least, at_most or both"),
+            (ends and not threshold, "at_least and at_most are for thresholds"),
+            (not alone and "curve_distance" in kinds, "the distance of a curve stands alone"),
+            (
+                not self.at and any(q.kind in ("accuracy", "reached") for q in attacked),
+                "accuracy under attack needs `at`, a list of epsilons",
+            ),
+            (self.at and not attacked, "`at` is for quantities of an attack"),
+        ):
+            if found:
+                raise ValueError(problem)
+        return self
+
+
+class ClaimEntry(Strict):
+    """A claim as it stands in its file, its loops written out but for those of its parts."""
+
+    id: Text
+    source: Annotated[Sequence[Literal["report text", "notebook", "original paper", "ours"]], Field(min_length=1)]
+    where: Text
+    statement: Text
+    note: Text | None = None
+    interpretations: Sequence[Text] = ()
+    holds: Literal["every part"] | None = None
+    requires: Annotated[Sequence[Text], BeforeValidator(flat)] = ()
+    parts: Annotated[Sequence[Mapping[str, Any]], BeforeValidator(flat), Field(min_length=1)]
+
+
+class ClaimsFile(Strict):
+    """A claims file: recipes, what each metrics file must have been made with, lists for `each`, and the claims."""
+
+    recipes: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    files: Sequence[Mapping[str, Any]] = ()
+    lists: Mapping[str, Annotated[Sequence[Mapping[str, Any]], Field(min_length=1)]] = Field(default_factory=dict)
+    interpretations: Mapping[str, Mapping[str, Text]] = Field(default_factory=dict)
+    claims: Annotated[Sequence[Mapping[str, Any]], Field(min_length=1)]
