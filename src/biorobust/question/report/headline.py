@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from biorobust.question.report.study import ADVERSARIAL, NOISE, PLAIN, Question
+from biorobust.question.report.study import ADVERSARIAL, CURVE, DEFENCES, KWTA_ADVERSARIAL, NOISE, PLAIN, Question
 from biorobust.question.report.tables import examined
 from biorobust.reporting.claims import Judged
-from biorobust.reporting.estimates import accuracy, value
+from biorobust.reporting.estimates import accuracy, curve, value
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.measurements import Measurements
@@ -17,6 +17,7 @@ from biorobust.reporting.words import paragraphs
 from biorobust.statistics import rules
 
 CLAIM = "Q1"  # does a defence keep more than its twin?
+NEXT_TO_NOTHING = 0.01
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Headline | None:
@@ -34,7 +35,8 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Head
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
-    return paragraphs(study.name, "conclusions", m, masked=_masked(m, study), **_kept(m, study))
+    wiped = {dataset: found for dataset in study.datasets if (found := _wiped_out(m, dataset))}
+    return paragraphs(study.name, "conclusions", m, masked=_masked(m, study), wiped=wiped, **_kept(m, study))
 
 
 def _masked(m: Measurements, study: Question) -> Mapping[str, tuple[int, int]]:
@@ -73,6 +75,26 @@ def _of(m: Measurements, study: Question, run: str) -> Kept | None:
     if kept is None or twins is None or report is None:
         return None
     return Kept(kept, twins, kept - twins, report.value)
+
+
+class WipedOut(NamedTuple):
+    """The smallest size at which APGD leaves next to nothing of the plain network, and what it leaves there of others;
+    the last two are trained adversarially."""
+
+    eps: float
+    plain: float
+    kwta: float
+    adversarial: float
+    kwta_adversarial: float
+
+
+def _wiped_out(m: Measurements, dataset: str) -> WipedOut | None:
+    found = [curve(m, f"{dataset}-{row}", CURVE) for row in (PLAIN, DEFENCES["kwta"], ADVERSARIAL, KWTA_ADVERSARIAL)]
+    if found[0] is None:
+        return None
+    eps = next((size for size in found[0].eps if (at := found[0].at(size)) and at.value <= NEXT_TO_NOTHING), None)
+    kept = [point.value for of in found if eps and of and (point := of.at(eps))]
+    return WipedOut(eps, *kept) if eps and len(kept) == len(found) else None
 
 
 def _worst(m: Measurements, study: Question, run: str) -> float | None:
