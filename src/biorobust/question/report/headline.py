@@ -17,7 +17,7 @@ from biorobust.reporting.words import paragraphs
 from biorobust.statistics import rules
 
 CLAIM = "Q1"  # does a defence keep more than its twin?
-NEXT_TO_NOTHING = 0.01
+NEXT_TO_NOTHING = 0.02
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Headline | None:
@@ -35,8 +35,10 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Head
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
-    wiped = {dataset: found for dataset in study.datasets if (found := _wiped_out(m, dataset))}
-    return paragraphs(study.name, "conclusions", m, masked=_masked(m, study), wiped=wiped, **_kept(m, study))
+    ends = {dataset: _ends(m, dataset) for dataset in study.datasets}
+    return paragraphs(
+        study.name, "conclusions", m, masked=_masked(m, study), ends=ends, nothing=NEXT_TO_NOTHING, **_kept(m, study)
+    )
 
 
 def _masked(m: Measurements, study: Question) -> Mapping[str, tuple[int, int]]:
@@ -77,24 +79,15 @@ def _of(m: Measurements, study: Question, run: str) -> Kept | None:
     return Kept(kept, twins, kept - twins, report.value)
 
 
-class WipedOut(NamedTuple):
-    """The smallest size at which APGD leaves next to nothing of the plain network, and what it leaves there of others;
-    the last two are trained adversarially."""
-
-    eps: float
-    plain: float
-    kwta: float
-    adversarial: float
-    kwta_adversarial: float
-
-
-def _wiped_out(m: Measurements, dataset: str) -> WipedOut | None:
-    found = [curve(m, f"{dataset}-{row}", CURVE) for row in (PLAIN, DEFENCES["kwta"], ADVERSARIAL, KWTA_ADVERSARIAL)]
-    if found[0] is None:
-        return None
-    eps = next((size for size in found[0].eps if (at := found[0].at(size)) and at.value <= NEXT_TO_NOTHING), None)
-    kept = [point.value for of in found if eps and of and (point := of.at(eps))]
-    return WipedOut(eps, *kept) if eps and len(kept) == len(found) else None
+def _ends(m: Measurements, dataset: str) -> Mapping[str, float | None]:
+    """Network -> the smallest size at which APGD leaves next to nothing of it, None where no size tried does."""
+    found = {}
+    for run in (f"{dataset}-{row}" for row in (PLAIN, NOISE, DEFENCES["kwta"], ADVERSARIAL, KWTA_ADVERSARIAL)):
+        its = curve(m, run, CURVE)
+        if its:
+            sizes = (eps for eps, kept in zip(its.eps, its.points, strict=True) if kept.value <= NEXT_TO_NOTHING)
+            found[run] = next(sizes, None)
+    return found
 
 
 def _worst(m: Measurements, study: Question, run: str) -> float | None:
