@@ -347,7 +347,13 @@ NEW = {"growth_sort", "growth_pass", *(f"blurred_{name}" for name in ("psnr_chan
 
 def test_every_setting_and_logged_value_that_a_claim_names_was_written_by_a_recorded_run():
     """A slip in a name would leave its claim not run, and nobody would see why."""
-    newest = {"hebbian": "hebbian-paper-3", "cnnf": "cnnf-cpu", "kwta": "kwta-cpu-long", "vonenet": "vonenet-cpu"}
+    newest = {
+        "hebbian": "hebbian-paper-3",
+        "cnnf": "cnnf-cpu",
+        "kwta": "kwta-cpu-long",
+        "vonenet": "vonenet-cpu",
+        "question": "question-cpu",
+    }
     n_found = 0
     for claim in (claim for claim in load(ROOT / "reports/claims") if claim.study in newest):
         metrics = Measurements(ROOT / "reports/recorded" / newest[claim.study] / "metrics")
