@@ -18,7 +18,7 @@ KEPT = {
     "kwta-high": (0.98, 0.38),
     "v1": (0.98, 0.37),
     "adversarial": (0.98, 0.90),
-    "kwta-adversarial": (0.97, 0.88),
+    "kwta-adversarial": (0.97, 0.7),
 }
 SIGNS = {"own": 0, "rounded": 5, "saturated": 4}
 
