@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from biorobust import attacks
 from biorobust.attacks import records, scoring
+from biorobust.attacks.gradient import nonfinite
 from biorobust.core.errors import BiorobustError
 
 EPS = (0.0, 0.1)
@@ -252,3 +253,10 @@ def test_counts_know_which_epsilons_an_attack_was_run_at(conv):
     assert counted["worst-case"]["correct"][2] <= int((~at_end).sum())
     with pytest.raises(ValueError, match="fewer epsilons"):
         records.worst_case(pd.concat([wide, narrow[narrow["index"] < 3].assign(eps=0.2)]))
+
+
+def test_one_bad_pixel_is_found_and_a_sum_that_overflows_is_none():
+    inf, nan = float("inf"), float("nan")
+    rows = torch.tensor([[3e38, 3e38], [1, inf], [inf, -inf], [nan, 0], [1, 2]]).view(5, 1, 1, 2)
+    assert nonfinite(rows).tolist() == [False, True, True, True, False]
+    assert not nonfinite(rows[-1:]).any()

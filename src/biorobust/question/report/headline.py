@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from biorobust.question.report.study import ADVERSARIAL, CURVE, DEFENCES, KWTA_ADVERSARIAL, NOISE, PLAIN, Question
+from biorobust.question.report.study import ADVERSARIAL, CURVE, DEFENCES, NOISE, PLAIN, Question
 from biorobust.question.report.tables import examined
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import accuracy, curve, value
@@ -80,13 +80,12 @@ def _of(m: Measurements, study: Question, run: str) -> Kept | None:
 
 
 def _ends(m: Measurements, dataset: str) -> Mapping[str, float | None]:
-    """Network -> the smallest size at which APGD leaves next to nothing of it, None where no size tried does."""
+    """The smallest size at which APGD leaves next to nothing of a network, None where no size tried does."""
     found = {}
-    for run in (f"{dataset}-{row}" for row in (PLAIN, NOISE, DEFENCES["kwta"], ADVERSARIAL, KWTA_ADVERSARIAL)):
-        its = curve(m, run, CURVE)
-        if its:
-            sizes = (eps for eps, kept in zip(its.eps, its.points, strict=True) if kept.value <= NEXT_TO_NOTHING)
-            found[run] = next(sizes, None)
+    for key, row in (("plain", PLAIN), ("noise", NOISE), ("kwta", DEFENCES["kwta"])):
+        its = curve(m, f"{dataset}-{row}", CURVE)
+        sizes = zip(its.eps, its.points, strict=True) if its else ()
+        found[key] = next((eps for eps, kept in sizes if kept.value <= NEXT_TO_NOTHING), None)
     return found
 
 
