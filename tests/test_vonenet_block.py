@@ -36,6 +36,20 @@ def test_sizes_other_than_its_own_and_channels_last():
     torch.testing.assert_close(block(x.contiguous(memory_format=torch.channels_last)), block(x), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("stride", [2, 3])
+def test_a_grey_image_needs_one_channel(stride):
+    block = small(noise="none", stride=stride).double()
+    grey = images(size=33)[:, :1].requires_grad_()
+    coloured = grey.detach().expand(-1, 3, -1, -1).clone().requires_grad_()
+    y = block(grey)
+    torch.testing.assert_close(y, block(coloured), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(block(grey.detach()), y.detach(), rtol=1e-10, atol=1e-12)
+    weights = torch.rand_like(y)
+    (slope,) = torch.autograd.grad((y * weights).sum(), grey)
+    (by_channel,) = torch.autograd.grad((block(coloured) * weights).sum(), coloured)
+    torch.testing.assert_close(slope, by_channel.sum(dim=1, keepdim=True), rtol=1e-10, atol=1e-12)
+
+
 def grating(frequency, theta, phase, *, size, ppd):
     """Sine grating (size, size) with `frequency` in cycles per degree along direction `theta`, 0 at the centre."""
     offsets = (torch.arange(size, dtype=torch.float64) - size // 2) / ppd

@@ -27,6 +27,16 @@ def keys(index: Tensor, *parts: object) -> Tensor:
     return torch.tensor([number(*parts, i) for i in index.tolist()], dtype=torch.int64, device=index.device)
 
 
+def begin(seed: int, device: torch.device) -> None:
+    """Torch's own numbers on the CPU and on this device begin anew, those that a model's noise takes.
+
+    As `torch.manual_seed`, which also notes a seed and a traceback for devices not in use: most of a small pass's time.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 def words(keys: Tensor, n: int, *, block: int = 0) -> Tensor:
     """int64 (B, n), all 64 bits random: numbers block * n to (block + 1) * n of every key."""
     counter = torch.arange(block * n + 1, (block + 1) * n + 1, dtype=torch.int64, device=keys.device)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from biorobust.attacks import draws
+
 NO_CLASS = -1  # the prediction of a model whose outputs are not numbers; no label equals it
 
 
@@ -67,7 +69,7 @@ def score(
     else:
         found = []
         for image, key in zip(images, keys.tolist(), strict=True):
-            torch.manual_seed(key)
+            draws.begin(key, image.device)
             found.append(predict(model, image.expand(repeats, *image.shape), batch_size=batch_size))
         said = torch.stack(found, dim=1)
     share = (said != labels).double().mean(dim=0)

@@ -54,7 +54,7 @@ class Judge:
             return judged(self.model(x), labels)
         found = []
         for point, label, key in zip(x, labels, self.keys[rows].tolist(), strict=True):
-            torch.manual_seed(draws.number(key, step))
+            draws.begin(draws.number(key, step), x.device)
             found.append(_over_draws(self.model(point.expand(self.batch.repeats, *point.shape)), label))
         return _stacked(found)
 
@@ -129,7 +129,7 @@ class Gradient:
         assert self.keys is not None
         values, gradients, said = [], [], []
         for i, key in enumerate(self.keys[rows].tolist()):
-            torch.manual_seed(draws.number(key, step))
+            draws.begin(draws.number(key, step), x.device)
             points = x[i].expand(self.n, *x.shape[1:])
             if self.radius:
                 own = torch.tensor([draws.number(key, step, k) for k in range(self.n)], device=x.device)

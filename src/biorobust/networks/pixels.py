@@ -22,6 +22,20 @@ def once(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return y.expand(len(x), *y.shape[1:])
 
 
+def filtered(x: Tensor, weights: Tensor, *, stride: int) -> Tensor:
+    """The convolution of images (B, C, H, W) with filters (F, C, k, k), k odd, padded by k // 2 pixels.
+
+    With few large filters on one channel the gradient to the image comes from one matrix product over all patches in
+    less than half of the time that it takes through a convolution.
+    """
+    size = weights.shape[-1]
+    if not x.requires_grad or x.shape[1] > 1:
+        return functional.conv2d(x, weights, stride=stride, padding=size // 2)
+    patches = functional.unfold(x, size, stride=stride, padding=size // 2)
+    height = (x.shape[-2] - 1) // stride + 1
+    return (weights.flatten(1) @ patches).unflatten(2, (height, -1))
+
+
 class Resize(nn.Module):
     """Bilinear to (size, size), antialiased where it shrinks; images of that size pass as they are."""
 

@@ -14,7 +14,7 @@ from biorobust.core.modules import View
 from biorobust.kwta import KWTA
 from biorobust.kwta.model import surrogates
 from biorobust.networks.fast import FastNet
-from biorobust.networks.pixels import once
+from biorobust.networks.pixels import filtered, once
 from biorobust.vonenet import VOneBlock
 from biorobust.vonenet.model.block import add_noise, live_noise
 
@@ -98,7 +98,8 @@ class LearnedNoisyStage(nn.Module):
 
     def _responses(self, x: Tensor) -> Tensor:
         # The mean of a rectified standard normal number is 0.3989.
-        return self.norm(self.filters(2 * x - 1)).relu() * (self.mean / 0.3989)
+        responses = filtered(2 * x - 1, self.filters.weight, stride=self.filters.stride[0])
+        return self.norm(responses).relu() * (self.mean / 0.3989)
 
     @torch.no_grad()
     def measure_mean(self, block: VOneBlock, images: Tensor) -> None:
@@ -107,8 +108,8 @@ class LearnedNoisyStage(nn.Module):
 
 
 def _scaled(x: Tensor) -> Tensor:
-    """Images (B, 1 or 3, H, W) in [0, 1] as V1 sees them, in colour and from -1 to 1."""
-    return 2 * (x if x.shape[1] == 3 else x.expand(-1, 3, -1, -1)) - 1
+    """Images in [0, 1] as V1 sees them, from -1 to 1."""
+    return 2 * x - 1
 
 
 def _mix(n_inputs: int, n_outputs: int) -> nn.Sequential:

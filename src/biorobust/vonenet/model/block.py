@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biorobust.core.errors import BiorobustError
-from biorobust.networks.pixels import once
+from biorobust.networks.pixels import filtered, once
 
 COLOURS = 3
 NOISE_MODES = ("neuronal", "gaussian", "none")
@@ -73,7 +73,7 @@ def add_noise(responses: Tensor, *, mode: str, scale: float, level: float, sourc
 
 
 class VOneBlock(nn.Module):
-    """V1 responses (B, simple + complex, h, w) to images (B, 3, H, W) scaled to [-1, 1] (0 is mid grey).
+    """V1 responses (B, simple + complex, h, w) to images (B, 3 or 1, H, W) scaled to [-1, 1] (0 is mid grey).
 
     Simple cells, which come first, are half-rectified Gabor responses, complex cells the root mean square of a
     quadrature pair; both are multiplied by `k_exc`, then noise is added (Dapello, Marques et al. 2020, as the
@@ -151,7 +151,7 @@ class VOneBlock(nn.Module):
 
     def filter_responses(self, x: Tensor) -> Tensor:
         """Linear responses (B, F, h, w) of all filters times `k_exc`, in the order of `kernels`. Each sees one channel
-        of the image, so a third of the products of a dense convolution are left.
+        of the image, so a third of the products of a dense convolution are left. A grey image has one channel for all.
         """
         if min(x.shape[-2:]) < self.ksize:
             size = " x ".join(map(str, x.shape[-2:]))
@@ -160,6 +160,8 @@ class VOneBlock(nn.Module):
             )
         # The image is smaller than what becomes of it. Single channels of a channels-last one would take the slow path.
         x = (self.k_exc * x).contiguous()
+        if x.shape[1] == 1:
+            return filtered(x, self.kernels[:, None], stride=self.stride)
         channels = enumerate(self._sorted.split(self._split))
         return torch.cat(
             [
