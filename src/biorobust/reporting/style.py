@@ -77,7 +77,8 @@ def to_svg(drawing: Drawing, *, salt: str) -> str:
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # Matplotlib's style block has the selector `*`, which inside a page would match all of it.
     svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
-    svg = svg.replace("<svg ", '<svg style="stroke-linejoin: round; stroke-linecap: butt" ', 1)
+    # Shown as a file of its own, a drawing has no page to take a colour from: one that reads on light and on dark.
+    svg = svg.replace("<svg ", '<svg color="#737373" style="stroke-linejoin: round; stroke-linecap: butt" ', 1)
     svg = re.sub(r"font-family: [^;\"]*", f"font-family: {FONTS}", svg)
     # Matplotlib names every element, and equal pictures alike; a page needs the names that something refers to.
     used = set(re.findall(r"#([\w.-]+)[\")]", svg))
