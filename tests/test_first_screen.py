@@ -87,7 +87,7 @@ def test_the_claims_are_of_every_kind(claims):
 
 def test_key_findings_come_before_counts_and_data_sets(root):
     html = render(root).html
-    places = [html.index(part) for part in ('<ul class="findings">', '<div class="bar"', "Data sets", 'id="ledger"')]
+    places = [html.index(part) for part in ('<p class="finding">', '<div class="bar"', "Data sets", 'id="ledger"')]
     assert places == sorted(places)
     closed = re.search(r"<details>\s*<summary>Data sets", html)
     assert closed, "data sets stand behind a line that opens them"
@@ -133,7 +133,7 @@ def test_a_finding_that_rests_on_one_training_says_so(root, tmp_path):
     several = write_checkout(tmp_path, study="kwta", scale="paper", seeds=(0, 1, 2))
     for checkout, provisional in ((root, True), (several, False)):
         rendered = render(checkout)
-        finding = re.search(r'<ul class="findings">.*?</ul>', rendered.html, re.DOTALL)
+        finding = re.search(r'<p class="finding">.*?</p>', rendered.html, re.DOTALL)
         assert finding
         assert "reproduced" in finding[0]
         assert ("provisional" in finding[0]) == provisional
