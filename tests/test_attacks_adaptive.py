@@ -280,6 +280,13 @@ def test_squares_shrink_on_schedule_reach_every_edge_and_are_each_images_own():
         torch.testing.assert_close((x - 0.5).abs(), torch.full_like(x, 0.1))  # always a corner of the ball
 
 
+def test_a_model_s_noise_begins_where_it_is_told():
+    torch.manual_seed(7)
+    expected = torch.randn(5)
+    draws.begin(7, torch.device("cpu"))
+    assert torch.equal(torch.randn(5), expected)
+
+
 def test_random_numbers_are_uniform_and_belong_to_their_key():
     keys = draws.keys(torch.arange(200), 0, "name")
     numbers = draws.uniform(keys, (50,), block=3)
