@@ -45,14 +45,14 @@ def execute(source: Source, *, out: Path) -> None:
     notebook = Path(f"reports/notebooks/{study}.ipynb")
     if not notebook.is_file():
         raise BiorobustError(f"{notebook} is missing: it draws the figures of {study}, see docs/add-a-study.md")
-    label = f"recorded run {source.snapshot.name}" if source.snapshot else "current run"
-    parameters = {"metrics": source.metrics, "params": source.params, "claims": CLAIMS, "out": out}
+    parameters = {"params": source.params, "claims": CLAIMS, "out": out, "label": source.label}
     with tempfile.TemporaryDirectory() as settings:
         try:
             papermill.execute_notebook(
                 notebook,
                 EXECUTED / f"{study}-{out.name}.ipynb",
-                parameters={name: str(value) for name, value in parameters.items()} | {"label": label},
+                parameters={name: str(value) for name, value in parameters.items()}
+                | {"metrics": list(map(str, source.folders))},
                 kernel_name="python3",
                 cwd=Path.cwd(),
                 progress_bar=False,
@@ -62,7 +62,7 @@ def execute(source: Source, *, out: Path) -> None:
             if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
                 raise BiorobustError(error.evalue) from None
             raise BiorobustError(
-                f"{notebook} ended with {error.ename}: {error.evalue} (the {label}); "
+                f"{notebook} ended with {error.ename}: {error.evalue} (the {source.label}); "
                 f"{EXECUTED}/{study}-{out.name}.ipynb shows where"
             ) from None
 

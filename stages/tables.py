@@ -8,7 +8,6 @@ from biorobust.core.files import atomic
 from biorobust.reporting import agreement, claim_file
 from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.ledger import ledger
-from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
 from biorobust.reporting.source import Source, sources
@@ -35,20 +34,15 @@ def write(root: Path) -> None:
         item
         for study in STUDIES
         for now, *before in [sources(root, study, found=found)]
-        for item in agreement.compared(
-            now.study, Measurements(now.metrics), Measurements(before[0].metrics) if before else None
-        )
+        for item in agreement.compared(now.study, now.metrics(), before[0].metrics() if before else None)
     ]
     with atomic(out) as part:
         for key, of_key in by_key.items():
             judged: list[Judged] = []
             tables: list[Table] = []
             for source in of_key:
-                metrics, own = (
-                    Measurements(source.metrics),
-                    [claim for claim in claims if claim.study == source.study.name],
-                )
-                of_study = judge(own, metrics)
+                metrics = source.metrics()
+                of_study = judge([claim for claim in claims if claim.study == source.study.name], metrics)
                 judged += of_study
                 tables += source.study.tables(metrics, of_study)
             extra = [agreement.table(effects)] if key == "current" else []

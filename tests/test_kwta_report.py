@@ -51,7 +51,7 @@ def made(root, claims):
 def drawn(root, *names):
     """The figures that have metrics, by name; of these names alone, if there are any."""
     reports = root / "reports"
-    given = inputs("kwta", metrics=reports / "metrics", params=root / "params.yaml", claims=reports / "claims")
+    given = inputs("kwta", metrics=[reports / "metrics"], params=root / "params.yaml", claims=reports / "claims")
     asked = [item for item in FIGURES if item.id in (names or [item.id])]
     return {item.id: found for item in asked if (found := draw(item, given))}
 

@@ -21,7 +21,7 @@ def run(hours, *, threads=1):
 
 
 def priced(root, item, *, hours=1.0, **more):
-    return price(item, metrics=Measurements(root), provenance=run(hours, **more), printed={})
+    return price(item, metrics=Measurements(root), runs={root: run(hours, **more)}, printed={})
 
 
 def open_claim(root, *, a=(800, 812, 788), b=(790, 805, 775), **flags):
@@ -78,7 +78,7 @@ def test_nothing_is_priced_that_is_decided_or_that_has_not_run(tmp_path):
     item = open_claim(tmp_path)
     unknown = run(1)
     del unknown.notes["one"]["total_seconds"]  # an old note: the time of its last start alone
-    assert price(item, metrics=Measurements(tmp_path), provenance=unknown, printed={}) is None
+    assert price(item, metrics=Measurements(tmp_path), runs={tmp_path: unknown}, printed={}) is None
     (tmp_path / "train/b.json").unlink()
     (again,) = judge([item.claim], Measurements(tmp_path))
     assert priced(tmp_path, again) is None

@@ -146,7 +146,7 @@ def test_a_table_whose_id_is_another_study_s_is_named(tmp_path):
 def test_a_figure_without_its_three_paragraphs_is_named(tmp_path, monkeypatch):
     root = write_checkout(tmp_path, study="hebbian", scale="tiny")
     given = inputs(
-        "hebbian", metrics=root / "reports/metrics", params=root / "params.yaml", claims=root / "reports/claims"
+        "hebbian", metrics=[root / "reports/metrics"], params=root / "params.yaml", claims=root / "reports/claims"
     )
     monkeypatch.setattr(figure.words, "paragraphs", lambda *_, **__: ("A title.", "A caption."))
     with pytest.raises(BiorobustError, match=r"hebbian\.j2: block \w+ needs a title, a text alternative and a caption"):

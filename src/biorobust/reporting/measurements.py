@@ -1,15 +1,16 @@
-"""Every number of a metrics folder in one long table; `estimates` says what tables, figures and claims ask of it.
+"""Every number of a run's metrics in one long table; `estimates` says what tables, figures and claims ask of it.
 
 A row is one number: which file, run and seed it is of, which quantity, under which attack at which epsilon, on which
 test images, and for a share of images how many of how many. A second table says which images every training gets right.
 
 Files are read when they are asked for by name, each once, and names come from params.yaml or a claim: what removed
-runs have left behind is never read. Folders of older snapshots are read alike.
+runs have left behind is never read. Folders of older snapshots are read alike, and stand in for what a newer one lacks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -78,25 +79,51 @@ Asked = tuple[str, str, float | None, str]  # quantity, attack, eps, images
 class Measurements:
     """The table of a metrics folder `root`. A missing file has no rows; a damaged one is a BiorobustError.
 
-    All files of one study must be of one scale: those of another are what an interrupted run has left behind.
+    All files of one study must be of one scale: those of another are what an interrupted run has left behind. older:
+    folders of older runs, the newest first; a network that has no results in one folder is taken, with all its files,
+    from the next that has some.
     """
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: str | Path, *older: str | Path) -> None:
+        self.folders = tuple(map(Path, (root, *older)))
         self._files: dict[tuple[str, Any], Any] = {}
         self._rows: dict[str, dict[Asked, list[Row]]] = {}
-        self._scales: dict[str, tuple[str, Path]] = {}
+        self._scales: dict[tuple[str, Path], tuple[str, Path]] = {}
+        self._homes: dict[str, Path] = {}
+        self._outcomes: dict[str, dict[Cell, Outcome] | None] = {}
 
     def _read(self, name: str, read: Callable[[Path], T]) -> T | None:
         """A file of the folder, read once; None where it is not there."""
         if (name, read) not in self._files:
-            path = places.find(self.root, name)
+            path = self.file(name)
             self._files[name, read] = read(path) if path.exists() else None
         return self._files[name, read]
 
+    def file(self, name: str) -> Path:
+        """Where a file such as "curves/report-uniform.csv" lies, or would lie."""
+        return places.find(self.folder(name), name)
+
     def path(self, name: str) -> Path:
         """File of a metrics name such as "train/report-uniform"."""
-        return places.find(self.root, f"{name}.json")
+        return self.file(f"{name}.json")
+
+    def folder(self, name: str) -> Path:
+        """The one of `folders` that a file is read from: where its network has results, else where it stands first."""
+        newest, *older = self.folders
+        if not older:
+            return newest
+        network = max(filter(partial(_named_in, Path(name).stem), self._networks), key=len, default=None)
+        asked = name if network is None else f"train/{network}.json"
+        if asked not in self._homes:
+            there = [folder for folder in self.folders if places.find(folder, asked).exists()] or [newest]
+            self._homes[asked] = next((folder for folder in there if _has_results(folder, asked)), there[0])
+        return self._homes[asked]
+
+    @cached_property
+    def _networks(self) -> frozenset[str]:
+        """Of all folders, by the files of their training."""
+        found = (path for folder in self.folders for at in ("", "*/") for path in folder.glob(f"{at}train/*.json"))
+        return frozenset(path.stem for path in found)
 
     def get(self, name: str) -> Content | None:
         """The whole file of a name, None where it is missing: settings, flags and what else is no number."""
@@ -109,7 +136,8 @@ class Measurements:
         return content
 
     def _same_scale(self, study: str, scale: str, path: Path) -> None:
-        first, other = self._scales.setdefault(study, (scale, path))
+        folder = next(folder for folder in self.folders if folder in path.parents)
+        first, other = self._scales.setdefault((study, folder), (scale, path))
         if scale != first:
             what = f"scale is {scale}, that of {other} is {first}"
             raise BiorobustError(f"{path}: {what}: run `dvc repro`, or delete what is left of an old run")
@@ -156,7 +184,18 @@ class Measurements:
 
     def outcomes(self, study: str) -> Mapping[Cell, Outcome] | None:
         """The second table: which images every training of the study's runs gets right; None where it was not kept."""
-        return self._read(f"outcomes/{study}.npz", outcomes.read)
+        if study not in self._outcomes:
+            paths = {folder: places.find(folder, f"outcomes/{study}.npz") for folder in reversed(self.folders)}
+            found = {folder: outcomes.read(path) for folder, path in paths.items() if path.exists()}
+            self._outcomes[study] = {
+                cell: outcome
+                for folder, of_folder in found.items()
+                for cell, outcome in of_folder.items()
+                if self.folder(f"train/{cell.run}.json") == folder
+            }
+            if not found:
+                self._outcomes[study] = None
+        return self._outcomes[study]
 
     def pairs(self, study: str) -> Pairs | None:
         """Paired counts by seed, which runs recorded before outcomes were kept hold instead; None without the file."""
@@ -167,6 +206,15 @@ class Measurements:
         pairs, at = self.pairs(study) or {}, (attack, eps_key(eps))
         swapped = {seed: counts.swapped() for seed, counts in pairs.get((b, a, *at), {}).items()}
         return pairs.get((a, b, *at), swapped)
+
+
+def _named_in(stem: str, network: str) -> bool:
+    return f"-{network}-" in f"-{stem}-"
+
+
+def _has_results(folder: Path, name: str) -> bool:
+    path = places.find(folder, name)
+    return path.suffix != ".json" or read_content(path).get("status", "ok") == "ok"
 
 
 # --- from a file to rows ----------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from biorobust.core.errors import BiorobustError
@@ -12,11 +12,12 @@ from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES, read_params
 
 
-def inputs(study: str, *, metrics: str | Path, params: str | Path, claims: str | Path) -> Inputs:
-    """Read what the figures of a study need. Raises BiorobustError naming a damaged file."""
+def inputs(study: str, *, metrics: Sequence[str | Path], params: str | Path, claims: str | Path) -> Inputs:
+    """Read what the figures of a study need; metrics: folders, the newest first. Raises BiorobustError naming a damaged
+    file."""
     made = STUDIES[study](read_params(params))
     own = tuple(claim for claim in claim_file.load(claims) if claim.study == study)
-    return Inputs(m=Measurements(metrics), study=made, claims=own)
+    return Inputs(m=Measurements(*metrics), study=made, claims=own)
 
 
 class Figures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from biorobust.reporting.claim import Check
@@ -17,6 +17,7 @@ from biorobust.reporting.requirements import AT_LEAST, REPORTED, files, learned
 from biorobust.statistics import rules
 
 SIZES = ("epochs", "n_train", "n_images")  # what a stage takes grows in proportion to each
+Stage = tuple[Path, str]  # folder of the metrics that it wrote, and its name
 MOST = 64  # times as many trainings and images: an interval an eighth as wide
 GPU = 12.0  # core-hours from which two cores are the wrong machine
 
@@ -37,35 +38,41 @@ class Price:
         return self.hours > GPU
 
 
-def price(item: Judged, *, metrics: Measurements, provenance: Provenance, printed: Mapping[str, float]) -> Price | None:
-    """None for a claim that is decided, and where nobody knows what a stage takes, because it did not run here."""
-    times: dict[str, float] = {}  # stage -> how much more of it
+def price(
+    item: Judged, *, metrics: Measurements, runs: Mapping[Path, Provenance], printed: Mapping[str, float]
+) -> Price | None:
+    """None for a claim that is decided, and where nobody knows what a stage takes, because it did not run here.
+
+    runs: by the folder of metrics that came of each.
+    """
+    times: dict[Stage, float] = {}  # how much more of it
     more, learns = [1], True
     for part, check in zip(item.parts, item.claim.under(item.reading), strict=True):
         if not part.counts or part.verdict in rules.DECIDED:
             continue
-        stages = [_stage(name, provenance) for name in files(check)]
+        stages = [_stage(name, metrics.folder(f"{name}.json"), runs) for name in files(check)]
         if not all(stages) or part.measured is None:
             return None
         learns &= all(learned(content, printed=printed) for content in map(metrics.get, files(check)))
         needed = _trainings(part, check)
         more.append(needed)
         factor = _larger(check, metrics) * (needed if needed <= MOST else 1)
-        times |= {str(stage): max(factor, times.get(str(stage), 1.0)) for stage in stages}
+        times |= {stage: max(factor, times.get(stage, 1.0)) for stage in stages if stage}
     if not times:
         return None
-    notes = ((provenance.notes[stage] or {}, factor) for stage, factor in times.items())
+    notes = ((runs[folder].notes[stage] or {}, factor) for (folder, stage), factor in times.items())
     hours = sum(cost(note) * note.get("threads", 1) / 3600 * factor for note, factor in notes)
     return Price(hours, max(more) if max(more) <= MOST else None, learns)
 
 
-def _stage(name: str, provenance: Provenance) -> str | None:
+def _stage(name: str, folder: Path, runs: Mapping[Path, Provenance]) -> Stage | None:
     """The stage that wrote a metrics file, where it noted what all its starts took."""
+    provenance = runs[folder]
     path = PurePosixPath("reports/metrics", f"{name}.json")
     written = {str(path), *map(str, path.parents)}
     for stage, paths in provenance.outputs.items():
         if written & set(paths) and "total_seconds" in (provenance.notes.get(stage) or {}):
-            return stage
+            return folder, stage
     return None
 
 

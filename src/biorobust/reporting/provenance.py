@@ -92,7 +92,7 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
         stages = tuple(sorted(path.stem for path in (first.results / "run_info").glob("*.json")))
     outputs = _outputs(first.base / "dvc.lock", stages)
     notes = {stage: read_note(first.results / "run_info", stage, scale=scale) for stage in stages}
-    metrics = Measurements(first.metrics)
+    metrics = Measurements(first.folders[0])
     datasets = dict.fromkeys(name for source in sources for name in source.study.datasets)
     return Provenance(
         title=f"Recorded run {snapshot.name}" if snapshot else "This run",

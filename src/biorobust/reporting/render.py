@@ -106,11 +106,16 @@ def context(root: Path) -> dict[str, Any]:
 def _views(sources: Sequence[Source], claims: Sequence[Claim], *, root: Path) -> dict[str, View]:
     """By study. Studies that were run together share the provenance of that run."""
     together: dict[Path, list[Source]] = {}
-    for source in sources:
-        together.setdefault(source.base, []).append(source)
+    for one in (one for source in sources for one in (source, *source.older)):
+        together.setdefault(one.base, []).append(one)
     runs = {base: provenance(of_run, claims=claims) for base, of_run in together.items()}
     return {
-        source.study.name: view(source, claims, outputs=root / "reports", provenance=runs[source.base])
+        source.study.name: view(
+            source,
+            claims,
+            outputs=root / "reports",
+            runs=[runs[one.base] for one in (source, *source.older)],
+        )
         for source in sources
     }
 

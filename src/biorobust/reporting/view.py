@@ -17,6 +17,7 @@ from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, Part, judge
 from biorobust.reporting.figure import read_index
 from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.numbers import listed
 from biorobust.reporting.price import Price, price
 from biorobust.reporting.provenance import Provenance
 from biorobust.reporting.requirements import printed_accuracies
@@ -59,18 +60,34 @@ class FigureView:
 class View:
     """One study in one run. `key` is "current" or "recorded"; views of one run share its `provenance`.
 
-    `prices`: open claim -> what would decide it, where that can be computed.
+    `runs`: that run, and the older ones that have what it lacks. `prices`: open claim -> what would decide it, where
+    that can be computed.
     """
 
     key: str
     study: Study
-    provenance: Provenance
+    runs: tuple[Provenance, ...]
     judged: tuple[Judged, ...]
     claims: Mapping[str, ClaimView]
     prices: Mapping[str, Price]
     metrics: Measurements
     figures: tuple[FigureView, ...]
     tables: tuple[Table, ...]
+
+    @property
+    def provenance(self) -> Provenance:
+        return self.runs[0]
+
+    @property
+    def title(self) -> str:
+        """As in "This run" or "Recorded runs a and b"."""
+        names = [run.snapshot.name for run in self.runs if run.snapshot]
+        return f"Recorded runs {listed(names)}" if len(names) > 1 else self.provenance.title
+
+    @property
+    def name(self) -> str:
+        """The title inside a sentence."""
+        return self.title[0].lower() + self.title[1:]
 
     @property
     def by_image(self) -> bool:
@@ -92,7 +109,7 @@ class Overview:
     @property
     def runs(self) -> tuple[Provenance, ...]:
         """The runs behind the views, each once."""
-        return tuple({id(view.provenance): view.provenance for view in self.views}.values())
+        return tuple({id(run): run for view in self.views for run in view.runs}.values())
 
     @property
     def reports(self) -> Tally:
@@ -124,17 +141,18 @@ class Overview:
         return any(run.stand_in for run in self.runs)
 
 
-def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: Provenance) -> View:
-    """Judge a study by its claims among `claims`. `outputs` is the folder of figures/ and tables/.
+def view(source: Source, claims: Sequence[Claim], *, outputs: Path, runs: Sequence[Provenance]) -> View:
+    """Judge a study by its claims among `claims`. `outputs` is the folder of figures/ and tables/. `runs`: of the
+    source and its older ones.
 
     Raises BiorobustError naming a damaged file.
     """
-    key, study, metrics = source.key, source.study, Measurements(source.metrics)
+    key, study, metrics = source.key, source.study, source.metrics()
     judged = judge([claim for claim in claims if claim.study == study.name], metrics)
     counted, printed = [item for item in judged if item.counted], printed_accuracies(claims)
     others = {item.claim.id: tuple(o for o in judged if o.claim is item.claim and not o.counted) for item in counted}
     prices = {
-        item.claim.id: price(item, metrics=metrics, provenance=provenance, printed=printed)
+        item.claim.id: price(item, metrics=metrics, runs=dict(zip(source.folders, runs, strict=True)), printed=printed)
         for item in counted
         if item.verdict not in rules.DECIDED
     }
@@ -142,7 +160,7 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, provenance: 
     return View(
         key=key,
         study=study,
-        provenance=provenance,
+        runs=tuple(runs),
         judged=tuple(judged),
         claims={item.claim.id: ClaimView(item, others[item.claim.id], shown(item.parts)) for item in counted},
         prices={id_: found for id_, found in prices.items() if found},

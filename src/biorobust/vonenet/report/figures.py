@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from biorobust.core import places
 from biorobust.reporting import frames, plots
 from biorobust.reporting.figure import Figure, Inputs, of_runs
 from biorobust.reporting.labels import ATTACKS, FAINT, INK, WORST_CASE, Look, label, look
@@ -247,7 +246,7 @@ STACKED = ("clean", "perturbed", "change")  # rows of pictures
 
 
 def _arrays(m: Measurements, name: str) -> dict[str, Any] | None:
-    path = places.find(m.root, f"portraits/{name}.npz")
+    path = m.file(f"portraits/{name}.npz")
     return read_pictures(path) if path.exists() else None
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from biorobust.core import places
 from biorobust.reporting.metrics_file import read_table
 from biorobust.reporting.study import Study
 from biorobust.vonenet.model.params import baseline
@@ -73,7 +72,7 @@ def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.Dat
     """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has;
     None without any.
     """
-    path = places.find(m.root, f"{name}.csv")
+    path = m.file(f"{name}.csv")
     if not path.exists():
         return None
     rows = read_table(path)
