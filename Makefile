@@ -56,7 +56,7 @@ bench: environment
 	@python -m benchmarks
 
 record: environment
-	@python -m stages.record "$(or $(NAME),$(error name it: make record NAME=my-run))" $(if $(SCALE),--scale "$(SCALE)") $(if $(STUDY),--study $(STUDY))
+	@python -m stages.record "$(or $(NAME),$(error name it: make record NAME=my-run))" $(if $(SCALE),--scale "$(SCALE)") $(if $(STUDY),--study $(STUDY)) $(foreach item,$(SET),--set "$(item)")
 
 verify: environment
 	@python -m stages.verify "$(or $(NAME),$(error name it: make verify NAME=cnnf-cpu))" $(if $(STUDY),--study $(STUDY)) $(if $(STAGE),--stage "$(STAGE)") $(if $(KEEP),--keep)

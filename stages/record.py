@@ -1,6 +1,8 @@
 """Run studies in a clean clone of this commit and keep the results: `python -m stages.record NAME --scale paper`.
 
-The clone lies at `.record/NAME` and is gone on with after an interruption. When this checkout has moved to another
+The clone lies at `.record/NAME` and is gone on with after an interruption. `--set` changes a parameter there, such as
+`scales.cpu.question.trained=none`: a study can be recorded part by part, as the report takes networks that the newest
+snapshot lacks from older ones. When this checkout has moved to another
 commit meanwhile, the clone follows and DVC runs again what the change affects. The snapshot goes to
 `reports/recorded/NAME` of this checkout. Nothing else here is touched.
 """
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from biorobust import params, recorded
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import folder_of, read_yaml, write_json, write_text
+from biorobust.core.files import folder_of, parse_yaml, read_yaml, write_json, write_text
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot
 from biorobust.reporting.notes import read_note
@@ -47,6 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("name", help="name of the snapshot: a-z, 0-9 and -")
     parser.add_argument("--scale", choices=params.SCALES, help="as in params.yaml by default")
     parser.add_argument("--study", choices=sorted(STUDIES), action="append", help="all studies by default")
+    parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
     parser.add_argument("--from", dest="finished", type=Path, help="take the results of this finished checkout")
     parser.add_argument("--restart", action="store_true", help="begin with a new clone")
     arguments = parser.parse_args(argv)
@@ -54,11 +57,14 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.finished is not None:
         take(arguments.name, source=arguments.finished, studies=studies, root=ROOT)
     else:
-        record(arguments.name, scale=arguments.scale, studies=studies, restart=arguments.restart, root=ROOT)
+        options = {"scale": arguments.scale, "values": arguments.values, "restart": arguments.restart}
+        record(arguments.name, studies=studies, root=ROOT, **options)
     print(f"The snapshot: {ROOT / snapshot.RECORDED / arguments.name}")
 
 
-def record(name: str, *, scale: str | None, studies: Sequence[str], restart: bool, root: Path) -> None:
+def record(
+    name: str, *, scale: str | None, values: Sequence[str] = (), studies: Sequence[str], restart: bool, root: Path
+) -> None:
     """Clone HEAD of the checkout `root`, run the studies there and take a snapshot.
 
     Raises BiorobustError for a taken name, uncommitted changes, or a stage that failed.
@@ -78,10 +84,27 @@ def record(name: str, *, scale: str | None, studies: Sequence[str], restart: boo
     # A stage that this checkout has run before with the same code, data and parameters comes from its cache.
     write_text(clone / ".dvc" / "config.local", f"[cache]\n    dir = {root.resolve() / '.dvc' / 'cache'}\n")
     set_scale(clone / "params.yaml", scale or params.load(root / "params.yaml").scale)
+    set_values(clone / "params.yaml", values)
     listed = read_params(clone / "params.yaml")
     repro(clone, [stage for study in studies for stage in STUDIES[study](listed).ends()], work=root / "data" / "work")
     copy_notes(clone, root)
     take(name, source=clone, studies=studies, root=root)
+
+
+def set_values(path: Path, values: Sequence[str]) -> None:
+    """Change `block.key=value` each in a params.yaml. Raises BiorobustError for a key that it does not have."""
+    from dvc.utils.serialize import modify_yaml
+
+    for item in values:
+        key, _, value = item.partition("=")
+        *blocks, last = key.split(".")
+        with modify_yaml(str(path)) as content:
+            block = content
+            for name in blocks:
+                block = block.get(name) if isinstance(block, dict) else None
+            if not isinstance(block, dict) or last not in block:
+                raise BiorobustError(f"--set {item}: params.yaml has no {key}")
+            block[last] = parse_yaml(value.encode(), name=f"--set {item}")
 
 
 def bring(clone: Path, commit: str) -> None:

@@ -13,6 +13,7 @@ from fake_metrics import write_metrics
 from made_up import ROOT
 from report_checkout import claims_of
 
+from biorobust import params
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, sha256, write_json
 from biorobust.core.scale import set_scale
@@ -287,6 +288,16 @@ def test_recording_runs_in_a_clone_and_goes_on_after_a_failure(project, tmp_path
     found = snapshot.load(project / "reports/recorded/again")
     assert found.commit == shell("git", "rev-parse", "HEAD", cwd=project)
     assert found.scale == "tiny"
+
+
+def test_a_part_of_a_study_is_recorded_with_parameters_of_its_own(project):
+    with pytest.raises(BiorobustError, match=r"^--set hebbian\.dleta=1: params\.yaml has no hebbian\.dleta$"):
+        take(project, values=["hebbian.dleta=1"])
+    take(project, values=["scales.tiny.hebbian_attack.n_images=9", "seed=3"])
+    made = params.load(project / ".record/a-run/params.yaml")
+    assert (made.values["scales"]["tiny"]["hebbian_attack"]["n_images"], made.seed) == (9, 3)
+    assert read_params(snapshot.load(project / "reports/recorded/a-run").params)["seed"] == 3
+    assert "seed: 0" in (project / "params.yaml").read_text()
 
 
 def test_a_dirty_tree_is_refused(project):
