@@ -228,8 +228,7 @@ def attack_records(
     """One row per attack, size and image (COLUMNS): every perturbation of `perturbed`, attack -> images (N, 3, H, W),
     at every size, random signs, and PGD on the cross-entropy.
 
-    A noisy network is wrong if more than half of `repeats` passes are; an image is broken when it is wrong before or
-    after. index: (N,), places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its
+    A noisy network is wrong if half of `repeats` passes are; an image is broken when it is wrong before or after. index: (N,), places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its
     own.
     """
     before = _judged(model, images, labels, repeats=repeats, seed=seed)
@@ -239,7 +238,7 @@ def attack_records(
         for size in eps:
             sized = at_size(images, changed, size) if size else images
             after = _judged(model, sized, labels, repeats=repeats, seed=seed + number) if size else before
-            wrong = (before.fooled_share > 0.5) | (after.fooled_share > 0.5)
+            wrong = (before.fooled_share >= 0.5) | (after.fooled_share >= 0.5)
             columns = (labels, before.predicted, after.predicted, wrong)
             label, clean, adversarial, broken = (values.cpu().numpy() for values in columns)
             parts.append(
