@@ -49,7 +49,8 @@ def ablate(name: str, settings: params.Params) -> None:
         "dataset": results.dataset_entry(run.dataset),
         "settings": recipe.model_dump() | falling | sizes,
         "question": run.question,
-        "changed": {"key": run.change, "value": run.to, "baseline": getattr(baseline, run.change)},
+        "changed": {"key": run.change, "value": run.to, "baseline": getattr(baseline, run.change)}
+        | ({"besides": list(run.besides)} if run.besides else {}),
     }
     write_json(METRICS / f"{name}.json", head | body | outcome)
     write_csv(METRICS / f"{name}.csv", pd.DataFrame(rows, columns=list(CURVE_COLUMNS)))

@@ -202,6 +202,7 @@ class _Writer(Writer):
         if not has_run(size.trained, name):
             reason = not_at_this_scale(self.params.scale, "kwta_ablation")
         changed = {"key": run.change, "value": run.to, "baseline": baseline.model_dump()[run.change]}
+        changed |= {"besides": list(run.besides)} if run.besides else {}
         head = {"question": run.question, "changed": changed}
         seeds = list(range(min(run.seeds, size.seeds)))
         entries = [self.trained(recipe, seed) for seed in seeds]

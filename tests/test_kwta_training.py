@@ -210,6 +210,21 @@ def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(sma
     assert len(diverged.curve) == 1
 
 
+def test_first_weights_keep_the_size_of_what_passes():
+    """Of random images through AlexNet, where torch's own weights let little through; pooling takes the largest."""
+    torch.manual_seed(0)
+    config = training.config(Recipe(**RECIPE | {"network": "alexnet", "image_size": 64}), n_classes=10)
+    images, sizes = torch.randn(64, 3, 64, 64), {}
+    for kind in ("torch", "he"):
+        body = networks.build(config).body.eval()
+        if kind == "he":
+            training.initialise(body)
+        with torch.no_grad():
+            sizes[kind] = body(images).std().item()
+    assert sizes["torch"] < 0.05
+    assert 0.3 < sizes["he"] < 10
+
+
 def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
     config = training.config(Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64}), n_classes=10)
     model = networks.build(config).eval()
@@ -233,6 +248,7 @@ RECIPE = {
         "normalise": False,
     },
     "precision": "float32",
+    "weights": "torch",
     **{"n_train": 2000, "epochs": 4, "batch_size": 50, "learning_rate": 0.1, "drop_at": 1.0, "drop_factor": 1.0},
     **{"schedule": "steps", "warmup": 0.0, "nesterov": False, "label_smoothing": 0.0, "edges": "zeros"},
     **{"momentum": 0.9, "weight_decay": 0.0, "clip": 0.5, "crop": 0, "flip": False},

@@ -27,6 +27,7 @@ Activation = Literal["relu", "kwta"]
 Precision = Literal["float32", "bfloat16"]
 Padding = Annotated[int, Field(ge=0)]  # pixels that a crop may move, 0 for no crop
 Outputs = Annotated[int, Field(ge=10)]  # that the cross-entropy sees; only the first 10 are classes
+Setting = bool | int | float | str | None
 Clip = Positive | None  # largest L2 norm of the gradient
 
 
@@ -87,7 +88,7 @@ class TrainingSize(Block):
 class Cells(Block):
     """Which cells of every run are trained at a scale, as `network-dataset`; the others are reported as left out."""
 
-    trained: Unlike[Place]
+    trained: Unlike[Place] | Literal["none"]
 
 
 class Rate(Block):
@@ -203,7 +204,8 @@ class Recipe(Block):
 
     schedule: of the learning rate; `drop_at` and `drop_factor` are those of "steps", `warmup` is that of "triangular".
     gamma_fall: of the gamma_schedule "linear". gamma_by_layer: as in `operator.spread`, where gamma stays as it is.
-    edges: what a crop moves in, see `augment.crop_and_flip`.
+    edges: what a crop moves in, see `augment.crop_and_flip`. weights: the first ones, torch's own or those of He and
+    others (2015), which keep the size of what passes.
     """
 
     network: Literal["resnet18", "resnet18-small", "alexnet", "fast"]
@@ -236,6 +238,7 @@ class Recipe(Block):
     crop: Padding
     edges: Literal["zeros", "reflect"]
     flip: bool
+    weights: Literal["torch", "he"]
 
     @model_validator(mode="after")
     def _by_layer(self) -> Recipe:
@@ -248,7 +251,8 @@ class Recipe(Block):
 class AblationRun(Block):
     """One setting of one cell changed: `change` names it among those of Recipe, `to` is its value.
 
-    gamma: null for ReLU. recipe: the block that the rest is taken from. seeds: as many, or fewer where the scale says.
+    gamma: null for ReLU. recipe: the block that the rest is taken from, but for the settings `besides`. seeds: as many,
+    or fewer where the scale says.
     """
 
     question: str = Field(min_length=1)
@@ -259,14 +263,15 @@ class AblationRun(Block):
     recipe: Literal["kwta_training", "kwta_original"]
     seeds: Count
     change: str
-    to: bool | int | float | str | None
+    to: Setting
+    besides: Mapping[str, Setting] = {}
 
-    @field_validator("change")
+    @field_validator("change", "besides")
     @classmethod
-    def _of_a_recipe(cls, name: str) -> str:
-        if name not in Recipe.model_fields:
+    def _of_a_recipe(cls, names: str | Mapping[str, Setting]) -> str | Mapping[str, Setting]:
+        if not set([names] if isinstance(names, str) else names) <= set(Recipe.model_fields):
             raise ValueError(f"one of {', '.join(Recipe.model_fields)}")
-        return name
+        return names
 
 
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it

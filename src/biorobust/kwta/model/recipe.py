@@ -52,7 +52,8 @@ class Cell(NamedTuple):
         return _built(values, where=f"{self.network}-{self.dataset}")
 
     def left_out(self, settings: Params) -> str:
-        if f"{self.network}-{self.dataset}" not in settings.size("kwta_cells", Cells).trained:
+        trained = settings.size("kwta_cells", Cells).trained
+        if trained == "none" or f"{self.network}-{self.dataset}" not in trained:
             return not_at_this_scale(settings.scale, "kwta_cells")
         never = (self.network, self.run.init) == (FAST, "pretrained")
         return "the small fast network starts from random weights alone" if never else ""
@@ -84,6 +85,7 @@ def of_ablation(settings: Params, run: AblationRun, *, where: str = "kwta_ablati
     values = run.model_dump(include={"network", "dataset", "init", "gamma"})
     values |= _report(settings, run.recipe, network=run.network, init=run.init) | {"epochs": size.epochs}
     values["n_train"] = size.n_train if run.recipe == "kwta_training" else size.n_train_original
+    values |= run.besides
     changed = _built(values | {run.change: run.to}, where=f"{where}: {run.change} changed")
     return changed, _built(values, where=where)
 
@@ -96,7 +98,9 @@ def check(settings: Params) -> None:
 
 def _built(values: dict[str, Any], *, where: str) -> Recipe:
     activation = "relu" if values["gamma"] is None else "kwta"
-    return build(Recipe, {"activation": activation, "gamma_by_layer": "equal", **values}, where=where)
+    return build(
+        Recipe, {"activation": activation, "gamma_by_layer": "equal", "weights": "torch", **values}, where=where
+    )
 
 
 def _fast(settings: Params, gamma: float | None) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def train(
     torch.manual_seed(seed)
     built_from = config(recipe, n_classes=data.n_classes)
     model = networks.build(built_from)
+    if recipe.weights == "he":
+        initialise(model)
     if recipe.init == "pretrained":
         weights.load_imagenet(model, network=recipe.network, width=recipe.width)
     model = model.to(data.train_labels.device)
@@ -125,6 +127,15 @@ def train(
     ]
     entry = seed_entry(seed, model, data, curve, diverged=fitted.diverged)
     return training.Trained(model=model, config=built_from, entry=entry, curve=curve)
+
+
+def initialise(model: nn.Module) -> None:
+    """First weights of variance 2 / inputs, and no bias: ReLU halves the variance, so it stays (He and others 2015)."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def _schedule(recipe: Recipe, plan: Incremental | None) -> training.Schedule:

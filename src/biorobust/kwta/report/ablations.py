@@ -28,9 +28,11 @@ VALUES: Mapping[tuple[str, object], str] = {
     ("gamma_by_layer", "falling"): "falling with depth",
     ("gamma_by_layer", "rising"): "rising with depth",
     ("gamma_by_layer", "middle"): "largest in the middle",
+    ("weights", "he"): "He's first weights",
 }
 QUESTIONS = {
     "collapse": "collapse",
+    "start": "collapse, other first weights",
     "flip": "mirrored digits",
     "clip": "clipping the gradient",
     "head": "size of the head",
@@ -65,7 +67,11 @@ def ablations(m: Measurements, study: Kwta) -> list[dict[str, Any]]:
             dataset = DATASETS.get(settings["dataset"], settings["dataset"])
             network = f"{NETWORKS.get(settings['network'], 'small ResNet18')}, {dataset}"
             row |= {"settings": settings, "network": network, "row": row_name(settings["gamma"])}
-            row |= {"changed": setting(settings, change["key"]), "unchanged": change["value"] == change["baseline"]}
+            named = [change["key"], *change.get("besides", ())]
+            row |= {
+                "changed": ", ".join(setting(settings, key) for key in named),
+                "unchanged": change["value"] == change["baseline"],
+            }
             row |= {key: settings[key] for key in ("epochs", "n_train")}
         if content and ran:
             row |= {"clean": _accuracy(content), "robust": _accuracy(content["robust"])}

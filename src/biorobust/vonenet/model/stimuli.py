@@ -228,8 +228,8 @@ def attack_records(
     """One row per attack, size and image (COLUMNS): every perturbation of `perturbed`, attack -> images (N, 3, H, W),
     at every size, random signs, and PGD on the cross-entropy.
 
-    A noisy network is wrong if half of `repeats` passes are; an image is broken when it is wrong before or after. index: (N,), places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its
-    own.
+    A noisy network is wrong if half of `repeats` passes are; an image is broken when it is wrong before or after.
+    index: (N,), places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its own.
     """
     before = _judged(model, images, labels, repeats=repeats, seed=seed)
     tossed = signs(images, max(eps), torch.Generator().manual_seed(seed))
