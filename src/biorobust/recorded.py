@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -91,7 +90,8 @@ def keep(part: Path, *, source: Path, root: Path, studies: Sequence[str]) -> dic
     """Put the networks of the finished checkout `source` into a snapshot that is being made at `part`.
 
     Returns run -> seed -> its precision, or why it was left out: too large for LARGEST, for EACH, or for what
-    TOGETHER leaves beside the other recorded runs of `root`. Every run's first training comes before all second ones.
+    TOGETHER leaves beside the other recorded runs of `root`. First trainings of every run come before all others, and
+    of those the smallest first.
     """
     others = sum(file.stat().st_size for file in (root / RECORDED).glob(f"*/{CHECKPOINTS}/*/*"))
     room = min(EACH, TOGETHER - others)
@@ -134,15 +134,16 @@ def _points(source: Path, run: str, seed: str) -> Tensor | None:
 
 
 def _trainings(source: Path, studies: Sequence[str]) -> Iterator[tuple[str, Path, str]]:
-    """(run, folder of its checkpoints, seed) of every network in a checkout: all first seeds, then all second ones."""
+    """(run, folder of its checkpoints, seed) of every network in a checkout: first seeds, then the others by size."""
     listed = read_params(source / "params.yaml")
     by_run = []
     for run in dict.fromkeys(run for study in studies for run in STUDIES[study](listed).networks):
         path = places.find(source / places.CHECKPOINTS, f"{run}/model.json")
         if path.exists():
             by_run.append([(run, path.parent, seed) for seed in read_json(path)["configs"]])
-    for found in zip_longest(*by_run):
-        yield from filter(None, found)
+    yield from (seeds[0] for seeds in by_run if seeds)
+    others = (training for seeds in by_run for training in seeds[1:])
+    yield from sorted(others, key=lambda training: (training[1] / f"seed{training[2]}.safetensors").stat().st_size)
 
 
 def _smallest(
