@@ -22,13 +22,15 @@ NEXT_TO_NOTHING = 0.02
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Headline | None:
     parts = [part for item in judged if item.claim.id == CLAIM and item.counted for part in item.parts]
-    ahead = [part.label.partition(" minus ")[0] for part in parts if part.verdict == rules.NOT_REPRODUCED]
+    names = {part.label.partition(" minus ")[0]: part.verdict for part in parts if part.measured is not None}
+    ahead = [name for name, verdict in names.items() if verdict == rules.NOT_REPRODUCED]
     return headline_of(
         CLAIM,
         judged,
         m,
         study=study.name,
         ahead=listed(ahead) if ahead else "",
+        others=listed([name for name in names if name not in ahead]) if len(names) > len(ahead) else "",
         masked=_masked(m, study),
         **_kept(m, study),
     )
