@@ -10,12 +10,13 @@ from made_up import ROOT
 from report_checkout import claims_of
 
 from biorobust.core.files import write_text
-from biorobust.reporting import claim_file
+from biorobust.reporting import claim_file, snapshot
 from biorobust.reporting.claim_file import ClaimsError, load
 from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.requirements import files
+from biorobust.reporting.source import recorded
 
 PRINTED = {("curve", 0.0): (0.9, 100), ("curve", 0.1): (0.5, 100), ("percent", 0.1): (97, 100)}
 Change = Callable[[dict[str, Any]], object]
@@ -342,21 +343,15 @@ def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(checkout, fil
 
 
 # Measured since the last recorded runs.
-NEW = {"growth_sort", "growth_pass", *(f"blurred_{name}" for name in ("psnr_change", "psnr_gain", "margin_gain"))}
+NEW = {f"blurred_{name}" for name in ("psnr_change", "psnr_gain", "margin_gain")}
 
 
 def test_every_setting_and_logged_value_that_a_claim_names_was_written_by_a_recorded_run():
     """A slip in a name would leave its claim not run, and nobody would see why."""
-    newest = {
-        "hebbian": "hebbian-paper-3",
-        "cnnf": "cnnf-cpu",
-        "kwta": "kwta-cpu-long",
-        "vonenet": "vonenet-cpu",
-        "question": "question-cpu-2",
-    }
+    found = snapshot.snapshots(ROOT / snapshot.RECORDED)
     n_found = 0
-    for claim in (claim for claim in load(ROOT / "reports/claims") if claim.study in newest):
-        metrics = Measurements(ROOT / "reports/recorded" / newest[claim.study] / "metrics")
+    for claim in load(ROOT / "reports/claims"):
+        metrics = recorded(found, claim.study).metrics()
         for check in (check for of_reading in (claim.checks, *claim.others) for check in of_reading):
             there = {name: content for name in files(check) if (content := metrics.get(name)) is not None}
             there = {name: content for name, content in there.items() if content["status"] == "ok"}

@@ -65,6 +65,16 @@ def test_a_network_that_the_newest_run_lacks_comes_whole_from_the_one_before(par
     assert kept[outcomes.cell(HAD, outcomes.CLEAN, 0.0)].seeds == (3, 4, 5)
 
 
+def test_so_does_what_belongs_to_other_trainings(parts):
+    _, newer, older = parts
+    path = newer / "pretrain/uniform.json"
+    write_json(path, read_json(path) | {"status": "unavailable", "reason": "not at this scale (paper)"})
+    both = Measurements(newer, older)
+    assert both.path("pretrain/uniform").is_relative_to(older)
+    assert both.file("curves/weights-uniform.csv").is_relative_to(older)
+    assert both.file("curves/weights-normal.csv").is_relative_to(newer)
+
+
 def test_nothing_of_an_older_network_is_mixed_into_a_newer_one(parts):
     _, newer, older = parts
     (newer / f"curves/{HAD}.csv").unlink()

@@ -112,18 +112,23 @@ class Measurements:
         newest, *older = self.folders
         if not older:
             return newest
-        network = max(filter(partial(_named_in, Path(name).stem), self._networks), key=len, default=None)
-        asked = name if network is None else f"train/{network}.json"
+        trained = max(filter(partial(_named_in, Path(name).stem), self._trained), key=len, default=None)
+        asked = name if trained is None else self._trained[trained]
         if asked not in self._homes:
             there = [folder for folder in self.folders if places.find(folder, asked).exists()] or [newest]
             self._homes[asked] = next((folder for folder in there if _has_results(folder, asked)), there[0])
         return self._homes[asked]
 
     @cached_property
-    def _networks(self) -> frozenset[str]:
-        """Of all folders, by the files of their training."""
-        found = (path for folder in self.folders for at in ("", "*/") for path in folder.glob(f"{at}train/*.json"))
-        return frozenset(path.stem for path in found)
+    def _trained(self) -> Mapping[str, str]:
+        """Networks, and what else is trained, of all folders -> the file of the training."""
+        return {
+            path.stem: f"{kind}/{path.name}"
+            for kind in ("pretrain", "ablations", "train")
+            for folder in self.folders
+            for at in ("", "*/")
+            for path in folder.glob(f"{at}{kind}/*.json")
+        }
 
     def get(self, name: str) -> Content | None:
         """The whole file of a name, None where it is missing: settings, flags and what else is no number."""
@@ -208,8 +213,8 @@ class Measurements:
         return pairs.get((a, b, *at), swapped)
 
 
-def _named_in(stem: str, network: str) -> bool:
-    return f"-{network}-" in f"-{stem}-"
+def _named_in(stem: str, name: str) -> bool:
+    return f"-{name}-" in f"-{stem}-"
 
 
 def _has_results(folder: Path, name: str) -> bool:
