@@ -75,6 +75,13 @@ def test_so_does_what_belongs_to_other_trainings(parts):
     assert both.file("curves/weights-normal.csv").is_relative_to(newer)
 
 
+def test_what_no_run_has_is_explained_by_the_one_that_knows_why(parts):
+    _, newer, older = parts
+    path = older / f"train/{LACKED}.json"
+    write_json(path, read_json(newer / f"train/{LACKED}.json") | {"reason": "its file cannot be had"})
+    assert Measurements(newer, older).get(f"train/{LACKED}")["reason"] == "its file cannot be had"
+
+
 def test_nothing_of_an_older_network_is_mixed_into_a_newer_one(parts):
     _, newer, older = parts
     (newer / f"curves/{HAD}.csv").unlink()

@@ -18,6 +18,7 @@ import numpy as np
 
 from biorobust.core import outcomes, places
 from biorobust.core.errors import BiorobustError
+from biorobust.core.left_out import LEFT_OUT
 from biorobust.core.outcomes import Cell, Outcome
 from biorobust.reporting.metrics_file import (
     Content,
@@ -108,7 +109,9 @@ class Measurements:
         return self.file(f"{name}.json")
 
     def folder(self, name: str) -> Path:
-        """The one of `folders` that a file is read from: where its network has results, else where it stands first."""
+        """The one of `folders` that a file is read from: the newest in which its network has results, or at least a
+        reason for having none other than that a scale leaves it out.
+        """
         newest, *older = self.folders
         if not older:
             return newest
@@ -116,7 +119,7 @@ class Measurements:
         asked = name if trained is None else self._trained[trained]
         if asked not in self._homes:
             there = [folder for folder in self.folders if places.find(folder, asked).exists()] or [newest]
-            self._homes[asked] = next((folder for folder in there if _has_results(folder, asked)), there[0])
+            self._homes[asked] = max(there, key=lambda folder: _says(folder, asked))  # the newest of those alike
         return self._homes[asked]
 
     @cached_property
@@ -217,9 +220,12 @@ def _named_in(stem: str, name: str) -> bool:
     return f"-{name}-" in f"-{stem}-"
 
 
-def _has_results(folder: Path, name: str) -> bool:
+def _says(folder: Path, name: str) -> int:
+    """How much a file says: 2 with results, 1 with a reason why it has none, 0 if it was only left out."""
     path = places.find(folder, name)
-    return path.suffix != ".json" or read_content(path).get("status", "ok") == "ok"
+    if path.suffix != ".json" or (content := read_content(path)).get("status", "ok") == "ok":
+        return 2
+    return int(not str(content.get("reason")).startswith(LEFT_OUT))
 
 
 # --- from a file to rows ----------------------------------------------------------------------------------------------
