@@ -1,10 +1,11 @@
 """Run studies in a clean clone of this commit and keep the results: `python -m stages.record NAME --scale paper`.
 
-The clone lies at `.record/NAME` and is gone on with after an interruption. `--set` changes a parameter there, such as
-`scales.cpu.question.trained=none`: a study can be recorded part by part, as the report takes networks that the newest
-snapshot lacks from older ones. When this checkout has moved to another
+The clone lies at `.record/NAME` and is gone on with after an interruption. When this checkout has moved to another
 commit meanwhile, the clone follows and DVC runs again what the change affects. The snapshot goes to
 `reports/recorded/NAME` of this checkout. Nothing else here is touched.
+
+`--set` changes a parameter of the clone, such as `scales.cpu.question.trained=none`. So a study can be recorded part by
+part: the report takes networks that the newest snapshot lacks from older ones.
 """
 
 from __future__ import annotations
