@@ -8,20 +8,22 @@ and the second bank's responses of simple cells are not used. It stands below as
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.timing import Measurement, paired
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from biorobust.question.model.networks import ConvNet
     from biorobust.vonenet import VOneBlock
 
 FORWARD = "VOneBlock forward without noise, 224 px, 512 channels, against two dense convolutions"
 NOISE = "VOneBlock, its neuronal noise, against the whole forward pass with noise"
-DRAWS = "a gradient over 16 draws of noise for one digit, V1 stage and small body, against as many copies of the digit"
-LIMITS = {FORWARD: 0.45, NOISE: 0.22, DRAWS: 0.5}
+DRAWS = "a gradient over 16 draws of noise for one digit, V1 stage and small body, against what comes behind the stage"
+LIMITS = {FORWARD: 0.45, NOISE: 0.22, DRAWS: 2.0}
 BATCH, SIZE, N_DRAWS = 2, 224, 16
 
 
@@ -59,27 +61,30 @@ def published(block: VOneBlock, banks: tuple[Tensor, Tensor], x: Tensor) -> Tens
     return block.k_exc * torch.cat([simple, complex_], dim=1)
 
 
-def fronted() -> nn.Module:
+def fronted() -> ConvNet:
     """The comparison's network for digits behind a noisy V1 stage, with random weights."""
-    from biorobust.question.model.networks import build
+    from biorobust.question.model.networks import ConvNet, build
 
     v1: dict[str, float] = {"simple_channels": 32, "complex_channels": 32, "ksize": 15, "stride": 2}
     v1 |= {"image_size": 28, "visual_degrees": 28 / 32, "noise_scale": 0.35, "noise_level": 0.07}
     made = build({"dataset": "mnist", "n_classes": 10, "width": 16, "gamma": None, "front": "v1", "v1": v1})
+    assert isinstance(made, ConvNet)
     return made.eval().requires_grad_(False)
 
 
-def gradient(model: nn.Module, images: Tensor) -> Tensor:
+def gradient(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Of the summed logits."""
     import torch
 
-    points = images.detach().requires_grad_()
+    points = x.detach().requires_grad_()
     return torch.autograd.grad(model(points).sum(), points)[0]
 
 
 def measure() -> list[Measurement]:
     import torch
+    from torch import nn
 
+    from biorobust.question.model.networks import V1Stage
     from biorobust.vonenet import VOneBlock
     from biorobust.vonenet.model.block import add_noise, live_noise
 
@@ -91,6 +96,9 @@ def measure() -> list[Measurement]:
     torch.testing.assert_close(responses, published(block, banks, x), rtol=1e-4, atol=1e-4)
 
     model, expanded = fronted(), torch.rand(1, 1, 28, 28, generator=generator).expand(N_DRAWS, 1, 28, 28)
+    assert isinstance(model.stem, V1Stage)
+    behind = nn.Sequential(model.stem.mix, model.features, model.head)  # every draw has to pass through it
+    drawn = model.stem.block(2 * expanded - 1)
 
     def silent() -> Tensor:
         with block.noise("none"):
@@ -107,5 +115,5 @@ def measure() -> list[Measurement]:
     return [
         paired(FORWARD, silent, lambda: convolutions(block, banks, x), repeats=9),
         paired(NOISE, noise, noisy, repeats=15),
-        paired(DRAWS, lambda: gradient(model, expanded), lambda: gradient(model, expanded.contiguous()), repeats=25),
+        paired(DRAWS, lambda: gradient(model, expanded), lambda: gradient(behind, drawn), repeats=25),
     ]

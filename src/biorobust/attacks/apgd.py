@@ -119,16 +119,21 @@ def ascend(x: Tensor, rows: Tensor, search: Search, gradient: Gradient, loss: Ro
         value = slope.loss
         better = value > best
         best = torch.where(better, value, best)
-        best_x, best_grad = (torch.where(_wide(better, x), new, old) for new, old in ((x, best_x), (grad, best_grad)))
+        best_x, best_grad = _chosen(better, x, best_x), _chosen(better, grad, best_grad)
         if step in looked_at:
             stalls = rises <= RISING * (step - last)
             halved = stalls | (~halved & (best <= checked))
             size = torch.where(halved, size / 2, size)
-            x, grad = (torch.where(_wide(halved, x), new, old) for new, old in ((best_x, x), (best_grad, grad)))
+            x, grad = _chosen(halved, best_x, x), _chosen(halved, best_grad, grad)
             value = torch.where(halved, best, value)
             checked, last = best, step
             rises = torch.zeros_like(rises)
         state = [rows, x, before, grad, value, best_x, best_grad, best, checked, size, rises, halved]
+
+
+def _chosen(those: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """`new` (B, C, H, W) for those (B,) bool, `old` for the others; nothing is copied where all are of one."""
+    return new if those.all() else torch.where(_wide(those, new), new, old) if those.any() else old
 
 
 def _wide(values: Tensor, like: Tensor) -> Tensor:

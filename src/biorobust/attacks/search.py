@@ -184,7 +184,8 @@ class Search:
 
     def project(self, x: Tensor, rows: Tensor) -> Tensor:
         """Points (B', C, H, W) of the images `rows`, moved into the ball."""
-        return torch.minimum(torch.maximum(x, self.lower[rows]), self.upper[rows])
+        whole = len(rows) == len(self.lower)  # then nothing has to be picked out
+        return x.clamp(*(bound if whole else bound[rows] for bound in (self.lower, self.upper)))
 
     def note(self, x: Tensor, rows: Tensor, said: Judged, *, step: int) -> Tensor:
         """Keep what is best of points (B', C, H, W); gives (B',) bool, who is left."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biorobust.core.config import build
-from biorobust.core.left_out import not_at_this_scale
+from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.kwta.model.params import (
     FAST,
     FULL_WIDTH,
@@ -52,8 +52,7 @@ class Cell(NamedTuple):
         return _built(values, where=f"{self.network}-{self.dataset}")
 
     def left_out(self, settings: Params) -> str:
-        trained = settings.size("kwta_cells", Cells).trained
-        if trained == "none" or f"{self.network}-{self.dataset}" not in trained:
+        if not has_run(settings.size("kwta_cells", Cells).trained, f"{self.network}-{self.dataset}"):
             return not_at_this_scale(settings.scale, "kwta_cells")
         never = (self.network, self.run.init) == (FAST, "pretrained")
         return "the small fast network starts from random weights alone" if never else ""
