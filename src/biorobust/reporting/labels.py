@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from biorobust.statistics import rules
+
 INK = "#010203"  # becomes the text colour of the page
 FAINT = "#808183"  # grid lines and floors: 3:1 or more on white and on near-black
 
@@ -105,6 +107,16 @@ def network(run: str) -> str:
 def label(run: str) -> str:
     """A run in words."""
     return look(run).label
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+OWN = {rules.REPRODUCED: "held", rules.PARTLY: "held in part", rules.NOT_REPRODUCED: "did not hold"}
+
+
+def said(verdict: str, ours: bool) -> str:
+    """A verdict in words: nobody reproduces a claim of our own, it holds or not."""
+    return OWN.get(verdict, verdict) if ours else verdict
 
 
 # --- attacks ----------------------------------------------------------------------------------------------------------

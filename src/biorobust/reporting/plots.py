@@ -1,4 +1,4 @@
-"""The plots of the report, each a function of a frame: lines, dots, grids of pictures, heat maps.
+"""The plots of the report, each a function of a frame: lines, grids of pictures, heat maps.
 
 A frame has a row for each point, mark or picture; the arguments name its columns. Proportions are drawn in percent.
 Looks come from `labels`: of runs by default, or any mapping from the values of the column `series` to a `Look`.
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from biorobust.reporting.labels import FAINT, INK, Look, in_legend, in_panel, label, look
+from biorobust.reporting.labels import INK, Look, in_legend, in_panel, label, look
 from biorobust.reporting.style import REPORTED, WIDTH, drawing_style
 
 LINE = 96  # characters of a title that fit into the width of a figure
@@ -103,9 +103,9 @@ def lines(
     y: str,
     series: str,
     xlabel: str,
-    levels: pd.DataFrame,
-    levels_label: str,
-    hollow: pd.DataFrame,
+    levels: pd.DataFrame | None = None,
+    levels_label: str = "",
+    hollow: pd.DataFrame | None = None,
 ) -> Drawing:
     """One panel of curves with intervals, accuracy in percent.
 
@@ -113,10 +113,11 @@ def lines(
     """
     drawing, (axes,) = panels(1, height=3.7)
     handles = curves(axes, frame, x=x, y=y, series=series)
-    for (name, part), marker in zip(hollow.groupby(series, sort=False), MARKERS, strict=False):
+    printed = () if hollow is None else hollow.groupby(series, sort=False)
+    for (name, part), marker in zip(printed, MARKERS, strict=False):
         style = REPORTED | {"marker": marker, "label": f"{name}, as reported"}
         (handles[style["label"]],) = axes.plot(part[x], 100 * part[y], **style)
-    for name, level in zip(levels[series], levels[y], strict=True):
+    for name, level in () if levels is None else zip(levels[series], levels[y], strict=True):
         axes.axhline(100 * level, color=look(name).colour, **DOTTED)
         handles[levels_label] = Line2D([], [], color=INK, **DOTTED)
     axes.legend(handles.values(), handles.keys(), loc="upper right")
@@ -137,7 +138,6 @@ def line_panels(
     ylabel: str = "accuracy, %",
     key: Looks | None = None,
     scale: float | Mapping[str, float] = 100.0,
-    marks: Mapping[str, Sequence[float]] | None = None,
     columns: int = 3,
     height: float = 3.6,
     legend: Literal["outside lower center", "outside upper center"] = "outside lower center",
@@ -147,7 +147,7 @@ def line_panels(
     """A panel of lines for each of `parts`, title -> rows; one legend for all.
 
     looks: of a series in a panel. key: of a series in the legend, for lines without intervals, from 0 to 100, that look
-    different from panel to panel. marks: dotted vertical lines, by panel. A column `reported` is drawn hollow.
+    different from panel to panel. A column `reported` is drawn hollow.
     """
     drawing, found = panels(len(parts), columns=columns, height=height, extra=0.5, **shared)
     handles: Handles = {}
@@ -160,8 +160,6 @@ def line_panels(
             style = REPORTED | {"marker": "s", "label": "as reported"}
             (handles["as reported"],) = axes.plot(printed[x], factor * printed["reported"], **style)
             axes.margins(x=0.2)
-        for mark in (marks or {}).get(title, ()):
-            axes.axvline(mark, color=FAINT, **DOTTED)
         axes.set_title(fill(title, LINE // min(columns, len(parts))))
         axes.grid(axis="y")
         if key is not None:
@@ -197,14 +195,11 @@ def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any)
     )
 
 
-def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str]) -> Handles:
-    """Percent that trainings logged, `value` over `epoch` for each `name`: every seed thin, the mean over seeds thick.
-
-    looks: name -> the run whose look it has.
-    """
+def by_epoch(axes: Axes, frame: pd.DataFrame) -> Handles:
+    """Percent that trainings logged, `value` over `epoch` for each `run`: every seed thin, their mean thick."""
     handles: Handles = {}
-    for name, part in frame.groupby("name", sort=False):
-        style = look(looks.get(str(name), str(name)))
+    for run, part in frame.groupby("run", sort=False):
+        style = look(str(run))
         wide = 100 * part.pivot_table(index="epoch", columns="seed", values="value")
         if wide.shape[1] > 1:
             axes.plot(wide.index, wide, color=style.colour, lw=0.5, alpha=0.6)
@@ -213,36 +208,6 @@ def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str]) -> Ha
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("epoch")
     return handles
-
-
-@drawing_style()
-def dots(frame: pd.DataFrame, *, group: str = "", groups: Mapping[str, str] | None = None) -> Drawing:
-    """A line for each `run`, on it a dot for its `accuracy` with the interval and, hollow, what was `reported`.
-
-    group: a column whose values share a line, each with a marker of its own. groups: how they are called in the legend.
-    """
-    runs = list(dict.fromkeys(frame["run"]))
-    kinds = list(dict.fromkeys(frame[group])) if group else [""]
-    drawing = Drawing(figsize=(WIDTH, (1.0 if groups else 0.8) + (0.36 if groups else 0.33) * len(runs)))
-    axes = drawing.add_subplot()
-    for _, mark in frame.iterrows():
-        kind = kinds.index(mark[group]) if group else 0
-        at = runs.index(mark["run"]) + (0.26 * (kind - (len(kinds) - 1) / 2))
-        style, ends = look(mark["run"]), reach(mark.to_frame().T, "accuracy")
-        marker = MARKERS[kind] if groups else style.marker
-        axes.errorbar(100 * mark["accuracy"], at, xerr=ends, color=style.colour, marker=marker, elinewidth=1, ls="")
-        if pd.notna(mark["reported"]):
-            axes.plot(100 * mark["reported"], at, **REPORTED | ({"marker": marker} if groups else {}))
-    name_lines(axes, [label(run) for run in runs])
-    axes.set_xlabel("test accuracy, %")
-    if groups:
-        for line in range(len(runs) - 1):
-            axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
-        handles = [Line2D([], [], color=INK, marker=MARKERS[i], ls="") for i in range(len(kinds))]
-        handles.append(Line2D([], [], **REPORTED))
-        called = [*(groups[kind] for kind in kinds), "as reported"]
-        drawing.legend(handles, called, loc="outside upper center", ncols=len(called))
-    return drawing
 
 
 @drawing_style()

@@ -74,6 +74,12 @@ class Provenance:
         """For a recorded run: what its stages ran at, where that is not the commit it was recorded at."""
         return tuple(commit for commit in self.commits if self.snapshot and commit[0] != self.snapshot.commit)
 
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Packages with the versions that the stages noted."""
+        found = (f"{name} {version}" for note in self.noted for name, version in note["versions"].items() if version)
+        return tuple(dict.fromkeys(found))
+
     def distinct(self, *keys: str) -> tuple[str, ...]:
         """The different values the stages noted under `keys`, in order of appearance."""
         return tuple(dict.fromkeys(", ".join(str(note.get(key)) for key in keys) for note in self.noted))

@@ -146,6 +146,7 @@ def _environment(folder: Path) -> Environment:
         "tally": effects.tally,
         "duration": numbers.duration,
         "listed": numbers.listed,
+        "said": labels.said,
         "slug": lambda verdict: verdict.replace(" ", "-"),
         "cell": cell,
         "cells": cells,

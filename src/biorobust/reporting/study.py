@@ -80,14 +80,6 @@ class Study(ABC):
     def attack_stage(self, run: str) -> str:
         """The stage that attacks one of `attacked`."""
 
-    def commands(self) -> Mapping[tuple[str, str | None], Sequence[str]]:
-        """Stages that train and that attack (None: nothing does) -> the networks they are for."""
-        found: dict[tuple[str, str | None], list[str]] = {}
-        for run in self.networks:
-            attack = self.attack_stage(run) if run in self.attacked else None
-            found.setdefault((self.train_stage(run), attack), []).append(run)
-        return found
-
     @abstractmethod
     def stages(self) -> tuple[str, ...]:
         """Every stage behind the study's metrics, in the order of dvc.yaml."""

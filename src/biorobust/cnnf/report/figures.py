@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from biorobust.cnnf.report import letters
-from biorobust.cnnf.report.study import CNN, CNN_NOISY, FEEDBACK, IMAGES, NOT_CYCLED
+from biorobust.cnnf.report.study import CNN, FEEDBACK, IMAGES, NOT_CYCLED
 from biorobust.reporting import frames, plots
-from biorobust.reporting.estimates import accuracy, by_level, curve, value, values
+from biorobust.reporting.estimates import accuracy, curve, values
 from biorobust.reporting.figure import Figure, Inputs, of_runs
-from biorobust.reporting.labels import FAINT, FEEDBACK_ATTACKS, INK, WORST_CASE, Look, in_legend, in_panel, label, look
+from biorobust.reporting.labels import INK, WORST_CASE, Look, label, look
 from biorobust.reporting.numbers import percent
-from biorobust.reporting.style import WIDTH, drawing_style
 
-TERMS = {  # column of the curve -> its name, the line's dashes
-    "first": ("first pass", "-"),
-    "cycles": ("cycles", "--"),
-    "feature": ("inner feature", "-."),
-    "block1": ("first block", ":"),
-    "block2": ("second block", (0, (1, 3))),
-}
 LOGGED = {  # what is logged per cycle or per feedback -> title, factor, the first cycle it is logged for
     "cycle_accuracy": ("accuracy, %", 100, 0),
     "changed": ("predictions changed, %", 100, 1),
@@ -43,57 +33,30 @@ def _tables(given: Inputs, name: str, *runs: str) -> pd.DataFrame:
 
 
 def _attacked(given: Inputs) -> pd.DataFrame:
-    found = frames.attacked(given.m, given.study.attacked, FEEDBACK_ATTACKS)
-    return found[found["run"].isin(found.loc[found["attack"] == WORST_CASE, "run"])]
+    return frames.attacked(given.m, given.study.attacked, [WORST_CASE])
 
 
 def _attacked_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    """The worst cases by epsilon, and what a network with feedback keeps under either gradient at the smallest one."""
-    worst = frame[frame["attack"] == WORST_CASE]
+    """What a network with feedback keeps under either gradient at the smallest epsilon."""
     kept = {
         run: (first.at(eps), last.at(eps), eps)
-        for run in worst["run"].unique()
+        for run in frame["run"].unique()
         if given.m.settings(f"train/{run}").get("cycles")
         and (first := curve(given.m, run, "pgd-cross-entropy@first"))
         and (last := curve(given.m, run, "pgd-cross-entropy"))
         and (eps := min(filter(None, last.eps))) in first.eps
     }
-    return {
-        "worst": {run: curve(given.m, run, WORST_CASE) for run in worst["run"].unique()},
-        "by_eps": {eps: part.set_index("run")["accuracy"].to_dict() for eps, part in worst.groupby("eps") if eps},
-        "kept": kept,
-        "attacks": [attack.label for name, attack in FEEDBACK_ATTACKS.items() if name in set(frame["attack"])],
-    }
+    return {"worst": {run: curve(given.m, run, WORST_CASE) for run in frame["run"].unique()}, "kept": kept}
 
 
-@drawing_style()
 def _draw_attacked(frame: pd.DataFrame) -> Drawing:
-    """The worst case of every network in one panel, then a panel per network with all its attacks."""
-    runs, points = list(dict.fromkeys(frame["run"])), partial(plots.curves, x="eps", y="accuracy")
-    shown = [in_legend(name, attacks=FEEDBACK_ATTACKS) for name in FEEDBACK_ATTACKS if name in set(frame["attack"])]
-    drawing = Drawing(figsize=(WIDTH, 5.6))
-    found = drawing.subplot_mosaic([[WORST_CASE] * len(runs), runs], height_ratios=(1.35, 1))
-    whole = found.pop(WORST_CASE)
-    points(whole, frame[frame["attack"] == WORST_CASE], series="run")
-    plots.percent_axis(whole, label="accuracy, %")
-    whole.set(title="Worst case over all attacks", xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)")
-    whole.legend(loc="upper right")
-    for run, axes in found.items():
-        looks = partial(in_panel, run, attacks=FEEDBACK_ATTACKS)
-        points(axes, frame[frame["run"] == run], series="attack", looks=looks, intervals=False)
-        plots.percent_axis(axes, label="accuracy, %" if run == runs[0] else "")
-        axes.set(title=plots.narrow(label(run)), xlabel="ε")
-    plots.legend_below(drawing, plots.samples(shown))
-    return drawing
-
-
-def _clean_and_noisy(given: Inputs) -> pd.DataFrame:
-    runs, printed = given.study.runs + given.study.variants, {images: given.clean(images) for images in IMAGES}
-    return frames.accuracies(given.m, runs, images=IMAGES, reported=printed)
-
-
-def _draw_clean_and_noisy(frame: pd.DataFrame) -> Drawing:
-    return plots.dots(frame, group="images", groups={images: f"{images} images" for images in IMAGES})
+    return plots.lines(
+        frame,
+        x="eps",
+        y="accuracy",
+        series="run",
+        xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)",
+    )
 
 
 def _grid(given: Inputs) -> pd.DataFrame:
@@ -129,45 +92,6 @@ def _draw_grid(frame: pd.DataFrame) -> Drawing:
         ylabel="test accuracy, %",
         height=2.6,
         legend="outside upper center",
-        sharey=True,
-    )
-
-
-def _noise_levels(given: Inputs) -> pd.DataFrame:
-    """Accuracy by noise level of the three networks, and of CNN-F trained at other levels (hidden: at which)."""
-    study = given.study
-    settings = {run: given.m.settings(f"train/{run}") for run in study.runs + study.variants}
-    level = {run: of_run.get("noise_level") for run, of_run in settings.items()}
-    cycled = {run: level[run] for run, of_run in settings.items() if of_run.get("cycles")}
-    usual = {cycled.get(run) for run in study.runs}
-    rows = [
-        (at, found.value, found.low, found.high, found.n, found.n_seeds, run, run in study.runs, cycled.get(run))
-        for run in (*study.runs, *(run for run in study.variants if level[run] not in usual))
-        for at, found in by_level(given.m, run, "noise").items()
-    ]
-    columns = ["level", "accuracy", "low", "high", "n", "seeds", "run", "_main", "_trained"]
-    found = pd.DataFrame(rows, columns=columns)
-    return found if found["_main"].any() else found.iloc[:0]
-
-
-def _levels_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    ends = {run: part.iloc[[0, -1]] for run, part in frame[frame["_main"]].groupby("run", sort=False)}
-    levels = [f"{level:g}" for level in next(iter(ends.values()))["level"]]
-    return {"ends": {run: list(found["accuracy"]) for run, found in ends.items()}, "levels": levels}
-
-
-def _draw_noise_levels(frame: pd.DataFrame) -> Drawing:
-    parts = {"the three networks": frame[frame["_main"]]}
-    if not frame["_main"].all():
-        parts["CNN-F trained at other levels"] = frame[~frame["_main"] | frame["_trained"].notna()]
-    return plots.line_panels(
-        parts,
-        x="level",
-        y="accuracy",
-        series="run",
-        xlabel="noise level (standard deviation, intensity 0 to 1)",
-        marks={title: sorted(set(part["_trained"].dropna())) for title, part in parts.items()},
-        height=3.1,
         sharey=True,
     )
 
@@ -258,64 +182,13 @@ def _draw_cycles(frame: pd.DataFrame) -> Drawing:
     )
 
 
-def _losses(given: Inputs) -> pd.DataFrame:
-    steps = _tables(given, "curves/steps-{}", CNN, CNN_NOISY, FEEDBACK)
-    if steps.empty:
-        return steps
-    found = steps[["run", "seed", "step", "loss", "smoothed"]]
-    logged = given.m.csv(f"curves/{FEEDBACK}") if FEEDBACK in set(found["run"]) else None
-    found.attrs["terms"] = None
-    if logged is not None and set(TERMS) <= set(logged):
-        found.attrs["terms"] = logged.groupby("epoch")[[*TERMS]].mean()
-    return found
-
-
-def _losses_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    ratios = {run: found for run in frame["run"].unique() if (found := value(given.m, f"train/{run}", "loss_ratio"))}
-    wanted = given.named(CNN, CNN_NOISY, FEEDBACK)
-    return {"ratios": ratios, "terms": frame.attrs["terms"] is not None, "wanted": wanted}
-
-
-@drawing_style()
-def _draw_losses(frame: pd.DataFrame) -> Drawing:
-    """A panel per network with the loss of single steps and its running mean, and one with the terms of the loss."""
-    terms, runs = frame.attrs["terms"], list(dict.fromkeys(frame["run"]))
-    top = frame.groupby("run")["loss"].quantile(0.99).max()
-    drawing = Drawing(figsize=(WIDTH, 2.7 if terms is None else 5.0))
-    found = drawing.subplot_mosaic([runs] if terms is None else [runs, ["terms"] * len(runs)])
-    for run in runs:
-        axes, of_run = found[run], frame[frame["run"] == run]
-        first = of_run[of_run["seed"] == of_run["seed"].min()]
-        axes.plot(first["step"], first["loss"], color=FAINT, lw=0.5, alpha=0.8)
-        for _, of_seed in of_run.groupby("seed"):
-            axes.plot(of_seed["step"], of_seed["smoothed"], color=look(run).colour, lw=1.3)
-        axes.set(ylim=(0, 1.05 * top), title=plots.narrow(label(run)), xlabel="optimiser step")
-        axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.grid(axis="y")
-    found[runs[0]].set_ylabel("training loss")
-    if terms is not None:
-        axes = found["terms"]
-        for term, (name, dashes) in TERMS.items():
-            axes.plot(terms[term], color=look(FEEDBACK).colour, ls=dashes, marker=".", label=name)
-        axes.set(title=f"{label(FEEDBACK)}: the five terms of its loss, weighted", yscale="log", xlabel="epoch")
-        axes.set(ylabel="mean over the epoch", xlim=(None, 1.28 * terms.index.max()), xticks=terms.index)
-        axes.grid(axis="y")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.legend(loc="center right")
-    return drawing
-
-
 _trained = of_runs("train")
 
 FIGURES = (
     Figure("accuracy-epsilon", _attacked, _draw_attacked, of_runs("attack"), _attacked_words),
     letters.RECONSTRUCTIONS,
-    Figure("clean-noisy", _clean_and_noisy, _draw_clean_and_noisy, _trained),
     Figure("grid", _grid, _draw_grid, _trained, _grid_words),
-    Figure("noise-levels", _noise_levels, _draw_noise_levels, _trained, _levels_words),
     Figure("cycles", _cycles, _draw_cycles, _trained, _cycles_words),
     Figure("confusion", _confusion, _draw_confusion, _trained, _confusion_words),
     letters.ATTACKED,
-    Figure("losses", _losses, _draw_losses, _trained, _losses_words),
 )

@@ -107,39 +107,27 @@ def _units_stages(given: Inputs, frame: pd.DataFrame) -> Iterator[str]:
 
 
 def _learning(given: Inputs) -> pd.DataFrame:
-    """Converged share of the units by epoch, and test accuracy of the networks by epoch."""
-    weights = frames.logged(given.m, {f"weights-{name}": name for name in given.study.weights}, "converged_share")
-    networks = frames.logged(given.m, {run: run for run in given.study.networks}, "test_accuracy")
-    looks = {name: given.study.first_run(name) for name in given.study.weights}
-    found = pd.concat([part for part in (weights, networks) if len(part)] or [weights], ignore_index=True)
-    return found.assign(_look=found["name"].map(lambda name: looks.get(name, name)))
+    """Converged share of the units by epoch."""
+    study = given.study
+    found = frames.logged(given.m, {f"weights-{name}": name for name in study.weights}, "converged_share")
+    return found.assign(run=found["name"].map(study.first_run))
 
 
 def _learning_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     """The mean over seeds, at each seed's last epoch, of the share of converged units."""
-    shares = frame[frame["quantity"] == "converged_share"].sort_values("epoch", kind="stable")
-    last = shares.groupby(["_look", "seed"], sort=False)["value"].last().groupby("_look", sort=False).mean()
-    looks = dict.fromkeys(frame.loc[frame["quantity"] == "converged_share", "_look"])
-    drawn = list(dict.fromkeys(frame.loc[frame["quantity"] == "test_accuracy", "name"]))
-    return {"converged": {run: last[run] for run in looks}, "drawn": drawn}
+    last = frame.sort_values("epoch", kind="stable").groupby(["run", "seed"], sort=False)["value"].last()
+    return {"converged": last.groupby("run", sort=False).mean().to_dict()}
 
 
 def _learning_stages(given: Inputs, frame: pd.DataFrame) -> Iterator[str]:
-    for (quantity, name), _ in frame.groupby(["quantity", "name"], sort=False):
-        yield given.study.weights_stage(name) if quantity == "converged_share" else given.study.train_stage(name)
+    return map(given.study.weights_stage, frame["name"].unique())
 
 
 @drawing_style()
 def _draw_learning(frame: pd.DataFrame) -> Drawing:
-    looks = dict(zip(frame["name"], frame["_look"], strict=True))
-    drawing, (left, right) = plots.panels(2, height=3.9)
-    handles = plots.by_epoch(left, frame[frame["quantity"] == "converged_share"], looks=looks)
-    plots.percent_axis(left, label="units on the unit sphere, %")
-    left.set_title("Learning without labels")
-    handles |= plots.by_epoch(right, frame[frame["quantity"] == "test_accuracy"], looks=looks)
-    right.set_ylabel("test accuracy, %")
-    right.grid(axis="y")
-    right.set_title("Learning with labels")
+    drawing, (axes,) = plots.panels(1, height=3.4)
+    handles = plots.by_epoch(axes, frame)
+    plots.percent_axis(axes, label="units on the unit sphere, %")
     plots.legend_below(drawing, handles)
     return drawing
 
@@ -170,8 +158,8 @@ FIGURES = (
     Figure("accuracy-epsilon", _curves, _draw_curves, of_runs("attack"), _curves_words),
     Figure(
         "losses",
-        lambda given: frames.attacked(given.m, given.study.networks, ATTACKS),
-        partial(plots.attacks, xlabel="ε (L∞)", height=2.1, legend_columns=4, sharex=True),
+        lambda given: frames.attacked(given.m, given.named(*HEADLINE), ATTACKS),
+        partial(plots.attacks, xlabel="ε (L∞)", height=2.1, legend_columns=4),
         of_runs("attack"),
         _survival,
     ),
@@ -191,11 +179,5 @@ FIGURES = (
         ),
         of_runs("attack"),
         _images_words,
-    ),
-    Figure(
-        "clean-accuracy",
-        lambda given: frames.accuracies(given.m, given.study.networks, reported={"clean": given.clean()}),
-        plots.dots,
-        of_runs("train"),
     ),
 )

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from biorobust.kwta.report.printed import printed
 from biorobust.kwta.report.study import DEEPFOOL, ORIGINAL_STEP, PGD, STARTS, Cell, row_name
@@ -43,6 +43,11 @@ def _head(cell: Cell) -> tuple[int | str, str, Cell]:
 
 def _trained(given: Inputs, *, init: str = "") -> list[Cell]:
     return [cell for cell in given.study.cells(given.m, init=init) if cell.trained]
+
+
+def _learned(given: Inputs, *, init: str = "") -> list[Cell]:
+    """Without those that give one class to every image."""
+    return [cell for cell in _trained(given, init=init) if not cell.collapsed]
 
 
 def _words(given: Inputs, frame: pd.DataFrame, *, init: str = "", **told: Any) -> Mapping[str, Any]:
@@ -86,11 +91,11 @@ def _panels(
     return drawing
 
 
-def _legend(frame: pd.DataFrame, *, bare: str = "", **marker: Any) -> plots.Handles:
-    """The rows of all tables by name. bare: the one without a marker."""
+def _legend(frame: pd.DataFrame, **marker: Any) -> plots.Handles:
+    """The rows of all tables by name."""
     looks = {cell.row: cell.look for cell in frame["_cell"]}
     return {
-        row: Line2D([], [], color=look.colour, ls=look.dashes, marker="" if row == bare else look.marker, **marker)
+        row: Line2D([], [], color=look.colour, ls=look.dashes, marker=look.marker, **marker)
         for row, look in looks.items()
     }
 
@@ -151,7 +156,7 @@ def _draw_steps(frame: pd.DataFrame) -> Drawing:
 def _probe(given: Inputs, *, probe: str, quantity: str, value: Callable[[Any], float]) -> pd.DataFrame:
     """What a probe finds of cells as they were trained, and of the same weights under other gammas; mean over seeds."""
     rows = []
-    for cell in _trained(given):
+    for cell in _learned(given):
         found = (cell.attacked or {}).get(probe)
         for seed in found["per_seed"] if found else ():
             rows.append((*_head(cell), cell.gamma, True, value(seed)))
@@ -168,8 +173,7 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
         for cell, rows in _by_cell(part):
             look, own, other = cell.look, rows[rows["trained"]], rows[~rows["trained"]].sort_values("gamma")
             if cell.gamma is None:
-                axes.axhline(own[quantity].iloc[0], color=look.colour, lw=1.2)
-                continue
+                continue  # no function of gamma; its value is said in words
             line: dict[str, Any] = {"color": look.colour, "clip_on": False}
             axes.plot(other["gamma"], other[quantity], lw=1, ls=look.dashes, marker=".", **line)
             axes.plot(own["gamma"], own[quantity], marker=look.marker, ms=8, mec=INK, mew=0.8, ls="", **line)
@@ -178,7 +182,7 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(axis="y")
 
-    legend = _legend(frame, bare=row_name(None), ms=7, mec=INK)
+    legend = _legend(frame[frame["gamma"].notna()], ms=7, mec=INK)
     legend["the same weights, another γ"] = Line2D([], [], color=FAINT, marker=".", lw=1)
     return _panels(
         _tables(frame, "{place.label}:\n{place.title}"),
@@ -193,51 +197,11 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
     )
 
 
-def _active(given: Inputs) -> pd.DataFrame:
-    rows = []
-    for cell in _trained(given, init="scratch"):
-        means = pd.DataFrame([seed["active"] for seed in cell.seeds]).mean()
-        layers = enumerate(means.items(), start=1)
-        rows += [(*_head(cell), cell.row, layer, at, share) for at, (layer, share) in layers]
-    return pd.DataFrame(rows, columns=[*HEAD, "activation", "layer", "place", "share"])
-
-
-def _active_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    relu = frame[frame["activation"] == row_name(None)].groupby("cell")["share"].mean()
-    return _words(given, frame, init="scratch", relu=list(relu))
-
-
-@drawing_style()
-def _draw_active(frame: pd.DataFrame) -> Drawing:
-    def each(axes: Axes, part: pd.DataFrame) -> None:
-        for cell, rows in _by_cell(part):
-            look = cell.look
-            style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "ls": look.dashes, "ms": 3.5}
-            axes.plot(rows["place"], 100 * rows["share"], clip_on=False, **style)
-            if cell.gamma is not None:
-                axes.axhline(100 * cell.gamma, color=look.colour, lw=0.6, ls=":")
-        axes.set_ylim(0, 108 * frame["share"].max())
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.grid(axis="y")
-
-    return _panels(
-        _tables(frame, "{place.label}: {place.title}"),
-        each,
-        xlabel="activation, in order of execution",
-        ylabel="values that pass, %",
-        legend=_legend(frame, ms=3.5),
-        columns=2,
-        height=1.9,
-        extra=0.9,
-        sharey=True,
-    )
-
-
 def _curves(given: Inputs, *, init: str) -> pd.DataFrame:
     """What the trainings from one start logged, a row for each epoch of each seed."""
     rows = [
         (*_head(cell), cell.row, seed, int(row["epoch"]), *map(row.get, LOGGED))
-        for cell in _trained(given, init=init)
+        for cell in _learned(given, init=init)
         for seed, of_seed in (given.m.curve(cell.id) or {}).items()
         for row in of_seed
     ]
@@ -251,41 +215,32 @@ def _curves_words(given: Inputs, frame: pd.DataFrame, *, init: str) -> Mapping[s
 
 @drawing_style()
 def _draw_curves(frame: pd.DataFrame) -> Drawing:
-    """Three panels for each table, on test images solid and on training images dotted; thin: seeds, where several."""
-    in_percent = {name: 100 * frame[name] for name in ("accuracy", "test_accuracy")}
-    frame = frame.assign(**in_percent, error=100 - in_percent["test_accuracy"])
-    shown = {"accuracy, %": ("test_accuracy", "accuracy"), "loss": ("test_loss", "loss"), "test error, %": ("error",)}
+    """Two panels for each table, on test images solid and on training images dotted; thin: seeds, where several."""
+    frame = frame.assign(**{name: 100 * frame[name] for name in ("accuracy", "test_accuracy")})
+    shown = {"accuracy, %": ("test_accuracy", "accuracy"), "loss": ("test_loss", "loss")}
 
     def each(axes: Axes, part: tuple[str, pd.DataFrame]) -> None:
         label, rows_of_table = part
         for cell, rows in _by_cell(rows_of_table):
-            for column, dashes in zip(shown[label], ("-", ":"), strict=False):
+            for column, dashes in zip(shown[label], ("-", ":"), strict=True):
                 wide = rows.pivot_table(index="epoch", columns="seed", values=column)
                 line: dict[str, Any] = {"color": cell.look.colour, "ls": dashes}
                 if wide.shape[1] > 1:
                     axes.plot(wide.index, wide, lw=0.4, alpha=0.6, **line)
                 axes.plot(wide.index, wide.mean(axis=1), lw=1.4, **line)
-        if label == "test error, %":
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_locator(NullLocator())
-        else:
-            top = rows_of_table[["loss", "test_loss"]].max().max()
-            axes.set_ylim(0, 100 if label == "accuracy, %" else 1.08 * top)
+        top = rows_of_table[["loss", "test_loss"]].max().max()
+        axes.set_ylim(0, 100 if label == "accuracy, %" else 1.08 * top)
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.grid(axis="y")
 
     parts = []
     for title, part in _tables(frame, "{place.label}: {place.title}"):
-        flat = all(seed["collapsed"] for cell, _ in _by_cell(part) for seed in cell.seeds)
-        titles = (title + " (all collapsed)" * flat, "", "")
-        parts += [(above, (label, part)) for above, label in zip(titles, shown, strict=True)]
+        parts += [(above, (label, part)) for above, label in zip((title, ""), shown, strict=True)]
     lines = {cell.row: (cell.look.colour, "-") for cell in frame["_cell"]}
     lines |= {"test images": (INK, "-"), "training images": (INK, ":")}
     legend = {name: Line2D([], [], color=colour, ls=dashes) for name, (colour, dashes) in lines.items()}
-    return _panels(parts, each, xlabel="epoch", legend=legend, columns=3, height=1.9, extra=0.8)
+    return _panels(parts, each, xlabel="epoch", legend=legend, columns=2, height=1.9, extra=0.8)
 
 
 def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], float], label: str) -> Figure:
@@ -294,7 +249,12 @@ def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], flo
         partial(_probe, probe=probe, quantity=quantity, value=value),
         partial(_draw_probe, quantity=quantity, label=label),
         _stages("attack"),
-        lambda given, frame: _words(given, frame, probe=frame["_cell"].iloc[0].attacked[probe]),
+        lambda given, frame: _words(
+            given,
+            frame,
+            probe=frame["_cell"].iloc[0].attacked[probe],
+            relu=frame.loc[frame["gamma"].isna(), quantity].max(),
+        ),
     )
 
 
@@ -310,7 +270,6 @@ FIGURES = (
         lambda row: 100 * row["gradient"]["changed"][STEP],
         "replaced, % of those that pass",
     ),
-    Figure("active", _active, _draw_active, _stages("train"), _active_words),
     *(
         Figure(
             f"curves-{init}",

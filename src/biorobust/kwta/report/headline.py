@@ -21,7 +21,12 @@ COUNTED = "resnet18"  # the network of the headline's claim
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Kwta) -> Headline | None:
-    cells = [cell for cell in study.cells(m) if cell.place.network in (COUNTED, FAST)]
+    levels = printed_accuracies(item.claim for item in judged)
+    cells = [
+        cell
+        for cell in study.cells(m)
+        if cell.place.network in (COUNTED, FAST) and cell.trained and learned(cell.trained, printed=levels)
+    ]
     read = printed(item.claim for item in judged if item.counted)
     relu = sorted(item.value.value for (_, measure), item in read.items() if measure == PGD and item.gamma is None)
     return headline_of(CLAIM, judged, m, study=study.name, steps=steps(cells), relu=relu)

@@ -12,14 +12,15 @@ from matplotlib.lines import Line2D
 
 from biorobust.question.report.study import ADVERSARIAL, CURVE, NOISE, PGD, PLAIN, Question
 from biorobust.reporting import frames, plots
-from biorobust.reporting.estimates import accuracy
+from biorobust.reporting.estimates import accuracy, difference
 from biorobust.reporting.figure import Figure, Inputs, of_runs
 from biorobust.reporting.labels import FAINT, INK, TASKS, WORST_CASE, look, network
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.style import WIDTH, drawing_style
 
-REPORT, STANDARD, WORST = "its report's attack", "PGD", "worst case"
-MARKERS = {REPORT: "o", STANDARD: "s", WORST: "D"}
+CLEAN, REPORT, STANDARD, WORST = "no attack", "its report's attack", "PGD", "worst case"
+MARKERS = {CLEAN: "|", REPORT: "o", STANDARD: "s", WORST: "D"}
+FURTHEST = 3  # sizes drawn, in units of that of the other attacks: beyond, next to nothing is left
 
 
 def lines(study: Question) -> list[str]:
@@ -35,15 +36,18 @@ def answers(m: Measurements, study: Question) -> pd.DataFrame:
     for run in lines(study):
         if not accuracy(m, run):
             continue  # its twin alone says nothing of it
-        attacks = {REPORT: study.reports_attack(run), STANDARD: PGD, WORST: WORST_CASE}
+        twin = study.twin(run) if study.reports_attack(run) else None
+        attacks = {CLEAN: None, REPORT: study.reports_attack(run), STANDARD: PGD, WORST: WORST_CASE}
         for kind, attack in attacks.items():
-            twin = study.twin(run) if study.reports_attack(run) else None
-            for of, hollow in ((run, False), (twin, True)):
-                found = accuracy(m, of, attack=attack, eps=study.at(run)) if of and attack else None
+            if kind != CLEAN and not attack:
+                continue  # no report is about it
+            for of, hollow in ((run, False), (twin if attack else None, True)):
+                found = accuracy(m, of, attack=attack, eps=study.at(run) if attack else None) if of else None
                 if found:
                     dataset = run.partition("-")[0]
-                    rows.append((run, dataset, kind, of, hollow, study.at(run), found.value, found.low, found.high))
-    columns = ["run", "dataset", "attack", "measured", "twin", "eps", "accuracy", "low", "high"]
+                    measured = (found.value, found.low, found.high, found.n, found.n_seeds)
+                    rows.append((run, dataset, kind, of, hollow, study.at(run), *measured))
+    columns = ["run", "dataset", "attack", "measured", "twin", "eps", "accuracy", "low", "high", "n", "seeds"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -67,13 +71,14 @@ def _draw_answers(frame: pd.DataFrame) -> Drawing:
 
 def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) -> None:
     for _, mark in part.iterrows():
-        line, kind = runs.index(mark["run"]), list(MARKERS).index(mark["attack"])
-        at = line + 0.22 * (kind - 1)
+        line, kind = runs.index(mark["run"]), max(list(MARKERS).index(mark["attack"]), 1)  # no attack: beside the first
+        at = line + 0.22 * (kind - 2) + (0.09 if mark["twin"] else 0)
         colour = look(mark["run"]).colour
         fill, width = ("none", 0.5) if mark["twin"] else (colour, 1)
         ends = plots.reach(mark.to_frame().T, "accuracy")
         axes.errorbar(100 * mark["accuracy"], at, xerr=ends, color=colour, elinewidth=width, ls="")
-        axes.plot(100 * mark["accuracy"], at, marker=MARKERS[mark["attack"]], color=colour, mfc=fill, ms=5, ls="")
+        size = 9 if mark["attack"] == CLEAN else 5
+        axes.plot(100 * mark["accuracy"], at, marker=MARKERS[mark["attack"]], color=colour, mfc=fill, ms=size, ls="")
     for line in range(len(runs) - 1):
         axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
     plots.name_lines(axes, [network(run) for run in runs])
@@ -81,14 +86,36 @@ def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) ->
 
 
 def _answer_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    worst = frame[(frame["attack"] == WORST) & ~frame["twin"]]
-    return {"worst": dict(zip(worst["run"], worst["accuracy"], strict=True)), "wanted": lines(given.study)}
+    worst, study = frame[(frame["attack"] == WORST) & ~frame["twin"]], given.study
+    drawn, ran = list(worst["run"]), set(worst["dataset"])
+    ahead = [
+        (study.called(run), found)
+        for run in drawn
+        if study.reports_attack(run)
+        and (found := difference(given.m, run, study.twin(run) or "", attack=WORST_CASE, eps=study.at(run)))
+    ]
+    return {
+        "worst": drawn,
+        "ahead": ahead,
+        "missing": [run for run in lines(study) if run.partition("-")[0] in ran],
+        "not_run": [dataset for dataset in study.datasets if dataset not in ran],
+        "n": worst["n"].max(),
+        "seeds": worst["seeds"].max(),
+    }
 
 
 def _sizes(given: Inputs) -> pd.DataFrame:
-    """Accuracy under APGD by its size, up to ten times that of the other attacks: from there on little is left."""
-    found = frames.attacked(given.m, lines(given.study), [CURVE])
-    return found[[eps <= 10 * given.study.at(run) for run, eps in zip(found["run"], found["eps"], strict=True)]]
+    """Accuracy under APGD by its size, of every line of the answer and of the twins that have none there."""
+    study = given.study
+    runs = lines(study)
+    twins = [twin for run in study.defences if (twin := study.twin(run)) and twin not in runs]
+    found = frames.attacked(given.m, [*runs, *twins], [CURVE])
+    near = found[[eps <= FURTHEST * study.at(run) for run, eps in zip(found["run"], found["eps"], strict=True)]]
+    return near.rename(columns={"_n": "n"})
+
+
+def _sizes_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    return {"n": frame["n"].max(), "seeds": frame["seeds"].max()}
 
 
 def _draw_sizes(frame: pd.DataFrame) -> Drawing:
@@ -103,12 +130,12 @@ def _draw_sizes(frame: pd.DataFrame) -> Drawing:
         height=3.0,
         columns=2,
         legend="outside upper center",
-        legend_columns=3,
+        legend_columns=4,
         sharey=True,
     )
 
 
 FIGURES = (
     Figure("answer", lambda given: answers(given.m, given.study), _draw_answers, of_runs("attack"), _answer_words),
-    Figure("sizes", _sizes, _draw_sizes, of_runs("attack")),
+    Figure("sizes", _sizes, _draw_sizes, of_runs("attack"), _sizes_words),
 )

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from biorobust.question.report.study import ADVERSARIAL, CURVE, DEFENCES, NOISE, PLAIN, Question
 from biorobust.question.report.tables import examined
 from biorobust.reporting.claims import Judged
-from biorobust.reporting.estimates import accuracy, curve, value
+from biorobust.reporting.estimates import Estimate, accuracy, curve, difference
 from biorobust.reporting.headline import Headline, headline_of
-from biorobust.reporting.labels import WORST_CASE
+from biorobust.reporting.labels import WORST_CASE, network
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
-from biorobust.reporting.words import paragraphs
-from biorobust.statistics import rules
+from biorobust.reporting.words import direction, paragraphs
+from biorobust.statistics import Difference, rules
 
 CLAIM = "Q1"  # does a defence keep more than its twin?
 NEXT_TO_NOTHING = 0.02
@@ -22,18 +22,14 @@ NEXT_TO_NOTHING = 0.02
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Headline | None:
     parts = [part for item in judged if item.claim.id == CLAIM and item.counted for part in item.parts]
-    names = {part.label.partition(" minus ")[0]: part.verdict for part in parts if part.measured is not None}
-    ahead = [name for name, verdict in names.items() if verdict == rules.NOT_REPRODUCED]
-    return headline_of(
-        CLAIM,
-        judged,
-        m,
-        study=study.name,
-        ahead=listed(ahead) if ahead else "",
-        others=listed([name for name in names if name not in ahead]) if len(names) > len(ahead) else "",
-        masked=_masked(m, study),
-        **_kept(m, study),
-    )
+    names = {part.label: part.verdict for part in parts if part.measured is not None}
+    more: list[str] = []
+    others: list[str] = []
+    for label, verdict in names.items():
+        run = next(run for run in study.defences if label.startswith(network(run)))
+        (more if verdict == rules.NOT_REPRODUCED else others).append(study.called(run))
+    given = {"more": more, "others": others, "masked": _masked(m, study), **_kept(m, study)}
+    return headline_of(CLAIM, judged, m, study=study.name, **given)
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
@@ -43,42 +39,56 @@ def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> t
     )
 
 
-def _masked(m: Measurements, study: Question) -> Mapping[str, tuple[int, int]]:
-    """Networks that are not masked on purpose and show signs of masked gradients -> how many, of how many checks."""
+def _masked(m: Measurements, study: Question) -> Mapping[str, str]:
+    """Networks that are not masked on purpose and show signs of masked gradients -> the checks that say so."""
     found = [item for item in examined(m, study.networks) if item.what == "own" and item.flagged]
-    return {item.run: (len(item.flagged), len(item.findings)) for item in found}
+    return {item.run: listed(item.signs) for item in found}
 
 
 def _kept(m: Measurements, study: Question) -> Mapping[str, Any]:
-    """By data set: what every defence keeps in the worst case, its advantages, and what the yardsticks keep."""
-    defences: dict[str, dict[str, Kept]] = {}
+    """By data set: what every defence keeps in the worst case and how far it is ahead of its twin, what the yardsticks
+    keep, and the yardsticks that keep clearly more than every defence.
+    """
+    defences: dict[str, list[Kept]] = {}
     yardsticks: dict[str, dict[str, float]] = {}
+    ahead: dict[str, list[str]] = {}
     for dataset in study.datasets:
         of_dataset = [run for run in study.defences if run.startswith(f"{dataset}-")]
-        found = {run: kept for run in of_dataset if (kept := _of(m, study, run))}
-        rows = {row: _worst(m, study, f"{dataset}-{row}") for row in (PLAIN, NOISE, ADVERSARIAL)}
+        found = [kept for run in of_dataset if (kept := _of(m, study, run))]
+        rods = {run: _worst(m, study, run) for run in (f"{dataset}-{row}" for row in (PLAIN, NOISE, ADVERSARIAL))}
         if found:
             defences[dataset] = found
-            yardsticks[dataset] = {row: kept for row, kept in rows.items() if kept is not None}
-    return {"defences": defences, "yardsticks": yardsticks, "eps": study.eps}
+            yardsticks[dataset] = {run: kept.value for run, kept in rods.items() if kept is not None}
+            ahead[dataset] = [run for run in rods if all(_behind(m, study, kept.run, run) for kept in found)]
+    not_run = [dataset for dataset in study.datasets if dataset not in defences]
+    return {"defences": defences, "yardsticks": yardsticks, "ahead": ahead, "not_run": not_run, "eps": study.eps}
 
 
 class Kept(NamedTuple):
-    """Of a defence: accuracy in the worst case, its twin's, and its advantage over it there and under its report's
-    attack."""
+    """Of a defence: its name, accuracy in the worst case, its twin's, and its advantage over it there and under its
+    report's attack."""
 
-    worst: float
-    twin: float
-    advantage: float
-    under_report: float
+    run: str
+    name: str
+    worst: Estimate
+    twin: Estimate
+    advantage: Difference
+    under_report: Difference
 
 
 def _of(m: Measurements, study: Question, run: str) -> Kept | None:
-    kept, twins = _worst(m, study, run), _worst(m, study, study.twin(run) or "")
-    report = value(m, f"advantage/{run}", "advantage_report")
-    if kept is None or twins is None or report is None:
-        return None
-    return Kept(kept, twins, kept - twins, report.value)
+    twin, eps = study.twin(run) or "", study.at(run)
+    kept, twins = _worst(m, study, run), _worst(m, study, twin)
+    worst, report = (
+        difference(m, run, twin, attack=attack, eps=eps) for attack in (WORST_CASE, study.reports_attack(run))
+    )
+    return Kept(run, study.called(run), kept, twins, worst, report) if kept and twins and worst and report else None
+
+
+def _behind(m: Measurements, study: Question, run: str, yardstick: str) -> bool:
+    """Whether a network keeps clearly less in the worst case."""
+    found = difference(m, run, yardstick, attack=WORST_CASE, eps=study.at(run))
+    return found is not None and direction(found) < 0
 
 
 def _ends(m: Measurements, dataset: str) -> Mapping[str, float | None]:
@@ -91,6 +101,5 @@ def _ends(m: Measurements, dataset: str) -> Mapping[str, float | None]:
     return found
 
 
-def _worst(m: Measurements, study: Question, run: str) -> float | None:
-    found = accuracy(m, run, attack=WORST_CASE, eps=study.at(run)) if run in study.networks else None
-    return found.value if found else None
+def _worst(m: Measurements, study: Question, run: str) -> Estimate | None:
+    return accuracy(m, run, attack=WORST_CASE, eps=study.at(run)) if run in study.networks else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from biorobust.question.model.params import DATASETS, FAMILIES, ONLY_MNIST, REPORTS, ROWS
+from biorobust.reporting.labels import network
 from biorobust.reporting.study import Study
 
 PGD = "pgd-cross-entropy"
@@ -41,6 +42,11 @@ class Question(Study):
     def twin(self, run: str) -> str | None:
         twin = self.row(run)["twin"]
         return twin and f"{run.partition('-')[0]}-{twin}"
+
+    def called(self, run: str) -> str:
+        """A network in words, k-WTA with its share of winners: "k-WTA (γ = 0.1)"."""
+        gamma = self.row(run)["gamma"]
+        return network(run) if gamma is None else network(run).replace(", small γ", f" (γ = {gamma:g})")
 
     def reports_attack(self, run: str) -> str | None:
         """The attack by which the report on a network's defence, or the original, called it robust."""
@@ -88,7 +94,9 @@ def question(params: Mapping[str, Any]) -> Question:
     plan = params.get("question_attack", {})
     lists = [*(plan.get(name, ()) for name in ("reports", "adaptive", "blind")), *plan.get("views", {}).values()]
     rows = {
-        name: {"family": family, **row} for family, group in ROWS.items() for name, row in params.get(group, {}).items()
+        name: {"family": family, "gamma": params.get(row["method"], {}).get("gamma"), **row}
+        for family, group in ROWS.items()
+        for name, row in params.get(group, {}).items()
     }
     blocks = dict(zip(DATASETS, ("question", "question_cifar10"), strict=True))
     return Question(

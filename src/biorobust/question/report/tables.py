@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from biorobust.question.report.study import CURVE, GIVEN, PGD, Question
 from biorobust.reporting import columns
-from biorobust.reporting.estimates import Estimate, accuracy, value
+from biorobust.reporting.estimates import Estimate, accuracy, difference
 from biorobust.reporting.labels import WORST_CASE, full_name, label, network
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
+from biorobust.statistics import Difference
 
 
 def tables(m: Measurements, study: Question, claims: object) -> list[Table]:
@@ -19,7 +20,6 @@ def tables(m: Measurements, study: Question, claims: object) -> list[Table]:
     return [
         _robustness(m, study, ran),
         _steps(m, study, ran),
-        _advantages(m, study),
         _cost(m, study, ran),
         _masking(m, study, ran),
     ]
@@ -35,6 +35,10 @@ def _under(m: Measurements, study: Question, attack: str | Callable[[str], str |
 
 def _robustness(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
     left_out = {label(run): m.get(f"train/{run}") for run in study.networks}
+
+    def ahead(run: str) -> Difference | None:
+        return difference(m, run, study.twin(run) or "", attack=WORST_CASE, eps=study.at(run))
+
     return table(
         "question-robustness",
         paragraphs(
@@ -43,12 +47,13 @@ def _robustness(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         ran,
         (
             columns.network(),
-            Column("twin", "text", lambda run: network(twin) if (twin := study.twin(run)) else ""),
             columns.estimate("clean", lambda run: accuracy(m, run), key="clean"),
             Column("report's attack", "text", lambda run: full_name(its) if (its := study.reports_attack(run)) else ""),
             columns.estimate("under it", _under(m, study, study.reports_attack), key="report"),
             columns.estimate("PGD", _under(m, study, PGD), key="pgd"),
             columns.estimate("worst case", _under(m, study, WORST_CASE), key="worst"),
+            Column("twin", "text", lambda run: network(twin) if (twin := study.twin(run)) else ""),
+            Column("ahead of it [95 %]", "difference", ahead, "ahead"),
         ),
     )
 
@@ -86,27 +91,6 @@ def _steps(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
     )
 
 
-def _advantages(m: Measurements, study: Question) -> Table:
-    runs = [run for run in study.networks if m.ran(f"advantage/{run}")]
-
-    def of(key: str) -> Callable[[str], Estimate | None]:
-        return lambda run: value(m, f"advantage/{run}", f"advantage_{key}")
-
-    return table(
-        "question-advantage",
-        paragraphs(study.name, "advantage_table", m),
-        runs,
-        (
-            columns.network(),
-            Column("twin", "text", lambda run: network(study.twin(run) or "")),
-            Column("report's attack", "text", lambda run: full_name(study.reports_attack(run) or "")),
-            Column("advantage under it [95 %]", "difference", of("report"), "report"),
-            Column("in the worst case [95 %]", "difference", of("worst"), "worst"),
-            Column("lost [95 %]", "difference", of("lost"), "lost"),
-        ),
-    )
-
-
 def _cost(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
     def known(key: str) -> Callable[[str], Any]:
         return lambda run: (m.ran(f"train/{run}") or {}).get(key)
@@ -117,18 +101,15 @@ def _cost(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         ran,
         (
             columns.network(),
-            columns.parameters(m),
+            Column("parameters trained with labels", "count", known("n_parameters"), "n_parameters"),
             Column("operations per image, millions", "plain", known("inference_mflop"), "inference_mflop"),
             Column("passes per training image", "count", known("training_passes"), "training_passes"),
-            *columns.trainings(lambda run: accuracy(m, run)),
-            columns.run_state(m),
         ),
     )
 
 
 class Examined(NamedTuple):
     run: str
-    seed: str
     what: str  # "own", or how it is masked
     findings: Sequence[Mapping[str, Any]]
 
@@ -136,29 +117,31 @@ class Examined(NamedTuple):
     def flagged(self) -> list[Mapping[str, Any]]:
         return [finding for finding in self.findings if finding["flagged"]]
 
+    @property
+    def signs(self) -> list[str]:
+        return [f"{sign['check']} {sign['value']:.2g}, limit {sign['limit']:.2g}" for sign in self.flagged]
+
 
 def examined(m: Measurements, runs: Sequence[str]) -> Iterator[Examined]:
     """Every network that was examined for masked gradients, controls behind the network they are made from."""
     for run in runs:
-        for seed, by_kind in ((m.ran(f"attack/{run}") or {}).get("diagnostics") or {}).items():
+        for by_kind in ((m.ran(f"attack/{run}") or {}).get("diagnostics") or {}).values():
             for what, findings in by_kind.items():
-                yield Examined(run, seed.removeprefix("seed"), what, findings)
+                yield Examined(run, what, findings)
 
 
 def _masking(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
-    def signs(found: Examined) -> str:
-        return "; ".join(f"{sign['check']} {sign['value']:.2g} (limit {sign['limit']:.2g})" for sign in found.flagged)
-
+    first: dict[tuple[str, str], Examined] = {}
+    for found in examined(m, ran):
+        first.setdefault((found.run, found.what), found)
+    n_checks = max((len(found.findings) for found in first.values()), default=0)
     return table(
         "question-masking",
-        paragraphs(study.name, "masking_table", m),
-        list(examined(m, ran)),
+        paragraphs(study.name, "masking_table", m, n_checks=n_checks),
+        first.values(),
         (
             Column("network", "text", lambda found: label(found.run)),
-            Column("training", "text", lambda found: found.seed),
             Column("masked on purpose", "text", lambda found: "" if found.what == "own" else found.what, "masked"),
-            Column("checks", "count", lambda found: len(found.findings)),
-            Column("signs", "text", signs),
-            Column("verdict", "text", lambda found: "masked" if found.flagged else "no sign"),
+            Column("signs", "text", lambda found: "; ".join(found.signs) or "none"),
         ),
     )
