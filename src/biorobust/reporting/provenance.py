@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Provenance:
     dvc.lock.
     """
 
-    title: str
+    label: str
     scale: str
     studies: tuple[str, ...]
     params: Mapping[str, Any]
@@ -37,11 +37,6 @@ class Provenance:
     outputs: Mapping[str, tuple[str, ...]]
     snapshot: Snapshot | None
     protocol_changed: bool
-
-    @property
-    def name(self) -> str:
-        """The title inside a sentence."""
-        return self.title[0].lower() + self.title[1:]
 
     @property
     def stand_in(self) -> bool:
@@ -85,17 +80,17 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
     Raises BiorobustError naming a damaged file.
     """
     first = sources[0]
-    params = read_params(first.params)
+    params = read_params(first.root / "params.yaml")
     scale, snapshot = str(params["scale"]), first.snapshot
     stages = tuple(dict.fromkeys(stage for source in sources for stage in source.study.stages()))
     if snapshot is not None:  # the stages of its own graph, which may have been another one
         stages = tuple(sorted(path.stem for path in (first.results / "run_info").glob("*.json")))
-    outputs = _outputs(first.base / "dvc.lock", stages)
+    outputs = _outputs(first.root / "dvc.lock", stages)
     notes = {stage: read_note(first.results / "run_info", stage, scale=scale) for stage in stages}
     metrics = Measurements(first.folders[0])
     datasets = dict.fromkeys(name for source in sources for name in source.study.datasets)
     return Provenance(
-        title=f"Recorded run {snapshot.name}" if snapshot else "This run",
+        label=replace(first, older=()).label,
         scale=scale,
         studies=tuple(source.study.title for source in sources),
         params=params,

@@ -107,14 +107,14 @@ def _views(sources: Sequence[Source], claims: Sequence[Claim], *, root: Path) ->
     """By study. Studies that were run together share the provenance of that run."""
     together: dict[Path, list[Source]] = {}
     for one in (one for source in sources for one in (source, *source.older)):
-        together.setdefault(one.base, []).append(one)
+        together.setdefault(one.root, []).append(one)
     runs = {base: provenance(of_run, claims=claims) for base, of_run in together.items()}
     return {
         source.study.name: view(
             source,
             claims,
             outputs=root / "reports",
-            runs=[runs[one.base] for one in (source, *source.older)],
+            runs=[runs[one.root] for one in (source, *source.older)],
         )
         for source in sources
     }

@@ -17,7 +17,6 @@ from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, Part, judge
 from biorobust.reporting.figure import read_index
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.numbers import listed
 from biorobust.reporting.price import Price, price
 from biorobust.reporting.provenance import Provenance
 from biorobust.reporting.requirements import printed_accuracies
@@ -65,6 +64,7 @@ class View:
     """
 
     key: str
+    label: str
     study: Study
     runs: tuple[Provenance, ...]
     judged: tuple[Judged, ...]
@@ -77,17 +77,6 @@ class View:
     @property
     def provenance(self) -> Provenance:
         return self.runs[0]
-
-    @property
-    def title(self) -> str:
-        """As in "This run" or "Recorded runs a and b"."""
-        names = [run.snapshot.name for run in self.runs if run.snapshot]
-        return f"Recorded runs {listed(names)}" if len(names) > 1 else self.provenance.title
-
-    @property
-    def name(self) -> str:
-        """The title inside a sentence."""
-        return self.title[0].lower() + self.title[1:]
 
     @property
     def by_image(self) -> bool:
@@ -159,6 +148,7 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, runs: Sequen
     tables = read(outputs / "tables" / key).values()
     return View(
         key=key,
+        label=source.label,
         study=study,
         runs=tuple(runs),
         judged=tuple(judged),
