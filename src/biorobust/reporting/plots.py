@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from biorobust.reporting.labels import FAINT, INK, Look, in_legend, in_panel, label, look
+from biorobust.reporting.labels import ATTACKS, FAINT, INK, Look, in_panel, label, look
 from biorobust.reporting.style import REPORTED, WIDTH, drawing_style
 
 LINE = 96  # characters of a title that fit into the width of a figure
@@ -190,7 +190,7 @@ def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any)
         series="attack",
         xlabel=xlabel,
         looks=lambda title, attack: in_panel(runs[title], attack),
-        key=in_legend,
+        key=ATTACKS.__getitem__,
         legend="outside upper center",
         sharey=True,
         **options,

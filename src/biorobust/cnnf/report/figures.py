@@ -17,7 +17,7 @@ from biorobust.cnnf.report.study import CNN, CNN_NOISY, FEEDBACK, IMAGES, NOT_CY
 from biorobust.reporting import frames, plots
 from biorobust.reporting.estimates import accuracy, by_level, curve, value, values
 from biorobust.reporting.figure import Figure, Inputs, of_runs
-from biorobust.reporting.labels import FAINT, FEEDBACK_ATTACKS, INK, WORST_CASE, Look, in_legend, in_panel, label, look
+from biorobust.reporting.labels import FAINT, FEEDBACK_ATTACKS, INK, WORST_CASE, Look, in_panel, label, look
 from biorobust.reporting.numbers import percent
 from biorobust.reporting.style import WIDTH, drawing_style
 
@@ -70,7 +70,7 @@ def _attacked_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 def _draw_attacked(frame: pd.DataFrame) -> Drawing:
     """The worst case of every network in one panel, then a panel per network with all its attacks."""
     runs, points = list(dict.fromkeys(frame["run"])), partial(plots.curves, x="eps", y="accuracy")
-    shown = [in_legend(name, attacks=FEEDBACK_ATTACKS) for name in FEEDBACK_ATTACKS if name in set(frame["attack"])]
+    shown = [FEEDBACK_ATTACKS[name] for name in FEEDBACK_ATTACKS if name in set(frame["attack"])]
     drawing = Drawing(figsize=(WIDTH, 5.6))
     found = drawing.subplot_mosaic([[WORST_CASE] * len(runs), runs], height_ratios=(1.35, 1))
     whole = found.pop(WORST_CASE)
@@ -116,7 +116,7 @@ def _grid_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 def _draw_grid(frame: pd.DataFrame) -> Drawing:
     looks = {
         "noisy": replace(look(FEEDBACK), label="noisy images", marker="D", width=0.8),
-        "clean": Look("clean images", INK, INK, "o", "-", 0.8),
+        "clean": Look("clean images", INK, "o", "-", 0.8),
     }
     parts = {f"residual {residual:g}": part for residual, part in frame.groupby("residual")}
     return plots.line_panels(
