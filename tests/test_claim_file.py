@@ -279,11 +279,11 @@ def test_a_missing_or_broken_file_is_one_clear_line(tmp_path):
     [
         ("id,value\n", "the first line must be id,eps,value,n,source"),
         ("é", "is not UTF-8 text: save it in that encoding"),
-        ("id,eps,value,n,source\na,0,0.5,10\n", "line 2: has 4 values, not 5"),
-        ("id,eps,value,n,source\na,0,0.5,10,\n", "line 2: id and source must not be empty"),
-        ("id,eps,value,n,source\na,0,half,10,t\n", "line 2: eps and value must be numbers and n a whole one or empty"),
-        ("id,eps,value,n,source\na,0,nan,10,t\n", "line 2: value must be finite, and n at least 1"),
-        ("id,eps,value,n,source\na,8,0.5,10,t\n", "line 2: eps 8 is not in [0, 1]"),
+        ("id,eps,value,n,source\na,0,0.5,10\n", "line 2: source None: Input should be a valid string"),
+        ("id,eps,value,n,source\na,0,0.5,10,b,c\n", "line 2: has more than 5 values"),
+        ("id,eps,value,n,source\na,0,half,10,t\n", "line 2: value 'half': Input should be a valid number"),
+        ("id,eps,value,n,source\na,0,nan,10,t\n", "line 2: value 'nan': Input should be a finite number"),
+        ("id,eps,value,n,source\na,8,0.5,10,t\n", "line 2: eps '8': Input should be less than or equal to 1"),
         ("id,eps,value,n,source\na,0,0.5,,t\na,0.0,0.5,,t\n", "line 3: a at eps 0 stands there twice"),
     ],
 )

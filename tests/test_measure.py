@@ -203,7 +203,7 @@ def test_images_that_a_targeted_attack_brings_to_its_target(tmp_path):
     assert (found.low, found.high) == pytest.approx(interval(Accuracy((600, 610, 620), 1000)))
     untargeted = only(tmp_path, part | {"quantity": {"reached": "a", "attack": "pgd"}})
     assert untargeted.verdict == rules.NOT_RUN
-    assert "pgd reached" in untargeted.reason
+    assert "no reached under pgd" in untargeted.reason
 
 
 def test_what_an_attack_cannot_move_is_a_part_of_what_it_leaves(tmp_path):

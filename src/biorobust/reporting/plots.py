@@ -97,26 +97,18 @@ def curves(
 
 @drawing_style()
 def lines(
-    frame: pd.DataFrame,
-    *,
-    x: str,
-    y: str,
-    series: str,
-    xlabel: str,
-    levels: pd.DataFrame,
-    levels_label: str,
-    hollow: pd.DataFrame,
+    frame: pd.DataFrame, *, xlabel: str, levels: pd.DataFrame, levels_label: str, hollow: pd.DataFrame
 ) -> Drawing:
-    """One panel of curves with intervals, accuracy in percent.
+    """One panel with the accuracy of each `run` over `eps`, with intervals, in percent.
 
-    levels: dotted horizontal lines at `y`, in the colour of `series`. hollow: what a report printed, hollow markers.
+    levels: dotted horizontal lines in the colour of the run. hollow: what a report printed, hollow markers.
     """
     drawing, (axes,) = panels(1, height=3.7)
-    handles = curves(axes, frame, x=x, y=y, series=series)
-    for (name, part), marker in zip(hollow.groupby(series, sort=False), MARKERS, strict=False):
+    handles = curves(axes, frame, x="eps", y="accuracy", series="run")
+    for (name, part), marker in zip(hollow.groupby("run", sort=False), MARKERS, strict=False):
         style = REPORTED | {"marker": marker, "label": f"{name}, as reported"}
-        (handles[style["label"]],) = axes.plot(part[x], 100 * part[y], **style)
-    for name, level in zip(levels[series], levels[y], strict=True):
+        (handles[style["label"]],) = axes.plot(part["eps"], 100 * part["accuracy"], **style)
+    for name, level in zip(levels["run"], levels["accuracy"], strict=True):
         axes.axhline(100 * level, color=look(name).colour, **DOTTED)
         handles[levels_label] = Line2D([], [], color=INK, **DOTTED)
     axes.legend(handles.values(), handles.keys(), loc="upper right")
@@ -216,31 +208,30 @@ def by_epoch(axes: Axes, frame: pd.DataFrame, *, looks: Mapping[str, str]) -> Ha
 
 
 @drawing_style()
-def dots(frame: pd.DataFrame, *, group: str = "", groups: Mapping[str, str] | None = None) -> Drawing:
+def dots(frame: pd.DataFrame, *, kinds: Sequence[str] = ("",)) -> Drawing:
     """A line for each `run`, on it a dot for its `accuracy` with the interval and, hollow, what was `reported`.
 
-    group: a column whose values share a line, each with a marker of its own. groups: how they are called in the legend.
+    kinds: of test images, in the column `images`, which share a line, each with a marker of its own.
     """
-    runs = list(dict.fromkeys(frame["run"]))
-    kinds = list(dict.fromkeys(frame[group])) if group else [""]
-    drawing = Drawing(figsize=(WIDTH, (1.0 if groups else 0.8) + (0.36 if groups else 0.33) * len(runs)))
+    runs, several = list(dict.fromkeys(frame["run"])), len(kinds) > 1
+    drawing = Drawing(figsize=(WIDTH, (1.0 if several else 0.8) + (0.36 if several else 0.33) * len(runs)))
     axes = drawing.add_subplot()
     for _, mark in frame.iterrows():
-        kind = kinds.index(mark[group]) if group else 0
+        kind = kinds.index(mark["images"]) if several else 0
         at = runs.index(mark["run"]) + (0.26 * (kind - (len(kinds) - 1) / 2))
         style, ends = look(mark["run"]), reach(mark.to_frame().T, "accuracy")
-        marker = MARKERS[kind] if groups else style.marker
+        marker = MARKERS[kind] if several else style.marker
         axes.errorbar(100 * mark["accuracy"], at, xerr=ends, color=style.colour, marker=marker, elinewidth=1, ls="")
         if pd.notna(mark["reported"]):
-            axes.plot(100 * mark["reported"], at, **REPORTED | ({"marker": marker} if groups else {}))
+            axes.plot(100 * mark["reported"], at, **REPORTED | ({"marker": marker} if several else {}))
     name_lines(axes, [label(run) for run in runs])
     axes.set_xlabel("test accuracy, %")
-    if groups:
+    if several:
         for line in range(len(runs) - 1):
             axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
         handles = [Line2D([], [], color=INK, marker=MARKERS[i], ls="") for i in range(len(kinds))]
         handles.append(Line2D([], [], **REPORTED))
-        called = [*(groups[kind] for kind in kinds), "as reported"]
+        called = [*(f"{kind} images" for kind in kinds), "as reported"]
         drawing.legend(handles, called, loc="outside upper center", ncols=len(called))
     return drawing
 

@@ -93,7 +93,7 @@ def _clean_and_noisy(given: Inputs) -> pd.DataFrame:
 
 
 def _draw_clean_and_noisy(frame: pd.DataFrame) -> Drawing:
-    return plots.dots(frame, group="images", groups={images: f"{images} images" for images in IMAGES})
+    return plots.dots(frame, kinds=IMAGES)
 
 
 def _grid(given: Inputs) -> pd.DataFrame:
