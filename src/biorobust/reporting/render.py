@@ -27,7 +27,17 @@ from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import cell, read
-from biorobust.reporting.view import SHOWN, SYMBOLS, FigureView, Overview, View, bare_reason, shared_reasons, view
+from biorobust.reporting.view import (
+    SHOWN,
+    SYMBOLS,
+    FigureView,
+    Overview,
+    View,
+    bare_reason,
+    shared_reasons,
+    shown,
+    view,
+)
 from biorobust.statistics import rules
 
 ANSWER = "answer"  # id of a study's figure that answers what the page asks
@@ -153,6 +163,7 @@ def _environment(folder: Path) -> Environment:
         "attack": labels.full_name,
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
+        "shown": shown,
         "markdown": markdown,
         "coded": lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))),
         "safe_svg": Markup,
