@@ -134,7 +134,7 @@ def _accuracies(check: Check, against: Quantity, path: str, scatter: Scatter) ->
         difference=found.value,
         low=found.low,
         high=found.high,
-        ratio=ratio and (ratio.value, ratio.low, ratio.high),
+        ratio=ratio and ratio[:3],
         n_images=a.n,
         n_seeds=min(a.n_seeds, b.n_seeds),
         p=ratio.p if ratio else found.p,

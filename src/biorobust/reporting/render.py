@@ -195,9 +195,10 @@ def markdown(text: object) -> str:
 
 
 def _styles(folder: Path) -> str:
-    colours = {f"colours_{ground}": style.css_variables(dark=ground == "dark") for ground in ("light", "dark")}
     sheet = (folder / "report.css").read_text(encoding="utf-8")
-    return re.sub(r"\{\{ (\w+) \}\}", lambda match: colours[match[1]], sheet)
+    for ground in ("light", "dark"):
+        sheet = sheet.replace(f"{{{{ colours_{ground} }}}}", style.css_variables(dark=ground == "dark"))
+    return sheet
 
 
 def _tidy(text: str) -> str:

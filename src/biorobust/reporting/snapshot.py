@@ -19,11 +19,11 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import atomic, read_json, read_yaml, sha256, write_json
+from biorobust.core.files import atomic, read_json, sha256, write_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.notes import read_note
+from biorobust.reporting.notes import outputs, read_note
 from biorobust.reporting.registry import MANIFEST, STUDIES, read_params
 from biorobust.statistics.thresholds import THRESHOLDS
 
@@ -129,7 +129,8 @@ def create(
     target = check_new(name, root=root)
     scale, stages = _check_finished(source, studies)
     claims = claim_file.of_checkout(source, complete=True)
-    others = _made_by_others(source, stages)
+    made = outputs(source / "dvc.lock")
+    others = {source / path for stage, paths in made.items() if stage not in stages for path in paths}
     own = {old.format(study): new.format(study) for study in studies for old, new in OF_STUDY.items()}
     with atomic(target) as part:
         for origin, copy in {**COPIED, **own}.items():
@@ -225,14 +226,6 @@ def _files(folder: Path) -> list[str]:
     """Paths of all files below a folder but the manifest, relative to it, in order."""
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in paths if path != MANIFEST)
-
-
-def _made_by_others(source: Path, stages: Sequence[str]) -> set[Path]:
-    """The outputs that dvc.lock knows of stages which are none of `stages`."""
-    locked = (read_yaml(source / "dvc.lock") or {}).get("stages", {})
-    return {
-        source / out["path"] for name, stage in locked.items() if name not in stages for out in stage.get("outs", ())
-    }
 
 
 def _copy(origin: Path, copy: Path, *, without: Set[Path] = frozenset()) -> None:
