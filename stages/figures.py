@@ -45,7 +45,7 @@ def execute(source: Source, *, out: Path) -> None:
     notebook = Path(f"reports/notebooks/{study}.ipynb")
     if not notebook.is_file():
         raise BiorobustError(f"{notebook} is missing: it draws the figures of {study}, see docs/add-a-study.md")
-    parameters = {"params": source.params, "claims": CLAIMS, "out": out, "label": source.label}
+    parameters = {"params": source.root / "params.yaml", "claims": CLAIMS, "out": out, "label": source.label}
     with tempfile.TemporaryDirectory() as settings:
         try:
             papermill.execute_notebook(
@@ -62,7 +62,7 @@ def execute(source: Source, *, out: Path) -> None:
             if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
                 raise BiorobustError(error.evalue) from None
             raise BiorobustError(
-                f"{notebook} ended with {error.ename}: {error.evalue} (the {source.label}); "
+                f"{notebook} ended with {error.ename}: {error.evalue} ({source.label}); "
                 f"{EXECUTED}/{study}-{out.name}.ipynb shows where"
             ) from None
 

@@ -70,9 +70,7 @@ def record(
 
     Raises BiorobustError for a taken name, uncommitted changes, or a stage that failed.
     """
-    snapshot.check_name(name)
-    if (root / snapshot.RECORDED / name).exists():
-        raise BiorobustError(f"{root / snapshot.RECORDED / name} exists: choose another name, or delete it first")
+    snapshot.check_new(name, root=root)
     changed = git(root, "status", "--porcelain").splitlines()
     if changed:
         raise BiorobustError(f"uncommitted changes ({changed[0].split()[-1]} first): commit or stash them, then record")

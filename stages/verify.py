@@ -72,7 +72,7 @@ def wanted(recorded: Snapshot, *, study: str | None, stage: str | None) -> list[
     if study is not None and study not in recorded.studies:
         raise BiorobustError(f"{recorded.name} has no study {study!r}; it has {', '.join(recorded.studies)}")
     if stage is None:
-        listed = read_params(recorded.params)
+        listed = read_params(recorded.path / "params.yaml")
         return [end for one in ([study] if study else recorded.studies) for end in STUDIES[one](listed).ends()]
     known = list(read_yaml(recorded.path / "dvc.lock")["stages"])
     if stage not in known:
@@ -97,7 +97,7 @@ def prepared(clone: Path, recorded: Snapshot, *, root: Path) -> Path:
         shutil.rmtree(clone / METRICS, ignore_errors=True)
         # Without it DVC runs every stage; last of all, as a clone that has it is gone on with.
         (clone / "dvc.lock").unlink(missing_ok=True)
-    shutil.copyfile(recorded.params, params)
+    shutil.copyfile(recorded.path / "params.yaml", params)
     return clone
 
 

@@ -116,7 +116,9 @@ def draw_and_tabulate(root):
     for name in STUDIES:
         drawings = import_module(f"biorobust.{name}.report.figures")
         for source in sources(root, name, found=snapshot.snapshots(root / snapshot.RECORDED)):
-            given = inputs(name, metrics=source.folders, params=source.params, claims=root / "reports/claims")
+            given = inputs(
+                name, metrics=source.folders, params=source.root / "params.yaml", claims=root / "reports/claims"
+            )
             drawn = [found for item in drawings.FIGURES if (found := figure.draw(item, given))]
             figure.save(drawn, root / "reports/figures" / name / source.key)
     tables.write(root)

@@ -106,6 +106,6 @@ def test_a_missing_epsilon_or_value_is_not_run(claims, editable):
     edit(editable / "attack/simple-conv.json", lambda run: run["eps"].__setitem__(1, 0.06))
     edit(editable / "train/end-to-end.json", lambda run: run["per_seed"][0].update(autocorrelation=None))
     found = verdicts(claims, editable)
-    assert found["H4", None].parts[1].reason == "attack/simple-conv.json has no eps 0.05"
+    assert found["H4", None].parts[1].reason == "attack/simple-conv.json has no accuracy under fgsm-report at eps 0.05"
     assert found["H4", None].verdict == "inconclusive"
     assert "autocorrelation" in found["H3", None].reason

@@ -48,10 +48,10 @@ def of(root, *, recorded_at=None):
             commit=recorded_at,
             recorded_at="2026-01-01T00:00:00+00:00",
             device="cpu",
-            protocol={},
-            checkpoints={},
+            files={},
         )
-        source = dataclasses.replace(source, key="recorded", snapshot=made)
+        (root / "run_info").exists() or (root / "run_info").symlink_to(root / "reports/run_info")
+        source = dataclasses.replace(source, snapshot=made)
     return provenance([source], claims=claim_file.load(root / "reports/claims"))
 
 

@@ -9,8 +9,6 @@ from typing import Any
 from biorobust.core.errors import BiorobustError
 
 CONTRASTS = ("order", "no difference")
-# Test images on which accuracy may be asked without an attack; all but "clean" for studies whose stages measure it.
-IMAGES = ("clean", "noisy", "blurred")
 # What a quantity may be, and the keys it has besides.
 QUANTITIES = {
     "accuracy": {"attack", "images"},  # of a run; on clean test images where nothing else is named
@@ -54,7 +52,7 @@ class Published:
 class Quantity:
     """Something measured. `of`: a run, or for a logged value the metrics file it stands in; `key`: which value.
 
-    `images`: the test images of an accuracy, one of IMAGES.
+    `images`: the test images of an accuracy, "clean", "noisy" or "blurred".
     """
 
     kind: str

@@ -142,7 +142,7 @@ class _Reader:
         checks: list[Check] = []
         for i, part in enumerate(entry.parts):
             where = f"{entry.id}, part {i + 1}"
-            requires = [*entry.requires, *_list(part, "requires", where)]
+            requires = [*entry.requires, *listed(part.get("requires", []))]
             for one in _written_out({**part, "requires": requires}, self.top.lists, where):
                 checks += self._checks(_unattacked(filled(one, names)), where)
         return tuple(checks)
@@ -223,20 +223,12 @@ def _complete(value: object, where: str) -> None:
         raise ClaimsError(f"{where}: nothing fills in {{{name}}}")
 
 
-def _list(block: Mapping[str, Any], key: str, where: str) -> list[Any]:
-    """What a key of a block lists; nothing where it is not there."""
-    value = block.get(key, [])
-    if not isinstance(value, list):
-        raise ClaimsError(f"{where}.{key}: must be a list, not {value!r}")
-    return value
-
-
 def _written_out(
     block: Mapping[str, Any], lists: Mapping[str, Sequence[Names]], where: str
 ) -> Iterator[dict[str, Any]]:
     """A block once for every combination of items of the lists that its `each` names."""
     own = {key: value for key, value in block.items() if key != EACH}
-    each = [lists[_known(name, lists, f"{where}.{EACH}")] for name in _list(block, EACH, where)]
+    each = [lists[_known(name, lists, f"{where}.{EACH}")] for name in listed(block.get(EACH, []))]
     return (filled(own, names) for names in combinations(each))
 
 

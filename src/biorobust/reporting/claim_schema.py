@@ -14,17 +14,24 @@ from biorobust.core.strict import Strict, Text
 from biorobust.reporting.claim import CONTRASTS, QUANTITIES
 
 
-def listed(value: object) -> object:
-    """One recipe may stand without the brackets of a list."""
+def listed(value: Any) -> Any:
+    """A single entry may stand without the brackets of a list."""
     return value if isinstance(value, list) else [value]
 
 
-def flat(value: object) -> object:
+def flat(value: Any) -> Any:
     """A list may hold lists, for which anchors stand."""
-    return [item for entry in value for item in listed(entry)] if isinstance(value, list) else value  # type: ignore[attr-defined]
+    return [item for entry in value for item in listed(entry)] if isinstance(value, list) else value
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
+# Rule -> the keys that not every rule has.
+RULES: Mapping[str, set[str]] = {
+    "number": set(),
+    "order": {"against", "reported_against", "smallest"},
+    "no difference": {"against", "reported_against", "errors"},
+    "threshold": {"against", "at_least", "at_most"},
+}
 Recipes = Annotated[list[Any], BeforeValidator(listed)]  # names of recipes, or settings
 
 
@@ -76,34 +83,29 @@ class PartEntry(Strict):
 
     @model_validator(mode="after")
     def _fits_its_rule(self) -> PartEntry:
-        number, order, alike, threshold = (
-            self.rule == rule for rule in ("number", "order", "no difference", "threshold")
-        )
-        contrast, alone = self.rule in CONTRASTS, self.against is None
+        for key in sorted(self.model_fields_set & set().union(*RULES.values()) - RULES[self.rule]):
+            raise ValueError(f"{key} is not for the rule {self.rule}")
+        order, alike, contrast = self.rule == "order", self.rule == "no difference", self.rule in CONTRASTS
         both = [q for q in (self.quantity, self.against) if q is not None]
         kinds, attacked = {q.kind for q in both}, [q for q in both if q.attack]
-        accuracies = kinds == {"accuracy"}
-        ends, smallest = {self.at_least, self.at_most} != {None}, self.smallest is not None
-        others = "an order of other values than accuracies"
+        alone, accuracies = self.against is None, kinds == {"accuracy"}
         for found, problem in (
-            (number and self.reported is None, "a number needs a reported value"),
-            (number and not alone, "a number has nothing to stand against"),
-            (
-                order and not accuracies and not smallest,
-                f"{others} needs `smallest`, the smallest difference that counts",
-            ),
-            (smallest and (not order or accuracies), f"`smallest` is for {others}"),
+            (self.rule == "number" and self.reported is None, "a number needs a reported value"),
             (order and accuracies and alone, "an order of accuracies needs `against`"),
+            (
+                order and accuracies == (self.smallest is not None),
+                "an order of other values than accuracies, and no other, needs `smallest`, which difference counts",
+            ),
             (contrast and len(kinds) == 2, f"{self.rule} needs two quantities of one kind"),
             (alike and (alone or not accuracies), "no difference needs the accuracy of two runs"),
-            (self.errors and not alike, "`errors` is for no difference"),
             (
                 contrast and (self.reported is None) != (self.reported_against is None),
                 f"{self.rule} needs both reported values or none",
             ),
-            (self.reported_against and not contrast, "reported_against is for order and no difference"),
-            (threshold and not ends, "a threshold needs at_least, at_most or both"),
-            (ends and not threshold, "at_least and at_most are for thresholds"),
+            (
+                self.rule == "threshold" and self.at_least is None and self.at_most is None,
+                "a threshold needs at_least, at_most or both",
+            ),
             (not alone and "curve_distance" in kinds, "the distance of a curve stands alone"),
             (
                 not self.at and any(q.kind in ("accuracy", "reached") for q in attacked),

@@ -10,11 +10,10 @@ from biorobust.reporting.estimates import Estimate, curve
 from biorobust.reporting.labels import WORST_CASE, Look, full_name, label
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
+from biorobust.reporting.reported import Reported
 from biorobust.reporting.requirements import FLAGS, Levels, flags
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import SHARED, paragraphs
-
-Reported = Mapping[str, Mapping[float, float]]  # run -> eps -> accuracy, a proportion
 
 
 def network(named: Callable[[str], str] = label) -> Column:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from biorobust.core import outcomes
 from biorobust.core.outcomes import Cell
-from biorobust.reporting.measurements import Measurements, Row, eps_key
+from biorobust.reporting.measurements import Measurements, Row
 from biorobust.reporting.metrics_file import Content
 from biorobust.statistics import Accuracy, Counts, Difference, interval, mean_interval, paired_counts
 from biorobust.statistics import difference as difference_of
@@ -75,30 +75,16 @@ def counts(asked: Share, m: Measurements) -> Sequence[Row]:
     """The rows of a share, one per seed. Raises NotMeasured where one is not there."""
     if asked.attack is None:
         name = asked.run if "/" in asked.run else f"train/{asked.run}"
-        content, rows = results(name, m), m.rows(name, "accuracy", images=asked.images)
-        if len(rows) < len(content["per_seed"]):
-            key = "correct" if asked.images == "clean" else f"{asked.images}_correct"
-            raise NotMeasured(f"{name}.json has no {key}")
-        return rows
-    name = f"attack/{asked.run}"
-    content = results(name, m)
-    if asked.attack not in content["attacks"]:
-        raise NotMeasured(f"{name}.json has no attack {asked.attack}")
-    n_seeds = len(content["attacks"][asked.attack]["per_seed"])
-    if asked.quantity == "zero_gradient_correct":
-        rows = m.rows(name, asked.quantity, attack=asked.attack)
-        if len(rows) < n_seeds:
-            raise NotMeasured(f"{name}.json has no {asked.quantity} for {asked.attack}")
-        return rows
-    eps = eps_key(asked.eps or 0.0)
-    grid = [eps_key(value) for value in content["eps"]]
-    if len(m.rows(name, asked.quantity, attack=asked.attack, eps=grid[0])) < n_seeds:
-        raise NotMeasured(f"{name}.json does not say what {asked.attack} reached")
-    if eps not in grid:
-        raise NotMeasured(f"{name}.json has no eps {asked.eps or 0.0:g}")
-    rows = m.rows(name, asked.quantity, attack=asked.attack, eps=eps)
-    if any(row.value is None for row in rows):
-        raise NotMeasured(f"{name}.json: {asked.attack} was not run at eps {asked.eps or 0.0:g}")
+        entries, rows = results(name, m)["per_seed"], m.rows(name, "accuracy", images=asked.images)
+        where = f"on {asked.images} images"
+    else:
+        name = f"attack/{asked.run}"
+        entries = results(name, m)["attacks"].get(asked.attack, {"per_seed": [None]})["per_seed"]
+        eps = None if asked.quantity == "zero_gradient_correct" else asked.eps or 0.0
+        rows = m.rows(name, asked.quantity, attack=asked.attack, eps=eps)
+        where = f"under {asked.attack}" + ("" if eps is None else f" at eps {eps:g}")
+    if len(rows) < len(entries) or any(row.value is None for row in rows):
+        raise NotMeasured(f"{name}.json has no {asked.quantity} {where}")
     return rows
 
 

@@ -21,69 +21,85 @@ FAINT = "#808183"  # grid lines and floors: 3:1 or more on white and on near-bla
 class Look:
     """How a run, or an attack in a run's panel, is drawn: its line is `width` points wide and `dashes`.
 
-    `colour` holds on white; `dark` is what a page may set on a dark ground.
+    `colour` holds on white; DARK has what a page may set on a dark ground.
     """
 
     label: str
     colour: str
-    dark: str
     marker: str
     dashes: str | tuple[int, tuple[int, ...]]
     width: float = 1.5
     filled: bool = True
 
 
+# Colour on white -> colour on a dark ground.
+DARK = {
+    "#d55e00": "#ff8b3d",
+    "#8c2d04": "#f4a582",
+    "#a6761d": "#e0b050",
+    "#5f6062": "#a9aaac",
+    "#0072b2": "#6cb6e8",
+    "#56348b": "#b79be6",
+    "#8b3465": "#e69bc4",
+    "#a6611a": "#e0b050",
+    "#00758f": "#62c4d6",
+    "#2a4b9b": "#9db4f0",
+    "#3f4042": "#c9cacc",
+    "#3a9bd1": "#9fd3f2",
+    "#7a93a8": "#b8c9d6",
+    "#009e73": "#3cc9a0",
+}
 LOOKS = {
-    "report-uniform": Look("Hebbian (uniform start)", "#d55e00", "#ff8b3d", "o", "-"),
-    "report-normal": Look("Hebbian (normal start)", "#8c2d04", "#f4a582", "s", "--"),
-    "normal-converged": Look("Hebbian (normal start, converged units)", "#8c2d04", "#f4a582", "D", ":"),
-    "normal-dropped": Look("Hebbian (normal start, as many units at random)", "#8c2d04", "#f4a582", "v", "-."),
-    "original": Look("Hebbian (original recipe)", "#a6761d", "#e0b050", "^", "-."),
-    "simple-conv": Look("convolutional network", INK, INK, "P", "-"),
-    "end-to-end": Look("end-to-end network", "#5f6062", "#a9aaac", "X", "--"),
-    "cnn-clean": Look("CNN", INK, INK, "P", "-"),
-    "cnn-noisy": Look("CNN on the same noisy batches", "#5f6062", "#a9aaac", "X", "--"),
-    "cnn-feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
-    "clean-not-cycled": Look("CNN-F, clean images not cycled", "#56348b", "#b79be6", "s", "--"),
-    "noisy-only": Look("CNN-F, noisy images only", "#8b3465", "#e69bc4", "v", "-."),
-    "strong-noise": Look("CNN-F, stronger noise", "#a6611a", "#e0b050", ">", "-."),
-    "plain-relu": Look("CNN-F, plain ReLU forward", "#00758f", "#62c4d6", "^", ":"),
-    "longer": Look("CNN-F, trained longer", "#2a4b9b", "#9db4f0", "D", "--"),
-    "cnn-longer": Look("CNN, trained longer", "#3f4042", "#c9cacc", "P", "--"),
-    "resnet50": Look("ResNet50", INK, INK, "P", "-"),
-    "voneresnet50": Look("VOneResNet50", "#0072b2", "#6cb6e8", "o", "-"),
-    "voneresnet50-noiseless": Look("VOneResNet50 (no noise)", "#3a9bd1", "#9fd3f2", "s", "--"),
-    "resnet50-untrained": Look("ResNet50 (random weights)", "#5f6062", "#a9aaac", "X", ":"),
-    "voneresnet50-untrained": Look("VOneResNet50 (random weights)", "#7a93a8", "#b8c9d6", "v", ":"),
-    "scratch-relu": Look("ReLU", INK, INK, "P", "-"),
-    "scratch-kwta": Look("k-WTA", "#0072b2", "#6cb6e8", "o", "-"),
-    "scratch-kwta-low": Look("k-WTA, small γ", "#d55e00", "#ff8b3d", "s", "--"),
-    "pretrained-relu": Look("ReLU, pretrained", INK, INK, "P", "-"),
-    "pretrained-kwta": Look("k-WTA, pretrained", "#0072b2", "#6cb6e8", "o", "-"),
-    "pretrained-kwta-low": Look("k-WTA, small γ, pretrained", "#d55e00", "#ff8b3d", "s", "--"),
-    "imagenet-resnet50": Look("ResNet50 (ImageNet)", "#5f6062", "#a9aaac", "P", "--"),
-    "imagenet-voneresnet50": Look("VOneResNet50 (ImageNet)", "#0072b2", "#6cb6e8", "D", "--"),
+    "report-uniform": Look("Hebbian (uniform start)", "#d55e00", "o", "-"),
+    "report-normal": Look("Hebbian (normal start)", "#8c2d04", "s", "--"),
+    "normal-converged": Look("Hebbian (normal start, converged units)", "#8c2d04", "D", ":"),
+    "normal-dropped": Look("Hebbian (normal start, as many units at random)", "#8c2d04", "v", "-."),
+    "original": Look("Hebbian (original recipe)", "#a6761d", "^", "-."),
+    "simple-conv": Look("convolutional network", INK, "P", "-"),
+    "end-to-end": Look("end-to-end network", "#5f6062", "X", "--"),
+    "cnn-clean": Look("CNN", INK, "P", "-"),
+    "cnn-noisy": Look("CNN on the same noisy batches", "#5f6062", "X", "--"),
+    "cnn-feedback": Look("CNN-F", "#0072b2", "o", "-"),
+    "clean-not-cycled": Look("CNN-F, clean images not cycled", "#56348b", "s", "--"),
+    "noisy-only": Look("CNN-F, noisy images only", "#8b3465", "v", "-."),
+    "strong-noise": Look("CNN-F, stronger noise", "#a6611a", ">", "-."),
+    "plain-relu": Look("CNN-F, plain ReLU forward", "#00758f", "^", ":"),
+    "longer": Look("CNN-F, trained longer", "#2a4b9b", "D", "--"),
+    "cnn-longer": Look("CNN, trained longer", "#3f4042", "P", "--"),
+    "resnet50": Look("ResNet50", INK, "P", "-"),
+    "voneresnet50": Look("VOneResNet50", "#0072b2", "o", "-"),
+    "voneresnet50-noiseless": Look("VOneResNet50 (no noise)", "#3a9bd1", "s", "--"),
+    "resnet50-untrained": Look("ResNet50 (random weights)", "#5f6062", "X", ":"),
+    "voneresnet50-untrained": Look("VOneResNet50 (random weights)", "#7a93a8", "v", ":"),
+    "scratch-relu": Look("ReLU", INK, "P", "-"),
+    "scratch-kwta": Look("k-WTA", "#0072b2", "o", "-"),
+    "scratch-kwta-low": Look("k-WTA, small γ", "#d55e00", "s", "--"),
+    "pretrained-relu": Look("ReLU, pretrained", INK, "P", "-"),
+    "pretrained-kwta": Look("k-WTA, pretrained", "#0072b2", "o", "-"),
+    "pretrained-kwta-low": Look("k-WTA, small γ, pretrained", "#d55e00", "s", "--"),
+    "imagenet-resnet50": Look("ResNet50 (ImageNet)", "#5f6062", "P", "--"),
+    "imagenet-voneresnet50": Look("VOneResNet50 (ImageNet)", "#0072b2", "D", "--"),
 }
 # Rows of the comparison; a network is a row on a data set, such as "mnist-plain".
 COMPARED = {
-    "plain": Look("plain network", INK, INK, "P", "-"),
-    "noise": Look("noise in training", "#5f6062", "#a9aaac", "X", "--"),
-    "hebbian-units": Look("Hebbian units", "#a6761d", "#e0b050", "^", "-"),
-    "end-to-end": Look("Hebbian units' size, end to end", "#a6761d", "#e0b050", "v", ":"),
-    "feedback": Look("CNN-F", "#0072b2", "#6cb6e8", "o", "-"),
-    "no-feedback": Look("CNN-F without feedback", "#0072b2", "#6cb6e8", "s", ":"),
-    "kwta-high": Look("k-WTA", "#ff8b3d", "#ffb27a", "<", "--"),
-    "kwta-low": Look("k-WTA, small γ", "#d55e00", "#ff8b3d", "s", "-"),
-    "v1": Look("V1 stage", "#009e73", "#3cc9a0", "D", "-"),
-    "v1-noiseless": Look("V1 stage without noise", "#009e73", "#3cc9a0", "d", ":"),
-    "v1-noise-alone": Look("V1's noise on learned filters", "#56348b", "#b79be6", "v", "-."),
-    "adversarial": Look("adversarial training", "#8b3465", "#e69bc4", "*", "-"),
-    "kwta-adversarial": Look("k-WTA, small γ, adversarial training", "#8b3465", "#e69bc4", "s", "--"),
+    "plain": Look("plain network", INK, "P", "-"),
+    "noise": Look("noise in training", "#5f6062", "X", "--"),
+    "hebbian-units": Look("Hebbian units", "#a6761d", "^", "-"),
+    "end-to-end": Look("Hebbian units' size, end to end", "#a6761d", "v", ":"),
+    "feedback": Look("CNN-F", "#0072b2", "o", "-"),
+    "no-feedback": Look("CNN-F without feedback", "#0072b2", "s", ":"),
+    "kwta-high": Look("k-WTA", "#ff8b3d", "<", "--"),
+    "kwta-low": Look("k-WTA, small γ", "#d55e00", "s", "-"),
+    "v1": Look("V1 stage", "#009e73", "D", "-"),
+    "v1-noiseless": Look("V1 stage without noise", "#009e73", "d", ":"),
+    "v1-noise-alone": Look("V1's noise on learned filters", "#56348b", "v", "-."),
+    "adversarial": Look("adversarial training", "#8b3465", "*", "-"),
+    "kwta-adversarial": Look("k-WTA, small γ, adversarial training", "#8b3465", "s", "--"),
 }
 # A cell of the k-WTA tables is a row on a network and a data set, such as "fast-cifar10-scratch-kwta".
 CELLS = {"fast-cifar10": "small fast network, CIFAR-10", "resnet18-cifar10": "ResNet18, CIFAR-10"}
 TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
-EXTRA = (Look("", "#0072b2", "#6cb6e8", "v", "-"), Look("", "#009e73", "#3cc9a0", "<", "--"))
+EXTRA = (Look("", "#0072b2", "v", "-"), Look("", "#009e73", "<", "--"))
 
 
 def look(run: str) -> Look:
@@ -176,41 +192,32 @@ def full_name(attack: str) -> str:
     return ", ".join([*words, *([VIEWS.get(view, f"gradient of “{view}”")] if view else [])])
 
 
-def _attack(label: str, dashes: str | tuple[int, tuple[int, ...]], width: float) -> Look:
-    """The look of an attack, or of the loss that is attacked: a line in ink."""
-    return Look(label, INK, INK, "", dashes, width)
-
-
+# Attacks, or the losses that are attacked: lines in ink.
 ATTACKS = {
-    REPORT_LOSS: _attack("the report's loss", "--", 1.2),
-    "fgsm-cross-entropy": _attack("cross-entropy", ":", 1.2),
-    "fgsm-margin": _attack("margin", "-.", 1.2),
-    "pgd-cross-entropy": _attack("PGD on the cross-entropy", "-.", 1.2),
-    "deepfool-own": _attack("DeepFool, own", "--", 1.2),
-    "deepfool-live": _attack("DeepFool, own, crafted in live noise", (0, (6, 1)), 1.0),
-    "deepfool-resnet50": _attack("DeepFool, from ResNet50", ":", 1.2),
-    "deepfool-voneresnet50": _attack("DeepFool, from VOneResNet50", (0, (1, 3)), 1.2),
-    "random-signs": _attack("random signs", (0, (1, 1)), 0.8),
-    WORST_CASE: _attack("worst case, image by image", "-", 2.0),
+    REPORT_LOSS: Look("the report's loss", INK, "", "--", 1.2),
+    "fgsm-cross-entropy": Look("cross-entropy", INK, "", ":", 1.2),
+    "fgsm-margin": Look("margin", INK, "", "-.", 1.2),
+    "pgd-cross-entropy": Look("PGD on the cross-entropy", INK, "", "-.", 1.2),
+    "deepfool-own": Look("DeepFool, own", INK, "", "--", 1.2),
+    "deepfool-live": Look("DeepFool, own, crafted in live noise", INK, "", (0, (6, 1)), 1.0),
+    "deepfool-resnet50": Look("DeepFool, from ResNet50", INK, "", ":", 1.2),
+    "deepfool-voneresnet50": Look("DeepFool, from VOneResNet50", INK, "", (0, (1, 3)), 1.2),
+    "random-signs": Look("random signs", INK, "", (0, (1, 1)), 0.8),
+    WORST_CASE: Look("worst case, image by image", INK, "", "-", 2.0),
 }
 # Of the CNN-F study, where attacks differ in where their gradient comes from. A plain CNN has one pass only.
 FGSM = "fgsm-cross-entropy"
 FEEDBACK_ATTACKS = {
-    f"{FGSM}@first": _attack("FGSM, first pass", ":", 1.0),
-    FGSM: _attack("FGSM, all cycles", "--", 1.0),
-    "pgd-cross-entropy@first": _attack("PGD, first pass", (0, (1, 1)), 1.4),
-    "pgd-cross-entropy": _attack("PGD, all cycles", "-.", 1.4),
-    "pgd-targeted": _attack("PGD to another letter", (0, (6, 2)), 1.0),
-    WORST_CASE: _attack("worst case, image by image", "-", 2.2),
+    f"{FGSM}@first": Look("FGSM, first pass", INK, "", ":", 1.0),
+    FGSM: Look("FGSM, all cycles", INK, "", "--", 1.0),
+    "pgd-cross-entropy@first": Look("PGD, first pass", INK, "", (0, (1, 1)), 1.4),
+    "pgd-cross-entropy": Look("PGD, all cycles", INK, "", "-.", 1.4),
+    "pgd-targeted": Look("PGD to another letter", INK, "", (0, (6, 2)), 1.0),
+    WORST_CASE: Look("worst case, image by image", INK, "", "-", 2.2),
 }
 
 
 def in_panel(run: str, attack: str, *, attacks: Mapping[str, Look] = ATTACKS) -> Look:
     """The line of an attack in the panel of a run: the worst case in the run's colour, all else in ink."""
     found = attacks[attack]
-    return replace(found, colour=look(run).colour, dark=look(run).dark) if attack == WORST_CASE else found
-
-
-def in_legend(attack: str, *, attacks: Mapping[str, Look] = ATTACKS) -> Look:
-    """The line of an attack in a legend for several runs."""
-    return attacks[attack]
+    return replace(found, colour=look(run).colour) if attack == WORST_CASE else found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.numbers import MINUS, interval, percent, points
@@ -10,48 +11,44 @@ from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import rules
 
-Row = tuple[Judged, Part]
-
-
-def _claim(title: str, value: Callable[[Judged], str], *, kind: str = "") -> Column:
-    return Column(title, kind, lambda row: value(row[0]))
-
-
-def _part(title: str, attribute: str = "", *, kind: str = "") -> Column:
-    return Column(title, kind, lambda row: getattr(row[1], attribute or title))
-
-
-COLUMNS = (
-    _claim("claim", lambda item: item.claim.id, kind="text"),
-    _claim("reading", lambda item: item.reading.name if item.reading else ""),
-    _claim("counted", lambda item: "yes" if item.counted else "no"),
-    _claim("claim_verdict", lambda item: item.verdict),
-    _part("part", "label", kind="text"),
-    _part("rule"),
-    _part("reported", kind="percent"),
-    _part("reported_against"),
-    _part("ours", "measured", kind="percent"),
-    _part("against"),
-    _part("low"),
-    _part("high"),
-    _part("interval"),
-    _part("images", "n_images"),
-    _part("seeds", "n_seeds"),
-    _part("difference", kind="points"),
-    _part("holm_p", "p"),
-    _part("verdict", kind="text"),
-    Column("provisional", "", lambda row: "yes" if row[1].provisional and row[1].verdict in rules.DECIDED else ""),
-    _part("reason"),
-    _part("own_numbers"),
-    _part("metrics", "path"),
-    _claim("note", lambda item: item.note),
-)
+# How a page prints them; the other columns are for the CSV alone.
+KINDS = dict.fromkeys(("claim", "part", "verdict"), "text")
+KINDS |= {"reported": "percent", "ours": "percent", "difference": "points"}
 
 
 def ledger(judged: Sequence[Judged]) -> Table:
     """One row per part. A claim's own verdict stands in every row of it."""
-    rows = [(item, part) for item in judged for part in item.parts]
-    return table("ledger", paragraphs(SHARED, "ledger_table"), rows, COLUMNS)
+    rows = [_row(item, part) for item in judged for part in item.parts]
+    columns = [Column(key, KINDS.get(key, ""), key) for key in next(iter(rows), {})]
+    return table("ledger", paragraphs(SHARED, "ledger_table"), rows, columns)
+
+
+def _row(item: Judged, part: Part) -> dict[str, Any]:
+    return {
+        "claim": item.claim.id,
+        "reading": item.reading.name if item.reading else "",
+        "counted": "yes" if item.counted else "no",
+        "claim_verdict": item.verdict,
+        "part": part.label,
+        "rule": part.rule,
+        "reported": part.reported,
+        "reported_against": part.reported_against,
+        "ours": part.measured,
+        "against": part.against,
+        "low": part.low,
+        "high": part.high,
+        "interval": part.interval,
+        "images": part.n_images,
+        "seeds": part.n_seeds,
+        "difference": part.difference,
+        "holm_p": part.p,
+        "verdict": part.verdict,
+        "provisional": "yes" if part.provisional and part.verdict in rules.DECIDED else "",
+        "reason": part.reason,
+        "own_numbers": part.own_numbers,
+        "metrics": part.path,
+        "note": item.note,
+    }
 
 
 def cells(part: Part) -> dict[str, str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Any
 
 from biorobust.core.intervals import LEVEL
@@ -135,7 +134,7 @@ def _accuracies(check: Check, against: Quantity, path: str, scatter: Scatter) ->
         difference=found.value,
         low=found.low,
         high=found.high,
-        ratio=ratio and (ratio.value, ratio.low, ratio.high),
+        ratio=ratio and ratio[:3],
         n_images=a.n,
         n_seeds=min(a.n_seeds, b.n_seeds),
         p=ratio.p if ratio else found.p,
@@ -158,7 +157,7 @@ def _single(check: Check, found: PerSeed, scatter: Scatter) -> Measured:
 def _logged(found: PerSeed, *, contrast: bool) -> Measured:
     """A logged value: its mean, with the t interval over seeds, or for one seed what the file itself gives."""
     values = list(found.values.values())
-    mean, (reach, p) = fmean(values), _welch([(values, 1.0)])
+    mean, (reach, p) = fmean(values), _t_test(values)
     low, high, words = None, None, ""
     if reach is not None:
         low, high, words = mean - reach, mean + reach, SEEDS
@@ -215,11 +214,11 @@ def _values(check: Check, against: Quantity, first: PerSeed, second: PerSeed) ->
     if first.never and second.never:
         raise NotMeasured(f"seeds of neither of the two trainings all reached {check.quantity.key}")
     a, b = list(first.values.values()), list(second.values.values())
-    groups = [(a, 1.0), (b, -1.0)]
-    if check.quantity.of == against.of and set(first.values) == set(second.values):
-        groups = [([first.values[seed] - second.values[seed] for seed in first.values], 1.0)]
     gap = fmean(a) - fmean(b)
-    reach, p = _welch(groups)
+    if check.quantity.of == against.of and set(first.values) == set(second.values):
+        reach, p = _t_test([first.values[seed] - second.values[seed] for seed in first.values])
+    else:
+        reach, p = _t_test(a, b)
     low, high, words = (gap - reach, gap + reach, SEEDS) if reach is not None else (None, None, "")
     if first.never:  # the difference is at least so much
         low, high, words = gap if low is None else low, None, "open above"
@@ -241,22 +240,21 @@ def _values(check: Check, against: Quantity, first: PerSeed, second: PerSeed) ->
     )
 
 
-def _welch(groups: list[tuple[list[float], float]]) -> tuple[float | None, float | None]:
-    """Of a signed sum of means: half-width of Welch's 95 % interval, and two-sided p of its test against 0.
+def _t_test(values: Sequence[float], others: Sequence[float] | None = None) -> tuple[float | None, float | None]:
+    """Of a mean, or a difference of two: half-width of its 95 % interval (Student's or Welch's), two-sided p.
 
-    Both None with a single value in a group.
+    Both None with a single value.
     """
-    if any(len(values) < 2 for values, _ in groups):
-        return None, None
-    from scipy.stats import t
+    from scipy import stats
 
-    parts = [(variance(values) / len(values), len(values) - 1) for values, _ in groups]
-    total, spread = sum(part for part, _ in parts), sum(part**2 / df for part, df in parts)
-    centre = sum(sign * fmean(values) for values, sign in groups)
-    if spread <= 0:
-        return 0.0, 1.0 if centre == 0 else 0.0
-    df, sd = total**2 / spread, math.sqrt(total)
-    return float(t.ppf((1 + LEVEL) / 2, df)) * sd, float(2 * t.sf(abs(centre) / sd, df))
+    groups = [values] if others is None else [values, others]
+    if min(map(len, groups)) < 2:
+        return None, None
+    if all(len(set(group)) == 1 for group in groups):  # nothing scatters
+        return 0.0, float(values[0] == (others or [0.0])[0])
+    test = stats.ttest_1samp(values, 0.0) if others is None else stats.ttest_ind(values, others, equal_var=False)
+    low, high = test.confidence_interval(LEVEL)
+    return float(high - low) / 2, float(test.pvalue)
 
 
 def _curve_distance(quantity: Quantity, scatter: Scatter) -> Measured:

@@ -10,7 +10,7 @@ runs have left behind is never read. Folders of older snapshots are read alike, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -115,7 +115,8 @@ class Measurements:
         newest, *older = self.folders
         if not older:
             return newest
-        trained = max(filter(partial(_named_in, Path(name).stem), self._trained), key=len, default=None)
+        asked = f"-{Path(name).stem}-"
+        trained = max((network for network in self._trained if f"-{network}-" in asked), key=len, default=None)
         asked = name if trained is None else self._trained[trained]
         if asked not in self._homes:
             there = [folder for folder in self.folders if places.find(folder, asked).exists()] or [newest]
@@ -139,16 +140,13 @@ class Measurements:
 
     def _content(self, path: Path) -> Content:
         content = read_content(path)
-        if "scale" in content:
-            self._same_scale(str(content.get("study")), str(content["scale"]), path)
+        if scale := content.get("scale"):
+            folder = next(folder for folder in self.folders if folder in path.parents)
+            first, other = self._scales.setdefault((str(content.get("study")), folder), (scale, path))
+            if scale != first:
+                what = f"scale is {scale}, that of {other} is {first}"
+                raise BiorobustError(f"{path}: {what}: run `dvc repro`, or delete what is left of an old run")
         return content
-
-    def _same_scale(self, study: str, scale: str, path: Path) -> None:
-        folder = next(folder for folder in self.folders if folder in path.parents)
-        first, other = self._scales.setdefault((study, folder), (scale, path))
-        if scale != first:
-            what = f"scale is {scale}, that of {other} is {first}"
-            raise BiorobustError(f"{path}: {what}: run `dvc repro`, or delete what is left of an old run")
 
     def ran(self, name: str) -> Content | None:
         """The file of something that has results; None where it is missing or unavailable."""
@@ -194,15 +192,14 @@ class Measurements:
         """The second table: which images every training of the study's runs gets right; None where it was not kept."""
         if study not in self._outcomes:
             paths = {folder: places.find(folder, f"outcomes/{study}.npz") for folder in reversed(self.folders)}
-            found = {folder: outcomes.read(path) for folder, path in paths.items() if path.exists()}
-            self._outcomes[study] = {
+            kept = {folder: path for folder, path in paths.items() if path.exists()}
+            found = {
                 cell: outcome
-                for folder, of_folder in found.items()
-                for cell, outcome in of_folder.items()
+                for folder, path in kept.items()
+                for cell, outcome in outcomes.read(path).items()
                 if self.folder(f"train/{cell.run}.json") == folder
             }
-            if not found:
-                self._outcomes[study] = None
+            self._outcomes[study] = found if kept else None
         return self._outcomes[study]
 
     def pairs(self, study: str) -> Pairs | None:
@@ -214,10 +211,6 @@ class Measurements:
         pairs, at = self.pairs(study) or {}, (attack, eps_key(eps))
         swapped = {seed: counts.swapped() for seed, counts in pairs.get((b, a, *at), {}).items()}
         return pairs.get((a, b, *at), swapped)
-
-
-def _named_in(stem: str, name: str) -> bool:
-    return f"-{name}-" in f"-{stem}-"
 
 
 def _says(folder: Path, name: str) -> int:

@@ -124,11 +124,8 @@ class _Head(_Shape):
 
 
 class _Logged(_Head, _Of[_Seed]):
-    n_updates: Count | None = None
-
-
-class _Trained(_Logged):
     settings: _Settings
+    n_updates: Count | None = None
     n_parameters: Count | None = None
     n_steps: Count | None = None
     inference_mflop: Positive | None = None
@@ -255,10 +252,9 @@ def _counts(entry: Seed, *counts: int | None) -> Seed:
     return entry
 
 
-_LOGGED = ("pretrain", "probe", "advantage", "controls", "deviations", "activations", "timing")
+_LOGGED = ("train", "pretrain", "probe", "advantage", "controls", "deviations", "activations", "timing")
 _SHAPES: Mapping[str, type[_Shape]] = {
     "data": _Data,
-    "train": _Trained,
     "ablations": _Ablated,
     "attack": _Attacked,
     "perturb": _Perturbed,

@@ -1,4 +1,4 @@
-"""What a stage noted about its own run: wall time, device, versions, commit. Nothing but the report reads it.
+"""What a stage noted about its own run, and what it wrote. Nothing but the report reads it.
 
 A stage that DVC restored from its cache did not run, so it has no note, or still the note of a run at another scale.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json
+from biorobust.core.files import read_json, read_yaml
 
 DOWNLOAD = "download@"  # what no scale changes
 
@@ -34,3 +34,14 @@ def read_note(folder: Path, stage: str, *, scale: str) -> Mapping[str, Any] | No
         raise BiorobustError(f"{path} does not say how long the stage took: delete it")
     fits = stage.startswith(DOWNLOAD) or note.get("scale", scale) == scale
     return note if fits else None
+
+
+def outputs(lock: Path) -> Mapping[str, tuple[str, ...]]:
+    """Stage -> the paths that it wrote, of a dvc.lock; without the file nothing is known."""
+    if not lock.exists():
+        return {}
+    try:
+        stages = (read_yaml(lock) or {}).get("stages", {})
+        return {name: tuple(out["path"] for out in stage["outs"]) for name, stage in stages.items() if "outs" in stage}
+    except (AttributeError, KeyError, TypeError):
+        raise BiorobustError(f"{lock} does not list the outputs of stages: run `git checkout {lock.name}`") from None

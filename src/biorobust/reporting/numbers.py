@@ -46,10 +46,8 @@ def listed(words: Iterable[str], *, last: str = "and") -> str:
     return f"{', '.join(head)} {last} {tail}" if head else tail
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float) -> str:
     """Wall time in the unit a reader thinks in: "41 s", "12 min", "3.4 h"."""
-    if seconds is None:
-        return MISSING
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

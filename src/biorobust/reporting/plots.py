@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from biorobust.reporting.labels import INK, Look, in_legend, in_panel, label, look
+from biorobust.reporting.labels import ATTACKS, INK, Look, in_panel, label, look
 from biorobust.reporting.style import REPORTED, WIDTH, drawing_style
 
 LINE = 96  # characters of a title that fit into the width of a figure
@@ -99,25 +99,22 @@ def curves(
 def lines(
     frame: pd.DataFrame,
     *,
-    x: str,
-    y: str,
-    series: str,
     xlabel: str,
     levels: pd.DataFrame | None = None,
     levels_label: str = "",
     hollow: pd.DataFrame | None = None,
 ) -> Drawing:
-    """One panel of curves with intervals, accuracy in percent.
+    """One panel with the accuracy of each `run` over `eps`, with intervals, in percent.
 
-    levels: dotted horizontal lines at `y`, in the colour of `series`. hollow: what a report printed, hollow markers.
+    levels: dotted horizontal lines in the colour of the run. hollow: what a report printed, hollow markers.
     """
     drawing, (axes,) = panels(1, height=3.7)
-    handles = curves(axes, frame, x=x, y=y, series=series)
-    printed = () if hollow is None else hollow.groupby(series, sort=False)
+    handles = curves(axes, frame, x="eps", y="accuracy", series="run")
+    printed = () if hollow is None else hollow.groupby("run", sort=False)
     for (name, part), marker in zip(printed, MARKERS, strict=False):
         style = REPORTED | {"marker": marker, "label": f"{name}, as reported"}
-        (handles[style["label"]],) = axes.plot(part[x], 100 * part[y], **style)
-    for name, level in () if levels is None else zip(levels[series], levels[y], strict=True):
+        (handles[style["label"]],) = axes.plot(part["eps"], 100 * part["accuracy"], **style)
+    for name, level in () if levels is None else zip(levels["run"], levels["accuracy"], strict=True):
         axes.axhline(100 * level, color=look(name).colour, **DOTTED)
         handles[levels_label] = Line2D([], [], color=INK, **DOTTED)
     axes.legend(handles.values(), handles.keys(), loc="upper right")
@@ -188,7 +185,7 @@ def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any)
         series="attack",
         xlabel=xlabel,
         looks=lambda title, attack: in_panel(runs[title], attack),
-        key=in_legend,
+        key=ATTACKS.__getitem__,
         legend="outside upper center",
         sharey=True,
         **options,

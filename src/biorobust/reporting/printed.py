@@ -3,54 +3,50 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
 
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError
+
+from biorobust.core.strict import Text
 from biorobust.reporting.claim import ClaimsError
 
-COLUMNS = ("id", "eps", "value", "n", "source")
 
+class Number(BaseModel):
+    """A printed number, a row of the file. `n`: of how many images it is a proportion, None where that is not known."""
 
-class Number(NamedTuple):
-    """A printed number. `n`: of how many images it is a proportion, None where that is not known."""
-
-    value: float
-    n: int | None
+    id: Text
+    eps: Annotated[float, Field(ge=0, le=1)]
+    value: FiniteFloat
+    n: PositiveInt | None
+    source: Text
 
 
 Printed = Mapping[str, Mapping[float, Number]]  # id -> epsilon (0: no attack) -> number
 
 
 def read(path: Path) -> Printed:
-    """A report without numbers needs no file. Raises ClaimsError with one line that names file and row."""
+    """A report without numbers needs no file. Raises ClaimsError with one line that names file, row and column."""
     if not path.exists():
         return {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
     except UnicodeDecodeError:
         raise ClaimsError(f"{path} is not UTF-8 text: save it in that encoding") from None
-    head, *rows = list(csv.reader(lines)) or [[]]
-    if tuple(head) != COLUMNS:
-        raise ClaimsError(f"{path}: the first line must be {','.join(COLUMNS)}")
+    if tuple(rows.fieldnames or ()) != tuple(Number.model_fields):
+        raise ClaimsError(f"{path}: the first line must be {','.join(Number.model_fields)}")
     found: dict[str, dict[float, Number]] = {}
     for line, row in enumerate(rows, start=2):
         where = f"{path}, line {line}"
-        if len(row) != len(COLUMNS):
-            raise ClaimsError(f"{where}: has {len(row)} values, not {len(COLUMNS)}")
-        name, eps, value, n, source = row
-        if not name or not source:
-            raise ClaimsError(f"{where}: id and source must not be empty")
+        if None in row:
+            raise ClaimsError(f"{where}: has more than {len(Number.model_fields)} values")
         try:
-            at, number = float(eps), Number(float(value), int(n) if n else None)
-        except ValueError:
-            raise ClaimsError(f"{where}: eps and value must be numbers and n a whole one or empty") from None
-        if not math.isfinite(number.value) or (number.n is not None and number.n < 1):
-            raise ClaimsError(f"{where}: value must be finite, and n at least 1")
-        if not 0 <= at <= 1:
-            raise ClaimsError(f"{where}: eps {eps} is not in [0, 1]")
-        if at in found.setdefault(name, {}):
-            raise ClaimsError(f"{where}: {name} at eps {at:g} stands there twice")
-        found[name][at] = number
+            number = Number.model_validate({key: cell or None for key, cell in row.items()})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ClaimsError(f"{where}: {first['loc'][0]} {first['input']!r}: {first['msg']}") from None
+        if number.eps in found.setdefault(number.id, {}):
+            raise ClaimsError(f"{where}: {number.id} at eps {number.eps:g} stands there twice")
+        found[number.id][number.eps] = number
     return found

@@ -15,7 +15,6 @@ from biorobust.statistics.thresholds import THRESHOLDS
 AMENDMENTS = Path("docs/protocol.md")
 HEADING = re.compile(r"^##(?!#)(.*)$", re.MULTILINE)
 EXAMPLE = 'a heading such as "## 2026-01-31: what changed"'
-DATED = re.compile(r" (\d{4}-\d{2}-\d{2}): (\S.*)")
 
 
 class Amendment(NamedTuple):
@@ -68,19 +67,19 @@ def amendments(root: Path) -> tuple[Amendment, ...]:
     if not path.exists():
         raise BiorobustError(f"{path} is missing: restore it with git")
     text = path.read_text(encoding="utf-8")
-    headings = list(HEADING.finditer(text))
-    if not headings:
+    _, *parts = HEADING.split(text)
+    if not parts:
         raise BiorobustError(f"{path}: no amendment, {EXAMPLE}")
-    ends = [match.start() for match in headings[1:]] + [len(text)]
-    return tuple(_amendment(match, text[match.end() : end], path) for match, end in zip(headings, ends, strict=True))
+    return tuple(_amendment(*part, path) for part in zip(parts[::2], parts[1::2], strict=True))
 
 
-def _amendment(heading: re.Match[str], text: str, path: Path) -> Amendment:
-    found = DATED.fullmatch(heading[1])
+def _amendment(heading: str, text: str, path: Path) -> Amendment:
+    day, _, title = heading.partition(": ")
     try:
-        date.fromisoformat(found[1] if found else "")
+        if not (heading.startswith(" ") and title.strip()):
+            raise ValueError
+        date.fromisoformat(day[1:])
     except ValueError:
-        raise BiorobustError(f"{path}: {heading[0]!r} is no amendment, {EXAMPLE}") from None
-    assert found
+        raise BiorobustError(f"{path}: {'##' + heading!r} is no amendment, {EXAMPLE}") from None
     parts = (" ".join(part.split()) for part in text.split("\n\n"))
-    return Amendment(found[1], found[2], tuple(filter(None, parts)))
+    return Amendment(day[1:], title, tuple(filter(None, parts)))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.notes import cost, read_note
+from biorobust.reporting.notes import cost, outputs, read_note
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.requirements import STAND_IN
 from biorobust.reporting.snapshot import Snapshot
@@ -28,7 +25,7 @@ class Provenance:
     dvc.lock.
     """
 
-    title: str
+    label: str
     scale: str
     studies: tuple[str, ...]
     params: Mapping[str, Any]
@@ -37,11 +34,6 @@ class Provenance:
     outputs: Mapping[str, tuple[str, ...]]
     snapshot: Snapshot | None
     protocol_changed: bool
-
-    @property
-    def name(self) -> str:
-        """The title inside a sentence."""
-        return self.title[0].lower() + self.title[1:]
 
     @property
     def stand_in(self) -> bool:
@@ -91,35 +83,23 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
     Raises BiorobustError naming a damaged file.
     """
     first = sources[0]
-    params = read_params(first.params)
+    params = read_params(first.root / "params.yaml")
     scale, snapshot = str(params["scale"]), first.snapshot
     stages = tuple(dict.fromkeys(stage for source in sources for stage in source.study.stages()))
     if snapshot is not None:  # the stages of its own graph, which may have been another one
         stages = tuple(sorted(path.stem for path in (first.results / "run_info").glob("*.json")))
-    outputs = _outputs(first.base / "dvc.lock", stages)
+    locked = outputs(first.root / "dvc.lock")
     notes = {stage: read_note(first.results / "run_info", stage, scale=scale) for stage in stages}
     metrics = Measurements(first.folders[0])
     datasets = dict.fromkeys(name for source in sources for name in source.study.datasets)
     return Provenance(
-        title=f"Recorded run {snapshot.name}" if snapshot else "This run",
+        label=replace(first, older=()).label,
         scale=scale,
         studies=tuple(source.study.title for source in sources),
         params=params,
         datasets=tuple(found for name in datasets if (found := metrics.get(f"data/{name}")) is not None),
-        notes={stage: note for stage, note in notes.items() if note is not None or stage in outputs},
-        outputs=outputs,
+        notes={stage: note for stage, note in notes.items() if note is not None or stage in locked},
+        outputs={stage: locked[stage] for stage in stages if stage in locked},
         snapshot=snapshot,
         protocol_changed=snapshot.protocol_changed(claims) if snapshot else False,
     )
-
-
-def _outputs(path: Path, stages: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-    """The outputs of the stages in dvc.lock; without the file nothing is known."""
-    if not path.exists():
-        return {}
-    try:
-        found = (read_yaml(path) or {}).get("stages", {})
-        listed = {stage: tuple(out["path"] for out in found.get(stage, {}).get("outs", ())) for stage in stages}
-        return {stage: paths for stage, paths in listed.items() if paths}
-    except (AttributeError, KeyError, TypeError):
-        raise BiorobustError(f"{path} does not list the outputs of stages: run `git checkout {path.name}`") from None

@@ -27,7 +27,17 @@ from biorobust.reporting.snapshot import RECORDED, Rejected, protocol, snapshots
 from biorobust.reporting.source import Source, current, recorded
 from biorobust.reporting.study import Study
 from biorobust.reporting.table import cell, read
-from biorobust.reporting.view import SHOWN, SYMBOLS, FigureView, Overview, View, bare_reason, shared_reasons, view
+from biorobust.reporting.view import (
+    SHOWN,
+    SYMBOLS,
+    FigureView,
+    Overview,
+    View,
+    bare_reason,
+    shared_reasons,
+    shown,
+    view,
+)
 from biorobust.statistics import rules
 
 ANSWER = "answer"  # id of a study's figure that answers what the page asks
@@ -107,14 +117,14 @@ def _views(sources: Sequence[Source], claims: Sequence[Claim], *, root: Path) ->
     """By study. Studies that were run together share the provenance of that run."""
     together: dict[Path, list[Source]] = {}
     for one in (one for source in sources for one in (source, *source.older)):
-        together.setdefault(one.base, []).append(one)
+        together.setdefault(one.root, []).append(one)
     runs = {base: provenance(of_run, claims=claims) for base, of_run in together.items()}
     return {
         source.study.name: view(
             source,
             claims,
             outputs=root / "reports",
-            runs=[runs[one.base] for one in (source, *source.older)],
+            runs=[runs[one.root] for one in (source, *source.older)],
         )
         for source in sources
     }
@@ -154,6 +164,7 @@ def _environment(folder: Path) -> Environment:
         "attack": labels.full_name,
         "bare_reason": bare_reason,
         "shared_reasons": shared_reasons,
+        "shown": shown,
         "markdown": markdown,
         "coded": lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))),
         "safe_svg": Markup,
@@ -185,9 +196,10 @@ def markdown(text: object) -> str:
 
 
 def _styles(folder: Path) -> str:
-    colours = {f"colours_{ground}": style.css_variables(dark=ground == "dark") for ground in ("light", "dark")}
     sheet = (folder / "report.css").read_text(encoding="utf-8")
-    return re.sub(r"\{\{ (\w+) \}\}", lambda match: colours[match[1]], sheet)
+    for ground in ("light", "dark"):
+        sheet = sheet.replace(f"{{{{ colours_{ground} }}}}", style.css_variables(dark=ground == "dark"))
+    return sheet
 
 
 def _tidy(text: str) -> str:

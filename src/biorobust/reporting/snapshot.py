@@ -11,17 +11,19 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import BaseModel, ValidationError
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import atomic, read_json, read_yaml, sha256, write_json
+from biorobust.core.files import atomic, read_json, sha256, write_json
 from biorobust.reporting import claim_file
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.notes import read_note
+from biorobust.reporting.notes import outputs, read_note
 from biorobust.reporting.registry import MANIFEST, STUDIES, read_params
 from biorobust.statistics.thresholds import THRESHOLDS
 
@@ -29,7 +31,6 @@ RECORDED = Path("reports/recorded")
 RUN_INFO = Path("reports/run_info")
 CHECKPOINTS = "checkpoints"  # folder of a snapshot that keeps networks
 NAME = re.compile(r"[a-z0-9-]+")
-TEXTS = ("name", "scale", "commit", "recorded_at", "device")  # of a manifest, copied as they are
 # Of runs from before there was a file for each study: SHA-256 of claims.yaml -> claims, as they are hashed now.
 OF_CLAIMS_YAML = {
     "fa4b90f604deb67b920955f577ac1efd774676cfe916d82a7cb6a86555b1974b": {  # cnnf-cpu
@@ -51,12 +52,12 @@ class SnapshotError(BiorobustError):
     """A snapshot that cannot be made, or whose files do not fit its manifest."""
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A snapshot whose every hash was found to fit. `recorded_at` is UTC in ISO format.
+class Snapshot(BaseModel):
+    """A snapshot whose every hash was found to fit: its manifest. `recorded_at` is UTC in ISO format.
 
     `protocol`: see the function of that name; without thresholds in runs from before there was one. `checkpoints`:
-    run -> seed -> the precision its network is kept in, or why it is not; empty for older runs.
+    run -> seed -> the precision its network is kept in, or why it is not; empty for older runs. `files`: path ->
+    SHA-256.
     """
 
     path: Path
@@ -66,16 +67,13 @@ class Snapshot:
     commit: str
     recorded_at: str
     device: str
-    protocol: Mapping[str, str]
-    checkpoints: Mapping[str, Mapping[str, str]]
+    protocol: Mapping[str, str] = {}
+    checkpoints: Mapping[str, Mapping[str, str]] = {}
+    files: Mapping[str, str]
 
     @property
     def metrics(self) -> Measurements:
         return Measurements(self.path / "metrics")
-
-    @property
-    def params(self) -> Path:
-        return self.path / "params.yaml"
 
     def protocol_changed(self, claims: Sequence[Claim]) -> bool:
         """Whether this run was recorded under other claims of its studies, or other thresholds, than now.
@@ -102,10 +100,15 @@ def protocol(claims: Sequence[Claim], studies: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def check_name(name: str) -> None:
-    """Raises SnapshotError for a name that is not made of a-z, 0-9 and -."""
+def check_new(name: str, *, root: Path) -> Path:
+    """The folder of a new snapshot of the checkout `root`. Raises SnapshotError for a name that is taken, or not made
+    of a-z, 0-9 and -.
+    """
     if not NAME.fullmatch(name):
         raise SnapshotError(f"snapshot name {name!r}: may hold only a-z, 0-9 and -")
+    if (target := root / RECORDED / name).exists():
+        raise SnapshotError(f"{target} exists: choose another name, or delete it first")
+    return target
 
 
 def create(
@@ -123,13 +126,11 @@ def create(
     what `Snapshot.checkpoints` holds. Results of other studies' stages stay behind, as does a note of another scale.
     Raises SnapshotError when the name is taken, or when a result is missing or was made at another scale.
     """
-    check_name(name)
-    target = root / RECORDED / name
-    if target.exists():
-        raise SnapshotError(f"{target} exists: choose another name, or delete it first")
+    target = check_new(name, root=root)
     scale, stages = _check_finished(source, studies)
     claims = claim_file.of_checkout(source, complete=True)
-    others = _made_by_others(source, stages)
+    made = outputs(source / "dvc.lock")
+    others = {source / path for stage, paths in made.items() if stage not in stages for path in paths}
     own = {old.format(study): new.format(study) for study in studies for old, new in OF_STUDY.items()}
     with atomic(target) as part:
         for origin, copy in {**COPIED, **own}.items():
@@ -150,8 +151,7 @@ def create(
             "files": {path: sha256(part / path) for path in _files(part)},
         }
         write_json(part / MANIFEST, manifest)
-        if target.exists():
-            raise SnapshotError(f"{target} was recorded meanwhile: choose another name")
+        check_new(name, root=root)  # may have been recorded meanwhile
     return load(target)
 
 
@@ -175,8 +175,19 @@ def snapshots(recorded: Path) -> list[Snapshot | Rejected]:
 
 
 def _load(path: Path) -> Snapshot:
-    manifest = _manifest(path)
-    there, listed = set(_files(path)), manifest["files"]
+    if not (path / MANIFEST).exists():
+        raise SnapshotError(f"{MANIFEST} is missing")
+    try:
+        manifest = read_json(path / MANIFEST)
+        old = {"protocol": OF_CLAIMS_YAML.get(manifest.get("claims_sha256"), {})}
+        found = Snapshot.model_validate({**old, **manifest, "path": path})
+    except ValidationError as error:
+        raise SnapshotError(f"{MANIFEST} has no valid {error.errors()[0]['loc'][0]}") from None
+    except (AttributeError, BiorobustError):
+        raise SnapshotError(f"{MANIFEST} is not valid JSON") from None
+    if found.name != path.name:
+        raise SnapshotError(f"{MANIFEST} is that of {found.name}")
+    there, listed = set(_files(path)), found.files
     for name in sorted(there | set(listed)):
         if name not in there:
             raise SnapshotError(f"{name} is missing")
@@ -184,33 +195,7 @@ def _load(path: Path) -> Snapshot:
             raise SnapshotError(f"{name} is not in {MANIFEST}")
         if sha256(path / name) != listed[name]:
             raise SnapshotError(f"{name} was changed after recording (its SHA-256 does not fit)")
-    if "claims_sha256" in manifest and manifest["claims_sha256"] != listed.get("claims.yaml"):
-        raise SnapshotError("claims_sha256 is not that of claims.yaml")
-    return Snapshot(
-        path=path,
-        studies=tuple(manifest["studies"]),
-        checkpoints=manifest.get(CHECKPOINTS, {}),
-        protocol=manifest.get("protocol", OF_CLAIMS_YAML.get(manifest.get("claims_sha256", ""), {})),
-        **{key: manifest[key] for key in TEXTS},
-    )
-
-
-def _manifest(path: Path) -> Mapping[str, Any]:
-    """The manifest of a snapshot, with the fields that every one has."""
-    if not (path / MANIFEST).exists():
-        raise SnapshotError(f"{MANIFEST} is missing")
-    try:
-        manifest = read_json(path / MANIFEST)
-    except BiorobustError:
-        raise SnapshotError(f"{MANIFEST} is not valid JSON") from None
-    if not isinstance(manifest, Mapping):
-        raise SnapshotError(f"{MANIFEST} must be a block of keys")
-    for key, kind in {**dict.fromkeys(TEXTS, str), "studies": list, "files": dict}.items():
-        if not isinstance(manifest.get(key), kind):
-            raise SnapshotError(f"{MANIFEST} has no valid {key}")
-    if manifest["name"] != path.name:
-        raise SnapshotError(f"{MANIFEST} is that of {manifest['name']}")
-    return manifest
+    return found
 
 
 def _check_finished(source: Path, studies: Sequence[str]) -> tuple[str, list[str]]:
@@ -241,14 +226,6 @@ def _files(folder: Path) -> list[str]:
     """Paths of all files below a folder but the manifest, relative to it, in order."""
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in paths if path != MANIFEST)
-
-
-def _made_by_others(source: Path, stages: Sequence[str]) -> set[Path]:
-    """The outputs that dvc.lock knows of stages which are none of `stages`."""
-    locked = (read_yaml(source / "dvc.lock") or {}).get("stages", {})
-    return {
-        source / out["path"] for name, stage in locked.items() if name not in stages for out in stage.get("outs", ())
-    }
 
 
 def _copy(origin: Path, copy: Path, *, without: Set[Path] = frozenset()) -> None:

@@ -18,18 +18,25 @@ from biorobust.reporting.study import Study
 
 @dataclass(frozen=True)
 class Source:
-    """One study in one run. `key`, "current" or "recorded", names its folders in reports/tables and reports/figures.
+    """One study in one run, that of a checkout or of a `snapshot`. `root` holds params.yaml and dvc.lock.
 
-    `base` holds params.yaml and dvc.lock, `results` the folders metrics and run_info. `snapshot`: None for this run.
     `older`: recorded runs, the newest first, that have networks which this one and those before them lack.
     """
 
-    key: str
     study: Study
-    base: Path
-    results: Path
-    snapshot: Snapshot | None
+    root: Path
+    snapshot: Snapshot | None = None
     older: tuple[Source, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name of its folders in reports/tables and reports/figures."""
+        return "recorded" if self.snapshot else "current"
+
+    @property
+    def results(self) -> Path:
+        """Holds the folders metrics and run_info."""
+        return self.root if self.snapshot else self.root / "reports"
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -41,31 +48,27 @@ class Source:
 
     @property
     def label(self) -> str:
+        """As in "this run" or "recorded runs a and b"."""
         names = [source.snapshot.name for source in (self, *self.older) if source.snapshot]
-        return f"recorded run{'s' if len(names) > 1 else ''} {listed(names)}" if names else "current run"
-
-    @property
-    def params(self) -> Path:
-        return self.base / "params.yaml"
+        return f"recorded run{'s' if len(names) > 1 else ''} {listed(names)}" if names else "this run"
 
 
-def current(root: Path, study: str) -> Source:
-    """The run of the checkout `root`. Raises BiorobustError when its params.yaml cannot be read."""
-    made = STUDIES[study](read_params(root / "params.yaml"))
-    return Source(key="current", study=made, base=root, results=root / "reports", snapshot=None)
+def current(root: Path, study: str, snapshot: Snapshot | None = None) -> Source:
+    """The run of the checkout `root`, or of a snapshot there. Raises BiorobustError for a params.yaml that cannot be
+    read.
+    """
+    return Source(STUDIES[study](read_params(root / "params.yaml")), root, snapshot)
 
 
 def recorded(found: Iterable[Snapshot | Rejected], study: str) -> Source | None:
     """The snapshot of the study that was recorded last, None where there is none."""
     valid = [item for item in found if isinstance(item, Snapshot) and study in item.studies]
-    newest_first = sorted(valid, key=lambda item: (item.recorded_at, item.name), reverse=True)
     source: Source | None = None
-    for item in newest_first:
+    for item in sorted(valid, key=lambda item: (item.recorded_at, item.name), reverse=True):
         if source is None:
-            made = STUDIES[study](read_params(item.params))
-            source = Source(key="recorded", study=made, base=item.path, results=item.path, snapshot=item)
+            source = current(item.path, study, item)
         elif _adds(item.metrics, source):
-            older = Source(key="recorded", study=source.study, base=item.path, results=item.path, snapshot=item)
+            older = replace(source, root=item.path, snapshot=item, older=())
             source = replace(source, older=(*source.older, older))
     return source
 

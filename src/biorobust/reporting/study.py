@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from biorobust.core.attack_plan import adaptive_name
-from biorobust.core.errors import BiorobustError
 from biorobust.reporting import adaptive
 
 if TYPE_CHECKING:
@@ -94,11 +93,7 @@ class Study(ABC):
 
     def tables(self, metrics: Measurements, judged: Sequence[Judged]) -> list[Table]:
         """The study's tables. `judged` are the study's claims, which hold what the report printed."""
-        found = [*self.parts.tables(metrics, self, judged), *adaptive.tables(metrics, self)]
-        for item in found:
-            if not item.id.startswith(f"{self.name}-"):
-                raise BiorobustError(f"table {item.id!r} of the study {self.name}: its id must begin with {self.name}-")
-        return found
+        return [*self.parts.tables(metrics, self, judged), *adaptive.tables(metrics, self)]
 
     def headline(self, judged: Sequence[Judged], metrics: Measurements) -> Headline | None:
         """The answer at the top of the page, for a study that has one."""

@@ -15,17 +15,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure as Drawing
 
-from biorobust.reporting.labels import EXTRA, FAINT, INK, LOOKS
+from biorobust.reporting.labels import DARK, FAINT, INK
 
 FONTS = "'Source Sans 3', 'Helvetica Neue', Helvetica, Arial, sans-serif"
 # What a report printed: hollow and neutral, in no run's colour, since its numbers are of none of them.
 REPORTED: dict[str, Any] = {"ls": "", "marker": "o", "mfc": "none", "mec": FAINT, "mew": 1.3, "ms": 8}
 WIDTH = 7.2  # inches: a figure as wide as the page's wide column
-
-
-def _colours() -> dict[str, str]:
-    """Colour on white -> colour on a dark ground, ink left out."""
-    return {item.colour: item.dark for item in (*LOOKS.values(), *EXTRA) if item.colour != INK}
 
 
 def _variable(colour: str) -> str:
@@ -34,7 +29,7 @@ def _variable(colour: str) -> str:
 
 def css_variables(*, dark: bool) -> str:
     """The declarations a page needs so that model colours follow its colour scheme."""
-    return " ".join(f"{_variable(light)}: {night if dark else light};" for light, night in _colours().items())
+    return " ".join(f"{_variable(light)}: {night if dark else light};" for light, night in DARK.items())
 
 
 @contextmanager
@@ -84,6 +79,6 @@ def to_svg(drawing: Drawing, *, salt: str) -> str:
     used = set(re.findall(r"#([\w.-]+)[\")]", svg))
     svg = re.sub(r' id="([\w.-]+)"', lambda match: match[0] if match[1] in used else "", svg)
     svg = svg.replace(INK, "currentColor")
-    for colour in _colours():
+    for colour in DARK:
         svg = svg.replace(colour, f"var({_variable(colour)}, {colour})")
     return svg

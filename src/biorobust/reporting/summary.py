@@ -7,8 +7,6 @@ import importlib
 from biorobust.reporting.estimates import NotMeasured, Share, share
 from biorobust.reporting.measurements import Measurements
 
-MOST = 15
-
 
 def summary(study: str, metrics: Measurements) -> dict[str, float]:
     """`<row>_<column>` -> accuracy in percent, mean over trainings; what was not run is left out.

@@ -72,22 +72,18 @@ def compared(names: Iterable[str], recorded: Measurements, now: Measurements) ->
             yield Number(rows[0], _estimate(rows, recorded), mean, _equal(rows, again))
 
 
-_Key = tuple[str, str, float | None, str, int | None]  # quantity, attack, eps, images, step
-
-
-def _by_number(m: Measurements, name: str) -> dict[_Key, list[Row]]:
+def _by_number(m: Measurements, name: str) -> dict[Row, list[Row]]:
     """The rows of a file, by seed, of each number that is not told by others of them: ends of intervals, shares."""
-    found: dict[_Key, list[Row]] = {}
+    found: dict[Row, list[Row]] = {}
     for row in m.every_row(name):
-        found.setdefault((row.quantity, row.attack, row.eps, row.images, row.step), []).append(row)
-    names = {row.quantity for rows in found.values() for row in rows}
-    kinds = {row.images for rows in found.values() for row in rows}
+        found.setdefault(row._replace(seed=0, k=None, n=None, value=None), []).append(row)
+    names, kinds = {row.quantity for row in found}, {row.images for row in found}
 
     def told(quantity: str) -> bool:
         base, _, end = quantity.rpartition("_")
         return end == "wilson" or (end in ("low", "high") and base in names) or (end == "accuracy" and base in kinds)
 
-    return {key: rows for key, rows in found.items() if not told(key[0])}
+    return {key: rows for key, rows in found.items() if not told(key.quantity)}
 
 
 def _estimate(rows: Sequence[Row], m: Measurements) -> Estimate | None:

@@ -17,7 +17,6 @@ from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import Judged, Part, judge
 from biorobust.reporting.figure import read_index
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.numbers import listed
 from biorobust.reporting.price import Price, price
 from biorobust.reporting.provenance import Provenance
 from biorobust.reporting.requirements import printed_accuracies
@@ -37,15 +36,6 @@ LONGEST_TABLE = 100  # rows of a figure's data that are printed; a longer file i
 
 
 @dataclass(frozen=True)
-class ClaimView:
-    """A claim under its counted reading, and under the `others`. `shown`: the part that stands for it in the ledger."""
-
-    judged: Judged
-    others: tuple[Judged, ...]
-    shown: Part
-
-
-@dataclass(frozen=True)
 class FigureView:
     """A figure with its drawing inlined. `rows` is empty where the data file is too long to print."""
 
@@ -60,15 +50,17 @@ class FigureView:
 class View:
     """One study in one run. `key` is "current" or "recorded"; views of one run share its `provenance`.
 
-    `runs`: that run, and the older ones that have what it lacks. `prices`: open claim -> what would decide it, where
-    that can be computed.
+    `runs`: that run, and the older ones that have what it lacks. `claims`: by id, under the counted reading; `others`:
+    under further ones. `prices`: open claim -> what would decide it, where that can be computed.
     """
 
     key: str
+    label: str
     study: Study
     runs: tuple[Provenance, ...]
     judged: tuple[Judged, ...]
-    claims: Mapping[str, ClaimView]
+    claims: Mapping[str, Judged]
+    others: Mapping[str, tuple[Judged, ...]]
     prices: Mapping[str, Price]
     metrics: Measurements
     figures: tuple[FigureView, ...]
@@ -77,17 +69,6 @@ class View:
     @property
     def provenance(self) -> Provenance:
         return self.runs[0]
-
-    @property
-    def title(self) -> str:
-        """As in "This run" or "Recorded runs a and b"."""
-        names = [run.snapshot.name for run in self.runs if run.snapshot]
-        return f"Recorded runs {listed(names)}" if len(names) > 1 else self.provenance.title
-
-    @property
-    def name(self) -> str:
-        """The title inside a sentence."""
-        return self.title[0].lower() + self.title[1:]
 
     @property
     def by_image(self) -> bool:
@@ -150,7 +131,6 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, runs: Sequen
     key, study, metrics = source.key, source.study, source.metrics()
     judged = judge([claim for claim in claims if claim.study == study.name], metrics)
     counted, printed = [item for item in judged if item.counted], printed_accuracies(claims)
-    others = {item.claim.id: tuple(o for o in judged if o.claim is item.claim and not o.counted) for item in counted}
     prices = {
         item.claim.id: price(item, metrics=metrics, runs=dict(zip(source.folders, runs, strict=True)), printed=printed)
         for item in counted
@@ -159,10 +139,12 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, runs: Sequen
     tables = read(outputs / "tables" / key).values()
     return View(
         key=key,
+        label=source.label,
         study=study,
         runs=tuple(runs),
         judged=tuple(judged),
-        claims={item.claim.id: ClaimView(item, others[item.claim.id], shown(item.parts)) for item in counted},
+        claims={item.claim.id: item for item in counted},
+        others={item.claim.id: tuple(o for o in judged if o.claim is item.claim and o is not item) for item in counted},
         prices={id_: found for id_, found in prices.items() if found},
         metrics=metrics,
         figures=tuple(_figures(outputs / "figures" / study.name / key, prefix=f"{study.name}-{key}")),

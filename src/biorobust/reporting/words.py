@@ -4,8 +4,8 @@ A block is named after what it belongs to, a figure, a table or "headline", and 
 its title, text alternative and caption, of a table its title and caption, of the headline the lead and then the facts.
 A paragraph that comes out empty is left out. Beside what is handed over, every block sees
 
-    accuracy(run, attack=, eps=, images=)  curve(run, attack)  value(file, quantity)  difference(a, b, ...)
-    zero_gradient(run, attack)                                 estimates, or none where nothing was measured
+    accuracy(run, attack=, eps=, images=)  difference(a, b, ...)  zero_gradient(run, attack)
+    value(file, quantity)  values(file, quantity)              estimates, or none where nothing was measured
     share  percent  points  epsilon  count  listed  label      how numbers, lists and runs are written, also as filters
     rows|told("{0:share} for {1:label}")                       the same for every row of a list
 
@@ -81,7 +81,7 @@ WRITTEN: dict[str, Callable[..., Any]] = {
     "in_points": in_points,
     "direction": direction,
 }
-MEASURED = ("accuracy", "curve", "difference", "value", "values", "zero_gradient")
+MEASURED = ("accuracy", "difference", "value", "values", "zero_gradient")
 VERDICTS = {verdict.upper().replace(" ", "_"): verdict for verdict in rules.VERDICTS}
 
 

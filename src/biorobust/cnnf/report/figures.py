@@ -50,13 +50,7 @@ def _attacked_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def _draw_attacked(frame: pd.DataFrame) -> Drawing:
-    return plots.lines(
-        frame,
-        x="eps",
-        y="accuracy",
-        series="run",
-        xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)",
-    )
+    return plots.lines(frame, xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)")
 
 
 def _grid(given: Inputs) -> pd.DataFrame:
@@ -79,7 +73,7 @@ def _grid_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 def _draw_grid(frame: pd.DataFrame) -> Drawing:
     looks = {
         "noisy": replace(look(FEEDBACK), label="noisy images", marker="D", width=0.8),
-        "clean": Look("clean images", INK, INK, "o", "-", 0.8),
+        "clean": Look("clean images", INK, "o", "-", 0.8),
     }
     parts = {f"residual {residual:g}": part for residual, part in frame.groupby("residual")}
     return plots.line_panels(

@@ -59,9 +59,6 @@ def _curves_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 def _draw_curves(frame: pd.DataFrame) -> Drawing:
     return plots.lines(
         frame[frame["attack"] == REPORT_LOSS],
-        x="eps",
-        y="accuracy",
-        series="run",
         levels=frame[frame["attack"] == FLOOR],
         levels_label="right, with a zero gradient",
         hollow=frame[frame["attack"] == REPORTED],
