@@ -18,7 +18,6 @@ from biorobust.cnnf.report.study import (
     PLAIN_RELU,
     Cnnf,
 )
-from biorobust.core.intervals import mean_interval
 from biorobust.reporting import columns, reported
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.columns import left_out, omitted, state
@@ -54,7 +53,6 @@ def tables(m: Measurements, study: Cnnf, claims: Sequence[Claim]) -> list[Table]
         _cycles(m, study),
         _noise(m, study),
         columns.under_attack(m, study.attacked, FEEDBACK_ATTACKS, **options),
-        columns.gradients(m, study.attacked, FEEDBACK_ATTACKS, id="cnnf-gradients", column="attack"),
     ]
 
 
@@ -80,7 +78,6 @@ def _accuracy(m: Measurements, study: Cnnf, printed: Reported) -> Table:
         [run for run, found in trained.items() if not left_out(found)],
         (
             columns.network(),
-            Column("run", "text", str),
             columns.parameters(m),
             Column("clean, reported", "percent", printed["clean"].get, "reported_clean"),
             columns.estimate("clean", of["clean"]),
@@ -115,13 +112,6 @@ def _confounds(m: Measurements, study: Cnnf) -> Table:
 def _grid(m: Measurements, study: Cnnf, printed: Mapping[str, float]) -> Table:
     of, trained = _measured(m), {run: m.get(f"train/{run}") for run in study.grid}
 
-    def spread(images: str) -> Callable[[str], float | None]:
-        def of_run(run: str) -> float | None:
-            shares = [row.value or 0.0 for row in m.rows(f"train/{run}", "accuracy", images=images)]
-            return mean_interval(shares).sd if of[images](run) else None
-
-        return of_run
-
     def either(run: str) -> Estimate | None:
         return of["clean"](run) or of["noisy"](run)
 
@@ -138,8 +128,6 @@ def _grid(m: Measurements, study: Cnnf, printed: Mapping[str, float]) -> Table:
             columns.difference(of["noisy"], printed, key="noisy_difference"),
             columns.estimate("clean", of["clean"]),
             columns.difference(of["clean"], printed, key="clean_difference"),
-            Column("noisy, s.d. over seeds", "percent", spread("noisy"), "noisy_sd"),
-            Column("clean, s.d. over seeds", "percent", spread("clean"), "clean_sd"),
             columns.trainings(either)[0],
             Column("state", "text", lambda run: "" if left_out(trained[run]) else state(trained[run])),
         ),
@@ -162,7 +150,6 @@ def _readouts(m: Measurements, study: Cnnf) -> Table:
                 for images in IMAGES
                 for readout, words in READOUTS.items()
             ),
-            Column("counted", "text", lambda run: READOUTS[m.settings(f"train/{run}")["readout"]]),
             Column("seeds", "count", lambda run: len((m.ran(f"train/{run}") or {})["per_seed"])),
         ),
     )

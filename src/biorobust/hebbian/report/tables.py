@@ -25,7 +25,6 @@ def tables(m: Measurements, study: Hebbian, claims: Sequence[Claim]) -> list[Tab
         study.networks,
         (
             columns.network(),
-            Column("run", "text", str),
             columns.parameters(m),
             columns.reported(printed),
             columns.estimate("ours", ours),

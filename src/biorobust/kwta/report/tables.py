@@ -40,8 +40,9 @@ UNDECIDED = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
 def tables(m: Measurements, study: Kwta, judged: Sequence[Judged]) -> list[Table]:
     claims = [item.claim for item in judged if item.counted]
     cells, reported, said = study.cells(m), printed(claims), verdicts(judged, m)
+    places = [tuple(rows) for _, rows in groupby(cells, key=attrgetter("place"))]
     return [
-        *(_place(m, tuple(rows), reported, said) for _, rows in groupby(cells, key=attrgetter("place"))),
+        *(_place(m, place, reported, said) for place in places if any(cell.trained for cell in place)),
         _own_numbers(m, judged),
         _anomalies(m, study, reported),
         _ablations(m, study),
@@ -72,13 +73,12 @@ def _place(
     m: Measurements, cells: Sequence[Cell], reported: Mapping[Key, Printed], said: Mapping[Key, Verdict]
 ) -> Table:
     """A table as the report has it, a column per attack; under each of its rows ours, and what the ledger says."""
-    place, there = cells[0].place, any(cell.trained for cell in cells)
-    kept = _kept_from(m.get(f"train/{cell.id}") for cell in cells) or ("" if there else " Ours: not run.")
+    place, kept = cells[0].place, _kept_from(m.get(f"train/{cell.id}") for cell in cells)
     note = kept + columns.nonfinite({cell.row: cell.attacked for cell in cells})
     return table(
         f"kwta-table-{place.number or place.network}",
         _words("place", m, place=place, note=note),
-        [row for cell in cells for row in _lines(cell, reported, said, there=there)],
+        [row for cell in cells for row in _lines(cell, reported, said)],
         (
             Column("activation", "label", "activation"),
             Column("cell", "", "cell"),
@@ -88,13 +88,10 @@ def _place(
     )
 
 
-def _lines(
-    cell: Cell, reported: Mapping[Key, Printed], said: Mapping[Key, Verdict], *, there: bool
-) -> Iterator[dict[str, Any]]:
+def _lines(cell: Cell, reported: Mapping[Key, Printed], said: Mapping[Key, Verdict]) -> Iterator[dict[str, Any]]:
     """The lines of a cell: the report's, empty where that is of another gamma, ours, and the verdicts.
 
-    Where no cell of the table was run (`there`) the report's stands alone. A network of our own has no line of the
-    report, and sees the image as it is, so that it has one line.
+    A network of our own has no line of the report, and sees the image as it is, so that it has one line.
     """
     known, of_report = {"activation": cell.row, "cell": cell.id}, cell.place.number is not None
     numbers = {name: reported[cell.id, name] for name in MEASURES if (cell.id, name) in reported}
@@ -102,8 +99,7 @@ def _lines(
     if of_report:
         yield known | {"line": "report"} | {name: None if others else number.value for name, number in numbers.items()}
     if not cell.trained:
-        if there:
-            yield {**known, "line": "ours", **dict.fromkeys(MEASURES, rules.NOT_RUN)}
+        yield {**known, "line": "ours", **dict.fromkeys(MEASURES, rules.NOT_RUN)}
         return
     for line, tensor in (("ours, tensor", True), ("ours, image", False)) if of_report else (("ours", False),):
         measures = [name for name in MEASURES if tensor or name != CLEAN or not of_report]
@@ -194,11 +190,10 @@ def _anomalies(m: Measurements, study: Kwta, reported: Mapping[Key, Printed]) ->
         "kwta-anomalies",
         (title, caption + _kept_from(row["content"] for row in made)),
         [
-            {"number": at, "seen": seen, "test": test, "outcome": outcome}
-            for at, (seen, test, outcome) in enumerate(zip(*(items[i::3] for i in range(3)), strict=True), start=1)
+            {"seen": seen, "test": test, "outcome": outcome}
+            for seen, test, outcome in zip(*(items[i::3] for i in range(3)), strict=True)
         ],
         (
-            Column("no.", "count", "number"),
             Column("in the report", "text", "seen"),
             Column("test", "text", "test"),
             Column("here", "text", "outcome"),
