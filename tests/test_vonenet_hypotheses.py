@@ -93,7 +93,7 @@ def test_every_hypothesis_is_tested_once_and_has_a_rule():
 def test_the_names_are_those_of_the_network(pair):
     assert list(pair.convolutions) == NAMES
     assert layers.reported(NAMES) == FOUR
-    assert len(layers.of_kind(NAMES, "conv2")) == 16
+    assert len(layers.second_convolutions(NAMES)) == 16
     assert [len(layers_) for layers_ in layers.stages(NAMES).values()] == [10, 13, 19, 10]
 
 

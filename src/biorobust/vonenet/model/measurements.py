@@ -197,7 +197,7 @@ def _evidence(
     correctly_classified, own = perturbed["entered"].bool(), perturbed["own"]
     convolutions = models.convolutions(model)
     norm_raw = np.full((int(compared.sum()), len(convolutions)), np.nan)
-    norm_raw[:, [column.index for column in without.columns if column.kind == NORM]] = without.values(OWN, "raw", NORM)
+    norm_raw[:, [column.number for column in without.columns if column.kind == NORM]] = without.values(OWN, "raw", NORM)
     pair = hypotheses.Pair(model, convolutions, images[compared][:N_PROBED], own[compared][:N_PROBED])
     with quiet.noise(0, range(N_PROBED)), torch.no_grad():
         artefacts = {name: artefact(pair) for name, artefact in hypotheses.ARTEFACTS.items()}
@@ -333,25 +333,25 @@ def to_state(measured: LayerMeasurements) -> dict[str, Any]:
 def from_state(state: Mapping[str, Any]) -> LayerMeasurements:
     fields = _arrays(state)
     deviations = {
-        noise: Deviations([Column(**column) for column in saved["columns"]], saved["sets"])
-        for noise, saved in fields["deviations"].items()
+        noise: Deviations([Column(*one) for one in columns], sets)
+        for noise, (columns, sets) in fields["deviations"].items()
     }
     tables = {key: pd.DataFrame(columns) for key, columns in fields["tables"].items()}
     return LayerMeasurements(**fields | {"deviations": deviations, "tables": tables})
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Deviations | Column):
-        return _plain(vars(value))
     if isinstance(value, Mapping | pd.DataFrame):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | pd.Series):
         array = np.array(value)
         return torch.from_numpy(array) if array.dtype.kind in "biuf" else array.tolist()
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _arrays(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _arrays(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_arrays(item) for item in value]
     return value.numpy() if isinstance(value, Tensor) else value
