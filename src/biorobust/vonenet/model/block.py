@@ -152,9 +152,11 @@ class VOneBlock(nn.Module):
         self.register_buffer("_place", order.argsort(), persistent=False)
         self._split: list[int] = self.colours.bincount(minlength=COLOURS).tolist()
 
-    def filter_responses(self, x: Tensor) -> Tensor:
-        """Linear responses (B, F, h, w) of all filters times `k_exc`, in the order of `kernels`. Each sees one channel
-        of the image, so a third of the products of a dense convolution are left. A grey image has one channel for all.
+    def responses(self, x: Tensor) -> Tensor:
+        """Responses of the cells (B, simple + complex, h, w) before noise; never negative.
+
+        Each filter sees one channel of the image, so a third of the products of a dense convolution are left. A grey
+        image has one channel for all.
         """
         if min(x.shape[-2:]) < self.ksize:
             size = " x ".join(map(str, x.shape[-2:]))
@@ -164,18 +166,16 @@ class VOneBlock(nn.Module):
         # The image is smaller than what becomes of it. Single channels of a channels-last one would take the slow path.
         x = (self.k_exc * x).contiguous()
         if x.shape[1] == 1:
-            return filtered(x, self.kernels[:, None], stride=self.stride)
-        found = [
-            functional.conv2d(x[:, colour : colour + 1], weights, stride=self.stride, padding=self.ksize // 2)
-            for colour, weights in enumerate(self._sorted.split(self._split))
-            if len(weights)
-        ]
-        return torch.cat(found, dim=1).index_select(1, self._place)
-
-    def responses(self, x: Tensor) -> Tensor:
-        """Responses of the cells (B, simple + complex, h, w) before noise; never negative."""
+            linear = filtered(x, self.kernels[:, None], stride=self.stride)
+        else:
+            found = [
+                functional.conv2d(x[:, colour : colour + 1], weights, stride=self.stride, padding=self.ksize // 2)
+                for colour, weights in enumerate(self._sorted.split(self._split))
+                if len(weights)
+            ]
+            linear = torch.cat(found, dim=1).index_select(1, self._place)
         sizes = [self.simple_channels, self.complex_channels, self.complex_channels]
-        simple, even, odd = self.filter_responses(x).split(sizes, dim=1)
+        simple, even, odd = linear.split(sizes, dim=1)
         return torch.cat([functional.relu(simple), magnitude(even, odd).mul_(1 / math.sqrt(2))], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -197,11 +197,10 @@ class VOneBlock(nn.Module):
         seeds: Sequence[int] | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[None]:
-        """Other noise inside the `with`: another mode, or other numbers (at most one of the three; else torch's global
-        generator).
+        """Other noise inside the `with`: another mode, or numbers from elsewhere than torch's global generator.
 
         seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch. generator: live.
-        Raises BiorobustError for more than one of them, or for numbers without noise to use them in.
+        Raises BiorobustError for more than one of them, or without noise to use them in.
         """
         mode = self.noise_mode if mode is None else mode
         _check_choice("noise", mode, NOISE_MODES)

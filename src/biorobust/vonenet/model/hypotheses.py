@@ -22,6 +22,7 @@ from biorobust.analysis import capture, pca
 from biorobust.analysis.deviation import dissimilarity
 from biorobust.vonenet.model import layers
 from biorobust.vonenet.model.layers import median
+from biorobust.vonenet.model.models import Classifier, convolutions, norms
 from biorobust.vonenet.model.stimuli import quantised
 
 AXIS = 0.01  # of the largest value: closer to zero than this, a point on a linear axis looks as if it were on it
@@ -34,12 +35,15 @@ NUMBERS = (4, 12, 25, 44)  # the report's
 
 @dataclass(frozen=True)
 class Pair:
-    """A network without noise, its convolutions by name, and clean and perturbed images (N, 3, H, W)."""
+    """A network without noise, and clean and perturbed images (N, 3, H, W)."""
 
-    model: nn.Module
-    convolutions: Mapping[str, nn.Module]
+    model: Classifier
     clean: Tensor
     perturbed: Tensor
+
+    @property
+    def convolutions(self) -> dict[str, nn.Conv2d]:
+        return convolutions(self.model)
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         return capture.features(self.model, images, self.convolutions)
@@ -134,10 +138,13 @@ ARTEFACTS: dict[str, Callable[[Pair], np.ndarray]] = {
 }
 
 
-def overwritten(pair: Pair, modules: Mapping[str, nn.Module]) -> dict[str, bool]:
-    """Whether what a layer had just made is changed by the rest of the pass when no copy is taken."""
+def overwritten(pair: Pair) -> dict[str, bool]:
+    """Whether what a convolution, or the norm behind it, had just made is changed by the rest of the pass when no copy
+    is taken.
+    """
+    modules = {**pair.convolutions, **{f"norm of {name}": norm for name, norm in norms(pair.model).items()}}
     kept: dict[str, tuple[Tensor, Tensor]] = {}
-    with torch.no_grad(), capture.hooked(modules, lambda name, out: kept.__setitem__(name, (out, out.clone()))):
+    with torch.no_grad(), capture.hooked(modules, lambda name, out: kept.update({name: (out, out.clone())})):
         pair.model(pair.clean[:1])
     return {name: not torch.equal(live, copy) for name, (live, copy) in kept.items()}
 
