@@ -175,19 +175,10 @@ def test_lower_precision_is_a_parameter_of_the_training(study):
     assert all(tensor.dtype != torch.bfloat16 for tensor in runs.load("silent").state_dict().values())
 
 
-@pytest.mark.parametrize(
-    ("edits", "run", "message"),
-    [
-        ({}, "resnet", "run 'resnet': unknown; vonenet_runs has "),
-        ({"vonenet/pixels_per_degree": 16}, "noisy", r"sf_max = 11\.3: must be at most 5\.657 cycles per degree"),
-        ({"vonenet/ksize": 65}, "noisy", "ksize = 65: must be at most the image's 64 pixels"),
-        ({"vonenet/simple_channels": 0, "vonenet/complex_channels": 0}, "noisy", "simple_channels = 0"),
-    ],
-)
-def test_what_cannot_be_trained_is_named_and_leaves_nothing(study, edits, run, message):
-    study(**edits)
-    with pytest.raises(BiorobustError, match=message):
-        train_vonenet.main([run])
+def test_what_cannot_be_trained_is_named_and_leaves_nothing(study):
+    study(**{"vonenet/pixels_per_degree": 16})
+    with pytest.raises(BiorobustError, match=r"sf_max = 11\.3: must be at most 5\.657 cycles per degree"):
+        train_vonenet.main(["noisy"])
     assert not Path("data/checkpoints").exists()
     assert not (METRICS / "train").exists()
 
@@ -259,9 +250,6 @@ def test_files_of_other_networks_are_named_and_leave_nothing(folder, monkeypatch
     monkeypatch.setenv(weights.VARIABLE, str(folder))
     torch.save(official(n_classes=10), folder / "made.pth.tar")
     with pytest.raises(BiorobustError, match=r"made\.pth\.tar tells 10 classes apart, imagenet_samples has 1000"):
-        import_vonenet.main(["imagenet-voneresnet50"])
-    (folder / "made.pth.tar").write_bytes(b"half a file")
-    with pytest.raises(BiorobustError, match=r"made\.pth\.tar cannot be read as tensors"):
         import_vonenet.main(["imagenet-voneresnet50"])
     with pytest.raises(BiorobustError, match="run 'resnet50': unknown; vonenet_imagenet has imagenet-resnet50"):
         import_vonenet.main(["resnet50"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,22 +88,23 @@ def _measured(group: str, name: str, settings: Params) -> dict[int, LayerMeasure
     shown = [name, *(run for run in sources if run != name and not runs.unavailable(run))]
     itself = name if name in sources else None
 
-    def fresh(seed: int, perturbed: dict[str, measurements.Perturbed]) -> dict[str, Any]:
-        own = perturbed.pop(name)
-        model, clean = runs.load(name, seed=seed, device=device), training.as_float(images[own["index"]])
-        made = measurements.measure(model, clean, own, perturbed, plan=plan, size=size, seed=seed, name=itself)
-        return measurements.to_state(made)
-
     measured = {}
     for seed in runs.seeds(name):
         here = [run for run in shown if seed in runs.seeds(run)]
+        perturbed: dict[str, measurements.Perturbed]
+        perturbed = {run: stimuli.load(group, run, seed, device=device) for run in here}
         key: dict[str, Any] = {"plan": plan.model_dump(), "size": size.model_dump(), "seed": seed, "device": device}
         key["weights"] = weights_of(name, seed)
         key["perturbed"] = {run: sha256(stimuli.path(group, run, seed)) for run in here}
         state = work.state_path(f"layers-{name}-seed{seed}", key, code=(measurements, runs, tensors, training))
-        perturbed: dict[str, measurements.Perturbed]
-        perturbed = {run: stimuli.load(group, run, seed, device=device) for run in here}
-        measured[seed] = measurements.from_state(work.once(state, partial(fresh, seed, perturbed)))
+        saved = work.load_state(state)
+        if saved is None:
+            own = perturbed.pop(name)
+            model, clean = runs.load(name, seed=seed, device=device), training.as_float(images[own["index"]])
+            fresh = measurements.measure(model, clean, own, perturbed, plan=plan, size=size, seed=seed, name=itself)
+            saved = measurements.to_state(fresh)
+            work.save_state(state, saved)
+        measured[seed] = measurements.from_state(saved)
     return measured
 
 

@@ -77,11 +77,10 @@ def deviations(
     repeats: int = 1,
     batch_size: int = 32,
 ) -> Deviations:
-    """Deviations of every perturbed set from `clean`, (N, 3, H, W) each, layer by layer and image by image.
+    """Deviations of every perturbed set from `clean`, (N, 3, H, W) each, by a model in eval mode.
 
     noise: entered around every forward pass. repeats: passes, under different numbers, whose mean activations are
-    compared. `clean` itself as a perturbed set gives the self-dissimilarity. The model is in eval mode. Raises
-    BiorobustError for a layer that is not called exactly once in a pass.
+    compared. Raises BiorobustError for a layer that is not called exactly once in a pass.
     """
     measured, maps = modules(model), {name: _affine(norm) for name, norm in models.norms(model).items()}
 
@@ -134,8 +133,8 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def one_image(model: Classifier, clean: Tensor, perturbed: Tensor) -> list[dict[str, Any]]:
-    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution; 95
-    % intervals over the channels of the layer, drawn with replacement.
+    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution;
+    95 % intervals over its channels, drawn with replacement.
     """
     before, after = (capture.features(model, images, models.convolutions(model)) for images in (clean, perturbed))
     levels = torch.tensor([0.025, 0.975], dtype=torch.float64)
@@ -220,10 +219,10 @@ def estimate(name: str, values: np.ndarray, *, statistic: str = "median") -> dic
 
 
 def layer_table(seed: int, noise: str, deviations: Deviations) -> list[dict[str, Any]]:
-    """One row per set of images and layer: n, undefined, and medians over images with 95 % bootstrap intervals.
+    """One row per set of images and layer: medians over images with 95 % bootstrap intervals.
 
-    normalised: raw deviation over that of another image. dip_share: share of the images for which the convolution is a
-    dip of the raw curve. Layers are measured behind the normalisation for the own perturbation only.
+    normalised: raw deviation over that of another image. dip_share: of the images with a value in every layer, those
+    for which the convolution dips. Behind the normalisation there are rows for the own perturbation alone.
     """
     table = []
     for stimulus, statistics in deviations.sets.items():
@@ -234,7 +233,8 @@ def layer_table(seed: int, noise: str, deviations: Deviations) -> list[dict[str,
         columns = [place for place, column in enumerate(deviations.columns) if column.kind != NORM or stimulus == OWN]
         intervals = {name: interval(values[:, columns]) for name, values in sampled.items()}
         between = median(statistics["between"])
-        dip_share = _dip_share(deviations, stimulus)
+        curves = deviations.values(stimulus, "raw")
+        dip_share = iter(dips(curves[~np.isnan(curves).any(axis=1)]).mean(axis=0).tolist())
         for i, place in enumerate(columns):
             column = deviations.columns[place]
             row: dict[str, Any] = {"seed": seed, "noise": noise, "shown": stimulus, "kind": column.kind}
@@ -242,24 +242,18 @@ def layer_table(seed: int, noise: str, deviations: Deviations) -> list[dict[str,
             row |= {"n": int(np.isfinite(raw[:, place]).sum()), "undefined": int(np.isnan(raw[:, place]).sum())}
             for name, (value, low, high) in intervals.items():
                 row |= {name: value[i], f"{name}_low": low[i], f"{name}_high": high[i]}
-            table.append(row | {"between": between[place], "dip_share": dip_share.get(place)})
+            table.append(
+                row | {"between": between[place], "dip_share": next(dip_share) if column.kind == CONV else None}
+            )
     return table
-
-
-def _dip_share(deviations: Deviations, stimulus: str) -> dict[int, float]:
-    """Column of a convolution -> share of the images, among those with a value in every layer, for which it dips."""
-    places = [place for place, column in enumerate(deviations.columns) if column.kind == CONV]
-    values = deviations.values(stimulus, "raw")
-    shares = dips(values[~np.isnan(values).any(axis=1)]).mean(axis=0)
-    return dict(zip(places, shares.tolist(), strict=True))
 
 
 def network_numbers(deviations: Mapping[str, Deviations]) -> dict[str, Any]:
     """What claims ask of one network: without noise, under its own perturbation.
 
-    zero_share: of the values at the report's layers that are exactly zero. lowest_share: of the report's layers that
-    are the lowest of their stage on the median curve. conv2_dip_share: of the second convolutions of blocks that are
-    dips, mean over images; conv2_always: that are for every image. undefined: values without a number. self_v1_<noise>,
+    zero_share: of the values at the report's layers, those exactly zero. lowest_share: of the report's layers, those
+    lowest in their stage on the median curve. conv2_dip_share: of the second convolutions of blocks, those that dip,
+    mean over images; conv2_always: for every image. undefined: values without a number. self_v1_<noise>,
     self_last_<noise>: median deviation between two passes over the same clean image.
     """
     names, raw = deviations["none"].names, deviations["none"].values(OWN, "raw")
@@ -298,22 +292,21 @@ def shown_pairs(baseline: str, name: str) -> dict[str, tuple[str, str]]:
 
 
 def compare_layers(key: str, first: np.ndarray, second: np.ndarray) -> tuple[dict[str, Any], Interval]:
-    """Is `second` below `first`, layer by layer? Raw deviations (N, L) of two networks on the same images.
+    """Is `second` below `first`, raw deviations (N, L) of two networks on the same images? Numbers, and log10 of the
+    ratio of every layer, median over images.
 
-    log_ratio_<key>: median over images of the mean log10 ratio over layers. lower_<key>, higher_<key>: share of the
-    layers whose median ratio is below 0, or above, with its whole interval. one_image_<key>: share of the layers at
-    which the second is below for the first image alone. Also gives the median ratio of every layer with its interval.
+    log_ratio_<key>: median over images of the mean over layers. lower_<key>, higher_<key>: share of the layers whose
+    ratio is below 0, or above, with its whole interval. one_image_<key>: that are below for the first image alone.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log10(second) - np.log10(first)
     ratios[~np.isfinite(ratios)] = np.nan  # a value is zero or undefined
     of_layers = interval(ratios)
-    one = next((row for row in ratios if np.isfinite(row).any()), None)
-    with np.errstate(invalid="ignore"):
-        numbers: dict[str, Any] = {
-            **estimate(f"log_ratio_{key}", mean(ratios, axis=1)),
-            f"lower_{key}": float((of_layers.high < 0).mean()),
-            f"higher_{key}": float((of_layers.low > 0).mean()),
-            f"one_image_{key}": None if one is None else float((one < 0).sum() / np.isfinite(one).sum()),
-        }
+    one = next((row[defined] for row in ratios if (defined := np.isfinite(row)).any()), None)
+    numbers: dict[str, Any] = {
+        **estimate(f"log_ratio_{key}", mean(ratios, axis=1)),
+        f"lower_{key}": float((of_layers.high < 0).mean()),
+        f"higher_{key}": float((of_layers.low > 0).mean()),
+        f"one_image_{key}": None if one is None else float((one < 0).sum() / len(one)),
+    }
     return numbers, of_layers
