@@ -1,7 +1,4 @@
-"""What a classifier predicts under noise: its own, none, frozen, live, or averaged over repeats.
-
-Noise of a layer measurement has one seed per image and pass, so that no image's depends on its minibatch.
-"""
+"""What a classifier predicts under noise: its own, none, frozen, live, or averaged over repeats."""
 
 from __future__ import annotations
 
@@ -68,7 +65,7 @@ def noise_conditions(model: nn.Module, *, seed: int, repeats: int) -> Mapping[st
     """The noise conditions a network can be measured in: without noise alone for a deterministic one.
 
     frozen: the same draw for an image whichever version of it is shown. live: a draw of its own for every pass. mean:
-    activations averaged over `repeats` live passes.
+    activations averaged over `repeats` live passes. One seed per image and pass: none depends on its minibatch.
     """
 
     def drawn(step: int) -> Noise:

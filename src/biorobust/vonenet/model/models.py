@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ TOLERANCE = 1e-3  # how far pixels may lie outside [0, 1], for the rounding of a
 
 
 class PixelResNet(ResNet):
-    """A ResNet on images in [0, 1], normalised inside with the mean and deviation of ImageNet."""
+    """A ResNet on images in [0, 1], normalised inside as for ImageNet."""
 
     def __init__(self, depth: int, **layout: Any) -> None:
         super().__init__(depth, **layout)
@@ -138,16 +138,15 @@ def calibrate(model: nn.Module, images: Tensor, *, batch_size: int) -> None:
     """Set every batch normalisation's running mean and variance to the average over `images`, (N, C, H, W), uint8 or in
     [0, 1]; for a network that is not trained, whose layers then have responses of ordinary size.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
+    momenta = {module: module.momentum for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
+    for norm in momenta:
         norm.reset_running_stats()
         norm.momentum = None  # torch: the plain average of all minibatches
     model.train()
     for part in images.split(batch_size):
         model(as_float(part))
     model.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
+    for norm, momentum in momenta.items():
         norm.momentum = momentum
 
 
@@ -196,19 +195,15 @@ def read_official(path: Path) -> Imported:
         "stride": int(flags["stride"]),
         "k_exc": float(flags["k_exc"]),
         "noise": flags["noise_mode"] or "none",
-        "noise_scale": float(flags["noise_scale"]),
-        "noise_level": float(flags["noise_level"]),
     }
-    return config, state
+    return config | {name: float(flags[name]) for name in ("noise_scale", "noise_level")}, state
 
 
 @foreign
 def read_torchvision(path: Path) -> Imported:
     """ResNet50 with torchvision's weights. Raises BiorobustError as `read_official` does."""
     state = read(path)
-    for key in ("conv1.weight", "fc.bias"):
-        if not isinstance(state.get(key), Tensor):
-            raise BiorobustError(f"{path} is not a torchvision ResNet50: it has no {key}")
+    _needs(state, ("conv1.weight", "fc.bias"), f"{path} is not a torchvision ResNet50")
     config = {"network": "resnet50", "n_classes": len(state["fc.bias"]), "width": len(state["conv1.weight"])}
     return config | {"stem": "imagenet", "image_size": IMAGE_SIZE}, state
 
@@ -246,15 +241,19 @@ def _converted(content: Mapping[str, Any], path: Path, *, simple: int) -> dict[s
     state = without_prefix(content["state_dict"])
     for name in DROPPED:
         state.pop(name, None)
-    for name in (Q0, Q1, "bottleneck.weight", "model.fc.bias"):
-        if not isinstance(state.get(name), Tensor):
-            raise BiorobustError(f"{path} is not an official VOneResNet50: it has no {name}")
+    _needs(state, (Q0, Q1, "bottleneck.weight", "model.fc.bias"), f"{path} is not an official VOneResNet50")
     (first, first_colours), (second, second_colours) = (
         _single_channel(state.pop(name), f"{path}: {name}") for name in (Q0, Q1)
     )
     state["vone_block.kernels"] = torch.cat([first, second[simple:]])
     state["vone_block.colours"] = torch.cat([first_colours, second_colours[simple:]])
     return state
+
+
+def _needs(state: Mapping[str, Any], names: Sequence[str], refusal: str) -> None:
+    for name in names:
+        if not isinstance(state.get(name), Tensor):
+            raise BiorobustError(f"{refusal}: it has no {name}")
 
 
 def _single_channel(weights: Tensor, where: str) -> tuple[Tensor, Tensor]:

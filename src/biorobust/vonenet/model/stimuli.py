@@ -66,7 +66,6 @@ def run_deepfool(
 
     noise: frozen (one draw per image for the whole attack, so that gradients and predictions belong to one function),
     live (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none.
-    label: names the work on stderr.
     """
     made = []
     condition = noise_conditions(model, seed=seed, repeats=1)[noise]
@@ -166,7 +165,7 @@ def stimuli(
     clean: Tensor, own: Tensor, others: Mapping[str, Tensor], *, common_eps: float, seed: int
 ) -> dict[str, Images]:
     """Everything a network is shown, by name. clean, own: (N, 3, H, W); others: run -> its perturbed images, same N.
-    All but what is passed in is made minibatch by minibatch, so that many sets of large images fit into memory.
+    All else is made minibatch by minibatch, so that many sets of large images fit into memory.
     """
 
     def random_signs(rows: range) -> Tensor:
