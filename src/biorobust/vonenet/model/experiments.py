@@ -73,9 +73,8 @@ def perturb(group: str, settings: Params) -> None:
             state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(stimuli, runs, tensors))
             saved = work.load_state(state)
             if saved is None:
-                model, label = runs.load(name, seed=seed, device=device), f"DeepFool against {name}, seed {seed}"
-                trained = run.trained
-                saved = stimuli.perturb(model, images, labels, plan=plan, trained=trained, seed=seed, label=label)
+                model, said = runs.load(name, seed=seed, device=device), f"DeepFool against {name}, seed {seed}"
+                saved = stimuli.perturb(model, images, labels, plan=plan, trained=run.trained, seed=seed, label=said)
                 work.save_state(state, saved)
             write_tensors(stimuli.path(group, name, seed), saved["tensors"] | {"index": index})
             entries.append({"seed": seed} | saved["entry"])

@@ -67,8 +67,7 @@ def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.Dat
     """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has;
     None without any.
     """
-    path = m.file(f"{name}.csv")
-    if not path.exists():
+    if not (path := m.file(f"{name}.csv")).exists():
         return None
     rows = read_table(path)
     for column in set(wanted) & set(rows):
