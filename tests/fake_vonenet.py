@@ -12,10 +12,9 @@ from made_up import Writer, attacked, cells, summary, trained
 from biorobust.vonenet.model.hypotheses import drawn_at_zero, numberings
 from biorobust.vonenet.report.study import vonenet
 
-STUDY, DATASET, EXACT = "vonenet", "cifar10", "imagenet_samples"
+DATASET, EXACT = "cifar10", "imagenet_samples"
 N_TEST = 10_000
 REASON = "its file is not here: put it in a folder, set BIOROBUST_WEIGHTS to that folder and run again"
-BLOCKS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
 NOISES = ("none", "frozen", "live", "mean")
 SHOWN = ("self", "own", "from-resnet50", "from-voneresnet50", "signs", "own-eps", "signs-eps", "other")
 ATTACKS = ("deepfool-own", "deepfool-live", "deepfool-resnet50", "deepfool-voneresnet50", "random-signs")
@@ -33,16 +32,16 @@ FOUR = [4, 12, 25, 44]
 def convolutions(run):
     """The names of a ResNet50's 53 convolutions."""
     names = ["bottleneck" if run.startswith("vone") else "conv1"]
-    for stage, blocks in BLOCKS.items():
+    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
         for block in range(blocks):
-            names += [f"{stage}.{block}.conv{i}" for i in (1, 2, 3)]
-            names += [f"{stage}.{block}.downsample.0"] if block == 0 else []
+            parts = ["conv1", "conv2", "conv3", *(["downsample.0"] if block == 0 else [])]
+            names += [f"layer{stage}.{block}.{part}" for part in parts]
     return names
 
 
 def write_metrics(root, *, scale="cpu", fidelity="official", seeds=(0,)):
     """Write every file of the study below `root`, for every run of params.yaml at the given scale."""
-    writer = _Writer(root, STUDY, scale=scale, fidelity=fidelity, seeds=seeds)
+    writer = _Writer(root, "vonenet", scale=scale, fidelity=fidelity, seeds=seeds)
     for name, title in ((DATASET, "CIFAR-10"), (EXACT, "ImageNet samples")):
         writer.data(name, title, shape=[32, 32, 3], n_train=N_TEST, n_test=N_TEST)
     raw = {key: {name: run.model_dump() for name, run in runs.items()} for key, runs in writer.params.runs.items()}
@@ -57,6 +56,10 @@ def scatter(seed):
 def with_ends(name, value, reach):
     """A logged number with the ends of its interval."""
     return {name: value, f"{name}_low": value - reach, f"{name}_high": value + reach}
+
+
+def pixels(rng, *shape):
+    return rng.integers(0, 256, shape, dtype=np.uint8)
 
 
 class _Writer(Writer):
@@ -78,9 +81,8 @@ class _Writer(Writer):
         rng = np.random.default_rng(3)
         v1 = {key: rng.random((4, 14, 14)).astype(np.float16) for key in ("simple", "complex")}
         v1 |= {f"{key}_noisy": values + rng.random((4, 14, 14)).astype(np.float16) for key, values in v1.items()}
-        filters = rng.normal(size=(48, 25, 25)).astype(np.float16)
-        colours, image = np.arange(48, dtype=np.uint8) % 3, rng.integers(0, 256, (56, 56, 3), dtype=np.uint8)
-        self.arrays("portraits/v1-natural", **v1, filters=filters, colours=colours, image=image)
+        v1 |= {"filters": rng.normal(size=(48, 25, 25)), "colours": np.arange(48) % 3, "image": pixels(rng, 56, 56, 3)}
+        self.arrays("portraits/v1-natural", **v1)
 
     def with_seeds(self, kind, run, settings, entry, **more):
         per_seed = [{"seed": seed} | entry(seed) for seed in self.seeds]
@@ -92,30 +94,27 @@ class _Writer(Writer):
         settings = block.model_dump() | size.model_dump() | self.params.runs["vonenet_runs"][run].model_dump()
 
         def entry(seed):
-            correct = round((ACCURACY[run][0] + scatter(seed)) * N_TEST)
-            shares = trained(seed, correct, N_TEST)
-            counted = {key: shares[key] for key in ("correct", "n", "accuracy", "wilson")}
-            under = dict.fromkeys(("none", "neuronal"), counted) if run.startswith("vone") else None
-            return shares | {"under_noise": under}
+            shares = trained(seed, round((ACCURACY[run][0] + scatter(seed)) * N_TEST), N_TEST)
+            return shares | {"under_noise": dict.fromkeys(("none", "neuronal"), shares) if self.v1(run) else None}
 
         accuracy = summary([entry(seed) for seed in self.seeds])
         self.with_seeds("train", run, settings, entry, accuracy=accuracy, n_parameters=1_500_000)
 
     def perturb(self, run):
-        settings = self.params.blocks["vonenet_perturbations"].model_dump()
-        settings = {key: value for key, value in settings.items() if key != "sources"} | {"n_images": self.n}
+        settings = self.params.blocks["vonenet_perturbations"].model_dump(exclude={"sources"}) | {"n_images": self.n}
         entered = round(ACCURACY[run][0] * self.n)
 
         def crafted(noise):
-            sizes = [0.001, 0.004, 0.006, 0.009, 0.03]
             fooled = {"success": 1.0, "fresh_draws": 16, "fresh_success": 0.8, "fresh_majority": 0.9}
-            return {"noise": noise, "n": entered} | fooled | {"size": sizes, "unmoved": 0, "erased": 1}
+            sizes = {"size": [0.001, 0.004, 0.006, 0.009, 0.03], "unmoved": 0, "erased": 1}
+            return {"noise": noise, "n": entered} | fooled | sizes
 
-        noisy = self.noisy(run)
-        roles = {"own": crafted("frozen" if noisy else "none")} | ({"live": crafted("live")} if noisy else {})
-        self.with_seeds(
-            "perturb", run, settings, lambda seed: {"n": self.n, "entered": entered, **roles}, n_images=self.n
-        )
+        entry = {"n": self.n, "entered": entered, "own": crafted("frozen" if self.noisy(run) else "none")}
+        entry |= {"live": crafted("live")} if self.noisy(run) else {}
+        self.with_seeds("perturb", run, settings, lambda seed: entry, n_images=self.n)
+
+    def v1(self, run):
+        return run.startswith("vone")
 
     def noisy(self, run):
         return self.params.runs["vonenet_runs"][run].noise != "none"
@@ -123,40 +122,33 @@ class _Writer(Writer):
     def curve(self, run, noise):
         """Raw deviation of the 53 convolutions."""
         names = convolutions(run)
-        values = np.geomspace(1e-3, 3e-1, len(names)) * np.array(
-            [0.4 if name.endswith("conv2") else 1.0 for name in names]
-        )
-        scale = 1.0 if not run.startswith("vone") else {"none": 0.3, "frozen": 0.35, "live": 20.0, "mean": 4.0}[noise]
+        values = np.geomspace(1e-3, 3e-1, len(names)) * [0.4 if name.endswith("conv2") else 1.0 for name in names]
+        scale = 1.0 if not self.v1(run) else {"none": 0.3, "frozen": 0.35, "live": 20.0, "mean": 4.0}[noise]
         return np.minimum(values * scale, 1.2)
 
     def activations(self, run):
         rows, matrices, one = [], [], []
-        names, trained, v1 = convolutions(run), not run.endswith("untrained"), run.startswith("vone")
+        names, trained, v1 = convolutions(run), not run.endswith("untrained"), self.v1(run)
         noises = NOISES if self.noisy(run) else NOISES[:1]
         for seed, noise in product(self.seeds, noises):
-            head = {"seed": seed, "noise": noise}
             for shown in SHOWN if noise in ("none", "frozen") else SHOWN[:5]:
                 if shown == f"from-{run}":
                     continue
                 factor = {"self": 0.9 if noise in ("live", "mean") else 0.0, "signs": 0.5, "other": 3.0}.get(shown, 1.0)
                 values = self.curve(run, noise) * factor
-                columns = [("conv", place, name, values[place]) for place, name in enumerate(names)]
-                columns += [("norm", p, name, values[p]) for p, name in enumerate(names) if shown == "own" and p]
+                columns = [("conv", *column) for column in zip(range(53), names, values, strict=True)]
+                columns += [("norm", *column) for _, *column in columns[1:]] if shown == "own" else []
                 columns += [("v1", -1, "v1", values[0])] if v1 else []
                 for kind, place, name, value in columns:
-                    ends = {
-                        f"{statistic}{end}": value * factor
-                        for statistic in ("raw", "centred", "relative", "normalised")
-                        for end, factor in (("", 1.0), ("_low", 0.8), ("_high", 1.3))
-                    }
+                    head = {"seed": seed, "noise": noise, "shown": shown, "kind": kind, "layer": place, "name": name}
                     dip = (0.95 if trained and name.endswith("conv2") else 0.05) if kind == "conv" else None
-                    layer = {"layer": place, "name": name}
-                    counts = {"n": 100, "undefined": 0}
-                    rows.append(head | {"shown": shown, "kind": kind} | layer | counts | ends)
-                    rows[-1] |= {"between": 0.5, "dip_share": dip}
+                    row = head | {"n": 100, "undefined": 0, "between": 0.5, "dip_share": dip}
+                    for statistic in ("raw", "centred", "relative", "normalised"):
+                        row |= {statistic: value, f"{statistic}_low": value * 0.8, f"{statistic}_high": value * 1.3}
+                    rows.append(row)
                     if noise == "none" and shown == "own" and kind == "conv":
-                        low_high = {"low": value * 0.9, "high": value * 1.1}
-                        one.append({"seed": seed, "image": 7} | layer | {"raw": value} | low_high)
+                        ends = {"raw": value, "low": value * 0.9, "high": value * 1.1}
+                        one.append({"seed": seed, "image": 7, "layer": place, "name": name} | ends)
         for seed, noise, shown in product(self.seeds, noises[::2], ("own", "signs")):
             ceiling = {"ceiling_low": 0.7, "ceiling_high": 0.8} if noise == "live" else {}
             for place, name in enumerate(names):
@@ -167,7 +159,8 @@ class _Writer(Writer):
         self.table(f"activations/{run}-one-image", one)
 
         def entry(seed):
-            found = {"entered": (n := round(ACCURACY[run][0] * self.n)), "compared": n, "lowest": [4, 12, 25, 46]}
+            n = round(ACCURACY[run][0] * self.n)
+            found = {"entered": n, "compared": n, "lowest": [4, 12, 25, 46]}
             found |= {"lowest_share": 0.75, "conv2_always": 0.6, "undefined": 0, "smallest": 1.2e-5}
             found |= with_ends("zero_share", 0.0, 0.02) | {"zero_share_low": 0.0}
             found |= with_ends("conv2_dip_share", 0.95 if trained else 0.05, 0.02)
@@ -177,10 +170,9 @@ class _Writer(Writer):
 
         self.with_seeds("activations", run, self.sizes, entry)
         numbers = self.riddle(run)
+        said = {"test": "a test", "finding": "It gave a number."}
         outcomes = [
-            {"id": id, "hypothesis": f"Hypothesis {id}", "test": "a test", "finding": "It gave a number."}
-            | {"numbers": found}
-            for id, found in numbers.items()
+            {"id": id, "hypothesis": f"Hypothesis {id}", "numbers": found} | said for id, found in numbers.items()
         ]
         self.with_seeds("riddle", run, self.sizes, lambda seed: {"numbers": numbers}, outcomes=outcomes)
 
@@ -248,18 +240,14 @@ class _Writer(Writer):
 
     def pictures(self, run):
         rng = np.random.default_rng(2)
-        images = {key: rng.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8) for key in ("clean", "perturbed")}
-        images |= {"change": rng.normal(scale=0.01, size=(6, 32, 32, 3)).astype(np.float16), "labels": np.arange(6)}
-        images |= {"before": np.arange(6), "after": np.arange(6) + 1, "size": np.full(6, 0.006)}
-        self.arrays(f"portraits/perturbed-{run}", **images)
+        images = {"clean": pixels(rng, 6, 32, 32, 3), "perturbed": pixels(rng, 6, 32, 32, 3)}
+        numbers = {"labels": np.arange(6), "before": np.arange(6), "after": np.arange(6) + 1, "size": np.full(6, 0.006)}
+        change = rng.normal(scale=0.01, size=(6, 32, 32, 3)).astype(np.float16)
+        self.arrays(f"portraits/perturbed-{run}", **images, **numbers, change=change)
         layers = ["layer1.0.downsample.0", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"]
         drawn = {"layers": np.array(layers), "image": images["clean"][0], "perturbed": images["perturbed"][0]}
         for place, side in enumerate((16, 8, 4, 2)):
-            drawn |= {
-                f"{key}_{place}": rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
-                for key in ("clean", "perturbed")
-            }
-            drawn |= {f"change_{place}": rng.random((side, side)).astype(np.float16)}
-            drawn |= {f"explained_{place}": np.array([0.5, 0.2, 0.1], dtype=np.float32)}
+            drawn |= {f"{key}_{place}": pixels(rng, side, side, 3) for key in ("clean", "perturbed")}
+            drawn |= {f"change_{place}": rng.random((side, side)), f"explained_{place}": np.array([0.5, 0.2, 0.1])}
             drawn |= {f"degenerate_{place}": np.array([False, False, place == 3])}
         self.arrays(f"portraits/pca-{run}", **drawn)

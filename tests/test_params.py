@@ -104,6 +104,7 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("scales/tiny/cnnf_training/n_train", 31, "scales.tiny.cnnf_training.n_train = 31: must be an integer of 32"),
         ("vonenet/ksize", 24, r"vonenet\.ksize = 24: must be an odd number"),
         ("vonenet/noise", "none", r"vonenet\.noise: unknown key"),
+        ("vonenet_activations/common_eps", 0.3, r"vonenet_activations\.common_eps = 0\.3: must be one of eps, 0\.0"),
         ("vonenet_training/image_size", 16, r"vonenet_training\.image_size = 16: must be an integer of 32 or more"),
         ("scales/tiny/vonenet_training/n_train", 8, r"scales\.tiny\.vonenet_training\.n_train = 8: .* 32 or more"),
         ("vonenet_runs/new", VONE | {"filters": "none"}, r"vonenet_runs\.new\.filters = 'none': must be biological or"),

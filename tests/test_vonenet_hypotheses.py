@@ -22,7 +22,7 @@ def pair():
     model = models.resnet50(n_classes=5, width=4, image_size=64).eval().requires_grad_(False)
     clean = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     moved = clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(2))
-    return hypotheses.Pair(model, models.convolutions(model), clean, moved.clamp(0, 1))
+    return hypotheses.Pair(model, clean, moved.clamp(0, 1))
 
 
 def curve(dip_at=(), *, depth=0.3):
@@ -93,7 +93,7 @@ def test_every_hypothesis_is_tested_once_and_has_a_rule():
 def test_the_names_are_those_of_the_network(pair):
     assert list(pair.convolutions) == NAMES
     assert layers.reported(NAMES) == FOUR
-    assert len(layers.of_kind(NAMES, "conv2")) == 16
+    assert len(layers.second_convolutions(NAMES)) == 16
     assert [len(layers_) for layers_ in layers.stages(NAMES).values()] == [10, 13, 19, 10]
 
 
@@ -219,8 +219,7 @@ def test_rounding_hides_small_values_only(pair):
 
 
 def test_without_copies_norms_are_overwritten_and_convolutions_are_not(pair):
-    norms = {f"norm of {name}": module for name, module in models.norms(pair.model).items()}
-    changed = hypotheses.overwritten(pair, {**pair.convolutions, **norms})
+    changed = hypotheses.overwritten(pair)
     assert not any(changed[name] for name in pair.convolutions)
     assert changed["norm of layer1.0.conv1"]
     assert changed["norm of layer1.0.conv3"]

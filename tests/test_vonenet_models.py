@@ -5,6 +5,7 @@ import torch
 import torchvision
 from attack_victims import assert_many_passes_are_those_of_copies
 
+from biorobust.analysis.capture import hooked
 from biorobust.core.errors import BiorobustError
 from biorobust.networks.resnet import zero_residuals
 from biorobust.vonenet import v1
@@ -42,20 +43,6 @@ def test_full_width_is_torchvision_s(ours, theirs):
         torch.testing.assert_close(a, b)
 
 
-def executed(model, x):
-    """Names of the convolutions in the order in which one forward pass runs them."""
-    seen = []
-    hooks = [
-        module.register_forward_hook(lambda *_, name=name: seen.append(name))
-        for name, module in convolutions(model).items()
-    ]
-    with torch.no_grad():
-        model(x)
-    for hook in hooks:
-        hook.remove()
-    return seen
-
-
 @pytest.mark.parametrize("first", ["conv1", "bottleneck"])
 def test_the_53_convolutions_are_the_report_s(first):
     make = resnet50 if first == "conv1" else voneresnet50
@@ -69,15 +56,17 @@ def test_the_53_convolutions_are_the_report_s(first):
     listed = [name for name, module in reference.named_modules() if isinstance(module, torch.nn.Conv2d)]
     assert names[1:] == listed[1:]
     # The projection of a block runs last in it, as it is listed last.
-    assert executed(model, images()) == names
+    executed = []
+    with torch.no_grad(), hooked(convolutions(model), lambda name, output: executed.append(name)):
+        model(images())
+    assert executed == names
     assert set(norms(model)) == set(names) - {"bottleneck"}
     for name, norm in norms(model).items():
         assert norm.num_features == convolutions(model)[name].out_channels
 
 
-@pytest.mark.parametrize("make", [resnet18, resnet50])
-def test_the_small_stem_keeps_the_size_of_small_images(make):
-    model = make(n_classes=10, width=4, stem="small", image_size=32).eval()
+def test_the_small_stem_keeps_the_size_of_small_images():
+    model = resnet18(n_classes=10, width=4, stem="small", image_size=32).eval()
     sizes = []
     model.body.layer1.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[-1]))
     assert model(images(size=32)).shape == (2, 10)

@@ -54,12 +54,11 @@ def test_live_noise_comes_in_evaluation_too_from_torch_s_generator_or_one_given(
     assert not torch.equal(a, b)
     torch.manual_seed(0)
     assert torch.equal(v1(x), a)
-    state, passes = torch.get_rng_state(), []
+    state = torch.get_rng_state()
     for _ in range(2):
-        with v1.noise(generator=torch.Generator().manual_seed(3)):
-            passes.append(torch.stack([v1(x), v1(x)]))
-    assert torch.equal(*passes)
-    assert not torch.equal(*passes[0])
+        with v1.noise(generator=torch.Generator().manual_seed(0)):
+            assert torch.equal(v1(x), a)
+            assert torch.equal(v1(x), b)
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -105,8 +104,6 @@ def test_contexts_nest_and_end_also_after_an_error():
 def test_a_block_without_noise_gets_it_only_by_name():
     v1, x = block(noise="none"), images()
     assert torch.equal(v1(x), v1(x))
-    with pytest.raises(BiorobustError, match="name a mode, neuronal or gaussian"), v1.noise(seed=1):
-        pass
     with v1.noise("neuronal", seed=1):
         assert not torch.equal(v1(x), v1.responses(x))
 
@@ -116,7 +113,7 @@ def test_a_block_without_noise_gets_it_only_by_name():
     [
         ({"seed": 1, "seeds": [1]}, "one of seed, seeds and generator"),
         ({"mode": "off"}, "noise = 'off': must be one of neuronal, gaussian, none"),
-        ({"mode": "none", "seed": 3}, "has no use"),
+        ({"mode": "none", "seed": 3}, "has no use: name a mode, neuronal or gaussian"),
     ],
 )
 def test_contexts_that_mean_nothing_are_refused(arguments, message):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from biorobust.core.errors import BiorobustError
-from biorobust.vonenet.model.block import check_frequency, gabor_kernels, sample_colours, sample_parameters
+from biorobust.vonenet.model.block import gabor_kernels, sample_colours, sample_parameters
 
 GOLDEN = {
     "phase": [197.57286141, 257.46817189, 216.99481539, 196.15794588],
@@ -73,15 +73,13 @@ def test_the_control_population_is_flat_and_untied():
 
 def test_colours_are_torch_draws_and_leave_its_generator_alone():
     torch.manual_seed(7)
-    expected = [torch.randint(0, 3, (512,)).numpy() for _ in range(2)]
-    torch.manual_seed(1)
+    expected = [torch.randint(0, 3, (512,)) for _ in range(2)]
     before = torch.get_rng_state()
-    first, second = sample_colours(n_filters=512, seed=7)
+    first, second = sample_colours(n_filters=512, seed=7, paired=False)
     assert torch.equal(before, torch.get_rng_state())
-    np.testing.assert_array_equal([first, second], expected)
-    assert 0.25 < (first == second).mean() < 0.42
-    paired = sample_colours(n_filters=512, seed=7, paired=True)
-    np.testing.assert_array_equal(paired[0], paired[1])
+    assert [first.tolist(), second.tolist()] == [colours.tolist() for colours in expected]
+    assert 0.25 < (first == second).double().mean() < 0.42
+    assert torch.equal(*sample_colours(n_filters=512, seed=7, paired=True))
 
 
 @pytest.mark.parametrize(
@@ -115,10 +113,3 @@ def test_kernels_follow_the_formula():
                 assert bank[i, row, column].item() == pytest.approx(
                     bell * math.cos(2 * math.pi * f * u + phase), abs=1e-8
                 )
-
-
-def test_the_nyquist_limit():
-    check_frequency(9.89, image_size=224, visual_degrees=8)
-    check_frequency(11.3, image_size=64, visual_degrees=2)
-    with pytest.raises(BiorobustError, match=r"sf_max = 11.3: must be at most 5.657 .*32 pixels over 2 degrees"):
-        check_frequency(11.3, image_size=32, visual_degrees=2)

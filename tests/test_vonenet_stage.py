@@ -1,9 +1,6 @@
 """The stages that give the study its networks: trained here, or taken over from files of weights."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +20,6 @@ from biorobust.networks import weights
 from biorobust.vonenet import load_official, noise, v1
 from stages import import_vonenet, stale, train_vonenet
 
-ROOT = Path(__file__).parent.parent
 METRICS = Path("reports/metrics")
 V1 = {"method": "vonenet", "depth": 18, "noise": "neuronal", "filters": "biological", "trained": True}
 RUNS = {
@@ -32,6 +28,7 @@ RUNS = {
     "silent": V1 | {"noise": "none", "filters": "uniform"},
     "untrained": V1 | {"trained": False},
 }
+SIZE = {"recipe": "vonenet_training", "n_train": 64, "n_test": 100, "width": 2, "epochs": 2, "seeds": 1}
 FILES = {"imagenet-resnet50": "resnet", "imagenet-voneresnet50": "vonenet"}
 
 
@@ -61,10 +58,7 @@ def study(tmp_path, monkeypatch):
     def configure(**edits):
         raw = project()
         raw["scale"] = "tiny"
-        raw["scales"]["tiny"]["vonenet_training"] = {
-            "recipe": "vonenet_training",
-            **{"n_train": 64, "n_test": 100, "width": 2, "epochs": 2, "seeds": 1},
-        }
+        raw["scales"]["tiny"]["vonenet_training"] = SIZE
         raw["vonenet"] |= {"simple_channels": 4, "complex_channels": 4}
         raw["vonenet_runs"] = RUNS
         for path, value in edits.items():
@@ -97,18 +91,12 @@ def right(run, mode=None):
         return int((training.predict(model, images, batch_size=128) == labels).sum())
 
 
-def test_the_plain_network_as_a_program(study):
-    for name in ("stages", "src"):
-        Path(name).symlink_to(ROOT / name)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "stages.train_vonenet", "plain"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
+def test_the_plain_network(study):
+    train_vonenet.main(["plain"])
     found = metrics("plain")
     assert (found["run"], found["study"], found["scale"], found["status"]) == ("plain", "vonenet", "tiny", "ok")
     assert found["dataset"]["fidelity"] == "stand-in"
-    model = runs.load("plain")
-    assert found["n_parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert found["n_parameters"] == sum(parameter.numel() for parameter in runs.load("plain").parameters())
     expected = {"network": "resnet18", "method": "resnet", "depth": 18, "width": 2, "image_size": 64, "epochs": 2}
     expected |= {"n_train": 64, "batch_size": 4, "stem": "imagenet", "noise": "none", "trained": True, "n_classes": 10}
     assert expected.items() <= found["settings"].items()
@@ -175,19 +163,10 @@ def test_lower_precision_is_a_parameter_of_the_training(study):
     assert all(tensor.dtype != torch.bfloat16 for tensor in runs.load("silent").state_dict().values())
 
 
-@pytest.mark.parametrize(
-    ("edits", "run", "message"),
-    [
-        ({}, "resnet", "run 'resnet': unknown; vonenet_runs has "),
-        ({"vonenet/pixels_per_degree": 16}, "noisy", r"sf_max = 11\.3: must be at most 5\.657 cycles per degree"),
-        ({"vonenet/ksize": 65}, "noisy", "ksize = 65: must be at most the image's 64 pixels"),
-        ({"vonenet/simple_channels": 0, "vonenet/complex_channels": 0}, "noisy", "simple_channels = 0"),
-    ],
-)
-def test_what_cannot_be_trained_is_named_and_leaves_nothing(study, edits, run, message):
-    study(**edits)
-    with pytest.raises(BiorobustError, match=message):
-        train_vonenet.main([run])
+def test_what_cannot_be_trained_is_named_and_leaves_nothing(study):
+    study(**{"vonenet/pixels_per_degree": 16})
+    with pytest.raises(BiorobustError, match=r"sf_max = 11\.3: must be at most 5\.657 cycles per degree"):
+        train_vonenet.main(["noisy"])
     assert not Path("data/checkpoints").exists()
     assert not (METRICS / "train").exists()
 
@@ -240,12 +219,10 @@ def test_with_the_files_the_report_s_own_networks_are_there(folder, monkeypatch,
     assert named() == []
     x = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(5))
     for run in FILES:
-        found, model = metrics(run), runs.load(run)
-        assert model(x).shape == (2, 1000)
+        found = metrics(run)
+        assert runs.load(run)(x).shape == (2, 1000)
         assert (found["status"], found["seeds"], found["per_seed"][0]["n"]) == ("ok", [0], 6)
-        assert found["settings"]["file"].startswith(("resnet50-", "made"))
         assert found["settings"]["sha256"][:8] in found["settings"]["file"] or run.startswith("imagenet-vone")
-        assert found["n_parameters"] == sum(parameter.numel() for parameter in model.parameters())
     assert metrics("imagenet-resnet50")["per_seed"][0]["under_noise"] is None
     assert set(metrics("imagenet-voneresnet50")["per_seed"][0]["under_noise"]) == {"none", "neuronal"}
     ours, theirs = runs.load("imagenet-voneresnet50"), load_official(folder / "made.pth.tar")
@@ -259,9 +236,6 @@ def test_files_of_other_networks_are_named_and_leave_nothing(folder, monkeypatch
     monkeypatch.setenv(weights.VARIABLE, str(folder))
     torch.save(official(n_classes=10), folder / "made.pth.tar")
     with pytest.raises(BiorobustError, match=r"made\.pth\.tar tells 10 classes apart, imagenet_samples has 1000"):
-        import_vonenet.main(["imagenet-voneresnet50"])
-    (folder / "made.pth.tar").write_bytes(b"half a file")
-    with pytest.raises(BiorobustError, match=r"made\.pth\.tar cannot be read as tensors"):
         import_vonenet.main(["imagenet-voneresnet50"])
     with pytest.raises(BiorobustError, match="run 'resnet50': unknown; vonenet_imagenet has imagenet-resnet50"):
         import_vonenet.main(["resnet50"])

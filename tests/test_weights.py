@@ -119,8 +119,8 @@ def test_a_file_that_is_more_or_less_than_tensors_is_named_and_never_run(folder,
 LOADERS = {
     "cnnf": cnnf.load_official,
     "kwta": lambda path: kwta.load_official(path, gamma=0.1),
-    "vonenet": lambda path: models.read_official(path).model(),
-    "torchvision": lambda path: models.read_torchvision(path).model(),
+    "vonenet": lambda path: models.load_official(path),
+    "torchvision": lambda path: models.load_torchvision(path),
 }
 FLAGS = {"simple_channels": 1, "complex_channels": 1, "stride": 4, "k_exc": 25, "noise_mode": None}
 FLAGS |= {"noise_scale": 1, "noise_level": 1}

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,12 +44,11 @@ class FrozenNoise:
     _drawn: Tensor | None = field(default=None, repr=False)
 
     def __call__(self, like: Tensor) -> Tensor:
-        shape = like.shape[1:]
-        if isinstance(self.seeds, tuple) and len(self.seeds) != len(like):
-            raise BiorobustError(f"noise has {len(self.seeds)} seeds, the minibatch {len(like)} images: must be equal")
-        if self._drawn is None or self._drawn.shape[1:] != shape:
-            seeds = self.seeds if isinstance(self.seeds, tuple) else (self.seeds,)
-            draws = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        seeds = self.seeds if isinstance(self.seeds, tuple) else (self.seeds,)
+        if seeds is self.seeds and len(seeds) != len(like):
+            raise BiorobustError(f"noise has {len(seeds)} seeds, the minibatch {len(like)} images: must be equal")
+        if self._drawn is None or self._drawn.shape[1:] != like.shape[1:]:
+            draws = [torch.randn(like.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
             self._drawn = torch.stack(draws)
         self._drawn = self._drawn.to(like)
         return self._drawn.expand_as(like)
@@ -114,44 +113,50 @@ class VOneBlock(nn.Module):
         colour_seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_layout(simple_channels, complex_channels, ksize=ksize, stride=stride, image_size=image_size)
         _check_choice("filters", filters, ("biological", "uniform"))
         _check_choice("colours", colours, ("published", "paired"))
         _check_choice("noise", noise, NOISE_MODES)
-        if noise_scale <= 0 or noise_level < 0:
-            raise BiorobustError(
-                f"noise_scale = {noise_scale}, noise_level = {noise_level}: must be above 0, and not below"
-            )
+        n, spread = simple_channels + complex_channels, f"{noise_scale = }, {noise_level = }"
+        cells = f"{simple_channels = }, {complex_channels = }"
+        for wrong, message in (
+            (min(simple_channels, complex_channels) < 0 or n == 0, f"{cells}: must be 0 or more, and not both 0"),
+            (ksize < 1 or ksize % 2 == 0, f"{ksize = }: must be an odd number of pixels"),
+            (stride < 1, f"{stride = }: must be 1 or more pixels"),
+            (ksize > image_size, f"{ksize = }: must be at most the image's {image_size} pixels (image_size)"),
+            (noise_scale <= 0 or noise_level < 0, f"{spread}: must be above 0, and not below"),
+        ):
+            if wrong:
+                raise BiorobustError(message)
         check_frequency(sf_max, image_size=image_size, visual_degrees=visual_degrees)
         self.simple_channels, self.complex_channels = simple_channels, complex_channels
         self.ksize, self.stride, self.k_exc = ksize, stride, k_exc
         self.noise_mode, self.noise_scale, self.noise_level = noise, noise_scale, noise_level
         self._source: NoiseSource = live_noise
 
-        n = simple_channels + complex_channels
-        cells = sample_parameters(
+        population = sample_parameters(
             n_filters=n, seed=gabor_seed, sf_min=sf_min, sf_max=sf_max, sf_corr=sf_corr, uniform=filters == "uniform"
         )
         first, second = sample_colours(n_filters=n, seed=colour_seed, paired=colours == "paired")
-        ppd = image_size / visual_degrees
-        q0 = gabor_kernels(cells, ksize=ksize, pixels_per_degree=ppd)
-        q1 = gabor_kernels(cells, ksize=ksize, pixels_per_degree=ppd, quadrature=True)
-        self.register_buffer("kernels", torch.cat([q0, q1[simple_channels:]]))
-        self.register_buffer(
-            "colours", torch.cat([torch.from_numpy(first), torch.from_numpy(second[simple_channels:])])
+        even, odd = (
+            gabor_kernels(population, ksize=ksize, pixels_per_degree=image_size / visual_degrees, quadrature=quadrature)
+            for quadrature in (False, True)
         )
+        self.register_buffer("kernels", torch.cat([even, odd[simple_channels:]]))
+        self.register_buffer("colours", torch.cat([first, second[simple_channels:]]))
         self._sort()
-        self.register_load_state_dict_post_hook(_sort_again)
+        self.register_load_state_dict_post_hook(VOneBlock._sort)
 
-    def _sort(self) -> None:
+    def _sort(self, _: Any = None) -> None:
         order = self.colours.argsort(stable=True)
         self.register_buffer("_sorted", self.kernels[order][:, None].contiguous(), persistent=False)
         self.register_buffer("_place", order.argsort(), persistent=False)
         self._split: list[int] = self.colours.bincount(minlength=COLOURS).tolist()
 
-    def filter_responses(self, x: Tensor) -> Tensor:
-        """Linear responses (B, F, h, w) of all filters times `k_exc`, in the order of `kernels`. Each sees one channel
-        of the image, so a third of the products of a dense convolution are left. A grey image has one channel for all.
+    def responses(self, x: Tensor) -> Tensor:
+        """Responses of the cells (B, simple + complex, h, w) before noise; never negative.
+
+        Each filter sees one channel of the image, so a third of the products of a dense convolution are left. A grey
+        image has one channel for all.
         """
         if min(x.shape[-2:]) < self.ksize:
             size = " x ".join(map(str, x.shape[-2:]))
@@ -161,21 +166,16 @@ class VOneBlock(nn.Module):
         # The image is smaller than what becomes of it. Single channels of a channels-last one would take the slow path.
         x = (self.k_exc * x).contiguous()
         if x.shape[1] == 1:
-            return filtered(x, self.kernels[:, None], stride=self.stride)
-        channels = enumerate(self._sorted.split(self._split))
-        return torch.cat(
-            [
+            linear = filtered(x, self.kernels[:, None], stride=self.stride)
+        else:
+            found = [
                 functional.conv2d(x[:, colour : colour + 1], weights, stride=self.stride, padding=self.ksize // 2)
-                for colour, weights in channels
+                for colour, weights in enumerate(self._sorted.split(self._split))
                 if len(weights)
-            ],
-            dim=1,
-        ).index_select(1, self._place)
-
-    def responses(self, x: Tensor) -> Tensor:
-        """Responses of the cells (B, simple + complex, h, w) before noise; never negative."""
+            ]
+            linear = torch.cat(found, dim=1).index_select(1, self._place)
         sizes = [self.simple_channels, self.complex_channels, self.complex_channels]
-        simple, even, odd = self.filter_responses(x).split(sizes, dim=1)
+        simple, even, odd = linear.split(sizes, dim=1)
         return torch.cat([functional.relu(simple), magnitude(even, odd).mul_(1 / math.sqrt(2))], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -197,11 +197,10 @@ class VOneBlock(nn.Module):
         seeds: Sequence[int] | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[None]:
-        """Other noise inside the `with`: another mode, or other numbers (at most one of the three; else torch's global
-        generator).
+        """Other noise inside the `with`: another mode, or numbers from elsewhere than torch's global generator.
 
         seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch. generator: live.
-        Raises BiorobustError for more than one of them, or for numbers without noise to use them in.
+        Raises BiorobustError for more than one of them, or without noise to use them in.
         """
         mode = self.noise_mode if mode is None else mode
         _check_choice("noise", mode, NOISE_MODES)
@@ -233,23 +232,6 @@ def magnitude(a: Tensor, b: Tensor) -> Tensor:
     return squared.where(seen, 1.0).sqrt().where(seen, 0.0)
 
 
-def _sort_again(block: Any, _: Any) -> None:
-    block._sort()
-
-
-def _check_layout(simple: int, complex_: int, *, ksize: int, stride: int, image_size: int) -> None:
-    if simple < 0 or complex_ < 0 or simple + complex_ == 0:
-        raise BiorobustError(
-            f"simple_channels = {simple}, complex_channels = {complex_}: must be 0 or more, and not both 0"
-        )
-    if ksize < 1 or ksize % 2 == 0:
-        raise BiorobustError(f"ksize = {ksize}: must be an odd number of pixels")
-    if stride < 1:
-        raise BiorobustError(f"stride = {stride}: must be 1 or more pixels")
-    if image_size < ksize:
-        raise BiorobustError(f"ksize = {ksize}: must be at most the image's {image_size} pixels (image_size)")
-
-
 def _check_choice(name: str, value: str, options: Sequence[str]) -> None:
     if value not in options:
         raise BiorobustError(f"{name} = {value!r}: must be one of {', '.join(options)}")
@@ -272,8 +254,7 @@ SHAPE_EDGES = np.linspace(-1, 0.2, 6)  # log10 of the envelope's standard deviat
 SHAPE_COUNTS = np.array([[2, 0, 1, 0, 0], [8, 9, 4, 1, 0], [1, 2, 19, 17, 3], [0, 0, 1, 7, 4], [0, 0, 0, 0, 0]])
 
 
-@dataclass(frozen=True, kw_only=True)
-class GaborParameters:
+class GaborParameters(NamedTuple):
     """One value per filter, float64 (n,). Angles in degrees.
 
     sf: cycles per degree of visual angle. theta: direction of the carrier. phase: of the carrier at the centre.
@@ -311,20 +292,24 @@ def sample_parameters(
         raise BiorobustError(f"sf_corr = {sf_corr}: must be a number from -1 to 1")
     rng = np.random.RandomState(seed)
     phase = 360 * rng.rand(n_filters)
+    counts, edges = _frequency_bins(sf_min, sf_max, strict=uniform)
     if uniform:
-        return _uniform(rng, phase, *_frequency_bins(sf_min, sf_max, strict=True))
+        theta = 180 * rng.rand(n_filters)
+        log_sf = _quantile(rng.rand(n_filters), np.ones(len(counts)), np.log2(edges))
+        low, high = SHAPE_EDGES[0], SHAPE_EDGES[-1]
+        nx, ny = (10 ** (low + (high - low) * rng.rand(n_filters)) for _ in range(2))
+        return GaborParameters(sf=2**log_sf, theta=theta, phase=phase, nx=nx, ny=ny)
     theta = _quantile(rng.rand(n_filters), ORIENTATION_COUNTS, ORIENTATION_EDGES)
     theta[theta < 0] += 180
-    frequency_counts, frequency_edges = _frequency_bins(sf_min, sf_max)
     tied = norm.cdf(_correlated(rng.standard_normal((n_filters, 2)), sf_corr))
     log_nx = _quantile(tied[:, 0], SHAPE_COUNTS.sum(axis=1), SHAPE_EDGES)
-    log_sf = _quantile(tied[:, 1], frequency_counts, np.log2(frequency_edges))
+    log_sf = _quantile(tied[:, 1], counts, np.log2(edges))
     rows = np.searchsorted(10**SHAPE_EDGES, 10**log_nx) - 1
     log_ny = [_quantile(u, SHAPE_COUNTS[row], SHAPE_EDGES) for u, row in zip(rng.rand(n_filters), rows, strict=True)]
     return GaborParameters(sf=2**log_sf, theta=theta, phase=phase, nx=10**log_nx, ny=10 ** np.array(log_ny))
 
 
-def sample_colours(*, n_filters: int, seed: int = 0, paired: bool = False) -> tuple[Array, Array]:
+def sample_colours(*, n_filters: int, seed: int, paired: bool) -> tuple[Tensor, Tensor]:
     """The input channel (0, 1, 2) each filter sees, for the two filters of a quadrature pair: two int64 (n,), with the
     draws of torch's global generator seeded with `seed`.
 
@@ -332,8 +317,7 @@ def sample_colours(*, n_filters: int, seed: int = 0, paired: bool = False) -> tu
     its complex cells combine filters of one channel.
     """
     generator = torch.Generator().manual_seed(seed)
-    first = torch.randint(0, 3, (n_filters,), generator=generator).numpy()
-    second = torch.randint(0, 3, (n_filters,), generator=generator).numpy()
+    first, second = (torch.randint(0, COLOURS, (n_filters,), generator=generator) for _ in range(2))
     return first, first if paired else second
 
 
@@ -359,14 +343,10 @@ def gabor_kernels(
     in pixels turned by theta, f the frequency in cycles per pixel, sx = nx / f and sy = ny / f (Dapello, Marques et al.
     2020). Neither is the mean removed nor the norm fixed.
     """
-
-    def column(values: Array) -> Array:
-        return values[:, None, None]
-
-    frequency = column(parameters.sf / pixels_per_degree)
-    sigma_x, sigma_y = column(parameters.nx) / frequency, column(parameters.ny) / frequency
-    theta = column(np.deg2rad(parameters.theta))
-    phase = column(np.deg2rad(parameters.phase)) + (math.pi / 2 if quadrature else 0.0)
+    sf, theta, phase, nx, ny = (values[:, None, None] for values in parameters)
+    frequency, theta = sf / pixels_per_degree, np.deg2rad(theta)
+    sigma_x, sigma_y = nx / frequency, ny / frequency
+    phase = np.deg2rad(phase) + (math.pi / 2 if quadrature else 0.0)
     offsets = np.arange(ksize) - ksize // 2
     rows, columns = offsets[None, :, None], offsets[None, None, :]
     u = rows * np.cos(theta) + columns * np.sin(theta)
@@ -387,16 +367,7 @@ def _correlated(z: Array, rho: float) -> Array:
     return z @ np.array([[-a, -a], [-b, b]] if rho > 0 else [[-a, a], [b, b]])
 
 
-def _uniform(rng: np.random.RandomState, phase: Array, counts: Array, edges: Array) -> GaborParameters:
-    n = len(phase)
-    theta = 180 * rng.rand(n)
-    log_sf = _quantile(rng.rand(n), np.ones(len(counts)), np.log2(edges))
-    low, high = SHAPE_EDGES[0], SHAPE_EDGES[-1]
-    nx, ny = (10 ** (low + (high - low) * rng.rand(n)) for _ in range(2))
-    return GaborParameters(sf=2**log_sf, theta=theta, phase=phase, nx=nx, ny=ny)
-
-
-def _frequency_bins(sf_min: float, sf_max: float, *, strict: bool = False) -> tuple[Array, Array]:
+def _frequency_bins(sf_min: float, sf_max: float, *, strict: bool) -> tuple[Array, Array]:
     """Counts and edges between the first edge >= sf_min and the last edge <= sf_max (< where `strict`)."""
     edges = FREQUENCY_EDGES
     kept = np.flatnonzero((edges >= sf_min) & ((edges < sf_max) if strict else (edges <= sf_max)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,20 +37,20 @@ def compare_layers(group: str, settings: Params) -> None:
     plan = settings.block("vonenet_activations", Activations)
     size = settings.size("vonenet_activations", ActivationsSize)
     listed: Mapping[str, Any] = settings.runs[GROUPS[group].runs]
-    said: dict[str, Any] = head_of(group, settings)
-    logged = {"common_eps": plan.common_eps, **size.model_dump()}
+    attacked: dict[str, Any] = head_of(group, settings)
+    said = attacked | {"settings": {"common_eps": plan.common_eps, **size.model_dump()}}
     measured: dict[str, dict[int, LayerMeasurements]] = {}
     (ARRAYS / group).mkdir(parents=True, exist_ok=True)  # an out has to be there, with no network in it too
     for name in progress(listed, label=f"layers of the networks on {GROUPS[group].dataset}", unit="networks"):
         if reason := runs.unavailable(name):
             for kind in ("activations", "riddle", "attack"):
-                results.write_unavailable(kind, name, reason=reason, settings=logged, **said)
+                results.write_unavailable(kind, name, reason=reason, **said)
             continue
         measured[name] = _measured(group, name, settings)
         for seed, one in measured[name].items():
             write_npz(ARRAYS / group / f"{name}-seed{seed}.npz", one.arrays())
-        _write_layers(name, measured[name], settings=logged, **said)
-        _write_accuracy(name, measured[name], eps=plan.eps, **said)
+        _write_layers(name, measured[name], **said)
+        _write_accuracy(name, measured[name], eps=plan.eps, **attacked)
     for name, of_seeds in measured.items():
         random = measured.get(untrained(name, listed) or "", {})
         outcomes = {seed: measurements.outcomes_of(one, random.get(seed)) for seed, one in of_seeds.items()}
@@ -59,19 +59,22 @@ def compare_layers(group: str, settings: Params) -> None:
             for seed, of_seed in outcomes.items()
         ]
         first = next(iter(outcomes.values()))  # in words; of all seeds the numbers
-        results.write_run("riddle", name, settings=logged, **said, outcomes=first, **results.per_seed(entries))
+        results.write_run("riddle", name, **said, outcomes=first, **results.per_seed(entries))
     for name in listed:
         if (plain := baseline(name, listed)) is None:
             continue
         if reason := runs.unavailable(name) or runs.unavailable(plain):
-            results.write_unavailable("deviations", name, reason=reason, **said, settings=logged)
+            results.write_unavailable("deviations", name, reason=reason, **said)
             continue
-        shared = [seed for seed in measured[name] if seed in measured[plain]]
-        pairs = [(seed, measured[plain][seed], measured[name][seed]) for seed in shared]
-        found = [measurements.compare_with_baseline(a, b, names=(plain, name), seed=seed) for seed, a, b in pairs]
-        entries = [{"seed": seed, **numbers} for seed, (numbers, _) in zip(shared, found, strict=True)]
-        _write_csv(f"deviations/{name}", [pd.DataFrame([row for _, table in found for row in table])])
-        results.write_run("deviations", name, settings={**logged, "twin": plain}, **said, **results.per_seed(entries))
+        entries, rows = [], []
+        for seed in (seed for seed in measured[name] if seed in measured[plain]):
+            pair = measured[plain][seed], measured[name][seed]
+            numbers, table = measurements.compare_with_baseline(*pair, names=(plain, name), seed=seed)
+            entries.append({"seed": seed, **numbers})
+            rows += table
+        _write_csv(f"deviations/{name}", [pd.DataFrame(rows)])
+        twin = {"settings": {**said["settings"], "twin": plain}}
+        results.write_run("deviations", name, **said | twin, **results.per_seed(entries))
     work.finish(work.states())
 
 
@@ -79,33 +82,26 @@ def _measured(group: str, name: str, settings: Params) -> dict[int, LayerMeasure
     """Every seed of one network."""
     plan = settings.block("vonenet_activations", Activations)
     size = settings.size("vonenet_activations", ActivationsSize)
-    data, device = experiment.load(GROUPS[group].dataset), pick()
+    images, device = experiment.load(GROUPS[group].dataset).test_images, pick()
     wanted = settings.block("vonenet_perturbations", Perturbations).sources
     sources = [run for run in settings.runs[GROUPS[group].runs] if run in wanted or group != ANALOGUE]
-    available = [run for run in sources if run != name and not runs.unavailable(run)]
+    shown = [name, *(run for run in sources if run != name and not runs.unavailable(run))]
+    itself = name if name in sources else None
+
     measured = {}
     for seed in runs.seeds(name):
-        shown = [run for run in available if seed in runs.seeds(run)]
-        own, *others = (stimuli.load(group, run, seed, device=device) for run in (name, *shown))
+        here = [run for run in shown if seed in runs.seeds(run)]
+        perturbed: dict[str, measurements.Perturbed]
+        perturbed = {run: stimuli.load(group, run, seed, device=device) for run in here}
         key: dict[str, Any] = {"plan": plan.model_dump(), "size": size.model_dump(), "seed": seed, "device": device}
         key["weights"] = weights_of(name, seed)
-        key["perturbed"] = {run: sha256(stimuli.path(group, run, seed)) for run in (name, *shown)}
+        key["perturbed"] = {run: sha256(stimuli.path(group, run, seed)) for run in here}
         state = work.state_path(f"layers-{name}-seed{seed}", key, code=(measurements, runs, tensors, training))
         saved = work.load_state(state)
         if saved is None:
-            index = own["index"]
-            fresh = measurements.measure(
-                runs.load(name, seed=seed, device=device),
-                training.as_float(data.test_images[index]),
-                data.test_labels[index],
-                own,
-                dict(zip(shown, others, strict=True)),
-                index=index.cpu(),
-                plan=plan,
-                size=size,
-                seed=seed,
-                name=name if name in sources else None,
-            )
+            own = perturbed.pop(name)
+            model, clean = runs.load(name, seed=seed, device=device), training.as_float(images[own["index"]])
+            fresh = measurements.measure(model, clean, own, perturbed, plan=plan, size=size, seed=seed, name=itself)
             saved = measurements.to_state(fresh)
             work.save_state(state, saved)
         measured[seed] = measurements.from_state(saved)
@@ -122,24 +118,14 @@ def _write_layers(name: str, measured: Mapping[int, LayerMeasurements], **head: 
         write_npz(results.METRICS / f"portraits/{kind}-{name}.npz", drawn)
 
 
-def _write_accuracy(
-    name: str, measured: Mapping[int, LayerMeasurements], *, eps: tuple[float, ...], **head: Any
-) -> None:
+def _write_accuracy(name: str, measured: Mapping[int, LayerMeasurements], *, eps: Sequence[float], **head: Any) -> None:
     """What a network gets right of perturbed images: one record per image, and metrics."""
     records = {seed: one.tables["records"] for seed, one in measured.items()}
-    of_seeds = [table.assign(seed=seed) for seed, table in records.items()]
-    write_parquet(RECORDS / f"{name}.parquet", pd.concat(of_seeds, ignore_index=True))
-    attacks, n_images = stimuli.attack_metrics(records, eps=eps), int(of_seeds[0]["index"].nunique())
-    results.write_run(
-        "attack",
-        name,
-        settings={"n_images": n_images, "attacks": list(attacks)},
-        **head,
-        eps=list(eps),
-        n_images=n_images,
-        attacks=attacks,
-        seeds=list(measured),
-    )
+    of_seeds = pd.concat([table.assign(seed=seed) for seed, table in records.items()], ignore_index=True)
+    write_parquet(RECORDS / f"{name}.parquet", of_seeds)
+    attacks, n_images = stimuli.attack_metrics(records, eps=eps), int(of_seeds["index"].nunique())
+    head |= {"settings": {"n_images": n_images, "attacks": list(attacks)}, "eps": list(eps), "n_images": n_images}
+    results.write_run("attack", name, **head, attacks=attacks, seeds=list(measured))
 
 
 def _write_csv(name: str, tables: list[pd.DataFrame]) -> None:

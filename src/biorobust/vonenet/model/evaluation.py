@@ -1,7 +1,4 @@
-"""What a classifier predicts under noise: its own, none, frozen, live, or averaged over repeats.
-
-Noise of a layer measurement has one seed per image and pass, so that no image's depends on its minibatch.
-"""
+"""What a classifier predicts under noise: its own, none, frozen, live, or averaged over repeats."""
 
 from __future__ import annotations
 
@@ -30,11 +27,6 @@ def own_noise(model: nn.Module) -> str:
     return block.noise_mode if block else "none"
 
 
-def stochastic(model: nn.Module) -> bool:
-    """Whether two passes over one image may differ."""
-    return own_noise(model) != "none"
-
-
 def predict(model: nn.Module, images: Tensor, *, batch_size: int, mode: str | None = None) -> Tensor:
     """(N,) predicted classes for images (N, 3, H, W), uint8 or in [0, 1]; `mode`: noise, the network's own by default.
     It comes from a generator of its own, so what is measured does not depend on how much training has used up.
@@ -52,15 +44,13 @@ def seed_entry(
     None for a network without a V1 stage.
     """
     own = predict(model, images, batch_size=batch_size)
-    under = None
+    entry, under = results.seed_entry(seed, own, labels, diverged=diverged), None
     if models.v1(model) is not None:
-        under = {
-            mode: results.proportion(
-                own if mode == own_noise(model) else predict(model, images, batch_size=batch_size, mode=mode), labels
-            )
-            for mode in ("none", "neuronal")
-        }
-    return results.seed_entry(seed, own, labels, diverged=diverged) | {"under_noise": under}
+        made = {own_noise(model): own}
+        for mode in {"none", "neuronal"} - set(made):
+            made[mode] = predict(model, images, batch_size=batch_size, mode=mode)
+        under = {mode: results.proportion(made[mode], labels) for mode in ("none", "neuronal")}
+    return entry | {"under_noise": under}
 
 
 @dataclass(frozen=True)
@@ -75,21 +65,17 @@ def noise_conditions(model: nn.Module, *, seed: int, repeats: int) -> Mapping[st
     """The noise conditions a network can be measured in: without noise alone for a deterministic one.
 
     frozen: the same draw for an image whichever version of it is shown. live: a draw of its own for every pass. mean:
-    activations averaged over `repeats` live passes.
+    activations averaged over `repeats` live passes. One seed per image and pass: none depends on its minibatch.
     """
 
-    def none(number: int, rows: range) -> AbstractContextManager[None]:
-        return models.noise(model, "none")
+    def drawn(step: int) -> Noise:
+        return lambda number, rows: models.noise(model, seeds=[seed + step * (number + 1) + row for row in rows])
 
-    def frozen(number: int, rows: range) -> AbstractContextManager[None]:
-        return models.noise(model, seeds=[seed + row for row in rows])
-
-    def live(number: int, rows: range) -> AbstractContextManager[None]:
-        return models.noise(model, seeds=[seed + STEP * (number + 1) + row for row in rows])
-
-    if not stochastic(model):
-        return {NONE: Condition(none)}
-    return {NONE: Condition(none), FROZEN: Condition(frozen), LIVE: Condition(live), MEAN: Condition(live, repeats)}
+    quiet = {NONE: Condition(lambda number, rows: models.noise(model, "none"))}
+    if own_noise(model) == NONE:
+        return quiet
+    live = drawn(STEP)
+    return quiet | {FROZEN: Condition(drawn(0)), LIVE: Condition(live), MEAN: Condition(live, repeats)}
 
 
 @torch.no_grad()

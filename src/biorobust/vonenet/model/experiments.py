@@ -12,12 +12,7 @@ from biorobust.core.errors import BiorobustError
 from biorobust.core.files import sha256, write_tensors
 from biorobust.networks import weights
 from biorobust.vonenet.model import evaluation, models, stimuli
-from biorobust.vonenet.model.params import (
-    GROUPS,
-    ImagenetRun,
-    Perturbations,
-    PerturbationsSize,
-)
+from biorobust.vonenet.model.params import GROUPS, ImagenetRun, Perturbations, PerturbationsSize
 
 if TYPE_CHECKING:
     from biorobust.params import Params
@@ -38,20 +33,20 @@ def take_over(name: str, settings: Params) -> None:
         print(f"{name} is unavailable: {error}", file=sys.stderr)
         return
     data = experiment.load(group.dataset)
-    imported = models.READERS[run.method](path)
-    if imported.config["n_classes"] != data.n_classes:
+    config, state = models.READERS[run.method](path)
+    if config["n_classes"] != data.n_classes:
         raise BiorobustError(
-            f"{path} tells {imported.config['n_classes']} classes apart, {group.dataset} has {data.n_classes}: "
+            f"{path} tells {config['n_classes']} classes apart, {group.dataset} has {data.n_classes}: "
             f"name a network trained on ImageNet ({group.runs}.{name}.file)"
         )
-    model = imported.model().to(data.test_labels.device)
+    model = models.filled(path, config, state).to(data.test_labels.device)
     entry = evaluation.seed_entry(IMPORTED, model, data.test_images, data.test_labels, batch_size=32)
-    runs.save(name, {IMPORTED: model}, architecture="vonenet", configs={IMPORTED: imported.config})
+    runs.save(name, {IMPORTED: model}, architecture="vonenet", configs={IMPORTED: config})
     results.write_run(
         "train",
         name,
         **head,
-        settings=run.model_dump() | {"sha256": sha256(path)} | imported.config,
+        settings=run.model_dump() | {"sha256": sha256(path)} | config,
         accuracy=results.over_seeds([entry]),
         **experiment.sized(model),
         **results.per_seed([entry]),
@@ -78,10 +73,8 @@ def perturb(group: str, settings: Params) -> None:
             state = work.state_path(f"perturb-{name}-seed{seed}", key, code=(stimuli, runs, tensors))
             saved = work.load_state(state)
             if saved is None:
-                model, label = runs.load(name, seed=seed, device=device), f"DeepFool against {name}, seed {seed}"
-                trained = run.trained
-                made = stimuli.perturb(model, images, labels, plan=plan, trained=trained, seed=seed, label=label)
-                saved = {"tensors": made[0], "entry": made[1]}
+                model, said = runs.load(name, seed=seed, device=device), f"DeepFool against {name}, seed {seed}"
+                saved = stimuli.perturb(model, images, labels, plan=plan, trained=run.trained, seed=seed, label=said)
                 work.save_state(state, saved)
             write_tensors(stimuli.path(group, name, seed), saved["tensors"] | {"index": index})
             entries.append({"seed": seed} | saved["entry"])

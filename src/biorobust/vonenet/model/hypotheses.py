@@ -11,6 +11,7 @@ import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from biorobust.analysis import capture, pca
 from biorobust.analysis.deviation import dissimilarity
 from biorobust.vonenet.model import layers
 from biorobust.vonenet.model.layers import median
+from biorobust.vonenet.model.models import Classifier, convolutions, norms
 from biorobust.vonenet.model.stimuli import quantised
 
 AXIS = 0.01  # of the largest value: closer to zero than this, a point on a linear axis looks as if it were on it
@@ -33,12 +35,15 @@ NUMBERS = (4, 12, 25, 44)  # the report's
 
 @dataclass(frozen=True)
 class Pair:
-    """A network without noise, its convolutions by name, and clean and perturbed images (N, 3, H, W)."""
+    """A network without noise, and clean and perturbed images (N, 3, H, W)."""
 
-    model: nn.Module
-    convolutions: Mapping[str, nn.Module]
+    model: Classifier
     clean: Tensor
     perturbed: Tensor
+
+    @property
+    def convolutions(self) -> dict[str, nn.Conv2d]:
+        return convolutions(self.model)
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         return capture.features(self.model, images, self.convolutions)
@@ -47,9 +52,12 @@ class Pair:
         return self.features(self.clean), self.features(self.perturbed)
 
 
-def compare(clean: Mapping[str, Tensor], perturbed: Mapping[str, Tensor]) -> np.ndarray:
-    """1 - r of every layer of `clean`, (N, L); NaN where it is undefined."""
-    return torch.stack([dissimilarity(clean[name], perturbed[name]) for name in clean], dim=1).cpu().numpy()
+def compare(
+    clean: Mapping[str, Tensor], perturbed: Mapping[str, Tensor], *, change: Callable[[Tensor], Tensor] = lambda x: x
+) -> np.ndarray:
+    """1 - r of every layer of `clean`, (N, L), after a `change` of both; NaN where it is undefined."""
+    found = [dissimilarity(change(values), change(perturbed[name])) for name, values in clean.items()]
+    return torch.stack(found, dim=1).cpu().numpy()
 
 
 def marker(pair: Pair) -> np.ndarray:
@@ -60,9 +68,8 @@ def marker(pair: Pair) -> np.ndarray:
 
 def shared(pair: Pair) -> np.ndarray:
     """One dictionary for both passes: the second pass has overwritten the first when they are compared."""
-    clean, perturbed = pair.both()
-    clean.update(perturbed)
-    return compare(clean, perturbed)
+    _, perturbed = pair.both()
+    return compare(perturbed, perturbed)
 
 
 def pasted(pair: Pair) -> np.ndarray:
@@ -73,7 +80,6 @@ def pasted(pair: Pair) -> np.ndarray:
 
 def uncloned(pair: Pair) -> np.ndarray:
     """Outputs kept without a copy: whatever the network does in place afterwards has been done to them."""
-
     outputs: list[dict[str, Tensor]] = [{}, {}]
     for kept, images in zip(outputs, (pair.clean, pair.perturbed), strict=True):
         with torch.no_grad(), capture.hooked(pair.convolutions, kept.__setitem__):
@@ -90,29 +96,20 @@ def late_bound(pair: Pair) -> np.ndarray:
 def replaced(pair: Pair) -> np.ndarray:
     """A hook that hands back what it stored first, as `dict.setdefault` does: the second pass uses the first's."""
     first: dict[str, Tensor] = {}
-    seen: dict[str, Tensor] = {}
 
-    def hook(name: str) -> Callable[[nn.Module, object, Tensor], Tensor]:
-        def returning(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-            seen[name] = first.setdefault(name, output.clone()).clone()
-            return seen[name].clone()
+    def hook(name: str, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        return first.setdefault(name, output.clone()).clone()
 
-        return returning
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in pair.convolutions.items()]
+    handles = [module.register_forward_hook(partial(hook, name)) for name, module in pair.convolutions.items()]
     try:
-        with torch.no_grad():
-            pair.model(pair.clean)
-            clean = dict(seen)
-            pair.model(pair.perturbed)
+        return compare(*pair.both())
     finally:
         for handle in handles:
             handle.remove()
-    return compare(clean, seen)
 
 
 def half(pair: Pair) -> np.ndarray:
-    stored = compare(*({name: values.half() for name, values in features.items()} for features in pair.both()))
+    stored = compare(*pair.both(), change=Tensor.half)
     return 1 - (1 - stored).astype(np.float16).astype(np.float64)
 
 
@@ -132,7 +129,7 @@ def pictures(pair: Pair) -> np.ndarray:
             drawn.append(((scores - low) / (high - low) * 255).round() if high > low else torch.zeros_like(scores))
         return torch.cat(drawn)
 
-    return compare(*({name: picture(values) for name, values in features.items()} for features in pair.both()))
+    return compare(*pair.both(), change=picture)
 
 
 ARTEFACTS: dict[str, Callable[[Pair], np.ndarray]] = {
@@ -141,10 +138,13 @@ ARTEFACTS: dict[str, Callable[[Pair], np.ndarray]] = {
 }
 
 
-def overwritten(pair: Pair, modules: Mapping[str, nn.Module]) -> dict[str, bool]:
-    """Whether what a layer had just made is changed by the rest of the pass when no copy is taken."""
+def overwritten(pair: Pair) -> dict[str, bool]:
+    """Whether what a convolution, or the norm behind it, had just made is changed by the rest of the pass when no copy
+    is taken.
+    """
+    modules = {**pair.convolutions, **{f"norm of {name}": norm for name, norm in norms(pair.model).items()}}
     kept: dict[str, tuple[Tensor, Tensor]] = {}
-    with torch.no_grad(), capture.hooked(modules, lambda name, out: kept.__setitem__(name, (out, out.clone()))):
+    with torch.no_grad(), capture.hooked(modules, lambda name, out: kept.update({name: (out, out.clone())})):
         pair.model(pair.clean[:1])
     return {name: not torch.equal(live, copy) for name, (live, copy) in kept.items()}
 
@@ -203,28 +203,33 @@ def drawn_at_zero(curve: np.ndarray) -> list[int]:
 
 def numberings(names: Sequence[str]) -> dict[str, list[int]]:
     """The report's numbers read in another way -> the convolutions they would then be, counted from 0 over all."""
-    without = [n for n, name in enumerate(names) if layers.kind(name) != "downsample"]
+    without = [n for n, name in enumerate(names) if "downsample" not in name]
     return {
         "counted from 1": [n - 1 for n in NUMBERS],
         "downsampling left out": [without[n] for n in NUMBERS if n < len(without)],
     }
 
 
+def minima(values: np.ndarray, asked: Sequence[int]) -> list[int]:
+    """Those of the layers `asked` that are dips of the median curve of (N, L)."""
+    dip = layers.dips(median(values))
+    return [n for n in asked if dip[n]]
+
+
 def natural_minima(e: Evidence) -> Numbers:
     four = layers.reported(e.names)
-    dip, dip_by_signs = (layers.dips(median(values)) for values in (e.raw, e.signs))
     return {
         "exact_zeros": int((e.raw == 0).sum()),
         "least": float(np.nanmin(e.raw[:, four])),
         "at_zero": drawn_at_zero(median(e.raw)),
-        "minima": [n for n in four if dip[n]],
-        "minima_by_signs": [n for n in four if dip_by_signs[n]],
+        "minima": minima(e.raw, four),
+        "minima_by_signs": minima(e.signs, four),
     }
 
 
 def scaled_by_stage(e: Evidence) -> Numbers:
     curves = {"convolutions": e.raw, "channels centred": e.centred, "behind normalisation": e.norm_raw}
-    per_image = [sorted(layers.lowest(row, e.names)) == sorted(layers.reported(e.names)) for row in e.raw]
+    per_image = [layers.lowest(row, e.names) == layers.reported(e.names) for row in e.raw]
     return {
         "lowest": {name: layers.lowest(median(values), e.names) for name, values in curves.items()},
         "share_of_images": float(np.mean(per_image)),
@@ -236,11 +241,10 @@ def channel_means(e: Evidence) -> Numbers:
     depth_raw, depth_centred = (median(layers.depth(values))[four] for values in (e.raw, e.centred))
     deep = depth_raw < -SHALLOW
     share = median(e.between)
-    others = [n for n in range(len(e.names)) if n not in four]
     return {
         "depth_left": float(np.minimum(depth_centred[deep], 0).sum() / depth_raw[deep].sum()) if deep.any() else None,
         "between_here": float(median(share[four])),
-        "between_elsewhere": float(median(share[others])),
+        "between_elsewhere": float(median(np.delete(share, four))),
     }
 
 
@@ -261,11 +265,13 @@ def called_often(e: Evidence) -> Numbers:
 
 def learned(names: Sequence[str], trained: np.ndarray, untrained: np.ndarray) -> dict[str, Any]:
     """Z15 for raw deviations (N, L) of a network and of one with random weights: see `solve`."""
-    wanted, four = layers.of_kind(names, "conv2"), layers.reported(names)
-    share, before = (float(layers.dips(values)[:, wanted].mean()) for values in (trained, untrained))
-    minima, minima_before = ([n for n in four if layers.dips(median(values))[n]] for values in (trained, untrained))
-    numbers = {"conv2_share": share, "conv2_share_untrained": before}
-    return _outcome("Z15", numbers | {"minima": minima, "minima_untrained": minima_before})
+    second, four = layers.second_convolutions(names), layers.reported(names)
+    numbers: Numbers = {}
+    for key, values in (("conv2_share", trained), ("conv2_share_untrained", untrained)):
+        numbers[key] = float(layers.dips(values)[:, second].mean())
+    for key, values in (("minima", trained), ("minima_untrained", untrained)):
+        numbers[key] = minima(values, four)
+    return _outcome("Z15", numbers)
 
 
 class Hypothesis(NamedTuple):

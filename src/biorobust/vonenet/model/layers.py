@@ -7,10 +7,10 @@ normalisation is affine per channel: its deviations follow from the sums of the 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -27,19 +27,19 @@ from biorobust.vonenet.model.stimuli import COMMON, FROM, OTHER, OWN, SELF, SIGN
 # raw, centred, relative: analysis/deviation.py; between: share of the clean layer's variance between channel means.
 STATISTICS = {"raw": dev.raw, "centred": dev.centred, "relative": dev.relative_l2, "between": dev.between_share}
 V1, CONV, NORM = "v1", "conv", "norm"
+DRAWS = 200  # of the channels of a layer
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Column:
-    """One measured layer. `index`: the report's number of the convolution, or of the one before a norm; -1 for V1."""
+class Column(NamedTuple):
+    """One measured layer. `number`: the report's number of the convolution, or of the one before a norm; -1 for V1."""
 
     kind: str
-    index: int
+    number: int
     name: str
 
 
-@dataclass(frozen=True)
-class Deviations:
+class Deviations(NamedTuple):
     """sets[perturbation][statistic]: float64 (N, L), a row per image, one of `columns` per layer; NaN: undefined."""
 
     columns: Sequence[Column]
@@ -63,8 +63,8 @@ def modules(model: Classifier) -> dict[str, nn.Module]:
 def columns(model: Classifier) -> list[Column]:
     numbers = {name: index for index, name in enumerate(models.conv_names(model))}
     front = [Column(V1, -1, V1)] if models.v1(model) else []
-    convolutions = [Column(CONV, index, name) for name, index in numbers.items()]
-    return [*front, *convolutions, *(Column(NORM, numbers[name], name) for name in models.norms(model))]
+    behind = [Column(NORM, numbers[name], name) for name in models.norms(model)]
+    return [*front, *(Column(CONV, index, name) for name, index in numbers.items()), *behind]
 
 
 @torch.no_grad()
@@ -77,34 +77,43 @@ def deviations(
     repeats: int = 1,
     batch_size: int = 32,
 ) -> Deviations:
-    """Deviations of every perturbed set from `clean`, (N, 3, H, W) each, layer by layer and image by image.
+    """Deviations of every perturbed set from `clean`, (N, 3, H, W) each, by a model in eval mode.
 
     noise: entered around every forward pass. repeats: passes, under different numbers, whose mean activations are
-    compared. `clean` itself as a perturbed set gives the self-dissimilarity. The model is in eval mode. Raises
-    BiorobustError for a layer that is not called exactly once in a pass.
+    compared. Raises BiorobustError for a layer that is not called exactly once in a pass.
     """
     measured, maps = modules(model), {name: _affine(norm) for name, norm in models.norms(model).items()}
+
+    def passed(images: Images, rows: range, numbers: range, make: Callable[[str, Tensor], T]) -> dict[str, T]:
+        """What `make` gives for every layer and its output, the mean over the passes `numbers` if they are several."""
+        made: dict[str, T] = {}
+        sums: dict[str, Tensor] = {}
+
+        def take(name: str, output: Tensor) -> None:
+            if len(numbers) == 1:
+                made[name] = make(name, output)
+            else:
+                sums[name] = sums[name].add_(output) if name in sums else output.clone()
+
+        for number in numbers:
+            with noise(number, rows), capture.hooked(measured, take) as calls:
+                model(rows_of(images, rows))
+            capture.called_once(measured, calls)
+        for name in list(sums):
+            made[name] = make(name, sums.pop(name).div_(len(numbers)))
+        return made
+
+    def compared(rows: range) -> Iterator[tuple[str, dev.Totals]]:
+        own = passed(clean, rows, range(repeats), lambda name, output: dev.own(output.clone()))
+        for place, (key, images) in enumerate(perturbed.items(), start=1):
+            numbers = range(place * repeats, (place + 1) * repeats)
+            sums = passed(images, rows, numbers, lambda name, output: dev.moments(own[name], output))
+            behind = (dev.affine(sums[name], gain, shift) for name, (gain, shift) in maps.items())
+            yield key, dev.stack([dev.totals(item) for item in (*(sums[name] for name in measured), *behind)])
+
     parts: dict[str, dict[str, list[Tensor]]] = {key: {name: [] for name in STATISTICS} for key in perturbed}
     for first in range(0, len(clean), batch_size):
-        rows = range(first, min(first + batch_size, len(clean)))
-        own: dict[str, dev.Own] = {}
-
-        def keep(name: str, output: Tensor, own: dict[str, dev.Own] = own) -> None:
-            own[name] = dev.own(output.clone())
-
-        _pass(model, measured, rows_of(clean, rows), keep, range(repeats), rows=rows, noise=noise)
-        for place, (key, images) in enumerate(perturbed.items(), start=1):
-            sums: dict[str, dev.Moments] = {}
-
-            def compare(
-                name: str, output: Tensor, own: dict[str, dev.Own] = own, sums: dict[str, dev.Moments] = sums
-            ) -> None:
-                sums[name] = dev.moments(own[name], output)
-
-            numbers = range(place * repeats, (place + 1) * repeats)
-            _pass(model, measured, rows_of(images, rows), compare, numbers, rows=rows, noise=noise)
-            behind = (dev.affine(sums[name], gain, shift) for name, (gain, shift) in maps.items())
-            totals = dev.stack([dev.totals(item) for item in (*(sums[name] for name in measured), *behind)])
+        for key, totals in compared(range(first, min(first + batch_size, len(clean)))):
             for name, statistic in STATISTICS.items():
                 parts[key][name].append(statistic(totals))
     values = {
@@ -122,47 +131,18 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return gain, norm.bias.double() - gain * norm.running_mean.double()
 
 
-def _pass(
-    model: nn.Module,
-    measured: Mapping[str, nn.Module],
-    images: Tensor,
-    take: Callable[[str, Tensor], None],
-    numbers: range,
-    *,
-    rows: range,
-    noise: Noise,
-) -> None:
-    """Hand every layer's output, its mean over the passes `numbers` if they are several, to `take`."""
-    sums: dict[str, Tensor] = {}
-
-    def add(name: str, output: Tensor) -> None:
-        if len(numbers) == 1:
-            take(name, output)
-        else:
-            sums[name] = sums[name].add_(output) if name in sums else output.clone()
-
-    for number in numbers:
-        with noise(number, rows), capture.hooked(measured, add) as calls:
-            model(images)
-        capture.called_once(measured, calls)
-    for name in list(sums):
-        take(name, sums.pop(name).div_(len(numbers)))
-
-
 @torch.no_grad()
-def one_image(
-    model: Classifier, clean: Tensor, perturbed: Tensor, *, draws: int = 200, seed: int = 0
-) -> list[dict[str, float | int | str]]:
-    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution; 95
-    % intervals over the channels of the layer, drawn with replacement.
+def one_image(model: Classifier, clean: Tensor, perturbed: Tensor) -> list[dict[str, Any]]:
+    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution;
+    95 % intervals over its channels, drawn with replacement.
     """
     before, after = (capture.features(model, images, models.convolutions(model)) for images in (clean, perturbed))
     levels = torch.tensor([0.025, 0.975], dtype=torch.float64)
-    rows: list[dict[str, float | int | str]] = []
+    rows = []
     for place, name in enumerate(before):
         sums = dev.moments(dev.own(before[name]), after[name])
         channels = sums.aa.shape[1]
-        chosen = torch.randint(channels, (draws, channels), generator=torch.Generator().manual_seed(seed))
+        chosen = torch.randint(channels, (DRAWS, channels), generator=torch.Generator().manual_seed(0))
         drawn = dev.Moments(sums.positions, *(values[0].cpu()[chosen] for values in sums[1:]))
         low, high = dev.raw(dev.totals(drawn)).nanquantile(levels).tolist()
         value = dev.raw(dev.totals(sums)).item()
@@ -184,21 +164,16 @@ def reported(names: Sequence[str]) -> list[int]:
     return [names.index(name) for name in REPORTED if name in names]
 
 
-def kind(name: str) -> str:
-    """conv1, conv2, conv3 or downsample within a block; stem for the first convolution."""
-    parts = name.split(".")
-    return "stem" if len(parts) < 3 else parts[2]
-
-
-def of_kind(names: Sequence[str], wanted: str) -> list[int]:
-    return [number for number, name in enumerate(names) if kind(name) == wanted]
+def second_convolutions(names: Sequence[str]) -> list[int]:
+    """The numbers of the second convolutions of blocks."""
+    return [number for number, name in enumerate(names) if name.endswith("conv2")]
 
 
 def stages(names: Sequence[str]) -> dict[str, list[int]]:
     """Residual stage (layer1 ... layer4) -> the numbers of its convolutions."""
     numbers: dict[str, list[int]] = {}
     for number, name in enumerate(names):
-        if kind(name) != "stem":
+        if "." in name:  # what stands in front of the stages has none
             numbers.setdefault(name.split(".")[0], []).append(number)
     return numbers
 
@@ -228,14 +203,11 @@ def lowest(curve: np.ndarray, names: Sequence[str]) -> list[int]:
 
 def median(values: np.ndarray, *, axis: int = 0, statistic: Callable[..., Any] = np.nanmedian) -> np.ndarray:
     """Over images (or another axis, or another statistic), of what is defined; NaN where nothing is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         return np.asarray(statistic(values, axis=axis))
 
 
-def mean(values: np.ndarray, *, axis: int) -> np.ndarray:
-    """As `median`."""
-    return median(values, axis=axis, statistic=np.nanmean)
+mean = partial(median, statistic=np.nanmean)
 
 
 def estimate(name: str, values: np.ndarray, *, statistic: str = "median") -> dict[str, float | None]:
@@ -247,10 +219,10 @@ def estimate(name: str, values: np.ndarray, *, statistic: str = "median") -> dic
 
 
 def layer_table(seed: int, noise: str, deviations: Deviations) -> list[dict[str, Any]]:
-    """One row per set of images and layer: n, undefined, and medians over images with 95 % bootstrap intervals.
+    """One row per set of images and layer: medians over images with 95 % bootstrap intervals.
 
-    normalised: raw deviation over that of another image. dip_share: share of the images for which the convolution is a
-    dip of the raw curve. Layers are measured behind the normalisation for the own perturbation only.
+    normalised: raw deviation over that of another image. dip_share: of the images with a value in every layer, those
+    for which the convolution dips. Behind the normalisation there are rows for the own perturbation alone.
     """
     table = []
     for stimulus, statistics in deviations.sets.items():
@@ -261,37 +233,32 @@ def layer_table(seed: int, noise: str, deviations: Deviations) -> list[dict[str,
         columns = [place for place, column in enumerate(deviations.columns) if column.kind != NORM or stimulus == OWN]
         intervals = {name: interval(values[:, columns]) for name, values in sampled.items()}
         between = median(statistics["between"])
-        dip_share = _dip_share(deviations, stimulus)
+        curves = deviations.values(stimulus, "raw")
+        dip_share = iter(dips(curves[~np.isnan(curves).any(axis=1)]).mean(axis=0).tolist())
         for i, place in enumerate(columns):
             column = deviations.columns[place]
             row: dict[str, Any] = {"seed": seed, "noise": noise, "shown": stimulus, "kind": column.kind}
-            row |= {"layer": column.index, "name": column.name}
+            row |= {"layer": column.number, "name": column.name}
             row |= {"n": int(np.isfinite(raw[:, place]).sum()), "undefined": int(np.isnan(raw[:, place]).sum())}
             for name, (value, low, high) in intervals.items():
                 row |= {name: value[i], f"{name}_low": low[i], f"{name}_high": high[i]}
-            table.append(row | {"between": between[place], "dip_share": dip_share.get(place)})
+            table.append(
+                row | {"between": between[place], "dip_share": next(dip_share) if column.kind == CONV else None}
+            )
     return table
-
-
-def _dip_share(deviations: Deviations, stimulus: str) -> dict[int, float]:
-    """Column of a convolution -> share of the images, among those with a value in every layer, for which it dips."""
-    places = [place for place, column in enumerate(deviations.columns) if column.kind == CONV]
-    values = deviations.values(stimulus, "raw")
-    shares = dips(values[~np.isnan(values).any(axis=1)]).mean(axis=0) if len(values) else np.zeros(len(places))
-    return dict(zip(places, shares.tolist(), strict=True))
 
 
 def network_numbers(deviations: Mapping[str, Deviations]) -> dict[str, Any]:
     """What claims ask of one network: without noise, under its own perturbation.
 
-    zero_share: of the values at the report's layers that are exactly zero. lowest_share: of the report's layers that
-    are the lowest of their stage on the median curve. conv2_dip_share: of the second convolutions of blocks that are
-    dips, mean over images; conv2_always: that are for every image. undefined: values without a number. self_v1_<noise>,
+    zero_share: of the values at the report's layers, those exactly zero. lowest_share: of the report's layers, those
+    lowest in their stage on the median curve. conv2_dip_share: of the second convolutions of blocks, those that dip,
+    mean over images; conv2_always: for every image. undefined: values without a number. self_v1_<noise>,
     self_last_<noise>: median deviation between two passes over the same clean image.
     """
     names, raw = deviations["none"].names, deviations["none"].values(OWN, "raw")
     four = reported(names)
-    is_dip = dips(raw)[:, of_kind(names, "conv2")]
+    is_dip = dips(raw)[:, second_convolutions(names)]
     numbers = {
         **estimate("zero_share", (raw[:, four] == 0).mean(axis=1), statistic="mean"),
         "lowest_share": len(set(lowest(median(raw), names)) & set(four)) / len(four),
@@ -325,22 +292,21 @@ def shown_pairs(baseline: str, name: str) -> dict[str, tuple[str, str]]:
 
 
 def compare_layers(key: str, first: np.ndarray, second: np.ndarray) -> tuple[dict[str, Any], Interval]:
-    """Is `second` below `first`, layer by layer? Raw deviations (N, L) of two networks on the same images.
+    """Is `second` below `first`, raw deviations (N, L) of two networks on the same images? Numbers, and log10 of the
+    ratio of every layer, median over images.
 
-    log_ratio_<key>: median over images of the mean log10 ratio over layers. lower_<key>, higher_<key>: share of the
-    layers whose median ratio is below 0, or above, with its whole interval. one_image_<key>: share of the layers at
-    which the second is below for the first image alone. Also gives the median ratio of every layer with its interval.
+    log_ratio_<key>: median over images of the mean over layers. lower_<key>, higher_<key>: share of the layers whose
+    ratio is below 0, or above, with its whole interval. one_image_<key>: that are below for the first image alone.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log10(second) - np.log10(first)
     ratios[~np.isfinite(ratios)] = np.nan  # a value is zero or undefined
     of_layers = interval(ratios)
-    one = next((row for row in ratios if np.isfinite(row).any()), None)
-    with np.errstate(invalid="ignore"):
-        numbers: dict[str, Any] = {
-            **estimate(f"log_ratio_{key}", mean(ratios, axis=1)),
-            f"lower_{key}": float((of_layers.high < 0).mean()),
-            f"higher_{key}": float((of_layers.low > 0).mean()),
-            f"one_image_{key}": None if one is None else float((one < 0).sum() / np.isfinite(one).sum()),
-        }
+    one = next((row[defined] for row in ratios if (defined := np.isfinite(row)).any()), None)
+    numbers: dict[str, Any] = {
+        **estimate(f"log_ratio_{key}", mean(ratios, axis=1)),
+        f"lower_{key}": float((of_layers.high < 0).mean()),
+        f"higher_{key}": float((of_layers.low > 0).mean()),
+        f"one_image_{key}": None if one is None else float((one < 0).sum() / len(one)),
+    }
     return numbers, of_layers

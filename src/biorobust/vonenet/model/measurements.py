@@ -21,6 +21,7 @@ from biorobust.vonenet.model.evaluation import (
     LIVE,
     NONE,
     Condition,
+    Noise,
     majority,
     noise_conditions,
     predict_samples,
@@ -31,7 +32,7 @@ from biorobust.vonenet.model.params import Activations, ActivationsSize
 from biorobust.vonenet.model.stimuli import COMMON, FROM, OWN, SELF, SIGNS
 
 N_PROBED = 8  # images on which artefacts are made
-# What `stimuli.perturb` made against one network: own, answers, entered, and live for a stochastic one.
+# What `stimuli.perturb` made against one network, and `index`, the places of the images in the test split.
 Perturbed = Mapping[str, Tensor]
 
 
@@ -66,17 +67,15 @@ class LayerMeasurements:
 def measure(
     model: nn.Module,
     images: Tensor,
-    labels: Tensor,
     perturbed: Perturbed,
     others: Mapping[str, Perturbed],
     *,
-    index: Tensor,
     plan: Activations,
     size: ActivationsSize,
     seed: int,
     name: str | None,
 ) -> LayerMeasurements:
-    """Measure one network on images (N, 3, H, W) whose places in the test split are `index`.
+    """Measure one network on images (N, 3, H, W).
 
     Layers are compared on the correctly classified images that DeepFool moved: an image compared with itself says
     nothing of any layer. perturbed: against this network; others: against other networks. name: its own, where it is
@@ -84,17 +83,12 @@ def measure(
     """
     assert isinstance(model, Classifier)
     model.eval()
-    own = perturbed["own"]
+    index, labels, own = perturbed["index"].cpu(), perturbed["labels"], perturbed["own"]
     conditions = noise_conditions(model, seed=seed, repeats=size.repeats)
-    correctly_classified, compared = perturbed["entered"].bool(), _compared(images, perturbed)
+    quiet, compared = conditions[NONE].noise, _compared(images, perturbed)
     others_own = {source: other["own"] for source, other in others.items()}
-    sets = stimuli.stimuli(
-        images[compared],
-        own[compared],
-        {source: moved[compared] for source, moved in others_own.items()},
-        common_eps=plan.common_eps,
-        seed=seed,
-    )
+    moved = {source: images_of_it[compared] for source, images_of_it in others_own.items()}
+    sets = stimuli.stimuli(images[compared], own[compared], moved, common_eps=plan.common_eps, seed=seed)
     deviations = {}
     for noise, condition in conditions.items():
         deviations[noise] = layers.deviations(
@@ -105,49 +99,46 @@ def measure(
             repeats=condition.repeats,
         )
         for source, other in others.items():
-            _leave_out(deviations[noise], source, ~_compared(images, other)[compared])
-    first = slice(0, size.pictures)
-    with conditions[NONE].noise(0, range(size.pictures)):
+            # Images that the source got wrong when clean, or that were not moved, make no comparison.
+            left_out = ~_compared(images, other)[compared].cpu().numpy()
+            for shown in (f"{FROM}{source}", f"{FROM}{source}{COMMON}"):
+                for values in deviations[noise].sets.get(shown, {}).values():
+                    values[left_out] = np.nan
+    first, few = slice(0, size.pictures), slice(0, size.matrix)
+    with quiet(0, range(size.pictures)):
         components = visualisation.components(model, images[first], own[first])
+        one_image = _one_image(model, images, perturbed, others)
     after = majority(predict_samples(model, own[first], draws=size.repeats, seed=seed))
     attacked = {"own": own, "live": perturbed.get("live", own)} | others_own | ({name: own} if name else {})
     rows = [row for noise, of_noise in deviations.items() for row in layers.layer_table(seed, noise, of_noise)]
-    few = slice(0, size.matrix)
     matrices = matrix_similarity(model, images[few], own[few], conditions=conditions, repeats=size.repeats, seed=seed)
-    with conditions[NONE].noise(0, range(1)):
-        one_image = _one_image(model, images, perturbed, others, index=index, seed=seed)
-    tables = {
-        "layers": pd.DataFrame(rows),
-        "matrices": pd.DataFrame(matrices),
-        "one-image": pd.DataFrame(one_image),
-        "records": stimuli.attack_records(
-            model,
-            images,
-            labels,
-            {f"{stimuli.DEEPFOOL}{source}": moved for source, moved in attacked.items()},
-            index=index.numpy(),
-            eps=plan.eps,
-            repeats=size.repeats,
-            seed=seed,
-        ),
-    }
-    evidence = _evidence(model, images, perturbed, compared, deviations, conditions[NONE])
+    records = stimuli.attack_records(
+        model,
+        images,
+        labels,
+        {f"{stimuli.DEEPFOOL}{source}": shown for source, shown in attacked.items()},
+        index=index.numpy(),
+        eps=plan.eps,
+        repeats=size.repeats,
+        seed=seed,
+    )
+    counted = {"entered": int(perturbed["entered"].sum()), "compared": int(compared.sum())}
+    answers = (perturbed["answers"][first], after)
     return LayerMeasurements(
         index=index[compared.cpu()].numpy(),
         size=linf(own, images)[compared].cpu().numpy(),
         deviations=deviations,
-        numbers={
-            "entered": int(correctly_classified.sum()),
-            "compared": int(compared.sum()),
-            **layers.network_numbers(deviations),
+        numbers=counted | layers.network_numbers(deviations),
+        tables={
+            "layers": pd.DataFrame(rows),
+            "matrices": pd.DataFrame(matrices),
+            "one-image": pd.DataFrame([{"seed": seed, **row} for row in one_image]),
+            "records": records,
         },
-        tables=tables,
-        hypotheses=hypotheses.solve(evidence),
+        hypotheses=hypotheses.solve(_evidence(model, images, perturbed, compared, deviations, quiet)),
         maps=components.maps,
         drawn={
-            "perturbed": visualisation.images(
-                images[first], own[first], (perturbed["answers"][first], after), labels[first]
-            ),
+            "perturbed": visualisation.images(images[first], own[first], answers, labels[first]),
             "pca": components.drawn,
         },
     )
@@ -160,28 +151,14 @@ def _compared(images: Tensor, perturbed: Perturbed) -> Tensor:
     return moved if bool(moved.any()) else correctly_classified
 
 
-def _leave_out(deviations: Deviations, source: str, rows: Tensor) -> None:
-    """Images that the source got wrong when clean, or that were not moved, make no comparison: rows of NaN."""
-    for name, statistics in deviations.sets.items():
-        if name.removesuffix(COMMON) == f"{FROM}{source}":
-            for values in statistics.values():
-                values[rows.cpu().numpy()] = np.nan
-
-
 def _one_image(
-    model: Classifier,
-    images: Tensor,
-    perturbed: Perturbed,
-    others: Mapping[str, Perturbed],
-    *,
-    index: Tensor,
-    seed: int,
+    model: Classifier, images: Tensor, perturbed: Perturbed, others: Mapping[str, Perturbed]
 ) -> list[dict[str, Any]]:
     """The first image compared in this network and in all sources, so that network and baseline show the same one."""
     by_all = torch.stack([_compared(images, one) for one in (perturbed, *others.values())]).all(dim=0)
     first = int((by_all if bool(by_all.any()) else _compared(images, perturbed)).int().argmax())
     rows = layers.one_image(model, images[first : first + 1], perturbed["own"][first : first + 1])
-    return [{"seed": seed, "image": int(index[first]), **row} for row in rows]
+    return [{"image": int(perturbed["index"][first]), **row} for row in rows]
 
 
 def _evidence(
@@ -190,24 +167,21 @@ def _evidence(
     perturbed: Perturbed,
     compared: Tensor,
     deviations: Mapping[str, Deviations],
-    quiet: Condition,
+    quiet: Noise,
 ) -> hypotheses.Evidence:
     """What the hypotheses are tested on: deviations without noise, and artefacts on the first images compared."""
-    without = deviations[NONE]
-    correctly_classified, own = perturbed["entered"].bool(), perturbed["own"]
-    convolutions = models.convolutions(model)
-    norm_raw = np.full((int(compared.sum()), len(convolutions)), np.nan)
-    norm_raw[:, [column.index for column in without.columns if column.kind == NORM]] = without.values(OWN, "raw", NORM)
-    pair = hypotheses.Pair(model, convolutions, images[compared][:N_PROBED], own[compared][:N_PROBED])
-    with quiet.noise(0, range(N_PROBED)), torch.no_grad():
+    without, entered, own = deviations[NONE], perturbed["entered"].bool(), perturbed["own"]
+    raw = without.values(OWN, "raw")
+    norm_raw = np.full_like(raw, np.nan)
+    norm_raw[:, [column.number for column in without.columns if column.kind == NORM]] = without.values(OWN, "raw", NORM)
+    pair = hypotheses.Pair(model, images[compared][:N_PROBED], own[compared][:N_PROBED])
+    with quiet(0, range(N_PROBED)), torch.no_grad():
         artefacts = {name: artefact(pair) for name, artefact in hypotheses.ARTEFACTS.items()}
-        norms = {f"norm of {name}": norm for name, norm in models.norms(model).items()}
-        overwritten = hypotheses.overwritten(pair, {**convolutions, **norms})
-        calls = hypotheses.calls(pair)
-    before, after = images[correctly_classified], own[correctly_classified]
+        overwritten, calls = hypotheses.overwritten(pair), hypotheses.calls(pair)
+    before, after = images[entered], own[entered]
     return hypotheses.Evidence(
         names=without.names,
-        raw=without.values(OWN, "raw"),
+        raw=raw,
         centred=without.values(OWN, "centred"),
         norm_raw=norm_raw,
         signs=without.values(SIGNS, "raw"),
@@ -222,21 +196,6 @@ def _evidence(
     )
 
 
-@torch.no_grad()
-def dissimilarity_matrices(
-    model: Classifier, images: Tensor, *, condition: Condition, number: int
-) -> dict[str, Tensor]:
-    """Layer -> matrix (N, N) of one pass over images (N, 3, H, W); an activation is let go once its matrix is made."""
-    made: dict[str, Tensor] = {}
-
-    def keep(name: str, output: Tensor) -> None:
-        made[name] = rdm.rdm(output)
-
-    with condition.noise(number, range(len(images))), capture.hooked(layers.modules(model), keep):
-        model(images)
-    return made
-
-
 def matrix_similarity(
     model: Classifier, clean: Tensor, own: Tensor, *, conditions: Mapping[str, Condition], repeats: int, seed: int
 ) -> list[dict[str, Any]]:
@@ -245,25 +204,32 @@ def matrix_similarity(
     Without noise, and under live noise where there is any; there `self` is the clean images once more, and the ceiling
     (from `repeats` clean passes) is how similar any other matrix could be.
     """
+
+    @torch.no_grad()
+    def matrices(images: Tensor, number: int, noise: str) -> dict[str, Tensor]:
+        """Layer -> matrix (N, N) of one pass; an activation is let go once its matrix is made."""
+        made: dict[str, Tensor] = {}
+        with (
+            conditions[noise].noise(number, range(len(images))),
+            capture.hooked(layers.modules(model), lambda name, output: made.update({name: rdm.rdm(output)})),
+        ):
+            model(images)
+        return made
+
     perturbed = {OWN: own, SIGNS: stimuli.signs_like(clean, own, seed=seed)}
     rows = []
-    for noise in (NONE, LIVE):
+    for noise, sets in {NONE: perturbed, LIVE: {SELF: clean, **perturbed}}.items():
         if noise not in conditions:
             continue
-
-        def matrices(images: Tensor, number: int, condition: Condition = conditions[noise]) -> dict[str, Tensor]:
-            return dissimilarity_matrices(model, images, condition=condition, number=number)
-
-        reference = matrices(clean, 0)
-        again = [matrices(clean, n + 1) for n in range(repeats)] if noise == LIVE else []
-        sets = perturbed if noise == NONE else {SELF: clean, **perturbed}
-        for number, (name, images) in enumerate(sets.items(), start=repeats + 1):
+        reference = matrices(clean, 0, noise)
+        again = [matrices(clean, n + 1, noise) for n in range(repeats)] if noise == LIVE else []
+        for number, (shown, images) in enumerate(sets.items(), start=repeats + 1):
             first = -1 if models.v1(model) else 0
-            for place, (layer, matrix) in enumerate(matrices(images, number).items(), start=first):
-                low, high = rdm.noise_ceiling([one[layer] for one in again]) if len(again) > 1 else (None, None)
-                head = {"seed": seed, "noise": noise, "shown": name, "layer": place, "name": layer}
-                similarity = {"similarity": rdm.similarity(reference[layer], matrix)}
-                rows.append(head | similarity | {"ceiling_low": low, "ceiling_high": high})
+            for place, (layer, matrix) in enumerate(matrices(images, number, noise).items(), start=first):
+                low, high = rdm.noise_ceiling([one[layer] for one in again]) if again else (None, None)
+                row = {"seed": seed, "noise": noise, "shown": shown, "layer": place, "name": layer}
+                row |= {"similarity": rdm.similarity(reference[layer], matrix)}
+                rows.append(row | {"ceiling_low": low, "ceiling_high": high})
     return rows
 
 
@@ -304,8 +270,8 @@ def compare_with_baseline(
             numbers |= of_pair
             table += [
                 {"seed": seed, "compared": key, "noise": noise, "layer": layer, "name": plain.names[layer]}
-                | {"log_ratio": ratio.value[place], "low": ratio.low[place], "high": ratio.high[place]}
-                for place, layer in enumerate(shared)
+                | {"log_ratio": value, "low": low, "high": high}
+                for layer, value, low, high in zip(shared, *ratio, strict=True)
             ]
     with np.errstate(divide="ignore"):
         sizes = np.log10(other.size[rows_b]) - np.log10(baseline.size[rows_a])
@@ -333,25 +299,25 @@ def to_state(measured: LayerMeasurements) -> dict[str, Any]:
 def from_state(state: Mapping[str, Any]) -> LayerMeasurements:
     fields = _arrays(state)
     deviations = {
-        noise: Deviations([Column(**column) for column in saved["columns"]], saved["sets"])
-        for noise, saved in fields["deviations"].items()
+        noise: Deviations([Column(*one) for one in columns], sets)
+        for noise, (columns, sets) in fields["deviations"].items()
     }
     tables = {key: pd.DataFrame(columns) for key, columns in fields["tables"].items()}
     return LayerMeasurements(**fields | {"deviations": deviations, "tables": tables})
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Deviations | Column):
-        return _plain(vars(value))
     if isinstance(value, Mapping | pd.DataFrame):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | pd.Series):
         array = np.array(value)
         return torch.from_numpy(array) if array.dtype.kind in "biuf" else array.tolist()
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _arrays(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _arrays(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_arrays(item) for item in value]
     return value.numpy() if isinstance(value, Tensor) else value

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ TOLERANCE = 1e-3  # how far pixels may lie outside [0, 1], for the rounding of a
 
 
 class PixelResNet(ResNet):
-    """A ResNet on images in [0, 1], normalised inside with the mean and deviation of ImageNet."""
+    """A ResNet on images in [0, 1], normalised inside as for ImageNet."""
 
     def __init__(self, depth: int, **layout: Any) -> None:
         super().__init__(depth, **layout)
@@ -115,9 +114,10 @@ def conv_names(model: Classifier) -> list[str]:
 def norms(model: Classifier) -> dict[str, nn.BatchNorm2d]:
     """Name of a convolution -> the batch normalisation behind it; a VOne net's `bottleneck` has none."""
     modules = {name.removeprefix("model."): module for name, module in model.body.named_modules()}
-    behind = {name: name.replace("conv", "bn").replace("downsample.0", "downsample.1") for name in conv_names(model)}
-    layers = {name: modules[norm] for name, norm in behind.items()}
-    return {name: layer for name, layer in layers.items() if isinstance(layer, nn.BatchNorm2d)}
+    behind = {
+        name: modules[name.replace("conv", "bn").replace("downsample.0", "downsample.1")] for name in conv_names(model)
+    }
+    return {name: layer for name, layer in behind.items() if isinstance(layer, nn.BatchNorm2d)}
 
 
 def v1(model: nn.Module) -> VOneBlock | None:
@@ -138,16 +138,15 @@ def calibrate(model: nn.Module, images: Tensor, *, batch_size: int) -> None:
     """Set every batch normalisation's running mean and variance to the average over `images`, (N, C, H, W), uint8 or in
     [0, 1]; for a network that is not trained, whose layers then have responses of ordinary size.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
+    momenta = {module: module.momentum for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
+    for norm in momenta:
         norm.reset_running_stats()
         norm.momentum = None  # torch: the plain average of all minibatches
     model.train()
     for part in images.split(batch_size):
         model(as_float(part))
     model.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
+    for norm, momentum in momenta.items():
         norm.momentum = momentum
 
 
@@ -158,23 +157,15 @@ Q0, Q1 = "vone_block.simple_conv_q0.weight", "vone_block.simple_conv_q1.weight"
 IMAGE_SIZE, VISUAL_DEGREES = 224, 8.0
 
 
-@dataclass(frozen=True)
-class Imported:
-    """The network of a file: what `models.build` takes, and the tensors of its `body`."""
-
-    path: Path
-    config: dict[str, Any]
-    state: dict[str, Tensor]
-
-    def model(self) -> Classifier:
-        """In eval mode. Raises BiorobustError for tensors of another network."""
-        return _model(self.path, self)
+# Of a file: what `build` takes, and the tensors of the network's `body`.
+Imported = tuple[dict[str, Any], dict[str, Tensor]]
 
 
 @foreign
-def _model(path: Path, imported: Imported) -> Classifier:
-    model = build(imported.config)
-    fill(model.body, imported.state, path=path)
+def filled(path: Path, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Classifier:
+    """The network of a file, in eval mode. Raises BiorobustError for tensors of another network."""
+    model = build(config)
+    fill(model.body, state, path=path)
     return model.eval()
 
 
@@ -204,21 +195,17 @@ def read_official(path: Path) -> Imported:
         "stride": int(flags["stride"]),
         "k_exc": float(flags["k_exc"]),
         "noise": flags["noise_mode"] or "none",
-        "noise_scale": float(flags["noise_scale"]),
-        "noise_level": float(flags["noise_level"]),
     }
-    return Imported(Path(path), config, state)
+    return config | {name: float(flags[name]) for name in ("noise_scale", "noise_level")}, state
 
 
 @foreign
 def read_torchvision(path: Path) -> Imported:
     """ResNet50 with torchvision's weights. Raises BiorobustError as `read_official` does."""
     state = read(path)
-    for key in ("conv1.weight", "fc.bias"):
-        if not isinstance(state.get(key), Tensor):
-            raise BiorobustError(f"{path} is not a torchvision ResNet50: it has no {key}")
+    _needs(state, ("conv1.weight", "fc.bias"), f"{path} is not a torchvision ResNet50")
     config = {"network": "resnet50", "n_classes": len(state["fc.bias"]), "width": len(state["conv1.weight"])}
-    return Imported(Path(path), config | {"stem": "imagenet", "image_size": IMAGE_SIZE}, state)
+    return config | {"stem": "imagenet", "image_size": IMAGE_SIZE}, state
 
 
 READERS = {"resnet": read_torchvision, "vonenet": read_official}  # by the method of a run
@@ -226,43 +213,47 @@ READERS = {"resnet": read_torchvision, "vonenet": read_official}  # by the metho
 
 def load_official(path: str | Path) -> Classifier:
     """The network of `read_official`, in eval mode."""
-    return read_official(path).model()
+    return filled(path, *read_official(path))
 
 
 def load_official_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The tensors of `read_official`, under the names of `voneresnet50().body`."""
-    return read_official(path).state
+    return read_official(path)[1]
 
 
 def load_torchvision(path: str | Path) -> Classifier:
     """The network of `read_torchvision`, in eval mode."""
-    return read_torchvision(path).model()
+    return filled(path, *read_torchvision(path))
 
 
-def _flags(content: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+def _flags(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     found = content.get("flags")
     flags: Any = vars(found) if isinstance(found, argparse.Namespace) else found
     needed = ("simple_channels", "complex_channels", "stride", "k_exc", "noise_mode", "noise_scale", "noise_level")
-    missing = [name for name in needed if not isinstance(flags, Mapping) or name not in flags]
-    if missing:
+    if missing := [name for name in needed if not isinstance(flags, Mapping) or name not in flags]:
         raise BiorobustError(f"{path} is not an official VOneNet file: its flags lack {', '.join(missing)}")
-    return dict(flags)
+    return flags
 
 
-def _converted(content: Mapping[str, Any], path: str | Path, *, simple: int) -> dict[str, Tensor]:
+def _converted(content: Mapping[str, Any], path: Path, *, simple: int) -> dict[str, Tensor]:
     if not isinstance(content.get("state_dict"), Mapping):
         raise BiorobustError(f"{path} is not an official VOneNet file: it has no state_dict")
     state = without_prefix(content["state_dict"])
     for name in DROPPED:
         state.pop(name, None)
-    for name in (Q0, Q1, "bottleneck.weight", "model.fc.bias"):
-        if not isinstance(state.get(name), Tensor):
-            raise BiorobustError(f"{path} is not an official VOneResNet50: it has no {name}")
-    first, first_colours = _single_channel(state.pop(Q0), f"{path}: {Q0}")
-    second, second_colours = _single_channel(state.pop(Q1), f"{path}: {Q1}")
+    _needs(state, (Q0, Q1, "bottleneck.weight", "model.fc.bias"), f"{path} is not an official VOneResNet50")
+    (first, first_colours), (second, second_colours) = (
+        _single_channel(state.pop(name), f"{path}: {name}") for name in (Q0, Q1)
+    )
     state["vone_block.kernels"] = torch.cat([first, second[simple:]])
     state["vone_block.colours"] = torch.cat([first_colours, second_colours[simple:]])
     return state
+
+
+def _needs(state: Mapping[str, Any], names: Sequence[str], refusal: str) -> None:
+    for name in names:
+        if not isinstance(state.get(name), Tensor):
+            raise BiorobustError(f"{refusal}: it has no {name}")
 
 
 def _single_channel(weights: Tensor, where: str) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positi
 
 
 class V1Stage(Block):
-    """The VOneBlock of the analogue: the keywords of `VOneBlock` that its runs share, and the scale of its filters."""
+    """The keywords of `VOneBlock` that the analogue's runs share, and the scale of its filters."""
 
     pixels_per_degree: Positive
     simple_channels: int = Field(ge=0)

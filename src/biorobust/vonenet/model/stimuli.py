@@ -23,7 +23,7 @@ from biorobust.attacks import deepfool
 from biorobust.attacks.crafting import linf
 from biorobust.attacks.deepfool import Minimal
 from biorobust.attacks.noise import signs
-from biorobust.attacks.records import WORST_CASE, worst_case
+from biorobust.attacks.records import WORST_CASE, by_attack, worst_case
 from biorobust.attacks.scoring import Score, score
 from biorobust.core.files import read_tensors
 from biorobust.core.progress import progress
@@ -34,8 +34,8 @@ from biorobust.vonenet.model.evaluation import (
     NONE,
     majority,
     noise_conditions,
+    own_noise,
     predict_samples,
-    stochastic,
 )
 from biorobust.vonenet.model.params import Perturbations
 
@@ -66,7 +66,6 @@ def run_deepfool(
 
     noise: frozen (one draw per image for the whole attack, so that gradients and predictions belong to one function),
     live (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none.
-    label: names the work on stderr.
     """
     made = []
     condition = noise_conditions(model, seed=seed, repeats=1)[noise]
@@ -84,8 +83,8 @@ def run_deepfool(
 
 def perturb(
     model: nn.Module, images: Tensor, labels: Tensor, *, plan: Perturbations, trained: bool, seed: int, label: str
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Perturb images (N, 3, H, W) against one network: the tensors other stages read, and the entry of its metrics.
+) -> dict[str, dict[str, Any]]:
+    """Perturb images (N, 3, H, W) against one network: `tensors` for other stages, and the `entry` of its metrics.
 
     Tensors: labels; answers, (N,) predictions for clean images; entered, (N,) bool, those classified correctly (all of
     them for an untrained network or with fewer than FEWEST); own and, under live noise, live.
@@ -94,45 +93,41 @@ def perturb(
     correct = answers == labels
     # A network that is right about hardly any image has no predictions to lose: its own take the labels' place.
     by_labels = trained and int(correct.sum()) >= FEWEST
-    correctly_classified = correct if by_labels else torch.ones_like(correct)
-    tensors = {"labels": labels, "answers": answers, "entered": correctly_classified}
-    entry: dict[str, Any] = {"n": len(images), "entered": int(correctly_classified.sum()), "by_labels": by_labels}
-    for noise in (FROZEN, LIVE) if stochastic(model) else (NONE,):
-        crafted = run_deepfool(
-            model, images, answers, plan=plan, noise=noise, seed=seed, label=f"{label}, noise {noise}"
-        )
+    entered = correct if by_labels else torch.ones_like(correct)
+    tensors = {"labels": labels, "answers": answers, "entered": entered}
+    entry: dict[str, Any] = {"n": len(images), "entered": int(entered.sum()), "by_labels": by_labels}
+    for noise in (NONE,) if own_noise(model) == NONE else (FROZEN, LIVE):
+        said = f"{label}, noise {noise}"
+        crafted = run_deepfool(model, images, answers, plan=plan, noise=noise, seed=seed, label=said)
         fresh = predict_samples(model, crafted.images, draws=plan.draws, seed=seed + 1)
         role = "live" if noise == LIVE else "own"
         tensors |= {role: crafted.images, f"{role}_success": crafted.success}
-        entry[role] = {"noise": noise} | attack_summary(images, crafted, fresh, answers, correctly_classified)
-    return tensors, entry
+        of_entered = Minimal(*(values[entered] for values in crafted))
+        fooled = (fresh != answers)[:, entered]
+        entry[role] = {"noise": noise} | attack_summary(images[entered], of_entered, fooled)
+    return {"tensors": tensors, "entry": entry}
 
 
-def attack_summary(
-    images: Tensor, crafted: Minimal, samples: Tensor, answers: Tensor, correctly_classified: Tensor
-) -> dict[str, Any]:
-    """What a metrics file says of one attack, on the correctly classified images.
+def attack_summary(images: Tensor, crafted: Minimal, fooled: Tensor) -> dict[str, Any]:
+    """What a metrics file says of one attack on images (N, 3, H, W), all of them classified correctly.
 
-    samples: (draws, N) classes under fresh noise. success: share fooled where it was crafted; fresh_success: mean share
-    of fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quantiles of the
+    fooled: (draws, N) bool, under fresh noise. success: share fooled where it was crafted; fresh_success: mean share of
+    fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quantiles of the
     L-infinity distance. unmoved: images at distance 0; erased: after rounding to 8 bits. nonfinite_gradient, only where
     there are any: images with a gradient that is not a number.
     """
-    size = crafted.distance[correctly_classified]
-    after_rounding = linf(quantised(crafted.images), quantised(images))[correctly_classified]
-    fooled = (samples != answers)[:, correctly_classified].double().mean(dim=0)
-    n = int(correctly_classified.sum())
-    nonfinite = int(crafted.nonfinite_gradient[correctly_classified].sum())
+    shares = fooled.double().mean(dim=0)
+    nonfinite = int(crafted.nonfinite_gradient.sum())
     levels = torch.tensor(QUARTILES, dtype=torch.float64, device=images.device)
     return {
-        "n": n,
-        "success": crafted.success[correctly_classified].double().mean().item() if n else None,
-        "fresh_draws": len(samples),
-        "fresh_success": fooled.mean().item() if n else None,
-        "fresh_majority": (fooled > 0.5).double().mean().item() if n else None,
-        "size": torch.quantile(size.double(), levels).tolist() if n else None,
-        "unmoved": int((size == 0).sum()),
-        "erased": int((after_rounding == 0).sum()),
+        "n": len(images),
+        "success": crafted.success.double().mean().item(),
+        "fresh_draws": len(fooled),
+        "fresh_success": shares.mean().item(),
+        "fresh_majority": (shares > 0.5).double().mean().item(),
+        "size": torch.quantile(crafted.distance.double(), levels).tolist(),
+        "unmoved": int((crafted.distance == 0).sum()),
+        "erased": int((linf(quantised(crafted.images), quantised(images)) == 0).sum()),
         **({"nonfinite_gradient": nonfinite} if nonfinite else {}),
     }
 
@@ -149,7 +144,7 @@ def load(group: str, run: str, seed: int, *, device: str) -> dict[str, Tensor]:
 def at_size(images: Tensor, perturbed: Tensor, eps: float) -> Tensor:
     """The perturbation stretched or shrunk to L-infinity size `eps`, then clipped to [0, 1]; unmoved images stay."""
     size = linf(perturbed, images).clamp(min=torch.finfo(images.dtype).tiny)
-    return (images + eps * (perturbed - images) / size.reshape(-1, *[1] * (images.ndim - 1))).clamp(0, 1)
+    return (images + eps * (perturbed - images) / size[:, None, None, None]).clamp(0, 1)
 
 
 def signs_like(images: Tensor, perturbed: Tensor, *, seed: int) -> Tensor:
@@ -170,7 +165,7 @@ def stimuli(
     clean: Tensor, own: Tensor, others: Mapping[str, Tensor], *, common_eps: float, seed: int
 ) -> dict[str, Images]:
     """Everything a network is shown, by name. clean, own: (N, 3, H, W); others: run -> its perturbed images, same N.
-    All but what is passed in is made minibatch by minibatch, so that many sets of large images fit into memory.
+    All else is made minibatch by minibatch, so that many sets of large images fit into memory.
     """
 
     def random_signs(rows: range) -> Tensor:
@@ -183,8 +178,8 @@ def stimuli(
     def at_common_size(images: Images) -> Images:
         return lambda rows: at_size(clean[rows.start : rows.stop], rows_of(images, rows), common_eps)
 
-    moved: dict[str, Images] = {OWN: own, **{f"{FROM}{run}": images for run, images in others.items()}}
-    moved |= {SIGNS: random_signs}
+    foreign = {f"{FROM}{run}": images for run, images in others.items()}
+    moved: dict[str, Images] = {OWN: own, **foreign, SIGNS: random_signs}
     common = {f"{name}{COMMON}": at_common_size(images) for name, images in moved.items()}
     return {SELF: clean, **moved, **common, OTHER: other}
 
@@ -231,34 +226,27 @@ def attack_records(
     A noisy network is wrong if half of `repeats` passes are; an image is broken when it is wrong before or after.
     index: (N,), places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its own.
     """
-    before = _judged(model, images, labels, repeats=repeats, seed=seed)
+    draws = 1 if own_noise(model) == NONE else repeats
+
+    def judged(shown: Tensor, number: int) -> Score:
+        with models.noise(model, generator=torch.Generator(images.device).manual_seed(seed + number)):
+            return score(model, shown, labels, repeats=draws, batch_size=64)
+
+    before = judged(images, 0)
     tossed = signs(images, max(eps), torch.Generator().manual_seed(seed))
     parts = []
     for number, (name, changed) in enumerate({**perturbed, RANDOM_SIGNS: tossed}.items(), start=1):
         for size in eps:
             sized = at_size(images, changed, size) if size else images
-            after = _judged(model, sized, labels, repeats=repeats, seed=seed + number) if size else before
+            after = judged(sized, number) if size else before
             wrong = (before.fooled_share >= 0.5) | (after.fooled_share >= 0.5)
-            columns = (labels, before.predicted, after.predicted, wrong)
-            label, clean, adversarial, broken = (values.cpu().numpy() for values in columns)
-            parts.append(
-                pd.DataFrame(
-                    {"attack": name, "eps": size, "index": index, "label": label, "clean_prediction": clean}
-                    | {"adversarial_prediction": adversarial, "broken": broken}
-                    | {"distance": linf(sized, images).cpu().numpy(), "nonfinite_gradient": False}
-                )
-            )
-    draws = repeats if stochastic(model) else 1
+            columns = (labels, before.predicted, after.predicted, wrong, linf(sized, images))
+            of_images = dict(zip(COLUMNS[3:8], (values.cpu().numpy() for values in columns), strict=True))
+            head = {"attack": name, "eps": size, "index": index}
+            parts.append(pd.DataFrame(head | of_images | {"nonfinite_gradient": False}))
     gradient = attacks.run(model, images, labels, [PGD], eps=eps, seed=seed, batch_size=64, repeats=draws)
     gradient["index"] = index[gradient["index"].to_numpy()]
     return pd.concat([*parts, gradient[COLUMNS]], ignore_index=True)
-
-
-def _judged(model: nn.Module, images: Tensor, labels: Tensor, *, repeats: int, seed: int) -> Score:
-    if not stochastic(model):
-        return score(model, images, labels, batch_size=64)
-    with models.noise(model, generator=torch.Generator(images.device).manual_seed(seed)):
-        return score(model, images, labels, repeats=repeats, batch_size=64)
 
 
 def correct(records: pd.DataFrame, *, eps: float) -> dict[str, np.ndarray]:
@@ -271,15 +259,13 @@ def correct(records: pd.DataFrame, *, eps: float) -> dict[str, np.ndarray]:
 
 
 def attack_metrics(per_seed: Mapping[int, pd.DataFrame], *, eps: Sequence[float]) -> dict[str, Any]:
-    by_seed = {seed: [correct(records, eps=size) for size in eps] for seed, records in per_seed.items()}
-    names = next(iter(by_seed.values()))[0]
+    def counted(records: pd.DataFrame) -> dict[str, dict[str, Any]]:
+        at = [correct(records, eps=size) for size in eps]
+        found: dict[str, dict[str, Any]] = {
+            name: {"n": len(right), "correct": [int(size[name].sum()) for size in at]} for name, right in at[0].items()
+        }
+        for name, rows in records[records["nonfinite_gradient"]].groupby("attack"):
+            found[str(name)]["nonfinite_gradient"] = [int((rows["eps"] == size).sum()) for size in eps]
+        return found
 
-    def entry(name: str, seed: int) -> dict[str, Any]:
-        sizes, records = by_seed[seed], per_seed[seed]
-        counts = {"seed": seed, "n": len(sizes[0][name]), "correct": [int(size[name].sum()) for size in sizes]}
-        rows = records[(records["attack"] == name) & records["nonfinite_gradient"]]
-        return counts | (
-            {"nonfinite_gradient": [int((rows["eps"] == size).sum()) for size in eps]} if len(rows) else {}
-        )
-
-    return {name: {"about": about(name), "per_seed": [entry(name, seed) for seed in per_seed]} for name in names}
+    return by_attack({seed: counted(records) for seed, records in per_seed.items()}, about=about)

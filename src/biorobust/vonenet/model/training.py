@@ -43,9 +43,8 @@ def train(name: str, settings: Params) -> None:
         schedule=training.warmed_up(training.SCHEDULES[recipe.schedule], recipe.warmup),
     )
     logged = recipe.model_dump() | config
-    logged |= {"method": run.method, "depth": run.depth, "trained": run.trained, "noise": run.noise}
-    logged |= {"filters": run.filters, "batch_size": schedule.batch_size, "epochs": schedule.epochs}
-    logged |= {"n_train": len(data.train_images)}
+    logged |= {key: getattr(run, key) for key in ("method", "depth", "trained", "noise", "filters")}
+    logged |= {"batch_size": schedule.batch_size, "epochs": schedule.epochs, "n_train": len(data.train_images)}
     predict = partial(evaluation.predict, batch_size=recipe.batch_size)
     measure = training.watched(images[:N_MONITORED], labels[:N_MONITORED], predict)
 

@@ -45,10 +45,10 @@ def published_v1(image: np.ndarray) -> dict[str, np.ndarray]:
         quiet = block(2 * resized - 1)[0]
     with block.noise("neuronal", seed=0):
         noisy = block(2 * resized - 1)[0]
-    n = block.simple_channels
     drawn: dict[str, np.ndarray] = {"image": _bytes(resized)[0]}
-    for name, first, last in (("simple", 0, n), ("complex", n, n + block.complex_channels)):
-        strongest = quiet[first:last].mean(dim=(1, 2)).argsort(descending=True)[:N_CELLS] + first
+    for name, first in (("simple", 0), ("complex", block.simple_channels)):
+        cells = slice(first, first + getattr(block, f"{name}_channels"))
+        strongest = quiet[cells].mean(dim=(1, 2)).argsort(descending=True)[:N_CELLS] + first
         drawn[name] = quiet[strongest].numpy().astype(np.float16)
         drawn[f"{name}_noisy"] = noisy[strongest].numpy().astype(np.float16)
     drawn["filters"] = block.kernels[:N_FILTERS].numpy().astype(np.float16)
@@ -117,17 +117,9 @@ def similarity(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
     images.
     """
     shared = [name for name in first if name in second and first[name].shape == second[name].shape]
-    return {
-        kind: layers.mean(np.array([_absolute_r(first[n][place], second[n][place]) for n in shared]), axis=0)
-        if shared
-        else np.array([])
-        for place, kind in enumerate(("clean", "perturbed"))
-    }
-
-
-def _absolute_r(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """|Pearson r| of pictures (N, h, w), one by one; NaN where one is constant."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of constant pictures
-        r: np.ndarray = np.abs(pearsonr(a.reshape(len(a), -1), b.reshape(len(b), -1), axis=1).statistic)
-    return r
+    if not shared:
+        return dict.fromkeys(("clean", "perturbed"), np.array([]))
+    with warnings.catch_warnings(action="ignore"):  # of constant pictures, whose r is NaN
+        flat = ((maps[name].reshape(*maps[name].shape[:2], -1) for maps in (first, second)) for name in shared)
+        r = np.stack([pearsonr(a, b, axis=-1).statistic for a, b in flat])
+    return dict(zip(("clean", "perturbed"), layers.mean(np.abs(r), axis=0), strict=True))

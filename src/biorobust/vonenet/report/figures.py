@@ -51,7 +51,7 @@ def _line(panel: str, run: str, noise: str = "none", shown: str = "own", **chang
 
 
 def _rows_of(m: Measurements, line: Line) -> pd.DataFrame | None:
-    """layer, value, low, high of a curve: means over seeds, of one image those of the first seed."""
+    """The rows of a curve: means over seeds, of one image those of the first seed."""
     kinds = ["v1", "conv"] if line.kind == "conv" else [line.kind]
     wanted = {"noise": [line.noise], "shown": [line.shown], "compared": [line.shown], "kind": kinds}
     rows = layer_table(m, line.file, **wanted)
@@ -61,16 +61,16 @@ def _rows_of(m: Measurements, line: Line) -> pd.DataFrame | None:
         rows = rows[rows["seed"] == rows["seed"].min()]
     names = {line.of: "value", f"{line.of}_low": "low", f"{line.of}_high": "high", "low": "low", "high": "high"}
     found = rows[["layer", *(name for name in names if name in rows)]].rename(columns=names)
-    return found.groupby("layer").mean().reset_index() if found.shape[1] > 1 else None
+    if found.shape[1] == 1:
+        return None
+    head = dict(zip(HEAD, (*line[:4], f"{line.of}, {line.kind}"), strict=True))
+    found = found.groupby("layer").mean().reset_index().assign(**head)
+    return found.assign(_look=[line.look] * len(found))
 
 
 def _frame(m: Measurements, lines: Iterable[Line]) -> pd.DataFrame | None:
     """panel, run, noise, shown, statistic, layer, value, low, high: the curves that were measured."""
-    parts = []
-    for line in lines:
-        if (rows := _rows_of(m, line)) is not None:
-            head = dict(zip(HEAD, (*line[:4], f"{line.of}, {line.kind}"), strict=True))
-            parts.append(rows.assign(**head, _look=[line.look] * len(rows)))
+    parts = [rows for line in lines if (rows := _rows_of(m, line)) is not None]
     shown = [*HEAD, "layer", "value", "low", "high", "_look"]
     return pd.concat(parts, ignore_index=True).reindex(columns=shown) if parts else None
 
@@ -214,7 +214,7 @@ def _matrices_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def _measured(given: Inputs, frame: pd.DataFrame) -> tuple[str, ...]:
-    return (given.study.read_stage(PLAIN),)
+    return ("activations_vonenet",)
 
 
 def _figure(
@@ -270,28 +270,18 @@ def _perturbed(given: Inputs) -> pd.DataFrame:
     for run in given.named(PLAIN, VONE):
         if (found := _arrays(given.m, f"perturbed-{run}")) is None:
             continue
+        # Classes in words where the data set has them here.
+        known = (given.m.get(f"perturb/{run}") or {}).get("dataset", {}).get("name") == "cifar10"
+        before, after = ([CIFAR10[n] if known else n for n in found[key]] for key in ("before", "after"))
         change = found["change"].astype(float)
         reach = np.abs(change).max(axis=(1, 2, 3), keepdims=True)
         shown = {**found, "change": 255 * (0.5 + change / np.where(reach > 0, 2 * reach, 1.0))}
-        numbers = {"label": "labels", "before": "before", "after": "after", "size": "size"}
-        answers = zip(found["before"], found["after"], strict=True)
-        notes = [_answers(given.m, run, *pair) for pair in answers]
-        parts.append(
-            pd.DataFrame(
-                {"run": run, "image": range(len(change))}
-                | {name: found[key] for name, key in numbers.items()}
-                | {f"_{name}": list(shown[name]) for name in STACKED}
-                | {"_note": notes, "_column": range(len(change))}
-            )
-        )
+        columns = {"run": run, "image": range(len(change)), "label": found["labels"]}
+        columns |= {key: found[key] for key in ("before", "after", "size")}
+        columns |= {f"_{name}": list(shown[name]) for name in STACKED}
+        notes = [f"{first}\n→ {second}" for first, second in zip(before, after, strict=True)]
+        parts.append(pd.DataFrame(columns | {"_note": notes, "_column": range(len(change))}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _answers(m: Measurements, run: str, before: int, after: int) -> str:
-    """Both classes, in words where the data set has them here, else their numbers."""
-    known = (m.get(f"perturb/{run}") or {}).get("dataset", {}).get("name") == "cifar10"
-    first, second = (CIFAR10[number] if known else str(number) for number in (before, after))
-    return f"{first}\n→ {second}"
 
 
 def _sizes(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
@@ -302,9 +292,9 @@ def _components(given: Inputs) -> pd.DataFrame:
     """A row for each layer of a network: what its first three components explain, and their pictures."""
     rows = []
     for run in given.named(PLAIN, VONE):
-        found = _arrays(given.m, f"pca-{run}")
-        for i, name in enumerate(found["layers"].tolist() if found else ()):
-            assert found is not None
+        if (found := _arrays(given.m, f"pca-{run}")) is None:
+            continue
+        for i, name in enumerate(found["layers"].tolist()):
             change = found[f"change_{i}"].astype(float)
             shown = {"clean": found[f"clean_{i}"], "perturbed": found[f"perturbed_{i}"], "change": 255 * change}
             row = {"run": run, "layer": name, "explained": found[f"explained_{i}"].sum()}
@@ -357,12 +347,11 @@ def _responses(given: Inputs) -> pd.DataFrame:
         {"_panel": "image", "cells": "image", "_row": "", "_column": 0, "_pixels": found["image"]}
     ]
     for name in ("simple", "simple_noisy", "complex", "complex_noisy"):
+        head = {"_panel": "cells that answer most", "cells": name, "_row": name.replace("_noisy", ",\nnoise")}
         for cell, response in enumerate(found[name].astype(float)):
             reach = found[name.removesuffix("_noisy")][cell].max()
-            words = name.replace("_noisy", ",\nnoise")
-            row = {"cells": name, "cell": cell, "_column": cell, "mean": response.mean(), "sd": response.std()}
-            pixels = 255 * response.clip(0, reach) / (reach or 1.0)
-            rows.append(row | {"_panel": "cells that answer most", "_row": words, "_pixels": pixels})
+            row = {"cell": cell, "_column": cell, "mean": response.mean(), "sd": response.std()}
+            rows.append(head | row | {"_pixels": 255 * response.clip(0, reach) / (reach or 1.0)})
     return pd.DataFrame(rows)
 
 
@@ -371,10 +360,14 @@ def _scatter(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def _grid(frame: pd.DataFrame, *, columns: int, height: float) -> Drawing:
-    frame = frame.assign(_note="", _bold=False)
-    options: dict[str, Any] = {"row_label": lambda row: row if isinstance(row, str) else ""}
     return plots.pictures(
-        frame, panel="_panel", row="_row", column="_column", columns=columns, height=height, **options
+        frame.assign(_note="", _bold=False),
+        panel="_panel",
+        row="_row",
+        column="_column",
+        row_label=lambda row: row if isinstance(row, str) else "",
+        columns=columns,
+        height=height,
     )
 
 

@@ -9,6 +9,7 @@ is gone without the supposed cause.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from biorobust.reporting.measurements import Measurements
@@ -67,25 +68,21 @@ def _renumbered(found: Numbers) -> float:
     return max(agreement(lowest, reported) for reported in found["Z12"]["numberings"].values())
 
 
-def _named(id: str, key: str) -> Callable[[Numbers], float]:
-    return lambda found: agreement(found[id][key])
+def _named(id: str, key: str, found: Numbers) -> float:
+    return agreement(found[id][key])
 
 
+# Of most the agreement is that of a list of layers.
+NAMED = {"Z1": "at_zero", "Z8": "layers", "Z9": "layers", "Z11": "layers"}
+NAMED |= dict.fromkeys(("Z4", "Z6", "Z7", "Z14"), "zeros")
 AGREEMENTS: Mapping[str, Callable[[Numbers], float | None]] = {
-    "Z1": _named("Z1", "at_zero"),
+    **{id: partial(_named, id, key) for id, key in NAMED.items()},
     "Z2": lambda found: max(map(agreement, found["Z2"]["lowest"].values())),
     "Z3": _flattened,
-    "Z4": _named("Z4", "zeros"),
     "Z5": lambda found: None,  # it gives the report's layers by construction, in any network
-    "Z6": _named("Z6", "zeros"),
-    "Z7": _named("Z7", "zeros"),
-    "Z8": _named("Z8", "layers"),
-    "Z9": _named("Z9", "layers"),
     "Z10": lambda found: agreement(found["Z10"]["zeros"] or found["Z10"]["lowest"]),
-    "Z11": _named("Z11", "layers"),
     "Z12": _renumbered,
     "Z13": lambda found: max(agreement(found["Z13"][key]) for key in ("two_decimals", "half")),
-    "Z14": _named("Z14", "zeros"),
     "Z15": _unlearned,
 }
 
@@ -103,12 +100,10 @@ def judge(outcomes: Sequence[Mapping[str, Any]]) -> list[Tested]:
     ]
 
 
-def by_verdict(found: Iterable[Tested]) -> dict[str, list[Tested]]:
+def by_verdict(found: Sequence[Tested]) -> dict[str, list[Tested]]:
     """Verdict -> the hypotheses it was drawn for, in the order in which they come up."""
-    grouped: dict[str, list[Tested]] = {}
-    for item in found:
-        grouped.setdefault(item.verdict, []).append(item)
-    return grouped
+    verdicts = dict.fromkeys(item.verdict for item in found)
+    return {verdict: [item for item in found if item.verdict == verdict] for verdict in verdicts}
 
 
 def _renamed(outcomes: Sequence[Mapping[str, Any]], m: Measurements, run: str) -> Sequence[Mapping[str, Any]]:

@@ -37,9 +37,6 @@ class Vonenet(Study):
     def attack_stage(self, run: str) -> str:
         return "perturb_vonenet"
 
-    def read_stage(self, run: str) -> str:
-        return "activations_vonenet"
-
     def stages(self) -> tuple[str, ...]:
         return (
             *(f"download@{name}" for name in self.datasets),
@@ -61,10 +58,8 @@ class Vonenet(Study):
         """
         found = {run: metrics.get(f"train/{run}") for run in self.networks}
         missing = {run: str(entry["reason"]) for run, entry in found.items() if entry and entry["status"] != "ok"}
-        pairs = [
-            entry for run in self.baselines if (entry := metrics.get(f"deviations/{run}")) and entry["status"] == "ok"
-        ]
-        here = [run for run in self.exact if (entry := found[run]) and entry["status"] == "ok"]
+        pairs = [pair for run in self.baselines if (pair := metrics.ran(f"deviations/{run}"))]
+        here = [run for run in self.exact if found[run] and run not in missing]
         return {"unavailable": missing, "exact": here, "n_layers": pairs[0]["per_seed"][0]["layers"] if pairs else None}
 
 
@@ -72,8 +67,7 @@ def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.Dat
     """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has;
     None without any.
     """
-    path = m.file(f"{name}.csv")
-    if not path.exists():
+    if not (path := m.file(f"{name}.csv")).exists():
         return None
     rows = read_table(path)
     for column in set(wanted) & set(rows):

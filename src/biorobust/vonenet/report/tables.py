@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -54,7 +55,7 @@ def _hypotheses(m: Measurements) -> Part:
     found = {run: {item.id: item for item in tested(m, run)} for run in (PLAIN, VONE)}
 
     def said(run: str) -> Callable[[Tested], str | None]:
-        return lambda row: _verdict(found[run].get(row.id))
+        return lambda row: _verdict(found[run][row.id]) if row.id in found[run] else None
 
     return list(next(filter(None, found.values()), {}).values()), (
         Column("no.", "text", lambda row: row.id, "id"),
@@ -65,17 +66,13 @@ def _hypotheses(m: Measurements) -> Part:
     )
 
 
-def _verdict(item: Tested | None) -> str | None:
-    if item is None or item.agreement is None:
-        return item.verdict if item else None
-    return f"{item.verdict} ({percent(item.agreement, digits=0)}\u00a0%)"
+def _verdict(item: Tested) -> str:
+    share = "" if item.agreement is None else f" ({percent(item.agreement, digits=0)}\u00a0%)"
+    return item.verdict + share
 
 
 def _accuracy(m: Measurements, study: Vonenet) -> Part:
     ours = cache(lambda run: accuracy(m, run))
-
-    def size(run: str) -> int | None:
-        return (m.get(f"train/{run}") or {}).get("n_parameters")
 
     def under(noise: str) -> Callable[[str], float | None]:
         return lambda run: _mean(m, f"train/{run}", f"under_noise.{noise}.accuracy")
@@ -83,7 +80,7 @@ def _accuracy(m: Measurements, study: Vonenet) -> Part:
     return study.networks, (
         columns.network(),
         Column("run", "", str),
-        Column("trained parameters", "count", size, "n_parameters"),
+        replace(columns.parameters(m), title="trained parameters"),
         columns.estimate("accuracy", ours, key="ours"),
         Column("no noise", "percent", under("none"), "none"),
         Column("neuronal noise", "percent", under("neuronal"), "neuronal"),
@@ -127,8 +124,7 @@ def _perturbations(m: Measurements, study: Vonenet) -> Part:
         return lambda row: sum(seed[row[1]][key] for seed in row[2])
 
     def size(row: Any) -> float | None:
-        median = mean("size", 2)(row)
-        return None if median is None else 255 * median
+        return 255 * median if (median := mean("size", 2)(row)) is not None else None
 
     return _crafted(m, study), (
         _NETWORK,
@@ -160,11 +156,7 @@ def _under_attack(m: Measurements, study: Vonenet) -> Part:
     rows = [(run, name, found) for run in study.networks for name in _attacks(m, run) if (found := curve(m, run, name))]
 
     def at(eps: float) -> Column:
-        def share(row: Any) -> float | None:
-            point = row[2].at(eps)
-            return point.value if point else None
-
-        return Column(f"ε {eps:g}", "percent", share, f"{eps:g}")
+        return Column(f"ε {eps:g}", "percent", lambda row: getattr(row[2].at(eps), "value", None), f"{eps:g}")
 
     def called(row: Any) -> str:
         known = ATTACKS.get(row[1])
@@ -179,26 +171,23 @@ def _attacks(m: Measurements, run: str) -> list[str]:
     content, made = m.ran(f"attack/{run}"), m.ran(f"perturb/{run}")
     if content is None or _untrained(m, run):
         return []
-    noisy = made is not None and any("live" in seed for seed in made["per_seed"])
+    noisy = made and any("live" in seed for seed in made["per_seed"])
     same = {f"deepfool-{run}"} | (set() if noisy else {"deepfool-live"})
     return [attack for attack in content["attacks"] if attack not in same]
 
 
 def _deviations(m: Measurements, study: Vonenet) -> Part:
-    def of(row: Any, quantity: str, noise: str) -> float | None:
-        return _mean(m, f"deviations/{row[0]}", f"{quantity}_{row[1]}_{noise}")
+    def of(quantity: str, noise: str) -> Callable[[Any], float | None]:
+        return lambda row: _mean(m, f"deviations/{row[0]}", f"{quantity}_{row[1]}_{noise}")
 
     def ratio(noise: str) -> Callable[[Any], float | None]:
-        return lambda row: 10**log if (log := of(row, "log_ratio", noise)) is not None else None
-
-    def layers(quantity: str, noise: str) -> Callable[[Any], float | None]:
-        return lambda row: of(row, quantity, noise)
+        return lambda row: 10**log if (log := of("log_ratio", noise)(row)) is not None else None
 
     def images(row: Any) -> int | None:
         return None if (n := _mean(m, f"deviations/{row[0]}", "images")) is None else round(n)
 
     rows = product(study.baselines, COMPARED)
-    return [row for row in rows if any(of(row, "log_ratio", noise) is not None for noise in NOISES)], (
+    return [row for row in rows if any(ratio(noise)(row) is not None for noise in NOISES)], (
         _NETWORK,
         Column("baseline", "", lambda row: label(study.baselines[row[0]])),
         Column("shown", "text", lambda row: COMPARED[row[1]], "compared"),
@@ -207,8 +196,8 @@ def _deviations(m: Measurements, study: Vonenet) -> Part:
             for noise in NOISES
             for column in (
                 Column("no noise" if noise == "none" else noise, "plain", ratio(noise), noise),
-                Column("lower", "percent", layers("lower", noise), f"{noise}_lower"),
-                Column("higher", "", layers("higher", noise), f"{noise}_higher"),
+                Column("lower", "percent", of("lower", noise), f"{noise}_lower"),
+                Column("higher", "", of("higher", noise), f"{noise}_higher"),
             )
         ),
         Column("images", "count", images),
