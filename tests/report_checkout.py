@@ -21,6 +21,7 @@ import pytest
 from biorobust.core.files import read_json, write_json
 from biorobust.reporting import claim_file, figure, snapshot
 from biorobust.reporting.claims import judge
+from biorobust.reporting.labels import OWN
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
@@ -138,10 +139,10 @@ def text(html):
 
 
 def ledger_verdicts(summary):
-    """Claim -> verdict word as the ledgers of summary.md print it."""
-    return dict(
-        re.findall(r"^\| ([A-Z]\d+[a-z]?) \|.*?\| [+~×?○·] ([a-z ]+?)(?:, |: | \(| \|)", summary, flags=re.MULTILINE)
-    )
+    """Claim -> verdict as the ledgers of summary.md print it; claims of our own hold or not."""
+    verdicts = {said: verdict for verdict, said in OWN.items()}
+    pattern = r"^\| ([A-Z]\d+[a-z]?) \|.*?\| [+~×?○·] ([a-z ]+?)(?:, |: | \(| \|)"
+    return {claim: verdicts.get(word, word) for claim, word in re.findall(pattern, summary, flags=re.MULTILINE)}
 
 
 def judged(root, *, recorded=""):

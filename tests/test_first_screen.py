@@ -15,11 +15,13 @@ import report_checkout
 from report_checkout import judged, record, text, write_checkout
 
 from biorobust.reporting.claims import Part
+from biorobust.reporting.labels import said
 from biorobust.reporting.render import render, render_template
 from biorobust.reporting.view import shown
 from biorobust.statistics import rules
 from stages import tables
 
+COUNTED = r"(\d+) ([a-z ]+?)(?: \((\d+) provisional\))?(?=[,.])"  # in a line of text
 OPEN = (rules.INCONCLUSIVE, rules.NOT_TESTABLE, rules.NOT_RUN)
 
 
@@ -32,14 +34,14 @@ class Counted(NamedTuple):
 
 def counted(items):
     """What a row of counts has to say of these claims; words without a claim are left out."""
-    words = Counter(item.verdict for item in items)
-    single = Counter(item.verdict for item in items if item.provisional)
+    words = Counter(said(item.verdict, item.claim.ours) for item in items)
+    single = Counter(said(item.verdict, item.claim.ours) for item in items if item.provisional)
     return Counted(dict(words), dict(single))
 
 
-def read(said, pattern):
+def read(line, pattern):
     """From text in which `pattern` finds (count, word, provisional count or nothing)."""
-    found = {word: (int(n), int(single or 0)) for n, word, single in re.findall(pattern, said)}
+    found = {word: (int(n), int(single or 0)) for n, word, single in re.findall(pattern, line)}
     return Counted(
         {word: n for word, (n, _) in found.items() if n},
         {word: single for word, (_, single) in found.items() if single},
@@ -99,7 +101,7 @@ def test_key_findings_come_before_counts_and_data_sets(root):
 def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
     expected, n = counted(claims[kind]), len(claims[kind])
     rendered, block = render(root), render_template(root, "readme.md.j2")
-    decided = sum(expected.counts.get(word, 0) for word in ("reproduced", "partly", "not reproduced"))
+    decided = sum(item.verdict in rules.DECIDED for item in claims[kind])
     assert re.search(rf"\b{n} claims of {kind}, {decided} decided", text(rendered.html))
     lists = re.findall(r'<ul class="verdicts">(.*?)</ul>', rendered.html, re.DOTALL)
     assert read(text(lists[place]), r"(\d+) ([a-z ]+?) (?:\((\d+) provisional\) )?(?=[+~×?○·]|$)") == expected
@@ -107,12 +109,9 @@ def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
     assert sum(map(int, re.findall(r"flex: (\d+)", widths))) == n
     line = rendered.summary.splitlines()[2 + 2 * place]
     assert line.startswith(f"**{n} claims of {kind}**")
-    assert read(line, r"(\d+) ([a-z ]+?)(?: \((\d+) provisional\))?(?=[,.])") == expected
-    row = next(line for line in block.splitlines() if line.startswith(f"| {n} claims of"))
-    cells = [re.fullmatch(r"(\d+)(?: \((\d+) provisional\))?", cell.strip()) for cell in row.split("|")[2:-1]]
-    assert [(int(c[1]), int(c[2] or 0)) for c in cells if c] == [
-        (expected.counts.get(word, 0), expected.provisional.get(word, 0)) for word in rules.VERDICTS
-    ]
+    assert read(line, COUNTED) == expected
+    line = next(line for line in block.splitlines() if line.startswith(f"{n} claims of {kind}: "))
+    assert read(line, COUNTED) == expected
 
 
 def test_one_training_and_open_parts_are_named_beside_the_verdict(root, claims):
@@ -124,9 +123,9 @@ def test_one_training_and_open_parts_are_named_beside_the_verdict(root, claims):
         (line,) = (line for line in rendered.summary.splitlines() if line.startswith(f"| {item.claim.id} |"))
         n_open, n = (sum(part.counts and part.verdict in of for part in item.parts) for of in (OPEN, rules.VERDICTS))
         mostly = item.verdict in rules.DECIDED and n_open > n / 2
-        for said in (text(row), line):
-            assert ("provisional" in said) == item.provisional, said
-            assert (f"{n_open} of {n} parts open" in said) == mostly, said
+        for shown_as in (text(row), line):
+            assert ("provisional" in shown_as) == item.provisional, shown_as
+            assert (f"{n_open} of {n} parts open" in shown_as) == mostly, shown_as
 
 
 def test_a_finding_that_rests_on_one_training_says_so(root, tmp_path):
@@ -135,11 +134,11 @@ def test_a_finding_that_rests_on_one_training_says_so(root, tmp_path):
         rendered = render(checkout)
         finding = re.search(r'<p class="finding">.*?</p>', rendered.html, re.DOTALL)
         assert finding
-        assert "reproduced" in finding[0]
+        assert "held" in finding[0]
         assert ("provisional" in finding[0]) == provisional
         claim = next(line for line in rendered.summary.splitlines() if line.startswith("Claim K18"))
-        assert ("reproduced, provisional" in claim) == provisional
-    assert "(K18: + reproduced, provisional)" in render_template(root, "readme.md.j2")
+        assert ("held, provisional" in claim) == provisional
+    assert "(K18: + held, provisional)" in render_template(root, "readme.md.j2")
 
 
 def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root):
@@ -147,9 +146,9 @@ def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root):
     assert len(frame) > 1
     page = render(root).html
     first = page[: page.index('id="ledger"')]
-    said = re.search(r"<summary>This run \(scale tiny\).*?: (.*?)</summary>", first)
-    assert said
-    words = dict(re.findall(r"([a-z ]+): (\d+)", said[1]))
+    summary = re.search(r"<summary>This run \(scale tiny\).*?: (.*?)</summary>", first)
+    assert summary
+    words = dict(re.findall(r"([a-z ]+): (\d+)", summary[1]))
     assert {word.strip(): int(n) for word, n in words.items()} == {"same direction": 0} | dict(Counter(frame["word"]))
     for effect, word in zip(frame["effect"], frame["word"], strict=True):
         (row,) = (row for row in re.findall(r"<tr>.*?</tr>", first, re.DOTALL) if effect in unescape(text(row)))

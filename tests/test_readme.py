@@ -10,6 +10,7 @@ from report_checkout import only, record, write_checkout
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
 from biorobust.hebbian.report.tables import tables
+from biorobust.reporting.labels import label
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import hebbian, read_params
 from biorobust.reporting.render import render_template
@@ -29,7 +30,7 @@ def test_results_come_from_the_recorded_run(tmp_path):
         assert render_template(root, "readme.md.j2").strip() == "No recorded run yet."
         record(root, write_checkout(tmp_path / "there"), "big-run")
         block = render_template(root, "readme.md.j2")
-    assert "(H9: + reproduced)" in block
+    assert "(H9: + held)" in block
     (run,) = (line for line in block.splitlines() if line.startswith("| `big-run` at"))
     assert "paper" in run
     assert "stand-in" not in run
@@ -70,6 +71,6 @@ def test_a_seed_that_went_wrong_is_named_and_not_averaged(tmp_path, values, word
     write_json(path, found)
     study = hebbian(read_params(ROOT / "params.yaml"))
     accuracy = next(table for table in tables(Measurements(tmp_path), study, []) if table.id == "hebbian-accuracy")
-    row = next(row for row in accuracy.rows if row["run"] == "report-uniform")
+    row = next(row for row in accuracy.rows if row["network"] == label("report-uniform"))
     assert row["state"] == f"seed 1 {words}"
     assert (row["ours"] is not None) == averaged

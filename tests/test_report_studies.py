@@ -105,13 +105,12 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root):
     assert ledger_verdicts(rendered.summary)["T1"] == rules.REPRODUCED
     assert "Verdicts of recorded run big-run (scale paper), this run (scale laptop)" in page
     title = read_json(root / "reports/metrics/data/mnist.json")["title"]
-    assert page[: page.index("The ledger Every claim")].count(f"{title} ,") == 1  # data of both runs are named once
+    assert page.count(f"{title} , ") == 1  # data of both runs are named once
     assert "A toy study: no recorded run is part of the repository" in page
     assert "Competing hidden units: no recorded run" not in page
     assert re.search(r"A toy study ?: numbers of this run, scale laptop", page)
     assert re.search(r"Competing hidden units ?: numbers of recorded run big-run, scale paper", page)
     assert "It knows forty-two." in page
-    assert "dvc repro attack_toy@toy-net" in page
     assert page.count("The toy leads.") == 1
     assert page.count("units that learned without labels keep more than a network of the same size") == 1
     assert "this run (laptop)" in page  # its verdicts are of two kinds
