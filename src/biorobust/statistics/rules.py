@@ -224,12 +224,6 @@ class Tally:
         """How many were judged and not left open."""
         return sum(self.counts[verdict] for verdict in DECIDED)
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            {verdict: self.counts[verdict] + other.counts[verdict] for verdict in VERDICTS},
-            {verdict: self.provisional[verdict] + other.provisional[verdict] for verdict in VERDICTS},
-        )
-
 
 def tally(verdicts: Iterable[tuple[str, bool]]) -> Tally:
     """The numbers of a banner, from verdict words and whether each is provisional."""
