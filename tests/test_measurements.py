@@ -62,15 +62,6 @@ def test_what_was_not_run_is_none(folder):
     assert value(m, f"train/{RUN}", "autocorrelation") is None
 
 
-def test_a_broken_training_is_not_averaged_away(tmp_path):
-    write_metrics(tmp_path)
-    path = tmp_path / f"train/{RUN}.json"
-    content = read_json(path)
-    content["per_seed"][1]["collapsed"] = True
-    write_json(path, content)
-    assert accuracy(Measurements(tmp_path), RUN) is None
-
-
 def _set(field, wrong):
     def change(content):
         *head, last = field.split(".")

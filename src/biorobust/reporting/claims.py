@@ -139,17 +139,16 @@ def decide(check: Check, found: Measured) -> Decision:
     unit = check.quantity.unit
     if unit is None:  # a reason gives a border in that of the numbers beside it
         unit = "%" if found.difference is None else "points"
-    if check.rule == "threshold":
-        at = {"at_least": check.at_least, "at_most": check.at_most}
-        return rules.threshold(found.middle, low=found.low, high=found.high, **at, unit=unit)
-    if check.rule == "no difference" and check.errors:
-        return rules.same_errors(Interval(*found.ratio[1:]) if found.ratio else None)
     # Open at an end that is not known; a single logged value without an interval is taken as it is.
     ends = Interval(-math.inf if found.low is None else found.low, math.inf if found.high is None else found.high)
     if found.low is None and found.high is None:
         ends = Interval(found.middle, found.middle)
+    if check.rule == "threshold":
+        return rules.threshold(ends, at_least=check.at_least, at_most=check.at_most, unit=unit)
     if check.rule == "no difference":
-        return rules.no_difference(ends)
+        return (
+            rules.same_errors(found.ratio and Interval(*found.ratio[1:])) if check.errors else rules.no_difference(ends)
+        )
     if check.rule == "number":
         assert check.reported is not None
         return rules.number(ends, reported=check.reported, n=check.reported_n)

@@ -134,9 +134,9 @@ def line_panels(
     looks: Callable[[str, str], Look] = lambda title, name: look(name),
     ylabel: str = "accuracy, %",
     key: Looks | None = None,
-    scale: float | Mapping[str, float] = 100.0,
+    scale: Mapping[str, float] | None = None,
     columns: int = 3,
-    height: float = 3.6,
+    height: float,
     legend: Literal["outside lower center", "outside upper center"] = "outside lower center",
     legend_columns: int = 3,
     **shared: bool,
@@ -144,12 +144,13 @@ def line_panels(
     """A panel of lines for each of `parts`, title -> rows; one legend for all.
 
     looks: of a series in a panel. key: of a series in the legend, for lines without intervals, from 0 to 100, that look
-    different from panel to panel. A column `reported` is drawn hollow.
+    different from panel to panel. scale: by panel, what 1 is drawn as; percent where it is not given. A column
+    `reported` is drawn hollow.
     """
     drawing, found = panels(len(parts), columns=columns, height=height, extra=0.5, **shared)
     handles: Handles = {}
     for axes, (title, part) in zip(found, parts.items(), strict=True):
-        factor = scale[title] if isinstance(scale, Mapping) else scale
+        factor = scale[title] if scale else 100.0
         of_panel = partial(looks, title)
         handles |= curves(axes, part, x=x, y=y, series=series, looks=of_panel, scale=factor, intervals=key is None)
         if "reported" in part and part["reported"].notna().any():

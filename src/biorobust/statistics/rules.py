@@ -115,32 +115,19 @@ def _alike(found: Interval, region: Interval, words: str) -> Decision:
     return Decision(INCONCLUSIVE, f"the interval crosses the border of {words}")
 
 
-def threshold(
-    measured: float,
-    *,
-    low: float | None,
-    high: float | None,
-    at_least: float | None,
-    at_most: float | None,
-    unit: str = "",
-) -> Decision:
+def threshold(found: Interval, *, at_least: float | None, at_most: float | None, unit: str = "") -> Decision:
     """Does a proxy lie in [at_least, at_most] (None: open on that side)?
 
-    `low`, `high`: its interval if it has one; with one of them alone the other end is open. unit: in which the reason
-    gives the range; proportions are given in "%" or, for differences, in "points".
+    unit: in which the reason gives the range; proportions are given in "%" or, for differences, in "points".
     """
-    if low is None and high is None:
-        low = high = measured
-    lowest = -math.inf if low is None else low
-    highest = math.inf if high is None else high
     bottom = -math.inf if at_least is None else at_least
     top = math.inf if at_most is None else at_most
     wanted = " and ".join(
         f"at {side} {_in(unit, end)}" for side, end in (("least", at_least), ("most", at_most)) if end is not None
     )
-    if bottom - ROUNDING <= lowest and highest <= top + ROUNDING:
+    if bottom - ROUNDING <= found.low and found.high <= top + ROUNDING:
         return Decision(REPRODUCED, f"the proxy has to be {wanted}")
-    if highest < bottom or lowest > top:
+    if found.high < bottom or found.low > top:
         return Decision(NOT_REPRODUCED, f"the proxy has to be {wanted}")
     return Decision(INCONCLUSIVE, f"the interval reaches across the border: the proxy has to be {wanted}")
 
@@ -236,12 +223,6 @@ class Tally:
     def decided(self) -> int:
         """How many were judged and not left open."""
         return sum(self.counts[verdict] for verdict in DECIDED)
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            {verdict: self.counts[verdict] + other.counts[verdict] for verdict in VERDICTS},
-            {verdict: self.provisional[verdict] + other.provisional[verdict] for verdict in VERDICTS},
-        )
 
 
 def tally(verdicts: Iterable[tuple[str, bool]]) -> Tally:

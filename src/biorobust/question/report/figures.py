@@ -128,7 +128,6 @@ def _draw_sizes(frame: pd.DataFrame) -> Drawing:
         xlabel="ε (L∞)",
         looks=lambda title, run: replace(look(run), label=network(run)),
         height=3.0,
-        columns=2,
         legend="outside upper center",
         legend_columns=4,
         sharey=True,
