@@ -112,7 +112,7 @@ def _rows(frame: pd.DataFrame, **wanted: str) -> pd.Series:
 
 
 DEVIATIONS = (
-    *(_line("No noise", run, "none", dashes=look(run).dashes) for run in (PLAIN, VONE, NOISELESS)),
+    *(_line("No noise", run, "none", dashes=look(run).dashes) for run in (PLAIN, NOISELESS)),
     _line("The published model's noise", PLAIN, "none"),
     _line("The published model's noise", VONE, "frozen", label="VOneResNet50, frozen", dashes="--"),
     _line("The published model's noise", VONE, "live", label="VOneResNet50, live"),
@@ -126,16 +126,6 @@ def _deviations(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     own, floor = (_rows(frame, run=VONE, noise="live", shown=shown) for shown in ("own", "self"))
     gap = float((own / floor).median()) if len(own) and len(floor) else None
     return {"at": {n: float(plain[n]) for n in FOUR if n in plain}, "gap": gap, "wanted": (PLAIN, VONE, NOISELESS)}
-
-
-ONE_IMAGE = tuple(
-    _line("No noise", run, file="activations/{}-one-image", dashes=look(run).dashes) for run in (PLAIN, VONE)
-)
-
-
-def _one_image(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    tables = (layer_table(given.m, line.file) for line in ONE_IMAGE)
-    return {"images": list(dict.fromkeys(int(rows["image"].iloc[0]) for rows in tables if rows is not None))}
 
 
 DIPS = tuple(
@@ -180,8 +170,7 @@ RATIOS = tuple(
     for run, noise, words, dashes in (
         (VONE, "frozen", "noise frozen", "-"),
         (VONE, "live", "noise live", ":"),
-        (VONE, "none", "tested without noise", "-."),
-        (NOISELESS, "none", "tested without noise", "--"),
+        (NOISELESS, "none", "trained without noise", "--"),
     )
 )
 
@@ -195,22 +184,6 @@ def _ratios(given: Inputs) -> pd.DataFrame | None:
 def _ratios_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     parts = frame.groupby(["run", "noise"], sort=False)
     return {"below": {key: float((part["high"] < 1).mean()) for key, part in parts}}
-
-
-MATRICES = tuple(
-    _line(OWN, run, noise, file="activations/{}-matrices", of=of, **changed)
-    for run, noise, of, changed in (
-        (PLAIN, "none", "similarity", {}),
-        (VONE, "none", "similarity", {}),
-        (VONE, "live", "similarity", {"label": "VOneResNet50, live noise", "dashes": ":"}),
-        (VONE, "live", "ceiling", {"label": "two clean matrices, live noise", "colour": FAINT, "width": 5}),
-    )
-)
-
-
-def _matrices_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    parts = frame.dropna(subset="value").groupby(["run", "noise"], sort=False)
-    return {"least": {key: float(part["value"].min()) for key, part in parts}}
 
 
 def _measured(given: Inputs, frame: pd.DataFrame) -> tuple[str, ...]:
@@ -231,16 +204,13 @@ def _figure(
 
 LAYERS = (
     _figure("deviations", DEVIATIONS, _deviations),
-    _figure("one-image", ONE_IMAGE, _one_image),
     _figure("dips", DIPS, _dips_words),
     _figure("controls", CONTROLS, _controls),
     _figure("ratios", _ratios, _ratios_words, ylabel="deviation / that of ResNet50", level=1.0),
-    _figure("matrices", MATRICES, _matrices_words, ylabel="Spearman's ρ", log=False),
 )
 
 # --- pictures, and accuracy on perturbed images ----------------------------------------------------------------------
 
-CHANNELS = ("red", "green", "blue")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 STACKED = ("clean", "perturbed", "change")  # rows of pictures
 
@@ -265,7 +235,7 @@ def _worst(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def _perturbed(given: Inputs) -> pd.DataFrame:
-    """A row for each image: its class, what the network answers before and after, the size, and its pictures."""
+    """A row for each image read right: what the network answers before and after, the size, and its pictures."""
     parts = []
     for run in given.named(PLAIN, VONE):
         if (found := _arrays(given.m, f"perturbed-{run}")) is None:
@@ -281,34 +251,13 @@ def _perturbed(given: Inputs) -> pd.DataFrame:
         columns |= {f"_{name}": list(shown[name]) for name in STACKED}
         notes = [f"{first}\n→ {second}" for first, second in zip(before, after, strict=True)]
         parts.append(pd.DataFrame(columns | {"_note": notes, "_column": range(len(change))}))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["label", "before"])
+    return found[found["label"] == found["before"]]
 
 
 def _sizes(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    return {"sizes": (255 * frame.groupby("run", sort=False)["size"].median()).to_dict()}
-
-
-def _components(given: Inputs) -> pd.DataFrame:
-    """A row for each layer of a network: what its first three components explain, and their pictures."""
-    rows = []
-    for run in given.named(PLAIN, VONE):
-        if (found := _arrays(given.m, f"pca-{run}")) is None:
-            continue
-        for i, name in enumerate(found["layers"].tolist()):
-            change = found[f"change_{i}"].astype(float)
-            shown = {"clean": found[f"clean_{i}"], "perturbed": found[f"perturbed_{i}"], "change": 255 * change}
-            row = {"run": run, "layer": name, "explained": found[f"explained_{i}"].sum()}
-            row |= {"degenerate": int(found[f"degenerate_{i}"].sum())}
-            row |= {"mean_change": float(np.nanmean(change)) if np.isfinite(change).any() else None}
-            row |= {f"_{kind}": _enlarged(pixels, len(found["clean_0"])) for kind, pixels in shown.items()}
-            rows.append(row | {"_column": i, "_note": name.replace("layer", "l").replace("downsample.0", "down")})
-    return pd.DataFrame(rows)
-
-
-def _enlarged(picture: np.ndarray, side: int) -> np.ndarray:
-    """A square picture with `side` pixels a side, each one repeated, so that layers of all sizes fit one grid."""
-    places = np.arange(side) * len(picture) // side
-    return picture[places][:, places]
+    changed = {run: ((part["before"] != part["after"]).sum(), len(part)) for run, part in frame.groupby("run")}
+    return {"sizes": (255 * frame.groupby("run", sort=False)["size"].median()).to_dict(), "changed": changed}
 
 
 def _stacked(frame: pd.DataFrame, *, noted: str, height: float) -> Drawing:
@@ -329,48 +278,6 @@ def _stacked(frame: pd.DataFrame, *, noted: str, height: float) -> Drawing:
     )
 
 
-def _filters(given: Inputs) -> pd.DataFrame:
-    if (found := _arrays(given.m, "v1-natural")) is None:
-        return pd.DataFrame()
-    filters = found["filters"].astype(float)
-    pixels = 127.5 * (1 + filters / np.abs(filters).max(axis=(1, 2), keepdims=True))
-    n = range(len(filters))
-    frame = pd.DataFrame({"filter": n, "channel": [CHANNELS[colour] for colour in found["colours"]]})
-    return frame.assign(_panel="", _row=[i // 12 for i in n], _column=[i % 12 for i in n], _pixels=list(pixels))
-
-
-def _responses(given: Inputs) -> pd.DataFrame:
-    """A natural image, and each cell's response to it, on the scale of the same cell's response without noise."""
-    if (found := _arrays(given.m, "v1-natural")) is None:
-        return pd.DataFrame()
-    rows: list[dict[str, Any]] = [
-        {"_panel": "image", "cells": "image", "_row": "", "_column": 0, "_pixels": found["image"]}
-    ]
-    for name in ("simple", "simple_noisy", "complex", "complex_noisy"):
-        head = {"_panel": "cells that answer most", "cells": name, "_row": name.replace("_noisy", ",\nnoise")}
-        for cell, response in enumerate(found[name].astype(float)):
-            reach = found[name.removesuffix("_noisy")][cell].max()
-            row = {"cell": cell, "_column": cell, "mean": response.mean(), "sd": response.std()}
-            rows.append(head | row | {"_pixels": 255 * response.clip(0, reach) / (reach or 1.0)})
-    return pd.DataFrame(rows)
-
-
-def _scatter(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    return {"sd": frame.groupby("cells")["sd"].mean().to_dict(), "n": frame["cell"].nunique()}
-
-
-def _grid(frame: pd.DataFrame, *, columns: int, height: float) -> Drawing:
-    return plots.pictures(
-        frame.assign(_note="", _bold=False),
-        panel="_panel",
-        row="_row",
-        column="_column",
-        row_label=lambda row: row if isinstance(row, str) else "",
-        columns=columns,
-        height=height,
-    )
-
-
 FIGURES = (
     *LAYERS,
     Figure(
@@ -387,7 +294,4 @@ FIGURES = (
         of_runs("attack"),
         _sizes,
     ),
-    Figure("components", _components, lambda frame: _stacked(frame, noted="change", height=0.85), _measured),
-    Figure("v1-filters", _filters, lambda frame: _grid(frame, columns=1, height=0.6), _measured),
-    Figure("v1-responses", _responses, lambda frame: _grid(frame, columns=2, height=0.85), _measured, _scatter),
 )

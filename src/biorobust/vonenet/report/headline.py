@@ -20,7 +20,7 @@ CLAIM = "V3a"
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> Headline | None:
     found = by_verdict(tested(m, PLAIN))
-    return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), hypotheses=found)
+    return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), hypotheses=found, kept=_kept(m))
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> tuple[str, ...]:
