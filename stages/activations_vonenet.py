@@ -16,7 +16,6 @@ def main(argv: list[str] | None = None) -> None:
 
         for group in GROUPS:
             comparison.compare_layers(group, settings)
-        comparison.write_v1()
 
 
 if __name__ == "__main__":

@@ -78,11 +78,6 @@ class _Writer(Writer):
                 self.deviations(run, twin)
             else:
                 self.file("deviations", run, EXACT, {}, REASON)
-        rng = np.random.default_rng(3)
-        v1 = {key: rng.random((4, 14, 14)).astype(np.float16) for key in ("simple", "complex")}
-        v1 |= {f"{key}_noisy": values + rng.random((4, 14, 14)).astype(np.float16) for key, values in v1.items()}
-        v1 |= {"filters": rng.normal(size=(48, 25, 25)), "colours": np.arange(48) % 3, "image": pixels(rng, 56, 56, 3)}
-        self.arrays("portraits/v1-natural", **v1)
 
     def with_seeds(self, kind, run, settings, entry, **more):
         per_seed = [{"seed": seed} | entry(seed) for seed in self.seeds]
@@ -127,7 +122,7 @@ class _Writer(Writer):
         return np.minimum(values * scale, 1.2)
 
     def activations(self, run):
-        rows, matrices, one = [], [], []
+        rows = []
         names, trained, v1 = convolutions(run), not run.endswith("untrained"), self.v1(run)
         noises = NOISES if self.noisy(run) else NOISES[:1]
         for seed, noise in product(self.seeds, noises):
@@ -146,17 +141,7 @@ class _Writer(Writer):
                     for statistic in ("raw", "centred", "relative", "normalised"):
                         row |= {statistic: value, f"{statistic}_low": value * 0.8, f"{statistic}_high": value * 1.3}
                     rows.append(row)
-                    if noise == "none" and shown == "own" and kind == "conv":
-                        ends = {"raw": value, "low": value * 0.9, "high": value * 1.1}
-                        one.append({"seed": seed, "image": 7, "layer": place, "name": name} | ends)
-        for seed, noise, shown in product(self.seeds, noises[::2], ("own", "signs")):
-            ceiling = {"ceiling_low": 0.7, "ceiling_high": 0.8} if noise == "live" else {}
-            for place, name in enumerate(names):
-                head = {"seed": seed, "noise": noise, "shown": shown, "layer": place, "name": name}
-                matrices.append(head | {"similarity": 0.99 - place / 200} | ceiling)
         self.table(f"activations/{run}", rows)
-        self.table(f"activations/{run}-matrices", matrices)
-        self.table(f"activations/{run}-one-image", one)
 
         def entry(seed):
             n = round(ACCURACY[run][0] * self.n)

@@ -79,7 +79,7 @@ def test_images_that_were_not_moved_are_counted_or_left_out(cpu, tmp_path):
     edit(root, "activations/voneresnet50", counted)
     assert "7 of 89 it left as they were" in said()
     assert "zero in every layer" in said()
-    assert "0.0\u00a0% of the values at the report's layers are zero" in said()
+    assert "0.0\u00a0% of the deviations are exactly zero" in said()
 
 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu, tmp_path):

@@ -1,7 +1,7 @@
 """Activations as pictures: the leading principal components of the channels, position by position.
 
-Clean and perturbed activations are drawn in one basis and on one scale, both fitted to the clean ones. A basis or a
-scale of its own for each would make differences where there are none, and hide those there are.
+Clean and perturbed activations share one basis, fitted to the clean ones: one of its own for each would make
+differences where there are none, and hide those there are.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ class Basis:
     """Components fitted to one layer's activations of one image or several.
 
     mean: (C,). components: (K, C), rows of length 1 whose entry of largest magnitude is positive. explained: (K,)
-    shares of the variance. low, high: (K,) the percentiles that become 0 and 1. degenerate: (K,) bool, components
-    without variance, which are drawn as flat grey.
+    shares of the variance. degenerate: (K,) bool, components without variance.
     """
 
     mean: Tensor
     components: Tensor
     explained: Tensor
-    low: Tensor
-    high: Tensor
     degenerate: Tensor
 
 
@@ -36,8 +33,8 @@ def _positions(activations: Tensor) -> Tensor:
     return activations.double().movedim(1, -1).flatten(0, 2)
 
 
-def fit(activations: Tensor, *, n_components: int = 3, percentile: float = 1.0) -> Basis:
-    """The basis and scale of (N, C, H, W) activations; percentile: share, in percent, cut off at either end.
+def fit(activations: Tensor, *, n_components: int = 3) -> Basis:
+    """The basis of (N, C, H, W) activations.
 
     With fewer channels or positions than components the missing ones are degenerate. Through the smaller of the two
     Gram matrices, so wide layers on few positions cost little. Raises ValueError for other shapes or values not finite.
@@ -61,33 +58,12 @@ def fit(activations: Tensor, *, n_components: int = 3, percentile: float = 1.0) 
     scores = x @ components.T
     variance = scores.square().sum(dim=0)
     explained = variance / total if total > 0 else torch.zeros_like(variance)
-    levels = torch.tensor([percentile / 100, 1 - percentile / 100], dtype=x.dtype, device=x.device)
-    low, high = torch.quantile(scores, levels, dim=0)
-    # Below the rounding errors of the data nothing is a direction.
-    degenerate = (explained <= 1e-12) | (high <= low)
-    return Basis(mean, components, explained, low, high, degenerate)
+    degenerate = explained <= 1e-12  # below the rounding errors of the data nothing is a direction
+    return Basis(mean, components, explained, degenerate)
 
 
 def scores(basis: Basis, activations: Tensor) -> Tensor:
-    """float64 (N, K, H, W): activations (N, C, H, W) in the basis, unscaled."""
+    """float64 (N, K, H, W): activations (N, C, H, W) in the basis."""
     n, _, height, width = activations.shape
     projected = (_positions(activations) - basis.mean) @ basis.components.T
     return projected.reshape(n, height, width, -1).movedim(-1, 1)
-
-
-def picture(basis: Basis, activations: Tensor) -> Tensor:
-    """float64 (N, K, H, W) in [0, 1]: scores on the basis's scale, cut off at its ends; 0.5 where degenerate."""
-    shape = (1, -1, 1, 1)
-    low, high, flat = (values.reshape(shape) for values in (basis.low, basis.high, basis.degenerate))
-    scaled = (scores(basis, activations) - low) / torch.where(flat, 1.0, high - low)
-    return torch.where(flat, 0.5, scaled.clamp(0, 1))
-
-
-def difference(basis: Basis, clean: Tensor, perturbed: Tensor) -> Tensor:
-    """float64 (N, H, W): length of the change at every position, over all channels, relative to the clean spread.
-
-    The spread is the root mean square distance of clean positions from their mean; NaN where that is 0.
-    """
-    spread = (_positions(clean) - basis.mean).square().sum(dim=1).mean().sqrt()
-    change = (perturbed.double() - clean.double()).square().sum(dim=1).sqrt()
-    return change / spread if spread > 0 else torch.full_like(change, torch.nan)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from biorobust import datasets
 from biorobust.core import experiment, results, runs, tensors, training, work
 from biorobust.core.devices import pick
 from biorobust.core.files import sha256, write_csv, write_npz, write_parquet
 from biorobust.core.progress import progress
-from biorobust.vonenet.model import measurements, stimuli, visualisation
+from biorobust.vonenet.model import measurements, stimuli
 from biorobust.vonenet.model.experiments import head_of, weights_of
 from biorobust.vonenet.model.measurements import LayerMeasurements
 from biorobust.vonenet.model.params import (
@@ -110,12 +109,10 @@ def _measured(group: str, name: str, settings: Params) -> dict[int, LayerMeasure
 
 def _write_layers(name: str, measured: Mapping[int, LayerMeasurements], **head: Any) -> None:
     """Curves and metrics of a network's layers, and pictures."""
-    for table, ending in (("layers", ""), ("matrices", "-matrices"), ("one-image", "-one-image")):
-        _write_csv(f"activations/{name}{ending}", [one.tables[table] for one in measured.values()])
+    _write_csv(f"activations/{name}", [one.tables["layers"] for one in measured.values()])
     entries = [{"seed": seed, **one.numbers} for seed, one in measured.items()]
     results.write_run("activations", name, **head, **results.per_seed(entries))
-    for kind, drawn in next(iter(measured.values())).drawn.items():
-        write_npz(results.METRICS / f"portraits/{kind}-{name}.npz", drawn)
+    write_npz(results.METRICS / f"portraits/perturbed-{name}.npz", next(iter(measured.values())).drawn)
 
 
 def _write_accuracy(name: str, measured: Mapping[int, LayerMeasurements], *, eps: Sequence[float], **head: Any) -> None:
@@ -131,10 +128,3 @@ def _write_accuracy(name: str, measured: Mapping[int, LayerMeasurements], *, eps
 def _write_csv(name: str, tables: list[pd.DataFrame]) -> None:
     """Write `reports/metrics/<name>.csv`, the tables of all seeds one below the other."""
     write_csv(results.METRICS / f"{name}.csv", pd.concat(tables, ignore_index=True))
-
-
-def write_v1() -> None:
-    """The published V1 stage looking at the first natural image, whether there are networks to put behind it or not."""
-    dataset = datasets.load("data/datasets/imagenet_samples.npz")
-    first = dataset.test_images[dataset.evaluation[0]]
-    write_npz(results.METRICS / "portraits/v1-natural.npz", visualisation.published_v1(first))

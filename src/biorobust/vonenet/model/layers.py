@@ -131,25 +131,6 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return gain, norm.bias.double() - gain * norm.running_mean.double()
 
 
-@torch.no_grad()
-def one_image(model: Classifier, clean: Tensor, perturbed: Tensor) -> list[dict[str, Any]]:
-    """Rows `layer, name, raw, low, high` of one image (1, 3, H, W) and its perturbed version, for every convolution;
-    95 % intervals over its channels, drawn with replacement.
-    """
-    before, after = (capture.features(model, images, models.convolutions(model)) for images in (clean, perturbed))
-    levels = torch.tensor([0.025, 0.975], dtype=torch.float64)
-    rows = []
-    for place, name in enumerate(before):
-        sums = dev.moments(dev.own(before[name]), after[name])
-        channels = sums.aa.shape[1]
-        chosen = torch.randint(channels, (DRAWS, channels), generator=torch.Generator().manual_seed(0))
-        drawn = dev.Moments(sums.positions, *(values[0].cpu()[chosen] for values in sums[1:]))
-        low, high = dev.raw(dev.totals(drawn)).nanquantile(levels).tolist()
-        value = dev.raw(dev.totals(sums)).item()
-        rows.append({"layer": place, "name": name, "raw": value, "low": low, "high": high})
-    return rows
-
-
 # --- what the deviations say: medians with intervals, dips, and a network against its baseline ------------------------
 #
 # A dip is a layer below both its neighbours. Dips and ratios are measured on a logarithmic scale, where they are as

@@ -1,4 +1,4 @@
-"""All measurements of one network: deviations of its layers, hypotheses, matrices, accuracy, and pictures; and of a
+"""All measurements of one network: deviations of its layers, hypotheses, accuracy, and pictures; and of a
 network with a V1 stage against its baseline, the plain network, paired by image.
 """
 
@@ -13,14 +13,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from biorobust.analysis import capture, rdm
 from biorobust.attacks.crafting import linf
-from biorobust.vonenet.model import hypotheses, layers, models, stimuli, visualisation
+from biorobust.vonenet.model import hypotheses, layers, stimuli, visualisation
 from biorobust.vonenet.model.evaluation import (
     FROZEN,
     LIVE,
     NONE,
-    Condition,
     Noise,
     majority,
     noise_conditions,
@@ -41,8 +39,8 @@ class LayerMeasurements:
     """One network and seed.
 
     index, size (N,): places in the test split and L-infinity of the images compared. deviations: by noise condition.
-    numbers: of the metrics file. tables: `layers`, `matrices`, `one-image`, and `records` of the attacks. maps:
-    `visualisation.Components.maps`. drawn: picture file -> arrays.
+    numbers: of the metrics file. tables: `layers`, and `records` of the attacks. maps: `visualisation.components`.
+    drawn: `visualisation.images`.
     """
 
     index: np.ndarray
@@ -52,7 +50,7 @@ class LayerMeasurements:
     tables: Mapping[str, pd.DataFrame]
     hypotheses: list[dict[str, Any]]
     maps: Mapping[str, np.ndarray]
-    drawn: Mapping[str, Mapping[str, Any]]
+    drawn: Mapping[str, Any]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """index, size, and the deviations (N, L) as `<noise>/<stimulus>/<statistic>`."""
@@ -104,14 +102,12 @@ def measure(
             for shown in (f"{FROM}{source}", f"{FROM}{source}{COMMON}"):
                 for values in deviations[noise].sets.get(shown, {}).values():
                     values[left_out] = np.nan
-    first, few = slice(0, size.pictures), slice(0, size.matrix)
+    first = slice(0, size.pictures)
     with quiet(0, range(size.pictures)):
-        components = visualisation.components(model, images[first], own[first])
-        one_image = _one_image(model, images, perturbed, others)
+        maps = visualisation.components(model, images[first], own[first])
     after = majority(predict_samples(model, own[first], draws=size.repeats, seed=seed))
     attacked = {"own": own, "live": perturbed.get("live", own)} | others_own | ({name: own} if name else {})
     rows = [row for noise, of_noise in deviations.items() for row in layers.layer_table(seed, noise, of_noise)]
-    matrices = matrix_similarity(model, images[few], own[few], conditions=conditions, repeats=size.repeats, seed=seed)
     records = stimuli.attack_records(
         model,
         images,
@@ -131,16 +127,11 @@ def measure(
         numbers=counted | layers.network_numbers(deviations),
         tables={
             "layers": pd.DataFrame(rows),
-            "matrices": pd.DataFrame(matrices),
-            "one-image": pd.DataFrame([{"seed": seed, **row} for row in one_image]),
             "records": records,
         },
         hypotheses=hypotheses.solve(_evidence(model, images, perturbed, compared, deviations, quiet)),
-        maps=components.maps,
-        drawn={
-            "perturbed": visualisation.images(images[first], own[first], answers, labels[first]),
-            "pca": components.drawn,
-        },
+        maps=maps,
+        drawn=visualisation.images(images[first], own[first], answers, labels[first]),
     )
 
 
@@ -149,16 +140,6 @@ def _compared(images: Tensor, perturbed: Perturbed) -> Tensor:
     correctly_classified = perturbed["entered"].bool()
     moved = correctly_classified & (linf(perturbed["own"], images) > 0)
     return moved if bool(moved.any()) else correctly_classified
-
-
-def _one_image(
-    model: Classifier, images: Tensor, perturbed: Perturbed, others: Mapping[str, Perturbed]
-) -> list[dict[str, Any]]:
-    """The first image compared in this network and in all sources, so that network and baseline show the same one."""
-    by_all = torch.stack([_compared(images, one) for one in (perturbed, *others.values())]).all(dim=0)
-    first = int((by_all if bool(by_all.any()) else _compared(images, perturbed)).int().argmax())
-    rows = layers.one_image(model, images[first : first + 1], perturbed["own"][first : first + 1])
-    return [{"image": int(perturbed["index"][first]), **row} for row in rows]
 
 
 def _evidence(
@@ -194,43 +175,6 @@ def _evidence(
         overwritten=overwritten,
         calls=calls,
     )
-
-
-def matrix_similarity(
-    model: Classifier, clean: Tensor, own: Tensor, *, conditions: Mapping[str, Condition], repeats: int, seed: int
-) -> list[dict[str, Any]]:
-    """Rows `seed, noise, shown, layer, name, similarity, ceiling_low, ceiling_high`: Spearman's rho with the clean one.
-
-    Without noise, and under live noise where there is any; there `self` is the clean images once more, and the ceiling
-    (from `repeats` clean passes) is how similar any other matrix could be.
-    """
-
-    @torch.no_grad()
-    def matrices(images: Tensor, number: int, noise: str) -> dict[str, Tensor]:
-        """Layer -> matrix (N, N) of one pass; an activation is let go once its matrix is made."""
-        made: dict[str, Tensor] = {}
-        with (
-            conditions[noise].noise(number, range(len(images))),
-            capture.hooked(layers.modules(model), lambda name, output: made.update({name: rdm.rdm(output)})),
-        ):
-            model(images)
-        return made
-
-    perturbed = {OWN: own, SIGNS: stimuli.signs_like(clean, own, seed=seed)}
-    rows = []
-    for noise, sets in {NONE: perturbed, LIVE: {SELF: clean, **perturbed}}.items():
-        if noise not in conditions:
-            continue
-        reference = matrices(clean, 0, noise)
-        again = [matrices(clean, n + 1, noise) for n in range(repeats)] if noise == LIVE else []
-        for number, (shown, images) in enumerate(sets.items(), start=repeats + 1):
-            first = -1 if models.v1(model) else 0
-            for place, (layer, matrix) in enumerate(matrices(images, number, noise).items(), start=first):
-                low, high = rdm.noise_ceiling([one[layer] for one in again]) if again else (None, None)
-                row = {"seed": seed, "noise": noise, "shown": shown, "layer": place, "name": layer}
-                row |= {"similarity": rdm.similarity(reference[layer], matrix)}
-                rows.append(row | {"ceiling_low": low, "ceiling_high": high})
-    return rows
 
 
 def outcomes_of(measured: LayerMeasurements, random: LayerMeasurements | None) -> list[dict[str, Any]]:

@@ -126,10 +126,9 @@ class Activations(Block):
 
 
 class ActivationsSize(Block):
-    """repeats: passes averaged over live noise. matrix: images of a dissimilarity matrix. pictures: images with PCA."""
+    """repeats: passes averaged over live noise. pictures: images with PCA."""
 
     repeats: int = Field(ge=2)
-    matrix: int = Field(ge=3)
     pictures: Count
 
 

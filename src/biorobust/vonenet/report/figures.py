@@ -51,14 +51,12 @@ def _line(panel: str, run: str, noise: str = "none", shown: str = "own", **chang
 
 
 def _rows_of(m: Measurements, line: Line) -> pd.DataFrame | None:
-    """The rows of a curve: means over seeds, of one image those of the first seed."""
+    """The rows of a curve: means over seeds."""
     kinds = ["v1", "conv"] if line.kind == "conv" else [line.kind]
     wanted = {"noise": [line.noise], "shown": [line.shown], "compared": [line.shown], "kind": kinds}
     rows = layer_table(m, line.file, **wanted)
     if rows is None:
         return None
-    if "image" in rows:
-        rows = rows[rows["seed"] == rows["seed"].min()]
     names = {line.of: "value", f"{line.of}_low": "low", f"{line.of}_high": "high", "low": "low", "high": "high"}
     found = rows[["layer", *(name for name in names if name in rows)]].rename(columns=names)
     if found.shape[1] == 1:
@@ -76,26 +74,24 @@ def _frame(m: Measurements, lines: Iterable[Line]) -> pd.DataFrame | None:
 
 
 @drawing_style()
-def _draw(frame: pd.DataFrame, *, ylabel: str, log: bool = True, level: float | None = None) -> Drawing:
+def _draw(frame: pd.DataFrame, *, ylabel: str, level: float | None = None) -> Drawing:
     """A panel of curves for each `panel`, with their intervals as bands; a line at the `level`."""
     titles = list(dict.fromkeys(frame["panel"]))
     drawing, found = plots.panels(len(titles), height=3.9 if len(titles) > 1 else 3.4, sharey=True)
     for axes, title in zip(found, titles, strict=True):
         part = frame[frame["panel"] == title]
         for style, rows in part.groupby("_look", sort=False):
-            seen = rows[rows["value"] > SMALLEST] if log else rows
-            low = seen["low"].clip(lower=SMALLEST) if log else seen["low"]
+            seen = rows[rows["value"] > SMALLEST]
             line = {"color": style.colour, "ls": style.dashes, "lw": style.width, "label": style.label}
-            faint = 0.3 if rows["value"].isna().all() else None  # a band alone
-            axes.plot(seen["layer"], seen["value"], **line, alpha=faint)
-            band = {"color": style.colour, "alpha": faint or 0.15, "lw": 0}
-            axes.fill_between(seen["layer"], low, seen["high"], **band)
+            axes.plot(seen["layer"], seen["value"], **line)
+            band = {"color": style.colour, "alpha": 0.15, "lw": 0}
+            axes.fill_between(seen["layer"], seen["low"].clip(lower=SMALLEST), seen["high"], **band)
         for layer in FOUR:
             axes.axvline(layer, color=FAINT, lw=0.6, ls=(0, (2, 2)), zorder=0)
         if level is not None:
             axes.axhline(level, color=INK, lw=0.7)
         axes.set_xticks([0, *FOUR, 52])
-        axes.set_yscale("log" if log else "linear")
+        axes.set_yscale("log")
         axes.grid(axis="y")
         axes.set_title(title, pad=6 + 11 * -(-part["_look"].nunique() // 2))
         legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7, borderaxespad=0.3)
