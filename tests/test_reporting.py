@@ -75,7 +75,7 @@ def test_the_page_of_two_runs_is_well_formed_and_loads_nothing(both):
         assert "None" not in text(part)
     page = Page(rendered.html)
     page.check()
-    assert len(page.drawings) == 12
+    assert len(page.drawings) == 5
 
 
 def test_rendering_and_drawing_again_gives_the_same_bytes(paper, tmp_path):
@@ -130,7 +130,7 @@ def test_an_unavailable_run_is_left_out_and_named(tmp_path):
 
     root = ready(tmp_path, change=withdraw)
     captions = {entry["id"]: entry["caption"] for entry in read_index(root / "reports/figures/hebbian/current")}
-    for name in ("accuracy-epsilon", "losses", "clean-accuracy"):
+    for name in ("accuracy-epsilon", "losses"):
         assert "Not run, so not drawn: convolutional network." in captions[name]
     assert "unavailable: no such device" in render(root).html
     curve = pd.read_csv(root / "reports/figures/hebbian/current/accuracy-epsilon.csv")

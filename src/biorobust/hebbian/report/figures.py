@@ -73,6 +73,7 @@ def _survival(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return {
         "ends": {run: [last.loc[(run, attack), "accuracy"] for attack in (REPORT_LOSS, WORST_CASE)] for run in both},
         "largest": last["eps"].max(),
+        "wanted": given.named(*HEADLINE),
         "losses": [ATTACKS[attack].label for attack in ATTACKS if attack in set(frame["attack"])],
     }
 
