@@ -61,7 +61,7 @@ def other_numbers(metrics):
         for key, array in arrays.items():
             if array.dtype.kind == "f" and key != "eps":
                 arrays[key] = _moved(array)
-            elif key in ("before", "after", "predictions"):
+            elif key in ("before", "after", "predictions") or (key == "labels" and "before" in arrays):
                 arrays[key] = (array + 3) % 10
             elif key == "reconstructions":
                 arrays[key] = array[..., ::-1]

@@ -229,10 +229,3 @@ class _Writer(Writer):
         numbers = {"labels": np.arange(6), "before": np.arange(6), "after": np.arange(6) + 1, "size": np.full(6, 0.006)}
         change = rng.normal(scale=0.01, size=(6, 32, 32, 3)).astype(np.float16)
         self.arrays(f"portraits/perturbed-{run}", **images, **numbers, change=change)
-        layers = ["layer1.0.downsample.0", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"]
-        drawn = {"layers": np.array(layers), "image": images["clean"][0], "perturbed": images["perturbed"][0]}
-        for place, side in enumerate((16, 8, 4, 2)):
-            drawn |= {f"{key}_{place}": pixels(rng, side, side, 3) for key in ("clean", "perturbed")}
-            drawn |= {f"change_{place}": rng.random((side, side)), f"explained_{place}": np.array([0.5, 0.2, 0.1])}
-            drawn |= {f"degenerate_{place}": np.array([False, False, place == 3])}
-        self.arrays(f"portraits/pca-{run}", **drawn)

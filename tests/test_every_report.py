@@ -65,7 +65,20 @@ FACTS = {
     "hebbian": Facts(
         [f"H{n}" for n in range(1, 10)],
         "paper",
-        {"loss attacked", "weights", "start", "p", "k", "units", "epochs", "name", "quantity", "seed", "training"},
+        {
+            "loss attacked",
+            "weights",
+            "start",
+            "p",
+            "k",
+            "units",
+            "epochs",
+            "name",
+            "quantity",
+            "seed",
+            "training",
+            "value",
+        },
         {"2019", "100.0"},
         set(),
     ),
@@ -76,7 +89,7 @@ FACTS = {
             *("choice", "the report", "here", "parameters", "clean, reported", "noisy, reported", "step", "quantity"),
             *("first", "second", "what differs", "residual", "cycles", "counted", "trained at", "level", "cycle"),
         },
-        {"2020"},
+        {"2020", "2.6"},  # the latter by chance: ends of two intervals
         set(),
     ),
     "kwta": Facts(
@@ -104,7 +117,7 @@ FACTS = {
             *("twin", "report's attack", "operations per image, millions", "passes per training image", "training"),
             *("masked on purpose", "checks", "signs", "dataset", "measured"),
         },
-        {"2020", "2022", "2023", "2025", "67"},
+        {"2020", "2022", "2023", "2025", "67", "3.5", "2.7"},  # the last two by chance: ends of other intervals
         set(),
     ),
 }
@@ -231,5 +244,7 @@ def test_what_was_not_run_at_its_size_is_neither_confirmed_nor_denied(study, sca
     page = text(rendered.html)
     assert "No figure has been drawn" in page
     assert Page(rendered.html).drawings == []
-    assert "0 not reproduced" in page
+    counts = re.findall(r'<ul class="verdicts">(.*?)</ul>', rendered.html, re.DOTALL)
+    assert counts
+    assert not re.search(r"reproduced|partly|held|hold", " ".join(counts))
     assert "a claim without a verdict has not failed" in page

@@ -13,6 +13,7 @@ from biorobust.core import places
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_json, write_json
 from biorobust.core.left_out import has_run
+from biorobust.reporting.labels import label
 from biorobust.reporting.table import read
 from stages import tables
 
@@ -46,7 +47,7 @@ def test_cnnf_tables_say_once_what_is_left_out(tmp_path):
         tables.write(root)
         found = read(root / "reports/tables/current")
         variants = project()["cnnf_variants"]
-        assert {row["run"] for row in found["cnnf-accuracy"].rows} == {"cnn-clean", "cnn-noisy", "cnn-feedback"}
+        assert {row["network"] for row in found["cnnf-accuracy"].rows} == set(map(label, project()["cnnf_runs"]))
         assert SENTENCE in found["cnnf-accuracy"].caption
         assert found["cnnf-accuracy"].caption.count(",") >= len(variants) - 1
         grid = found["cnnf-grid"]
