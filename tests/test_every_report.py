@@ -77,7 +77,6 @@ FACTS = {
             "quantity",
             "seed",
             "training",
-            "value",
         },
         {"2019", "100.0"},
         set(),
