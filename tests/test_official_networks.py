@@ -173,69 +173,6 @@ def winners(x, gamma):
     return torch.where(x >= least.view(-1, *[1] * (x.ndim - 1)), x, 0)
 
 
-def resnet_file(width, *, n_outputs):
-    """As the original saves its ResNet18: `shortcut` and `linear`, where torchvision says `downsample` and `fc`."""
-    state = {}
-
-    def convolution(name, norm, n_in, n_out, side):
-        seed = len(state)
-        state[f"{name}.weight"] = drawn(n_out, n_in, side, side, seed=seed, scale=(2 / (side**2 * n_in)) ** 0.5)
-        state[f"{norm}.weight"] = 1 + drawn(n_out, seed=seed + 1, scale=0.1)
-        state[f"{norm}.bias"] = drawn(n_out, seed=seed + 2, scale=0.1)
-        state[f"{norm}.running_mean"] = drawn(n_out, seed=seed + 3, scale=0.1)
-        state[f"{norm}.running_var"] = 1 + drawn(n_out, seed=seed + 4, scale=0.1).abs()
-        state[f"{norm}.num_batches_tracked"] = torch.tensor(5)
-
-    convolution("conv1", "bn1", 3, width, 3)
-    n_in = width
-    for stage in range(1, 5):
-        for block in range(2):
-            here, n_out = f"layer{stage}.{block}", width * 2 ** (stage - 1)
-            convolution(f"{here}.conv1", f"{here}.bn1", n_in, n_out, 3)
-            convolution(f"{here}.conv2", f"{here}.bn2", n_out, n_out, 3)
-            if n_in != n_out:
-                convolution(f"{here}.shortcut.0", f"{here}.shortcut.1", n_in, n_out, 1)
-            n_in = n_out
-    state["linear.weight"] = drawn(n_outputs, n_in, seed=500, scale=n_in**-0.5)
-    state["linear.bias"] = drawn(n_outputs, seed=501, scale=0.1)
-    return state
-
-
-def resnet_logits(state, x, gamma):
-    state = {name: tensor.double() for name, tensor in state.items()}
-
-    def convolved(x, name, norm, stride=1):
-        weight = state[f"{name}.weight"]
-        x = functional.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
-        mean, var, scale, shift = (
-            state[f"{norm}.{part}"].view(-1, 1, 1) for part in ("running_mean", "running_var", "weight", "bias")
-        )
-        return (x - mean) / (var + 1e-5).sqrt() * scale + shift
-
-    x = convolved(x, "conv1", "bn1").clamp_min(0)
-    for stage in range(1, 5):
-        for block in range(2):
-            here, stride = f"layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
-            y = winners(convolved(x, f"{here}.conv1", f"{here}.bn1", stride), gamma)
-            y = convolved(y, f"{here}.conv2", f"{here}.bn2")
-            short = f"{here}.shortcut"
-            x = convolved(x, f"{short}.0", f"{short}.1", stride) if f"{short}.0.weight" in state else x
-            x = winners(y + x, gamma)
-    return functional.avg_pool2d(x, 4).flatten(1) @ state["linear.weight"].T + state["linear.bias"]
-
-
-@pytest.mark.parametrize("gamma", [None, 0.2, 0.1])
-@pytest.mark.parametrize("parallel", [False, True])
-def test_an_official_resnet18_is_the_originals_network(gamma, parallel, tmp_path):
-    state = resnet_file(8, n_outputs=10)
-    saved = {f"module.{name}": tensor for name, tensor in state.items()} if parallel else state
-    torch.save(saved, tmp_path / "spresnet18_cifar.pth")
-    model = kwta.load_official(tmp_path / "spresnet18_cifar.pth", gamma=gamma).double()
-    images = pixels(4, 3, 32, 32)
-    assert not model.training
-    assert_close(model(images), resnet_logits(state, images, gamma), rtol=1e-9, atol=1e-10)
-
-
 class Winners(nn.Module):
     def __init__(self, gamma):
         super().__init__()
@@ -245,51 +182,60 @@ class Winners(nn.Module):
         return winners(x, self.gamma)
 
 
+ORIGINAL = {"fc.": "linear.", "downsample": "shortcut"}  # torchvision's names -> the original's
+
+
+def resnet(gamma, *, original):
+    """A file as the original saves its ResNet18, or the report torchvision's, and the network in it in float64."""
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=10 if original else 1000)
+    if original:  # for 32 pixels, with a ReLU behind the first convolution
+        network.conv1, network.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+    network(torch.rand(4, 3, 64, 64))  # normalisation that fits
+    state = network.state_dict()
+    for theirs, ours in ORIGINAL.items() if original else ():
+        state = {name.replace(theirs, ours): tensor for name, tensor in state.items()}
+    for name, parent in list(network.named_modules()):
+        if hasattr(parent, "relu") and (name or not original):
+            parent.relu = Winners(gamma)
+    return state, network.double().eval()
+
+
+@pytest.mark.parametrize(("gamma", "prefix"), [(None, ""), (0.2, "module."), (0.1, "")])
+def test_an_official_resnet18_is_the_originals_network(gamma, prefix, tmp_path):
+    state, theirs = resnet(gamma, original=True)
+    torch.save({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "spresnet18_cifar.pth")
+    ours = kwta.load_official(tmp_path / "spresnet18_cifar.pth", gamma=gamma).double()
+    assert not ours.training
+    assert_close(ours(pixels(4, 3, 32, 32)), theirs(pixels(4, 3, 32, 32)), rtol=1e-9, atol=1e-10)
+
+
 @pytest.mark.parametrize("gamma", [None, 0.1])
 def test_the_reports_resnet18_is_torchvisions_with_other_activations(gamma, tmp_path):
-    torch.manual_seed(0)
-    theirs = torchvision.models.resnet18(num_classes=1000)
-    theirs(torch.rand(4, 3, 64, 64))  # normalisation that fits
-    torch.save(theirs.state_dict(), tmp_path / "ResNet18_CIFAR-10_k-WTA_0.1.pth")
+    state, theirs = resnet(gamma, original=False)
+    torch.save(state, tmp_path / "ResNet18_CIFAR-10_k-WTA_0.1.pth")
     ours = kwta.load_official(tmp_path / "ResNet18_CIFAR-10_k-WTA_0.1.pth", gamma=gamma).double()
-    for parent in list(theirs.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.ReLU):
-                setattr(parent, name, Winners(gamma))
-    theirs, small = theirs.double().eval(), pixels(2, 3, 32, 32)
-    large = functional.interpolate(small, 224, mode="bilinear")
-    with torch.no_grad():
-        assert_close(ours.outputs(small), theirs(large), rtol=1e-9, atol=1e-10)
-        assert_close(ours(large), theirs(large)[:, :10], rtol=1e-9, atol=1e-10)
+    small = pixels(2, 3, 32, 32)
+    expected = theirs(functional.interpolate(small, 224, mode="bilinear"))
+    assert_close(ours.outputs(small), expected, rtol=1e-9, atol=1e-10)
+    assert_close(ours(small), expected[:, :10], rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("gamma", [None, 0.2])
 def test_the_reports_alexnet(gamma, tmp_path):
-    layers = [(0, 3, 4, 11), (3, 4, 12, 5), (6, 12, 24, 3), (8, 24, 16, 3), (10, 16, 16, 3)]
-    state = {}
-    for place, n_in, n_out, side in layers:
-        state[f"features.{place}.weight"] = drawn(
-            n_out, n_in, side, side, seed=place, scale=(2 / n_in / side**2) ** 0.5
-        )
-        state[f"features.{place}.bias"] = drawn(n_out, seed=place + 50, scale=0.1)
-    for place, n_in, n_out in [(1, 576, 256), (4, 256, 256), (6, 256, 1000)]:
-        state[f"classifier.{place}.weight"] = drawn(n_out, n_in, seed=place + 70, scale=n_in**-0.5)
-        state[f"classifier.{place}.bias"] = drawn(n_out, seed=place + 90, scale=0.1)
-    torch.save(state, tmp_path / "AlexNet_SVHN_k-WTA_0.2.pth")
-    model = kwta.load_official(tmp_path / "AlexNet_SVHN_k-WTA_0.2.pth", gamma=gamma).double()
-    images = pixels(3, 3, 224, 224)
-    state = {name: tensor.double() for name, tensor in state.items()}
-    x = images
-    for place, _, _, side in layers:
-        stride, padding = (4, 2) if place == 0 else (1, side // 2)
-        kept = state[f"features.{place}.weight"], state[f"features.{place}.bias"]
-        x = winners(functional.conv2d(x, *kept, stride=stride, padding=padding), gamma)
-        x = functional.max_pool2d(x, 3, 2) if place in (0, 3, 10) else x
-    x = x.flatten(1)
-    for place in (1, 4, 6):
-        x = x @ state[f"classifier.{place}.weight"].T + state[f"classifier.{place}.bias"]
-        x = winners(x, gamma) if place != 6 else x
-    assert_close(model(images), x[:, :10], rtol=1e-9, atol=1e-10)
+    torch.manual_seed(0)
+    act, pool = Winners(gamma), nn.MaxPool2d(3, 2)
+    features = [nn.Conv2d(3, 4, 11, 4, 2), act, pool, nn.Conv2d(4, 12, 5, padding=2), act, pool]
+    for n_in, n_out in ((12, 24), (24, 16), (16, 16)):
+        features += [nn.Conv2d(n_in, n_out, 3, padding=1), act]
+    dropout = nn.Identity()
+    classifier = [dropout, nn.Linear(576, 256), act, dropout, nn.Linear(256, 256), act, nn.Linear(256, 1000)]
+    theirs = nn.ModuleDict({"features": nn.Sequential(*features, pool), "classifier": nn.Sequential(*classifier)})
+    torch.save(theirs.state_dict(), tmp_path / "AlexNet_SVHN_k-WTA_0.2.pth")
+    ours, images = kwta.load_official(tmp_path / "AlexNet_SVHN_k-WTA_0.2.pth", gamma=gamma), pixels(3, 3, 224, 224)
+    theirs.double()
+    expected = theirs["classifier"](theirs["features"](images).flatten(1))[:, :10]
+    assert_close(ours.double()(images), expected, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +249,7 @@ def test_the_reports_alexnet(gamma, tmp_path):
     ],
 )
 def test_other_files_are_no_official_kwta_network(change, message, tmp_path):
-    torch.save(change(resnet_file(2, n_outputs=10)), tmp_path / "other.pth")
+    torch.save(change(resnet(None, original=True)[0]), tmp_path / "other.pth")
     with pytest.raises(BiorobustError, match=message) as refused:
         kwta.load_official(tmp_path / "other.pth", gamma=0.1)
     assert "\n" not in str(refused.value)
