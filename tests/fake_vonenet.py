@@ -137,16 +137,14 @@ class _Writer(Writer):
                 for kind, place, name, value in columns:
                     head = {"seed": seed, "noise": noise, "shown": shown, "kind": kind, "layer": place, "name": name}
                     dip = (0.95 if trained and name.endswith("conv2") else 0.05) if kind == "conv" else None
-                    row = head | {"n": 100, "undefined": 0, "between": 0.5, "dip_share": dip}
-                    for statistic in ("raw", "centred", "relative", "normalised"):
-                        row |= {statistic: value, f"{statistic}_low": value * 0.8, f"{statistic}_high": value * 1.3}
-                    rows.append(row)
+                    ends = {"": value, "_low": value * 0.8, "_high": value * 1.3}
+                    row = {f"{name}{end}": found for name in ("raw", "centred") for end, found in ends.items()}
+                    rows.append(head | {"dip_share": dip} | row)
         self.table(f"activations/{run}", rows)
 
         def entry(seed):
             n = round(ACCURACY[run][0] * self.n)
-            found = {"entered": n, "compared": n, "lowest": [4, 12, 25, 46]}
-            found |= {"lowest_share": 0.75, "conv2_always": 0.6, "undefined": 0, "smallest": 1.2e-5}
+            found = {"entered": n, "compared": n, "lowest_share": 0.75, "conv2_always": 0.6}
             found |= with_ends("zero_share", 0.0, 0.02) | {"zero_share_low": 0.0}
             found |= with_ends("conv2_dip_share", 0.95 if trained else 0.05, 0.02)
             for noise, value in zip(noises, (0.0, 0.0, 0.55, 0.13), strict=False):
@@ -217,8 +215,7 @@ class _Writer(Writer):
                     for place, layer in enumerate(convolutions(run))
                     if place
                 ]
-        logged = {"size_log_ratio": 0.3, "alike_clean": 0.6, "alike_perturbed": 0.58, "alike_drop": 0.02}
-        for key, value in logged.items():
+        for key, value in {"alike_clean": 0.6, "alike_drop": 0.02}.items():
             numbers |= with_ends(key, value, 0.02)
         self.table(f"deviations/{run}", rows)
         self.with_seeds("deviations", run, self.sizes | {"twin": twin}, lambda seed: numbers)

@@ -7,7 +7,7 @@ import torch
 
 from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import VOneBlock, noise, resnet18, voneresnet18
-from biorobust.vonenet.model.block import NOISE_MODES, FrozenNoise, add_noise, live_noise
+from biorobust.vonenet.model.block import NOISE_MODES, add_noise, frozen_noise, live_noise
 
 SMALL = {"image_size": 32, "visual_degrees": 2.0, "ksize": 13, "sf_max": 5.6}
 SMALL |= {"simple_channels": 6, "complex_channels": 6}
@@ -23,7 +23,7 @@ def images(n=4):
 
 def test_the_formulas():
     x = torch.linspace(0, 4, 60, dtype=torch.float64).reshape(1, 3, 4, 5)
-    n = FrozenNoise(5)(x)
+    n = frozen_noise(5)(x)
     t = 0.35 * x + 0.07
     expected = {
         "neuronal": ((t + n * torch.sqrt(t + 1e-4) - 0.07) / 0.35).clamp(min=0),
@@ -31,7 +31,7 @@ def test_the_formulas():
         "none": x,
     }
     for mode in NOISE_MODES:
-        made = add_noise(x, mode=mode, scale=0.35, level=0.07, source=FrozenNoise(5))
+        made = add_noise(x, mode=mode, scale=0.35, level=0.07, source=frozen_noise(5))
         torch.testing.assert_close(made, expected[mode], rtol=1e-12, atol=1e-12)
         silent = add_noise(x, mode=mode, scale=0.35, level=0.07, source=torch.zeros_like)
         assert torch.equal(silent, x)

@@ -85,8 +85,6 @@ def test_colours_are_torch_draws_and_leave_its_generator_alone():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_filters": 0}, "n_filters = 0"),
-        ({"n_filters": 4, "sf_corr": 1.5}, "sf_corr = 1.5"),
         ({"n_filters": 4, "sf_max": 0.6}, "sf_min = 0.0, sf_max = 0.6: must enclose two of the bin edges 0.5, 0.7"),
         ({"n_filters": 4, "sf_min": 8.5}, "sf_min = 8.5"),
     ],

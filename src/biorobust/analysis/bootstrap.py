@@ -20,19 +20,14 @@ class Interval(NamedTuple):
     high: np.ndarray
 
 
-def interval(values: np.ndarray, *, statistic: str = "median", draws: int = DRAWS, seed: int = SEED) -> Interval:
+def interval(values: np.ndarray, *, statistic: str = "median", draws: int = DRAWS) -> Interval:
     """The median (or mean) over the first axis with its 95 % interval, images drawn with replacement.
 
     values: (N, ...), NaN where undefined; such values are left out of every draw. All columns see the same draws, so
-    differences between columns keep their correlation. Raises ValueError for no images or an unknown statistic.
+    differences between columns keep their correlation. N is at least 1.
     """
-    if statistic not in ("median", "mean"):
-        raise ValueError(f"statistic {statistic!r}: must be median or mean")
-    values = np.asarray(values, dtype=np.float64)
-    if not len(values):
-        raise ValueError("no images: need at least one")
     columns = values.reshape(len(values), -1)
-    chosen = np.random.default_rng(seed).integers(len(columns), size=(draws, len(columns)))
+    chosen = np.random.default_rng(SEED).integers(len(columns), size=(draws, len(columns)))
     ends = np.full((3, columns.shape[1]), np.nan)
     whole = np.isfinite(columns).all(axis=0)
     some = ~whole & ~np.isnan(columns).all(axis=0)
@@ -40,15 +35,13 @@ def interval(values: np.ndarray, *, statistic: str = "median", draws: int = DRAW
     for part, compute in ((whole, getattr(np, statistic)), (some, getattr(np, f"nan{statistic}"))):
         if part.any():
             ends[:, part] = _ends(columns[:, part], chosen, compute)
-    shape = values.shape[1:]
-    return Interval(*(end.reshape(shape) for end in ends))
+    return Interval(*(end.reshape(values.shape[1:]) for end in ends))
 
 
 def _ends(columns: np.ndarray, chosen: np.ndarray, compute: Callable[..., np.ndarray]) -> np.ndarray:
     """(3, L): the statistic of (N, L) columns and the ends of its interval. chosen: (draws, N) rows."""
-    with warnings.catch_warnings():
-        # A draw may hold only undefined values of a column: it is NaN, and the quantile leaves it out.
-        warnings.simplefilter("ignore", RuntimeWarning)
+    # A draw may hold only undefined values of a column: it is NaN, and the quantile leaves it out.
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         # Some draws at a time: memory stays small however many there are.
         drawn = np.concatenate(
             [compute(columns[rows], axis=1) for rows in np.array_split(chosen, -(-len(chosen) // 50))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import torch
@@ -30,12 +30,10 @@ def hooked(modules: Mapping[str, nn.Module], receive: Callable[[str, Tensor], No
         calls[name] += 1
         receive(name, output.detach())
 
-    handles = [module.register_forward_hook(partial(hook, name)) for name, module in modules.items()]
-    try:
+    with ExitStack() as hooks:
+        for name, module in modules.items():
+            hooks.enter_context(module.register_forward_hook(partial(hook, name)))
         yield calls
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def called_once(modules: Mapping[str, nn.Module], calls: Counter[str]) -> None:

@@ -1,4 +1,4 @@
-"""How far two sets of activations lie apart, image by image: 1 - Pearson r, relative L2, and what they are made of.
+"""How far two sets of activations lie apart, image by image: 1 - Pearson r, and what it is made of.
 
 Everything comes from sums over the positions of each channel, kept in float64, of one tensor and of its *difference*
 to the other. So a deviation of 1e-12 keeps its digits, equal tensors give exactly 0, and nothing has to be stored but
@@ -19,12 +19,11 @@ CHUNK = 2**19  # values
 class Moments(NamedTuple):
     """Sums over the positions of a channel, float64 (N, C), of activations a and of d = b - a.
 
-    mean_a, mean_d: channel means. aa, ad, dd: sums of products of the deviations from them.
+    means: (2, N, C), the channel means of a and d. aa, ad, dd: sums of products of the deviations from them.
     """
 
     positions: int
-    mean_a: Tensor
-    mean_d: Tensor
+    means: Tensor
     aa: Tensor
     ad: Tensor
     dd: Tensor
@@ -38,13 +37,6 @@ class Own(NamedTuple):
     squares: Tensor  # float64 (N, C): sum of squared deviations from the mean
 
 
-def by_channel(activations: Tensor) -> Tensor:
-    """(N, C, ...) as (N, C, P); (N, F) as one channel of F positions. Raises ValueError for less than two axes."""
-    if activations.ndim < 2:
-        raise ValueError(f"activations of shape {tuple(activations.shape)}: need images first, then features")
-    return activations.flatten(2) if activations.ndim > 2 else activations.unsqueeze(1)
-
-
 def _sum(values: Tensor) -> Tensor:
     return values.sum(dim=2, dtype=torch.float64)
 
@@ -56,7 +48,7 @@ def _chunks(values: Tensor) -> int:
 
 def own(activations: Tensor) -> Own:
     """The sums of one tensor (N, C, ...); `values` is a view of it, not a copy."""
-    values = by_channel(activations)
+    values = activations.flatten(2)
     mean = _sum(values) / values.shape[2]
     squares = [
         _sum((part - centre.to(part.dtype).unsqueeze(2)).square_())
@@ -67,13 +59,13 @@ def own(activations: Tensor) -> Own:
 
 def moments(a: Own, b: Tensor) -> Moments:
     """Sums of a and b - a. Raises ValueError when the shapes differ."""
-    values = by_channel(b)
+    values = b.flatten(2)
     if values.shape != a.values.shape:
         raise ValueError(f"shapes {tuple(a.values.shape)} and {tuple(values.shape)} differ: need the same layer")
     size = _chunks(values)
     parts = [_differences(x, y) for x, y in zip(a.values.split(size), values.split(size), strict=True)]
     mean_d, ad, dd = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Moments(values.shape[2], a.mean, mean_d, a.squares, ad, dd)
+    return Moments(values.shape[2], torch.stack([a.mean, mean_d]), a.squares, ad, dd)
 
 
 def _differences(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,24 +78,16 @@ def _differences(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def affine(sums: Moments, gain: Tensor, shift: Tensor) -> Moments:
-    """The moments of gain * a + shift and gain * b + shift, with one gain and shift per channel, (C,)."""
-    gain, shift = gain.double(), shift.double()
-    square = gain.square()
-    return Moments(
-        sums.positions,
-        sums.mean_a * gain + shift,
-        sums.mean_d * gain,
-        sums.aa * square,
-        sums.ad * square,
-        sums.dd * square,
-    )
+    """The moments of gain * a + shift and gain * b + shift, with one gain and shift per channel, float64 (C,)."""
+    means = torch.stack([sums.means[0] * gain + shift, sums.means[1] * gain])
+    return Moments(sums.positions, means, *(products * gain.square() for products in sums[2:]))
 
 
 class Totals(NamedTuple):
     """Sums over an image, float64 (N,), or (N, L) for several layers; a and d as in `Moments`.
 
     within: over the deviations from the channel means. between: over the deviations of the channel means from their
-    mean, times the positions. square: over the squared values themselves.
+    mean, times the positions.
     """
 
     within_aa: Tensor
@@ -112,18 +96,13 @@ class Totals(NamedTuple):
     between_aa: Tensor
     between_ad: Tensor
     between_dd: Tensor
-    square_a: Tensor
-    square_d: Tensor
 
 
 def totals(sums: Moments) -> Totals:
     """The sums of an image from those of its channels."""
-    means = torch.stack([sums.mean_a, sums.mean_d])
-    rest = means - means.mean(dim=2, keepdim=True)
-    within = torch.stack([sums.aa, sums.ad, sums.dd]).sum(dim=2)
-    between = sums.positions * torch.stack([rest[0] * rest[0], rest[0] * rest[1], rest[1] * rest[1]]).sum(dim=2)
-    square = sums.positions * means.square_().sum(dim=2) + within[::2]
-    return Totals(*within, *between, *square)
+    a, d = sums.means - sums.means.mean(dim=2, keepdim=True)
+    between = sums.positions * torch.stack([a * a, a * d, d * d]).sum(dim=2)
+    return Totals(*torch.stack(sums[2:]).sum(dim=2), *between)
 
 
 def stack(sums: Sequence[Totals]) -> Totals:
@@ -158,37 +137,29 @@ def centred(sums: Totals) -> Tensor:
     return _one_minus_r(sums.within_aa, sums.within_ad, sums.within_dd)
 
 
-def relative_l2(sums: Totals) -> Tensor:
-    """||b - a|| / ||a||; NaN where a is all zero."""
-    return torch.where(sums.square_a > 0, (sums.square_d / sums.square_a).sqrt(), torch.nan)
-
-
 def between_share(sums: Totals) -> Tensor:
     """Share of the variance of a that lies between the means of its channels, in [0, 1]; NaN if a is constant."""
     total = sums.within_aa + sums.between_aa
     return torch.where(total > 0, sums.between_aa / total, torch.nan)
 
 
-def _unit(values: Tensor, *, center: bool) -> Tensor:
+def _unit(values: Tensor) -> Tensor:
     """float64 (N, F): mean taken away, length 1; NaN for an image whose values are constant or not all finite."""
-    if values.ndim < 2 or (center and values.ndim < 3):
-        raise ValueError(f"shape {tuple(values.shape)}: need (N, ...), and (N, C, positions...) with center")
-    values = by_channel(values.double())
-    rest = (values - values.mean(dim=2 if center else (1, 2), keepdim=True)).flatten(1)
+    values = values.double().flatten(1)
+    rest = values - values.mean(dim=1, keepdim=True)
     largest = rest.abs().amax(dim=1, keepdim=True)
-    constant = largest <= 1e-12 * values.flatten(1).abs().amax(dim=1, keepdim=True)
+    constant = largest <= 1e-12 * values.abs().amax(dim=1, keepdim=True)
     # Scaled before its length is taken, so that squares neither overflow nor vanish.
     rest = torch.where(constant, torch.nan, rest / largest)
     return rest / rest.norm(dim=1, keepdim=True)
 
 
-def dissimilarity(a: Tensor, b: Tensor, *, center: bool = False) -> Tensor:
+def dissimilarity(a: Tensor, b: Tensor) -> Tensor:
     """1 - Pearson r of two sets of activations, image by image, as float64 (N,); NaN where it is undefined.
 
-    a, b: (N, ...), any floating dtype. center: first take the mean over positions from every channel of (N, C, ...).
-    Half the squared distance of the two unit vectors, so equal tensors give exactly 0. Raises ValueError for shapes
-    that differ or have no feature axis.
+    a, b: (N, ...), any floating dtype. Half the squared distance of the two unit vectors, so equal tensors give exactly
+    0. Raises ValueError for shapes that differ.
     """
     if a.shape != b.shape:
         raise ValueError(f"shapes {tuple(a.shape)} and {tuple(b.shape)} differ: need the same layer")
-    return (_unit(a, center=center) - _unit(b, center=center)).square().sum(dim=1) / 2
+    return (_unit(a) - _unit(b)).square().sum(dim=1) / 2

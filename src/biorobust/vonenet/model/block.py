@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,25 +32,23 @@ def live_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor
     return torch.empty_like(like).normal_(generator=generator)
 
 
-@dataclass
-class FrozenNoise:
-    """The same numbers in every forward pass: one draw for all images (`seeds` an integer), or one for each.
+def frozen_noise(*seeds: int) -> NoiseSource:
+    """The same numbers in every forward pass: one draw for each image, or one for all of them where there is one seed.
 
     They are made on the CPU and depend on nothing but the seed and the response's shape.
     """
 
-    seeds: int | tuple[int, ...]
-    _drawn: Tensor | None = field(default=None, repr=False)
+    @cache
+    def drawn(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+        draws = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.stack(draws).to(device, dtype)
 
-    def __call__(self, like: Tensor) -> Tensor:
-        seeds = self.seeds if isinstance(self.seeds, tuple) else (self.seeds,)
-        if seeds is self.seeds and len(seeds) != len(like):
+    def source(like: Tensor) -> Tensor:
+        if len(seeds) not in (1, len(like)):
             raise BiorobustError(f"noise has {len(seeds)} seeds, the minibatch {len(like)} images: must be equal")
-        if self._drawn is None or self._drawn.shape[1:] != like.shape[1:]:
-            draws = [torch.randn(like.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-            self._drawn = torch.stack(draws)
-        self._drawn = self._drawn.to(like)
-        return self._drawn.expand_as(like)
+        return drawn(like.shape[1:], like.dtype, like.device).expand_as(like)
+
+    return source
 
 
 def add_noise(responses: Tensor, *, mode: str, scale: float, level: float, source: NoiseSource) -> Tensor:
@@ -116,18 +113,20 @@ class VOneBlock(nn.Module):
         _check_choice("filters", filters, ("biological", "uniform"))
         _check_choice("colours", colours, ("published", "paired"))
         _check_choice("noise", noise, NOISE_MODES)
-        n, spread = simple_channels + complex_channels, f"{noise_scale = }, {noise_level = }"
-        cells = f"{simple_channels = }, {complex_channels = }"
+        n, pixels_per_degree = simple_channels + complex_channels, image_size / visual_degrees
+        nyquist = pixels_per_degree / (2 * math.sqrt(2))  # half a cycle per pixel, less along the diagonal
         for wrong, message in (
-            (min(simple_channels, complex_channels) < 0 or n == 0, f"{cells}: must be 0 or more, and not both 0"),
-            (ksize < 1 or ksize % 2 == 0, f"{ksize = }: must be an odd number of pixels"),
-            (stride < 1, f"{stride = }: must be 1 or more pixels"),
+            (n == 0, f"{simple_channels = }, {complex_channels = }: must not be both 0"),
+            (ksize % 2 == 0, f"{ksize = }: must be an odd number of pixels"),
             (ksize > image_size, f"{ksize = }: must be at most the image's {image_size} pixels (image_size)"),
-            (noise_scale <= 0 or noise_level < 0, f"{spread}: must be above 0, and not below"),
+            (
+                sf_max > nyquist,
+                f"{sf_max = }: must be at most {nyquist:.4g} cycles per degree, the Nyquist limit image_size / "
+                f"visual_degrees / (2 sqrt 2) of {image_size} pixels over {visual_degrees:g} degrees",
+            ),
         ):
             if wrong:
                 raise BiorobustError(message)
-        check_frequency(sf_max, image_size=image_size, visual_degrees=visual_degrees)
         self.simple_channels, self.complex_channels = simple_channels, complex_channels
         self.ksize, self.stride, self.k_exc = ksize, stride, k_exc
         self.noise_mode, self.noise_scale, self.noise_level = noise, noise_scale, noise_level
@@ -138,7 +137,7 @@ class VOneBlock(nn.Module):
         )
         first, second = sample_colours(n_filters=n, seed=colour_seed, paired=colours == "paired")
         even, odd = (
-            gabor_kernels(population, ksize=ksize, pixels_per_degree=image_size / visual_degrees, quadrature=quadrature)
+            gabor_kernels(population, ksize=ksize, pixels_per_degree=pixels_per_degree, quadrature=quadrature)
             for quadrature in (False, True)
         )
         self.register_buffer("kernels", torch.cat([even, odd[simple_channels:]]))
@@ -155,13 +154,12 @@ class VOneBlock(nn.Module):
     def responses(self, x: Tensor) -> Tensor:
         """Responses of the cells (B, simple + complex, h, w) before noise; never negative.
 
-        Each filter sees one channel of the image, so a third of the products of a dense convolution are left. A grey
-        image has one channel for all.
+        Each filter sees one channel of the image, or the only one of a grey image.
         """
         if min(x.shape[-2:]) < self.ksize:
-            size = " x ".join(map(str, x.shape[-2:]))
+            height, width = x.shape[-2:]
             raise BiorobustError(
-                f"images of {size} pixels: must be at least as large as the V1 filters (ksize {self.ksize})"
+                f"images of {height} x {width} pixels: smaller than the V1 filters (ksize {self.ksize})"
             )
         # The image is smaller than what becomes of it. Single channels of a channels-last one would take the slow path.
         x = (self.k_exc * x).contiguous()
@@ -209,14 +207,10 @@ class VOneBlock(nn.Module):
             raise BiorobustError("noise takes one of seed, seeds and generator")
         if mode == "none" and named:
             raise BiorobustError("noise is none, so a seed or generator has no use: name a mode, neuronal or gaussian")
+        frozen = seeds if seed is None else [seed]
+        source = partial(live_noise, generator=generator) if frozen is None else frozen_noise(*frozen)
         before = self.noise_mode, self._source
-        if seed is not None:
-            self._source = FrozenNoise(int(seed))
-        elif seeds is not None:
-            self._source = FrozenNoise(tuple(int(one) for one in seeds))
-        else:
-            self._source = partial(live_noise, generator=generator)
-        self.noise_mode = mode
+        self.noise_mode, self._source = mode, source
         try:
             yield
         finally:
@@ -284,12 +278,8 @@ def sample_parameters(
     are flat and nothing is tied.
 
     The draws are the published ones: NumPy's legacy generator, in the order phase, orientation, copula, ny. Raises
-    BiorobustError for no filters, a correlation outside [-1, 1], or limits that leave no bin.
+    BiorobustError for limits that leave no bin.
     """
-    if n_filters < 1:
-        raise BiorobustError(f"n_filters = {n_filters}: must be an integer of 1 or more")
-    if not -1 <= sf_corr <= 1:
-        raise BiorobustError(f"sf_corr = {sf_corr}: must be a number from -1 to 1")
     rng = np.random.RandomState(seed)
     phase = 360 * rng.rand(n_filters)
     counts, edges = _frequency_bins(sf_min, sf_max, strict=uniform)
@@ -310,28 +300,12 @@ def sample_parameters(
 
 
 def sample_colours(*, n_filters: int, seed: int, paired: bool) -> tuple[Tensor, Tensor]:
-    """The input channel (0, 1, 2) each filter sees, for the two filters of a quadrature pair: two int64 (n,), with the
-    draws of torch's global generator seeded with `seed`.
-
-    paired: both see the same channel. The published model draws the two independently, so that only about a third of
-    its complex cells combine filters of one channel.
+    """The input channel (0, 1, 2) each filter of a quadrature pair sees: two int64 (n,), with the draws of torch's
+    global generator seeded with `seed`. paired: both see the same, as do a third of those drawn independently.
     """
     generator = torch.Generator().manual_seed(seed)
     first, second = (torch.randint(0, COLOURS, (n_filters,), generator=generator) for _ in range(2))
     return first, first if paired else second
-
-
-def check_frequency(sf_max: float, *, image_size: int, visual_degrees: float) -> None:
-    """Raises BiorobustError naming sf_max and its limit when the grid of pixels cannot carry it in every direction.
-
-    The limit is half a cycle per pixel along the axes, less by sqrt(2) along the diagonal.
-    """
-    limit = image_size / visual_degrees / (2 * math.sqrt(2))
-    if sf_max > limit:
-        raise BiorobustError(
-            f"sf_max = {sf_max}: must be at most {limit:.4g} cycles per degree, the Nyquist limit "
-            f"image_size / visual_degrees / (2 sqrt 2) of {image_size} pixels over {visual_degrees:g} degrees"
-        )
 
 
 def gabor_kernels(

@@ -28,26 +28,23 @@ from biorobust.vonenet.model.params import (
 if TYPE_CHECKING:
     from biorobust.params import Params
 
-ARRAYS, RECORDS = Path("data/activations/vonenet"), Path("data/attacks/vonenet/own")
+RECORDS = Path("data/attacks/vonenet/own")
 
 
 def compare_layers(group: str, settings: Params) -> None:
-    """Measure every network, then compare each that has a V1 stage with its baseline; write arrays and metrics."""
+    """Measure every network, then compare each that has a V1 stage with its baseline; write metrics."""
     plan = settings.block("vonenet_activations", Activations)
     size = settings.size("vonenet_activations", ActivationsSize)
     listed: Mapping[str, Any] = settings.runs[GROUPS[group].runs]
     attacked: dict[str, Any] = head_of(group, settings)
     said = attacked | {"settings": {"common_eps": plan.common_eps, **size.model_dump()}}
     measured: dict[str, dict[int, LayerMeasurements]] = {}
-    (ARRAYS / group).mkdir(parents=True, exist_ok=True)  # an out has to be there, with no network in it too
     for name in progress(listed, label=f"layers of the networks on {GROUPS[group].dataset}", unit="networks"):
         if reason := runs.unavailable(name):
             for kind in ("activations", "riddle", "attack"):
                 results.write_unavailable(kind, name, reason=reason, **said)
             continue
-        measured[name] = _measured(group, name, settings)
-        for seed, one in measured[name].items():
-            write_npz(ARRAYS / group / f"{name}-seed{seed}.npz", one.arrays())
+        measured[name] = {seed: _measured(group, name, seed, settings) for seed in runs.seeds(name)}
         _write_layers(name, measured[name], **said)
         _write_accuracy(name, measured[name], eps=plan.eps, **attacked)
     for name, of_seeds in measured.items():
@@ -71,45 +68,40 @@ def compare_layers(group: str, settings: Params) -> None:
             numbers, table = measurements.compare_with_baseline(*pair, names=(plain, name), seed=seed)
             entries.append({"seed": seed, **numbers})
             rows += table
-        _write_csv(f"deviations/{name}", [pd.DataFrame(rows)])
+        write_csv(results.METRICS / f"deviations/{name}.csv", pd.DataFrame(rows))
         twin = {"settings": {**said["settings"], "twin": plain}}
         results.write_run("deviations", name, **said | twin, **results.per_seed(entries))
     work.finish(work.states())
 
 
-def _measured(group: str, name: str, settings: Params) -> dict[int, LayerMeasurements]:
-    """Every seed of one network."""
+def _measured(group: str, name: str, seed: int, settings: Params) -> LayerMeasurements:
+    """One seed of one network, taken from an interrupted stage where that has measured it."""
     plan = settings.block("vonenet_activations", Activations)
     size = settings.size("vonenet_activations", ActivationsSize)
-    images, device = experiment.load(GROUPS[group].dataset).test_images, pick()
     wanted = settings.block("vonenet_perturbations", Perturbations).sources
     sources = [run for run in settings.runs[GROUPS[group].runs] if run in wanted or group != ANALOGUE]
-    shown = [name, *(run for run in sources if run != name and not runs.unavailable(run))]
-    itself = name if name in sources else None
-
-    measured = {}
-    for seed in runs.seeds(name):
-        here = [run for run in shown if seed in runs.seeds(run)]
-        perturbed: dict[str, measurements.Perturbed]
-        perturbed = {run: stimuli.load(group, run, seed, device=device) for run in here}
-        key: dict[str, Any] = {"plan": plan.model_dump(), "size": size.model_dump(), "seed": seed, "device": device}
-        key["weights"] = weights_of(name, seed)
-        key["perturbed"] = {run: sha256(stimuli.path(group, run, seed)) for run in here}
-        state = work.state_path(f"layers-{name}-seed{seed}", key, code=(measurements, runs, tensors, training))
-        saved = work.load_state(state)
-        if saved is None:
-            own = perturbed.pop(name)
-            model, clean = runs.load(name, seed=seed, device=device), training.as_float(images[own["index"]])
-            fresh = measurements.measure(model, clean, own, perturbed, plan=plan, size=size, seed=seed, name=itself)
-            saved = measurements.to_state(fresh)
-            work.save_state(state, saved)
-        measured[seed] = measurements.from_state(saved)
-    return measured
+    shown = [run for run in dict.fromkeys([name, *sources]) if not runs.unavailable(run) and seed in runs.seeds(run)]
+    images, device = experiment.load(GROUPS[group].dataset).test_images, pick()
+    perturbed: dict[str, measurements.Perturbed]
+    perturbed = {run: stimuli.load(group, run, seed, device=device) for run in shown}
+    key: dict[str, Any] = {"plan": plan.model_dump(), "size": size.model_dump(), "seed": seed, "device": device}
+    key["weights"] = weights_of(name, seed)
+    key["perturbed"] = {run: sha256(stimuli.path(group, run, seed)) for run in shown}
+    state = work.state_path(f"layers-{name}-seed{seed}", key, code=(measurements, runs, tensors, training))
+    saved = work.load_state(state)
+    if saved is None:
+        own, itself = perturbed.pop(name), name if name in sources else None
+        model, clean = runs.load(name, seed=seed, device=device), training.as_float(images[own["index"]])
+        fresh = measurements.measure(model, clean, own, perturbed, plan=plan, size=size, seed=seed, name=itself)
+        saved = measurements.to_state(fresh)
+        work.save_state(state, saved)
+    return measurements.from_state(saved)
 
 
 def _write_layers(name: str, measured: Mapping[int, LayerMeasurements], **head: Any) -> None:
     """Curves and metrics of a network's layers, and pictures."""
-    _write_csv(f"activations/{name}", [one.tables["layers"] for one in measured.values()])
+    curves = pd.concat([one.tables["layers"] for one in measured.values()], ignore_index=True)
+    write_csv(results.METRICS / f"activations/{name}.csv", curves)
     entries = [{"seed": seed, **one.numbers} for seed, one in measured.items()]
     results.write_run("activations", name, **head, **results.per_seed(entries))
     write_npz(results.METRICS / f"portraits/perturbed-{name}.npz", next(iter(measured.values())).drawn)
@@ -123,8 +115,3 @@ def _write_accuracy(name: str, measured: Mapping[int, LayerMeasurements], *, eps
     attacks, n_images = stimuli.attack_metrics(records, eps=eps), int(of_seeds["index"].nunique())
     head |= {"settings": {"n_images": n_images, "attacks": list(attacks)}, "eps": list(eps), "n_images": n_images}
     results.write_run("attack", name, **head, attacks=attacks, seeds=list(measured))
-
-
-def _write_csv(name: str, tables: list[pd.DataFrame]) -> None:
-    """Write `reports/metrics/<name>.csv`, the tables of all seeds one below the other."""
-    write_csv(results.METRICS / f"{name}.csv", pd.concat(tables, ignore_index=True))

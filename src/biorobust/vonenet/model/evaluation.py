@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -53,43 +52,36 @@ def seed_entry(
     return entry | {"under_noise": under}
 
 
-@dataclass(frozen=True)
-class Condition:
-    """Noise during each pass, and how many passes are averaged."""
-
-    noise: Noise
-    repeats: int = 1
-
-
-def noise_conditions(model: nn.Module, *, seed: int, repeats: int) -> Mapping[str, Condition]:
+def noise_conditions(model: nn.Module, *, seed: int) -> Mapping[str, Noise]:
     """The noise conditions a network can be measured in: without noise alone for a deterministic one.
 
     frozen: the same draw for an image whichever version of it is shown. live: a draw of its own for every pass. mean:
-    activations averaged over `repeats` live passes. One seed per image and pass: none depends on its minibatch.
+    the same, for passes that are averaged. One seed per image and pass: none depends on its minibatch.
     """
 
     def drawn(step: int) -> Noise:
         return lambda number, rows: models.noise(model, seeds=[seed + step * (number + 1) + row for row in rows])
 
-    quiet = {NONE: Condition(lambda number, rows: models.noise(model, "none"))}
-    if own_noise(model) == NONE:
-        return quiet
-    live = drawn(STEP)
-    return quiet | {FROZEN: Condition(drawn(0)), LIVE: Condition(live), MEAN: Condition(live, repeats)}
+    noisy = {} if own_noise(model) == NONE else {FROZEN: drawn(0), LIVE: drawn(STEP), MEAN: drawn(STEP)}
+    return {NONE: lambda number, rows: models.noise(model, "none")} | noisy
 
 
 @torch.no_grad()
 def predict_samples(model: nn.Module, images: Tensor, *, draws: int, seed: int, batch_size: int = 64) -> Tensor:
     """Classes (draws, N) for images (N, C, H, W) in passes with fresh noise; one row for a network without noise."""
-    conditions = noise_conditions(model, seed=seed, repeats=1)
-    noise = conditions.get(LIVE, conditions[NONE]).noise
+    conditions = noise_conditions(model, seed=seed)
+    noise = conditions.get(LIVE, conditions[NONE])
     samples = []
     for number in range(draws if LIVE in conditions else 1):
-        for first in range(0, len(images), batch_size):
-            rows = range(first, min(first + batch_size, len(images)))
+        for rows in minibatches(len(images), batch_size):
             with noise(number, rows):
-                samples.append(classes(model(images[first : rows.stop])))
+                samples.append(classes(model(images[rows.start : rows.stop])))
     return torch.cat(samples).reshape(-1, len(images))
+
+
+def minibatches(n: int, size: int) -> list[range]:
+    """The rows of n images, `size` at a time."""
+    return [range(first, min(first + size, n)) for first in range(0, n, size)]
 
 
 def majority(samples: Tensor) -> Tensor:

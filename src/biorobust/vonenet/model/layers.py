@@ -7,7 +7,7 @@ normalisation is affine per channel: its deviations follow from the sums of the 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -20,14 +20,12 @@ from biorobust.analysis import capture
 from biorobust.analysis import deviation as dev
 from biorobust.analysis.bootstrap import Interval, interval
 from biorobust.vonenet.model import models
-from biorobust.vonenet.model.evaluation import Noise
+from biorobust.vonenet.model.evaluation import Noise, minibatches
 from biorobust.vonenet.model.models import Classifier
 from biorobust.vonenet.model.stimuli import COMMON, FROM, OTHER, OWN, SELF, SIGNS, Images, rows_of
 
-# raw, centred, relative: analysis/deviation.py; between: share of the clean layer's variance between channel means.
-STATISTICS = {"raw": dev.raw, "centred": dev.centred, "relative": dev.relative_l2, "between": dev.between_share}
+STATISTICS = {"raw": dev.raw, "centred": dev.centred, "between": dev.between_share}
 V1, CONV, NORM = "v1", "conv", "norm"
-DRAWS = 200  # of the channels of a layer
 T = TypeVar("T")
 
 
@@ -58,13 +56,6 @@ def modules(model: Classifier) -> dict[str, nn.Module]:
     """What is measured directly, by name: the V1 stage if there is one, then all convolutions in order."""
     v1 = models.v1(model)
     return ({} if v1 is None else {V1: v1}) | dict(models.convolutions(model))
-
-
-def columns(model: Classifier) -> list[Column]:
-    numbers = {name: index for index, name in enumerate(models.conv_names(model))}
-    front = [Column(V1, -1, V1)] if models.v1(model) else []
-    behind = [Column(NORM, numbers[name], name) for name in models.norms(model)]
-    return [*front, *(Column(CONV, index, name) for name, index in numbers.items()), *behind]
 
 
 @torch.no_grad()
@@ -112,15 +103,17 @@ def deviations(
             yield key, dev.stack([dev.totals(item) for item in (*(sums[name] for name in measured), *behind)])
 
     parts: dict[str, dict[str, list[Tensor]]] = {key: {name: [] for name in STATISTICS} for key in perturbed}
-    for first in range(0, len(clean), batch_size):
-        for key, totals in compared(range(first, min(first + batch_size, len(clean)))):
+    for rows in minibatches(len(clean), batch_size):
+        for key, totals in compared(rows):
             for name, statistic in STATISTICS.items():
                 parts[key][name].append(statistic(totals))
     values = {
-        key: {name: torch.cat(rows).cpu().numpy() for name, rows in statistics.items()}
+        key: {name: torch.cat(found).cpu().numpy() for name, found in statistics.items()}
         for key, statistics in parts.items()
     }
-    return Deviations(columns(model), values)
+    numbers = {V1: -1} | {name: number for number, name in enumerate(models.conv_names(model))}
+    columns = [Column(V1 if name == V1 else CONV, numbers[name], name) for name in measured]
+    return Deviations([*columns, *(Column(NORM, numbers[name], name) for name in maps)], values)
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -146,7 +139,7 @@ def reported(names: Sequence[str]) -> list[int]:
 
 
 def second_convolutions(names: Sequence[str]) -> list[int]:
-    """The numbers of the second convolutions of blocks."""
+    """Those of the second convolutions of blocks."""
     return [number for number, name in enumerate(names) if name.endswith("conv2")]
 
 
@@ -171,7 +164,7 @@ def dips(values: np.ndarray) -> np.ndarray:
 def depth(values: np.ndarray) -> np.ndarray:
     """(..., L): log10 of a layer minus the mean of its neighbours'; negative in a dip, NaN at the ends and at 0."""
     logs = np.log10(np.where(values > 0, values, np.nan))
-    depths = np.full(values.shape, np.nan)
+    depths = np.full_like(logs, np.nan)
     depths[..., 1:-1] = logs[..., 1:-1] - (logs[..., :-2] + logs[..., 2:]) / 2
     return depths
 
@@ -193,39 +186,34 @@ mean = partial(median, statistic=np.nanmean)
 
 def estimate(name: str, values: np.ndarray, *, statistic: str = "median") -> dict[str, float | None]:
     """`name`, `name_low` and `name_high` of one value per image; all None where none is defined."""
-    keys = (name, f"{name}_low", f"{name}_high")
     if not len(values) or np.isnan(values).all():
-        return dict.fromkeys(keys)
-    return dict(zip(keys, map(float, interval(values, statistic=statistic)), strict=True))
+        return _with_ends(name, (None, None, None))
+    return _with_ends(name, map(float, interval(values, statistic=statistic)))
+
+
+def _with_ends(name: str, found: Iterable[Any]) -> dict[str, Any]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
 
 
 def layer_table(seed: int, noise: str, deviations: Deviations) -> list[dict[str, Any]]:
-    """One row per set of images and layer: medians over images with 95 % bootstrap intervals.
+    """One row per set of images and layer: `raw` and `centred`, medians over images with 95 % bootstrap intervals.
 
-    normalised: raw deviation over that of another image. dip_share: of the images with a value in every layer, those
-    for which the convolution dips. Behind the normalisation there are rows for the own perturbation alone.
+    dip_share: of the images with a value in every layer, those for which the convolution dips. Behind the normalisation
+    there are rows for the own perturbation alone.
     """
     table = []
     for stimulus, statistics in deviations.sets.items():
-        raw = statistics["raw"]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            other = deviations.sets[OTHER]["raw"] if OTHER in deviations.sets else np.full_like(raw, np.nan)
-            sampled = {name: statistics[name] for name in ("raw", "centred", "relative")} | {"normalised": raw / other}
         columns = [place for place, column in enumerate(deviations.columns) if column.kind != NORM or stimulus == OWN]
-        intervals = {name: interval(values[:, columns]) for name, values in sampled.items()}
-        between = median(statistics["between"])
+        intervals = {name: np.stack(interval(statistics[name][:, columns])) for name in ("raw", "centred")}
         curves = deviations.values(stimulus, "raw")
         dip_share = iter(dips(curves[~np.isnan(curves).any(axis=1)]).mean(axis=0).tolist())
         for i, place in enumerate(columns):
-            column = deviations.columns[place]
-            row: dict[str, Any] = {"seed": seed, "noise": noise, "shown": stimulus, "kind": column.kind}
-            row |= {"layer": column.number, "name": column.name}
-            row |= {"n": int(np.isfinite(raw[:, place]).sum()), "undefined": int(np.isnan(raw[:, place]).sum())}
-            for name, (value, low, high) in intervals.items():
-                row |= {name: value[i], f"{name}_low": low[i], f"{name}_high": high[i]}
-            table.append(
-                row | {"between": between[place], "dip_share": next(dip_share) if column.kind == CONV else None}
-            )
+            kind, number, name = deviations.columns[place]
+            row: dict[str, Any] = {"seed": seed, "noise": noise, "shown": stimulus, "kind": kind}
+            row |= {"layer": number, "name": name, "dip_share": next(dip_share) if kind == CONV else None}
+            for statistic, ends in intervals.items():
+                row |= _with_ends(statistic, ends[:, i])
+            table.append(row)
     return table
 
 
@@ -234,20 +222,17 @@ def network_numbers(deviations: Mapping[str, Deviations]) -> dict[str, Any]:
 
     zero_share: of the values at the report's layers, those exactly zero. lowest_share: of the report's layers, those
     lowest in their stage on the median curve. conv2_dip_share: of the second convolutions of blocks, those that dip,
-    mean over images; conv2_always: for every image. undefined: values without a number. self_v1_<noise>,
-    self_last_<noise>: median deviation between two passes over the same clean image.
+    mean over images; conv2_always: for every image. self_v1_<noise>, self_last_<noise>: median deviation between two
+    passes over the same clean image.
     """
     names, raw = deviations["none"].names, deviations["none"].values(OWN, "raw")
     four = reported(names)
     is_dip = dips(raw)[:, second_convolutions(names)]
     numbers = {
         **estimate("zero_share", (raw[:, four] == 0).mean(axis=1), statistic="mean"),
-        "lowest_share": len(set(lowest(median(raw), names)) & set(four)) / len(four),
-        "lowest": lowest(median(raw), names),
         **estimate("conv2_dip_share", is_dip.mean(axis=1), statistic="mean"),
+        "lowest_share": len(set(lowest(median(raw), names)) & set(four)) / len(four),
         "conv2_always": float(is_dip.all(axis=0).mean()),
-        "undefined": int(np.isnan(raw).sum()),
-        "smallest": float(np.nanmin(raw)),
     }
     for noise, measured in deviations.items():
         for place, kind in (("v1", V1), ("last", CONV)):

@@ -18,6 +18,7 @@ from biorobust.vonenet.model import hypotheses, layers, stimuli, visualisation
 from biorobust.vonenet.model.evaluation import (
     FROZEN,
     LIVE,
+    MEAN,
     NONE,
     Noise,
     majority,
@@ -27,7 +28,7 @@ from biorobust.vonenet.model.evaluation import (
 from biorobust.vonenet.model.layers import NORM, Column, Deviations
 from biorobust.vonenet.model.models import Classifier
 from biorobust.vonenet.model.params import Activations, ActivationsSize
-from biorobust.vonenet.model.stimuli import COMMON, FROM, OWN, SELF, SIGNS
+from biorobust.vonenet.model.stimuli import COMMON, FROM, OTHER, OWN, SELF, SIGNS
 
 N_PROBED = 8  # images on which artefacts are made
 # What `stimuli.perturb` made against one network, and `index`, the places of the images in the test split.
@@ -38,28 +39,17 @@ Perturbed = Mapping[str, Tensor]
 class LayerMeasurements:
     """One network and seed.
 
-    index, size (N,): places in the test split and L-infinity of the images compared. deviations: by noise condition.
-    numbers: of the metrics file. tables: `layers`, and `records` of the attacks. maps: `visualisation.components`.
-    drawn: `visualisation.images`.
+    index (N,): places in the test split of the images compared. deviations: by noise condition. numbers: of the metrics
+    file. tables: `layers`, and `records` of the attacks. maps: `visualisation.components`; drawn: `images`.
     """
 
     index: np.ndarray
-    size: np.ndarray
     deviations: Mapping[str, Deviations]
     numbers: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame]
     hypotheses: list[dict[str, Any]]
     maps: Mapping[str, np.ndarray]
     drawn: Mapping[str, Any]
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """index, size, and the deviations (N, L) as `<noise>/<stimulus>/<statistic>`."""
-        return {"index": self.index, "size": self.size} | {
-            f"{noise}/{stimulus}/{statistic}": values
-            for noise, deviations in self.deviations.items()
-            for stimulus, statistics in deviations.sets.items()
-            for statistic, values in statistics.items()
-        }
 
 
 def measure(
@@ -82,19 +72,21 @@ def measure(
     assert isinstance(model, Classifier)
     model.eval()
     index, labels, own = perturbed["index"].cpu(), perturbed["labels"], perturbed["own"]
-    conditions = noise_conditions(model, seed=seed, repeats=size.repeats)
-    quiet, compared = conditions[NONE].noise, _compared(images, perturbed)
+    conditions = noise_conditions(model, seed=seed)
+    quiet, compared = conditions[NONE], _compared(images, perturbed)
     others_own = {source: other["own"] for source, other in others.items()}
     moved = {source: images_of_it[compared] for source, images_of_it in others_own.items()}
     sets = stimuli.stimuli(images[compared], own[compared], moved, common_eps=plan.common_eps, seed=seed)
     deviations = {}
+    # Under live noise, where every pass costs, neither at the common size nor other images.
+    few = {shown: made for shown, made in sets.items() if not shown.endswith(COMMON) and shown != OTHER}
     for noise, condition in conditions.items():
         deviations[noise] = layers.deviations(
             model,
             images[compared],
-            sets if noise in (NONE, FROZEN) else stimuli.under_live_noise(sets),
-            noise=condition.noise,
-            repeats=condition.repeats,
+            sets if noise in (NONE, FROZEN) else few,
+            noise=condition,
+            repeats=size.repeats if noise == MEAN else 1,
         )
         for source, other in others.items():
             # Images that the source got wrong when clean, or that were not moved, make no comparison.
@@ -122,13 +114,9 @@ def measure(
     answers = (perturbed["answers"][first], after)
     return LayerMeasurements(
         index=index[compared.cpu()].numpy(),
-        size=linf(own, images)[compared].cpu().numpy(),
         deviations=deviations,
         numbers=counted | layers.network_numbers(deviations),
-        tables={
-            "layers": pd.DataFrame(rows),
-            "records": records,
-        },
+        tables={"layers": pd.DataFrame(rows), "records": records},
         hypotheses=hypotheses.solve(_evidence(model, images, perturbed, compared, deviations, quiet)),
         maps=maps,
         drawn=visualisation.images(images[first], own[first], answers, labels[first]),
@@ -155,10 +143,10 @@ def _evidence(
     raw = without.values(OWN, "raw")
     norm_raw = np.full_like(raw, np.nan)
     norm_raw[:, [column.number for column in without.columns if column.kind == NORM]] = without.values(OWN, "raw", NORM)
-    pair = hypotheses.Pair(model, images[compared][:N_PROBED], own[compared][:N_PROBED])
-    with quiet(0, range(N_PROBED)), torch.no_grad():
-        artefacts = {name: artefact(pair) for name, artefact in hypotheses.ARTEFACTS.items()}
-        overwritten, calls = hypotheses.overwritten(pair), hypotheses.calls(pair)
+    probed = images[compared][:N_PROBED]
+    with quiet(0, range(N_PROBED)):
+        artefacts = hypotheses.artefacts(model, probed, own[compared][:N_PROBED])
+        overwritten, calls = hypotheses.overwritten(model, probed[:1]), hypotheses.calls(model, probed[:1])
     before, after = images[entered], own[entered]
     return hypotheses.Evidence(
         names=without.names,
@@ -191,10 +179,9 @@ def compare_with_baseline(
     """The numbers of a seed in `deviations/<run>.json`, and the ratio of every layer under every comparison and noise.
 
     Images are those both networks (`names`: the baseline, the other) get right when clean; layers those of the same
-    name. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layers.compare_layers`); size_log_ratio:
-    log10 of the other's minimal perturbation over the baseline's, median; alike_clean, alike_perturbed, alike_drop: |r|
-    between the two networks' pictures, means over images, and their difference; accuracy_<attack>: of the other minus
-    that of the baseline at the largest size, over all images.
+    name. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layers.compare_layers`); alike_clean, alike_drop:
+    |r| between the two networks' pictures of clean images, mean over images, and how much lower it is for perturbed
+    ones; accuracy_<attack>: of the other minus that of the baseline at the largest size, over all images.
     """
     _, rows_a, rows_b = np.intersect1d(baseline.index, other.index, return_indices=True)
     plain = baseline.deviations[NONE]
@@ -217,16 +204,12 @@ def compare_with_baseline(
                 | {"log_ratio": value, "low": low, "high": high}
                 for layer, value, low, high in zip(shared, *ratio, strict=True)
             ]
-    with np.errstate(divide="ignore"):
-        sizes = np.log10(other.size[rows_b]) - np.log10(baseline.size[rows_a])
-    numbers |= layers.estimate("size_log_ratio", sizes[np.isfinite(sizes)])
-    eps = baseline.tables["records"]["eps"].max()
-    first, second = (stimuli.correct(one.tables["records"], eps=eps) for one in (baseline, other))
+    first, second = (stimuli.correct(one.tables["records"]) for one in (baseline, other))
     for attack in (attack for attack in first if attack in second):
-        difference = second[attack].astype(float) - first[attack]
+        difference = second[attack][-1].astype(float) - first[attack][-1]
         numbers |= layers.estimate(f"accuracy_{attack}", difference, statistic="mean")
-    alike = visualisation.similarity(baseline.maps, other.maps)
-    for key, values in (*alike.items(), ("drop", alike["clean"] - alike["perturbed"])):
+    clean, perturbed = visualisation.similarity(baseline.maps, other.maps)
+    for key, values in (("clean", clean), ("drop", clean - perturbed)):
         numbers |= layers.estimate(f"alike_{key}", values, statistic="mean")
     return numbers, table
 

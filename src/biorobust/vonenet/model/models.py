@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -177,9 +177,14 @@ def read_official(path: Path) -> Imported:
     of another layout, or holds more than tensors and flags.
     """
     content = read(path, classes=(argparse.Namespace,))
-    flags = _flags(content, path)
+    flags = content["flags"] if isinstance(content["flags"], Mapping) else vars(content["flags"])
     simple, complex_ = int(flags["simple_channels"]), int(flags["complex_channels"])
-    state = _converted(content, path, simple=simple)
+    state = without_prefix(content["state_dict"])
+    for name in DROPPED:
+        state.pop(name, None)
+    banks = [_single_channel(state.pop(name), f"{path}: {name}") for name in (Q0, Q1)]
+    for name, (first, second) in zip(("kernels", "colours"), zip(*banks, strict=True), strict=True):
+        state[f"vone_block.{name}"] = torch.cat([first, second[simple:]])
     kernels = state["vone_block.kernels"]
     if len(kernels) != simple + 2 * complex_:
         raise BiorobustError(f"{path}: its flags name {simple + complex_} V1 channels, its filters are others")
@@ -193,17 +198,15 @@ def read_official(path: Path) -> Imported:
         "complex_channels": complex_,
         "ksize": kernels.shape[-1],
         "stride": int(flags["stride"]),
-        "k_exc": float(flags["k_exc"]),
         "noise": flags["noise_mode"] or "none",
     }
-    return config | {name: float(flags[name]) for name in ("noise_scale", "noise_level")}, state
+    return config | {name: float(flags[name]) for name in ("k_exc", "noise_scale", "noise_level")}, state
 
 
 @foreign
 def read_torchvision(path: Path) -> Imported:
     """ResNet50 with torchvision's weights. Raises BiorobustError as `read_official` does."""
     state = read(path)
-    _needs(state, ("conv1.weight", "fc.bias"), f"{path} is not a torchvision ResNet50")
     config = {"network": "resnet50", "n_classes": len(state["fc.bias"]), "width": len(state["conv1.weight"])}
     return config | {"stem": "imagenet", "image_size": IMAGE_SIZE}, state
 
@@ -217,43 +220,13 @@ def load_official(path: str | Path) -> Classifier:
 
 
 def load_official_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of `read_official`, under the names of `voneresnet50().body`."""
+    """Its tensors, under the names of `voneresnet50().body`."""
     return read_official(path)[1]
 
 
 def load_torchvision(path: str | Path) -> Classifier:
     """The network of `read_torchvision`, in eval mode."""
     return filled(path, *read_torchvision(path))
-
-
-def _flags(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    found = content.get("flags")
-    flags: Any = vars(found) if isinstance(found, argparse.Namespace) else found
-    needed = ("simple_channels", "complex_channels", "stride", "k_exc", "noise_mode", "noise_scale", "noise_level")
-    if missing := [name for name in needed if not isinstance(flags, Mapping) or name not in flags]:
-        raise BiorobustError(f"{path} is not an official VOneNet file: its flags lack {', '.join(missing)}")
-    return flags
-
-
-def _converted(content: Mapping[str, Any], path: Path, *, simple: int) -> dict[str, Tensor]:
-    if not isinstance(content.get("state_dict"), Mapping):
-        raise BiorobustError(f"{path} is not an official VOneNet file: it has no state_dict")
-    state = without_prefix(content["state_dict"])
-    for name in DROPPED:
-        state.pop(name, None)
-    _needs(state, (Q0, Q1, "bottleneck.weight", "model.fc.bias"), f"{path} is not an official VOneResNet50")
-    (first, first_colours), (second, second_colours) = (
-        _single_channel(state.pop(name), f"{path}: {name}") for name in (Q0, Q1)
-    )
-    state["vone_block.kernels"] = torch.cat([first, second[simple:]])
-    state["vone_block.colours"] = torch.cat([first_colours, second_colours[simple:]])
-    return state
-
-
-def _needs(state: Mapping[str, Any], names: Sequence[str], refusal: str) -> None:
-    for name in names:
-        if not isinstance(state.get(name), Tensor):
-            raise BiorobustError(f"{refusal}: it has no {name}")
 
 
 def _single_channel(weights: Tensor, where: str) -> tuple[Tensor, Tensor]:

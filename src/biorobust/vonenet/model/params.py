@@ -152,16 +152,16 @@ def baseline(name: str, runs: Mapping[str, Any]) -> str | None:
     run = runs[name]
     if run.method == "resnet":
         return None
-    plain = (other for other in runs if runs[other].method == "resnet")
-    return next((n for n in plain if (runs[n].depth, runs[n].trained) == (run.depth, run.trained)), None)
+    alike = ("resnet", run.depth, run.trained)
+    return next((n for n, it in runs.items() if (it.method, it.depth, it.trained) == alike), None)
 
 
 def untrained(name: str, runs: Mapping[str, Any]) -> str | None:
     """The network of a trained one's architecture with random weights; None where there is none."""
     run = runs[name]
-    random = (other for other in runs if run.trained and not runs[other].trained)
-    layout = (run.method, run.depth, getattr(run, "filters", None))
-    return next((n for n in random if (runs[n].method, runs[n].depth, runs[n].filters) == layout), None)
+    random = {other: it for other, it in runs.items() if run.trained and not it.trained}
+    alike = (run.method, run.depth, getattr(run, "filters", None))
+    return next((n for n, it in random.items() if (it.method, it.depth, it.filters) == alike), None)
 
 
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it

@@ -33,6 +33,7 @@ from biorobust.vonenet.model.evaluation import (
     LIVE,
     NONE,
     majority,
+    minibatches,
     noise_conditions,
     own_noise,
     predict_samples,
@@ -41,7 +42,6 @@ from biorobust.vonenet.model.params import Perturbations
 
 FOLDER = Path("data/perturbed/vonenet")
 FEWEST = 3  # correctly classified images that a network needs, for its layers to be measured on these alone
-QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 # self: the clean images again. own: DeepFool's against this network; from-<run>: against another. signs: random signs
 # of the own perturbation's size. other: another clean image. <name>-eps: stretched or shrunk to the common size.
@@ -60,7 +60,7 @@ def run_deepfool(
     noise: str,
     seed: int,
     batch_size: int = 32,
-    label: str = "DeepFool",
+    label: str = "",
 ) -> Minimal:
     """Minimal perturbations away from `labels`, (N,) the network's own predictions; it is in eval mode.
 
@@ -68,15 +68,13 @@ def run_deepfool(
     live (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none.
     """
     made = []
-    condition = noise_conditions(model, seed=seed, repeats=1)[noise]
+    condition = noise_conditions(model, seed=seed)[noise]
     generator = torch.Generator(images.device).manual_seed(seed)
     # DeepFool goes on with a minibatch until one pass fools all of it: under live noise that is luck, and never comes.
     together = 1 if noise == LIVE else batch_size
-    unit = "images" if together == 1 else "minibatches"
     attack = partial(deepfool.minimal, model, steps=plan.steps, candidates=plan.candidates, overshoot=plan.overshoot)
-    for first in progress(range(0, len(images), together), label=label, unit=unit):
-        rows = range(first, min(first + together, len(images)))
-        with models.noise(model, generator=generator) if noise == LIVE else condition.noise(0, rows):
+    for rows in progress(minibatches(len(images), together), label=f"{label}, noise {noise}", unit="minibatches"):
+        with models.noise(model, generator=generator) if noise == LIVE else condition(0, rows):
             made.append(attack(rows_of(images, rows), rows_of(labels, rows)))
     return Minimal(*map(torch.cat, zip(*made, strict=True)))
 
@@ -97,11 +95,10 @@ def perturb(
     tensors = {"labels": labels, "answers": answers, "entered": entered}
     entry: dict[str, Any] = {"n": len(images), "entered": int(entered.sum()), "by_labels": by_labels}
     for noise in (NONE,) if own_noise(model) == NONE else (FROZEN, LIVE):
-        said = f"{label}, noise {noise}"
-        crafted = run_deepfool(model, images, answers, plan=plan, noise=noise, seed=seed, label=said)
+        crafted = run_deepfool(model, images, answers, plan=plan, noise=noise, seed=seed, label=label)
         fresh = predict_samples(model, crafted.images, draws=plan.draws, seed=seed + 1)
         role = "live" if noise == LIVE else "own"
-        tensors |= {role: crafted.images, f"{role}_success": crafted.success}
+        tensors[role] = crafted.images
         of_entered = Minimal(*(values[entered] for values in crafted))
         fooled = (fresh != answers)[:, entered]
         entry[role] = {"noise": noise} | attack_summary(images[entered], of_entered, fooled)
@@ -112,13 +109,13 @@ def attack_summary(images: Tensor, crafted: Minimal, fooled: Tensor) -> dict[str
     """What a metrics file says of one attack on images (N, 3, H, W), all of them classified correctly.
 
     fooled: (draws, N) bool, under fresh noise. success: share fooled where it was crafted; fresh_success: mean share of
-    fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quantiles of the
+    fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quartiles of the
     L-infinity distance. unmoved: images at distance 0; erased: after rounding to 8 bits. nonfinite_gradient, only where
     there are any: images with a gradient that is not a number.
     """
     shares = fooled.double().mean(dim=0)
     nonfinite = int(crafted.nonfinite_gradient.sum())
-    levels = torch.tensor(QUARTILES, dtype=torch.float64, device=images.device)
+    levels = torch.linspace(0, 1, 5, dtype=torch.float64, device=images.device)
     return {
         "n": len(images),
         "success": crafted.success.double().mean().item(),
@@ -184,11 +181,6 @@ def stimuli(
     return {SELF: clean, **moved, **common, OTHER: other}
 
 
-def under_live_noise(sets: Mapping[str, Images]) -> dict[str, Images]:
-    """Those shown under live noise, where every pass costs: without the common size and without other images."""
-    return {name: images for name, images in sets.items() if not name.endswith(COMMON) and name != OTHER}
-
-
 # --- accuracy on perturbed images, at every size: the study's attack records ------------------------------------------
 
 RANDOM_SIGNS, PGD, DEEPFOOL = "random-signs", "pgd-cross-entropy", "deepfool-"
@@ -249,20 +241,19 @@ def attack_records(
     return pd.concat([*parts, gradient[COLUMNS]], ignore_index=True)
 
 
-def correct(records: pd.DataFrame, *, eps: float) -> dict[str, np.ndarray]:
-    """attack, the worst case included -> which images are right at one size, (N,) bool, by `index`."""
-    at = records[records["eps"] == eps].sort_values("index")
-    each = {str(name): ~rows["broken"].to_numpy(dtype=bool) for name, rows in at.groupby("attack", sort=False)}
-    worst = worst_case(records)
-    worst = worst[worst["eps"] == eps].sort_values("index")
-    return each | {WORST_CASE: ~worst["broken"].to_numpy(dtype=bool)}
+def correct(records: pd.DataFrame) -> dict[str, np.ndarray]:
+    """attack, the worst case included -> which images are right, (sizes, N) bool, ordered by size and by `index`."""
+    every = pd.concat([records, worst_case(records).assign(attack=WORST_CASE)]).sort_values(["eps", "index"])
+    n_images = every["index"].nunique()
+    attacks = every.groupby("attack", sort=False)["broken"]
+    return {str(name): ~broken.to_numpy(dtype=bool).reshape(-1, n_images) for name, broken in attacks}
 
 
 def attack_metrics(per_seed: Mapping[int, pd.DataFrame], *, eps: Sequence[float]) -> dict[str, Any]:
     def counted(records: pd.DataFrame) -> dict[str, dict[str, Any]]:
-        at = [correct(records, eps=size) for size in eps]
         found: dict[str, dict[str, Any]] = {
-            name: {"n": len(right), "correct": [int(size[name].sum()) for size in at]} for name, right in at[0].items()
+            name: {"n": right.shape[1], "correct": right.sum(axis=1).tolist()}
+            for name, right in correct(records).items()
         }
         for name, rows in records[records["nonfinite_gradient"]].groupby("attack"):
             found[str(name)]["nonfinite_gradient"] = [int((rows["eps"] == size).sum()) for size in eps]

@@ -18,26 +18,15 @@ N_IMAGES = 6
 FEWEST = 16  # positions below which a map is too small to be compared as a picture
 
 
-def _bytes(pixels: Tensor) -> np.ndarray:
-    """(N, 3, H, W) in [0, 1] as uint8 (N, H, W, 3)."""
-    whole: np.ndarray = pixels.mul(255).round().clamp(0, 255).to(torch.uint8).movedim(1, -1).cpu().numpy()
-    return whole
-
-
 def images(clean: Tensor, perturbed: Tensor, predictions: Sequence[Tensor], labels: Tensor) -> dict[str, np.ndarray]:
     """The first images: uint8 `clean` and `perturbed`, `change` (perturbed - clean) as float16, classes and sizes."""
-    few = slice(0, N_IMAGES)
-    change = (perturbed - clean)[few]
-    before, after = predictions
-    return {
-        "clean": _bytes(clean[few]),
-        "perturbed": _bytes(perturbed[few]),
-        "change": change.movedim(1, -1).cpu().numpy().astype(np.float16),
-        "labels": labels[few].cpu().numpy(),
-        "before": before[few].cpu().numpy(),
-        "after": after[few].cpu().numpy(),
-        "size": change.abs().flatten(1).amax(dim=1).cpu().numpy(),
+    change = perturbed - clean
+    drawn = {
+        **{name: (255 * x).round().byte().movedim(1, -1) for name, x in (("clean", clean), ("perturbed", perturbed))},
+        **{"change": change.half().movedim(1, -1), "size": change.abs().flatten(1).amax(dim=1)},
+        **dict(zip(("labels", "before", "after"), (labels, *predictions), strict=True)),
     }
+    return {name: values[:N_IMAGES].cpu().numpy() for name, values in drawn.items()}
 
 
 def components(model: Classifier, clean: Tensor, perturbed: Tensor) -> dict[str, np.ndarray]:
@@ -52,22 +41,21 @@ def components(model: Classifier, clean: Tensor, perturbed: Tensor) -> dict[str,
     before, after = (capture.features(model, x, modules) for x in (clean, perturbed))
     maps = {}
     for name in modules:
-        basis = pca.fit(before[name])
-        if before[name][0, 0].numel() >= FEWEST and not bool(basis.degenerate[0]):
-            scores = [pca.scores(basis, features[name])[:, 0] for features in (before, after)]
-            maps[name] = torch.stack(scores).cpu().numpy()
+        component = pca.fit(before[name])
+        if before[name][0, 0].numel() >= FEWEST and component.direction.any():
+            maps[name] = torch.stack([pca.scores(component, found[name]) for found in (before, after)]).cpu().numpy()
     return maps
 
 
-def similarity(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """How similar two networks' pictures (`components`) are: |r| of the first component, as its sign has no
-    meaning across networks, (N,) means over layers of equal size. perturbed: each network's picture of its perturbed
-    images.
+def similarity(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(2, N): how similar two networks' pictures (`components`) of clean images are, and of each's perturbed images.
+
+    |r| of the first component, as its sign has no meaning across networks; mean over layers of equal size.
     """
     shared = [name for name in first if name in second and first[name].shape == second[name].shape]
     if not shared:
-        return dict.fromkeys(("clean", "perturbed"), np.array([]))
+        return np.empty((2, 0))
     with warnings.catch_warnings(action="ignore"):  # of constant pictures, whose r is NaN
         flat = ((maps[name].reshape(*maps[name].shape[:2], -1) for maps in (first, second)) for name in shared)
         r = np.stack([pearsonr(a, b, axis=-1).statistic for a, b in flat])
-    return dict(zip(("clean", "perturbed"), layers.mean(np.abs(r), axis=0), strict=True))
+    return layers.mean(np.abs(r), axis=0)

@@ -29,9 +29,7 @@ HEAD = ("panel", "run", "noise", "shown", "statistic")  # what a curve is of
 
 
 class Line(NamedTuple):
-    """One curve: the rows of the table `file` that are of a noise, of the images `shown` and of a kind of layer; of
-    them the column `of` with its interval.
-    """
+    """One curve: the column `of` with its interval, for a noise, the images `shown` and a kind of layer."""
 
     panel: str
     run: str
@@ -39,42 +37,45 @@ class Line(NamedTuple):
     shown: str
     of: str
     kind: str
-    file: str
     look: Look
 
 
-def _line(panel: str, run: str, noise: str = "none", shown: str = "own", **changed: Any) -> Line:
-    """A curve in the look of its run but for what is `changed`: `of`, `kind`, `file`, or a field of the look."""
-    of, kind, file = changed.pop("of", "raw"), changed.pop("kind", "conv"), changed.pop("file", "activations/{}")
-    options: dict[str, Any] = {"width": 1.3, "dashes": "-"} | changed
-    return Line(panel, run, noise, shown, of, kind, file.format(run), replace(look(run), **options))
+def _line(
+    panel: str, run: str, noise: str = "none", shown: str = "own", *, of: str = "raw", kind: str = "conv", **look_: Any
+) -> Line:
+    """A curve in the look of its run but for the fields `look_`."""
+    options: dict[str, Any] = {"width": 1.3, "dashes": "-"} | look_
+    return Line(panel, run, noise, shown, of, kind, replace(look(run), **options))
 
 
 def _rows_of(m: Measurements, line: Line) -> pd.DataFrame | None:
     """The rows of a curve: means over seeds."""
-    kinds = ["v1", "conv"] if line.kind == "conv" else [line.kind]
-    wanted = {"noise": [line.noise], "shown": [line.shown], "compared": [line.shown], "kind": kinds}
-    rows = layer_table(m, line.file, **wanted)
+    _, run, noise, shown, of, kind, style = line
+    if ratio := of == "ratio":
+        rows, ends = layer_table(m, f"deviations/{run}", noise=noise, compared=shown), ["log_ratio", "low", "high"]
+    else:
+        kinds = ("v1", "conv") if kind == "conv" else (kind,)
+        rows, ends = layer_table(m, f"activations/{run}", noise=noise, shown=shown, kind=kinds), _ends(of)
     if rows is None:
         return None
-    names = {line.of: "value", f"{line.of}_low": "low", f"{line.of}_high": "high", "low": "low", "high": "high"}
-    found = rows[["layer", *(name for name in names if name in rows)]].rename(columns=names)
-    if found.shape[1] == 1:
-        return None
-    head = dict(zip(HEAD, (*line[:4], f"{line.of}, {line.kind}"), strict=True))
-    found = found.groupby("layer").mean().reset_index().assign(**head)
-    return found.assign(_look=[line.look] * len(found))
+    found = rows.groupby("layer")[ends].mean().set_axis(["value", "low", "high"], axis=1)
+    head = dict(zip(HEAD, (*line[:4], of if ratio else f"{of}, {kind}"), strict=True))
+    return (10**found if ratio else found).reset_index().assign(**head, _look=[style] * len(found))
 
 
-def _frame(m: Measurements, lines: Iterable[Line]) -> pd.DataFrame | None:
+def _ends(name: str) -> list[str]:
+    return [name, f"{name}_low", f"{name}_high"]
+
+
+def _frame(lines: Iterable[Line], given: Inputs) -> pd.DataFrame | None:
     """panel, run, noise, shown, statistic, layer, value, low, high: the curves that were measured."""
-    parts = [rows for line in lines if (rows := _rows_of(m, line)) is not None]
+    parts = [rows for line in lines if (rows := _rows_of(given.m, line)) is not None]
     shown = [*HEAD, "layer", "value", "low", "high", "_look"]
-    return pd.concat(parts, ignore_index=True).reindex(columns=shown) if parts else None
+    return pd.concat(parts, ignore_index=True)[shown] if parts else None
 
 
 @drawing_style()
-def _draw(frame: pd.DataFrame, *, ylabel: str, level: float | None = None) -> Drawing:
+def _draw(frame: pd.DataFrame, *, ylabel: str, level: float | None) -> Drawing:
     """A panel of curves for each `panel`, with their intervals as bands; a line at the `level`."""
     titles = list(dict.fromkeys(frame["panel"]))
     drawing, found = plots.panels(len(titles), height=3.9 if len(titles) > 1 else 3.4, sharey=True)
@@ -135,11 +136,11 @@ DIPS = tuple(
 )
 
 
-def _dips_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+def _dips(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     """Percent of the images for which a second convolution of a block is below both its neighbours."""
     found = {}
     for title, run in (("trained", PLAIN), ("random weights", UNTRAINED)):
-        rows = layer_table(given.m, f"activations/{run}", noise=["none"], shown=["own"], kind=["conv"])
+        rows = layer_table(given.m, f"activations/{run}", noise="none", shown="own", kind="conv")
         if rows is not None:
             found[title] = 100 * float(rows.loc[rows["name"].str.endswith("conv2"), "dip_share"].mean())
     return {"dips": found}
@@ -162,7 +163,7 @@ def _controls(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 RATIOS = tuple(
-    _line(OWN, run, noise, file="deviations/{}", of="log_ratio", label=f"{look(run).label}, {words}", dashes=dashes)
+    _line(OWN, run, noise, of="ratio", label=f"{look(run).label}, {words}", dashes=dashes)
     for run, noise, words, dashes in (
         (VONE, "frozen", "noise frozen", "-"),
         (VONE, "live", "noise live", ":"),
@@ -171,13 +172,7 @@ RATIOS = tuple(
 )
 
 
-def _ratios(given: Inputs) -> pd.DataFrame | None:
-    found = _frame(given.m, RATIOS)
-    ends = ["value", "low", "high"]
-    return None if found is None else found.assign(statistic="ratio", **{end: 10 ** found[end] for end in ends})
-
-
-def _ratios_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+def _ratios(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     parts = frame.groupby(["run", "noise"], sort=False)
     return {"below": {key: float((part["high"] < 1).mean()) for key, part in parts}}
 
@@ -188,32 +183,19 @@ def _measured(given: Inputs, frame: pd.DataFrame) -> tuple[str, ...]:
 
 def _figure(
     id: str,
-    lines: Iterable[Line] | Callable[[Inputs], pd.DataFrame | None],
+    lines: Iterable[Line],
     words: Callable[[Inputs, pd.DataFrame], Mapping[str, Any]],
     *,
     ylabel: str = "1 − r",
-    **options: Any,
+    level: float | None = None,
 ) -> Figure:
-    frame = lines if callable(lines) else lambda given: _frame(given.m, lines)
-    return Figure(id, frame, partial(_draw, ylabel=ylabel, **options), _measured, words)
+    return Figure(id, partial(_frame, lines), partial(_draw, ylabel=ylabel, level=level), _measured, words)
 
-
-LAYERS = (
-    _figure("deviations", DEVIATIONS, _deviations),
-    _figure("dips", DIPS, _dips_words),
-    _figure("controls", CONTROLS, _controls),
-    _figure("ratios", _ratios, _ratios_words, ylabel="deviation / that of ResNet50", level=1.0),
-)
 
 # --- pictures, and accuracy on perturbed images ----------------------------------------------------------------------
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 STACKED = ("clean", "perturbed", "change")  # rows of pictures
-
-
-def _arrays(m: Measurements, name: str) -> dict[str, Any] | None:
-    path = m.file(f"portraits/{name}.npz")
-    return read_pictures(path) if path.exists() else None
 
 
 def _trained(given: Inputs) -> tuple[str, ...]:
@@ -234,19 +216,18 @@ def _perturbed(given: Inputs) -> pd.DataFrame:
     """A row for each image read right: what the network answers before and after, the size, and its pictures."""
     parts = []
     for run in given.named(PLAIN, VONE):
-        if (found := _arrays(given.m, f"perturbed-{run}")) is None:
+        if not (path := given.m.file(f"portraits/perturbed-{run}.npz")).exists():
             continue
-        # Classes in words where the data set has them here.
-        known = (given.m.get(f"perturb/{run}") or {}).get("dataset", {}).get("name") == "cifar10"
-        before, after = ([CIFAR10[n] if known else n for n in found[key]] for key in ("before", "after"))
+        found = read_pictures(path)
         change = found["change"].astype(float)
         reach = np.abs(change).max(axis=(1, 2, 3), keepdims=True)
         shown = {**found, "change": 255 * (0.5 + change / np.where(reach > 0, 2 * reach, 1.0))}
         columns = {"run": run, "image": range(len(change)), "label": found["labels"]}
         columns |= {key: found[key] for key in ("before", "after", "size")}
         columns |= {f"_{name}": list(shown[name]) for name in STACKED}
-        notes = [f"{first}\n→ {second}" for first, second in zip(before, after, strict=True)]
-        parts.append(pd.DataFrame(columns | {"_note": notes, "_column": range(len(change))}))
+        answers = zip(found["before"], found["after"], strict=True)
+        columns["_note"] = [f"{CIFAR10[before]}\n→ {CIFAR10[after]}" for before, after in answers]
+        parts.append(pd.DataFrame(columns))
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["label", "before"])
     return found[found["label"] == found["before"]]
 
@@ -256,26 +237,19 @@ def _sizes(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     return {"sizes": (255 * frame.groupby("run", sort=False)["size"].median()).to_dict(), "changed": changed}
 
 
-def _stacked(frame: pd.DataFrame, *, noted: str, height: float) -> Drawing:
-    """Clean, perturbed and change of every image or layer, below one another; `noted`: the row that has the notes."""
-    rows = [
-        frame.assign(_row=kind, _pixels=frame[f"_{kind}"], _note=frame["_note"] if kind == noted else "", _bold=False)
-        for kind in STACKED
-    ]
-    return plots.pictures(
-        pd.concat(rows, ignore_index=True),
-        panel="run",
-        row="_row",
-        column="_column",
-        title=label,
-        row_label=str,
-        columns=1,
-        height=height,
-    )
+def _stacked(frame: pd.DataFrame) -> Drawing:
+    """Clean, perturbed and change of every image, below one another."""
+    notes = {"clean": "", "perturbed": frame["_note"], "change": ""}
+    rows = [frame.assign(_row=kind, _pixels=frame[f"_{kind}"], _note=notes[kind], _bold=False) for kind in STACKED]
+    options: dict[str, Any] = {"title": label, "row_label": str, "columns": 1, "height": 1.2}
+    return plots.pictures(pd.concat(rows, ignore_index=True), panel="run", row="_row", column="image", **options)
 
 
 FIGURES = (
-    *LAYERS,
+    _figure("deviations", DEVIATIONS, _deviations),
+    _figure("dips", DIPS, _dips),
+    _figure("controls", CONTROLS, _controls),
+    _figure("ratios", RATIOS, _ratios, ylabel="deviation / that of ResNet50", level=1.0),
     Figure(
         "accuracy-perturbed",
         _attacked,
@@ -283,11 +257,5 @@ FIGURES = (
         _measured,
         _worst,
     ),
-    Figure(
-        "perturbed-images",
-        _perturbed,
-        lambda frame: _stacked(frame, noted="perturbed", height=1.2),
-        of_runs("attack"),
-        _sizes,
-    ),
+    Figure("perturbed-images", _perturbed, _stacked, of_runs("attack"), _sizes),
 )

@@ -112,7 +112,7 @@ def _renamed(outcomes: Sequence[Mapping[str, Any]], m: Measurements, run: str) -
     """
     if not any(outcome["id"].startswith("H") for outcome in outcomes):
         return outcomes
-    rows = layer_table(m, f"activations/{run}", noise=["none"], shown=["own"], kind=["conv"])
+    rows = layer_table(m, f"activations/{run}", noise="none", shown="own", kind="conv")
     assert rows is not None  # written by the same stage
     rows = rows[rows["seed"] == rows["seed"].iloc[0]].set_index("layer").sort_index()
     curve, names = rows["raw"].to_dict(), rows["name"].to_dict()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from biorobust.reporting.metrics_file import read_table
 from biorobust.reporting.study import Study
 from biorobust.vonenet.model.params import baseline
 
@@ -63,15 +62,12 @@ class Vonenet(Study):
         return {"unavailable": missing, "exact": here, "n_layers": pairs[0]["per_seed"][0]["layers"] if pairs else None}
 
 
-def layer_table(m: Measurements, name: str, **wanted: Collection[Any]) -> pd.DataFrame | None:
-    """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values, in columns that it has;
-    None without any.
-    """
-    if not (path := m.file(f"{name}.csv")).exists():
+def layer_table(m: Measurements, name: str, **wanted: str | tuple[str, ...]) -> pd.DataFrame | None:
+    """Rows of a table by layer such as "activations/resnet50": those with the `wanted` values; None without any."""
+    if (rows := m.csv(name)) is None:
         return None
-    rows = read_table(path)
-    for column in set(wanted) & set(rows):
-        rows = rows[rows[column].isin(wanted[column])]
+    for column, values in wanted.items():
+        rows = rows[rows[column].isin([values] if isinstance(values, str) else values)]
     return rows if len(rows) else None
 
 

@@ -55,9 +55,9 @@ def _hypotheses(m: Measurements) -> Part:
     found = {run: {item.id: item for item in tested(m, run)} for run in (PLAIN, VONE)}
 
     def said(run: str) -> Callable[[Tested], str | None]:
-        return lambda row: _verdict(found[run][row.id]) if row.id in found[run] else None
+        return lambda row: _verdict(found[run].get(row.id))
 
-    return list(next(filter(None, found.values()), {}).values()), (
+    return list((found[PLAIN] or found[VONE]).values()), (
         Column("no.", "text", lambda row: row.id, "id"),
         Column("hypothesis", "text", lambda row: row.hypothesis),
         Column("test", "text", lambda row: row.test),
@@ -66,9 +66,10 @@ def _hypotheses(m: Measurements) -> Part:
     )
 
 
-def _verdict(item: Tested) -> str:
-    share = "" if item.agreement is None else f" ({percent(item.agreement, digits=0)}\u00a0%)"
-    return item.verdict + share
+def _verdict(item: Tested | None) -> str | None:
+    if item is None or item.agreement is None:
+        return item and item.verdict
+    return f"{item.verdict} ({percent(item.agreement, digits=0)}\u00a0%)"
 
 
 def _accuracy(m: Measurements, study: Vonenet) -> Part:
@@ -123,9 +124,6 @@ def _perturbations(m: Measurements, study: Vonenet) -> Part:
     def total(key: str) -> Callable[[Any], int]:
         return lambda row: sum(seed[row[1]][key] for seed in row[2])
 
-    def size(row: Any) -> float | None:
-        return 255 * median if (median := mean("size", 2)(row)) is not None else None
-
     return _crafted(m, study), (
         _NETWORK,
         Column("crafted in noise", "text", lambda row: row[2][0][row[1]]["noise"], "noise"),
@@ -134,7 +132,7 @@ def _perturbations(m: Measurements, study: Vonenet) -> Part:
         Column("fooled", "percent", mean("success"), "success"),
         Column("fresh noise", "percent", mean("fresh_success"), "fresh_success"),
         Column("in most passes", "percent", mean("fresh_majority"), "fresh_majority"),
-        Column("size", "plain", size),
+        Column("size", "plain", lambda row: 255 * (mean("size", 2)(row) or 0.0)),
         Column("unmoved", "count", total("unmoved")),
         Column("erased", "count", total("erased")),
     )
@@ -183,9 +181,6 @@ def _deviations(m: Measurements, study: Vonenet) -> Part:
     def ratio(noise: str) -> Callable[[Any], float | None]:
         return lambda row: 10**log if (log := of("log_ratio", noise)(row)) is not None else None
 
-    def images(row: Any) -> int | None:
-        return None if (n := _mean(m, f"deviations/{row[0]}", "images")) is None else round(n)
-
     rows = product(study.baselines, COMPARED)
     return [row for row in rows if any(ratio(noise)(row) is not None for noise in NOISES)], (
         _NETWORK,
@@ -200,7 +195,7 @@ def _deviations(m: Measurements, study: Vonenet) -> Part:
                 Column("higher", "", of("higher", noise), f"{noise}_higher"),
             )
         ),
-        Column("images", "count", images),
+        Column("images", "count", lambda row: round(_mean(m, f"deviations/{row[0]}", "images") or 0)),
     )
 
 
