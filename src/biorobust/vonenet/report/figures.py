@@ -55,16 +55,13 @@ def _rows_of(m: Measurements, line: Line) -> pd.DataFrame | None:
         rows, ends = layer_table(m, f"deviations/{run}", noise=noise, compared=shown), ["log_ratio", "low", "high"]
     else:
         kinds = ("v1", "conv") if kind == "conv" else (kind,)
-        rows, ends = layer_table(m, f"activations/{run}", noise=noise, shown=shown, kind=kinds), _ends(of)
+        rows = layer_table(m, f"activations/{run}", noise=noise, shown=shown, kind=kinds)
+        ends = [of, f"{of}_low", f"{of}_high"]
     if rows is None:
         return None
     found = rows.groupby("layer")[ends].mean().set_axis(["value", "low", "high"], axis=1)
     head = dict(zip(HEAD, (*line[:4], of if ratio else f"{of}, {kind}"), strict=True))
     return (10**found if ratio else found).reset_index().assign(**head, _look=[style] * len(found))
-
-
-def _ends(name: str) -> list[str]:
-    return [name, f"{name}_low", f"{name}_high"]
 
 
 def _frame(lines: Iterable[Line], given: Inputs) -> pd.DataFrame | None:

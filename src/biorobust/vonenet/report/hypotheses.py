@@ -48,24 +48,14 @@ def agreement(named: Iterable[int], reported: Iterable[int] = FOUR) -> float:
     return len(set(named) & set(reported)) / len(set(named) | set(reported))
 
 
-def _of_dips(found: Numbers, gone: float | None) -> float | None:
-    """`gone`, where enough of the report's layers are minima for dips to be explained."""
-    return gone if len(found["Z1"]["minima"]) >= ENOUGH * len(FOUR) else None
-
-
-def _flattened(found: Numbers) -> float | None:
-    left = found["Z3"]["depth_left"]
-    return _of_dips(found, None if left is None else 1 - min(1.0, left))
-
-
-def _unlearned(found: Numbers) -> float | None:
-    minima = set(found["Z15"]["minima"])
-    return _of_dips(found, len(minima - set(found["Z15"]["minima_untrained"])) / max(1, len(minima)))
-
-
-def _renumbered(found: Numbers) -> float:
-    lowest = found["Z2"]["lowest"]["convolutions"]
-    return max(agreement(lowest, reported) for reported in found["Z12"]["numberings"].values())
+def _gone(id: str, found: Numbers) -> float | None:
+    """The share of dips that is gone without the cause, where enough of the report's layers are minima."""
+    if len(found["Z1"]["minima"]) < ENOUGH * len(FOUR):
+        return None
+    if id == "Z3":
+        return None if (left := found[id]["depth_left"]) is None else 1 - min(1.0, left)
+    minima = set(found[id]["minima"])
+    return len(minima - set(found[id]["minima_untrained"])) / max(1, len(minima))
 
 
 def _named(id: str, key: str, found: Numbers) -> float:
@@ -78,12 +68,13 @@ NAMED |= dict.fromkeys(("Z4", "Z6", "Z7", "Z14"), "zeros")
 AGREEMENTS: Mapping[str, Callable[[Numbers], float | None]] = {
     **{id: partial(_named, id, key) for id, key in NAMED.items()},
     "Z2": lambda found: max(map(agreement, found["Z2"]["lowest"].values())),
-    "Z3": _flattened,
     "Z5": lambda found: None,  # it gives the report's layers by construction, in any network
     "Z10": lambda found: agreement(found["Z10"]["zeros"] or found["Z10"]["lowest"]),
-    "Z12": _renumbered,
+    "Z12": lambda found: max(
+        agreement(found["Z2"]["lowest"]["convolutions"], reported) for reported in found["Z12"]["numberings"].values()
+    ),
     "Z13": lambda found: max(agreement(found["Z13"][key]) for key in ("two_decimals", "half")),
-    "Z15": _unlearned,
+    **{id: partial(_gone, id) for id in ("Z3", "Z15")},
 }
 
 
