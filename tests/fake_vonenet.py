@@ -15,8 +15,8 @@ from biorobust.vonenet.report.study import vonenet
 DATASET, EXACT = "cifar10", "imagenet_samples"
 N_TEST = 10_000
 REASON = "its file is not here: put it in a folder, set BIOROBUST_WEIGHTS to that folder and run again"
-NOISES = ("none", "frozen", "live", "mean")
-SHOWN = ("self", "own", "from-resnet50", "from-voneresnet50", "signs", "own-eps", "signs-eps", "other")
+NOISES = ("none", "frozen", "live")
+SHOWN = ("self", "own", "from-resnet50", "from-voneresnet50", "signs", "own-eps", "other")
 ATTACKS = ("deepfool-own", "deepfool-live", "deepfool-resnet50", "deepfool-voneresnet50", "random-signs")
 # Accuracy at the largest size under DeepFool, and clean.
 ACCURACY = {
@@ -58,10 +58,6 @@ def with_ends(name, value, reach):
     return {name: value, f"{name}_low": value - reach, f"{name}_high": value + reach}
 
 
-def pixels(rng, *shape):
-    return rng.integers(0, 256, shape, dtype=np.uint8)
-
-
 class _Writer(Writer):
     def write(self, study):
         self.plan = self.params.blocks["vonenet_activations"].model_dump()
@@ -99,13 +95,10 @@ class _Writer(Writer):
         settings = self.params.blocks["vonenet_perturbations"].model_dump(exclude={"sources"}) | {"n_images": self.n}
         entered = round(ACCURACY[run][0] * self.n)
 
-        def crafted(noise):
-            fooled = {"success": 1.0, "fresh_draws": 16, "fresh_success": 0.8, "fresh_majority": 0.9}
-            sizes = {"size": [0.001, 0.004, 0.006, 0.009, 0.03], "unmoved": 0, "erased": 1}
-            return {"noise": noise, "n": entered} | fooled | sizes
-
-        entry = {"n": self.n, "entered": entered, "own": crafted("frozen" if self.noisy(run) else "none")}
-        entry |= {"live": crafted("live")} if self.noisy(run) else {}
+        crafted = {"n": entered, "success": 1.0, "fresh_draws": 16, "fresh_success": 0.8, "fresh_majority": 0.9}
+        crafted |= {"size": [0.001, 0.004, 0.006, 0.009, 0.03], "unmoved": 0, "erased": 1}
+        roles = {"own": "frozen", "live": "live"} if self.noisy(run) else {"own": "none"}
+        entry = {"n": self.n, "entered": entered} | {role: crafted | {"noise": noise} for role, noise in roles.items()}
         self.with_seeds("perturb", run, settings, lambda seed: entry, n_images=self.n)
 
     def v1(self, run):
@@ -118,7 +111,7 @@ class _Writer(Writer):
         """Raw deviation of the 53 convolutions."""
         names = convolutions(run)
         values = np.geomspace(1e-3, 3e-1, len(names)) * [0.4 if name.endswith("conv2") else 1.0 for name in names]
-        scale = 1.0 if not self.v1(run) else {"none": 0.3, "frozen": 0.35, "live": 20.0, "mean": 4.0}[noise]
+        scale = 1.0 if not self.v1(run) else {"none": 0.3, "frozen": 0.35, "live": 20.0}[noise]
         return np.minimum(values * scale, 1.2)
 
     def activations(self, run):
@@ -129,7 +122,7 @@ class _Writer(Writer):
             for shown in SHOWN if noise in ("none", "frozen") else SHOWN[:5]:
                 if shown == f"from-{run}":
                     continue
-                factor = {"self": 0.9 if noise in ("live", "mean") else 0.0, "signs": 0.5, "other": 3.0}.get(shown, 1.0)
+                factor = {"self": 0.9 if noise == "live" else 0.0, "signs": 0.5, "other": 3.0}.get(shown, 1.0)
                 values = self.curve(run, noise) * factor
                 columns = [("conv", *column) for column in zip(range(53), names, values, strict=True)]
                 columns += [("norm", *column) for _, *column in columns[1:]] if shown == "own" else []
@@ -147,39 +140,31 @@ class _Writer(Writer):
             found = {"entered": n, "compared": n, "lowest_share": 0.75, "conv2_always": 0.6}
             found |= with_ends("zero_share", 0.0, 0.02) | {"zero_share_low": 0.0}
             found |= with_ends("conv2_dip_share", 0.95 if trained else 0.05, 0.02)
-            for noise, value in zip(noises, (0.0, 0.0, 0.55, 0.13), strict=False):
-                found |= {f"self_last_{noise}": value / 2} | ({f"self_v1_{noise}": value} if v1 else {})
+            for noise, value in zip(noises, (0.0, 0.0, 0.55), strict=False):
+                found |= {f"self_v1_{noise}": value} if v1 else {}
             return found
 
         self.with_seeds("activations", run, self.sizes, entry)
-        numbers = self.riddle(run)
-        said = {"test": "a test", "finding": "It gave a number."}
-        outcomes = [
-            {"id": id, "hypothesis": f"Hypothesis {id}", "numbers": found} | said for id, found in numbers.items()
-        ]
+        numbers, said = self.riddle(run), {"test": "a test", "finding": "It gave a number."}
+        outcomes = [said | {"id": id, "hypothesis": f"Hypothesis {id}", "numbers": numbers[id]} for id in numbers]
         self.with_seeds("riddle", run, self.sizes, lambda seed: {"numbers": numbers}, outcomes=outcomes)
 
     def riddle(self, run):
         """What the tests of the zero-deviation hypotheses measured: pictures come near, three dips are learned."""
-        names, every = convolutions(run), list(range(53))
-        lowest = {"convolutions": [4, 12, 25, 46], "channels centred": [1, 14, 24, 46]}
-        return {
+        every = list(range(53))
+        zeros = {"Z4": every, "Z5": FOUR, "Z6": [], "Z7": [], "Z10": [], "Z14": every}
+        numbers = {f"Z{n}": {"zeros": zeros.get(f"Z{n}", []), "layers": []} for n in range(1, 16)}
+        more = {
             "Z1": {"at_zero": drawn_at_zero(self.curve(run, "none")), "minima": FOUR},
-            "Z2": {"lowest": lowest},
+            "Z2": {"lowest": {"convolutions": [4, 12, 25, 46], "channels centred": [1, 14, 24, 46]}},
             "Z3": {"depth_left": 0.48},
-            "Z4": {"zeros": every},
-            "Z5": {"zeros": FOUR},
-            "Z6": {"zeros": []},
-            "Z7": {"zeros": []},
-            "Z8": {"layers": []},
-            "Z9": {"unmoved": 0, "layers": every},
-            "Z10": {"zeros": [], "lowest": [4, 14, 25, 44]},
-            "Z11": {"several": 16, "layers": []},
-            "Z12": {"numberings": numberings(names)},
+            "Z9": {"layers": every},
+            "Z10": {"lowest": [4, 14, 25, 44]},
+            "Z12": {"numberings": numberings(convolutions(run))},
             "Z13": {"two_decimals": every[:10], "half": []},
-            "Z14": {"zeros": every},
             "Z15": {"minima": FOUR, "minima_untrained": [4]},
         }
+        return {id: found | more.get(id, {}) for id, found in numbers.items()}
 
     def right(self, run, attack, seed):
         clean, worst = ACCURACY[run]
@@ -199,7 +184,7 @@ class _Writer(Writer):
     def deviations(self, run, twin):
         rows = []
         noises = NOISES if self.noisy(run) else NOISES[:1]
-        compared = ("own", "transferred", "returned", "signs", "own-eps", "transferred-eps", "signs-eps", "other")
+        compared = ("own", "transferred", "returned", "signs", "own-eps", "transferred-eps", "other")
         numbers = {"images": 100, "layers": 52}
         for noise in noises:
             ratio = float(np.log10(self.curve(run, noise)[1:] / self.curve(twin, "none")[1:]).mean())
@@ -222,7 +207,7 @@ class _Writer(Writer):
 
     def pictures(self, run):
         rng = np.random.default_rng(2)
-        images = {"clean": pixels(rng, 6, 32, 32, 3), "perturbed": pixels(rng, 6, 32, 32, 3)}
+        clean, perturbed = rng.integers(0, 256, (2, 6, 32, 32, 3), dtype=np.uint8)
         numbers = {"labels": np.arange(6), "before": np.arange(6), "after": np.arange(6) + 1, "size": np.full(6, 0.006)}
-        change = rng.normal(scale=0.01, size=(6, 32, 32, 3)).astype(np.float16)
-        self.arrays(f"portraits/perturbed-{run}", **images, **numbers, change=change)
+        change = rng.normal(scale=0.01, size=clean.shape).astype(np.float16)
+        self.arrays(f"portraits/perturbed-{run}", clean=clean, perturbed=perturbed, **numbers, change=change)

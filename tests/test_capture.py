@@ -96,7 +96,7 @@ def test_streamed_deviations_are_those_of_activations_kept_whole(kind, request):
     assert found.values("changed", "raw").shape == (6, 20)
 
 
-def test_live_noise_has_a_floor_that_repeats_lower_and_frozen_noise_has_none(vone):
+def test_live_noise_has_a_floor_and_frozen_noise_has_none(vone):
     clean = images()
 
     def live(number, rows):
@@ -109,8 +109,7 @@ def test_live_noise_has_a_floor_that_repeats_lower_and_frozen_noise_has_none(von
         found = layers.deviations(vone, clean, {"self": clean}, noise=noise, **more)
         return found.values("self", "raw", layers.V1)
 
-    one, many = v1(live), v1(live, repeats=8)
+    one = v1(live)
     assert (v1(frozen) == 0).all()
-    assert (many > 0).all()
-    assert (many < one / 2).all()
+    assert (one > 0).all()
     assert np.array_equal(v1(live, batch_size=4), one)  # what an image gets does not depend on its minibatch

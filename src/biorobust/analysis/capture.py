@@ -11,11 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from biorobust.core.errors import BiorobustError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -36,21 +39,23 @@ def hooked(modules: Mapping[str, nn.Module], receive: Callable[[str, Tensor], No
         yield calls
 
 
-def called_once(modules: Mapping[str, nn.Module], calls: Counter[str]) -> None:
-    """Raise BiorobustError unless every module was called exactly once."""
-    for name in modules:
-        if calls[name] != 1:
-            raise BiorobustError(f"layer {name!r} was called {calls[name]} times in one pass: need exactly one output")
-
-
 @torch.no_grad()
-def features(model: nn.Module, images: Tensor, modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """A copy of every module's output for one minibatch, by name, in order of execution.
+def made(
+    model: nn.Module, images: Tensor, modules: Mapping[str, nn.Module], make: Callable[[str, Tensor], T]
+) -> dict[str, T]:
+    """What `make(name, output)` gives for every module in the pass of one minibatch, by name, in order of execution.
 
     Raises BiorobustError for a module that is not called exactly once.
     """
-    kept: dict[str, Tensor] = {}
-    with hooked(modules, lambda name, output: kept.__setitem__(name, output.clone())) as calls:
+    found: dict[str, T] = {}
+    with hooked(modules, lambda name, output: found.update({name: make(name, output)})) as calls:
         model(images)
-    called_once(modules, calls)
-    return kept
+    for name in modules:
+        if calls[name] != 1:
+            raise BiorobustError(f"layer {name!r} was called {calls[name]} times in one pass: need exactly one output")
+    return found
+
+
+def features(model: nn.Module, images: Tensor, modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """A copy of every module's output: see `made`."""
+    return made(model, images, modules, lambda name, output: output.clone())

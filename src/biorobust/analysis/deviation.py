@@ -1,8 +1,8 @@
 """How far two sets of activations lie apart, image by image: 1 - Pearson r, and what it is made of.
 
-Everything comes from sums over the positions of each channel, kept in float64, of one tensor and of its *difference*
-to the other. So a deviation of 1e-12 keeps its digits, equal tensors give exactly 0, and nothing has to be stored but
-a few numbers per channel. An affine map per channel, as normalisation is at test time, can be applied to the sums.
+Everything comes from sums over the positions of each channel, in float64, of one tensor and of its *difference* to the
+other. So a deviation of 1e-12 keeps its digits, equal tensors give exactly 0, and only a few numbers per channel are
+kept. An affine map per channel, as normalisation is at test time, can be applied to the sums.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a classifier predicts under noise: its own, none, frozen, live, or averaged over repeats."""
+"""What a classifier predicts under noise: its own, none, frozen, or live."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from biorobust.attacks.scoring import NO_CLASS, classes
 from biorobust.core import results, training
 from biorobust.vonenet.model import models
 
-NONE, FROZEN, LIVE, MEAN = "none", "frozen", "live", "mean"
+NONE, FROZEN, LIVE = "none", "frozen", "live"
 # (number of the pass, rows of the images) -> what the network's noise is during that pass.
 Noise = Callable[[int, range], AbstractContextManager[None]]
 STEP = 1_000_003  # between the seeds of two passes: more than there are images
@@ -27,8 +27,8 @@ def own_noise(model: nn.Module) -> str:
 
 
 def predict(model: nn.Module, images: Tensor, *, batch_size: int, mode: str | None = None) -> Tensor:
-    """(N,) predicted classes for images (N, 3, H, W), uint8 or in [0, 1]; `mode`: noise, the network's own by default.
-    It comes from a generator of its own, so what is measured does not depend on how much training has used up.
+    """(N,) predicted classes for images (N, 3, H, W), uint8 or in [0, 1]; `mode`: noise, the network's own by default,
+    from a generator of its own, so that nothing depends on how much training has used up.
     """
     mode = mode or own_noise(model)
     generator = None if mode == "none" else torch.Generator(images.device).manual_seed(0)
@@ -55,14 +55,14 @@ def seed_entry(
 def noise_conditions(model: nn.Module, *, seed: int) -> Mapping[str, Noise]:
     """The noise conditions a network can be measured in: without noise alone for a deterministic one.
 
-    frozen: the same draw for an image whichever version of it is shown. live: a draw of its own for every pass. mean:
-    the same, for passes that are averaged. One seed per image and pass: none depends on its minibatch.
+    frozen: the same draw for an image whichever version of it is shown. live: a draw of its own for every pass. One
+    seed per image and pass: none depends on its minibatch.
     """
 
     def drawn(step: int) -> Noise:
         return lambda number, rows: models.noise(model, seeds=[seed + step * (number + 1) + row for row in rows])
 
-    noisy = {} if own_noise(model) == NONE else {FROZEN: drawn(0), LIVE: drawn(STEP), MEAN: drawn(STEP)}
+    noisy = {} if own_noise(model) == NONE else {FROZEN: drawn(0), LIVE: drawn(STEP)}
     return {NONE: lambda number, rows: models.noise(model, "none")} | noisy
 
 

@@ -11,7 +11,6 @@ import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -115,35 +114,6 @@ def calls(model: Classifier, image: Tensor) -> Counter[str]:
 
 
 # --- tests: evidence from one network -> numbers and words -----------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One network without noise. Arrays are (N, L): images that were moved, and convolutions (`names`); 1 - r.
-
-    raw, centred: under the network's own perturbation; norm_raw: behind the normalisation (NaN without one); signs,
-    itself: raw, for random signs and for the clean images again; live: the latter under live noise, None without any.
-    between: share of variance between channel means. artefacts: by name, (n, L). size: L-infinity of every
-    perturbation, of unmoved images too; left: after rounding to 8 bits. overwritten, calls: what those functions find.
-    """
-
-    names: Sequence[str]
-    raw: np.ndarray
-    centred: np.ndarray
-    norm_raw: np.ndarray
-    signs: np.ndarray
-    itself: np.ndarray
-    live: np.ndarray | None
-    between: np.ndarray
-    artefacts: Mapping[str, np.ndarray]
-    size: np.ndarray
-    left: np.ndarray
-    overwritten: Sequence[str]
-    calls: Mapping[str, int]
-
-    def zeros(self, artefact: str) -> list[int]:
-        """Layers at exactly zero (or undefined, which a careless program prints as 0) for more than half the images."""
-        return layers_where((~(self.artefacts[artefact] > 0)).mean(axis=0) > 0.5)
 
 
 def layers_where(condition: np.ndarray) -> list[int]:
@@ -261,61 +231,88 @@ HYPOTHESES = {  # what each says, how it is tested, and what was found, to be fi
 }
 
 
-def solve(e: Evidence) -> list[dict[str, Any]]:
-    """Test Z1 to Z14: `id, hypothesis, test, finding, numbers` each, as `riddle/<run>.json` lists them."""
-    four, curve, between = layers.reported(e.names), median(e.raw), median(e.between)
-    lowest = partial(layers.lowest, names=e.names)
-    curves = {"convolutions": e.raw, "channels centred": e.centred, "behind normalisation": e.norm_raw}
-    depth, depth_centred = (median(layers.depth(values))[four] for values in (e.raw, e.centred))
+def solve(
+    *,
+    names: Sequence[str],
+    raw: np.ndarray,
+    centred: np.ndarray,
+    norm_raw: np.ndarray,
+    signs: np.ndarray,
+    itself: np.ndarray,
+    live: np.ndarray | None,
+    between: np.ndarray,
+    artefacts: Mapping[str, np.ndarray],
+    size: np.ndarray,
+    left: np.ndarray,
+    overwritten: Sequence[str],
+    calls: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """Test Z1 to Z14: `id, hypothesis, test, finding, numbers` each, as `riddle/<run>.json` lists them.
+
+    Of one network without noise. Arrays are (N, L): images that were moved, and convolutions (`names`); 1 - r. raw,
+    centred: under the network's own perturbation; norm_raw: behind the normalisation (NaN without one); signs, itself:
+    raw, for random signs and for the clean images again; live: the latter under live noise, None without any. between:
+    share of variance between channel means. size: L-infinity of every perturbation, of unmoved images too; left: after
+    rounding to 8 bits. artefacts, overwritten, calls: what these functions find.
+    """
+
+    def zeros(artefact: str) -> list[int]:
+        """Layers at exactly zero (or undefined, which a careless program prints as 0) for more than half the images."""
+        return layers_where((~(artefacts[artefact] > 0)).mean(axis=0) > 0.5)
+
+    four, curve, share = layers.reported(names), median(raw), median(between)
+    lowest = partial(layers.lowest, names=names)
+    curves = {"convolutions": raw, "channels centred": centred, "behind normalisation": norm_raw}
+    depth, depth_centred = (median(layers.depth(values))[four] for values in (raw, centred))
     deep = depth < -SHALLOW
-    several = [name for name, n in e.calls.items() if n > 1]
+    several = [name for name, n in calls.items() if n > 1]
     numbers: dict[str, dict[str, Any]] = {
         "Z1": {
-            "n_values": e.raw.size,
-            "exact_zeros": int((e.raw == 0).sum()),
-            "least": float(np.nanmin(e.raw[:, four])),
+            "n_values": raw.size,
+            "exact_zeros": int((raw == 0).sum()),
+            "least": float(np.nanmin(raw[:, four])),
             "at_zero": drawn_at_zero(curve),
-            "minima": minima(e.raw, e.names),
-            "minima_by_signs": minima(e.signs, e.names),
+            "minima": minima(raw, names),
+            "minima_by_signs": minima(signs, names),
         },
         "Z2": {
             "lowest": {name: lowest(median(values)) for name, values in curves.items()},
-            "share_of_images": float(np.mean([lowest(row) == four for row in e.raw])),
+            "share_of_images": float(np.mean([lowest(row) == four for row in raw])),
         },
         "Z3": {
             "depth_left": float(np.minimum(depth_centred[deep], 0).sum() / depth[deep].sum()) if deep.any() else None,
-            "between_here": float(median(between[four])),
-            "between_elsewhere": float(median(np.delete(between, four))),
+            "between_here": float(median(share[four])),
+            "between_elsewhere": float(median(np.delete(share, four))),
         },
-        "Z4": {"zeros": e.zeros("shared"), "least_marker": float(np.nanmin(e.artefacts["marker"]))},
-        "Z5": {"zeros": e.zeros("pasted"), "least_live": None if e.live is None else float(np.nanmin(e.live))},
+        "Z4": {"zeros": zeros("shared"), "least_marker": float(np.nanmin(artefacts["marker"]))},
+        "Z5": {"zeros": zeros("pasted"), "least_live": None if live is None else float(np.nanmin(live))},
         "Z6": {
-            "zeros": e.zeros("uncloned"),
-            "overwritten": list(e.overwritten),
-            "own_overwritten": [n for n, name in enumerate(e.names) if name in e.overwritten],
+            "zeros": zeros("uncloned"),
+            "overwritten": list(overwritten),
+            "own_overwritten": [n for n, name in enumerate(names) if name in overwritten],
         },
-        "Z7": {"zeros": e.zeros("late_bound")},
+        "Z7": {"zeros": zeros("late_bound")},
         "Z8": {
-            "n_values": e.raw.size,
-            "undefined": int(np.isnan(e.raw).sum()),
-            "layers": layers_where(np.isnan(e.raw).any(axis=0)),
+            "n_values": raw.size,
+            "undefined": int(np.isnan(raw).sum()),
+            "layers": layers_where(np.isnan(raw).any(axis=0)),
         },
         "Z9": {
-            "n_images": len(e.size),
-            "unmoved": int((e.size == 0).sum()),
-            "erased": int((e.left == 0).sum()),
-            "zeros_eight_bit": e.zeros("eight_bit"),
-            "layers": layers_where((e.itself == 0).all(axis=0)),
+            "n_images": len(size),
+            "unmoved": int((size == 0).sum()),
+            "erased": int((left == 0).sum()),
+            "zeros_eight_bit": zeros("eight_bit"),
+            "layers": layers_where((itself == 0).all(axis=0)),
         },
-        "Z10": {"zeros": e.zeros("pictures"), "lowest": lowest(median(e.artefacts["pictures"]))},
+        "Z10": {"zeros": zeros("pictures"), "lowest": lowest(median(artefacts["pictures"]))},
         "Z11": {
             "several": len(several),
-            "most_calls": max(e.calls.values(), default=1),
-            "layers": [n for n, known in enumerate(e.names) if any(name.endswith(known) for name in several)],
+            "most_calls": max(calls.values(), default=1),
+            "layers": [n for n, known in enumerate(names) if any(name.endswith(known) for name in several)],
         },
-        "Z12": {"numberings": numberings(e.names), "stage_lowest": lowest(curve)},
-        "Z13": {"two_decimals": layers_where(curve < ROUNDED), "half": e.zeros("half")},
-        "Z14": {"zeros": e.zeros("replaced")},
+        "Z12": {"numberings": numberings(names), "stage_lowest": lowest(curve)},
+        "Z13": {"two_decimals": layers_where(curve < ROUNDED), "half": zeros("half")},
+        "Z14": {"zeros": zeros("replaced")},
     }
     return [_outcome(id, found) for id, found in numbers.items()]
 

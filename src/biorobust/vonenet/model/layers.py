@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from biorobust.vonenet.model.stimuli import COMMON, FROM, OTHER, OWN, SELF, SIGN
 
 STATISTICS = {"raw": dev.raw, "centred": dev.centred, "between": dev.between_share}
 V1, CONV, NORM = "v1", "conv", "norm"
-T = TypeVar("T")
 
 
 class Column(NamedTuple):
@@ -65,40 +64,20 @@ def deviations(
     perturbed: Mapping[str, Images],
     *,
     noise: Noise = lambda number, rows: nullcontext(),
-    repeats: int = 1,
     batch_size: int = 32,
 ) -> Deviations:
     """Deviations of every perturbed set from `clean`, (N, 3, H, W) each, by a model in eval mode.
 
-    noise: entered around every forward pass. repeats: passes, under different numbers, whose mean activations are
-    compared. Raises BiorobustError for a layer that is not called exactly once in a pass.
+    noise: entered around every forward pass. Raises BiorobustError for a layer that is not called exactly once in one.
     """
     measured, maps = modules(model), {name: _affine(norm) for name, norm in models.norms(model).items()}
 
-    def passed(images: Images, rows: range, numbers: range, make: Callable[[str, Tensor], T]) -> dict[str, T]:
-        """What `make` gives for every layer and its output, the mean over the passes `numbers` if they are several."""
-        made: dict[str, T] = {}
-        sums: dict[str, Tensor] = {}
-
-        def take(name: str, output: Tensor) -> None:
-            if len(numbers) == 1:
-                made[name] = make(name, output)
-            else:
-                sums[name] = sums[name].add_(output) if name in sums else output.clone()
-
-        for number in numbers:
-            with noise(number, rows), capture.hooked(measured, take) as calls:
-                model(rows_of(images, rows))
-            capture.called_once(measured, calls)
-        for name in list(sums):
-            made[name] = make(name, sums.pop(name).div_(len(numbers)))
-        return made
-
     def compared(rows: range) -> Iterator[tuple[str, dev.Totals]]:
-        own = passed(clean, rows, range(repeats), lambda name, output: dev.own(output.clone()))
-        for place, (key, images) in enumerate(perturbed.items(), start=1):
-            numbers = range(place * repeats, (place + 1) * repeats)
-            sums = passed(images, rows, numbers, lambda name, output: dev.moments(own[name], output))
+        with noise(0, rows):
+            own = capture.made(model, rows_of(clean, rows), measured, lambda name, x: dev.own(x.clone()))
+        for number, (key, images) in enumerate(perturbed.items(), start=1):
+            with noise(number, rows):
+                sums = capture.made(model, rows_of(images, rows), measured, lambda name, x: dev.moments(own[name], x))
             behind = (dev.affine(sums[name], gain, shift) for name, (gain, shift) in maps.items())
             yield key, dev.stack([dev.totals(item) for item in (*(sums[name] for name in measured), *behind)])
 
@@ -222,7 +201,7 @@ def network_numbers(deviations: Mapping[str, Deviations]) -> dict[str, Any]:
 
     zero_share: of the values at the report's layers, those exactly zero. lowest_share: of the report's layers, those
     lowest in their stage on the median curve. conv2_dip_share: of the second convolutions of blocks, those that dip,
-    mean over images; conv2_always: for every image. self_v1_<noise>, self_last_<noise>: median deviation between two
+    mean over images; conv2_always: for every image. self_v1_<noise>: median deviation of the V1 stage between two
     passes over the same clean image.
     """
     names, raw = deviations["none"].names, deviations["none"].values(OWN, "raw")
@@ -235,10 +214,8 @@ def network_numbers(deviations: Mapping[str, Deviations]) -> dict[str, Any]:
         "conv2_always": float(is_dip.all(axis=0).mean()),
     }
     for noise, measured in deviations.items():
-        for place, kind in (("v1", V1), ("last", CONV)):
-            itself = measured.values(SELF, "raw", kind)
-            if itself.shape[1]:
-                numbers[f"self_{place}_{noise}"] = float(median(itself)[-1])
+        if (itself := measured.values(SELF, "raw", V1)).size:
+            numbers[f"self_v1_{noise}"] = float(np.nanmedian(itself))
     return numbers
 
 
@@ -247,14 +224,9 @@ def shown_pairs(baseline: str, name: str) -> dict[str, tuple[str, str]]:
 
     own: each network on its own perturbation. transferred: both on the baseline's. returned: both on the other's.
     """
-    pairs = {
-        "own": (OWN, OWN),
-        "transferred": (OWN, f"{FROM}{baseline}"),
-        "returned": (f"{FROM}{name}", OWN),
-        "signs": (SIGNS, SIGNS),
-    }
-    common = {f"{key}{COMMON}": (f"{a}{COMMON}", f"{b}{COMMON}") for key, (a, b) in pairs.items()}
-    return {**pairs, **common, "other": (OTHER, OTHER)}
+    same = {shown: (shown, shown) for shown in (OWN, SIGNS, OTHER, f"{OWN}{COMMON}")}
+    moved = {"transferred": (OWN, f"{FROM}{baseline}"), "returned": (f"{FROM}{name}", OWN)}
+    return same | moved | {f"transferred{COMMON}": (f"{OWN}{COMMON}", f"{FROM}{baseline}{COMMON}")}
 
 
 def compare_layers(key: str, first: np.ndarray, second: np.ndarray) -> tuple[dict[str, Any], Interval]:

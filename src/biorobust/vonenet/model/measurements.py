@@ -16,9 +16,7 @@ from torch import Tensor, nn
 from biorobust.attacks.crafting import linf
 from biorobust.vonenet.model import hypotheses, layers, stimuli, visualisation
 from biorobust.vonenet.model.evaluation import (
-    FROZEN,
     LIVE,
-    MEAN,
     NONE,
     Noise,
     majority,
@@ -66,28 +64,21 @@ def measure(
     """Measure one network on images (N, 3, H, W).
 
     Layers are compared on the correctly classified images that DeepFool moved: an image compared with itself says
-    nothing of any layer. perturbed: against this network; others: against other networks. name: its own, where it is
-    itself a source.
+    nothing. perturbed: against this network; others: against others. name: its own, where it is itself a source.
     """
     assert isinstance(model, Classifier)
     model.eval()
     index, labels, own = perturbed["index"].cpu(), perturbed["labels"], perturbed["own"]
-    conditions = noise_conditions(model, seed=seed)
-    quiet, compared = conditions[NONE], _compared(images, perturbed)
+    conditions, compared = noise_conditions(model, seed=seed), _compared(images, perturbed)
     others_own = {source: other["own"] for source, other in others.items()}
-    moved = {source: images_of_it[compared] for source, images_of_it in others_own.items()}
+    moved = {source: shown[compared] for source, shown in others_own.items()}
     sets = stimuli.stimuli(images[compared], own[compared], moved, common_eps=plan.common_eps, seed=seed)
     deviations = {}
     # Under live noise, where every pass costs, neither at the common size nor other images.
     few = {shown: made for shown, made in sets.items() if not shown.endswith(COMMON) and shown != OTHER}
     for noise, condition in conditions.items():
-        deviations[noise] = layers.deviations(
-            model,
-            images[compared],
-            sets if noise in (NONE, FROZEN) else few,
-            noise=condition,
-            repeats=size.repeats if noise == MEAN else 1,
-        )
+        shown_here = few if noise == LIVE else sets
+        deviations[noise] = layers.deviations(model, images[compared], shown_here, noise=condition)
         for source, other in others.items():
             # Images that the source got wrong when clean, or that were not moved, make no comparison.
             left_out = ~_compared(images, other)[compared].cpu().numpy()
@@ -95,7 +86,7 @@ def measure(
                 for values in deviations[noise].sets.get(shown, {}).values():
                     values[left_out] = np.nan
     first = slice(0, size.pictures)
-    with quiet(0, range(size.pictures)):
+    with conditions[NONE](0, range(size.pictures)):
         maps = visualisation.components(model, images[first], own[first])
     after = majority(predict_samples(model, own[first], draws=size.repeats, seed=seed))
     attacked = {"own": own, "live": perturbed.get("live", own)} | others_own | ({name: own} if name else {})
@@ -117,7 +108,7 @@ def measure(
         deviations=deviations,
         numbers=counted | layers.network_numbers(deviations),
         tables={"layers": pd.DataFrame(rows), "records": records},
-        hypotheses=hypotheses.solve(_evidence(model, images, perturbed, compared, deviations, quiet)),
+        hypotheses=_solved(model, images, perturbed, compared, deviations, conditions[NONE]),
         maps=maps,
         drawn=visualisation.images(images[first], own[first], answers, labels[first]),
     )
@@ -130,39 +121,36 @@ def _compared(images: Tensor, perturbed: Perturbed) -> Tensor:
     return moved if bool(moved.any()) else correctly_classified
 
 
-def _evidence(
+def _solved(
     model: Classifier,
     images: Tensor,
     perturbed: Perturbed,
     compared: Tensor,
     deviations: Mapping[str, Deviations],
     quiet: Noise,
-) -> hypotheses.Evidence:
-    """What the hypotheses are tested on: deviations without noise, and artefacts on the first images compared."""
+) -> list[dict[str, Any]]:
+    """The hypotheses on deviations without noise, and on artefacts of the first images compared."""
     without, entered, own = deviations[NONE], perturbed["entered"].bool(), perturbed["own"]
     raw = without.values(OWN, "raw")
     norm_raw = np.full_like(raw, np.nan)
     norm_raw[:, [column.number for column in without.columns if column.kind == NORM]] = without.values(OWN, "raw", NORM)
-    probed = images[compared][:N_PROBED]
+    probed, before, after = images[compared][:N_PROBED], images[entered], own[entered]
     with quiet(0, range(N_PROBED)):
-        artefacts = hypotheses.artefacts(model, probed, own[compared][:N_PROBED])
-        overwritten, calls = hypotheses.overwritten(model, probed[:1]), hypotheses.calls(model, probed[:1])
-    before, after = images[entered], own[entered]
-    return hypotheses.Evidence(
-        names=without.names,
-        raw=raw,
-        centred=without.values(OWN, "centred"),
-        norm_raw=norm_raw,
-        signs=without.values(SIGNS, "raw"),
-        itself=without.values(SELF, "raw"),
-        live=deviations[LIVE].values(SELF, "raw") if LIVE in deviations else None,
-        between=without.values(OWN, "between"),
-        artefacts=artefacts,
-        size=linf(before, after).cpu().numpy(),
-        left=linf(stimuli.quantised(before), stimuli.quantised(after)).cpu().numpy(),
-        overwritten=overwritten,
-        calls=calls,
-    )
+        return hypotheses.solve(
+            names=without.names,
+            raw=raw,
+            centred=without.values(OWN, "centred"),
+            norm_raw=norm_raw,
+            signs=without.values(SIGNS, "raw"),
+            itself=without.values(SELF, "raw"),
+            live=deviations[LIVE].values(SELF, "raw") if LIVE in deviations else None,
+            between=without.values(OWN, "between"),
+            artefacts=hypotheses.artefacts(model, probed, own[compared][:N_PROBED]),
+            size=linf(before, after).cpu().numpy(),
+            left=linf(stimuli.quantised(before), stimuli.quantised(after)).cpu().numpy(),
+            overwritten=hypotheses.overwritten(model, probed[:1]),
+            calls=hypotheses.calls(model, probed[:1]),
+        )
 
 
 def outcomes_of(measured: LayerMeasurements, random: LayerMeasurements | None) -> list[dict[str, Any]]:
@@ -179,9 +167,9 @@ def compare_with_baseline(
     """The numbers of a seed in `deviations/<run>.json`, and the ratio of every layer under every comparison and noise.
 
     Images are those both networks (`names`: the baseline, the other) get right when clean; layers those of the same
-    name. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layers.compare_layers`); alike_clean, alike_drop:
-    |r| between the two networks' pictures of clean images, mean over images, and how much lower it is for perturbed
-    ones; accuracy_<attack>: of the other minus that of the baseline at the largest size, over all images.
+    name. Keys are `<number>_<comparison>_<noise of the V1 network>` (`layers.compare_layers`). alike_clean: |r| between
+    the two networks' pictures, mean over images; alike_drop: how much lower it is for perturbed ones.
+    accuracy_<attack>: of the other minus that of the baseline at the largest size.
     """
     _, rows_a, rows_b = np.intersect1d(baseline.index, other.index, return_indices=True)
     plain = baseline.deviations[NONE]

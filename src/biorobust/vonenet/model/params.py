@@ -126,7 +126,7 @@ class Activations(Block):
 
 
 class ActivationsSize(Block):
-    """repeats: passes averaged over live noise. pictures: images with PCA."""
+    """repeats: passes that judge an image under live noise. pictures: images with PCA."""
 
     repeats: int = Field(ge=2)
     pictures: Count

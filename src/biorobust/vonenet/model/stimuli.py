@@ -85,7 +85,7 @@ def perturb(
     """Perturb images (N, 3, H, W) against one network: `tensors` for other stages, and the `entry` of its metrics.
 
     Tensors: labels; answers, (N,) predictions for clean images; entered, (N,) bool, those classified correctly (all of
-    them for an untrained network or with fewer than FEWEST); own and, under live noise, live.
+    them for an untrained network or with fewer than FEWEST); perturbed images `own` and, under live noise, `live`.
     """
     answers = majority(predict_samples(model, images, draws=plan.draws, seed=seed))
     correct = answers == labels
@@ -110,8 +110,8 @@ def attack_summary(images: Tensor, crafted: Minimal, fooled: Tensor) -> dict[str
 
     fooled: (draws, N) bool, under fresh noise. success: share fooled where it was crafted; fresh_success: mean share of
     fresh draws that are fooled, fresh_majority: of images fooled in more than half of them. size: quartiles of the
-    L-infinity distance. unmoved: images at distance 0; erased: after rounding to 8 bits. nonfinite_gradient, only where
-    there are any: images with a gradient that is not a number.
+    L-infinity distance. unmoved: images at distance 0; erased: after rounding to 8 bits. nonfinite_gradient: images
+    with a gradient that is not a number, if any.
     """
     shares = fooled.double().mean(dim=0)
     nonfinite = int(crafted.nonfinite_gradient.sum())
@@ -144,11 +144,6 @@ def at_size(images: Tensor, perturbed: Tensor, eps: float) -> Tensor:
     return (images + eps * (perturbed - images) / size[:, None, None, None]).clamp(0, 1)
 
 
-def signs_like(images: Tensor, perturbed: Tensor, *, seed: int) -> Tensor:
-    """The control of equal L-infinity size: random signs as large as each image's perturbation."""
-    return signs(images, linf(perturbed, images), torch.Generator().manual_seed(seed))
-
-
 def quantised(images: Tensor) -> Tensor:
     """Pixels rounded to the 256 values of an 8-bit file."""
     return (images * 255).round() / 255
@@ -162,23 +157,25 @@ def stimuli(
     clean: Tensor, own: Tensor, others: Mapping[str, Tensor], *, common_eps: float, seed: int
 ) -> dict[str, Images]:
     """Everything a network is shown, by name. clean, own: (N, 3, H, W); others: run -> its perturbed images, same N.
-    All else is made minibatch by minibatch, so that many sets of large images fit into memory.
+    All else is made minibatch by minibatch: many sets of large images do not fit into memory.
     """
+
+    size = linf(own, clean)
 
     def random_signs(rows: range) -> Tensor:
         # One generator per image: what an image gets does not depend on its minibatch.
-        return torch.cat([signs_like(clean[i : i + 1], own[i : i + 1], seed=seed + i) for i in rows])
+        generators = {i: torch.Generator().manual_seed(seed + i) for i in rows}
+        return torch.cat([signs(clean[i : i + 1], size[i : i + 1], generators[i]) for i in rows])
 
     def other(rows: range) -> Tensor:
         return torch.stack([clean[(row + 1) % len(clean)] for row in rows])
 
-    def at_common_size(images: Images) -> Images:
-        return lambda rows: at_size(clean[rows.start : rows.stop], rows_of(images, rows), common_eps)
+    def at_common_size(images: Tensor) -> Images:
+        return lambda rows: at_size(rows_of(clean, rows), rows_of(images, rows), common_eps)
 
-    foreign = {f"{FROM}{run}": images for run, images in others.items()}
-    moved: dict[str, Images] = {OWN: own, **foreign, SIGNS: random_signs}
+    moved = {OWN: own} | {f"{FROM}{run}": images for run, images in others.items()}
     common = {f"{name}{COMMON}": at_common_size(images) for name, images in moved.items()}
-    return {SELF: clean, **moved, **common, OTHER: other}
+    return {SELF: clean, **moved, **common, SIGNS: random_signs, OTHER: other}
 
 
 # --- accuracy on perturbed images, at every size: the study's attack records ------------------------------------------

@@ -19,7 +19,7 @@ from biorobust.reporting.words import paragraphs
 from biorobust.vonenet.report.hypotheses import ENOUGH, FOUR, Tested, tested
 from biorobust.vonenet.report.study import PLAIN, VONE, Vonenet
 
-NOISES = ("none", "frozen", "live", "mean")
+NOISES = ("none", "frozen", "live")
 COMPARED = {
     "own": "each its own perturbation",
     "transferred": "the plain network's perturbation",
@@ -38,7 +38,6 @@ def tables(m: Measurements, study: Vonenet, claims: Sequence[Claim]) -> list[Tab
         "perturbations": _perturbations(m, study),
         "attack": _under_attack(m, study),
         "deviations": _deviations(m, study),
-        "floor": _floors(m, study),
     }
     said = {"enough": ENOUGH, "reported": FOUR, "nonfinite": _nonfinite(m, study)}
     return [
@@ -196,18 +195,4 @@ def _deviations(m: Measurements, study: Vonenet) -> Part:
             )
         ),
         Column("images", "count", lambda row: round(_mean(m, f"deviations/{row[0]}", "images") or 0)),
-    )
-
-
-def _floors(m: Measurements, study: Vonenet) -> Part:
-    def itself(place: str) -> Callable[[Any], float | None]:
-        return lambda row: _mean(m, f"activations/{row[0]}", f"self_{place}_{row[1]}")
-
-    v1, last = itself("v1"), itself("last")
-    rows = product(study.networks, NOISES)
-    return [row for row in rows if v1(row) is not None or last(row) is not None], (
-        _NETWORK,
-        Column("noise", "text", lambda row: row[1]),
-        Column("V1 stage", "plain", v1, "v1"),
-        Column("last convolution", "plain", last, "last"),
     )
