@@ -74,18 +74,13 @@ def two_channels():
         ({"weights": 1}, "not of the layout .*flags"),
         (without(official(), "module.bottleneck.weight"), "not of the layout .*bottleneck.weight"),
         (without(official(), "module.model.layer3.0.conv2.weight"), "does not fit .*layer3.0.conv2.weight"),
-        (official(extra=two_channels()), "filter 3 must have exactly one non-zero channel .1 have not"),
+        (official(extra=two_channels()), "filter 3 must have exactly one non-zero channel"),
         (official(flags=FLAGS | {"complex_channels": 5}), "its flags name 11 V1 channels"),
     ],
 )
 def test_files_of_another_layout_are_refused(stored, content, message):
     with pytest.raises(BiorobustError, match=message):
         load_official(stored(content))
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(BiorobustError, match="is missing"):
-        load_official(tmp_path / "none.pth")
 
 
 def test_torchvision_s_file_gives_its_network(tmp_path):

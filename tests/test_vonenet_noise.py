@@ -101,13 +101,6 @@ def test_contexts_nest_and_end_also_after_an_error():
     assert not torch.equal(v1(x), v1(x))
 
 
-def test_a_block_without_noise_gets_it_only_by_name():
-    v1, x = block(noise="none"), images()
-    assert torch.equal(v1(x), v1(x))
-    with v1.noise("neuronal", seed=1):
-        assert not torch.equal(v1(x), v1.responses(x))
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,11 +10,8 @@ import yaml
 from edits import changed, project
 from made_weights import official, torchvision_file
 
-from biorobust import datasets
-from biorobust.core import places, runs, training, work
+from biorobust.core import experiment, places, runs, training, work
 from biorobust.core.errors import BiorobustError
-from biorobust.datasets import cifar10, imagenet_samples, store
-from biorobust.datasets.spec import Split, no_images
 from biorobust.networks import weights
 from biorobust.vonenet import load_official, noise, v1
 from stages import import_vonenet, stale, train_vonenet
@@ -28,32 +24,20 @@ RUNS = {
     "silent": V1 | {"noise": "none", "filters": "uniform"},
     "untrained": V1 | {"trained": False},
 }
-SIZE = {"recipe": "vonenet_training", "n_train": 64, "n_test": 100, "width": 2, "epochs": 2, "seeds": 1}
+N_TEST = 40
+SIZE = {"recipe": "vonenet_training", "n_train": 64, "n_test": N_TEST, "width": 2, "epochs": 2, "seeds": 1}
 FILES = {"imagenet-resnet50": "resnet", "imagenet-voneresnet50": "vonenet"}
 
 
-def pictures(n, *, side, seed):
-    """n images of noise, each tinted as its class (of ten), so that they can be learned."""
-    labels = np.arange(n) % 10
-    tints = np.random.default_rng(0).integers(0, 200, (10, 1, 1, 3))
-    noisy = np.random.default_rng(seed).integers(0, 56, (n, side, side, 3))
-    return Split((tints[labels] + noisy).astype(np.uint8), labels, {})
-
-
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def study(tmp_path, monkeypatch, bundled):
     """An empty checkout with data; called with {path in params.yaml: value}, it writes params.yaml."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BIOROBUST_DEVICE", "cpu")
     for name in ("BIOROBUST_WORK", "BIOROBUST_KEEP_STATES", weights.VARIABLE):
         monkeypatch.delenv(name, raising=False)
-    samples = pictures(6, side=256, seed=3)
-    for spec, train, test in (
-        (cifar10.SPEC, pictures(64, side=32, seed=1), pictures(40, side=32, seed=2)),
-        (imagenet_samples.SPEC, no_images(imagenet_samples.SHAPE), samples),
-    ):
-        paths = {"npz": Path(f"data/datasets/{spec.name}.npz"), "provenance": METRICS / f"data/{spec.name}.json"}
-        store.write(spec, "bundled", train, test, **paths)
+    for name in ("cifar10", "imagenet_samples"):
+        bundled(name, tmp_path)
 
     def configure(**edits):
         raw = project()
@@ -77,15 +61,10 @@ def tensors(run):
     return Path(f"data/checkpoints/{run}/seed0.safetensors").read_bytes()
 
 
-def shown():
-    data = datasets.load("data/datasets/cifar10.npz")
-    order = data.evaluation
-    return torch.from_numpy(data.test_images[order]).permute(0, 3, 1, 2), torch.from_numpy(data.test_labels[order])
-
-
 def right(run, mode=None):
     """How many test images the stored network gets right, the noise drawn as the contract has it."""
-    model, (images, labels) = runs.load(run), shown()
+    _, images, labels = experiment.load("cifar10").evaluated(N_TEST)
+    model = runs.load(run)
     drawn = None if v1(model) is None or mode == "none" else torch.Generator().manual_seed(0)
     with noise(model, mode, generator=drawn):
         return int((training.predict(model, images, batch_size=128) == labels).sum())
@@ -95,13 +74,12 @@ def test_the_plain_network(study):
     train_vonenet.main(["plain"])
     found = metrics("plain")
     assert (found["run"], found["study"], found["scale"], found["status"]) == ("plain", "vonenet", "tiny", "ok")
-    assert found["dataset"]["fidelity"] == "stand-in"
     assert found["n_parameters"] == sum(parameter.numel() for parameter in runs.load("plain").parameters())
     expected = {"network": "resnet18", "method": "resnet", "depth": 18, "width": 2, "image_size": 64, "epochs": 2}
     expected |= {"n_train": 64, "batch_size": 4, "stem": "imagenet", "noise": "none", "trained": True, "n_classes": 10}
     assert expected.items() <= found["settings"].items()
     (seed,) = found["per_seed"]
-    assert (seed["correct"], seed["n"], seed["under_noise"]) == (right("plain"), 40, None)
+    assert (seed["correct"], seed["n"], seed["under_noise"]) == (right("plain"), N_TEST, None)
     curve = pd.read_csv(METRICS / "curves/plain.csv")
     assert curve["epoch"].tolist() == [1, 2]
     assert curve["test_accuracy"].iloc[-1] == pytest.approx(seed["accuracy"])
@@ -132,7 +110,6 @@ def test_each_kind_of_noise_is_measured_on_the_same_network(study):
         assert set(seed["under_noise"]) == {"none", "neuronal"}
         assert seed["under_noise"][own]["correct"] == seed["correct"] == right(run)
         assert seed["under_noise"][other]["correct"] == right(run, other)
-        assert seed["under_noise"][other]["n"] == 40
     assert metrics("silent")["settings"]["filters"] == "uniform"
     banks = [v1(runs.load(run)).kernels for run in ("noisy", "silent")]
     assert not torch.equal(*banks)
@@ -221,7 +198,7 @@ def test_with_the_files_the_report_s_own_networks_are_there(folder, monkeypatch,
     for run in FILES:
         found = metrics(run)
         assert runs.load(run)(x).shape == (2, 1000)
-        assert (found["status"], found["seeds"], found["per_seed"][0]["n"]) == ("ok", [0], 6)
+        assert (found["status"], found["seeds"]) == ("ok", [0])
         assert found["settings"]["sha256"][:8] in found["settings"]["file"] or run.startswith("imagenet-vone")
     assert metrics("imagenet-resnet50")["per_seed"][0]["under_noise"] is None
     assert set(metrics("imagenet-voneresnet50")["per_seed"][0]["under_noise"]) == {"none", "neuronal"}

@@ -73,12 +73,11 @@ class VOneBlock(nn.Module):
 
     Simple cells, which come first, are half-rectified Gabor responses, complex cells the root mean square of a
     quadrature pair; both are multiplied by `k_exc`, then noise is added (Dapello, Marques et al. 2020, as the
-    defaults). h = ceil(H / stride).
+    defaults). h = ceil(H / stride). Nothing is trained.
 
     image_size pixels span visual_degrees, which fixes the filters' scale, also for images of another size. filters:
     "biological" or the "uniform" control. colours: "published" draws the channels of a quadrature pair independently,
-    "paired" once. noise: the mode outside any `noise` context. Nothing is trained: filters are buffers, and gradients
-    go to the image only.
+    "paired" once. noise: the mode outside any `noise` context.
 
     Raises BiorobustError for an even kernel, one larger than the image, no cells, or sf_max above the Nyquist limit.
     """
@@ -177,14 +176,9 @@ class VOneBlock(nn.Module):
         return torch.cat([functional.relu(simple), magnitude(even, odd).mul_(1 / math.sqrt(2))], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        noise: dict[str, Any] = {"mode": self.noise_mode, "scale": self.noise_scale, "level": self.noise_level}
         with torch.autocast(x.device.type, enabled=False):  # weak responses and their noise stay in float32
-            return add_noise(
-                once(self.responses, x),
-                mode=self.noise_mode,
-                scale=self.noise_scale,
-                level=self.noise_level,
-                source=self._source,
-            )
+            return add_noise(once(self.responses, x), source=self._source, **noise)
 
     @contextlib.contextmanager
     def noise(
@@ -198,7 +192,7 @@ class VOneBlock(nn.Module):
         """Other noise inside the `with`: another mode, or numbers from elsewhere than torch's global generator.
 
         seed: one draw for every image of every forward pass. seeds: one for each image of a minibatch. generator: live.
-        Raises BiorobustError for more than one of them, or without noise to use them in.
+        Raises BiorobustError for more than one of them, or for one without noise.
         """
         mode = self.noise_mode if mode is None else mode
         _check_choice("noise", mode, NOISE_MODES)
@@ -237,8 +231,6 @@ def _check_choice(name: str, value: str, options: Sequence[str]) -> None:
 # and receptive-field shape (Ringach 2002b) from published histograms. A Gaussian copula ties frequency to shape, a
 # joint histogram the two axes of the shape; orientation and phase are independent.
 
-Array = np.ndarray
-
 ORIENTATION_EDGES = np.array([-22.5, 22.5, 67.5, 112.5, 157.5])  # degrees
 ORIENTATION_COUNTS = np.array([66, 49, 77, 54])
 FREQUENCY_EDGES = np.array([0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0])  # cycles per degree
@@ -255,11 +247,11 @@ class GaborParameters(NamedTuple):
     nx, ny: standard deviation of the Gaussian envelope along and across the carrier, in cycles of the carrier.
     """
 
-    sf: Array
-    theta: Array
-    phase: Array
-    nx: Array
-    ny: Array
+    sf: np.ndarray
+    theta: np.ndarray
+    phase: np.ndarray
+    nx: np.ndarray
+    ny: np.ndarray
 
 
 def sample_parameters(
@@ -329,7 +321,7 @@ def gabor_kernels(
     return torch.from_numpy((envelope * np.cos(2 * math.pi * frequency * u + phase)).astype(np.float32))
 
 
-def _correlated(z: Array, rho: float) -> Array:
+def _correlated(z: np.ndarray, rho: float) -> np.ndarray:
     """(n, 2) normal variables of variance 1 and correlation rho from independent ones.
 
     The factor is the one NumPy's multivariate_normal takes from a singular value decomposition by OpenBLAS. It is
@@ -341,7 +333,7 @@ def _correlated(z: Array, rho: float) -> Array:
     return z @ np.array([[-a, -a], [-b, b]] if rho > 0 else [[-a, a], [b, b]])
 
 
-def _frequency_bins(sf_min: float, sf_max: float, *, strict: bool) -> tuple[Array, Array]:
+def _frequency_bins(sf_min: float, sf_max: float, *, strict: bool) -> tuple[np.ndarray, np.ndarray]:
     """Counts and edges between the first edge >= sf_min and the last edge <= sf_max (< where `strict`)."""
     edges = FREQUENCY_EDGES
     kept = np.flatnonzero((edges >= sf_min) & ((edges < sf_max) if strict else (edges <= sf_max)))
@@ -351,7 +343,7 @@ def _frequency_bins(sf_min: float, sf_max: float, *, strict: bool) -> tuple[Arra
     return FREQUENCY_COUNTS[kept[0] : kept[-1]], edges[kept]
 
 
-def _quantile(u: Array | float, counts: Array, edges: Array) -> Array:
+def _quantile(u: np.ndarray | float, counts: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Inverse distribution function of a histogram: uniform within a bin."""
     cumulative = np.concatenate([[0.0], np.cumsum(counts / counts.sum())])
     return np.interp(u, cumulative, edges)

@@ -91,11 +91,9 @@ NETWORKS = {"resnet50": resnet50, "resnet18": resnet18, "voneresnet50": voneresn
 
 def build(config: Mapping[str, Any]) -> Classifier:
     """The model of a configuration: `network` of NETWORKS, and its keywords. Raises BiorobustError for others."""
-    keywords = dict(config)
-    name = keywords.pop("network", None)
-    if name not in NETWORKS:
+    if (name := config.get("network")) not in NETWORKS:
         raise BiorobustError(f"network = {name!r}: must be one of {', '.join(NETWORKS)}")
-    return NETWORKS[name](**keywords)
+    return NETWORKS[name](**{key: value for key, value in config.items() if key != "network"})
 
 
 def convolutions(model: Classifier) -> dict[str, nn.Conv2d]:
@@ -114,10 +112,8 @@ def conv_names(model: Classifier) -> list[str]:
 def norms(model: Classifier) -> dict[str, nn.BatchNorm2d]:
     """Name of a convolution -> the batch normalisation behind it; a VOne net's `bottleneck` has none."""
     modules = {name.removeprefix("model."): module for name, module in model.body.named_modules()}
-    behind = {
-        name: modules[name.replace("conv", "bn").replace("downsample.0", "downsample.1")] for name in conv_names(model)
-    }
-    return {name: layer for name, layer in behind.items() if isinstance(layer, nn.BatchNorm2d)}
+    behind = {name: name.replace("conv", "bn").replace("downsample.0", "downsample.1") for name in conv_names(model)}
+    return {name: layer for name in behind if isinstance(layer := modules[behind[name]], nn.BatchNorm2d)}
 
 
 def v1(model: nn.Module) -> VOneBlock | None:
@@ -138,25 +134,19 @@ def calibrate(model: nn.Module, images: Tensor, *, batch_size: int) -> None:
     """Set every batch normalisation's running mean and variance to the average over `images`, (N, C, H, W), uint8 or in
     [0, 1]; for a network that is not trained, whose layers then have responses of ordinary size.
     """
-    momenta = {module: module.momentum for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
-    for norm in momenta:
+    for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.reset_running_stats()
         norm.momentum = None  # torch: the plain average of all minibatches
     model.train()
     for part in images.split(batch_size):
         model(as_float(part))
     model.eval()
-    for norm, momentum in momenta.items():
-        norm.momentum = momentum
 
 
 # --- networks that others trained on ImageNet: files of the VOneNet authors, and torchvision's ResNet50 ---------------
 
 DROPPED = ("vone_block.div_u.weight", "vone_block.div_t.weight")  # in the adversarially trained file; unused
-Q0, Q1 = "vone_block.simple_conv_q0.weight", "vone_block.simple_conv_q1.weight"
-IMAGE_SIZE, VISUAL_DEGREES = 224, 8.0
-
-
+BANKS = ("vone_block.simple_conv_q0.weight", "vone_block.simple_conv_q1.weight")
 # Of a file: what `build` takes, and the tensors of the network's `body`.
 Imported = tuple[dict[str, Any], dict[str, Tensor]]
 
@@ -182,7 +172,7 @@ def read_official(path: Path) -> Imported:
     state = without_prefix(content["state_dict"])
     for name in DROPPED:
         state.pop(name, None)
-    banks = [_single_channel(state.pop(name), f"{path}: {name}") for name in (Q0, Q1)]
+    banks = [_single_channel(state.pop(name), f"{path}: {name}") for name in BANKS]
     for name, (first, second) in zip(("kernels", "colours"), zip(*banks, strict=True), strict=True):
         state[f"vone_block.{name}"] = torch.cat([first, second[simple:]])
     kernels = state["vone_block.kernels"]
@@ -192,8 +182,8 @@ def read_official(path: Path) -> Imported:
         "network": "voneresnet50",
         "n_classes": len(state["model.fc.bias"]),
         "width": len(state["bottleneck.weight"]),
-        "image_size": IMAGE_SIZE,
-        "visual_degrees": VISUAL_DEGREES,
+        "image_size": 224,
+        "visual_degrees": 8.0,
         "simple_channels": simple,
         "complex_channels": complex_,
         "ksize": kernels.shape[-1],
@@ -208,7 +198,7 @@ def read_torchvision(path: Path) -> Imported:
     """ResNet50 with torchvision's weights. Raises BiorobustError as `read_official` does."""
     state = read(path)
     config = {"network": "resnet50", "n_classes": len(state["fc.bias"]), "width": len(state["conv1.weight"])}
-    return config | {"stem": "imagenet", "image_size": IMAGE_SIZE}, state
+    return config | {"stem": "imagenet", "image_size": 224}, state
 
 
 READERS = {"resnet": read_torchvision, "vonenet": read_official}  # by the method of a run
@@ -232,10 +222,7 @@ def load_torchvision(path: str | Path) -> Classifier:
 def _single_channel(weights: Tensor, where: str) -> tuple[Tensor, Tensor]:
     """Filters (n, k, k) and their channels (n,) from dense ones (n, 3, k, k) that are zero in all channels but one."""
     used = weights.flatten(2).ne(0).any(dim=2)
-    wrong = (used.sum(dim=1) != 1).nonzero().flatten().tolist()
-    if wrong:
-        raise BiorobustError(
-            f"{where}: filter {wrong[0]} must have exactly one non-zero channel ({len(wrong)} have not)"
-        )
+    if len(wrong := (used.sum(dim=1) != 1).nonzero()):
+        raise BiorobustError(f"{where}: filter {int(wrong[0])} must have exactly one non-zero channel")
     channels = used.int().argmax(dim=1)
     return weights[torch.arange(len(weights)), channels], channels
