@@ -1,8 +1,8 @@
 """Reading a network's layers during a forward pass, without changing what it computes.
 
 A hook sees the tensor the layer has just made. What follows may overwrite it in place (ReLU does), and a hook that
-returns anything would replace it. So hooks here return None, whoever keeps an output gets a copy, hooks are gone when
-the block ends, with an error too, and calls are counted: of a layer that runs twice one output cannot speak for both.
+returns anything would replace it. So hooks here return None, whoever keeps an output gets a copy, and calls are
+counted: of a layer that runs twice one output cannot speak for both.
 """
 
 from __future__ import annotations

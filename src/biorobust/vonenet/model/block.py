@@ -1,7 +1,6 @@
 """VOneBlock: a fixed model of primary visual cortex, simple and complex cells with Gabor fields and neuronal noise.
 
-The noise has a variance equal to its mean (a Fano factor near 1), as spike counts have. It belongs to the model, so it
-is there in evaluation too.
+The noise has a variance equal to its mean, as spike counts have. It is part of the model, in evaluation too.
 """
 
 from __future__ import annotations
@@ -324,8 +323,8 @@ def gabor_kernels(
 def _correlated(z: np.ndarray, rho: float) -> np.ndarray:
     """(n, 2) normal variables of variance 1 and correlation rho from independent ones.
 
-    The factor is the one NumPy's multivariate_normal takes from a singular value decomposition by OpenBLAS. It is
-    written out because its signs, and with them the sample, are not the same in every linear algebra library.
+    The factor is that of NumPy's multivariate_normal with OpenBLAS, written out because its signs, and with them the
+    sample, are not the same in every linear algebra library.
     """
     a, b = np.sqrt((1 + abs(rho)) / 2), np.sqrt((1 - abs(rho)) / 2)
     if rho == 0:

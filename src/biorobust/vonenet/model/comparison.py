@@ -99,7 +99,6 @@ def _measured(group: str, name: str, seed: int, settings: Params) -> LayerMeasur
 
 
 def _write_layers(name: str, measured: Mapping[int, LayerMeasurements], **head: Any) -> None:
-    """Curves and metrics of a network's layers, and pictures."""
     curves = pd.concat([one.tables["layers"] for one in measured.values()], ignore_index=True)
     write_csv(results.METRICS / f"activations/{name}.csv", curves)
     entries = [{"seed": seed, **one.numbers} for seed, one in measured.items()]
@@ -108,7 +107,7 @@ def _write_layers(name: str, measured: Mapping[int, LayerMeasurements], **head: 
 
 
 def _write_accuracy(name: str, measured: Mapping[int, LayerMeasurements], *, eps: Sequence[float], **head: Any) -> None:
-    """What a network gets right of perturbed images: one record per image, and metrics."""
+    """One record per perturbed image, and metrics."""
     records = {seed: one.tables["records"] for seed, one in measured.items()}
     of_seeds = pd.concat([table.assign(seed=seed) for seed, table in records.items()], ignore_index=True)
     write_parquet(RECORDS / f"{name}.parquet", of_seeds)

@@ -234,7 +234,7 @@ def compare_layers(key: str, first: np.ndarray, second: np.ndarray) -> tuple[dic
     ratio of every layer, median over images.
 
     log_ratio_<key>: median over images of the mean over layers. lower_<key>, higher_<key>: share of the layers whose
-    ratio is below 0, or above, with its whole interval. one_image_<key>: that are below for the first image alone.
+    whole interval is below 0, or above. one_image_<key>: share below for the first image alone.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log10(second) - np.log10(first)

@@ -1,6 +1,4 @@
-"""All measurements of one network: deviations of its layers, hypotheses, accuracy, and pictures; and of a
-network with a V1 stage against its baseline, the plain network, paired by image.
-"""
+"""All measurements of one network, and of a network with a V1 stage against the plain one, paired by image."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """The images a network is shown beside clean ones, DeepFool's perturbations (L-infinity) and their controls; and which
 of them it still classifies correctly.
 
-Every image is moved away from the class the network gives it when clean. For those it classifies correctly this is the
-report's attack; the others are moved so that every network can be shown every image of another, and are left out where
-only right ones count.
+Every image is moved away from the class the network gives it when clean. For those it gets right this is the report's
+attack; the others are moved so that every network can be shown every image of another.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def run_deepfool(
     """Minimal perturbations away from `labels`, (N,) the network's own predictions; it is in eval mode.
 
     noise: frozen (one draw per image for the whole attack, so that gradients and predictions belong to one function),
-    live (fresh noise in every pass, as a program that knows nothing of it would have, and images one by one), or none.
+    live (fresh noise in every pass, as for a program that knows nothing of it), or none.
     """
     made = []
     condition = noise_conditions(model, seed=seed)[noise]
@@ -213,7 +212,7 @@ def attack_records(
     at every size, random signs, and PGD on the cross-entropy.
 
     A noisy network is wrong if half of `repeats` passes are; an image is broken when it is wrong before or after.
-    index: (N,), places in the test split. nonfinite_gradient is of PGD alone: DeepFool ran before and counts its own.
+    index: (N,), places in the test split. nonfinite_gradient: of PGD alone, as DeepFool counts its own.
     """
     draws = 1 if own_noise(model) == NONE else repeats
 

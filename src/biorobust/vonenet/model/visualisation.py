@@ -31,8 +31,7 @@ def images(clean: Tensor, perturbed: Tensor, predictions: Sequence[Tensor], labe
 
 def components(model: Classifier, clean: Tensor, perturbed: Tensor) -> dict[str, np.ndarray]:
     """Layer -> (2, N, h, w), the first principal component of clean and of perturbed images (N, 3, H, W), fitted on the
-    clean ones: of the V1 stage, the report's four, and the last convolution of every stage, where a layer has enough
-    positions to be compared. The network is without noise.
+    clean ones: of the V1 stage, the report's four, and the last convolution of every stage, if it has enough positions.
     """
     measured = layers.modules(model)
     last = [list(measured)[numbers[-1]] for numbers in layers.stages(list(measured)).values()]
