@@ -2,7 +2,6 @@
 
 import math
 from itertools import product
-from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -21,8 +20,6 @@ from biorobust.statistics import (
     pooled,
     wilson,
 )
-
-Z = NormalDist().inv_cdf(0.975)
 
 # --- coverage ---
 
@@ -71,11 +68,10 @@ def _single(right, truth):
 
 def _paired(a, b, truth):
     counts = [setting(right, outcomes=False) for right in (a, b)]
-    tables = [paired_counts(of_a, of_b) for of_a, of_b in zip(a, b, strict=True)]
     found = {
         "difference": difference(setting(a), setting(b)),
         "difference of counts": difference(*counts),
-        "difference of paired counts": difference(*counts, tables=tables),
+        "difference of paired counts": difference(*counts, tables=list(map(paired_counts, a, b))),
     }
     return {name: ends.low <= truth <= ends.high for name, ends in found.items()}
 
@@ -94,10 +90,9 @@ def test_intervals_with_outcomes_cover_93_to_99_percent(covered, name):
         found, error = share([hits], name)
         assert WANTED[0] - error <= found <= WANTED[1] + error, (cell, found)
     # With fewer draws in a cell than tell 93 from 90 %: the same of all cells that share a level of a factor.
-    for factor in range(5):
-        for level in {cell[factor] for cell in covered}:
-            found, _ = share((hits for cell, hits in covered.items() if cell[factor] == level), name)
-            assert WANTED[0] <= found <= WANTED[1], (factor, level, found)
+    for factor, level in {pair for cell in covered for pair in enumerate(cell)}:
+        found, _ = share((hits for cell, hits in covered.items() if cell[factor] == level), name)
+        assert WANTED[0] <= found <= WANTED[1], (factor, level, found)
 
 
 @pytest.mark.parametrize("name", ["interval of counts", "difference of counts", "difference of paired counts"])
@@ -106,18 +101,6 @@ def test_intervals_without_outcomes_are_on_the_careful_side(covered, name):
         found, error = share([hits], name)
         assert found >= WANTED[0] - error, (cell, found)
     assert share(covered.values(), name)[0] >= 0.97
-
-
-def test_three_networks_that_scatter_more_than_images_do_are_covered():
-    """The hardest place of the grid: degrees of freedom of the whole variance would cover 92 to 93 %."""
-    rng = np.random.default_rng(3)
-    for accuracy in (0.5, 0.9):
-        settings = population(accuracy, scatter=0.03, difficulty=1.5)
-        hits = []
-        for _ in range(2000):
-            low, high = interval(setting(trainings(rng, 1.5 * rng.standard_normal(2000), 3, *settings)))
-            hits.append(low <= accuracy <= high)
-        assert WANTED[0] + 0.015 <= np.mean(hits) <= WANTED[1]
 
 
 # --- one training ---
@@ -157,7 +140,6 @@ def test_one_training_each_with_a_table_is_near_newcombes_paired_interval(cells,
     assert found[1:3] == pytest.approx(published, abs=within)
     assert published[0] < found.low
     assert found.high < published[1]
-    assert found[1:3] == pytest.approx(square_and_add(table), abs=1e-12)
 
 
 def test_outcomes_of_one_training_say_what_their_table_says():
@@ -171,22 +153,6 @@ def test_outcomes_of_one_training_say_what_their_table_says():
 
 def one_each(table):
     return Accuracy((table.both + table.only_a,), table.n), Accuracy((table.both + table.only_b,), table.n)
-
-
-def square_and_add(table):
-    """Newcombe (1998, Stat. Med. 17:2635) with the plain correlation of a table, from its own formula."""
-    e, f, g, h = table.both, table.only_a, table.only_b, table.neither
-    n = table.n
-    phi = (e * h - f * g) / math.sqrt((e + f) * (g + h) * (e + g) * (f + h))
-    p_a, p_b = (e + f) / n, (e + g) / n
-    (low_a, high_a), (low_b, high_b) = wilson(e + f, n), wilson(e + g, n)
-    down = (p_a - low_a) ** 2 - 2 * phi * (p_a - low_a) * (high_b - p_b) + (high_b - p_b) ** 2
-    up = (high_a - p_a) ** 2 - 2 * phi * (high_a - p_a) * (p_b - low_b) + (p_b - low_b) ** 2
-    return p_a - p_b - math.sqrt(down), p_a - p_b + math.sqrt(up)
-
-
-def width(found):
-    return found.high - found.low
 
 
 # --- several trainings ---
@@ -207,65 +173,47 @@ class Components:
     """Variances of two settings' means by a two-way analysis of variance with NumPy alone, in float64."""
 
     def __init__(self, a, b):
-        self.mean = [x.astype(np.float64).mean() for x in (a, b)]
-        self.seeds, self.images, self.df = [], [], [len(x) - 1 for x in (a, b)]
+        self.mean, self.seeds, self.images = [], [], []
+        self.df = [len(x) - 1 for x in (a, b)]
         for x in (a.astype(np.float64), b.astype(np.float64)):
-            s, n = x.shape
-            rows, columns, mean = x.mean(1), x.mean(0), x.mean()
-            of_images = s * ((columns - mean) ** 2).sum() / (n - 1)
+            (s, n), rows, columns, mean = x.shape, x.mean(1), x.mean(0), x.mean()
             residual = ((x - rows[:, None] - columns + mean) ** 2).sum() / ((s - 1) * (n - 1))
-            self.seeds.append(((rows - mean) ** 2).sum() / (s - 1) / s)
-            self.images.append((of_images - residual) / (s * n))
+            self.mean.append(mean)
+            self.seeds.append(rows.var(ddof=1) / s)
+            self.images.append((s * columns.var(ddof=1) - residual) / (s * n))
         self.covariance = np.cov(a.mean(0), b.mean(0))[0, 1] / a.shape[1]
 
     def reach(self, slope_a=1.0, slope_b=1.0, *, level=0.95):
         """Half-width of the interval of slope_a * mean_a - slope_b * mean_b."""
         seeds = [v * slope**2 for v, slope in zip(self.seeds, (slope_a, slope_b), strict=True)]
         images = self.images[0] * slope_a**2 + self.images[1] * slope_b**2 - 2 * slope_a * slope_b * self.covariance
-        df = sum(seeds) ** 2 / sum(v**2 / df for v, df in zip(seeds, self.df, strict=True))
+        df = sum(seeds) ** 2 / sum(v**2 / df for v, df in zip(seeds, self.df, strict=True) if v)
         t, z = (of.ppf((1 + level) / 2) for of in (stats.t(df), stats.norm()))
         return math.sqrt(t**2 * sum(seeds) + z**2 * images)
 
 
+def test_an_interval_adds_the_squares_of_both_reaches(two_settings):
+    parts = Components(*two_settings)
+    mean, reach = parts.mean[0], parts.reach(slope_b=0.0)
+    assert interval(setting(two_settings[0])) == pytest.approx((mean - reach, mean + reach), abs=0.01 * reach)
+
+
 def test_a_difference_adds_the_squares_of_both_reaches(two_settings):
-    a, b = two_settings
-    parts = Components(a, b)
-    found = difference(setting(a), setting(b))
+    parts = Components(*two_settings)
+    found = difference(*map(setting, two_settings))
     gap, reach = parts.mean[0] - parts.mean[1], parts.reach()
-    assert found.value == pytest.approx(gap)
-    assert (found.low, found.high) == pytest.approx((gap - reach, gap + reach), abs=0.01 * reach)
+    assert found[:3] == pytest.approx((gap, gap - reach, gap + reach), abs=0.01 * reach)
     assert parts.reach(level=1 - found.p) == pytest.approx(gap, rel=0.01)  # the interval that ends at 0
 
 
-def test_an_interval_adds_the_squares_of_both_reaches(two_settings):
-    a, b = two_settings
-    parts = Components(a, b)
-    found = interval(setting(a))
-    reach = math.sqrt(stats.t.ppf(0.975, 4) ** 2 * parts.seeds[0] + Z**2 * parts.images[0])
-    assert found == pytest.approx((parts.mean[0] - reach, parts.mean[0] + reach), abs=0.01 * reach)
-
-
 def test_a_ratio_of_errors_is_the_delta_methods(two_settings):
-    a, b = two_settings
-    parts = Components(a, b)
-    found = error_ratio(setting(a), setting(b))
-    errors_a, errors_b = 1 - parts.mean[0], 1 - parts.mean[1]
-    slopes = 1 / errors_a, 1 / errors_b
+    parts = Components(*two_settings)
+    found = error_ratio(*map(setting, two_settings))
+    errors = [1 - mean for mean in parts.mean]
+    slopes, centre = [1 / error for error in errors], math.log(errors[0] / errors[1])
     reach = parts.reach(*slopes)
-    centre = math.log(errors_a / errors_b)
     assert found[:3] == pytest.approx([math.exp(centre + shift) for shift in (0, -reach, reach)], rel=1e-9)
     assert parts.reach(*slopes, level=1 - found.p) == pytest.approx(abs(centre), rel=1e-6)
-
-
-def test_outcomes_never_make_an_interval_wider(two_settings):
-    a, b = two_settings
-    for right in two_settings:
-        assert width(interval(setting(right))) < width(interval(setting(right, outcomes=False)))
-    tables = [paired_counts(of_a, of_b) for of_a, of_b in zip(a, b, strict=False)]
-    counts = [setting(right, outcomes=False) for right in (a, b)]
-    found = (difference(setting(a), setting(b)), difference(*counts, tables=tables), difference(*counts))
-    widths = [one.high - one.low for one in found]
-    assert widths == sorted(widths)
 
 
 def test_images_that_are_not_the_same_are_not_paired():
@@ -279,14 +227,10 @@ def test_images_that_are_not_the_same_are_not_paired():
 @pytest.mark.parametrize("contrast", [difference, error_ratio])
 def test_p_is_below_5_percent_exactly_when_the_95_percent_interval_excludes_no_difference(contrast):
     nothing = 0.0 if contrast is difference else 1.0
-    excluded = 0
     for k in range(300, 420):
         for others in ((k,), (k - 8, k + 3, k + 5)):
-            found = contrast(Accuracy(others, 500), Accuracy((380, 372), 500))
-            _, low, high, p = found
-            assert (p < 0.05) == (not low <= nothing <= high), (others, found)
-            excluded += p < 0.05
-    assert 20 < excluded < 220
+            _, low, high, p = contrast(Accuracy(others, 500), Accuracy((380, 372), 500))
+            assert (p < 0.05) == (not low <= nothing <= high), others
 
 
 # --- one network tested in two ways, borrowed scatter ---
@@ -308,15 +252,6 @@ def test_one_network_tested_twice_is_compared_more_closely_than_two_networks():
     assert of_one.high - of_one.low > 0.9 * t_width
 
 
-def test_one_network_that_was_trained_once_has_images_alone():
-    one, two = Accuracy((700,), 1000), Accuracy((650,), 1000)
-    lent = pooled([Accuracy((700, 650, 750), 1000)])
-    borrowing = [Accuracy(accuracy.counts, 1000, borrowed=lent) for accuracy in (one, two)]
-    assert difference(*borrowing, same_networks=True)[1:3] != difference(*borrowing)[1:3]
-    narrow, wide = difference(*borrowing, same_networks=True), difference(*borrowing)
-    assert narrow.high - narrow.low < wide.high - wide.low
-
-
 def test_scatter_is_pooled_with_the_degrees_of_freedom_of_each_setting():
     settings = [Accuracy((70, 80, 90), 100), Accuracy((40, 44), 100), Accuracy((99,), 100)]
     lent = pooled(settings)
@@ -326,16 +261,6 @@ def test_scatter_is_pooled_with_the_degrees_of_freedom_of_each_setting():
     assert pooled([]) is None
 
 
-def test_a_training_that_borrows_knows_its_seeds_and_is_wider():
-    alone = Accuracy((70,), 100)
-    lent = pooled([Accuracy((70, 80, 90), 100)])
-    borrowing = Accuracy((70,), 100, borrowed=lent)
-    assert (alone.knows_seeds, borrowing.knows_seeds, Accuracy((70, 71), 100).knows_seeds) == (False, True, True)
-    assert width(interval(borrowing)) > width(interval(alone))
-    # Its own scatter is better than any borrowed one.
-    assert interval(Accuracy((70, 80), 100, borrowed=lent)) == interval(Accuracy((70, 80), 100))
-
-
 # --- all right, all wrong ---
 
 
@@ -343,22 +268,16 @@ def test_a_training_that_borrows_knows_its_seeds_and_is_wider():
 @pytest.mark.parametrize("outcomes", [True, False])
 def test_all_right_and_all_wrong_have_finite_intervals_inside_0_and_1(n_seeds, outcomes):
     n = 50
-    right, wrong = np.ones((n_seeds, n), bool), np.zeros((n_seeds, n), bool)
-    best, worst = (setting(of, outcomes=outcomes) for of in (right, wrong))
+    best, worst = (setting(np.full((n_seeds, n), right), outcomes=outcomes) for right in (True, False))
     assert interval(best) == pytest.approx(wilson(n, n), abs=1e-12)
     assert interval(worst) == pytest.approx(wilson(0, n), abs=1e-12)
-    assert (interval(best).high, interval(worst).low) == (1.0, 0.0)
-    nothing = difference(best, best)
-    assert nothing.low < 0 < nothing.high
-    assert (nothing.value, nothing.p) == (0.0, pytest.approx(1.0))
-    everything = difference(best, worst)
-    assert everything.value == 1.0
-    assert 0 < everything.low < everything.high <= 1.0
+    nothing, everything = difference(best, best), difference(best, worst)
+    assert nothing.low < nothing.value == 0.0 < nothing.high
+    assert nothing.p == pytest.approx(1.0)
+    assert 0 < everything.low < everything.high <= everything.value == 1.0
     assert everything.p < 1e-6
-    assert error_ratio(best, worst) is None
-    assert error_ratio(worst, best) is None
-    ratio = error_ratio(worst, worst)
-    assert ratio.value == 1.0
+    assert error_ratio(best, worst) is error_ratio(worst, best) is None
+    assert error_ratio(worst, worst).value == 1.0
 
 
 def test_networks_that_agree_on_nothing_or_on_everything_are_no_error():

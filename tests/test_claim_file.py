@@ -18,6 +18,7 @@ from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.requirements import files
 from biorobust.reporting.source import recorded
 
+HEAD = "id,eps,value,n,source\n"
 PRINTED = {("curve", 0.0): (0.9, 100), ("curve", 0.1): (0.5, 100), ("percent", 0.1): (97, 100)}
 Change = Callable[[dict[str, Any]], object]
 
@@ -38,7 +39,7 @@ def minimal():
 def loaded(tmp_path, raw, *, printed=PRINTED):
     write_text(tmp_path / "claims/hebbian.yaml", yaml.safe_dump(raw, sort_keys=False))
     rows = [f"{name},{eps},{value},{n},a table\n" for (name, eps), (value, n) in printed.items()]
-    write_text(tmp_path / "reported/hebbian.csv", "id,eps,value,n,source\n" + "".join(rows))
+    write_text(tmp_path / "reported/hebbian.csv", HEAD + "".join(rows))
     return load(tmp_path / "claims")
 
 
@@ -51,51 +52,12 @@ def test_a_minimal_file_is_read(tmp_path):
     assert check.requires == (("train/a-run", {"epochs": 3}), ("attack/a-run", {"n_images": 10}))
 
 
-def test_every_interpretation_has_its_own_checks(tmp_path):
-    raw = minimal()
-    raw["interpretations"]["two"] = {"words": "the other", "run": "b-run"}
-    raw["files"].append({"train/b-run": [], "attack/b-run": []})
-    raw["claims"][0]["interpretations"] = ["two", "one"]
-    (claim,) = loaded(tmp_path, raw)
-    assert [claim.under(reading)[0].quantity.of for reading in claim.readings] == ["b-run", "a-run"]
-    assert claim.under(None) == claim.checks == claim.under(claim.readings[0])
-
-
 def test_a_file_may_have_to_fit_several_recipes(tmp_path):
     raw = minimal()
     raw["files"][0]["train/a-run"] = ["size", {"width": 64}]
     assert loaded(tmp_path, raw)[0].checks[0].requires[0] == ("train/a-run", {"epochs": 3, "width": 64})
     raw["claims"][0]["parts"][0]["recipes"] = {"train/{run}": {"epochs": 5}}  # of this part alone
     assert loaded(tmp_path, raw)[0].checks[0].requires[0] == ("train/a-run", {"epochs": 5})
-
-
-def test_what_a_claim_rests_on_besides_its_quantities_comes_first(tmp_path):
-    raw = minimal()
-    raw["files"].append({"pretrain/{run}": [], "pretrain/w": []})
-    raw["files"][1] = {"pretrain/w": [], "pretrain/v": []}
-    raw["claims"][0]["requires"] = ["pretrain/w"]
-    raw["claims"][0]["parts"][0]["requires"] = ["pretrain/v"]
-    names = [name for name, _ in loaded(tmp_path, raw)[0].checks[0].requires]
-    assert names == ["pretrain/w", "pretrain/v", "train/a-run", "attack/a-run"]
-
-
-@pytest.mark.parametrize(
-    ("printed", "asked", "errors"),
-    [
-        ((0.96, 0.97), {}, True),
-        ((0.95, 0.97), {}, False),  # not above .95
-        (None, {}, False),
-        (None, {"errors": True}, True),
-    ],
-)
-def test_errors_are_compared_where_a_report_prints_high_accuracies_or_a_part_asks(tmp_path, printed, asked, errors):
-    raw = minimal()
-    raw["files"].append({"train/other": []})
-    part = {"label": "alike", "rule": "no difference", "quantity": CLEAN, "against": {"accuracy": "other"}, **asked}
-    names = ("reported", "reported_against")
-    rows = {(name, 0.0): (value, 100) for name, value in zip(names, printed or (), strict=False)}
-    raw["claims"][0]["parts"] = [part | {name: name for name, _ in rows}]
-    assert loaded(tmp_path, raw, printed=rows)[0].checks[0].errors is errors
 
 
 # --- loops ---
@@ -114,15 +76,6 @@ def loop(raw):
     return raw
 
 
-def test_a_part_is_written_out_for_every_combination(tmp_path):
-    (claim,) = loaded(tmp_path, loop(minimal()))
-    assert [(check.label, check.eps, check.quantity.of) for check in claim.checks] == [
-        ("a x", 0.1, "a-run-a"),
-        ("b x", 0.0, "a-run-b"),
-    ]
-    assert [name for check in claim.checks for name, _ in check.requires][::2] == ["train/a-run-a", "train/a-run-b"]
-
-
 def test_a_claim_is_written_out_and_may_take_over_the_parts_of_another(tmp_path):
     raw = loop(minimal())
     raw["lists"]["worlds"] = [{"name": "T1"}, {"name": "T2"}]
@@ -138,11 +91,8 @@ def test_a_claim_is_written_out_and_may_take_over_the_parts_of_another(tmp_path)
 def test_a_loop_may_have_an_item_without_an_attack(tmp_path):
     raw = minimal()
     raw["lists"] = {"columns": [{"under": "clean", "attack": None}, {"under": "FGSM", "attack": "fgsm"}]}
-    raw["claims"][0]["parts"][0] |= {
-        "each": ["columns"],
-        "label": "{under}",
-        "quantity": {"accuracy": "{run}", "attack": "{attack}"},
-    }
+    under = {"accuracy": "{run}", "attack": "{attack}"}
+    raw["claims"][0]["parts"][0] |= {"each": ["columns"], "label": "{under}", "quantity": under}
     clean, attacked = loaded(tmp_path, raw)[0].checks
     assert (clean.eps, clean.reported, [name for name, _ in clean.requires]) == (None, 0.9, ["train/a-run"])
     assert (attacked.eps, attacked.reported, len(attacked.requires)) == (0.1, 0.5, 2)
@@ -157,12 +107,18 @@ def in_claim(**changes):
 
 def in_part(*without, **changes):
     def change(raw):
-        part = raw["claims"][0]["parts"][0]
-        part.update(changes)
-        for key in without:
-            del part[key]
+        part = raw["claims"][0]["parts"][0] | changes
+        raw["claims"][0]["parts"] = [{key: value for key, value in part.items() if key not in without}]
 
     return change
+
+
+def in_size(**changes):
+    return lambda raw: raw["recipes"]["size"].update(changes)
+
+
+def in_files(**block):
+    return lambda raw: raw["files"].append(block)
 
 
 CLEAN = {"accuracy": "{run}"}
@@ -170,6 +126,7 @@ ATTACKED = {"accuracy": "{run}", "attack": "fgsm"}
 REACHED = {"reached": "{run}", "attack": "pgd-targeted"}
 LOGGED = {"value": "psnr", "of": "train/{run}"}
 DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
+ORDER = {"rule": "order", "against": ATTACKED}
 
 
 @pytest.mark.parametrize(
@@ -177,21 +134,26 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
     [
         (lambda raw: raw.update(claim=[]), "top: unknown key 'claim': known are recipes"),
         (lambda raw: raw["claims"].append(raw["claims"][0]), "T1: stands there twice"),
+        (in_size(epochs={"at_most": 3}), "recipes.size.epochs: key: 'at_most' is not one of at_least, reported"),
         (
-            lambda raw: raw["recipes"]["size"].update(epochs={"at_most": 3}),
-            "recipes.size.epochs: key: 'at_most' is not one of at_least, reported",
-        ),
-        (
-            lambda raw: raw["recipes"]["size"].update(n_images={"at_least": "mnist"}),
+            in_size(n_images={"at_least": "mnist"}),
             "recipes.size.n_images: no smallest number of images for 'mnist': known are cnnf, kwta-cifar10",
         ),
+        (in_size(epochs={"at_least": [3]}), "size.epochs.at_least: must be a number, or the name of one, not [3]"),
         (in_claim(verdict="reproduced"), "T1: unknown key 'verdict': known are id, source"),
         (in_claim(interpretations=["two"]), "T1.interpretations: 'two' is not one of one"),
+        (in_claim(requires=["pretrain/a"]), "key of `files`: 'pretrain/a' is not one of train/a-run, attack/a-run"),
+        (in_claim(statement="Of {network}."), "T1: nothing fills in {network}"),
         (lambda raw: raw["files"][0].update({"train/a-run": "sise"}), "files.train/a-run: 'sise' is not one of size"),
+        (lambda raw: raw["files"].clear(), "T1, part 1: metrics file, a key of `files`: 'train/a-run' is not one of"),
+        (in_files(**{"train/a-run": []}), "files, block 2: train/a-run stands there twice"),
         (in_part(counts=False), "T1.parts: need at least one part that counts"),
         (in_part(rule="guess"), "T1, part 1.rule: 'guess' is not one of 'number', 'order'"),
+        (in_part(each=["tables"]), "T1, part 1.each: 'tables' is not one of"),
+        (in_part(recipes={"train/b": "size"}), "T1, part 1.recipes: 'train/b' is not one of train/a-run, attack/a-run"),
         (in_part("reported"), "T1, part 1: a number needs a reported value"),
         (in_part(reported="other"), "T1, part 1.reported: id in reported/hebbian.csv: 'other' is not one of curve"),
+        (in_part(reported="percent"), "reported: percent is 97 in reported/hebbian.csv, no proportion in [0, 1]"),
         (in_part(at=[0.2]), "T1, part 1.reported: reported/hebbian.csv has no curve at eps 0.2"),
         (in_part("at"), "accuracy under attack needs `at`"),
         (in_part(quantity=CLEAN), "`at` is for quantities of an attack"),
@@ -200,35 +162,17 @@ DISTANCE = {"curve_distance": "{run}", "attack": "fgsm", "published": "curve"}
         (in_part(quantity={"value": "share"}), "T1, part 1.quantity: of is missing, which value needs"),
         (in_part(at_least=0.1), "T1, part 1: at_least is not for the rule number"),
         (in_part("reported", rule="threshold"), "a threshold needs at_least, at_most or both"),
-        (in_part("reported", rule="order"), "an order of accuracies needs `against`"),
-        (in_part("reported", rule="order", against=REACHED, smallest=0.1), "order needs two quantities of one kind"),
-        (in_part("reported", rule="no difference"), "no difference needs the accuracy of two runs"),
-        (
-            in_part("at", "reported", rule="order", quantity=LOGGED),
-            "other values than accuracies, and no other, needs `smallest`",
-        ),
-        (
-            in_part("reported", rule="order", against=ATTACKED, smallest=0.02),
-            "an order of other values than accuracies, and no other",
-        ),
-        (in_part("reported", rule="order", against=ATTACKED, errors=True), "errors is not for the rule order"),
         (
             in_part("reported", rule="threshold", at_least=0.5, quantity=DISTANCE, against=ATTACKED),
             "the distance of a curve stands alone",
         ),
-        (in_part(rule="order", against=ATTACKED), "order needs both reported values or none"),
-        (lambda raw: raw["files"].clear(), "T1, part 1: metrics file, a key of `files`: 'train/a-run' is not one of"),
-        (in_claim(requires=["pretrain/a"]), "key of `files`: 'pretrain/a' is not one of train/a-run, attack/a-run"),
-        (in_part(recipes={"train/b": "size"}), "T1, part 1.recipes: 'train/b' is not one of train/a-run, attack/a-run"),
-        (in_part(requires="train/b"), "a key of `files`: 'train/b' is not one of train/a-run"),
-        (in_part(reported="percent"), "reported: percent is 97 in reported/hebbian.csv, no proportion in [0, 1]"),
-        (in_claim(statement="Of {network}."), "T1: nothing fills in {network}"),
-        (in_part(each=["tables"]), "T1, part 1.each: 'tables' is not one of"),
-        (lambda raw: raw["files"].append({"train/a-run": []}), "files, block 2: train/a-run stands there twice"),
-        (
-            lambda raw: raw["recipes"]["size"].update(epochs={"at_least": [3]}),
-            "recipes.size.epochs.at_least: must be a number, or the name of one, not [3]",
-        ),
+        (in_part("reported", rule="order"), "an order of accuracies needs `against`"),
+        (in_part(**ORDER), "order needs both reported values or none"),
+        (in_part("reported", rule="order", against=REACHED, smallest=0.1), "order needs two quantities of one kind"),
+        (in_part("at", "reported", rule="order", quantity=LOGGED), "no other, needs `smallest`"),
+        (in_part("reported", **ORDER, smallest=0.02), "an order of other values than accuracies, and no other"),
+        (in_part("reported", **ORDER, errors=True), "errors is not for the rule order"),
+        (in_part("reported", rule="no difference"), "no difference needs the accuracy of two runs"),
     ],
 )
 def test_what_cannot_be_judged_is_one_clear_line(tmp_path, change, message):
@@ -244,12 +188,10 @@ def test_what_cannot_be_judged_is_one_clear_line(tmp_path, change, message):
 def test_a_missing_or_broken_file_is_one_clear_line(tmp_path):
     with pytest.raises(ClaimsError, match="claims is missing"):
         load(tmp_path / "claims")
-    write_text(tmp_path / "claims/hebbian.yaml", "claims: [")
-    with pytest.raises(ClaimsError, match="not valid YAML"):
-        load(tmp_path / "claims")
-    write_text(tmp_path / "claims/hebbian.yaml", "[]")
-    with pytest.raises(ClaimsError, match="top: must be a block of keys"):
-        load(tmp_path / "claims")
+    for text, message in (("claims: [", "not valid YAML"), ("[]", "top: must be a block of keys")):
+        write_text(tmp_path / "claims/hebbian.yaml", text)
+        with pytest.raises(ClaimsError, match=message):
+            load(tmp_path / "claims")
 
 
 @pytest.mark.parametrize(
@@ -257,12 +199,11 @@ def test_a_missing_or_broken_file_is_one_clear_line(tmp_path):
     [
         ("id,value\n", "the first line must be id,eps,value,n,source"),
         ("é", "is not UTF-8 text: save it in that encoding"),
-        ("id,eps,value,n,source\na,0,0.5,10\n", "line 2: source None: Input should be a valid string"),
-        ("id,eps,value,n,source\na,0,0.5,10,b,c\n", "line 2: has more than 5 values"),
-        ("id,eps,value,n,source\na,0,half,10,t\n", "line 2: value 'half': Input should be a valid number"),
-        ("id,eps,value,n,source\na,0,nan,10,t\n", "line 2: value 'nan': Input should be a finite number"),
-        ("id,eps,value,n,source\na,8,0.5,10,t\n", "line 2: eps '8': Input should be less than or equal to 1"),
-        ("id,eps,value,n,source\na,0,0.5,,t\na,0.0,0.5,,t\n", "line 3: a at eps 0 stands there twice"),
+        (f"{HEAD}a,0,0.5,10\n", "line 2: source None: Input should be a valid string"),
+        (f"{HEAD}a,0,0.5,10,b,c\n", "line 2: has more than 5 values"),
+        (f"{HEAD}a,0,half,10,t\n", "line 2: value 'half': Input should be a valid number"),
+        (f"{HEAD}a,8,0.5,10,t\n", "line 2: eps '8': Input should be less than or equal to 1"),
+        (f"{HEAD}a,0,0.5,,t\na,0.0,0.5,,t\n", "line 3: a at eps 0 stands there twice"),
     ],
 )
 def test_a_slip_in_the_printed_numbers_is_one_clear_line(tmp_path, text, message):
@@ -285,26 +226,22 @@ def checkout(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "message"),
+    ("study", "old", "new", "message"),
     [
-        ("claims/hebbian.yaml", "accuracy: simple-conv}", "accuracy: simple-cnn}", "'train/simple-cnn' is not one of"),
-        ("claims/hebbian.yaml", "end-to-end", "end-2-end", "params.yaml has no run behind train/end-2-end"),
-        (
-            "claims/cnnf.yaml",
-            "attack: pgd-targeted",
-            "attack: pgd-target",
-            "attack: 'pgd-target' is not one of fgsm-cross-entropy",
-        ),
-        ("claims/vonenet.yaml", "id: V7a", "id: K1", "K1: stands there twice"),
+        ("hebbian", "accuracy: simple-conv}", "accuracy: simple-cnn}", "'train/simple-cnn' is not one of"),
+        ("hebbian", "end-to-end", "end-2-end", "params.yaml has no run behind train/end-2-end"),
+        ("cnnf", "attack: pgd-targeted", "attack: pgd-target", "attack: 'pgd-target' is not one of fgsm-cross-entropy"),
+        ("vonenet", "id: V7a", "id: K1", "K1: stands there twice"),
     ],
 )
-def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(checkout, file, old, new, message):
-    path = checkout / "reports" / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+def test_a_name_that_this_checkout_does_not_have_is_one_clear_line(tmp_path, study, old, new, message):
+    claims_of(*STUDIES, root=tmp_path)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    path = tmp_path / f"reports/claims/{study}.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ClaimsError) as error:
-        claim_file.of_checkout(checkout, complete=True)
+        claim_file.of_checkout(tmp_path, complete=True)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -319,13 +256,13 @@ def test_every_setting_and_logged_value_that_a_claim_names_was_written_by_a_reco
     n_found = 0
     for claim in load(ROOT / "reports/claims"):
         metrics = recorded(found, claim.study).metrics()
-        for check in (check for of_reading in (claim.checks, *claim.others) for check in of_reading):
+        for check in claim.every_check:
             there = {name: content for name in files(check) if (content := metrics.get(name)) is not None}
             there = {name: content for name, content in there.items() if content["status"] == "ok"}
             for name, settings in check.requires:
                 if name in there:
                     assert set(settings) <= set(there[name]["settings"]), (claim.id, name)
-            for quantity in filter(None, (check.quantity, check.against)):
+            for quantity in check.quantities:
                 if quantity.kind == "value" and quantity.of in there and quantity.key not in NEW:
                     n_found += 1
                     assert all(quantity.key in seed for seed in there[quantity.of]["per_seed"]), (claim.id, quantity)

@@ -12,12 +12,20 @@ from biorobust.core.files import write_csv
 from biorobust.statistics import Accuracy, difference, error_ratio, holm, interval, paired_counts, rules, wilson
 
 BORROWED = "images and seeds (scatter of seeds borrowed)"
-ABOVE = {"label": "a row", "rule": "threshold", "at_least": 0.5}
+A_B = order(accuracy("a"), accuracy("b"))
+ALIKE = {"label": "a row", "rule": "no difference", "quantity": accuracy("a"), "against": accuracy("b")}
 
 
-def attack(*correct):
-    """Entries of trainings that keep so many images right."""
-    return [{"correct": [k]} for k in correct]
+def at_least(border, quantity, **more):
+    return {"label": "a row", "rule": "threshold", "at_least": border, "quantity": quantity} | more
+
+
+HALF = at_least(0.5, accuracy("a"))
+
+
+def attack(*correct, **more):
+    """Entries of trainings that keep so many images right; `more`: further keys, a value per training."""
+    return [{"correct": [k]} | {key: of[i] for key, of in more.items()} for i, k in enumerate(correct)]
 
 
 def only(root, *parts, **claim):
@@ -30,12 +38,7 @@ def only(root, *parts, **claim):
 
 @pytest.mark.parametrize(
     "part",
-    [
-        {"label": "a row", "rule": "number", "quantity": accuracy("a"), "reported": 0.9},
-        ABOVE | {"quantity": accuracy("a")},
-        {"label": "a row", "rule": "no difference", "quantity": accuracy("a"), "against": accuracy("b")},
-        order(accuracy("a"), accuracy("b")),
-    ],
+    [{"label": "a row", "rule": "number", "quantity": accuracy("a"), "reported": 0.9}, HALF, ALIKE, A_B],
     ids=lambda part: part["rule"],
 )
 def test_every_rule_says_so_alike_and_borrowed_scatter_lifts_it(tmp_path, part):
@@ -44,19 +47,22 @@ def test_every_rule_says_so_alike_and_borrowed_scatter_lifts_it(tmp_path, part):
     alone = only(tmp_path, part)
     assert (alone.provisional, alone.interval) == (True, "images")
     network(tmp_path, "lender", [8900, 9000, 9100], n=10_000)
-    lent = only(tmp_path, part, ABOVE | {"quantity": accuracy("lender")})
+    lent = only(tmp_path, part, at_least(0.5, accuracy("lender")))
     assert (lent.provisional, lent.interval) == (False, BORROWED)
     assert lent.high - lent.low > alone.high - alone.low
+
+
+SCATTERING = {"pgd": attack(450, 500, 550)}
 
 
 @pytest.mark.parametrize(
     ("lender", "study", "lends"),
     [
-        ({}, "vonenet", False),
-        ({"attacked": {"fgsm": attack(490, 500, 510)}}, "vonenet", False),
-        ({"attacked": {"pgd": attack(450, 500, 550)}, "collapsed": [False, False, True]}, "vonenet", False),
-        ({"attacked": {"pgd": attack(450, 500, 550)}}, "kwta", False),
-        ({"attacked": {"pgd": attack(450, 500, 550)}}, "vonenet", True),
+        ({}, STUDY, False),
+        ({"attacked": {"fgsm": attack(490, 500, 510)}}, STUDY, False),
+        ({"attacked": SCATTERING, "collapsed": [False, False, True]}, STUDY, False),
+        ({"attacked": SCATTERING}, "kwta", False),
+        ({"attacked": SCATTERING}, STUDY, True),
     ],
     ids=["without an attack", "another attack", "a broken training", "another study", "the same attack"],
 )
@@ -64,7 +70,7 @@ def test_who_lends_scatter(tmp_path, lender, study, lends):
     network(tmp_path, "a", [900], attacked={"pgd": attack(500)})
     network(tmp_path, "b", [800], attacked={"pgd": attack(300)})
     network(tmp_path, "lender", [890, 900, 910], study=study, **lender)
-    lent = {"study": study, "parts": [ABOVE | {"quantity": accuracy("lender")}]}
+    lent = {"study": study, "parts": [at_least(0.5, accuracy("lender"))]}
     (part,) = judge_all(tmp_path, {"parts": [order(accuracy("a", "pgd"), accuracy("b", "pgd"))]}, lent)[0].parts
     assert (part.provisional, part.interval) == (not lends, BORROWED if lends else "images")
 
@@ -72,9 +78,9 @@ def test_who_lends_scatter(tmp_path, lender, study, lends):
 def test_one_network_tested_twice_cannot_borrow_how_its_loss_scatters(tmp_path):
     """That accuracies of other networks scatter says nothing of how far this one's loss would."""
     network(tmp_path, "a", [900], attacked={"pgd": attack(500)})
-    network(tmp_path, "lender", [890, 900, 910], attacked={"pgd": attack(450, 500, 550)})
-    lost = ABOVE | {"at": [EPS], "quantity": accuracy("a", "pgd"), "against": accuracy("a"), "at_least": -0.5}
-    lenders = [ABOVE | {"quantity": accuracy("lender", "pgd"), "at": [EPS]}, ABOVE | {"quantity": accuracy("lender")}]
+    network(tmp_path, "lender", [890, 900, 910], attacked=SCATTERING)
+    lost = at_least(-0.5, accuracy("a", "pgd"), against=accuracy("a"), at=[EPS])
+    lenders = at_least(0.5, accuracy("lender", "pgd"), at=[EPS]), at_least(0.5, accuracy("lender"))
     part = only(tmp_path, lost, *lenders)
     assert (part.provisional, part.interval) == (True, "images")
 
@@ -82,22 +88,20 @@ def test_one_network_tested_twice_cannot_borrow_how_its_loss_scatters(tmp_path):
 def test_a_logged_value_of_one_training_is_provisional_and_a_time_is_not(tmp_path):
     for name, provisional in (("pretrain/a", True), ("timing/a", False)):
         logged(tmp_path, name, growth=[0.9], growth_low=[0.8], growth_high=[0.95])
-        part = only(tmp_path, ABOVE | {"quantity": {"value": "growth", "of": name}})
+        part = only(tmp_path, at_least(0.5, {"value": "growth", "of": name}))
         assert (part.verdict, part.provisional) == (rules.REPRODUCED, provisional)
         assert (part.low, part.high, part.interval) == (0.8, 0.95, "images")
 
 
 def test_a_claim_is_provisional_by_the_parts_that_decide_it(tmp_path):
     network(tmp_path, "a", [890, 900, 910])
-    network(tmp_path, "b", [900], n=1000)
-    several = ABOVE | {"quantity": accuracy("a")}
-    one = ABOVE | {"quantity": {"value": "growth", "of": "pretrain/b"}}
     logged(tmp_path, "pretrain/b", growth=[0.9])
-    assert judged(tmp_path, several, one).provisional
-    assert not judged(tmp_path, several, one | {"counts": False}).provisional
+    one = at_least(0.5, {"value": "growth", "of": "pretrain/b"})
+    assert judged(tmp_path, HALF, one).provisional
+    assert not judged(tmp_path, HALF, one | {"counts": False}).provisional
     network(tmp_path, "b", [890])
     network(tmp_path, "a", [900])
-    left_open = judged(tmp_path, order(accuracy("a"), accuracy("b")))
+    left_open = judged(tmp_path, A_B)
     assert (left_open.verdict, left_open.provisional) == (rules.INCONCLUSIVE, False)
 
 
@@ -115,33 +119,32 @@ def simulated(tmp_path):
     return a, b
 
 
-def clean(run):
-    return outcomes.cell(run, outcomes.CLEAN, 0.0)
+def keep_clean(root, **right):
+    keep(root, {outcomes.cell(run, outcomes.CLEAN, 0.0): of_run for run, of_run in right.items()})
 
 
 def paired_by_seed(root, a, b):
     """The paired counts that runs hold which were recorded before outcomes were kept."""
     head = {"a": "b", "b": "a", "attack": "none", "eps": 0.0}  # the file need not have the order that is asked for
-    rows = [
-        head | {"seed": seed} | vars(paired_counts(of_b, of_a))
-        for seed, (of_a, of_b) in enumerate(zip(a, b, strict=True))
-    ]
+    rows = [head | {"seed": seed} | vars(counts) for seed, counts in enumerate(map(paired_counts, b, a))]
     write_csv(root / f"compare/{STUDY}.csv", pd.DataFrame(rows))
 
 
 def test_intervals_are_those_of_outcomes_else_of_paired_counts_else_of_counts(tmp_path, simulated):
     a, b = simulated
-    part, single = order(accuracy("a"), accuracy("b")), ABOVE | {"quantity": accuracy("a")}
-    tables = [paired_counts(of_a, of_b) for of_a, of_b in zip(a, b, strict=True)]
-    counts = [setting(right, outcomes=False) for right in (a, b)]
+    counts = [setting(right, outcomes=False) for right in simulated]
     steps = (
         (lambda: None, difference(*counts), counts[0]),
-        (lambda: paired_by_seed(tmp_path, a, b), difference(*counts, tables=tables), counts[0]),
-        (lambda: keep(tmp_path, {clean("a"): a, clean("b"): b}), difference(setting(a), setting(b)), setting(a)),
+        (
+            lambda: paired_by_seed(tmp_path, a, b),
+            difference(*counts, tables=list(map(paired_counts, a, b))),
+            counts[0],
+        ),
+        (lambda: keep_clean(tmp_path, a=a, b=b), difference(setting(a), setting(b)), setting(a)),
     )
     for write, expected, alone in steps:
         write()
-        found, of_one = (only(tmp_path, asked) for asked in (part, single))
+        found, of_one = (only(tmp_path, asked) for asked in (A_B, HALF))
         assert (found.difference, found.low, found.high) == pytest.approx(expected[:3])
         assert (found.provisional, found.interval, found.n_seeds) == (False, "images and seeds", 3)
         assert (of_one.low, of_one.high) == pytest.approx(interval(alone))
@@ -149,10 +152,9 @@ def test_intervals_are_those_of_outcomes_else_of_paired_counts_else_of_counts(tm
 
 def test_outcomes_of_a_part_of_the_images_still_pair_two_networks(tmp_path, simulated):
     a, b = simulated
-    part = order(accuracy("a"), accuracy("b"))
-    alone = only(tmp_path, part)
-    keep(tmp_path, {clean("a"): a[:, :500], clean("b"): b[:, :500]})
-    paired = only(tmp_path, part)
+    alone = only(tmp_path, A_B)
+    keep_clean(tmp_path, a=a[:, :500], b=b[:, :500])
+    paired = only(tmp_path, A_B)
     assert paired.high - paired.low < alone.high - alone.low
     assert (paired.n_images, paired.difference) == (2000, alone.difference)
 
@@ -164,42 +166,36 @@ def test_outcomes_of_a_part_of_the_images_still_pair_two_networks(tmp_path, simu
 )
 def test_outcomes_that_do_not_fit_the_counts_are_not_used(tmp_path, simulated, stale):
     a, b = simulated
-    part = ABOVE | {"quantity": accuracy("a")}
-    before = only(tmp_path, part)
-    keep(tmp_path, {clean("a"): stale(a), clean("b"): b})
-    assert only(tmp_path, part) == before
+    before = only(tmp_path, HALF)
+    keep_clean(tmp_path, a=stale(a), b=b)
+    assert only(tmp_path, HALF) == before
 
 
 # --- no difference of errors ---
 
 
 def test_errors_are_compared_where_the_claim_asks_for_it(tmp_path):
-    a, b = (9850, 9848, 9846), (9830, 9836, 9828)
+    a, b, by_errors = (9850, 9848, 9846), (9830, 9836, 9828), ALIKE | {"errors": True}
     network(tmp_path, "a", a, n=10_000)
     network(tmp_path, "b", b, n=10_000)
-    alike = {"label": "a row", "rule": "no difference", "quantity": accuracy("a"), "against": accuracy("b")}
-    by_points = only(tmp_path, alike)
-    assert (by_points.verdict, by_points.ratio) == (rules.REPRODUCED, None)
-    by_errors = only(tmp_path, alike | {"errors": True})
-    expected = error_ratio(Accuracy(a, 10_000), Accuracy(b, 10_000))
-    assert by_errors.ratio == pytest.approx(expected[:3])
-    assert by_errors.verdict == rules.REPRODUCED
+    points, errors = only(tmp_path, ALIKE), only(tmp_path, by_errors)
+    assert (points.verdict, errors.verdict, points.ratio) == (rules.REPRODUCED, rules.REPRODUCED, None)
+    assert errors.ratio == pytest.approx(error_ratio(Accuracy(a, 10_000), Accuracy(b, 10_000))[:3])
     network(tmp_path, "b", (9700, 9706, 9698), n=10_000)  # twice the errors, 1.5 points
-    assert only(tmp_path, alike).verdict == rules.REPRODUCED
-    assert only(tmp_path, alike | {"errors": True}).verdict == rules.NOT_REPRODUCED
+    verdicts = only(tmp_path, ALIKE).verdict, only(tmp_path, by_errors).verdict
+    assert verdicts == (rules.REPRODUCED, rules.NOT_REPRODUCED)
 
 
 # --- quantities of an attack ---
 
 
 def test_images_that_a_targeted_attack_brings_to_its_target(tmp_path):
-    entries = [{"correct": [300], "reached": [k]} for k in (600, 610, 620)]
-    network(tmp_path, "a", [900, 910, 920], attacked={"pgd-targeted": entries, "pgd": attack(300, 310, 320)})
-    part = ABOVE | {"at": [EPS], "quantity": {"reached": "a", "attack": "pgd-targeted"}}
-    found = only(tmp_path, part)
+    targeted = attack(300, 300, 300, reached=[[600], [610], [620]])
+    network(tmp_path, "a", [900, 910, 920], attacked={"pgd-targeted": targeted, "pgd": attack(300, 310, 320)})
+    found = only(tmp_path, at_least(0.5, {"reached": "a", "attack": "pgd-targeted"}, at=[EPS]))
     assert (found.measured, found.verdict, found.n_images) == (pytest.approx(0.61), rules.REPRODUCED, 1000)
     assert (found.low, found.high) == pytest.approx(interval(Accuracy((600, 610, 620), 1000)))
-    untargeted = only(tmp_path, part | {"quantity": {"reached": "a", "attack": "pgd"}})
+    untargeted = only(tmp_path, at_least(0.5, {"reached": "a", "attack": "pgd"}, at=[EPS]))
     assert untargeted.verdict == rules.NOT_RUN
     assert "no reached under pgd" in untargeted.reason
 
@@ -208,22 +204,17 @@ def test_what_an_attack_cannot_move_is_a_part_of_what_it_leaves(tmp_path):
     """Plateau minus images without a gradient is a share of images by itself, no difference of independent ones."""
 
     def plateau(*without):
-        entries = [
-            {"correct": [k], "zero_gradient": z, "zero_gradient_correct": z, "unverified": [0]}
-            for k, z in zip((260, 270, 280), without, strict=True)
-        ]
-        network(tmp_path, "a", [900, 910, 920], attacked={"fgsm": entries})
+        flat = {"zero_gradient": without, "zero_gradient_correct": without, "unverified": [[0]] * 3}
+        network(tmp_path, "a", [900, 910, 920], attacked={"fgsm": attack(260, 270, 280, **flat)})
         nested = {"zero_gradient_correct": "a", "attack": "fgsm"}
-        asked = {"label": "a row", "rule": "threshold", "at": [EPS], "at_least": -0.01, "at_most": 0.01}
-        return only(tmp_path, asked | {"quantity": accuracy("a", "fgsm"), "against": nested})
+        return only(tmp_path, at_least(-0.01, accuracy("a", "fgsm"), against=nested, at_most=0.01, at=[EPS]))
 
     close = plateau(259, 268, 279)
     assert close.verdict == rules.REPRODUCED
     assert (close.measured, close.against) == (pytest.approx(0.27), pytest.approx(0.806 / 3))
     assert close.difference == pytest.approx(0.004 / 3)
-    assert (close.low, close.high) == pytest.approx(interval(Accuracy((1, 2, 1), 1000)))
     # Independent accuracies of .27 would leave 4 points open, whichever way they are paired.
-    assert close.high - close.low < 0.01
+    assert (close.low, close.high) == pytest.approx(interval(Accuracy((1, 2, 1), 1000)))
     assert plateau(100, 110, 120).verdict == rules.NOT_REPRODUCED
     impossible = plateau(261, 270, 280)
     assert impossible.verdict == rules.NOT_RUN
@@ -233,25 +224,17 @@ def test_what_an_attack_cannot_move_is_a_part_of_what_it_leaves(tmp_path):
 # --- shares of trainings ---
 
 
-def collapses(root, run, flags):
-    network(root, run, [100 if flag else 900 for flag in flags], collapsed=flags)
+def test_collapses_are_a_share_of_trainings_of_which_each_counts_once(tmp_path):
+    def collapses(run, *flags):
+        network(tmp_path, run, [100 if flag else 900 for flag in flags], collapsed=flags)
+        return {"collapses": f"train/{run}"}
 
-
-def test_collapses_are_a_share_of_trainings(tmp_path):
-    all_do = {"label": "a row", "rule": "threshold", "quantity": {"collapses": "train/a"}, "at_least": 0.5}
-    collapses(tmp_path, "a", [True])
-    one = only(tmp_path, all_do)
+    one = only(tmp_path, at_least(0.5, collapses("a", True)))
     assert (one.verdict, one.measured, one.provisional) == (rules.INCONCLUSIVE, 1.0, False)
     assert (one.low, one.high) == pytest.approx(wilson(1, 1))
-    collapses(tmp_path, "a", [True] * 5)
-    assert only(tmp_path, all_do).verdict == rules.REPRODUCED
-
-
-def test_an_order_of_collapses_counts_every_training_once(tmp_path):
-    collapses(tmp_path, "a", [True] * 5)
-    collapses(tmp_path, "b", [False] * 5)
-    more = {"label": "a row", "rule": "order", "quantity": {"collapses": "train/a"}, "smallest": 0.1}
-    found = only(tmp_path, more | {"against": {"collapses": "train/b"}})
+    a, b = collapses("a", *[True] * 5), collapses("b", *[False] * 5)
+    assert only(tmp_path, at_least(0.5, a)).verdict == rules.REPRODUCED
+    found = only(tmp_path, order(a, b, smallest=0.1))
     expected = difference(Accuracy((5,), 5), Accuracy((0,), 5))
     assert (found.difference, found.low, found.high, found.p) == pytest.approx(tuple(expected))
     assert (found.verdict, found.n_seeds, found.interval) == (rules.REPRODUCED, 5, "seeds")
@@ -260,27 +243,22 @@ def test_an_order_of_collapses_counts_every_training_once(tmp_path):
 # --- logged values ---
 
 
-def test_logged_values_of_two_runs_have_welchs_interval(tmp_path):
+def test_logged_values_are_paired_for_the_same_networks_and_else_have_welchs_interval(tmp_path):
     a, b = [14.0, 15.5, 15.0, 14.2], [12.0, 12.6, 12.9]
     logged(tmp_path, "pretrain/a", psnr=a)
     logged(tmp_path, "pretrain/b", psnr=b)
-    values = [{"value": "psnr", "of": f"pretrain/{run}"} for run in "ab"]
-    part = order(*values, smallest=0.5)
-    found = only(tmp_path, part)
-    test = stats.ttest_ind(a, b, equal_var=False)
-    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()))
-    assert (found.p, found.verdict, found.provisional) == (pytest.approx(test.pvalue), rules.REPRODUCED, False)
-    assert only(tmp_path, part | {"smallest": 5.0}).verdict == rules.PARTLY  # negligible on its own scale
-
-
-def test_logged_values_of_the_same_networks_are_paired(tmp_path):
     first, last = [0.50, 0.60, 0.70], [0.52, 0.63, 0.72]
-    logged(tmp_path, "pretrain/a", first=first, last=last)
-    values = [{"value": key, "of": "pretrain/a"} for key in ("last", "first")]
-    found = only(tmp_path, order(*values, smallest=0.001))
-    test = stats.ttest_rel(last, first)
-    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()))
-    assert (found.p, found.verdict) == (pytest.approx(test.pvalue), rules.REPRODUCED)
+    logged(tmp_path, "pretrain/c", first=first, last=last)
+    apart = order(*({"value": "psnr", "of": f"pretrain/{run}"} for run in "ab"), smallest=0.5)
+    together = order(*({"value": key, "of": "pretrain/c"} for key in ("last", "first")), smallest=0.001)
+    for part, test in (
+        (apart, stats.ttest_ind(a, b, equal_var=False)),
+        (together, stats.ttest_rel(last, first)),
+    ):
+        found = only(tmp_path, part)
+        assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()))
+        assert (found.p, found.verdict, found.provisional) == (pytest.approx(test.pvalue), rules.REPRODUCED, False)
+    assert only(tmp_path, apart | {"smallest": 5.0}).verdict == rules.PARTLY  # negligible on its own scale
 
 
 # --- Holm's correction ---
@@ -294,15 +272,14 @@ def close_runs(tmp_path):
 
 
 def test_holm_corrects_over_distinct_order_tests(close_runs):
-    a_b, a_c = order(accuracy("a"), accuracy("b")), order(accuracy("a"), accuracy("c"))
-    alone = [only(close_runs, part).p for part in (a_b, a_c)]
-    assert all(p is not None for p in alone)
+    a_c = order(accuracy("a"), accuracy("c"))
+    alone = [only(close_runs, part).p for part in (A_B, a_c)]
     corrected = holm(alone)
     assert corrected != alone
     # The same test in another claim, under another reading, and with another label or smallest effect: once.
     again = order(accuracy("a"), accuracy("{run}"), label="again", counts=False)
-    alike = {"label": "alike", "rule": "no difference", "quantity": accuracy("b"), "against": accuracy("c")}
-    claims = [{"parts": [a_b, a_c, again, alike]}, {"parts": [a_b]}]
+    alike = ALIKE | {"quantity": accuracy("b"), "against": accuracy("c")}
+    claims = [{"parts": [A_B, a_c, again, alike]}, {"parts": [A_B]}]
     found = judge_all(close_runs, *claims, readings={"one": "b", "two": "c"})
     ps = {(part.measured, part.against): part.p for item in found for part in item.parts if part.rule == "order"}
     assert sorted(ps.values()) == pytest.approx(sorted(corrected))
@@ -310,11 +287,9 @@ def test_holm_corrects_over_distinct_order_tests(close_runs):
 
 
 def test_a_test_that_cannot_be_made_is_not_counted(close_runs):
-    part = order(accuracy("a"), accuracy("b"))
     network(close_runs, "broken", [900, 905, 100], collapsed=[False, False, True])
-    claim = judged(close_runs, part, order(accuracy("a"), accuracy("broken")), order(accuracy("a"), accuracy("gone")))
-    assert claim.parts[0].p == only(close_runs, part).p
-    assert [other.p for other in claim.parts[1:]] == [None, None]
+    claim = judged(close_runs, A_B, *(order(accuracy("a"), accuracy(run)) for run in ("broken", "gone")))
+    assert [part.p for part in claim.parts] == [only(close_runs, A_B).p, None, None]
 
 
 # --- how well a network has to be trained ---
@@ -330,43 +305,36 @@ def test_a_test_that_cannot_be_made_is_not_counted(close_runs):
 )
 def test_an_under_trained_network_decides_nothing(tmp_path, correct, study, verdict):
     network(tmp_path, "a", [950, 950, correct], study=study)
-    part = only(tmp_path, ABOVE | {"quantity": accuracy("a"), "at_least": 0.0}, study=study)
+    part = only(tmp_path, at_least(0.0, accuracy("a")), study=study)
     assert part.verdict == verdict
-    if verdict == rules.INCONCLUSIVE:
-        assert part.reason == "seed 2 of train/a is under-trained"
-        assert part.measured is not None  # shown all the same
+    assert part.measured is not None  # shown all the same
+    assert (part.reason == "seed 2 of train/a is under-trained") == (verdict == rules.INCONCLUSIVE)
 
 
 def test_a_level_is_never_asked_that_the_report_does_not_have(tmp_path):
-    network(tmp_path, "a", [660, 670, 672])
-    asked = ABOVE | {"quantity": accuracy("a")}
-    assert only(tmp_path, asked).verdict == rules.INCONCLUSIVE
-    printed = {"label": "printed", "rule": "number", "quantity": accuracy("a"), "reported": 0.755}
-    assert only(tmp_path, asked, printed).verdict == rules.REPRODUCED  # .655 is enough
-    under_attack = printed | {"quantity": accuracy("a", "pgd"), "at": [EPS]}
     network(tmp_path, "a", [660, 670, 672], attacked={"pgd": attack(500, 500, 500)})
-    assert only(tmp_path, asked, under_attack).verdict == rules.INCONCLUSIVE  # says nothing of clean accuracy
+    assert only(tmp_path, HALF).verdict == rules.INCONCLUSIVE
+    printed = {"label": "printed", "rule": "number", "quantity": accuracy("a"), "reported": 0.755}
+    assert only(tmp_path, HALF, printed).verdict == rules.REPRODUCED  # .655 is enough
+    under_attack = printed | {"quantity": accuracy("a", "pgd"), "at": [EPS]}
+    assert only(tmp_path, HALF, under_attack).verdict == rules.INCONCLUSIVE  # says nothing of clean accuracy
 
 
 def test_the_better_of_clean_and_noisy_images_counts(tmp_path):
     network(tmp_path, "a", [600, 600, 600], noisy_correct=[800, 800, 800])
-    assert only(tmp_path, ABOVE | {"quantity": accuracy("a")}).verdict == rules.REPRODUCED
+    assert only(tmp_path, HALF).verdict == rules.REPRODUCED
 
 
 @pytest.mark.parametrize(
-    ("flag", "collapses", "epochs", "plain"),
+    ("flags", "collapses", "epochs"),
     [
-        ("collapsed", rules.REPRODUCED, rules.INCONCLUSIVE, rules.INCONCLUSIVE),
-        ("diverged", rules.REPRODUCED, rules.INCONCLUSIVE, rules.INCONCLUSIVE),
-        ("under-trained", rules.NOT_REPRODUCED, rules.REPRODUCED, rules.INCONCLUSIVE),
+        ({"collapsed": [True] * 5}, rules.REPRODUCED, rules.INCONCLUSIVE),
+        ({"diverged": [True] * 5}, rules.REPRODUCED, rules.INCONCLUSIVE),
+        ({}, rules.NOT_REPRODUCED, rules.REPRODUCED),  # under-trained
     ],
 )
-def test_quantities_that_speak_of_training_are_judged_where_others_are_not(tmp_path, flag, collapses, epochs, plain):
-    marked = {} if flag == "under-trained" else {flag: [True] * 5}
-    network(tmp_path, "a", [500] * 5, epochs_to=[{"0.4": epoch} for epoch in (3, 3, 4, 4, 4)], **marked)
-    parts = [
-        {"label": "a row", "rule": "threshold", "quantity": {"collapses": "train/a"}, "at_least": 0.5},
-        {"label": "a row", "rule": "threshold", "quantity": {"epochs_to": "0.4", "of": "train/a"}, "at_most": 10},
-        {"label": "a row", "rule": "threshold", "quantity": accuracy("a"), "at_most": 0.6},
-    ]
-    assert [part.verdict for part in judged(tmp_path, *parts).parts] == [collapses, epochs, plain]
+def test_quantities_that_speak_of_training_are_judged_where_others_are_not(tmp_path, flags, collapses, epochs):
+    network(tmp_path, "a", [500] * 5, epochs_to=[{"0.4": epoch} for epoch in (3, 3, 4, 4, 4)], **flags)
+    parts = at_least(0.5, {"collapses": "train/a"}), at_least(1, {"epochs_to": "0.4", "of": "train/a"}), HALF
+    verdicts = [part.verdict for part in judged(tmp_path, *parts).parts]
+    assert verdicts == [collapses, epochs, rules.INCONCLUSIVE]

@@ -1,8 +1,7 @@
 """Every rule on both sides of every border, what every threshold changes, and a simulation of the rule "number"."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,7 +12,7 @@ from biorobust.core.intervals import wilson
 from biorobust.statistics import rules
 from biorobust.statistics.accuracy import Interval
 from biorobust.statistics.rules import DECIDED, VERDICTS, Decision
-from biorobust.statistics.thresholds import THRESHOLDS, Thresholds
+from biorobust.statistics.thresholds import THRESHOLDS
 
 REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly", "not reproduced"
 INCONCLUSIVE = "inconclusive"
@@ -47,33 +46,17 @@ def test_a_number_of_few_images_is_met_within_twice_its_own_half_width():
     low, high = wilson(640, 1280)
     half = high - low  # twice the half-width
     assert half > 0.05
-    assert rules.half_region(0.5, 1280) == pytest.approx(half)
     for times, inside, outside in ((1, REPRODUCED, PARTLY), (3, PARTLY, INCONCLUSIVE)):
         for sign in (-1, 1):
             edge = 0.5 + sign * times * half
             assert rules.number(Interval(*sorted((0.5, edge))), reported=0.5, n=1280).verdict == inside
             assert rules.number(Interval(*sorted((0.5, edge + sign * 1e-6))), reported=0.5, n=1280).verdict == outside
-    far = 0.5 + 3 * half
-    assert rules.number(Interval(far - 1e-6, far + 0.1), reported=0.5, n=1280).verdict == INCONCLUSIVE
-    assert rules.number(Interval(far + 1e-6, far + 0.1), reported=0.5, n=1280).verdict == NOT_REPRODUCED
 
 
 def test_a_number_of_many_images_keeps_a_point():
     assert rules.half_region(0.97, 20_800) == THRESHOLDS.tolerance
     assert rules.half_region(0.5, 1280) > rules.half_region(0.5, 10_000) > THRESHOLDS.tolerance
     assert rules.half_region(0.0, 1280) == THRESHOLDS.tolerance
-
-
-def test_a_wide_interval_of_our_own_never_widens_the_region():
-    order = (REPRODUCED, PARTLY, INCONCLUSIVE)
-    for off in (0.0, 0.004, 0.009, 0.02):
-        found = [
-            rules.number(Interval(0.5 + off - half, 0.5 + off + half), reported=0.5, n=None).verdict
-            for half in np.linspace(0, 0.2, 401)
-        ]
-        ranks = [order.index(verdict) for verdict in found]
-        assert ranks == sorted(ranks), "a wider interval has a better verdict"
-        assert found[-1] == INCONCLUSIVE
 
 
 def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not():
@@ -86,15 +69,13 @@ def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not
             # Towards the middle: four regions on the other side may be no accuracy at all.
             off = 4 * rules.half_region(accuracy, n) * (1 if accuracy < 0.5 else -1)
             elsewhere = rng.binomial(n, accuracy + off, n_runs)
-            met, missed, other = 0, 0, 0
-            for k, same, different in zip(reported.tolist(), again.tolist(), elsewhere.tolist(), strict=True):
-                met += rules.number(Interval(*wilson(same, n)), reported=k / n, n=n).verdict == REPRODUCED
-                verdict = rules.number(Interval(*wilson(different, n)), reported=k / n, n=n).verdict
-                missed += verdict == REPRODUCED
-                other += verdict == NOT_REPRODUCED
-            assert met >= 0.8 * n_runs, (n, accuracy, met)
-            assert missed < 0.01 * n_runs, (n, accuracy, missed)
-            assert other > 0.5 * n_runs, (n, accuracy, other)
+            found = [
+                [rules.number(Interval(*wilson(k, n)), reported=printed / n, n=n).verdict for k, printed in pairs]
+                for pairs in (zip(one.tolist(), reported.tolist(), strict=True) for one in (again, elsewhere))
+            ]
+            assert found[0].count(REPRODUCED) >= 0.8 * n_runs, (n, accuracy)
+            assert found[1].count(REPRODUCED) < 0.01 * n_runs, (n, accuracy)
+            assert found[1].count(NOT_REPRODUCED) > 0.5 * n_runs, (n, accuracy)
 
 
 # --- order ---
@@ -164,20 +145,12 @@ def test_no_difference_of_errors_is_a_ratio(low, high, verdict):
     assert rules.same_errors(Interval(1 / high, 1 / low)).verdict == verdict  # whichever stands first
 
 
-def test_errors_are_compared_where_a_report_prints_both_accuracies_above_95_percent():
-    assert rules.high_accuracies(0.951, 0.99)
-    assert not rules.high_accuracies(0.95, 0.99)
-    assert not rules.high_accuracies(0.99, None)
-
-
 # --- threshold ---
 
 
 @pytest.mark.parametrize(
     ("interval", "bounds", "verdict"),
     [
-        ((0.2, 0.2), (0.2, None), REPRODUCED),
-        ((0.1999, 0.1999), (0.2, None), NOT_REPRODUCED),
         ((0.1, 0.1), (None, 0.1), REPRODUCED),
         ((0.1001, 0.1001), (None, 0.1), NOT_REPRODUCED),
         ((0.2, 0.3), (0.2, None), REPRODUCED),  # ends exactly on the border
@@ -191,11 +164,9 @@ def test_errors_are_compared_where_a_report_prints_both_accuracies_above_95_perc
         ((0.0101, 0.06), (-0.01, 0.01), NOT_REPRODUCED),
         ((-0.06, -0.0101), (-0.01, 0.01), NOT_REPRODUCED),
         ((0.21, 1.0), (1.0, None), INCONCLUSIVE),  # one training, and it collapsed: too few to say "all do"
-        ((2.0, math.inf), (1.0, None), REPRODUCED),  # at least so much
-        ((0.5, math.inf), (1.0, None), INCONCLUSIVE),
+        ((0.5, math.inf), (1.0, None), INCONCLUSIVE),  # at least so much
         ((2.0, math.inf), (None, 1.0), NOT_REPRODUCED),
         ((-math.inf, 2.0), (1.0, None), INCONCLUSIVE),  # at most so much
-        ((-math.inf, 0.5), (1.0, None), NOT_REPRODUCED),
         ((-math.inf, 0.5), (None, 1.0), REPRODUCED),
     ],
 )
@@ -249,11 +220,8 @@ def test_a_claims_verdict_is_the_one_that_stands_however_undecided_parts_come_ou
 
 def test_a_single_part_keeps_its_reason():
     part = Decision("not run", "n_hidden is 400, the claim needs 2000")
-    assert rules.aggregate([part]) == part
-    assert rules.aggregate([part], every=True) == part
+    assert rules.aggregate([part]) == rules.aggregate([part], every=True) == part
     assert rules.aggregate([part, Decision("not run", "another")]) == part
-    with pytest.raises(ValueError, match="at least one part"):
-        rules.aggregate([])
 
 
 @pytest.mark.parametrize(
@@ -294,19 +262,6 @@ READ = {  # another value of a threshold, something that it decides, and what co
 }
 
 
-def test_why_an_order_is_not_reproduced_tells_reversed_from_ruled_out():
-    reversed_ = rules.order(Interval(-0.02, -0.001), smallest=0.01)
-    ruled_out = rules.order(Interval(-0.02, 0.001), smallest=0.01)
-    assert reversed_.verdict == ruled_out.verdict == NOT_REPRODUCED
-    assert reversed_.reason != ruled_out.reason
-    assert "1.0 points" in ruled_out.reason
-    assert "0.5 dB" in rules.order(Interval(0.1, 0.4), smallest=0.5, unit="dB").reason
-
-
-def test_without_an_error_there_is_no_ratio():
-    assert rules.same_errors(None).verdict == INCONCLUSIVE
-
-
 @pytest.mark.parametrize("name", READ)
 def test_every_rule_reads_its_thresholds(name, monkeypatch):
     value, ask, before, after = READ[name]
@@ -316,35 +271,14 @@ def test_every_rule_reads_its_thresholds(name, monkeypatch):
 
 
 def test_trained_enough_is_never_more_than_the_report_has():
-    assert THRESHOLDS.trained_above("kwta") == THRESHOLDS.trained["kwta"] == 0.80
-    assert (
-        THRESHOLDS.trained_above("kwta", dataset="cifar10", network="fast") == THRESHOLDS.trained["kwta-fast"] == 0.30
-    )
-    assert THRESHOLDS.trained_above("vonenet", dataset="imagenet_samples") == THRESHOLDS.trained["imagenet"] == 0.50
-    assert THRESHOLDS.trained_above("question", dataset="mnist") == THRESHOLDS.trained["hebbian"] == 0.90
-    assert THRESHOLDS.trained_above("question", dataset="cifar10", network="body") == THRESHOLDS.trained["kwta-fast"]
-    assert THRESHOLDS.trained_above("kwta", reported=0.95) == 0.80
-    assert THRESHOLDS.trained_above("kwta", reported=0.7692) == pytest.approx(0.6692)
+    above, levels = THRESHOLDS.trained_above, THRESHOLDS.trained
+    assert above("kwta") == levels["kwta"] == 0.80
+    assert above("kwta", dataset="cifar10", network="fast") == levels["kwta-fast"] == 0.30
+    assert above("vonenet", dataset="imagenet_samples") == levels["imagenet"] == 0.50
+    assert above("question", dataset="mnist") == levels["hebbian"] == 0.90
+    assert above("question", dataset="cifar10", network="body") == levels["kwta-fast"]
+    assert above("kwta", reported=0.95) == 0.80
+    assert above("kwta", reported=0.7692) == pytest.approx(0.6692)
     assert replace(THRESHOLDS, below_reported=0.05).trained_above("kwta", reported=0.80) == pytest.approx(0.75)
-    assert replace(THRESHOLDS, trained={"kwta": 0.5}).trained_above("kwta") == 0.5
     with pytest.raises(BiorobustError, match=r"'knn'.*hebbian, cnnf"):
-        THRESHOLDS.trained_above("knn")
-
-
-def changed(value):
-    """Values that differ from a threshold as little as can be; for a mapping one for each of its entries."""
-    if isinstance(value, Mapping):
-        return [{**value, key: number + 1e-6} for key, number in value.items()] + [{**value, "new": 1}]
-    assert isinstance(value, float)
-    return [math.nextafter(value, math.inf)]
-
-
-def test_every_threshold_is_part_of_the_fingerprint():
-    found = {THRESHOLDS.fingerprint()}
-    n_changes = 0
-    for field in fields(Thresholds):
-        for value in changed(getattr(THRESHOLDS, field.name)):
-            found.add(replace(THRESHOLDS, **{field.name: value}).fingerprint())
-            n_changes += 1
-    assert n_changes >= len(fields(Thresholds))
-    assert len(found) == 1 + n_changes
+        above("knn")

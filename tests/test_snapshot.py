@@ -1,7 +1,6 @@
 """Snapshots: what goes in, what is rejected, and recording from a clean clone with a real git and a real DVC."""
 
 import dataclasses
-import json
 import shutil
 import subprocess
 import sys
@@ -26,19 +25,22 @@ from stages import record
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def finished(root, *, scale="paper", device="cpu"):
+def note(root, stage, **more):
+    write_json(root / f"reports/run_info/{stage}.json", {"stage": stage, "device": "cpu", "wall_seconds": 1.0} | more)
+
+
+def finished(root, *, scale="paper"):
     """A checkout in which everything was run."""
     root.mkdir(parents=True, exist_ok=True)
-    text = (ROOT / "params.yaml").read_text()
-    (root / "params.yaml").write_text(text)
+    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     set_scale(root / "params.yaml", scale)
     (root / "dvc.lock").write_text("schema: '2.0'\n")
     write_metrics(root / "reports/metrics", scale=scale)
     claims_of(*STUDIES, root=root)
     (root / "reports/metrics/.gitignore").write_text("/x\n")
     for stage in STUDIES["hebbian"](read_params(root / "params.yaml")).stages():
-        write_json(root / f"reports/run_info/{stage}.json", {"stage": stage, "device": device, "wall_seconds": 1.0})
-    write_json(root / "reports/run_info/report.json", {"stage": "report", "device": "another machine"})
+        note(root, stage)
+    note(root, "report", device="another machine")
     return root
 
 
@@ -47,8 +49,14 @@ def checkout(tmp_path_factory):
     return finished(tmp_path_factory.mktemp("checkout"))
 
 
-def make(tmp_path, source, name="a-name"):
-    return snapshot.create(name, root=tmp_path, source=source, studies=["hebbian"], commit=COMMIT)
+@pytest.fixture
+def source(checkout, tmp_path):
+    """A copy that a test may change."""
+    return Path(shutil.copytree(checkout, tmp_path / "source"))
+
+
+def make(root, source, name="a-name"):
+    return snapshot.create(name, root=root, source=source, studies=["hebbian"], commit=COMMIT)
 
 
 def test_a_snapshot_holds_the_results_as_they_were(tmp_path, checkout):
@@ -58,17 +66,13 @@ def test_a_snapshot_holds_the_results_as_they_were(tmp_path, checkout):
     assert made.device == "cpu"
     assert set(made.protocol) == {"thresholds", "hebbian"}
     assert not made.protocol_changed(claim_file.load(checkout / "reports/claims"))
-    listed = json.loads((made.path / "manifest.json").read_text())["files"]
+    listed = read_json(made.path / "manifest.json")["files"]
     there = {path.relative_to(made.path).as_posix() for path in made.path.rglob("*") if path.is_file()}
     assert set(listed) == there - {"manifest.json"}
     assert {
-        "params.yaml",
-        "dvc.lock",
-        "claims/hebbian.yaml",
-        "reported/hebbian.csv",
-        "metrics/outcomes/hebbian.npz",
+        *("params.yaml", "dvc.lock", "claims/hebbian.yaml", "reported/hebbian.csv"),
+        *("metrics/outcomes/hebbian.npz", "run_info/compare@hebbian.json"),
     } <= set(listed)
-    assert "run_info/compare@hebbian.json" in listed
     assert {"run_info/report.json", "claims/kwta.yaml"}.isdisjoint(listed)  # not of the study
     assert snapshot.snapshots(tmp_path / "reports/recorded") == [made]
 
@@ -97,13 +101,10 @@ def test_a_changed_threshold_is_a_changed_protocol(tmp_path, checkout, monkeypat
     assert made.protocol_changed(claims)
 
 
-def test_names_are_checked(tmp_path, checkout):
+def test_a_name_is_checked_and_never_taken_twice(tmp_path, checkout):
     with pytest.raises(SnapshotError, match="may hold only a-z, 0-9 and -"):
         make(tmp_path, checkout, "../up")
     assert not (tmp_path / "reports").exists()
-
-
-def test_a_snapshot_is_never_overwritten(tmp_path, checkout):
     make(tmp_path, checkout)
     with pytest.raises(SnapshotError, match="choose another name"):
         make(tmp_path, checkout)
@@ -117,55 +118,44 @@ def test_a_snapshot_is_never_overwritten(tmp_path, checkout):
         ("reports/metrics/outcomes/hebbian.npz", "no outcomes of hebbian"),
     ],
 )
-def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path, checkout, lost, message):
-    source = Path(shutil.copytree(checkout, tmp_path / "source"))
+def test_an_unfinished_checkout_leaves_nothing_behind(tmp_path, source, lost, message):
     (source / lost).unlink()
     with pytest.raises(SnapshotError, match=message):
         make(tmp_path / "main", source)
     assert not (tmp_path / "main").exists()
 
 
-def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path, checkout):
-    source = Path(shutil.copytree(checkout, tmp_path / "source"))
-    notes = source / "reports/run_info"
-    (notes / "compare@hebbian.json").unlink()
-    write_json(
-        notes / "train_controls@simple-conv.json", {"device": "A Fast Card", "scale": "tiny", "wall_seconds": 1.0}
-    )
-    write_json(notes / "train_controls@end-to-end.json", {"device": "cpu", "scale": "paper", "wall_seconds": 1.0})
+def test_results_of_another_scale_are_refused(tmp_path, source):
+    set_scale(source / "params.yaml", "tiny")
+    with pytest.raises(SnapshotError, match=r"is of scale paper, params\.yaml says tiny"):
+        make(tmp_path / "main", source)
+
+
+def test_notes_that_belong_to_no_run_of_this_scale_are_left_out(tmp_path, source):
+    (source / "reports/run_info/compare@hebbian.json").unlink()
+    note(source, "train_controls@simple-conv", device="A Fast Card", scale="tiny")
+    note(source, "train_controls@end-to-end", scale="paper")
     made = make(tmp_path / "main", source)
     kept = {path.name for path in (made.path / "run_info").iterdir()}
     assert not kept & {"compare@hebbian.json", "train_controls@simple-conv.json"}
     assert "train_controls@end-to-end.json" in kept
     assert made.device == "cpu"
-    write_json(notes / "train_controls@simple-conv.json", {"device": "A Fast Card", "wall_seconds": 1.0})
+    note(source, "train_controls@simple-conv", device="A Fast Card")
     assert make(tmp_path / "again", source).device == "A Fast Card"
 
 
-def test_results_of_other_studies_and_of_killed_writers_stay_behind(tmp_path, checkout):
-    source = Path(shutil.copytree(checkout, tmp_path / "source"))
-    outs = {
-        "train_kwta@a-run": ["train/a-cell.json", "pictures"],
-        "train_controls@simple-conv": ["train/simple-conv.json"],
-    }
-    stages = {stage: {"outs": [{"path": f"reports/metrics/{path}"} for path in paths]} for stage, paths in outs.items()}
+def test_results_of_other_studies_and_of_killed_writers_stay_behind(tmp_path, source):
+    others = [{"path": f"reports/metrics/{path}"} for path in ("train/a-cell.json", "pictures")]
+    own = [{"path": "reports/metrics/train/simple-conv.json"}]
+    stages = {"train_kwta@a-run": {"outs": others}, "train_controls@simple-conv": {"outs": own}}
     (source / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     for path in ("train/a-cell.json", "pictures/a-cell.json", "train/in-no-lock.json"):
         write_json(source / "reports/metrics" / path, {})
     (source / "reports/metrics/train/x.json.0123456789ab.part").write_text("{")
     metrics = make(tmp_path / "main", source).path / "metrics"
-    assert not (metrics / "train/a-cell.json").exists()
-    assert not (metrics / "pictures").exists()
-    assert not list(metrics.rglob("*.part"))
-    assert (metrics / "train/simple-conv.json").exists()
-    assert (metrics / "train/in-no-lock.json").exists()
-
-
-def test_results_of_another_scale_are_refused(tmp_path):
-    source = finished(tmp_path / "source", scale="tiny")
-    set_scale(source / "params.yaml", "paper")
-    with pytest.raises(SnapshotError, match=r"is of scale tiny, params\.yaml says paper"):
-        make(tmp_path / "main", source)
+    left = ("train/a-cell.json", "pictures", "train/x.json.0123456789ab.part")
+    assert not any((metrics / path).exists() for path in left)
+    assert all((metrics / f"train/{name}.json").exists() for name in ("simple-conv", "in-no-lock"))
 
 
 def spoil_number(folder):
@@ -173,9 +163,8 @@ def spoil_number(folder):
     path.write_text(path.read_text().replace('"correct": 9', '"correct": 8', 1))
 
 
-def spoil_manifest(folder, **changes):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    write_json(folder / "manifest.json", manifest | changes)
+def spoil_manifest(**changes):
+    return lambda folder: write_json(folder / "manifest.json", read_json(folder / "manifest.json") | changes)
 
 
 @pytest.mark.parametrize(
@@ -185,10 +174,9 @@ def spoil_manifest(folder, **changes):
         (lambda folder: (folder / "params.yaml").unlink(), "params.yaml is missing"),
         (lambda folder: (folder / "metrics/extra.json").write_text("{}"), "metrics/extra.json is not in manifest.json"),
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
-        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not valid JSON"),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json is not valid JSON"),
-        (lambda folder: spoil_manifest(folder, commit=None), "manifest.json has no valid commit"),
-        (lambda folder: spoil_manifest(folder, name="other"), "manifest.json is that of other"),
+        (spoil_manifest(commit=None), "manifest.json has no valid commit"),
+        (spoil_manifest(name="other"), "manifest.json is that of other"),
     ],
 )
 def test_a_snapshot_that_does_not_fit_is_rejected_by_name(tmp_path, checkout, spoil, reason):
@@ -310,56 +298,52 @@ def test_a_finished_checkout_whose_code_or_claims_were_edited_is_refused(project
 
 
 def test_a_stage_that_came_from_the_cache_keeps_what_was_noted_when_it_ran(tmp_path):
-    for name in ("root", "clone"):
-        (tmp_path / name).mkdir()
-        shutil.copy(ROOT / "params.yaml", tmp_path / name)
-        set_scale(tmp_path / name / "params.yaml", "cpu")
+    root, clone = tmp_path / "root", tmp_path / "clone"
     entries = {"same": {"cmd": "a"}, "other": {"cmd": "b"}, "smaller": {"cmd": "c"}, "ran": {"cmd": "d"}}
-    write_json(tmp_path / "root/dvc.lock", {"stages": entries})  # JSON is YAML
-    write_json(tmp_path / "clone/dvc.lock", {"stages": entries | {"other": {"cmd": "changed"}}})
+    for folder, changed in ((root, {}), (clone, {"other": {"cmd": "changed"}})):
+        write_json(folder / "dvc.lock", {"stages": entries | changed})  # JSON is YAML
+        shutil.copy(ROOT / "params.yaml", folder)
+        set_scale(folder / "params.yaml", "cpu")
     for stage in entries:
-        note = {"stage": stage, "scale": "tiny" if stage == "smaller" else "cpu", "wall_seconds": 5.0}
-        write_json(tmp_path / f"root/reports/run_info/{stage}.json", note)
-    write_json(tmp_path / "clone/reports/run_info/ran.json", {"stage": "ran", "scale": "cpu", "wall_seconds": 7.0})
-    record.copy_notes(tmp_path / "clone", tmp_path / "root")
-    noted = {path.stem: read_json(path)["wall_seconds"] for path in (tmp_path / "clone/reports/run_info").iterdir()}
+        note(root, stage, scale="tiny" if stage == "smaller" else "cpu", wall_seconds=5.0)
+    note(clone, "ran", scale="cpu", wall_seconds=7.0)
+    record.copy_notes(clone, root)
+    noted = {path.stem: read_json(path)["wall_seconds"] for path in (clone / "reports/run_info").iterdir()}
     assert noted == {"same": 5.0, "ran": 7.0}
 
 
 def test_a_clone_has_the_hashed_bytes_whatever_git_is_set_to(tmp_path, checkout):
     origin, clone = tmp_path / "origin", tmp_path / "clone"
-    made = snapshot.create("a-name", root=origin, source=checkout, studies=["hebbian"], commit=COMMIT)
-    (origin / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
+    made = make(origin, checkout)
+    shutil.copy(ROOT / ".gitattributes", origin)
     (origin / "notes.txt").write_bytes(b"$Id$\nwritten\r\nelsewhere\n")
     (tmp_path / "attributes").write_text("* text=auto ident filter=shout\n")
-    person = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    for command in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "start"]):
-        subprocess.run(["git", *command], cwd=origin, check=True)
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "x"],
+    ):
+        shell("git", *command, cwd=origin)
     attributes = f"core.attributesFile={tmp_path}/attributes"
     settings = ("core.autocrlf=true", "core.eol=crlf", attributes, "filter.shout.smudge=tr a-z A-Z")
-    options = [part for setting in settings for part in ("-c", setting)]
-    subprocess.run(["git", "clone", "-q", *options, origin, clone], cwd=tmp_path, check=True)
-    assert [item.name for item in snapshot.snapshots(clone / snapshot.RECORDED) if isinstance(item, Snapshot)] == [
-        made.name
-    ]
+    shell(
+        "git", "clone", "-q", *(part for setting in settings for part in ("-c", setting)), origin, clone, cwd=tmp_path
+    )
+    (found,) = snapshot.snapshots(clone / snapshot.RECORDED)
+    assert found.files == made.files
     assert (clone / "notes.txt").read_bytes() == (origin / "notes.txt").read_bytes()
 
 
 def test_folders_named_relative_to_the_start_are_found_from_the_clone(tmp_path, monkeypatch):
-    given = []
-
-    def run(*_, env, **__):
-        given.append(env)
-        return subprocess.CompletedProcess([], 0)
-
-    (tmp_path / "clone").mkdir()
-    (tmp_path / "clone/params.yaml").write_text((ROOT / "params.yaml").read_text())
+    given = {}
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(record.subprocess, "run", run)
+    monkeypatch.setattr(
+        record.subprocess, "run", lambda *_, env, **__: given.update(env) or subprocess.CompletedProcess([], 0)
+    )
     monkeypatch.setenv("BIOROBUST_DATA_MIRROR", "mirror")
     monkeypatch.setenv("BIOROBUST_WEIGHTS", "/weights")
     monkeypatch.delenv("BIOROBUST_IMAGENET", raising=False)
     record.repro(tmp_path / "clone", ["hebbian"], work=Path("work"))
-    assert given[0]["BIOROBUST_DATA_MIRROR"] == str(tmp_path / "mirror")
-    assert given[0]["BIOROBUST_WEIGHTS"] == "/weights"
-    assert "BIOROBUST_IMAGENET" not in given[0]
+    assert given["BIOROBUST_DATA_MIRROR"] == str(tmp_path / "mirror")
+    assert given["BIOROBUST_WEIGHTS"] == "/weights"
+    assert "BIOROBUST_IMAGENET" not in given

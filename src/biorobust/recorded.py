@@ -17,7 +17,7 @@ from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_tensors, write_json, write_npz, write_tensors
 from biorobust.reporting import snapshot
-from biorobust.reporting.labels import RESIZED, WORST_CASE
+from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.registry import STUDIES, read_params
@@ -238,12 +238,9 @@ def _accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def _worst_case(model: nn.Module, folder: Path, data: Any, attacked: Content, *, seed: int) -> float | None:
-    """Accuracy that the run's own attacks leave, but for those that begin from points found on other networks.
-
-    None where none of its attacks can be made again.
+    """Accuracy that the run's own attacks on the image leave, but for those that begin from points found on other
+    networks; None where none of its attacks can be made again.
     """
-    import pandas as pd
-
     from biorobust import attacks
     from biorobust.attacks.records import counts
 
@@ -251,27 +248,14 @@ def _worst_case(model: nn.Module, folder: Path, data: Any, attacked: Content, *,
     _, images, labels = data.evaluated(N_ATTACKED)
     module = importlib.import_module(runs.architectures()[read_json(folder / "model.json")["architecture"]][0])
     views = module.attack_views(model) if hasattr(module, "attack_views") else {}
-    known = [name for name in attacked["attacks"] if _entry(name) in attacks.ATTACKS]
-    own = [name.removesuffix(RESIZED) for name in known if not attacks.get(name.removesuffix(RESIZED)).given]
-    groups = [(name for name in own if name in known), (name for name in own if name + RESIZED in known)]
-    tables = []
-    for resized, names in enumerate(map(list, groups)):
-        if names:
-            body, seen = attacks.at_resized(model, images) if resized else (model, images)
-            label = f"{folder.name}, worst case"
-            rows = attacks.run(
-                body, seen, labels, names, eps=[eps], seed=seed, views=views, batch_size=BATCH, label=label
-            )
-            tables.append(rows.assign(attack=rows["attack"] + RESIZED * resized))
-    if not tables:
+    known = [name for name in attacked["attacks"] if name.partition("@")[0] in attacks.ATTACKS]
+    names = [name for name in known if not attacks.get(name).given]
+    if not names:
         return None
-    worst = counts(pd.concat(tables, ignore_index=True), eps=[eps])[WORST_CASE]
+    label = f"{folder.name}, worst case"
+    rows = attacks.run(model, images, labels, names, eps=[eps], seed=seed, views=views, batch_size=BATCH, label=label)
+    worst = counts(rows, eps=[eps])[WORST_CASE]
     return float(worst["correct"][0] / worst["n"])
-
-
-def _entry(attack: str) -> str:
-    """The entry of the registry behind a name of an attack file."""
-    return attack.removesuffix(RESIZED).partition("@")[0]
 
 
 def _size(attacked: Content) -> float:

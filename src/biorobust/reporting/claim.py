@@ -102,6 +102,11 @@ class Check:
         """One or two."""
         return (self.quantity, self.against) if self.against else (self.quantity,)
 
+    @property
+    def test(self) -> tuple[object, ...]:
+        """What tells its test from another one."""
+        return self.quantity, self.against, self.eps
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -96,7 +96,11 @@ class PartEntry(Strict):
                 order and accuracies == (self.smallest is not None),
                 "an order of other values than accuracies, and no other, needs `smallest`, which difference counts",
             ),
-            (contrast and len(kinds) == 2, f"{self.rule} needs two quantities of one kind"),
+            (not alone and "curve_distance" in kinds, "the distance of a curve stands alone"),
+            (
+                len(kinds) == 2 and (contrast or kinds != {"accuracy", "zero_gradient_correct"}),
+                f"{self.rule} needs two quantities of one kind",
+            ),
             (alike and (alone or not accuracies), "no difference needs the accuracy of two runs"),
             (
                 contrast and (self.reported is None) != (self.reported_against is None),
@@ -106,7 +110,6 @@ class PartEntry(Strict):
                 self.rule == "threshold" and self.at_least is None and self.at_most is None,
                 "a threshold needs at_least, at_most or both",
             ),
-            (not alone and "curve_distance" in kinds, "the distance of a curve stands alone"),
             (
                 not self.at and any(q.kind in ("accuracy", "reached") for q in attacked),
                 "accuracy under attack needs `at`, a list of epsilons",

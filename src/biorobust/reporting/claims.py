@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Reading
 from biorobust.reporting.measure import Measured, NotMeasured, Scatter, measure
@@ -73,18 +72,6 @@ class Judged:
         return f"{n_open} of {n} parts open" if self.verdict in rules.DECIDED and 2 * n_open > n else ""
 
 
-class _Draft(NamedTuple):
-    """A check that has been measured (or not), what keeps it from being judged, and what makes its test another one."""
-
-    check: Check
-    measured: Measured
-    obstacle: Decision | None
-
-    @property
-    def test(self) -> tuple[object, ...]:
-        return self.check.quantity, self.check.against, self.check.eps
-
-
 def judge(claims: Sequence[Claim], metrics: Measurements) -> list[Judged]:
     """Every claim under every reading, in the order of the file.
 
@@ -92,46 +79,58 @@ def judge(claims: Sequence[Claim], metrics: Measurements) -> list[Judged]:
     """
     scatters = {study: Scatter.of(study, claims, metrics) for study in dict.fromkeys(claim.study for claim in claims)}
     printed = printed_accuracies(claims)
-    drafts = [
-        (claim, reading, [_draft(check, scatters[claim.study], printed=printed) for check in claim.under(reading)])
+    rows = [
+        (claim, reading, [(check, _part(check, scatters[claim.study], printed=printed)) for check in checks])
         for claim in claims
-        for reading in claim.readings or (None,)
+        for reading, checks in zip(claim.readings or (None,), (claim.checks, *claim.others), strict=True)
     ]
     tests: dict[str, dict[tuple[object, ...], float]] = {study: {} for study in scatters}
-    for claim, _, rows in drafts:
-        for draft in rows:
-            if draft.check.rule == "order" and draft.obstacle is None and draft.measured.p is not None:
-                tests[claim.study].setdefault(draft.test, draft.measured.p)
+    for claim, _, parts in rows:
+        for check, part in parts:
+            if part.p is not None:
+                tests[claim.study].setdefault(check.test, part.p)
     corrected = {study: dict(zip(ps, holm(list(ps.values())), strict=True)) for study, ps in tests.items()}
     judged = []
-    for claim, reading, rows in drafts:
-        parts = tuple(_part(draft, p=corrected[claim.study].get(draft.test)) for draft in rows)
-        verdict = rules.aggregate(_counted(parts, [draft.check for draft in rows]), every=claim.every)
-        shown = [draft.check for draft in rows if draft.check.counts and draft.measured.measured is not None]
-        judged.append(Judged(claim, reading, verdict.verdict, verdict.reason, limits(shown, metrics), parts))
+    for claim, reading, drafts in rows:
+        ps = corrected[claim.study]
+        parts = [(check, part if part.p is None else replace(part, p=ps[check.test])) for check, part in drafts]
+        verdict = rules.aggregate(_counted(parts), every=claim.every)
+        note = limits([check for check, part in parts if part.counts and part.measured is not None], metrics)
+        judged.append(Judged(claim, reading, verdict.verdict, verdict.reason, note, tuple(part for _, part in parts)))
     return judged
 
 
-def _counted(parts: Sequence[Part], checks: Sequence[Check]) -> list[Decision]:
+def _counted(parts: Sequence[tuple[Check, Part]]) -> list[Decision]:
     """What a claim's verdict is made from: every part that counts, those with the same `any_of` together as one."""
     single: list[Decision] = []
     groups: dict[str, list[Decision]] = {}
-    for part, check in zip(parts, checks, strict=True):
+    for check, part in parts:
         if part.counts:
             group = single if check.any_of is None else groups.setdefault(check.any_of, [])
             group.append(Decision(part.verdict, part.reason))
     return single + [rules.any_of(group) for group in groups.values()]
 
 
-def _draft(check: Check, scatter: Scatter, *, printed: Levels) -> _Draft:
-    stopped = obstacle(check, scatter.metrics, printed=printed)
+def _part(check: Check, scatter: Scatter, *, printed: Levels) -> Part:
+    """A check, measured even if it may not be judged: a small run is shown, marked as such. `p` is not corrected."""
+    stopped, found = obstacle(check, scatter.metrics, printed=printed), Measured()
     try:
-        # Measured even if it may not be judged: a small run is shown, marked as such.
-        return _Draft(check, measure(check, scatter), stopped)
+        found = measure(check, scatter)
     except NotMeasured as error:
         if check.missing or not stopped:
             stopped = Decision(rules.NOT_RUN, check.missing or str(error))
-        return _Draft(check, Measured(), stopped)
+    decision = stopped or decide(check, found)
+    p = found.p if check.rule == "order" and not stopped else None
+    if check.rule == "number" and check.reported is not None and found.measured is not None:
+        found = replace(found, difference=found.measured - check.reported)
+    return Part(
+        **vars(replace(found, p=p)),
+        **{key: getattr(check, key) for key in ("label", "rule", "reported", "reported_against", "counts", "eps")},
+        verdict=decision.verdict,
+        reason=decision.reason,
+        own_numbers=_own_numbers(check),
+        unit=check.quantity.unit,
+    )
 
 
 def decide(check: Check, found: Measured) -> Decision:
@@ -164,19 +163,3 @@ def _own_numbers(check: Check) -> str | None:
         return None
     own = rules.own_order if check.rule == "order" else rules.own_no_difference
     return own(check.reported, check.reported_against, n=check.reported_n)
-
-
-def _part(draft: _Draft, *, p: float | None) -> Part:
-    check, found = draft.check, draft.measured
-    decision = draft.obstacle or decide(check, found)
-    if check.rule == "number" and check.reported is not None and found.measured is not None:
-        found = replace(found, difference=found.measured - check.reported)
-    same = ("label", "rule", "reported", "reported_against", "counts", "eps")
-    return Part(
-        **vars(replace(found, p=p if draft.obstacle is None and check.rule == "order" else None)),
-        **{key: getattr(check, key) for key in same},
-        verdict=decision.verdict,
-        reason=decision.reason,
-        own_numbers=_own_numbers(check),
-        unit=check.quantity.unit,
-    )

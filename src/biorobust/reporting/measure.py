@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
 from biorobust.core.intervals import LEVEL
 from biorobust.reporting.claim import CONTRASTS, Check, Claim, Quantity
-from biorobust.reporting.estimates import NotMeasured, paired, share
+from biorobust.reporting.estimates import NotMeasured, Share, counts, paired, results, share
 from biorobust.reporting.measurements import Measurements, eps_key
-from biorobust.reporting.quantities import PerSeed, asked, per_seed
+from biorobust.reporting.quantities import PerSeed, per_seed
+from biorobust.reporting.requirements import files_of
 from biorobust.statistics.accuracy import Accuracy, Borrowed, difference, error_ratio, interval, pooled
 
 IMAGES_AND_SEEDS, IMAGES, SEEDS = "images and seeds", "images", "seeds"
 BORROWED = "images and seeds (scatter of seeds borrowed)"
+SHARES = ("accuracy", "zero_gradient_correct", "reached")  # of images
 # Measurements of this folder do not come from a training, so one of them is no single training.
 UNTRAINED = "timing/"
 
@@ -74,17 +77,15 @@ class Scatter:
         if key not in self._known:
             found = []
             for run in self.runs:
-                try:
-                    of_run = per_seed(replace(quantity, of=run), eps, self.metrics)
-                except NotMeasured:
-                    continue
                 entries = (self.metrics.get(f"train/{run}") or {}).get("per_seed", ())
                 if not any(entry.get("collapsed") or entry.get("diverged") for entry in entries):
-                    found.append(Accuracy(tuple(of_run.counts.values()), of_run.n_images or 0))
+                    with suppress(NotMeasured):
+                        rows = counts(asked(replace(quantity, of=run), eps), self.metrics)
+                        found.append(Accuracy(tuple(row.k or 0 for row in rows), rows[0].n or 0))
             self._known[key] = pooled(found)
         return self._known[key]
 
-    def accuracy(self, quantity: Quantity, eps: float | None) -> Accuracy:
+    def share(self, quantity: Quantity, eps: float | None) -> Accuracy:
         """A share of images, training by training, with the scatter that the others lend to a single one."""
         found = share(asked(quantity, eps), self.metrics)
         if quantity.kind != "accuracy" or found.n_seeds > 1:
@@ -92,23 +93,24 @@ class Scatter:
         return replace(found, borrowed=self.borrowed(quantity, eps))
 
 
+def asked(quantity: Quantity, eps: float | None) -> Share:
+    """The share of images that a quantity is, at an epsilon."""
+    return Share(quantity.of, quantity.kind, quantity.attack, eps, quantity.images)
+
+
 def measure(check: Check, scatter: Scatter) -> Measured:
     """Raises NotMeasured when a file, an attack, an epsilon or a value is not there."""
-    if check.quantity.kind == "curve_distance":
-        return _curve_distance(check.quantity, scatter)
-    first = per_seed(check.quantity, check.eps, scatter.metrics)
-    if check.against is None:
-        return _single(check, first, scatter)
-    second = per_seed(check.against, check.eps, scatter.metrics)
-    if first.over_seeds and second.over_seeds:
-        return _shares_of_seeds(first.over_seeds, second.over_seeds, path=first.path)
-    kinds = check.quantity.kind, check.against.kind
-    same_attack = (check.quantity.of, check.quantity.attack) == (check.against.of, check.against.attack)
-    if kinds == ("accuracy", "zero_gradient_correct") and same_attack:
-        return _part_of_the_right(first, second)
-    if first.counts and second.counts:
-        return _accuracies(check, check.against, first.path, scatter)
-    return _values(check, check.against, first, second)
+    quantity, path = check.quantity, f"{files_of(check.quantity)[-1]}.json"
+    if quantity.kind == "curve_distance":
+        found = _curve_distance(quantity, scatter)
+    elif quantity.kind == "collapses":
+        found = _collapses(check, scatter.metrics)
+    elif quantity.kind in SHARES:
+        found = _shares(check, scatter)
+    else:
+        found = _logged(check, scatter.metrics)
+        path = f"curves/{quantity.of}.csv" if quantity.kind == "fall" else path
+    return replace(found, path=path)
 
 
 def _reach(known: bool, several: bool) -> dict[str, Any]:
@@ -119,11 +121,22 @@ def _reach(known: bool, several: bool) -> dict[str, Any]:
     }
 
 
-def _accuracies(check: Check, against: Quantity, path: str, scatter: Scatter) -> Measured:
-    a, b = (scatter.accuracy(quantity, check.eps) for quantity in (check.quantity, against))
-    first, second = (asked(quantity, check.eps) for quantity in (check.quantity, against))
-    tables = paired(first, second, scatter.metrics)
-    same = check.quantity.of == against.of
+def _shares(check: Check, scatter: Scatter) -> Measured:
+    """A share of images, or the contrast of two."""
+    first, second = check.quantity, check.against
+    a = scatter.share(first, check.eps)
+    if second is None:
+        return _share(a, measured=a.value)
+    b = scatter.share(second, check.eps)
+    if first.kind != second.kind:
+        # An attack by gradients cannot move an image without any, so the difference of the two is itself a share.
+        gaps = [right - unmoved for right, unmoved in zip(a.counts, b.counts, strict=True)]
+        if min(gaps) < 0:
+            raise NotMeasured(f"{files_of(first)[-1]}.json: more images without a gradient than are right")
+        moved = Accuracy(tuple(gaps), a.n)
+        return _share(moved, measured=a.value, against=b.value, difference=moved.value)
+    tables = paired(asked(first, check.eps), asked(second, check.eps), scatter.metrics)
+    same = first.of == second.of
     found = difference(a, b, tables=tables, same_networks=same)
     ratio = error_ratio(a, b, tables=tables) if check.errors else None
     # One network tested in two ways: that its accuracy scatters says nothing of how the difference does.
@@ -138,24 +151,39 @@ def _accuracies(check: Check, against: Quantity, path: str, scatter: Scatter) ->
         n_images=a.n,
         n_seeds=min(a.n_seeds, b.n_seeds),
         p=ratio.p if ratio else found.p,
-        path=path,
         **_reach(known, a.n_seeds > 1 and b.n_seeds > 1),
     )
 
 
-def _single(check: Check, found: PerSeed, scatter: Scatter) -> Measured:
-    contrast = check.rule in CONTRASTS  # a logged difference, against 0
-    if (one := found.over_seeds) and not contrast:
-        low, high = interval(one)
-        return Measured(measured=one.value, low=low, high=high, interval=SEEDS, n_seeds=one.n, path=found.path)
-    if found.counts and not contrast:
-        one = scatter.accuracy(check.quantity, check.eps)
-        return _share(one, path=found.path, measured=one.value)
-    return _logged(found, contrast=contrast)
+def _share(one: Accuracy, **more: Any) -> Measured:
+    """One share of images with its interval."""
+    low, high = interval(one)
+    reach = _reach(one.knows_seeds, one.n_seeds > 1)
+    return Measured(low=low, high=high, n_images=one.n, n_seeds=one.n_seeds, **reach, **more)
 
 
-def _logged(found: PerSeed, *, contrast: bool) -> Measured:
+def _collapses(check: Check, m: Measurements) -> Measured:
+    """The share of trainings that collapsed, or two of them: every training counts once, as an image elsewhere."""
+    found = []
+    for quantity in check.quantities:
+        entries = results(quantity.of, m)["per_seed"]
+        found.append(Accuracy((sum(bool(entry["collapsed"] or entry["diverged"]) for entry in entries),), len(entries)))
+    a, *others = found
+    if not others:
+        low, high = interval(a)
+        return Measured(measured=a.value, low=low, high=high, interval=SEEDS, n_seeds=a.n)
+    (b,) = others
+    gap, low, high, p = difference(a, b)
+    ends: dict[str, Any] = {"low": low, "high": high, "interval": SEEDS, "n_seeds": min(a.n, b.n)}
+    return Measured(measured=a.value, against=b.value, difference=gap, p=p, **ends)
+
+
+def _logged(check: Check, m: Measurements) -> Measured:
     """A logged value: its mean, with the t interval over seeds, or for one seed what the file itself gives."""
+    found = per_seed(check.quantity, m)
+    if check.against is not None:
+        return _two_logged(check, found, per_seed(check.against, m))
+    contrast = check.rule in CONTRASTS  # a logged difference, against 0
     values = list(found.values.values())
     mean, (reach, p) = fmean(values), _t_test(values)
     low, high, words = None, None, ""
@@ -171,51 +199,17 @@ def _logged(found: PerSeed, *, contrast: bool) -> Measured:
         interval=words,
         n_seeds=len(values),
         p=p if contrast else None,
-        provisional=len(values) == 1 and not found.path.startswith(UNTRAINED),
-        path=found.path,
+        provisional=_provisional(check, len(values)),
     )
 
 
-def _share(one: Accuracy, **more: Any) -> Measured:
-    """One share of images with its interval."""
-    low, high = interval(one)
-    reach = _reach(one.knows_seeds, one.n_seeds > 1)
-    return Measured(low=low, high=high, n_images=one.n, n_seeds=one.n_seeds, **reach, **more)
-
-
-def _part_of_the_right(first: PerSeed, second: PerSeed) -> Measured:
-    """An attack by gradients cannot move an image without any, so the difference of the two is itself a share."""
-    gaps = [first.counts[seed] - second.counts[seed] for seed in first.counts]
-    if min(gaps) < 0:
-        raise NotMeasured(f"{first.path}: more images without a gradient than are right")
-    one = Accuracy(tuple(gaps), first.n_images or 0)
-    means = (fmean(found.values.values()) for found in (first, second))
-    return _share(one, path=first.path, difference=one.value, **dict(zip(("measured", "against"), means, strict=True)))
-
-
-def _shares_of_seeds(a: Accuracy, b: Accuracy, *, path: str) -> Measured:
-    """Two shares of trainings, such as those that collapsed: every training counts once, as an image elsewhere."""
-    value, low, high, p = difference(a, b)
-    return Measured(
-        measured=a.value,
-        against=b.value,
-        difference=value,
-        low=low,
-        high=high,
-        interval=SEEDS,
-        n_seeds=min(a.n, b.n),
-        p=p,
-        path=path,
-    )
-
-
-def _values(check: Check, against: Quantity, first: PerSeed, second: PerSeed) -> Measured:
+def _two_logged(check: Check, first: PerSeed, second: PerSeed) -> Measured:
     """Two logged values: independent over seeds, or seed by seed where both are of the same networks."""
     if first.never and second.never:
         raise NotMeasured(f"seeds of neither of the two trainings all reached {check.quantity.key}")
     a, b = list(first.values.values()), list(second.values.values())
     gap = fmean(a) - fmean(b)
-    if check.quantity.of == against.of and set(first.values) == set(second.values):
+    if len({quantity.of for quantity in check.quantities}) == 1 and set(first.values) == set(second.values):
         reach, p = _t_test([first.values[seed] - second.values[seed] for seed in first.values])
     else:
         reach, p = _t_test(a, b)
@@ -232,12 +226,14 @@ def _values(check: Check, against: Quantity, first: PerSeed, second: PerSeed) ->
         low=low,
         high=high,
         interval=words,
-        n_images=first.n_images,
         n_seeds=n_seeds,
         p=p,
-        provisional=n_seeds == 1 and not first.path.startswith(UNTRAINED),
-        path=first.path,
+        provisional=_provisional(check, n_seeds),
     )
+
+
+def _provisional(check: Check, n_seeds: int) -> bool:
+    return n_seeds == 1 and not check.quantity.of.startswith(UNTRAINED)
 
 
 def _t_test(values: Sequence[float], others: Sequence[float] | None = None) -> tuple[float | None, float | None]:
@@ -264,7 +260,7 @@ def _curve_distance(quantity: Quantity, scatter: Scatter) -> Measured:
     """
     assert quantity.published is not None
     under = Quantity("accuracy", of=quantity.of, attack=quantity.attack)
-    curve = [(printed, scatter.accuracy(under, eps)) for eps, printed in quantity.published.accuracy]
+    curve = [(printed, scatter.share(under, eps)) for eps, printed in quantity.published.accuracy]
     ends = [(printed, *interval(one)) for printed, one in curve]
     first = curve[0][1]
     return Measured(
@@ -273,6 +269,5 @@ def _curve_distance(quantity: Quantity, scatter: Scatter) -> Measured:
         high=max(max(abs(low - printed), abs(high - printed)) for printed, low, high in ends),
         n_images=first.n,
         n_seeds=first.n_seeds,
-        path=f"attack/{quantity.of}.json",
         **_reach(all(one.knows_seeds for _, one in curve), first.n_seeds > 1),
     )
