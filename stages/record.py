@@ -53,14 +53,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a parameter")
     parser.add_argument("--from", dest="finished", type=Path, help="take the results of this finished checkout")
     parser.add_argument("--restart", action="store_true", help="begin with a new clone")
-    arguments = parser.parse_args(argv)
-    studies = arguments.study or sorted(STUDIES)
-    if arguments.finished is not None:
-        take(arguments.name, source=arguments.finished, studies=studies, root=ROOT)
+    given = parser.parse_args(argv)
+    studies = given.study or sorted(STUDIES)
+    if given.finished is not None:
+        take(given.name, source=given.finished, studies=studies, root=ROOT)
     else:
-        options = {"scale": arguments.scale, "values": arguments.values, "restart": arguments.restart}
-        record(arguments.name, studies=studies, root=ROOT, **options)
-    print(f"The snapshot: {ROOT / snapshot.RECORDED / arguments.name}")
+        record(given.name, scale=given.scale, values=given.values, studies=studies, restart=given.restart, root=ROOT)
+    print(f"The snapshot: {ROOT / snapshot.RECORDED / given.name}")
 
 
 def record(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from biorobust.core import work
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_yaml
+from biorobust.core.files import read_yaml, sha256
 from biorobust.reporting import snapshot, verification
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES, read_params
@@ -61,9 +61,9 @@ def verify(name: str, *, study: str | None, stage: str | None, keep: bool, root:
 
 def find(name: str, *, root: Path) -> Snapshot:
     """The recorded run of that name. Raises BiorobustError naming those there are, or what does not fit."""
-    if not (root / RECORDED / name / snapshot.MANIFEST).is_file():
-        names = ", ".join(sorted(path.parent.name for path in (root / RECORDED).glob(f"*/{snapshot.MANIFEST}")))
-        raise BiorobustError(f"no recorded run {name!r}; there are {names or 'none'}")
+    names = sorted(path.parent.name for path in (root / RECORDED).glob(f"*/{snapshot.MANIFEST}"))
+    if name not in names:
+        raise BiorobustError(f"no recorded run {name!r}; there are {', '.join(names) or 'none'}")
     return snapshot.load(root / RECORDED / name)
 
 
@@ -106,15 +106,14 @@ def compare(recorded: Snapshot, clone: Path) -> list[Number]:
     files = sorted(path.relative_to(before) for path in made(clone, before) if path.is_file())
     names = ["/".join(path.with_suffix("").parts[-2:]) for path in files if path.suffix == ".json"]
     was, is_ = Measurements(before), Measurements(now)
-    for name in names:
-        if name.startswith("data/"):
-            print(data(name, was, is_))
+    for name in (name for name in names if name.startswith("data/")):
+        print(data(name, was, is_))
     numbers = list(verification.compared(names, was, is_))
     print(aligned(verification.table(numbers)))
     rest = [path for path in files if path.suffix != ".json"]
+    same = [(now / path).is_file() and sha256(before / path) == sha256(now / path) for path in rest]
     if rest:
-        same, n = verification.other_files(rest, before, now)
-        print(f"{n} files of curves, pictures and single images: {same} equal byte for byte")
+        print(f"{len(same)} files of curves, pictures and single images: {sum(same)} equal byte for byte")
     print(verification.total(numbers))
     return numbers
 
@@ -133,10 +132,8 @@ def data(name: str, was: Measurements, now: Measurements) -> str:
     title = name.partition("/")[2]
     if before.get("sha256") == after.get("sha256"):
         return f"{title}: the recorded data (SHA-256 {str(after.get('sha256'))[:10]})"
-    kinds = [f"{found.get('source', 'none')}, {found.get('fidelity', 'missing')}" for found in (after, before)]
-    return (
-        f"{title}: other data ({kinds[0]}) than recorded ({kinds[1]}), so numbers can only agree within their intervals"
-    )
+    here, there = (f"{found.get('source', 'none')}, {found.get('fidelity', 'missing')}" for found in (after, before))
+    return f"{title}: other data ({here}) than recorded ({there}), so numbers can only agree within their intervals"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import yaml
 
 from biorobust.core import outcomes
-from biorobust.core.files import write_json, write_text
+from biorobust.core.files import sha256, write_json, write_text
 from biorobust.core.outcomes import Outcome
 from biorobust.reporting.claim_file import load
 from biorobust.reporting.claims import judge
@@ -44,6 +44,13 @@ def logged(root, name, **values):
     entries = [{"seed": seed} | {key: of[seed] for key, of in values.items()} for seed in range(n_seeds)]
     head = {"run": name.split("/")[1], "study": STUDY, "scale": "paper", "status": "ok", "dataset": DATASET}
     write_json(root / f"{name}.json", head | {"settings": {}, "per_seed": entries})
+
+
+def seal(folder, *, commit="c" * 40, **more):
+    """Make a snapshot of the Hebbian study, as `make record` leaves one, of what lies in a folder."""
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in folder.rglob("*") if path.is_file()}
+    head = {"name": folder.name, "studies": ["hebbian"], "scale": "tiny", "commit": commit, "device": "cpu"}
+    write_json(folder / "manifest.json", head | {"recorded_at": "2026-01-01", "files": files} | more)
 
 
 def keep(root, right, *, study=STUDY):

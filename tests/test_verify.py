@@ -1,6 +1,5 @@
 """`make verify`: a recorded run is run again from its commit and settings, and its numbers are compared."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_metrics import logged, network
+from small_metrics import logged, network, seal
 
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, sha256, write_json
+from biorobust.core.files import read_json, write_json
 from biorobust.core.scale import set_scale
 from biorobust.reporting import snapshot, verification
 from biorobust.reporting.measurements import Measurements
@@ -48,14 +47,6 @@ def lock(folder):
     (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {STAGE: {"outs": outs}}}))
 
 
-def seal(root, *, commit, name="a-run"):
-    """Make a snapshot, as `make record` leaves one, of what lies in its folder."""
-    folder = root / snapshot.RECORDED / name
-    files = {path.relative_to(folder).as_posix(): sha256(path) for path in folder.rglob("*") if path.is_file()}
-    head = {"name": name, "studies": ["hebbian"], "scale": "tiny", "commit": commit}
-    write_json(folder / "manifest.json", head | {"recorded_at": "2026-01-01", "device": "cpu", "files": files})
-
-
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A checkout whose second commit came after the recorded run."""
@@ -77,7 +68,7 @@ def root(tmp_path, monkeypatch):
     write(folder / "metrics")
     lock(folder)
     (folder / "params.yaml").write_text((root / "params.yaml").read_text().replace("seed: 0", "seed: 3", 1))
-    seal(root, commit=git("rev-parse", "HEAD~1", folder=root))
+    seal(folder, commit=git("rev-parse", "HEAD~1", folder=root))
     return root
 
 
@@ -104,10 +95,6 @@ def again(root, **options):
     return verify.verify("a-run", **({"study": None, "stage": None, "keep": False, "root": root} | options))
 
 
-def verdicts(numbers):
-    return {(number.row.quantity, number.row.attack): number.verdict for number in numbers}
-
-
 def test_the_same_numbers_are_equal_and_leave_nothing(root, monkeypatch, capsys):
     run = Run(monkeypatch)
     numbers = again(root)
@@ -124,8 +111,7 @@ def test_the_same_numbers_are_equal_and_leave_nothing(root, monkeypatch, capsys)
 
 def test_each_number_is_judged_by_its_own_interval(root, monkeypatch, capsys):
     Run(monkeypatch, correct=(901, 905, 910), left=500, data="1")
-    numbers = again(root)
-    found = verdicts(numbers)
+    found = {(number.row.quantity, number.row.attack): number.verdict for number in again(root)}
     assert found["accuracy", ""] == WITHIN
     assert found["accuracy", "fgsm-report"] == DIFFERS
     assert found["zero_gradient", "fgsm-report"] == EQUAL
@@ -205,7 +191,7 @@ def test_what_the_run_does_not_have_is_said_in_one_line(root, options, message):
 
 def test_a_commit_that_is_not_here_is_said_in_one_line(root):
     path = root / snapshot.RECORDED / "a-run/manifest.json"
-    write_json(path, json.loads(path.read_text()) | {"commit": "c0ffee" * 6 + "c0ff"})
+    write_json(path, read_json(path) | {"commit": "c0ffee" * 6 + "c0ff"})
     with pytest.raises(BiorobustError, match="commit c0ffeec0ff is not in this repository's history") as error:
         again(root)
     assert "\n" not in str(error.value)
@@ -238,7 +224,7 @@ def test_a_stage_really_runs_again_and_gives_the_same_numbers(tmp_path, monkeypa
     folder.mkdir()
     for path, kept in snapshot.COPIED.items():
         (first / path).rename(folder / kept)
-    seal(first, commit=git("rev-parse", "HEAD", folder=first))
+    seal(folder, commit=git("rev-parse", "HEAD", folder=first))
     numbers = again(first, stage="hebbian_pretrain@normal")
     assert len(numbers) > 5
     assert {number.row.file for number in numbers} == {"pretrain/normal"}

@@ -6,9 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from biorobust.core.files import sha256
 from biorobust.reporting.estimates import Estimate, estimate, spread
 from biorobust.reporting.measurements import Measurements, Row
 from biorobust.reporting.numbers import MISSING
@@ -106,11 +104,12 @@ def _estimate(rows: Sequence[Row], m: Measurements) -> Estimate | None:
 def _equal(rows: Sequence[Row], again: Sequence[Row]) -> bool:
     """Whether both runs say the same of every seed, but for rounding."""
 
-    def same(a: float | None, b: float | None) -> bool:
-        return a is b if a is None or b is None else math.isclose(a, b, rel_tol=ROUNDING, abs_tol=ROUNDING**2)
-
     before, after = ({row.seed: row.value for row in found} for found in (rows, again))
-    return before.keys() == after.keys() and all(same(before[seed], after[seed]) for seed in before)
+    pairs = ((before[seed], after.get(seed)) for seed in before)
+    return before.keys() == after.keys() and all(
+        a is b if a is None or b is None else math.isclose(a, b, rel_tol=ROUNDING, abs_tol=ROUNDING**2)
+        for a, b in pairs
+    )
 
 
 def table(numbers: Sequence[Number]) -> list[tuple[str, ...]]:
@@ -129,16 +128,7 @@ def table(numbers: Sequence[Number]) -> list[tuple[str, ...]]:
 
 def total(numbers: Sequence[Number]) -> str:
     """The numbers in one line."""
-    counts = Counter(number.verdict for number in numbers)
+    n = Counter(number.verdict for number in numbers)
     bare = sum(number.verdict == DIFFERS and not number.has_interval for number in numbers)
-    more = f", {bare} of them without an interval" if bare else ""
-    return (
-        f"{len(numbers)} numbers: {counts[EQUAL]} equal, {counts[WITHIN]} within their intervals, "
-        f"{counts[DIFFERS]} differ{more}"
-    )
-
-
-def other_files(paths: Iterable[Path], recorded: Path, now: Path) -> tuple[int, int]:
-    """How many of the files, relative to both folders, are equal byte for byte, and how many there are."""
-    same = [(now / path).is_file() and sha256(recorded / path) == sha256(now / path) for path in paths]
-    return sum(same), len(same)
+    said = f"{len(numbers)} numbers: {n[EQUAL]} equal, {n[WITHIN]} within their intervals, {n[DIFFERS]} differ"
+    return f"{said}, {bare} of them without an interval" if bare else said
