@@ -20,17 +20,16 @@ from typing import Any
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import parse_yaml, write_text
+from biorobust.reporting.numbers import MINUS, MISSING
+from stages import ROOT, common
 from stages.common import stage_main
 
-PAGES = Path("reports/compare")
-TEMPLATE = "compare.html.j2"
 WORKSPACE = "workspace"
 SUMMARY = "reports/metrics/summary"
 LEDGER = "reports/tables/current/ledger.csv"
 FIGURES = "reports/figures"
 PART = ("claim", "reading", "part")  # what tells the rows of the ledger apart
 JUDGED = ("ours", "verdict")
-MISSING = "–"
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,9 @@ class Side:
         return git("show", f"{self.commit}:{path}")
 
     def paths(self, place: str) -> list[str]:
+        """The files below a folder, in order."""
         if self.commit is None:
-            found = (
-                [Path(place)] if Path(place).is_file() else [path for path in Path(place).rglob("*") if path.is_file()]
-            )
-            return sorted(path.as_posix() for path in found)
+            return sorted(path.as_posix() for path in Path(place).rglob("*") if path.is_file())
         listed = git("ls-tree", "-r", "-z", "--name-only", self.commit, "--", place) or b""
         return sorted(filter(None, listed.decode().split("\0")))
 
@@ -67,8 +64,7 @@ class Change:
 
     @property
     def difference(self) -> float | None:
-        numbers = [value for value in (self.before, self.after) if _is_number(value)]
-        return numbers[1] - numbers[0] if len(numbers) == 2 else None
+        return self.after - self.before if _is_number(self.before) and _is_number(self.after) else None
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -79,7 +75,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--against", default="HEAD", help="what it is compared with: the same kinds of name (HEAD)")
     arguments = parser.parse_args(argv)
     before, after = side(arguments.against), side(arguments.name)
-    page = PAGES / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', arguments.name).strip('.-') or 'page'}.html"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", arguments.name).strip(".-") or "page"
+    page = Path(f"reports/compare/{name}.html")
     write_text(page, render(before, after))
     print(f"{after} beside {before}: {page.resolve()}")
 
@@ -88,31 +85,23 @@ def side(name: str) -> Side:
     """The experiment or revision of that name. Raises BiorobustError naming the experiments there are."""
     if name == WORKSPACE:
         return Side(name, None)
-    known = experiments()
-    # Of several experiments with one name, the one that began at the commit that is checked out, else the newest.
+    # DVC's experiments are `refs/exps/<2 digits>/<38 digits of the commit that each began at>/<name>`.
+    listed = common.git(Path(), "for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/exps")
+    known = re.findall(r"^refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)$", listed, re.MULTILINE)
+    # Of several with one name, the one that began at the commit that is checked out, else the newest.
     begun = (git("rev-parse", "HEAD") or b"").decode().strip()
-    of_name = [
-        (ref.replace("refs/exps/", "").replace("/", "")[:40] == begun, ref) for ref in known if ref.endswith(f"/{name}")
-    ]
-    wanted = max(of_name, key=lambda pair: pair[0])[1] if of_name else name
+    of_name = sorted((ref for ref in known if ref[2] == name), key=lambda ref: ref[0] + ref[1] != begun)
+    wanted = f"refs/exps/{'/'.join(of_name[0])}" if of_name else name
     commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}")
     if commit is None:
-        names = ", ".join(dict.fromkeys(ref.rpartition("/")[2] for ref in known)) or "none"
+        names = ", ".join(dict.fromkeys(ref[2] for ref in known)) or "none"
         raise BiorobustError(f"{name}: no experiment or git revision of that name; experiments here: {names}")
     return Side(name, commit.decode().strip())
 
 
-def experiments() -> list[str]:
-    """The git references of DVC's experiments, `refs/exps/<2 digits>/<38 digits>/<name>`, the newest first."""
-    listed = git("for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/exps", needed=True) or b""
-    return [ref for ref in listed.decode().split() if re.match(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/", ref)]
-
-
-def git(*arguments: str, needed: bool = False) -> bytes | None:
-    """What a git command prints, None where it fails; one that is `needed` raises BiorobustError with git's words."""
+def git(*arguments: str) -> bytes | None:
+    """What a git command prints, None where it fails."""
     done = subprocess.run(["git", *arguments], capture_output=True, check=False)
-    if needed and done.returncode:
-        raise BiorobustError(f"git says: {' '.join(done.stderr.decode(errors='replace').split())}")
     return done.stdout if done.returncode == 0 else None
 
 
@@ -120,24 +109,19 @@ def render(before: Side, after: Side) -> str:
     """The page. Raises BiorobustError naming a file that is damaged on one of the sides."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from stages import ROOT
-
+    loader = FileSystemLoader(ROOT / "reports/templates")
     environment = Environment(
-        loader=FileSystemLoader(ROOT / "reports/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["shown"] = shown
-    environment.filters["signed"] = lambda value: MISSING if value is None else f"{value:+.4g}".replace("-", "−")
+    environment.filters["signed"] = lambda value: MISSING if value is None else f"{value:+.4g}".replace("-", MINUS)
     metrics = summaries(before), summaries(after)
     figures, same_figures = drawn(before, after)
-    return environment.get_template(TEMPLATE).render(
+    return environment.get_template("compare.html.j2").render(
         before=before,
         after=after,
-        params=changes((parameters(before), parameters(after))),
-        metrics=changes(metrics),
+        params=changes(parameters(before), parameters(after)),
+        metrics=changes(*metrics),
         n_metrics=len({*metrics[0], *metrics[1]}),
         parts=changed_parts(before, after),
         figures=figures,
@@ -145,10 +129,8 @@ def render(before: Side, after: Side) -> str:
     )
 
 
-def changes(sides: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[Change]:
-    before, after = sides
-    names = [*before, *(name for name in after if name not in before)]
-    rows = [Change(name, before.get(name), after.get(name)) for name in names]
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    rows = [Change(name, before.get(name), after.get(name)) for name in {**before, **after}]
     return [row for row in rows if row.before != row.after]
 
 
@@ -181,10 +163,9 @@ def changed_parts(before: Side, after: Side) -> list[tuple[Change, Change]]:
     """Per part of a claim whose number or verdict differs: the change of our number, and that of the verdict."""
     old, new = (_ledger(one) for one in (before, after))
     rows = []
-    for key in [*old, *(key for key in new if key not in old)]:
-        pair = [ledger.get(key, {}) for ledger in (old, new)]
+    for key in {**old, **new}:
         name = " · ".join(filter(None, key))
-        ours, verdict = (Change(name, *(row.get(column) for row in pair)) for column in JUDGED)
+        ours, verdict = (Change(name, *(ledger.get(key, {}).get(column) for ledger in (old, new))) for column in JUDGED)
         if ours.before != ours.after or verdict.before != verdict.after:
             rows.append((Change(name, *map(_number, (ours.before, ours.after))), verdict))
     return sorted(rows, key=lambda row: row[1].before == row[1].after)  # changed verdicts first
@@ -197,16 +178,17 @@ def _ledger(side: Side) -> dict[tuple[str, ...], Mapping[str, str]]:
 
 def drawn(before: Side, after: Side) -> tuple[list[dict[str, Any]], int]:
     """The figures of the current run that differ, as addresses that hold the drawing, and how many do not."""
-    paths = dict.fromkeys(path for one in (before, after) for path in one.paths(FIGURES) if "/current/" in path)
     figures, same = [], 0
-    for path in (path for path in paths if path.endswith(".svg")):
+    for path in dict.fromkeys(path for one in (before, after) for path in one.paths(FIGURES)):
+        if not ("/current/" in path and path.endswith(".svg")):
+            continue
         versions = [one.read(path) for one in (before, after)]
         if versions[0] == versions[1]:
             same += 1
             continue
-        study = Path(path).parent.parent.name
         title = _title(after, path) or _title(before, path) or Path(path).stem
-        figures.append({"title": f"{study}: {title}", "before": _address(versions[0]), "after": _address(versions[1])})
+        old, new = map(_address, versions)
+        figures.append({"title": f"{Path(path).parts[2]}: {title}", "before": old, "after": new})
     return figures, same
 
 
@@ -236,7 +218,7 @@ def shown(value: Any) -> str:
     if value is None or value == "":
         return MISSING
     if _is_number(value):
-        return f"{value:.6g}".replace("-", "−")
+        return f"{value:.6g}".replace("-", MINUS)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

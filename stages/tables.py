@@ -10,7 +10,7 @@ from biorobust.reporting.claims import Judged, judge
 from biorobust.reporting.ledger import ledger
 from biorobust.reporting.registry import STUDIES
 from biorobust.reporting.snapshot import RECORDED, snapshots
-from biorobust.reporting.source import Source, sources
+from biorobust.reporting.source import sources
 from biorobust.reporting.table import Table, save
 from stages.common import no_argument, run_info, stage_main
 
@@ -26,27 +26,20 @@ def write(root: Path) -> None:
     out = root / "reports" / "tables"
     claims = claim_file.of_checkout(root)
     found = snapshots(root / RECORDED)
-    by_key: dict[str, list[Source]] = {}
+    judged: dict[str, list[Judged]] = {}
+    tables: dict[str, list[Table]] = {}
+    effects: list[agreement.Compared] = []
     for study in STUDIES:
-        for source in sources(root, study, found=found):
-            by_key.setdefault(source.key, []).append(source)
-    effects = [
-        item
-        for study in STUDIES
-        for now, *before in [sources(root, study, found=found)]
-        for item in agreement.compared(now.study, now.metrics(), before[0].metrics() if before else None)
-    ]
+        shown = {source.key: (source.study, source.metrics()) for source in sources(root, study, found=found)}
+        effects += agreement.compared(*shown["current"], shown.get("recorded", (None, None))[1])
+        for key, (made, metrics) in shown.items():
+            of_study = judge([claim for claim in claims if claim.study == study], metrics)
+            judged.setdefault(key, []).extend(of_study)
+            tables.setdefault(key, []).extend(made.tables(metrics, of_study))
     with atomic(out) as part:
-        for key, of_key in by_key.items():
-            judged: list[Judged] = []
-            tables: list[Table] = []
-            for source in of_key:
-                metrics = source.metrics()
-                of_study = judge([claim for claim in claims if claim.study == source.study.name], metrics)
-                judged += of_study
-                tables += source.study.tables(metrics, of_study)
+        for key in judged:
             extra = [agreement.table(effects)] if key == "current" else []
-            save([ledger(judged), *extra, *tables], part / key)
+            save([ledger(judged[key]), *extra, *tables[key]], part / key)
 
 
 if __name__ == "__main__":

@@ -37,12 +37,9 @@ def load(folder: str | Path = CLAIMS) -> list[Claim]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ClaimsError(f"{folder} is missing: run from the top of the repository")
-    for path in sorted(folder.glob("*.y*ml")):
-        _known(path.stem, STUDIES, f"{path}: name of a study")
+    paths = {_known(path.stem, STUDIES, f"{path}: name of a study"): path for path in sorted(folder.glob("*.y*ml"))}
     found: dict[str, Claim] = {}
-    for path in (folder / f"{study}.yaml" for study in STUDIES):
-        if not path.exists():
-            continue
+    for path in (paths[study] for study in STUDIES if study in paths):
         raw = read_yaml(path, error=ClaimsError)
         numbers = printed.read(folder.parent / "reported" / f"{path.stem}.csv")
         try:
@@ -61,19 +58,20 @@ def of_checkout(root: Path, *, complete: bool = False) -> list[Claim]:
     complete: params.yaml must also list every run; otherwise claims about one that was taken out of it are not run.
     """
     claims, values = load(root / CLAIMS), read_params(root / "params.yaml")
-    for study in STUDIES:
-        if not (root / CLAIMS / f"{study}.yaml").exists():
-            raise ClaimsError(f"{root / CLAIMS / study}.yaml is missing: no claim of {study} could be judged")
-    studies = {name: made(values) for name, made in STUDIES.items()}
-    for claim in claims:
-        measured, attacks = studies[claim.study].results(), {*studies[claim.study].attacks, WORST_CASE}
-        for check in (check for check in claim.every_check if not check.missing):
-            where = f"{root / CLAIMS / claim.study}.yaml: {claim.id}, {check.label}"
-            for file in files(check) if complete else ():
-                if file not in measured:
-                    raise ClaimsError(f"{where}: params.yaml has no run behind {file}")
-            for attack in (quantity.attack for quantity in check.quantities if quantity.attack):
-                _known(attack, sorted(attacks), f"{where}: attack")
+    for name, made in STUDIES.items():
+        path, study = root / CLAIMS / f"{name}.yaml", made(values)
+        if not path.exists():
+            raise ClaimsError(f"{path} is missing: no claim of {name} could be judged")
+        measured, attacks = study.results(), sorted({*study.attacks, WORST_CASE})
+        for claim in (claim for claim in claims if claim.study == name):
+            for check in (check for check in claim.every_check if not check.missing):
+                where = f"{path}: {claim.id}, {check.label}"
+                for file in files(check) if complete else ():
+                    if file not in measured:
+                        raise ClaimsError(f"{where}: params.yaml has no run behind {file}")
+                for quantity in check.quantities:
+                    if quantity.attack:
+                        _known(quantity.attack, attacks, f"{where}: attack")
     return claims
 
 
@@ -83,9 +81,9 @@ def _claims(study: str, raw: object, numbers: printed.Printed) -> list[Claim]:
     recipes = {name: _recipe(entry, f"recipes.{name}") for name, entry in top.recipes.items()}
     reader = _Reader(study, top, recipes, _made_with(top, recipes), numbers)
     found = []
-    for i, block in enumerate(top.claims):
-        for entry in _written_out(block, top.lists, str(block.get("id", f"claim {i + 1}"))):
-            where = str(entry.get("id", f"claim {i + 1}"))
+    for i, block in enumerate(top.claims, start=1):
+        for entry in _written_out(block, top.lists, str(block.get("id", f"claim {i}"))):
+            where = str(entry.get("id", f"claim {i}"))
             found.append(reader.claim(checked(ClaimEntry, entry, where, error=ClaimsError)))
     return found
 
@@ -93,8 +91,8 @@ def _claims(study: str, raw: object, numbers: printed.Printed) -> list[Claim]:
 def _made_with(top: ClaimsFile, recipes: Mapping[str, Recipe]) -> Mapping[str, Recipe]:
     """Metrics file -> the settings that it must have, from the blocks of `files`."""
     found: dict[str, Recipe] = {}
-    for i, block in enumerate(top.files):
-        where = f"files, block {i + 1}"
+    for i, block in enumerate(top.files, start=1):
+        where = f"files, block {i}"
         for files_ in _written_out(block, top.lists, where):
             _complete(files_, where)
             for file, wanted in files_.items():
@@ -140,8 +138,8 @@ class _Reader:
     def _under(self, entry: ClaimEntry, names: Names) -> tuple[Check, ...]:
         """The checks of a claim under the reading that gives these names."""
         checks: list[Check] = []
-        for i, part in enumerate(entry.parts):
-            where = f"{entry.id}, part {i + 1}"
+        for i, part in enumerate(entry.parts, start=1):
+            where = f"{entry.id}, part {i}"
             requires = [*entry.requires, *listed(part.get("requires", []))]
             for one in _written_out({**part, "requires": requires}, self.top.lists, where):
                 checks += self._checks(_unattacked(filled(one, names)), where)
@@ -153,7 +151,7 @@ class _Reader:
         _complete({key: value for key, value in raw.items() if key != "label" or not part.at}, where)
         quantity = self._quantity(part.quantity, f"{where}.quantity")
         against = self._quantity(part.against, f"{where}.against") if part.against else None
-        requires = self._requires(part, [quantity, *([against] if against else [])], where)
+        requires = self._requires(part, [quantity, *filter(None, [against])], where)
         same = ("rule", "at_least", "at_most", "smallest", "counts", "any_of", "missing")
         found = []
         for eps in part.at or (None,):
@@ -234,11 +232,10 @@ def _written_out(
 
 def _unattacked(raw: dict[str, Any]) -> dict[str, Any]:
     """A part whose loop gives `attack: null` is one on clean images: no attack, and no epsilon."""
-    both = {key: raw[key] for key in ("quantity", "against") if isinstance(raw.get(key), Mapping)}
     clean = {
-        key: {k: v for k, v in entry.items() if k != "attack"}
-        for key, entry in both.items()
-        if entry.get("attack", "") is None
+        key: {k: v for k, v in raw[key].items() if k != "attack"}
+        for key in ("quantity", "against")
+        if isinstance(raw.get(key), Mapping) and raw[key].get("attack", "") is None
     }
     return {key: value for key, value in (raw | clean).items() if key != "at" or not clean}
 
@@ -263,13 +260,13 @@ def _recipe(settings: Mapping[str, Any], where: str) -> Recipe:
             for limit in value:
                 _known(limit, (AT_LEAST, REPORTED), f"{where}.{key}: key")
             least = value.get(AT_LEAST, 0)
-            if isinstance(least, bool) or not isinstance(least, (int, float, str)):
-                raise ClaimsError(f"{where}.{key}.{AT_LEAST}: must be a number, or the name of one, not {least!r}")
             if isinstance(least, str):
                 try:
                     found[key] = {**value, AT_LEAST: THRESHOLDS.images(least)}
                 except BiorobustError as error:
                     raise ClaimsError(f"{where}.{key}: {error}") from None
+            elif isinstance(least, bool) or not isinstance(least, (int, float)):
+                raise ClaimsError(f"{where}.{key}.{AT_LEAST}: must be a number, or the name of one, not {least!r}")
     return found
 
 

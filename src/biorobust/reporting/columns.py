@@ -82,9 +82,7 @@ def left_out(found: Mapping[str, Any] | None) -> bool:
 
 
 def omitted(labels: Mapping[str, Mapping[str, Any] | None]) -> str:
-    """The sentence for the caption of a table without rows for some runs, or "". labels: name of each run -> its
-    metrics.
-    """
+    """The sentence for the caption of a table without rows for some runs, or "". labels: run in words -> metrics."""
     missing = {name: str(found["reason"]) for name, found in labels.items() if found and left_out(found)}
     if not missing:
         return ""

@@ -117,11 +117,11 @@ def _images(asked: Share, m: Measurements, rows: Sequence[Row]) -> NDArray[np.bo
         entries = (m.get(rows[0].file) or {})["per_seed"]
         if all("right" in entry for entry in entries):
             return np.stack([outcomes.from_text(entry["right"], entry["n"]) for entry in entries])
-    kept = (m.outcomes(rows[0].study) or {}).get(cell(asked, m))
+    kept = (m.outcomes(rows[0].study) or {}).get(_cell(asked, m))
     return kept.right if kept is not None and kept.seeds == tuple(row.seed for row in rows) else None
 
 
-def cell(asked: Share, m: Measurements) -> Cell:
+def _cell(asked: Share, m: Measurements) -> Cell:
     """Where the table of outcomes has a share."""
     if asked.attack is not None:
         return outcomes.cell(asked.run, asked.attack, asked.eps or 0.0)
@@ -138,7 +138,7 @@ def paired(a: Share, b: Share, m: Measurements) -> list[Counts]:
     """Paired counts on images that both were tested on: every two trainings where outcomes were kept, if only of a part
     of the images; equal seeds in older runs.
     """
-    first, second, study = cell(a, m), cell(b, m), counts(a, m)[0].study
+    first, second, study = _cell(a, m), _cell(b, m), counts(a, m)[0].study
     if first.attack != second.attack or first.eps != second.eps:
         return []
     kept = m.outcomes(study)
@@ -211,12 +211,12 @@ def value(m: Measurements, name: str, quantity: str, *, step: int | None = None)
     The interval is Student's t over seeds, inside [0, 1] for a share; with a single seed it has no width.
     """
     rows = [row for row in m.rows(name, quantity) if row.step == step]
-    numbers = [float(row.value) for row in rows if row.value is not None]
-    if not numbers:
+    if not (numbers := [float(row.value) for row in rows if row.value is not None]):
         return None
     found = spread(numbers)
-    bounded = quantity.endswith("_share")
-    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high)) if bounded else found
+    if quantity.endswith("_share"):
+        return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
+    return found
 
 
 def values(m: Measurements, name: str, quantity: str) -> tuple[Estimate, ...]:

@@ -6,7 +6,6 @@ vermillion for the variants of one model; variants also differ in line style and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from biorobust.statistics import rules
@@ -103,7 +102,7 @@ EXTRA = (Look("", "#0072b2", "v", "-"), Look("", "#009e73", "<", "--"))
 
 
 def look(run: str) -> Look:
-    """The look of a run; a run added to params.yaml later gets its own name and a look of the spare ones."""
+    """The look of a run; one that is not listed here gets its own name and a look of the spare ones."""
     if run in LOOKS:
         return LOOKS[run]
     dataset, _, row = run.partition("-")
@@ -217,7 +216,7 @@ FEEDBACK_ATTACKS = {
 }
 
 
-def in_panel(run: str, attack: str, *, attacks: Mapping[str, Look] = ATTACKS) -> Look:
+def in_panel(run: str, attack: str) -> Look:
     """The line of an attack in the panel of a run: the worst case in the run's colour, all else in ink."""
-    found = attacks[attack]
+    found = ATTACKS[attack]
     return replace(found, colour=look(run).colour) if attack == WORST_CASE else found

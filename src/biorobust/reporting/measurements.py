@@ -1,10 +1,8 @@
 """Every number of a run's metrics in one long table; `estimates` says what tables, figures and claims ask of it.
 
-A row is one number: which file, run and seed it is of, which quantity, under which attack at which epsilon, on which
-test images, and for a share of images how many of how many. A second table says which images every training gets right.
-
-Files are read when they are asked for by name, each once, and names come from params.yaml or a claim: what removed
-runs have left behind is never read. Folders of older snapshots are read alike, and stand in for what a newer one lacks.
+A second table says which images every training gets right. Files are read when they are asked for by name, each once,
+and names come from params.yaml or a claim: what removed runs have left behind is never read. Folders of older snapshots
+are read alike, and stand in for what a newer one lacks.
 """
 
 from __future__ import annotations
@@ -78,11 +76,11 @@ Asked = tuple[str, str, float | None, str]  # quantity, attack, eps, images
 
 
 class Measurements:
-    """The table of a metrics folder `root`. A missing file has no rows; a damaged one is a BiorobustError.
+    """The table of a metrics folder `root`. A missing file has no rows; a damaged one, or one of another scale than the
+    rest of its study, which an interrupted run has left behind, is a BiorobustError.
 
-    All files of one study must be of one scale: those of another are what an interrupted run has left behind. older:
-    folders of older runs, the newest first; a network that has no results in one folder is taken, with all its files,
-    from the next that has some.
+    older: folders of older runs, the newest first; a network that has no results in one folder is taken, with all its
+    files, from the next that has some.
     """
 
     def __init__(self, root: str | Path, *older: str | Path) -> None:
@@ -94,7 +92,7 @@ class Measurements:
         self._outcomes: dict[str, dict[Cell, Outcome] | None] = {}
 
     def _read(self, name: str, read: Callable[[Path], T]) -> T | None:
-        """A file of the folder, read once; None where it is not there."""
+        """A file, read once; None where it is not there."""
         if (name, read) not in self._files:
             path = self.file(name)
             self._files[name, read] = read(path) if path.exists() else None
@@ -166,8 +164,8 @@ class Measurements:
 
     def _table(self, name: str) -> Mapping[Asked, Sequence[Row]]:
         if name not in self._rows:
-            content, table = self.ran(name), self._rows.setdefault(name, {})
-            for row in _rows(name, content) if content is not None else ():
+            table = self._rows.setdefault(name, {})
+            for row in _rows(name, self.ran(name) or {}):
                 table.setdefault((row.quantity, row.attack, row.eps, row.images), []).append(row)
         return self._rows[name]
 
@@ -191,15 +189,12 @@ class Measurements:
     def outcomes(self, study: str) -> Mapping[Cell, Outcome] | None:
         """The second table: which images every training of the study's runs gets right; None where it was not kept."""
         if study not in self._outcomes:
-            paths = {folder: places.find(folder, f"outcomes/{study}.npz") for folder in reversed(self.folders)}
-            kept = {folder: path for folder, path in paths.items() if path.exists()}
-            found = {
-                cell: outcome
-                for folder, path in kept.items()
-                for cell, outcome in outcomes.read(path).items()
-                if self.folder(f"train/{cell.run}.json") == folder
-            }
-            self._outcomes[study] = found if kept else None
+            self._outcomes[study] = None
+            for folder in reversed(self.folders):
+                if (path := places.find(folder, f"outcomes/{study}.npz")).exists():
+                    own = outcomes.read(path).items()
+                    found = {cell: outcome for cell, outcome in own if self.folder(f"train/{cell.run}.json") == folder}
+                    self._outcomes[study] = (self._outcomes[study] or {}) | found
         return self._outcomes[study]
 
     def pairs(self, study: str) -> Pairs | None:
@@ -253,10 +248,10 @@ def _block(
     for entry in entries:
         n = entry.get("n")
         for key, at, value in _numbers(entry, prefix):
-            of_images = n is not None and key in COUNTED
-            quantity, images = COUNTED[key] if of_images else (key, "clean")
             if key in ("seed", "n") or (key == "accuracy" and "correct" in entry):
                 continue
+            of_images = n is not None and key in COUNTED
+            quantity, images = COUNTED[key] if of_images else (key, "clean")
             listed = entry.get(key)
             by_eps = at and eps and (attack or (isinstance(listed, list) and len(listed) == len(eps)))
             where = at[1:] if by_eps else at

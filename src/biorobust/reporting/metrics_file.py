@@ -31,10 +31,10 @@ Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Positive = Annotated[float, Field(gt=0, strict=True)]
 NotNegative = Annotated[float, Field(ge=0, strict=True)]
 Integer = Annotated[int, Field(strict=True)]
+Counted = dict[str, Count]
 Setting = str | bool | int | float | list[Any] | None
 LEVELS, READOUTS = ("noise-", "blur-"), ("first", "last", "average")  # curves of counts of n images at a level
 ADVICE = "delete it and run `dvc repro`"
-Seed = TypeVar("Seed", "_Seed", "_AttackedSeed")
 S = TypeVar("S", bound="_Shape")
 
 
@@ -42,6 +42,15 @@ class _Shape(BaseModel):
     """Fields that are read; others may stand beside them."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class _Crafted(_Shape):
+    """Perturbations of `n` images: how many the attack left as they were, and how many rounding erases."""
+
+    noise: str
+    n: Count
+    unmoved: Count
+    erased: Count
 
 
 class _Seed(_Shape):
@@ -55,10 +64,15 @@ class _Seed(_Shape):
     accuracy: Share | None = None
     right: str | None = None
     wilson: tuple[Share, Share] = (0.0, 1.0)
+    clean: Counted | None = None
+    robust: Counted | None = None
+    own: _Crafted | None = None
+    live: _Crafted | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> _Seed:
-        return _counts(self, self.correct, self.noisy_correct, self.blurred_correct)
+        _check(self.n, self.correct, self.noisy_correct, self.blurred_correct)
+        return self
 
 
 class _AttackedSeed(_Shape):
@@ -76,7 +90,14 @@ class _AttackedSeed(_Shape):
     def _fits(self) -> _AttackedSeed:
         if len({part is None for part in (self.zero_gradient, self.zero_gradient_correct, self.unverified)}) > 1:
             raise ValueError("zero_gradient, zero_gradient_correct and unverified belong together")
-        return _counts(self, *self.correct, self.zero_gradient, self.zero_gradient_correct)
+        _check(self.n, *self.correct, self.zero_gradient, self.zero_gradient_correct)
+        return self
+
+
+def _check(n: int | None, *counts: int | None) -> None:
+    """Counts have to be of `n` images."""
+    if (largest := max(filter(None, counts), default=0)) > (n or 0):
+        raise ValueError(f"{largest} of {n or 'an unknown number of'} images")
 
 
 class _Of(_Shape, Generic[S]):
@@ -105,8 +126,25 @@ class _Dataset(_Shape):
     fidelity: str
 
 
-class _Head(_Shape):
-    """What every file of a run begins with."""
+class _Changed(_Shape):
+    key: str
+    value: Setting
+    baseline: Setting
+
+
+class _Robust(_Of[_Seed]):
+    """Images right under one attack at one epsilon."""
+
+    attack: str
+    eps: NotNegative
+
+
+class _Lines(_Of[_Seed]):
+    by_gamma: list[_Seed] = []
+
+
+class _Run(_Shape):
+    """What one stage measured of one run; REQUIRED says what of it a file of each kind has."""
 
     run: str
     study: str
@@ -115,108 +153,27 @@ class _Head(_Shape):
     dataset: _Dataset | None = None
     settings: _Settings | None = None
     reason: str | None = None
-
-    @model_validator(mode="after")
-    def _says_why(self) -> _Head:
-        if self.status == "unavailable" and self.reason is None:
-            raise ValueError("it is unavailable without a reason")
-        return self
-
-
-class _Logged(_Head, _Of[_Seed]):
-    settings: _Settings
+    per_seed: Annotated[list[_Seed], Field(min_length=1)] | None = None
     n_updates: Count | None = None
     n_parameters: Count | None = None
     n_steps: Count | None = None
     inference_mflop: Positive | None = None
     training_passes: Count | None = None
-
-
-class _Changed(_Shape):
-    key: str
-    value: Setting
-    baseline: Setting
-
-
-class _Ablation(_Head):
-    """What an ablation changes; of one that was not run this is all there is."""
-
-    settings: _Settings
-    changed: _Changed
-
-    @model_validator(mode="after")
-    def _fits(self) -> _Ablation:
-        for key in ("network", "dataset", "epochs", "n_train", self.changed.key):
-            if key not in self.settings.model_fields_set:
-                raise ValueError(f"settings: {key} is missing")
-        return self
-
-
-class _RobustSeed(_Seed):
-    n: Size
-    correct: Count
-
-
-class _Robust(_Of[_RobustSeed]):
-    """Images right under one attack at one epsilon."""
-
-    attack: str
-    eps: NotNegative
-
-
-class _Collapses(_Shape):
-    collapsed: Count
-    n_seeds: Size
-
-
-class _Ablated(_Ablation, _Of[_Seed]):
-    robust: _Robust
-    collapses: _Collapses
-
-
-class _BeforeAndAfter(_Shape):
-    """Images of `n` that are right before a change of the images, after it, and both."""
-
-    n: Size
-    before: Count
-    after: Count
-    both: Count
-
-
-class _ReencodedSeed(_Seed):
-    clean: _BeforeAndAfter
-    robust: _BeforeAndAfter
-
-
-class _Lines(_Of[_Seed]):
-    by_gamma: list[_Seed] = []
-
-
-class _Crafted(_Shape):
-    noise: str
-    n: Count
-    unmoved: Count
-    erased: Count
-
-
-class _CraftedSeed(_Seed):
-    own: _Crafted | None = None
-    live: _Crafted | None = None
-
-
-class _Perturbed(_Head, _Of[_CraftedSeed]):
-    pass
-
-
-class _Attacked(_Head):
-    settings: _Settings
-    eps: Annotated[list[NotNegative], Field(min_length=1)]
-    attacks: dict[str, _Of[_AttackedSeed]]
+    changed: _Changed | None = None
+    robust: _Robust | None = None
+    collapses: dict[str, Count | tuple[Share, Share]] = {}
+    eps: Annotated[list[NotNegative], Field(min_length=1)] = [0.0]
+    attacks: dict[str, _Of[_AttackedSeed]] = {}
     discontinuity: _Lines | None = None
-    reencoded: _Of[_ReencodedSeed] | None = None
+    reencoded: _Of[_Seed] | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> _Attacked:
+    def _fits(self) -> _Run:
+        if self.status == "unavailable" and self.reason is None:
+            raise ValueError("it is unavailable without a reason")
+        for key in ("network", "dataset", "epochs", "n_train", self.changed.key) if self.changed else ():
+            if self.settings and key not in self.settings.model_fields_set:
+                raise ValueError(f"settings: {key} is missing")
         for name, attack in self.attacks.items():
             lists = [found for seed in attack.per_seed for found in (seed.correct, seed.unverified, seed.reached)]
             if any(found is not None and len(found) != len(self.eps) for found in lists):
@@ -244,21 +201,12 @@ class _Data(_Shape):
     test: _Split
 
 
-def _counts(entry: Seed, *counts: int | None) -> Seed:
-    """The entry, whose counts have to be of its `n` images."""
-    largest = max(filter(None, counts), default=0)
-    if largest > (entry.n or 0):
-        raise ValueError(f"{largest} of {entry.n or 'an unknown number of'} images")
-    return entry
-
-
 _LOGGED = ("train", "pretrain", "probe", "advantage", "controls", "deviations", "activations", "timing")
-_SHAPES: Mapping[str, type[_Shape]] = {
-    "data": _Data,
-    "ablations": _Ablated,
-    "attack": _Attacked,
-    "perturb": _Perturbed,
-    **dict.fromkeys(_LOGGED, _Logged),
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(_LOGGED, ("settings", "per_seed")),
+    "ablations": ("settings", "changed", "per_seed", "robust", "collapses"),
+    "attack": ("settings", "eps", "attacks"),
+    "perturb": ("per_seed",),
 }
 
 
@@ -271,12 +219,15 @@ def read_content(path: Path) -> Content:
     if not isinstance(content, Mapping) or not content:
         raise BiorobustError(f"{path} holds no metrics: {ADVICE}")
     kind = path.parent.name
-    if kind not in _SHAPES:
+    if kind not in (*REQUIRED, "data"):
         return content
+    needed = REQUIRED.get(kind, ())
+    if content.get("status") == "unavailable":
+        needed = ("changed",) if kind == "ablations" else ()
+    for name in (name for name in needed if content.get(name) is None):
+        raise BiorobustError(f"{path}: {name} is missing: {ADVICE}")
     try:
-        without = _Ablation if kind == "ablations" else _Head
-        shape = without if content.get("status") == "unavailable" else _SHAPES[kind]
-        shape.model_validate(content)
+        (_Data if kind == "data" else _Run).model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))

@@ -13,8 +13,7 @@ from biorobust.reporting.registry import STUDIES, read_params
 
 
 def inputs(study: str, *, metrics: Sequence[str | Path], params: str | Path, claims: str | Path) -> Inputs:
-    """Read what the figures of a study need; metrics: folders, the newest first. Raises BiorobustError naming a damaged
-    file."""
+    """What the figures of a study need; metrics: folders, the newest first."""
     made = STUDIES[study](read_params(params))
     own = tuple(claim for claim in claim_file.load(claims) if claim.study == study)
     return Inputs(m=Measurements(*metrics), study=made, claims=own)

@@ -21,8 +21,7 @@ def cost(note: Mapping[str, Any]) -> float:
 
 
 def read_note(folder: Path, stage: str, *, scale: str) -> Mapping[str, Any] | None:
-    """The note of a stage in a folder run_info, None where it has none that belongs to `scale`, as one without a scale
-    does.
+    """The note of a stage in a folder run_info, None without one of `scale`; older notes name none and belong to any.
 
     Raises BiorobustError for a damaged file.
     """

@@ -284,11 +284,6 @@ def mosaics(frame: pd.DataFrame, *, label: str, side: int) -> Drawing:
     return drawing
 
 
-def narrow(title: str) -> str:
-    """A title on several lines, for a third of the width."""
-    return fill(title, 22)
-
-
 def samples(looks: Iterable[Look]) -> Handles:
     """Lines for a legend of several panels, in ink."""
     return {style.label: Line2D([], [], color=INK, ls=style.dashes, lw=style.width) for style in looks}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from biorobust.reporting.numbers import listed
 from biorobust.statistics.thresholds import THRESHOLDS
 
 AMENDMENTS = Path("docs/protocol.md")
-HEADING = re.compile(r"^##(?!#)(.*)$", re.MULTILINE)
+HEADING = re.compile(r"^(##(?!#).*)$", re.MULTILINE)
 EXAMPLE = 'a heading such as "## 2026-01-31: what changed"'
 
 
@@ -74,12 +73,8 @@ def amendments(root: Path) -> tuple[Amendment, ...]:
 
 
 def _amendment(heading: str, text: str, path: Path) -> Amendment:
-    day, _, title = heading.partition(": ")
-    try:
-        if not (heading.startswith(" ") and title.strip()):
-            raise ValueError
-        date.fromisoformat(day[1:])
-    except ValueError:
-        raise BiorobustError(f"{path}: {'##' + heading!r} is no amendment, {EXAMPLE}") from None
+    found = re.fullmatch(r"## (\d{4}-(?:0\d|1[0-2])-[0-3]\d): (.*\S.*)", heading)
+    if not found:
+        raise BiorobustError(f"{path}: {heading!r} is no amendment, {EXAMPLE}")
     parts = (" ".join(part.split()) for part in text.split("\n\n"))
-    return Amendment(day[1:], title, tuple(filter(None, parts)))
+    return Amendment(found[1], found[2], tuple(filter(None, parts)))

@@ -42,17 +42,17 @@ class Provenance:
 
     @property
     def noted(self) -> tuple[Mapping[str, Any], ...]:
-        """The notes there are, in the order of the stages."""
+        """The notes there are."""
         return tuple(note for note in self.notes.values() if note is not None)
 
     @property
     def seconds(self) -> float:
-        """Of all starts of the stages that noted it; of the last start where one noted no more."""
+        """Of all starts, where a stage noted them, else of its last."""
         return sum(map(cost, self.noted))
 
     @property
     def at_least(self) -> str:
-        """What to say before `seconds` where they are not all: of stages restored, or that noted their last start."""
+        """What to say before `seconds` where they are not all."""
         complete = len(self.noted) == len(self.notes) and all("total_seconds" in note for note in self.noted)
         return "" if complete else "at least "
 
@@ -91,13 +91,13 @@ def provenance(sources: Sequence[Source], *, claims: Sequence[Claim]) -> Provena
     locked = outputs(first.root / "dvc.lock")
     notes = {stage: read_note(first.results / "run_info", stage, scale=scale) for stage in stages}
     metrics = Measurements(first.folders[0])
-    datasets = dict.fromkeys(name for source in sources for name in source.study.datasets)
+    datasets = dict.fromkeys(f"data/{name}" for source in sources for name in source.study.datasets)
     return Provenance(
         label=replace(first, older=()).label,
         scale=scale,
         studies=tuple(source.study.title for source in sources),
         params=params,
-        datasets=tuple(found for name in datasets if (found := metrics.get(f"data/{name}")) is not None),
+        datasets=tuple(filter(None, map(metrics.get, datasets))),
         notes={stage: note for stage, note in notes.items() if note is not None or stage in locked},
         outputs={stage: locked[stage] for stage in stages if stage in locked},
         snapshot=snapshot,

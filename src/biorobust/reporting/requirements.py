@@ -100,9 +100,7 @@ def printed_accuracies(claims: Iterable[Claim]) -> Levels:
 
 
 def limits(checks: Iterable[Check], metrics: Measurements) -> str:
-    """What stands beside a verdict, in words: data that are not official or not complete, and sizes that are not the
-    report's; "" where nothing does.
-    """
+    """What stands beside a verdict, in words: data that are not the official ones, sizes that are not the report's."""
     limited: dict[str, None] = {}
     sizes: dict[str, None] = {}
     for check in checks:
@@ -119,10 +117,8 @@ def smaller(content: Content | None, settings: Mapping[str, Any]) -> list[str]:
     """Names of the settings that are not the report's, where a recipe says what it had."""
     if content is None or content.get("status") != "ok":
         return []
-    reported = {
-        key: wanted[REPORTED] for key, wanted in settings.items() if isinstance(wanted, Mapping) and REPORTED in wanted
-    }
-    return [key for key, value in reported.items() if not _same(content["settings"].get(key), value)]
+    said = {key: wanted for key, wanted in settings.items() if isinstance(wanted, Mapping) and REPORTED in wanted}
+    return [key for key, wanted in said.items() if not _same(content["settings"].get(key), wanted[REPORTED])]
 
 
 def files_of(quantity: Quantity) -> list[str]:

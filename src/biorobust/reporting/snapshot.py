@@ -1,7 +1,7 @@
 """Snapshots of larger runs: `reports/recorded/<name>/`, outside every DVC out, with a hash of every file.
 
-A snapshot is the evidence behind the report's verdicts, so it is written once, in one step, and never changed: one
-whose files do not fit its manifest is rejected by name, and the report says so instead of using it.
+A snapshot is the evidence behind the report's verdicts, so it is written once, in one step, and never changed: the
+report does not use one whose files do not fit its manifest, and says so.
 """
 
 from __future__ import annotations
@@ -31,18 +31,6 @@ RECORDED = Path("reports/recorded")
 RUN_INFO = Path("reports/run_info")
 CHECKPOINTS = "checkpoints"  # folder of a snapshot that keeps networks
 NAME = re.compile(r"[a-z0-9-]+")
-# Of runs from before there was a file for each study: SHA-256 of claims.yaml -> claims, as they are hashed now.
-OF_CLAIMS_YAML = {
-    "fa4b90f604deb67b920955f577ac1efd774676cfe916d82a7cb6a86555b1974b": {  # cnnf-cpu
-        "cnnf": "7d4e360fc1f98ab743ec002886f81b0e4f983a1d879d814c7efa3bc4bc46a66e",
-    },
-    "ff705240bfa79ee4e6c37b39e37d2afd59369b6fc6161c6106ba00a8f697670c": {  # vonenet-cpu
-        "vonenet": "05529a0aab6fa81e4a4d9b2a4dfc55a58fc6547439a0e01e6d7d8667e13ac6f8",
-    },
-    "bc5423aa65a90d226a9cddeaa075bd2907f452d758bd41bb84aa72f661deed6c": {  # kwta-cpu-long
-        "kwta": "9020c5311f332ae4e65934fcb92720c4bfb9b43356bce677f116e74ecde209d1",
-    },
-}
 # Path in the checkout -> path in the snapshot.
 COPIED = {"params.yaml": "params.yaml", "dvc.lock": "dvc.lock", "reports/metrics": "metrics"}
 OF_STUDY = {"reports/claims/{}.yaml": "claims/{}.yaml", "reports/reported/{}.csv": "reported/{}.csv"}
@@ -55,9 +43,9 @@ class SnapshotError(BiorobustError):
 class Snapshot(BaseModel):
     """A snapshot whose every hash was found to fit: its manifest. `recorded_at` is UTC in ISO format.
 
-    `protocol`: see the function of that name; without thresholds in runs from before there was one. `checkpoints`:
-    run -> seed -> the precision its network is kept in, or why it is not; empty for older runs. `files`: path ->
-    SHA-256.
+    `protocol`: see the function of that name; in runs from before there was one without thresholds, and of all studies'
+    claims together. `checkpoints`: run -> seed -> the precision its network is kept in, or why it is not; empty for
+    older runs. `files`: path -> SHA-256.
     """
 
     path: Path
@@ -78,7 +66,7 @@ class Snapshot(BaseModel):
     def protocol_changed(self, claims: Sequence[Claim]) -> bool:
         """Whether this run was recorded under other claims of its studies, or other thresholds, than now.
 
-        A run from before protocols were hashed counts as changed: all rules were revised then (docs/protocol.md).
+        Always for one from before protocols were hashed, when all rules were revised (docs/protocol.md).
         """
         return self.protocol != protocol(claims, self.studies)
 
@@ -101,9 +89,7 @@ def protocol(claims: Sequence[Claim], studies: Iterable[str]) -> dict[str, str]:
 
 
 def check_new(name: str, *, root: Path) -> Path:
-    """The folder of a new snapshot of the checkout `root`. Raises SnapshotError for a name that is taken, or not made
-    of a-z, 0-9 and -.
-    """
+    """The folder of a new snapshot of the checkout `root`. Raises SnapshotError for a name that is taken or odd."""
     if not NAME.fullmatch(name):
         raise SnapshotError(f"snapshot name {name!r}: may hold only a-z, 0-9 and -")
     if (target := root / RECORDED / name).exists():
@@ -122,8 +108,8 @@ def create(
 ) -> Snapshot:
     """Copy the results of the finished checkout `source` into `reports/recorded/<name>` of the checkout `root`.
 
-    keep_networks: puts checkpoints into the folder it is given, which has all else but the manifest, and says of each
-    what `Snapshot.checkpoints` holds. Results of other studies' stages stay behind, as does a note of another scale.
+    keep_networks: puts checkpoints into the folder of the new snapshot, and says of each what `Snapshot.checkpoints`
+    holds. Results of other studies' stages stay behind, as does a note of another scale.
     Raises SnapshotError when the name is taken, or when a result is missing or was made at another scale.
     """
     target = check_new(name, root=root)
@@ -131,13 +117,12 @@ def create(
     claims = claim_file.of_checkout(source, complete=True)
     made = outputs(source / "dvc.lock")
     others = {source / path for stage, paths in made.items() if stage not in stages for path in paths}
-    own = {old.format(study): new.format(study) for study in studies for old, new in OF_STUDY.items()}
+    copied = COPIED | {old.format(study): new.format(study) for study in studies for old, new in OF_STUDY.items()}
+    noted = [stage for stage in stages if read_note(source / RUN_INFO, stage, scale=scale) is not None]
+    copied |= {f"{RUN_INFO}/{stage}.json": f"run_info/{stage}.json" for stage in noted}
     with atomic(target) as part:
-        for origin, copy in {**COPIED, **own}.items():
+        for origin, copy in copied.items():
             _copy(source / origin, part / copy, without=others)
-        for stage in stages:
-            if read_note(source / RUN_INFO, stage, scale=scale) is not None:
-                _copy(source / RUN_INFO / f"{stage}.json", part / "run_info" / f"{stage}.json")
         networks = keep_networks(part)
         manifest = {
             "name": name,
@@ -156,45 +141,43 @@ def create(
 
 
 def load(path: Path) -> Snapshot:
-    """Read a snapshot and compare every hash. Raises SnapshotError naming the first file that does not fit."""
-    try:
-        return _load(path)
-    except SnapshotError as error:
-        raise SnapshotError(f"{path.name}: {error}") from None
+    """Read a snapshot and compare every hash. Raises SnapshotError naming it and the first file that does not fit."""
+    found = _read(path)
+    if isinstance(found, Rejected):
+        raise SnapshotError(f"{found.name}: {found.reason}")
+    return found
 
 
 def snapshots(recorded: Path) -> list[Snapshot | Rejected]:
     """Every snapshot below `recorded`, by name; those that do not fit as `Rejected`. A missing folder has none."""
-    found: list[Snapshot | Rejected] = []
-    for path in sorted(path for path in Path(recorded).glob("*") if path.is_dir() and path.suffix != ".part"):
-        try:
-            found.append(_load(path))
-        except SnapshotError as error:
-            found.append(Rejected(path.name, str(error)))
-    return found
+    return [_read(path) for path in sorted(recorded.glob("*")) if path.is_dir() and path.suffix != ".part"]
 
 
-def _load(path: Path) -> Snapshot:
+def _read(path: Path) -> Snapshot | Rejected:
+    def rejected(reason: str) -> Rejected:
+        return Rejected(path.name, reason)
+
     if not (path / MANIFEST).exists():
-        raise SnapshotError(f"{MANIFEST} is missing")
+        return rejected(f"{MANIFEST} is missing")
     try:
         manifest = read_json(path / MANIFEST)
-        old = {"protocol": OF_CLAIMS_YAML.get(manifest.get("claims_sha256"), {})}
-        found = Snapshot.model_validate({**old, **manifest, "path": path})
+        if old := manifest.get("claims_sha256"):  # of one file for all studies
+            manifest["protocol"] = dict.fromkeys(manifest.get("studies", ()), old)
+        found = Snapshot.model_validate(manifest | {"path": path})
     except ValidationError as error:
-        raise SnapshotError(f"{MANIFEST} has no valid {error.errors()[0]['loc'][0]}") from None
+        return rejected(f"{MANIFEST} has no valid {error.errors()[0]['loc'][0]}")
     except (AttributeError, BiorobustError):
-        raise SnapshotError(f"{MANIFEST} is not valid JSON") from None
+        return rejected(f"{MANIFEST} is not valid JSON")
     if found.name != path.name:
-        raise SnapshotError(f"{MANIFEST} is that of {found.name}")
-    there, listed = set(_files(path)), found.files
-    for name in sorted(there | set(listed)):
+        return rejected(f"{MANIFEST} is that of {found.name}")
+    there = _files(path)
+    for name in sorted({*there, *found.files}):
         if name not in there:
-            raise SnapshotError(f"{name} is missing")
-        if name not in listed:
-            raise SnapshotError(f"{name} is not in {MANIFEST}")
-        if sha256(path / name) != listed[name]:
-            raise SnapshotError(f"{name} was changed after recording (its SHA-256 does not fit)")
+            return rejected(f"{name} is missing")
+        if name not in found.files:
+            return rejected(f"{name} is not in {MANIFEST}")
+        if sha256(path / name) != found.files[name]:
+            return rejected(f"{name} was changed after recording (its SHA-256 does not fit)")
     return found
 
 

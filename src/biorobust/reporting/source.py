@@ -54,14 +54,12 @@ class Source:
 
 
 def current(root: Path, study: str, snapshot: Snapshot | None = None) -> Source:
-    """The run of the checkout `root`, or of a snapshot there. Raises BiorobustError for a params.yaml that cannot be
-    read.
-    """
+    """The run of the checkout `root`, or of a snapshot. Raises BiorobustError for an unsound params.yaml."""
     return Source(STUDIES[study](read_params(root / "params.yaml")), root, snapshot)
 
 
 def recorded(found: Iterable[Snapshot | Rejected], study: str) -> Source | None:
-    """The snapshot of the study that was recorded last, None where there is none."""
+    """The study's newest snapshot, with older ones for what it lacks; None where there is none."""
     valid = [item for item in found if isinstance(item, Snapshot) and study in item.studies]
     source: Source | None = None
     for item in sorted(valid, key=lambda item: (item.recorded_at, item.name), reverse=True):

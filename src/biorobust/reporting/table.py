@@ -117,19 +117,16 @@ def cell(row: Mapping[str, Any], column: Printed) -> str:
 
 
 def save(tables: Sequence[Table], folder: str | Path) -> None:
-    """Write `<id>.csv` of every table, texts in quotes and numbers bare, and `tables.json` with all but the rows."""
+    """Write `<id>.csv` of every table, texts in quotes and numbers bare, and all but the rows in `tables.json`."""
     folder = Path(folder)
     for item in tables:
         keys = dict.fromkeys(key for row in item.rows for key in row)
         with atomic(folder / f"{item.id}.csv") as part, open(part, "w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, list(keys), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
             writer.writeheader()
-            writer.writerows(
-                {key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()}
-                for row in item.rows
-            )
-    entries = [{key: value for key, value in asdict(item).items() if key != "rows"} for item in tables]
-    write_json(folder / INDEX, entries)
+            for row in item.rows:
+                writer.writerow({k: round(value, 6) if isinstance(value, float) else value for k, value in row.items()})
+    write_json(folder / INDEX, [{k: value for k, value in asdict(item).items() if k != "rows"} for item in tables])
 
 
 def read(folder: str | Path) -> dict[str, Table]:

@@ -113,7 +113,7 @@ class Overview:
 
     @property
     def datasets(self) -> tuple[Mapping[str, Any], ...]:
-        """What the runs were made with, each once."""
+        """Those behind the runs, each once."""
         return tuple({data["sha256"]: data for run in self.runs for data in run.datasets}.values())
 
     @property
@@ -123,10 +123,8 @@ class Overview:
 
 
 def view(source: Source, claims: Sequence[Claim], *, outputs: Path, runs: Sequence[Provenance]) -> View:
-    """Judge a study by its claims among `claims`. `outputs` is the folder of figures/ and tables/. `runs`: of the
-    source and its older ones.
-
-    Raises BiorobustError naming a damaged file.
+    """Judge a study by its claims among `claims`. outputs: the folder of figures/ and tables/. runs: of the source and
+    its older ones. Raises BiorobustError naming a damaged file.
     """
     key, study, metrics = source.key, source.study, source.metrics()
     judged = judge([claim for claim in claims if claim.study == study.name], metrics)
@@ -136,7 +134,6 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, runs: Sequen
         for item in counted
         if item.verdict not in rules.DECIDED
     }
-    tables = read(outputs / "tables" / key).values()
     return View(
         key=key,
         label=source.label,
@@ -148,7 +145,7 @@ def view(source: Source, claims: Sequence[Claim], *, outputs: Path, runs: Sequen
         prices={id_: found for id_, found in prices.items() if found},
         metrics=metrics,
         figures=tuple(_figures(outputs / "figures" / study.name / key, prefix=f"{study.name}-{key}")),
-        tables=tuple(table for table in tables if table.id.startswith(f"{study.name}-")),
+        tables=tuple(item for id_, item in read(outputs / "tables" / key).items() if id_.startswith(f"{study.name}-")),
     )
 
 
@@ -160,9 +157,8 @@ def bare_reason(item: Judged | Part) -> str:
 def shared_reasons(items: Iterable[Judged | Part]) -> dict[str, list[Judged | Part]]:
     """Reason -> those of `items` that were not run for it, where they are several: a table says it once, in a note."""
     found: dict[str, list[Judged | Part]] = {}
-    for item in items:
-        if item.verdict == rules.NOT_RUN:
-            found.setdefault(bare_reason(item), []).append(item)
+    for item in (item for item in items if item.verdict == rules.NOT_RUN):
+        found.setdefault(bare_reason(item), []).append(item)
     return {reason: of_reason for reason, of_reason in found.items() if len(of_reason) > 1}
 
 

@@ -76,7 +76,6 @@ WRITTEN: dict[str, Callable[..., Any]] = {
     "shares": lambda values: numbers.listed(map(numbers.share, values)),
     "tenths": lambda value: numbers.percent(value, digits=1),  # of a proportion, as percent without the sign
     "hundredths": lambda value: f"{value:.2f}",
-    "ahead": lambda value: numbers.points(value, digits=1),
     "decimal": lambda value: f"{value:.1f}",
     "in_points": in_points,
     "direction": direction,
