@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 from made_up import ROOT, other_outcomes
+from report_checkout import Page
 
 from biorobust.core.files import read_json, write_csv, write_json, write_npz
 
@@ -92,69 +91,12 @@ def _changed(value, key=""):
     return min(value + 4, 30) if value <= 30 else int(30 + 0.93 * (value - 30))
 
 
-@dataclass
-class Table:
-    """A table that is being read. `row` is that of the body."""
-
-    columns: list[str] = field(default_factory=list)
-    row: list[str] = field(default_factory=list)
-    in_head: bool = False
-
-
-class Places(HTMLParser):
-    """`cells`: (section, column, row so far, text) of every body cell; `prose`: (section, text) of everything else."""
-
-    BLOCKS = frozenset({"p", "li", "caption", "figcaption", "summary", "dd", "td", "th", "small"})
-
-    def __init__(self, html):
-        super().__init__()
-        self.cells = []
-        self.prose = []
-        self.section, self.silent = "", 0
-        self.tables = []
-        self.buffers = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "section":
-            self.section = dict(attrs).get("id") or "banner"
-        self.silent += tag in ("svg", "style", "math", "pre")
-        if tag == "table":
-            self.tables.append(Table())
-        if tag in ("thead", "tbody"):
-            self.tables[-1].in_head = tag == "thead"
-        if tag == "tr":
-            self.tables[-1].row = []
-        if tag in self.BLOCKS:
-            self.buffers.append([])
-
-    def handle_data(self, data):
-        if self.buffers and not self.silent:
-            self.buffers[-1].append(data)
-
-    def handle_endtag(self, tag):
-        self.silent -= tag in ("svg", "style", "math", "pre")
-        if tag in self.BLOCKS:
-            said = re.sub(r"[ \n]+", " ", "".join(self.buffers.pop())).strip()
-            if tag not in ("td", "th"):
-                self.prose.append((self.section, said))
-            elif (table := self.tables[-1]).in_head:
-                table.columns.append(said)
-            else:
-                column = table.columns[min(len(table.row), len(table.columns) - 1)]
-                self.cells.append((self.section, column, tuple(table.row), said))
-                table.row.append(said)
-        if tag == "table":
-            self.tables.pop()
-
-
 def stale_cells(before, after, *, study, given):
     """How many cells with a number the study's tables and the ledger have, and those that are the same on both pages.
 
     given: columns that hold what was asked for, set or reported. A row of the report's own numbers is left out.
     """
-    old, new = ([cell for cell in Places(page).cells if cell[0] == study] for page in (before, after))
+    old, new = ([cell for cell in Page(page).cells if cell[0] == study] for page in (before, after))
     assert [cell[1] for cell in old] == [cell[1] for cell in new]
     pairs = [
         (column, row, said, now)
@@ -178,7 +120,7 @@ def stale_sentences(before, after, *, study, known):
     sentences = []
     for page in (before, after):
         found = defaultdict(list)
-        for section, said in Places(page).prose:
+        for section, said in Page(page).prose:
             if section in ("answer", study):
                 found[NUMBER.sub("#", said)].append(said)
         sentences.append(found)

@@ -1,6 +1,6 @@
 """Made-up metrics of the comparison, every file of its contract, for tests of everything that only reads metrics."""
 
-from made_up import WORST, Writer, outcome, summary, trained, unmoved
+from made_up import WORST, Writer, attacked, packed, summary, trained
 
 from biorobust.core import outcomes
 from biorobust.question.model import attacking, left_out
@@ -66,25 +66,16 @@ class _Writer(Writer):
         return cost | {"seeds": self.seeds, "accuracy": summary(entries), "per_seed": entries}
 
     def attacked(self, network, shares, n):
-        grid = sorted({*network.threat.curve, network.threat.eps})
-        attacks = {}
-        for attack, share in shares.items():
+        eps, grid = network.threat.eps, sorted({*network.threat.curve, network.threat.eps})
+
+        def correct(attack, seed):
             everywhere = attack in (attacking.CURVE, WORST)
-            entries = []
-            counts = {}
-            for seed in self.seeds:
-                at = [round(n * min(1, share * network.threat.eps / eps)) if eps < 0.4 else 0 for eps in grid]
-                known = [
-                    k if everywhere or eps == network.threat.eps else None for k, eps in zip(at, grid, strict=True)
-                ]
-                for eps, k in zip(grid, known, strict=True):
-                    if k is not None:
-                        counts.setdefault(eps, {})[seed] = k
-                more = {} if attack == WORST else unmoved(known)
-                entries.append({"seed": seed, "n": n, "correct": known} | more)
-            attacks[attack] = {"about": attacking.about(attack, self.size, noisy=network.noisy), "per_seed": entries}
-            for eps, of_seed in () if network.left_out else counts.items():
-                self.packed[outcomes.cell(network.name, attack, eps)] = outcome(network.name, of_seed, n)
+            at = (round(n * min(1, shares[attack] * eps / size)) if size < 0.4 else 0 for size in grid)
+            return [k if everywhere or size == eps else None for size, k in zip(grid, at, strict=True)]
+
+        attacks = attacked(shares, self.seeds, n, correct, flat=True)
+        if not network.left_out:
+            self.packed |= packed(network.name, attacks, grid, n)
         finding = {"check": "zero gradients", "limit": 0.01, "about": "share of images with a gradient of exactly zero"}
         kinds = SIGNS if network.name.endswith("-plain") else {"own": 0}
         found = {kind: [finding | {"value": float(n > 0), "flagged": n > 0}] for kind, n in kinds.items()}

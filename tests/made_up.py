@@ -84,15 +84,28 @@ def summary(entries):
     return mean_interval([entry["accuracy"] for entry in entries])._asdict() | {"n_seeds": len(entries)}
 
 
-def attacked(names, seeds, n, correct, more=lambda name, seed: {}):
-    """By attack an entry for each training; correct(name, seed): right answers at each epsilon."""
-    return {
-        name: {
-            "about": f"what {name} is",
-            "per_seed": [{"seed": seed, "n": n, "correct": correct(name, seed)} | more(name, seed) for seed in seeds],
-        }
-        for name in names
-    }
+def attacked(names, seeds, n, correct, more=lambda name, seed: {}, *, flat=False):
+    """By attack an entry for each training; correct(name, seed): right answers at each epsilon, None: not attacked.
+
+    flat: with the counts of images without a gradient, of which there are none.
+    """
+
+    def entry(name, seed):
+        said = {"seed": seed, "n": n, "correct": correct(name, seed)} | more(name, seed)
+        return said | (unmoved(said["correct"]) if flat and name != WORST else {})
+
+    return {name: {"about": f"what {name} is", "per_seed": [entry(name, seed) for seed in seeds]} for name in names}
+
+
+def packed(run, attacks, grid, n):
+    """The outcomes of all attacks at each epsilon."""
+    found = {}
+    for attack, said in attacks.items():
+        for i, eps in enumerate(grid):
+            counts = {entry["seed"]: entry["correct"][i] for entry in said["per_seed"]}
+            if None not in counts.values():
+                found[outcomes.cell(run, attack, eps)] = outcome(run, counts, n)
+    return found
 
 
 def shares(attacks, grid):
@@ -161,16 +174,8 @@ def write_adaptive(root, study, checked, *, dataset, seeds):
             everywhere = attack in (attacking.CURVE, WORST)
             return [count if everywhere or eps == chosen.eps else None for eps, count in counts.items()]
 
-        def gradients(attack, seed, known=known):
-            return {} if attack == WORST else unmoved(known(attack, seed))
-
-        names = (*attacking.names(plan, study), WORST) if n else ()
-        attacks = attacked(names, seeds, n, known, gradients)
-        for attack in names:
-            for position, eps in enumerate(grid):
-                of_seed = {seed: known(attack, seed)[position] for seed in seeds}
-                if None not in of_seed.values():
-                    kept[outcomes.cell(name, attack, eps)] = outcome(name, of_seed, n)
+        attacks = attacked((*attacking.names(plan, study), WORST) if n else (), seeds, n, known, flat=True)
+        kept |= packed(name, attacks, grid, n)
         head = {"run": name, "study": study, "scale": checked.scale, "dataset": dict(dataset)}
         head["settings"] = {"eps": chosen.eps, "n_images": n, "twin": chosen.twins.get(run)}
         ran = {"status": "ok", "eps": grid, "n_images": n, "seeds": list(seeds), "attacks": attacks}

@@ -161,20 +161,23 @@ def verdicts(root):
 
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "image", "mspace"}
+BLOCKS = {"p", "li", "caption", "figcaption", "summary", "dd", "td", "th", "small"}
+SILENT = {"svg", "style", "math"}
 
 
 class Page(HTMLParser):
-    """Balance of tags, identifiers, addresses, and the cells of every table by caption."""
+    """A page taken apart: tags, identifiers and addresses; and its text.
+
+    `cells`: (section, column, row so far, text) of every body cell; `prose`: (section, text) of everything else.
+    """
 
     def __init__(self, html):
         super().__init__()
-        self.open = []
-        self.ids = []
-        self.loaded = []
-        self.links = []
-        self.drawings = []
+        self.open, self.ids, self.loaded, self.links, self.drawings = [], [], [], [], []
         self.headers_without_scope = 0
         self.tables_without_caption = 0  # every table counts up, every caption down
+        self.cells, self.prose, self.section = [], [], ""
+        self.tables, self.texts = [], []  # that are open: (columns, row), and the pieces of a block
         self.feed(html)
         self.close()
 
@@ -190,6 +193,14 @@ class Page(HTMLParser):
             self.links.append(given.get("href") or "")
         if tag == "svg":
             self.drawings.append(given)
+        if tag == "section":
+            self.section = given.get("id") or "banner"
+        if tag == "table":
+            self.tables.append(([], []))
+        if tag == "tr":
+            self.tables[-1][1].clear()
+        if tag in BLOCKS:
+            self.texts.append([])
         self.headers_without_scope += tag == "th" and "scope" not in given
         self.tables_without_caption += (tag == "table") - (tag == "caption")
         if tag not in VOID:
@@ -200,11 +211,28 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.open.pop()
 
+    def handle_data(self, data):
+        if self.texts and SILENT.isdisjoint(self.open):
+            self.texts[-1].append(data)
+
     def handle_endtag(self, tag):
         if tag in VOID:
             return
         assert self.open, f"</{tag}> closes nothing"
         assert self.open.pop() == tag, f"</{tag}> at line {self.getpos()[0]} closes something else"
+        if tag in BLOCKS:
+            said = re.sub(r"[ \n]+", " ", "".join(self.texts.pop())).strip()
+            if tag not in ("td", "th"):
+                self.prose.append((self.section, said))
+                return
+            columns, row = self.tables[-1]
+            if "thead" in self.open:
+                columns.append(said)
+            else:
+                self.cells.append((self.section, columns[min(len(row), len(columns) - 1)], tuple(row), said))
+                row.append(said)
+        if tag == "table":
+            self.tables.pop()
 
     def check(self, *, ids=20):
         """Well formed, more than `ids` ids and each once, no dead link, nothing from elsewhere, drawings in words."""

@@ -52,52 +52,6 @@ def test_a_minimal_file_is_read(tmp_path):
     assert check.requires == (("train/a-run", {"epochs": 3}), ("attack/a-run", {"n_images": 10}))
 
 
-def test_a_file_may_have_to_fit_several_recipes(tmp_path):
-    raw = minimal()
-    raw["files"][0]["train/a-run"] = ["size", {"width": 64}]
-    assert loaded(tmp_path, raw)[0].checks[0].requires[0] == ("train/a-run", {"epochs": 3, "width": 64})
-    raw["claims"][0]["parts"][0]["recipes"] = {"train/{run}": {"epochs": 5}}  # of this part alone
-    assert loaded(tmp_path, raw)[0].checks[0].requires[0] == ("train/a-run", {"epochs": 5})
-
-
-# --- loops ---
-
-
-def loop(raw):
-    """The minimal claim, asked of two cells and one row."""
-    raw["lists"] = {"tables": [{"cell": "a", "size": 0.1}, {"cell": "b", "size": 0.0}], "rows": [{"row": "x"}]}
-    raw["files"].append({"each": ["tables"], "train/a-run-{cell}": "size", "attack/a-run-{cell}": []})
-    raw["claims"][0]["parts"][0] |= {
-        "each": ["tables", "rows"],
-        "label": "{cell} {row}",
-        "at": ["{size}"],
-        "quantity": {"accuracy": "{run}-{cell}", "attack": "fgsm"},
-    }
-    return raw
-
-
-def test_a_claim_is_written_out_and_may_take_over_the_parts_of_another(tmp_path):
-    raw = loop(minimal())
-    raw["lists"]["worlds"] = [{"name": "T1"}, {"name": "T2"}]
-    raw["claims"][0] |= {"id": "{name}", "each": ["worlds"], "statement": "Of {name}."}
-    other = minimal()["claims"][0]
-    raw["claims"].append(other | {"id": "T3", "requires": [["train/a-run"]], "parts": [raw["claims"][0]["parts"]]})
-    claims = loaded(tmp_path, raw)
-    assert [(claim.id, claim.statement) for claim in claims[:2]] == [("T1", "Of T1."), ("T2", "Of T2.")]
-    assert [check.label for check in claims[2].checks] == [check.label for check in claims[0].checks]
-    assert claims[2].checks[0].requires[0][0] == "train/a-run"
-
-
-def test_a_loop_may_have_an_item_without_an_attack(tmp_path):
-    raw = minimal()
-    raw["lists"] = {"columns": [{"under": "clean", "attack": None}, {"under": "FGSM", "attack": "fgsm"}]}
-    under = {"accuracy": "{run}", "attack": "{attack}"}
-    raw["claims"][0]["parts"][0] |= {"each": ["columns"], "label": "{under}", "quantity": under}
-    clean, attacked = loaded(tmp_path, raw)[0].checks
-    assert (clean.eps, clean.reported, [name for name, _ in clean.requires]) == (None, 0.9, ["train/a-run"])
-    assert (attacked.eps, attacked.reported, len(attacked.requires)) == (0.1, 0.5, 2)
-
-
 # --- slips ---
 
 
@@ -216,13 +170,6 @@ def test_a_slip_in_the_printed_numbers_is_one_clear_line(tmp_path, text, message
 
 
 # --- the claims of this repository ---
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    claims_of(*STUDIES, root=tmp_path)
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    return tmp_path
 
 
 @pytest.mark.parametrize(

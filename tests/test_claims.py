@@ -83,25 +83,6 @@ def editable(paper, tmp_path):
     return Path(shutil.copytree(paper, tmp_path / "metrics"))
 
 
-@pytest.mark.parametrize(
-    ("file", "key", "value", "touched"),
-    [
-        ("pretrain/uniform", "init", "normal", {("H3", None), ("H5", "published-code"), ("H8", None)}),
-        ("pretrain/normal", "init", "uniform", {("H3", None), ("H5", "published-curve"), ("H8", None)}),
-        ("train/report-normal", "units", "converged", {("H5", "published-curve"), ("H8", None)}),
-        ("train/normal-converged", "units", "all", {("H8", None)}),
-    ],
-)
-def test_another_start_or_other_units_are_another_run(claims, editable, file, key, value, touched):
-    before = verdicts(claims, editable)
-    edit(editable / f"{file}.json", lambda run: run["settings"].update({key: value}))
-    after = verdicts(claims, editable)
-    changed = {name for name in before if before[name].parts != after[name].parts}
-    assert touched <= changed
-    assert all(any(f"{key} is {value}" in part.reason for part in after[name].parts) for name in touched)
-    assert ("H4", None) not in changed
-
-
 def test_a_missing_epsilon_or_value_is_not_run(claims, editable):
     edit(editable / "attack/simple-conv.json", lambda run: run["eps"].__setitem__(1, 0.06))
     edit(editable / "train/end-to-end.json", lambda run: run["per_seed"][0].update(autocorrelation=None))

@@ -1,7 +1,5 @@
 """The table of measurements: what it holds, and what a file of another shape is called."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,39 +60,20 @@ def test_what_was_not_run_is_none(folder):
     assert value(m, f"train/{RUN}", "autocorrelation") is None
 
 
-def _set(field, wrong):
-    def change(content):
-        *head, last = field.split(".")
-        place = content
-        for key in head:
-            place = place[int(key)] if key.isdigit() else place[key]
-        place[last] = wrong
-        return content
-
-    return change
-
-
-def _without(field):
-    def change(content):
-        del content[field]
-        return content
-
-    return change
-
-
-WRONG = (
-    ("train", _without("per_seed"), "per_seed"),
-    ("train", _set("per_seed.1.correct", 20_000), "per_seed.1"),
-    ("attack", _set("attacks.fgsm-report.per_seed.0.correct", [1]), "fgsm-report"),
-    ("attack", _set("settings.p", {}), "settings.p"),
+@pytest.mark.parametrize(
+    ("kind", "spoil", "named"),
+    [
+        ("train", lambda content: content.pop("per_seed"), "per_seed"),
+        ("train", lambda content: content["per_seed"][1].update(correct=20_000), "per_seed.1"),
+        ("attack", lambda content: content["attacks"]["fgsm-report"]["per_seed"][0].update(correct=[1]), "fgsm-report"),
+        ("attack", lambda content: content["settings"].update(p={}), "settings.p"),
+    ],
 )
-
-
-@pytest.mark.parametrize(("kind", "change", "named"), WRONG)
-def test_a_file_of_another_shape_is_named_in_one_line(folder, tmp_path, kind, change, named):
+def test_a_file_of_another_shape_is_named_in_one_line(folder, tmp_path, kind, spoil, named):
     path = tmp_path / f"{kind}/{RUN}.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps(change(read_json(folder / f"{kind}/{RUN}.json"))))
+    content = read_json(folder / f"{kind}/{RUN}.json")
+    spoil(content)
+    write_json(path, content)
     with pytest.raises(BiorobustError) as error:
         Measurements(tmp_path).get(f"{kind}/{RUN}")
     assert str(path) in str(error.value)

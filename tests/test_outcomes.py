@@ -90,12 +90,6 @@ def refused(path):
     return said
 
 
-@pytest.mark.parametrize("kept", [0, 1, 40, 200, -1])
-def test_a_file_that_is_cut_off_is_one_clear_line(path, kept):
-    path.write_bytes(path.read_bytes()[:kept])
-    assert refused(path)
-
-
 def test_no_damaged_byte_gives_anything_but_outcomes_or_one_clear_line(path):
     whole = path.read_bytes()
     said = []

@@ -40,12 +40,6 @@ def test_more_trainings_until_the_interval_leaves_the_border(tmp_path):
     assert priced(tmp_path, open_claim(tmp_path), threads=2).hours == pytest.approx(4 * found.more)
 
 
-def test_a_wider_interval_takes_more(tmp_path):
-    narrow = priced(tmp_path, open_claim(tmp_path, a=(801, 811, 791)))
-    wide = priced(tmp_path, open_claim(tmp_path, a=(801, 841, 761)))
-    assert narrow.more < (wide.more or 128)
-
-
 def test_a_difference_at_its_border_is_never_decided(tmp_path):
     network(tmp_path, "a", (800, 812, 788))
     border = judged(tmp_path, {"label": "x", "rule": "threshold", "quantity": accuracy("a"), "at_least": 0.8})

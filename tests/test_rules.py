@@ -240,13 +240,6 @@ def test_one_part_is_enough(words, verdict):
     assert rules.any_of([Decision(word, "because") for word in words]).verdict == verdict
 
 
-def test_a_tally_has_every_word_in_order_and_counts_single_trainings_apart():
-    first = rules.tally([(PARTLY, True), ("not run", False), (PARTLY, False)])
-    assert list(first.counts) == list(first.provisional) == list(VERDICTS)
-    assert (first.counts[PARTLY], first.provisional[PARTLY]) == (2, 1)
-    assert (first.n, first.decided) == (3, 2)
-
-
 # --- thresholds: each is read, and each is part of the protocol's hash ---
 
 
