@@ -9,14 +9,13 @@ from made_up import Writer, attacked, outcome, summary, trained
 from biorobust.core import outcomes
 from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.kwta.model import recipe as recipes
-from biorobust.kwta.model.params import FAST, AblationSize, Attacks, Cells, TimingSize, cells
+from biorobust.kwta.model.params import CURVE_COLUMNS, FAST, AblationSize, Attacks, Cells, TimingSize, cells
 from biorobust.statistics import wilson
 
 STUDY = "kwta"
 REASON = "no ImageNet weights: put the file in the folder of BIOROBUST_WEIGHTS"
 N_TEST = {"cifar10": 10_000, "svhn": 3_756}
 N_TRAIN = {"cifar10": 50_000, "svhn": 16_902}
-ROWS = ("relu", "kwta", "kwta-low")
 # Clean accuracy by network and data set, a value per row; None: collapsed.
 CLEAN = {
     ("alexnet", "svhn"): (None, 0.90, 0.88),
@@ -35,8 +34,6 @@ LEFT = {
 }
 ON_IMAGE = 1.1
 COLLAPSED = 0.195
-ENDS = ("", "_low", "_high")
-CURVE = ["seed", "epoch", "loss", "accuracy", "learning_rate", "test_loss", "test_accuracy", "gamma"]
 
 
 def write_metrics(root, *, scale="cpu", seeds=(0,), pretrained=False, **overrides):
@@ -64,7 +61,8 @@ class _Writer(Writer):
 
     def timing(self):
         growths = {"growth": (0.9, 0.8, 1.0), "growth_pass": (1.0, 0.99, 1.01), "growth_sort": (1.24, 1.22, 1.26)}
-        seed = {key + end: value for key, ends in growths.items() for end, value in zip(ENDS, ends, strict=True)}
+        ends = ("", "_low", "_high")
+        seed = {key + end: value for key, values in growths.items() for end, value in zip(ends, values, strict=True)}
         timed = self.params.size("kwta_timing", TimingSize).timed
         settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 32_768} if timed else {}
         reason = None if timed else not_at_this_scale(self.params.scale, "kwta_timing")
@@ -73,73 +71,63 @@ class _Writer(Writer):
         self.file("timing", "kwta", None, settings, reason, also={"run": "selection"}, **body)
 
     def cell(self, name, run, network, dataset):
-        recipe = recipes.Cell(run, network, dataset).recipe(self.params)
-        recipe = recipe.model_copy(update={"n_train": min(recipe.n_train, N_TRAIN[dataset])})
+        recipe = self.fitted(recipes.Cell(run, network, dataset).recipe(self.params))
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
         if f"{network}-{dataset}" not in self.params.size("kwta_cells", Cells).trained:
             reason = not_at_this_scale(self.params.scale, "kwta_cells")
-        settings = recipe.model_dump()
         entries = [self.trained(recipe, seed) for seed in self.seeds]
-        outcome_ = {"accuracy": summary(entries), "n_steps": 15_640, "n_parameters": 2_800_000}
-        self.file("train", name, dataset, settings, reason, **outcome_, seeds=self.seeds, per_seed=entries)
+        found = {"accuracy": summary(entries), "n_steps": 15_640, "n_parameters": 2_800_000}
+        found |= {"seeds": self.seeds, "per_seed": entries}
+        self.file("train", name, dataset, recipe.model_dump(), reason, **found)
         self.curve(f"curves/{name}", recipe, [] if reason else self.seeds)
         self.attack(name, recipe, reason)
 
+    def fitted(self, recipe):
+        return recipe.model_copy(update={"n_train": min(recipe.n_train, N_TRAIN[recipe.dataset])})
+
     def curve(self, name, recipe, seeds):
-        self.table(name, [row for seed in seeds for row in self.epochs(recipe, seed)], CURVE)
+        clean, rows = self.clean(recipe), []
+        for seed in seeds:
+            for epoch in range(1, recipe.epochs + 1):
+                done = 1 - 0.8**epoch
+                accuracy = COLLAPSED if clean is None else 0.1 + (clean - 0.1) * done
+                loss = 2.25 if clean is None else 2.3 - 2.0 * done
+                rows.append((seed, epoch, loss, accuracy, recipe.learning_rate, loss + 0.1, accuracy, recipe.gamma))
+        self.table(name, rows, CURVE_COLUMNS)
 
-    def row(self, gamma):
-        return 0 if gamma is None else 1 if gamma > 0.1 else 2
+    def row(self, recipe):
+        return 0 if recipe.gamma is None else 1 if recipe.gamma > 0.1 else 2
 
-    def clean(self, network, dataset, gamma):
-        network = network.removesuffix("-small")
-        return CLEAN[network, dataset][self.row(gamma)]
+    def clean(self, recipe):
+        return CLEAN[recipe.network.removesuffix("-small"), recipe.dataset][self.row(recipe)]
 
     def trained(self, recipe, seed):
-        clean, n = self.clean(recipe.network, recipe.dataset, recipe.gamma), N_TEST[recipe.dataset]
+        clean, n = self.clean(recipe), N_TEST[recipe.dataset]
         accuracy = COLLAPSED if clean is None else clean + 0.004 * (seed % 3 - 1) + 0.004
-        correct = round(accuracy * n)
-        entry = trained(seed, correct, n, collapsed=clean is None)
-        reached = {level: 2 * self.row(recipe.gamma) + i + 1 for i, level in enumerate((0.3, 0.4, 0.5, 0.6, 0.7, 0.8))}
+        entry = trained(seed, round(accuracy * n), n, collapsed=clean is None)
+        reached = {level / 10: 2 * self.row(recipe) + level - 2 for level in range(3, 9)}
         epochs_to = {str(level): epoch if accuracy >= level else None for level, epoch in reached.items()}
-        entry |= {"train_accuracy": accuracy, "test_loss": 0.5, "label_entropy": 0.0 if clean is None else 3.3}
         layers = 7 if recipe.network == "alexnet" else 17
-        share = recipe.gamma or 0.35
-        active = {f"layer{i}.relu": min(1.0, share * (1 + i / 40)) for i in range(layers)}
+        active = {f"layer{i}.relu": min(1.0, (recipe.gamma or 0.35) * (1 + i / 40)) for i in range(layers)}
+        entry |= {"train_accuracy": accuracy, "test_loss": 0.5, "label_entropy": 0.0 if clean is None else 3.3}
         return entry | {"epochs_to": epochs_to | {"0.9": None}, "predicted": [n // 10] * 10, "active": active}
-
-    def epochs(self, recipe, seed):
-        clean = self.clean(recipe.network, recipe.dataset, recipe.gamma)
-        rows = []
-        for epoch in range(1, recipe.epochs + 1):
-            done = 1 - 0.8**epoch
-            accuracy = COLLAPSED if clean is None else 0.1 + (clean - 0.1) * done
-            loss = 2.25 if clean is None else 2.3 - 2.0 * done
-            values = (seed, epoch, loss, accuracy, recipe.learning_rate, loss + 0.1, accuracy, recipe.gamma)
-            rows.append(dict(zip(CURVE, values, strict=True)))
-        return rows
 
     def right(self, recipe, attack, seed):
         """Images of those attacked that are still right."""
-        clean = self.clean(recipe.network, recipe.dataset, recipe.gamma)
-        if clean is None:
-            return round(COLLAPSED * self.n)
-        if attack == "none":
-            return round(clean * self.n)
+        clean = self.clean(recipe)
+        if clean is None or attack == outcomes.CLEAN:
+            return round((clean or COLLAPSED) * self.n)
         plain = attack.removesuffix("-resized").removesuffix("-image")
         on_image = not attack.endswith("-resized") and attack != "worst-case"
-        left = LEFT[plain][self.row(recipe.gamma)] * (ON_IMAGE if on_image else 1.0)
+        left = LEFT[plain][self.row(recipe)] * (ON_IMAGE if on_image else 1.0)
         return round(clean * min(1.0, left) * self.n) + seed
-
-    def attacks(self, recipe):
-        resized = [f"{name}-resized" for name in self.plan.resized_attacks if recipe.network != FAST]
-        return [*self.plan.attacks, *resized, "worst-case", "worst-case-image"]
 
     def attack(self, name, recipe, reason):
         eps, sizes = self.plan.eps(recipe.dataset), self.params.sizes["kwta_attack"]
         settings = recipe.model_dump() | sizes.model_dump() | {"eps": eps, "n_images": self.n}
         settings |= {"attacks": list(self.plan.attacks), "resized_attacks": list(self.plan.resized_attacks)}
-        names = self.attacks(recipe)
+        resized = [f"{name}-resized" for name in self.plan.resized_attacks if recipe.network != FAST]
+        names = [*self.plan.attacks, *resized, "worst-case", "worst-case-image"]
         attacks = attacked(names, self.seeds, self.n, lambda attack, seed: [self.right(recipe, attack, seed)])
         found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
         found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}
@@ -153,66 +141,58 @@ class _Writer(Writer):
     def reencoded(self, recipe, n):
         if recipe.dataset != "cifar10":
             return None
-        clean, robust = self.right(recipe, "none", 0) / self.n, self.right(recipe, self.plan.reencoded_attack, 0)
-        clean_counts = {"n": n, "before": round(clean * n), "after": round((clean - 0.02) * n)}
-        robust_counts = {"n": self.n, "before": robust, "after": min(self.n, robust + 10)}
-        again = [
-            {"seed": seed}
-            | {"clean": clean_counts | {"both": clean_counts["after"] - n // 100}}
-            | {"robust": robust_counts | {"both": max(0, robust - 5, robust + robust_counts["after"] - self.n)}}
-            for seed in self.seeds
-        ]
-        return {"quality": self.plan.jpeg_quality, "shift": 4, "attack": self.plan.reencoded_attack, "per_seed": again}
+        attack = self.plan.reencoded_attack
+        clean, robust = round(self.clean(recipe) * n), self.right(recipe, attack, 0)
+        again = {
+            "clean": {"n": n, "before": clean, "after": clean - n // 50, "both": clean - n // 33},
+            "robust": {"n": self.n, "before": robust, "after": robust + 10, "both": max(0, robust - 5)},
+        }
+        per_seed = [{"seed": seed, **again} for seed in self.seeds]
+        return {"quality": self.plan.jpeg_quality, "shift": 4, "attack": attack, "per_seed": per_seed}
 
     def lines(self, recipe):
-        probe = self.params.blocks["kwta_probe"]
-
         def line(gamma):
             jump = 0.002 if gamma is None else 0.02 * (1 - gamma) / gamma * (1.3 if recipe.gamma == 0.2 else 1.0)
             both = {"mean": 1.2 * jump, "median": jump}
-            return {"jump": both, "change": both, "variation": both, "crossings": both}
+            return dict.fromkeys(("jump", "change", "variation", "crossings"), both)
 
-        gammas = probe.gammas if recipe.gamma is not None else ()
-        by_gamma = [{"seed": seed, "gamma": g, "accuracy": 0.7, **line(g)} for seed in self.seeds for g in gammas]
-        own = [{"seed": seed, **line(recipe.gamma)} for seed in self.seeds]
-        shown = probe.model_dump() | self.params.sizes["kwta_probe"].model_dump()
-        return shown | {"per_seed": own, "by_gamma": by_gamma}
+        shown = self.params.blocks["kwta_probe"].model_dump() | self.params.sizes["kwta_probe"].model_dump()
+        return shown | self.probed(recipe, line, accuracy=0.7)
 
     def patterns(self, recipe, eps):
-        probe = self.params.blocks["kwta_probe"]
-
         def changed(gamma):
             share = 0.05 if gamma is None else 0.4 * (1 - gamma) + 0.02 * (recipe.gamma == 0.2)
             sizes = {"changed": [0.1 * share, 0.4 * share, share], "outputs": [0.01, 0.1, 1.0]}
             return {"signs": sizes, "gradient": sizes}
 
-        gammas = probe.gammas if recipe.gamma is not None else ()
-        own = [{"seed": seed, **changed(recipe.gamma)} for seed in self.seeds]
-        by_gamma = [{"seed": seed, "gamma": gamma, **changed(gamma)} for seed in self.seeds for gamma in gammas]
-        size = {"sizes": [eps / 100, eps / 10, eps], "n_images": 256}
-        return size | {"per_seed": own, "by_gamma": by_gamma}
+        return {"sizes": [eps / 100, eps / 10, eps], "n_images": 256} | self.probed(recipe, changed)
+
+    def probed(self, recipe, found, **more):
+        """What a probe found of a cell, and of its weights with other gammas."""
+        gammas = self.params.blocks["kwta_probe"].gammas if recipe.gamma is not None else ()
+        return {
+            "per_seed": [{"seed": seed, **found(recipe.gamma)} for seed in self.seeds],
+            "by_gamma": [{"seed": seed, "gamma": g, **more, **found(g)} for seed in self.seeds for g in gammas],
+        }
 
     def ablation(self, name, run):
-        recipe, baseline = recipes.of_ablation(self.params, run)
-        recipe = recipe.model_copy(update={"n_train": min(recipe.n_train, N_TRAIN[recipe.dataset])})
+        recipe, baseline = map(self.fitted, recipes.of_ablation(self.params, run))
         size = self.params.size("kwta_ablation", AblationSize)
         n_test, n_images = min(size.n_test, N_TEST[recipe.dataset]), size.n_images
         settings = recipe.model_dump() | {"recipe": run.recipe, "n_test": n_test, "n_images": n_images}
         reason = REASON if run.init == "pretrained" and not self.pretrained else None
         if not has_run(size.trained, name):
             reason = not_at_this_scale(self.params.scale, "kwta_ablation")
-        changed = {"key": run.change, "value": run.to, "baseline": baseline.model_dump()[run.change]}
+        changed = {"key": run.change, "value": run.to, "baseline": getattr(baseline, run.change)}
         changed |= {"besides": list(run.besides)} if run.besides else {}
-        head = {"question": run.question, "changed": changed}
         seeds = list(range(min(run.seeds, size.seeds)))
-        entries = [self.trained(recipe, seed) for seed in seeds]
         # The collapse of ReLU needs the high learning rate.
-        fine = not (recipe.gamma is None and recipe.network == "alexnet" and recipe.learning_rate < 0.1)
-        if not fine:
-            entries = [self.trained(recipe.model_copy(update={"gamma": 0.2}), seed) for seed in seeds]
+        slow = recipe.gamma is None and recipe.network == "alexnet" and recipe.learning_rate < 0.1
+        as_if = recipe.model_copy(update={"gamma": 0.2}) if slow else recipe
+        entries = [self.trained(as_if, seed) for seed in seeds]
         broken = sum(entry["collapsed"] for entry in entries)
         robust = [{"seed": seed, "n": n_images, "correct": round(0.1 * n_images)} for seed in seeds]
-        outcome_ = {
+        found = {
             "accuracy": summary(entries),
             "collapses": {"collapsed": broken, "n_seeds": len(entries), "wilson": list(wilson(broken, len(entries)))},
             "n_steps": 100,
@@ -220,5 +200,6 @@ class _Writer(Writer):
             "per_seed": entries,
             "robust": {"attack": "pgd-corrected-best", "eps": self.plan.eps(recipe.dataset), "per_seed": robust},
         }
-        self.file("ablations", name, recipe.dataset, settings, reason, also=head, **outcome_)
+        head = {"question": run.question, "changed": changed}
+        self.file("ablations", name, recipe.dataset, settings, reason, also=head, **found)
         self.curve(f"ablations/{name}", recipe, [] if reason else seeds)

@@ -8,7 +8,6 @@ from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
-from biorobust.core.errors import BiorobustError
 from biorobust.kwta.model import networks, probes
 from biorobust.kwta.model.operator import KWTA, set_gamma
 from biorobust.networks.fast import VARIANCE, FastNet
@@ -55,7 +54,7 @@ def test_seven_activations_of_the_kind_that_is_asked_for(gamma):
     torch.manual_seed(0)
     model = FastNet(width=4, activation=nn.ReLU if gamma is None else partial(KWTA, gamma)).eval()
     x = photographs(3)[:, :, :32, :32].requires_grad_()
-    passed = probes.passing(model, x)
+    _, passed = probes.observed(model, x)
     assert len(passed) == 7
     if gamma is not None:
         assert all(mask.flatten(1).double().mean(dim=1).min() >= 0.19 for mask in passed.values())
@@ -63,11 +62,6 @@ def test_seven_activations_of_the_kind_that_is_asked_for(gamma):
         assert {module.gamma for module in model.modules() if isinstance(module, KWTA)} == {0.5}
     (gradient,) = torch.autograd.grad(model(x).square().sum(), x)
     assert gradient.flatten(1).abs().sum(dim=1).gt(0).all()
-
-
-def test_a_network_of_no_width_is_named():
-    with pytest.raises(BiorobustError, match="width = 0: must be 1 or more channels"):
-        FastNet(width=0)
 
 
 def test_it_is_built_from_a_configuration_and_sees_images_as_they_are():

@@ -61,17 +61,11 @@ def drawn(root, *names):
 
 def test_tables_that_ran_have_every_cell_and_the_others_are_left_out(cpu, claims):
     found = made(cpu, claims)
-    assert not {f"kwta-table-{number}" for number in (3, 4, 7, 8)} & set(found)
-    for number in (1, 2, 5, 6):
-        rows = found[f"kwta-table-{number}"].rows
-        assert [row["activation"] for row in rows if row["line"] == "report"] == ["ReLU", "k-WTA-0.2", "k-WTA-0.1"]
-        for row in rows:
-            if row["line"] == "report":
-                assert all(isinstance(row[name], float) for name in (cells.CLEAN, cells.PGD, cells.DEEPFOOL))
-            elif str(row["line"]).startswith("ours"):
-                measures = [name for name in cells.MEASURES if row["line"] == "ours, tensor" or name != cells.CLEAN]
-                assert all(isinstance(row[name], float) for name in measures)
+    assert [name for name in found if name.startswith("kwta-table-")] == [
+        f"kwta-table-{place}" for place in (1, 2, 5, 6, "fast")
+    ]
     rows = {(row["activation"], str(row["line"]).partition(" (")[0]): row for row in found["kwta-table-6"].rows}
+    assert [name for name, line in rows if line == "report"] == ["ReLU", "k-WTA-0.2", "k-WTA-0.1"]
     content = read_json(cpu / "reports/metrics/attack/resnet18-cifar10-scratch-kwta.json")
     for measure in (name for name in cells.MEASURES if name != cells.CLEAN):
         for line, suffix, worst in (("ours, tensor", "-resized", ""), ("ours, image", "", "-image")):
@@ -83,6 +77,7 @@ def test_tables_that_ran_have_every_cell_and_the_others_are_left_out(cpu, claims
     assert verdict[cells.DEEPFOOL] == "reproduced"
     collapsed = next(row for row in found["kwta-table-1"].rows if str(row["line"]).startswith("verdict"))
     assert collapsed["line"] == "verdict (partial, smaller, one seed): seed 0 collapsed"
+    assert "32 of 64 channels" in found["kwta-table-6"].caption
 
 
 def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_path, claims):
@@ -140,19 +135,11 @@ def test_one_more_jpeg_is_a_paired_difference(cpu, claims):
     assert (row["clean_change_low"], row["clean_change_high"]) == pytest.approx((expected.low, expected.high))
 
 
-def test_the_report_is_asked_about_its_own_numbers(cpu, claims):
-    rows = {row["claim"]: row for row in made(cpu, claims)["kwta-own"].rows}
-    assert rows["K13"][rules.CONTRADICTS] > rows["K13"][rules.SUPPORTS]
-    assert (rows["K11"][rules.CONTRADICTS], rows["K11"][rules.CANNOT_TELL]) == (0, 1)  # table 7: both at 0
-    assert "table 4: k-WTA-0.1 and ReLU alike, DeepFool" in str(rows["K12"]["against"])
-
-
 def test_anomalies_and_ablations_are_filled_from_metrics(cpu, claims):
     found = made(cpu, claims)
-    outcomes = dict(enumerate((str(row["outcome"]) for row in found["kwta-anomalies"].rows), start=1))
-    assert "ReLU at 0.1: 5 of 5; ReLU at 0.05: 0 of 1" in outcomes[1]
-    assert "AlexNet on SVHN" not in outcomes[3]  # collapsed: nothing to lose
-    assert "ResNet18 on CIFAR-10 from 52.8\u00a0% to 0.4\u00a0%" in outcomes[3]
+    first, threats, *_ = (str(row["outcome"]) for row in found["kwta-anomalies"].rows)
+    assert "ReLU at 0.1: 5 of 5; ReLU at 0.05: 0 of 1" in first
+    assert "over 15 cells" in threats
     rows = {row["name"]: row for row in found["kwta-ablations"].rows}
     assert set(rows) == set(project()["kwta_ablations"])
     assert rows["collapse-relu"]["collapsed"] == "5 of 5"
@@ -168,15 +155,22 @@ def test_headline_and_conclusions_follow_the_metrics(cpu, tmp_path):
     flat = copied(cpu, tmp_path / "flat")
     for row in ("kwta", "kwta-low"):
         edit(flat, f"train/alexnet-svhn-scratch-{row}", lambda content: content["per_seed"][0].update(collapsed=True))
-    said = "AlexNet on SVHN: ReLU collapsed in 1 of 1 trainings, k-WTA-0.2 collapsed in 1 of 1"
+    said = "AlexNet on SVHN: ReLU collapsed or diverged, k-WTA-0.2 collapsed or diverged and"
     assert said in text(render(flat).html)
     assert said not in plain
     assert small_steps not in text(render(write_checkout(tmp_path / "small", study="kwta", scale="tiny")).html)
 
 
-def test_several_seeds_and_imagenet_weights_are_drawn(tmp_path):
-    root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
-    figures = drawn(root)
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    """Three seeds, and ImageNet weights: with them all tables."""
+    return write_checkout(
+        tmp_path_factory.mktemp("paper"), study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2)
+    )
+
+
+def test_several_seeds_and_imagenet_weights_are_drawn(paper):
+    figures = drawn(paper)
     assert list(figures) == [figure.id for figure in FIGURES]
     assert "interval over 3 seeds and 1\u202f280 test images" in figures["steps"].caption
     assert set(figures["steps"].data["table"]) == {*range(1, 9), "ours"}
@@ -224,9 +218,8 @@ def test_reported_shares_are_whole_numbers_of_images(claims):
     assert all(value.low <= value.value <= value.high for value in numbers.values())
 
 
-def test_with_weights_all_tables_are_judged(tmp_path, claims):
-    root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
-    items = by_claim(root)
+def test_with_weights_all_tables_are_judged(paper):
+    items = by_claim(paper)
     assert not [name for name, item in items.items() if item.verdict == rules.NOT_RUN]
     # At the report's own sizes only the data are left to name.
     assert items["K8"].note == "cifar10: re-encoded data"
@@ -234,26 +227,22 @@ def test_with_weights_all_tables_are_judged(tmp_path, claims):
     assert {part.verdict for part in equally_fast} == {rules.NOT_REPRODUCED}
 
 
-def test_an_accuracy_that_was_never_reached_is_a_bound(tmp_path):
-    root = write_checkout(tmp_path, study="kwta", scale="paper", pretrained=True, seeds=(0, 1, 2))
+def test_an_accuracy_that_was_never_reached_is_a_bound(paper, tmp_path):
+    root = copied(paper, tmp_path)
 
-    def never(content):
-        for seed in content["per_seed"]:
-            seed["epochs_to"]["0.8"] = None
-
-    def part():
+    def part(**epochs):
+        """The comparison when the training from each start took so many."""
+        for start, epoch in epochs.items():
+            name = f"train/resnet18-cifar10-{start}-kwta-low"
+            edit(root, name, lambda content: [seed["epochs_to"].update({"0.8": epoch}) for seed in content["per_seed"]])  # noqa: B023
         label = "tables 6 and 8: k-WTA-0.1, epochs to 0.8, random minus ImageNet weights"
         return next(part for part in by_claim(root)["K14"].parts if part.label == label)
 
-    scratch, pretrained = ("train/resnet18-cifar10-scratch-kwta-low", "train/resnet18-cifar10-pretrained-kwta-low")
-    edit(root, scratch, never)  # 81 epochs or more
-    assert part().verdict == rules.REPRODUCED
-    edit(root, pretrained, never)
-    assert "neither of the two trainings" in part().reason
-    edit(root, scratch, lambda content: [seed["epochs_to"].update({"0.8": 40}) for seed in content["per_seed"]])
-    assert (part().verdict, part().difference) == (rules.INCONCLUSIVE, 29)  # 11 epochs or more
-    edit(root, scratch, lambda content: [seed["epochs_to"].update({"0.8": 2}) for seed in content["per_seed"]])
-    assert part().verdict == rules.NOT_REPRODUCED
+    assert part(scratch=None).verdict == rules.REPRODUCED  # 81 epochs or more
+    assert "neither of the two trainings" in part(pretrained=None).reason
+    bound = part(scratch=40)  # against 11 epochs or more
+    assert (bound.verdict, bound.difference) == (rules.INCONCLUSIVE, 29)
+    assert part(scratch=2).verdict == rules.NOT_REPRODUCED
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,11 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from edits import project
 
-from biorobust import params
-from biorobust.core import work
 from biorobust.core.errors import BiorobustError
 from biorobust.core.places import find
 from biorobust.kwta.model import attacking
@@ -30,30 +27,21 @@ def checkout(tmp_path_factory, bundled):
     folder = tmp_path_factory.mktemp("kwta")
     raw = project()
     raw["scale"], raw["data"]["source"] = "tiny", "bundled"
-    raw["kwta_attack"] |= {
-        "attacks": [QUICK, "pgd-corrected-best"],
-        "resized_attacks": [QUICK],
-        "reencoded_attack": QUICK,
-    }
+    quick = {"attacks": [QUICK, "pgd-corrected-best"], "resized_attacks": [QUICK], "reencoded_attack": QUICK}
+    raw["kwta_attack"] |= quick
     raw["kwta_ablation"]["attack"] = QUICK
     raw["kwta_probe"] |= {"n_points": 5, "gammas": [0.5]}
     raw["kwta_runs"] = {name: raw["kwta_runs"][name] for name in RUNS}
     raw["kwta_ablations"] = {name: raw["kwta_ablations"][name] for name in KEPT}
-    small = {
-        "n_train": 64,
-        "image_size": 64,
-        "resnet18_width": 2,
-        "resnet18_small_width": 2,
-        "alexnet_width": 2,
-        "precision": "float32",
-    }
-    raw["scales"]["tiny"]["kwta_training"] = small | {"seeds": 1}
-    raw["scales"]["tiny"]["kwta_cells"] = {"trained": list(TRAINED)}
-    raw["scales"]["tiny"]["kwta_fast"] = {"n_train": 64, "width": 2, "epochs": 2}
-    raw["scales"]["tiny"]["kwta_scratch"] = {"epochs": 2, "epochs_svhn": 2}
-    raw["scales"]["tiny"]["kwta_ablation"] |= {"trained": "all", "n_train": 64, "n_test": 20}
-    raw["scales"]["tiny"]["kwta_timing"] = {"timed": True}
-    raw["scales"]["tiny"]["kwta_adaptive"] = {"n_images": 0}
+    widths = dict.fromkeys(("resnet18_width", "resnet18_small_width", "alexnet_width"), 2)
+    tiny = raw["scales"]["tiny"]
+    tiny["kwta_training"] = widths | {"n_train": 64, "image_size": 64, "precision": "float32", "seeds": 1}
+    tiny["kwta_cells"] = {"trained": list(TRAINED)}
+    tiny["kwta_fast"] = {"n_train": 64, "width": 2, "epochs": 2}
+    tiny["kwta_scratch"] = {"epochs": 2, "epochs_svhn": 2}
+    tiny["kwta_ablation"] |= {"trained": "all", "n_train": 64, "n_test": 20}
+    tiny["kwta_timing"] = {"timed": True}
+    tiny["kwta_adaptive"] = {"n_images": 0}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     for name in ("cifar10", "svhn"):
         bundled(name, folder)
@@ -90,23 +78,20 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             curve = pd.read_csv(find(finished / "reports/metrics", f"curves/{cell}.csv"))
             record = pd.read_parquet(find(finished / "data/attacks/kwta", f"{cell}.parquet"))
             assert (find(finished / "data/checkpoints", cell) / "model.json").exists()
-            left_out = not cell.startswith(TRAINED)
-            if run.startswith("pretrained") or left_out:
+            if run.startswith("pretrained") or not cell.startswith(TRAINED):
                 reason = "random weights alone" if "fast" in cell else "is not in the folder of BIOROBUST_WEIGHTS"
-                reason = "not at this scale (tiny)" if left_out else reason
+                reason = reason if cell.startswith(TRAINED) else "not at this scale (tiny)"
                 assert train["status"] == attack["status"] == "unavailable"
                 assert reason in train["reason"] == attack["reason"]
                 assert len(curve) == len(record) == 0
                 continue
             assert train["status"] == attack["status"] == "ok"
             assert train["settings"].items() <= attack["settings"].items()
-            assert train["n_steps"] >= 20
             assert list(curve["epoch"]) == [1, 2]
             resized = {f"{QUICK}-resized"} if "fast" not in cell else set()
             assert set(record["attack"]) == {QUICK, "pgd-corrected-best"} | resized
-            assert len(record) == (2 + len(resized)) * attack["n_images"]
-            assert attack["n_images"] == 8
-            assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == 8
+            assert len(record) == (2 + len(resized)) * 8
+            assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == attack["n_images"] == 8
             assert (attack["reencoded"] is None) == ("svhn" in cell)
             assert len(attack["discontinuity"]["by_gamma"]) == len(attack["patterns"]["by_gamma"]) == ("kwta" in run)
             assert attack["patterns"]["sizes"] == pytest.approx([attack["eps"][0] / n for n in (100, 10, 1)])
@@ -115,12 +100,10 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
 
 
 def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, monkeypatch):
-    cell = next(iter(cells("scratch-relu")))
-    whole, real, calls = (
-        pd.read_parquet(find(finished / "data/attacks/kwta", f"{cell}.parquet")),
-        attacking.attacks.run,
-        [],
-    )
+    def records():
+        return pd.read_parquet(find(finished / "data/attacks/kwta", f"{next(iter(cells('scratch-relu')))}.parquet"))
+
+    whole, real, calls = records(), attacking.attacks.run, []
 
     def killed_in_the_third(*args, **kwargs):
         calls.append(args[3])
@@ -129,26 +112,13 @@ def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, mon
         return real(*args, **kwargs)
 
     monkeypatch.setattr(attacking.attacks, "run", killed_in_the_third)
-    monkeypatch.setenv("BIOROBUST_KEEP_STATES", "1")
     with pytest.raises(KeyboardInterrupt):
         attack_kwta.main(["scratch-relu"])
-    assert calls == [[QUICK], ["pgd-corrected-best"], [QUICK]]
     attack_kwta.main(["scratch-relu"])
-    assert calls[3:5] == [[QUICK], [QUICK]]  # on the resized tensor, and on what went through one more JPEG
-    monkeypatch.setattr(attacking.attacks, "run", None)
-    attack_kwta.main(["scratch-relu"])
-    states = [work.load_state(path) for path in (finished / "data/work").glob(f"attack-{cell}-*.pt")]
-    assert len(states) == 5  # three attacks, the JPEG and the lines
-    tables = [{key: np.asarray(values) for key, values in state.items()} for state in states if "attack" in state]
-    found = pd.concat(map(pd.DataFrame, tables)).assign(seed=0)
-    order = ["attack", "index"]
-    pd.testing.assert_frame_equal(
-        found.sort_values(order, ignore_index=True), whole.sort_values(order, ignore_index=True), check_dtype=False
-    )
-    for path in (finished / "data/work").glob(f"attack-{cell}-*.pt"):
-        path.unlink()
-    for path in (finished / "data/work").glob("*.pt"):
-        path.unlink()
+    # The third is on the resized tensor, what comes behind it on what went through one more JPEG.
+    assert calls[:5] == [[QUICK], ["pgd-corrected-best"], [QUICK], [QUICK], [QUICK]]
+    pd.testing.assert_frame_equal(records(), whole)
+    assert not list((finished / "data/work").glob("*.pt"))
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
@@ -163,22 +133,14 @@ def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(training, "train", broken)
-    with pytest.raises(
-        BiorobustError, match="1 of 5 cells failed, alexnet-svhn-scratch-relu with RuntimeError: out of"
-    ):
+    words = "1 of 5 cells failed, alexnet-svhn-scratch-relu with RuntimeError: out of"
+    with pytest.raises(BiorobustError, match=words):
         train_kwta.main(["scratch-relu"])
-    assert len(done) == 2
     assert "going on with the next" in capsys.readouterr().err
-    states = list((here / "data/work").glob("*scratch-relu*.pt"))
-    assert len(states) == 2  # the next start finds what was trained
+    assert len(done) == len(list((here / "data/work").glob("*scratch-relu*.pt"))) == 2  # the next start finds them
     monkeypatch.setattr(training, "train", real)
     train_kwta.main(["scratch-relu"])
     assert not list((here / "data/work").glob("*scratch-relu*.pt"))
-
-
-def test_a_row_that_there_is_not_is_named(here):
-    with pytest.raises(params.ParamsError, match="kwta_runs has"):
-        attack_kwta.main(["scratch-rely"])
 
 
 def test_rows_of_equal_settings_get_equal_numbers(here, bundled, monkeypatch, tmp_path):
@@ -241,10 +203,9 @@ def test_stages_that_lacked_weights_are_named_once_the_weights_are_here(finished
     assert named() == []
     monkeypatch.setitem(kwta_weights.FILES, "alexnet", "made.pth")  # a name without a hash
     (tmp_path / "made.pth").touch()
-    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    assert named() == ["train_kwta@kwta-low"]
     (finished / weights.DOWNLOADS).mkdir(parents=True)
     (finished / weights.DOWNLOADS / kwta_weights.FILES["resnet18"]).touch()
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     assert named() == ["train_kwta@kwta-low"]  # the folder named comes before what was downloaded
     monkeypatch.delenv(weights.VARIABLE)
     assert named() == ["train_kwta@kwta-low", "ablate_kwta"]

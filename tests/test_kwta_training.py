@@ -52,8 +52,8 @@ def part(data, n):
 
 
 def trained(small, data, folder, *, seed=0, plan=None, name="a"):
-    state = training.state_path(name, small, seed=seed, data_sha256="x", device="cpu", plan=plan)
-    return training.train(name, small, data, watched=torch.arange(30), seed=seed, state=folder / state.name, plan=plan)
+    state = folder / f"{name}.pt"
+    return training.train(name, small, data, watched=torch.arange(30), seed=seed, state=state, plan=plan)
 
 
 def test_gamma_falls_as_the_original_lowered_it():
@@ -164,14 +164,14 @@ def test_training_is_logged_and_goes_on_where_it_stopped(small, digits, tmp_path
 
 
 def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small, digits, tmp_path):
-    data = part(digits, 192)
-    exact, rounded = (
-        trained(small.model_copy(update={"precision": precision, "learning_rate": 0.01}), data, tmp_path)
-        for precision in ("float32", "bfloat16")
-    )
+    data, recipes = part(digits, 192), {}
+    for name in ("float32", "bfloat16"):
+        recipes[name] = small.model_copy(update={"precision": name, "learning_rate": 0.01})
+    exact, rounded = (trained(recipe, data, tmp_path, name=name) for name, recipe in recipes.items())
     x, y = data.train_images[:32] / 255, data.train_labels[:32]
-    in_full, _ = training.objective(bfloat16=False, label_smoothing=0.0, n_classes=10)(rounded.model, x, y)
-    in_half, logits = training.objective(bfloat16=True, label_smoothing=0.0, n_classes=10)(rounded.model, x, y)
+    (in_full, _), (in_half, logits) = (
+        training.objective(recipe, n_classes=10)(rounded.model, x, y) for recipe in recipes.values()
+    )
     assert in_half.item() != in_full.item()
     assert in_half.item() == pytest.approx(in_full.item(), rel=0.05)
     assert logits.dtype == torch.float32
@@ -179,10 +179,8 @@ def test_bfloat16_trains_like_float32_and_is_measured_and_kept_in_float32(small,
     assert [row["loss"] for row in rounded.curve] == pytest.approx([row["loss"] for row in exact.curve], rel=0.05)
     assert rounded.curve != exact.curve
     loss, predictions = training.evaluate(rounded.model, data.test_images, data.test_labels)
-    assert (loss, (predictions == data.test_labels).double().mean()) == (
-        rounded.entry["test_loss"],
-        rounded.entry["accuracy"],
-    )
+    right = (predictions == data.test_labels).double().mean()
+    assert (loss, right) == (rounded.entry["test_loss"], rounded.entry["accuracy"])
 
 
 def test_incremental_gamma_is_set_logged_and_kept(small, digits, tmp_path):
@@ -205,7 +203,8 @@ def test_a_network_that_says_one_class_is_flagged_and_one_that_diverges_ends(sma
     assert entry["label_entropy"] == 0
     assert entry["predicted"] == [0] * 9 + [60]
     assert set(entry["epochs_to"].values()) == {None}
-    diverged = trained(small.model_copy(update={"learning_rate": 1e30, "clip": None, "epochs": 3}), data, tmp_path)
+    wild = small.model_copy(update={"learning_rate": 1e30, "clip": None, "epochs": 3})
+    diverged = trained(wild, data, tmp_path, name="wild")
     assert diverged.entry["diverged"]
     assert len(diverged.curve) == 1
 
@@ -226,10 +225,10 @@ def test_first_weights_keep_the_size_of_what_passes():
 
 
 def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
-    config = training.config(Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64}), n_classes=10)
-    model = networks.build(config).eval()
+    recipe = Recipe(**RECIPE | {"logits": 1000, "network": "alexnet", "image_size": 64})
+    model = networks.build(training.config(recipe, n_classes=10)).eval()
     x, y = torch.rand(4, 3, 32, 32), torch.arange(4)
-    loss, logits = training.objective(bfloat16=False, label_smoothing=0.0, n_classes=10)(model, x, y)
+    loss, logits = training.objective(recipe, n_classes=10)(model, x, y)
     outputs = model.outputs(x).double()
     assert loss.item() == pytest.approx(sum(outputs[i].logsumexp(0) - outputs[i, i] for i in range(4)).item(), rel=1e-5)
     assert logits.shape == (4, 10)
@@ -237,18 +236,8 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
 
 RECIPE = {
     **{"network": "resnet18", "dataset": "cifar10", "init": "scratch", "activation": "relu", "gamma": None},
-    **{
-        "gamma_schedule": "constant",
-        "gamma_fall": 0.0,
-        "gamma_by_layer": "equal",
-        "stem": "kwta",
-        "logits": 10,
-        "width": 8,
-        "image_size": 48,
-        "normalise": False,
-    },
-    "precision": "float32",
-    "weights": "torch",
+    **{"gamma_schedule": "constant", "gamma_fall": 0.0, "gamma_by_layer": "equal", "stem": "kwta", "logits": 10},
+    **{"width": 8, "image_size": 48, "normalise": False, "precision": "float32", "weights": "torch"},
     **{"n_train": 2000, "epochs": 4, "batch_size": 50, "learning_rate": 0.1, "drop_at": 1.0, "drop_factor": 1.0},
     **{"schedule": "steps", "warmup": 0.0, "nesterov": False, "label_smoothing": 0.0, "edges": "zeros"},
     **{"momentum": 0.9, "weight_decay": 0.0, "clip": 0.5, "crop": 0, "flip": False},
@@ -315,7 +304,9 @@ def test_the_probe_tries_other_gammas_and_puts_the_own_one_back(victim, tmp_path
     assert found["discontinuity"]["by_gamma"] == found["patterns"]["by_gamma"] == []  # ReLU
     own = found["discontinuity"]["own"]
     assert own["jump"]["mean"] < own["change"]["mean"]
-    assert len(found["patterns"]["own"]["gradient"]["layers"]) == len(probes.passing(victim.model, victim.images[:1]))
+    assert len(found["patterns"]["own"]["gradient"]["layers"]) == len(
+        probes.observed(victim.model, victim.images[:1])[1]
+    )
     model = networks.build(training.config(Recipe(**RECIPE | {"gamma": 0.2, "activation": "kwta"}), n_classes=10))
     found = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, size)
     others, changes = found["discontinuity"]["by_gamma"], found["patterns"]["by_gamma"]

@@ -107,10 +107,6 @@ def test_missing_and_ill_fitting_checkpoints_are_named(tmp_path, monkeypatch):
         (lambda content: content | {"architecture": "end-to-start"}, r"'end-to-start' is unknown; known are hebbian"),
         (lambda content: content | {"configs": {"0": {}}}, r"model\.json describes no network \(missing 'n_inputs'\)"),
         (
-            lambda content: content | {"architecture": "kwta-network"},
-            r"model\.json describes no network \(a k-WTA network needs network, .*: there is no network, logits, width",
-        ),
-        (
             lambda content: content | {"architecture": "cnnf-two-block"},
             r"model\.json describes no network \(.*unexpected keyword argument 'n_inputs'\)",
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from biorobust.attacks import at_resized, records, registry, scoring
 from biorobust.core import work
 from biorobust.core.devices import full_precision
 from biorobust.core.progress import progress
-from biorobust.core.training import as_float, share
+from biorobust.core.training import as_float, predict, share
 from biorobust.kwta.model import networks, operator, probes
 from biorobust.kwta.model.params import Attacks, Probe, ProbeSize
 
@@ -51,11 +51,6 @@ class Victim:
     def label(self) -> str:
         return f"{self.name}, seed {self.seed}"
 
-    @property
-    def batch_size(self) -> int:
-        """Small on a CPU: DeepFool goes on until the last image of a minibatch is fooled."""
-        return 500 if self.images.is_cuda else 64
-
     def state(self, what: str) -> Path:
         key = {**self.key, "seed": self.seed, "eps": self.eps, "index": self.index.tolist(), "what": what}
         code = (sys.modules[__name__], networks)
@@ -76,21 +71,26 @@ def attack(victim: Victim, plan: Attacks) -> pd.DataFrame:
 def attacked(victim: Victim, names: list[str], suffix: str = "") -> pd.DataFrame:
     def compute() -> dict[str, Any]:
         model, images = at_resized(victim.model, victim.images) if suffix else (victim.model, victim.images)
-        table = attacks.run(
-            model,
-            images,
-            victim.labels,
-            names,
-            eps=[victim.eps],
-            seed=victim.seed,
-            batch_size=victim.batch_size,
-            label=victim.label,
-        )
+        table = _run(replace(victim, model=model, images=images), names)
         return records.as_state(
             table.assign(attack=table["attack"] + suffix, index=victim.index[table["index"].to_numpy()])
         )
 
     return records.from_state(work.once(victim.state("+".join(names) + suffix), compute))
+
+
+def _run(victim: Victim, names: list[str]) -> pd.DataFrame:
+    return attacks.run(
+        victim.model,
+        victim.images,
+        victim.labels,
+        names,
+        eps=[victim.eps],
+        seed=victim.seed,
+        # Small on a CPU: DeepFool goes on until the last image of a minibatch is fooled.
+        batch_size=500 if victim.images.is_cuda else 64,
+        label=victim.label,
+    )
 
 
 def _shared_iterates(names: Sequence[str]) -> list[list[str]]:
@@ -129,23 +129,12 @@ def reencoded(
 
     def compute() -> dict[str, Any]:
         again = another_jpeg(test_images, quality=plan.jpeg_quality)
-        before, after = (
-            _right(victim.model, images, test_labels, batch_size=victim.batch_size) for images in (test_images, again)
-        )
+        clean = [predict(victim.model, images, batch_size=64) == test_labels for images in (test_images, again)]
         own = another_jpeg((victim.images * 255).round().to(torch.uint8), quality=plan.jpeg_quality)
-        attacked = attacks.run(
-            victim.model,
-            as_float(own),
-            victim.labels,
-            [plan.reencoded_attack],
-            eps=[victim.eps],
-            seed=victim.seed,
-            batch_size=victim.batch_size,
-            label=f"{victim.label}, another JPEG",
-        )
-        known = table[table["attack"] == plan.reencoded_attack].set_index("index").loc[victim.index]
-        robust = ~known["broken"].to_numpy(dtype=bool), ~attacked["broken"].to_numpy(dtype=bool)
-        return {"clean": _paired(before.cpu().numpy(), after.cpu().numpy()), "robust": _paired(*robust)}
+        before = table[table["attack"] == plan.reencoded_attack].set_index("index").loc[victim.index]
+        after = _run(replace(victim, images=as_float(own)), [plan.reencoded_attack])
+        robust = [torch.tensor(~of["broken"].to_numpy(dtype=bool)) for of in (before, after)]
+        return {"clean": _paired(*clean), "robust": _paired(*robust)}
 
     what = f"reencoded-{GRID_SHIFT}-{plan.jpeg_quality}-{plan.reencoded_attack}-{len(test_labels)}"
     return {"seed": victim.seed, **work.once(victim.state(what), compute)}
@@ -162,8 +151,6 @@ def another_jpeg(images: Tensor, *, quality: int) -> Tensor:
 
 def jpeg(images: Tensor, *, quality: int) -> Tensor:
     """uint8 (N, 3, H, W) encoded with `quality` (1 to 95, chroma subsampled) and decoded again, on the same device."""
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"jpeg needs uint8 (N, 3, H, W), not {images.dtype} of shape {tuple(images.shape)}")
     changed = np.empty((len(images), *images.shape[2:], 3), np.uint8)
     for place, image in zip(changed, images.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
         with io.BytesIO() as stream:
@@ -172,19 +159,9 @@ def jpeg(images: Tensor, *, quality: int) -> Tensor:
     return torch.from_numpy(changed).permute(0, 3, 1, 2).contiguous().to(images.device)
 
 
-@torch.no_grad()
-def _right(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int) -> Tensor:
-    parts = zip(images.split(batch_size), labels.split(batch_size), strict=True)
-    return torch.cat([model(as_float(x)).argmax(dim=1) == y for x, y in parts])
-
-
-def _paired(before: np.ndarray, after: np.ndarray) -> dict[str, int]:
-    return {
-        "n": len(before),
-        "before": int(before.sum()),
-        "after": int(after.sum()),
-        "both": int((before & after).sum()),
-    }
+def _paired(before: Tensor, after: Tensor) -> dict[str, int]:
+    both = before & after
+    return {"n": len(before), "before": int(before.sum()), "after": int(after.sum()), "both": int(both.sum())}
 
 
 @full_precision()
@@ -192,39 +169,34 @@ def probe(victim: Victim, plan: Probe, size: ProbeSize) -> dict[str, dict[str, A
     """`discontinuity` along random lines through the first images, and `patterns`, what passes after a small step:
     each `own` of the model and `by_gamma`, of its weights with other gammas.
     """
-    what = f"probe-{plan.length}-{plan.n_points}-{size.n_lines}-{plan.gammas}-{size.n_patterns}"
-    return work.once(victim.state(what), lambda: _probed(victim, plan, size))
-
-
-def _probed(victim: Victim, plan: Probe, size: ProbeSize) -> dict[str, dict[str, Any]]:
-    model, through = victim.model, victim.images[: size.n_lines]
-    lines = probes.random_lines(through, length=plan.length, seed=victim.seed)
+    model, images = victim.model, victim.images[: size.n_lines]
+    ends = probes.random_ends(images, length=plan.length, seed=victim.seed)
     few = victim.images[: size.n_patterns], victim.labels[: size.n_patterns]
 
     def measured() -> tuple[dict[str, Any], dict[str, Any]]:
         scale = probes.output_scale(model, victim.images[:N_SCALE])
         return (
-            probes.discontinuity(model, lines, n_points=plan.n_points, scale=scale),
+            probes.discontinuity(model, images, ends, n_points=plan.n_points, scale=scale),
             probes.patterns(model, *few, sizes=pattern_sizes(victim.eps), scale=scale, seed=victim.seed),
         )
 
-    own_jumps, own_changes = measured()
-    by_gamma: tuple[list[dict[str, Any]], list[dict[str, Any]]] = [], []
-    own = {module.gamma for module in model.modules() if isinstance(module, operator.KWTA)}
-    for gamma in progress(plan.gammas if own else (), label=f"{victim.label}, jumps by gamma", unit="gammas"):
-        operator.set_gamma(model, gamma)
-        right = scoring.predict(model, through) == victim.labels[: size.n_lines]
-        jumps, changes = measured()
-        by_gamma[0].append({"gamma": gamma, "accuracy": share(right), **jumps})
-        for change in changes.values():
-            del change["layers"]
-        by_gamma[1].append({"gamma": gamma, **changes})
-    for gamma in own:
-        operator.set_gamma(model, gamma)
-    return {
-        "discontinuity": {"own": own_jumps, "by_gamma": by_gamma[0]},
-        "patterns": {"own": own_changes, "by_gamma": by_gamma[1]},
-    }
+    def compute() -> dict[str, dict[str, Any]]:
+        jumps, patterns = (dict[str, Any](own=own, by_gamma=[]) for own in measured())
+        gammas = {module.gamma for module in model.modules() if isinstance(module, operator.KWTA)}
+        for gamma in progress(plan.gammas if gammas else (), label=f"{victim.label}, jumps by gamma", unit="gammas"):
+            operator.set_gamma(model, gamma)
+            right = scoring.predict(model, images) == victim.labels[: size.n_lines]
+            of_lines, of_steps = measured()
+            for change in of_steps.values():
+                del change["layers"]
+            jumps["by_gamma"].append({"gamma": gamma, "accuracy": share(right), **of_lines})
+            patterns["by_gamma"].append({"gamma": gamma, **of_steps})
+        for gamma in gammas:
+            operator.set_gamma(model, gamma)
+        return {"discontinuity": jumps, "patterns": patterns}
+
+    what = f"probe-{plan.length}-{plan.n_points}-{size.n_lines}-{plan.gammas}-{size.n_patterns}"
+    return work.once(victim.state(what), compute)
 
 
 def pattern_sizes(eps: float) -> list[float]:

@@ -17,22 +17,9 @@ from biorobust.core.devices import pick
 from biorobust.core.files import read_json, sha256, write_parquet
 from biorobust.core.intervals import wilson
 from biorobust.core.training import Trained, as_float
-from biorobust.kwta.model import attacking, training
+from biorobust.kwta.model import attacking, params, training
 from biorobust.kwta.model.attacking import Victim
-from biorobust.kwta.model.params import (
-    ARCHITECTURE,
-    CURVE_COLUMNS,
-    FAST,
-    Ablation,
-    AblationSize,
-    AttackedSize,
-    Attacks,
-    Incremental,
-    Probe,
-    ProbeSize,
-    Recipe,
-    TrainingSize,
-)
+from biorobust.kwta.model.params import ARCHITECTURE, CURVE_COLUMNS, FAST, Recipe
 from biorobust.networks.weights import Unavailable
 
 if TYPE_CHECKING:
@@ -46,17 +33,17 @@ def train_cell(name: str, recipe: Recipe, settings: Params) -> str:
     data = experiment.load(recipe.dataset, n_train=recipe.n_train)
     watched = data.evaluation[: training.N_WATCHED]
     recipe = training.fitted_recipe(recipe, data)
-    stored = {"data_sha256": results.dataset_entry(recipe.dataset)["sha256"], "device": pick()}
 
     def train(seed: int) -> Trained:
-        state = training.state_path(name, recipe, seed=seed, **stored)
+        key, code = recipe.model_dump(), (training,)
+        state = experiment.state_path(name, key, seed=seed, dataset=recipe.dataset, code=code)
         return training.train(name, recipe, data, watched=watched, seed=seed, state=state)
 
     try:
         experiment.train_seeds(
             name,
             train,
-            seeds=settings.seeds(settings.size("kwta_training", TrainingSize).seeds),
+            seeds=settings.seeds(settings.size("kwta_training", params.TrainingSize).seeds),
             architecture=ARCHITECTURE,
             study="kwta",
             scale=settings.scale,
@@ -72,8 +59,8 @@ def train_cell(name: str, recipe: Recipe, settings: Params) -> str:
 
 
 def attack_cell(name: str, dataset: str, settings: Params) -> None:
-    plan, size = settings.block("kwta_attack", Attacks), settings.size("kwta_attack", AttackedSize)
-    probe, probed = settings.block("kwta_probe", Probe), settings.size("kwta_probe", ProbeSize)
+    plan, size = settings.block("kwta_attack", params.Attacks), settings.size("kwta_attack", params.AttackedSize)
+    probe, probed = settings.block("kwta_probe", params.Probe), settings.size("kwta_probe", params.ProbeSize)
     trained = read_json(places.find(places.METRICS, f"train/{name}.json"))
     if trained["settings"]["network"] == FAST:  # it sees the image as it is, so there is no resized tensor to attack
         plan = plan.model_copy(update={"resized_attacks": ()})
@@ -86,8 +73,8 @@ def attack_cell(name: str, dataset: str, settings: Params) -> None:
         "discontinuity": probe.model_dump() | {"n_lines": min(probed.n_lines, len(index))},
         "patterns": {"sizes": attacking.pattern_sizes(eps), "n_images": min(probed.n_patterns, len(index))},
     }
-    for kind in probes:
-        probes[kind] |= {"per_seed": [], "by_gamma": []}
+    for found in probes.values():
+        found |= {"per_seed": [], "by_gamma": []}
     for seed in runs.seeds(name):
         victim = Victim(
             name=name,
@@ -114,7 +101,7 @@ def attack_cell(name: str, dataset: str, settings: Params) -> None:
             probes[kind]["per_seed"].append({"seed": seed, **of_seed["own"]})
             probes[kind]["by_gamma"] += [{"seed": seed, **row} for row in of_seed["by_gamma"]]
     way = {"quality": plan.jpeg_quality, "shift": attacking.GRID_SHIFT, "attack": plan.reencoded_attack}
-    found: dict[str, Any] = probes | {
+    body: dict[str, Any] = probes | {
         "eps": [eps],
         "n_images": len(index),
         "attacks": records.by_attack(counted, about=attacking.about),
@@ -137,7 +124,7 @@ def attack_cell(name: str, dataset: str, settings: Params) -> None:
             "resized_attacks": list(plan.resized_attacks),
             "eps": eps,
         },
-        **({"status": {"status": "unavailable"}, "reason": trained["reason"]} if unavailable else found),
+        **({"status": {"status": "unavailable"}, "reason": trained["reason"]} if unavailable else body),
     )
 
 
@@ -149,20 +136,23 @@ def ablate(
     Returns its recipe fitted to the data, the number of test images, what came out (or the `reason` why nothing did),
     and the rows of its curves.
     """
-    plan, size = settings.block("kwta_incremental", Incremental), settings.size("kwta_ablation", AblationSize)
-    attack = settings.block("kwta_ablation", Ablation).attack
-    eps = settings.block("kwta_attack", Attacks).eps(recipe.dataset)
+    plan, size = (
+        settings.block("kwta_incremental", params.Incremental),
+        settings.size("kwta_ablation", params.AblationSize),
+    )
+    attack = settings.block("kwta_ablation", params.Ablation).attack
+    eps = settings.block("kwta_attack", params.Attacks).eps(recipe.dataset)
     data = experiment.load(recipe.dataset, n_train=recipe.n_train)
     tested = data.evaluation[: size.n_test]
     data = replace(data, test_images=data.test_images[tested], test_labels=data.test_labels[tested])
     watched = torch.arange(min(training.N_WATCHED, len(tested)), device=tested.device)
     recipe = training.fitted_recipe(recipe, data)
-    stored = {"data_sha256": results.dataset_entry(recipe.dataset)["sha256"], "device": pick()}
     n = min(size.n_images, len(tested))
     entries, robust = [], []
     rows: list[Mapping[str, Any]] = []
     for seed in settings.seeds(min(n_seeds, size.seeds)):
-        state = training.state_path(name, recipe, seed=seed, plan=plan, **stored)
+        key, code = recipe.model_dump() | {"plan": plan.model_dump()}, (training,)
+        state = experiment.state_path(name, key, seed=seed, dataset=recipe.dataset, code=code)
         try:
             trained = training.train(name, recipe, data, watched=watched, seed=seed, plan=plan, state=state)
         except Unavailable as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Rational
 from typing import Any, Literal
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from biorobust.kwta.model.selection import kth_largest, share, winners
 
 
-def kwta(x: Tensor, gamma: float | Rational) -> Tensor:
+def kwta(x: Tensor, gamma: float) -> Tensor:
     """The values of every sample that reach its k-th largest; all others become 0.
 
     x: floating point (B, ...), any memory format, N values a sample; k = floor(gamma * N) with gamma as written in
@@ -31,7 +30,7 @@ def kwta(x: Tensor, gamma: float | Rational) -> Tensor:
     return output
 
 
-def mask(x: Tensor, gamma: float | Rational) -> Tensor:
+def mask(x: Tensor, gamma: float) -> Tensor:
     """Who wins: bool, of the shape of `x`. Zeros that win, which the output of `kwta` does not tell, are among them."""
     rows = _rows(x.detach())
     return _unrows(_reached(rows, kth_largest(rows, winners(gamma, rows.shape[1]))), x)
@@ -65,10 +64,8 @@ def replace_relu(model: nn.Module, gamma: float, *, stem: Literal["relu", "kwta"
 
     stem: whether the first activation (in the order of the model's modules) stays a ReLU, as in the original's CIFAR
     networks, or becomes k-WTA too, as in the report's. A ReLU object used in several places becomes one KWTA object.
-    Raises ValueError for another `stem`, or when there is nothing to replace.
+    Raises ValueError when there is nothing to replace.
     """
-    if stem not in ("relu", "kwta"):
-        raise ValueError(f"stem = {stem!r}: must be relu or kwta")
     found = [module for module in model.modules() if isinstance(module, nn.ReLU)]
     fresh = {id(relu): KWTA(gamma) for relu in (found if stem == "kwta" else found[1:])}
     if not fresh:
@@ -99,10 +96,8 @@ def spread(model: nn.Module, gamma: float, by_layer: str) -> None:
     """Give the k-WTA layers of a model, in the order of its modules, gammas from half to one and a half of `gamma`.
 
     by_layer: "falling" or "rising" with depth, largest in the "middle", or "equal"; their mean is `gamma`, for "middle"
-    about. Raises ValueError for another way, and for a gamma above 1.
+    about. Raises ValueError for a gamma above 1.
     """
-    if by_layer not in BY_LAYER:
-        raise ValueError(f"by_layer = {by_layer!r}: must be one of {', '.join(BY_LAYER)}")
     layers = [module for module in model.modules() if isinstance(module, KWTA)]
     for i, layer in enumerate(layers):
         layer.gamma = gamma * BY_LAYER[by_layer](i / max(1, len(layers) - 1))
@@ -114,9 +109,6 @@ class _Winners(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, k: int) -> Tensor:
         rows = _rows(x)
-        if not len(rows):
-            ctx.save_for_backward(torch.zeros_like(x, dtype=torch.bool))
-            return x.clone()
         thresholds = kth_largest(rows, k)
         if x.device.type == "cpu" and x.dtype != torch.float16 and bool((thresholds > 0).all()):
             # Every winner is positive and every loser 0: ReLU's own loops do, one row at a time while it is cached.

@@ -26,9 +26,7 @@ Init = Literal["scratch", "pretrained"]
 Activation = Literal["relu", "kwta"]
 Precision = Literal["float32", "bfloat16"]
 Padding = Annotated[int, Field(ge=0)]  # pixels that a crop may move, 0 for no crop
-Outputs = Annotated[int, Field(ge=10)]  # that the cross-entropy sees; only the first 10 are classes
 Setting = bool | int | float | str | None
-Clip = Positive | None  # largest L2 norm of the gradient
 
 
 class Winners(Block):
@@ -36,16 +34,18 @@ class Winners(Block):
 
 
 class Training(Block):
-    """What all cells share. stem: the first activation."""
+    """What all cells share. clip: largest L2 norm of the gradient. stem: the first activation. logits: outputs that the
+    cross-entropy sees, of which the first 10 are classes.
+    """
 
     batch_size: Count
     momentum: ShareBelow1
     weight_decay: NotNegative
-    clip: Clip
+    clip: Positive | None
     crop: Padding
     flip: bool
     stem: Activation
-    logits: Outputs
+    logits: int = Field(ge=10)
     normalise: bool
 
 
@@ -199,8 +199,8 @@ class Run(Block):
     method: Literal["relu", "kwta", "kwta_low"]
 
 
-class Recipe(Block):
-    """Everything one cell is trained with, flat; these are, in this order, the `settings` of its metrics.
+class Recipe(Training, Rate):
+    """Everything one cell is trained with, flat: the `settings` of its metrics.
 
     schedule: of the learning rate; `drop_at` and `drop_factor` are those of "steps", `warmup` is that of "triangular".
     gamma_fall: of the gamma_schedule "linear". gamma_by_layer: as in `operator.spread`, where gamma stays as it is.
@@ -216,28 +216,16 @@ class Recipe(Block):
     gamma_schedule: Literal["constant", "incremental", "linear"]
     gamma_fall: Share
     gamma_by_layer: Literal["equal", "falling", "rising", "middle"]
-    stem: Activation
-    logits: Outputs
     width: Count
     image_size: Images
     precision: Precision
-    normalise: bool
     n_train: Images
     epochs: Count
-    batch_size: Count
-    learning_rate: Positive
     schedule: Literal["steps", "triangular"]
-    drop_at: Share
-    drop_factor: Positive
     warmup: Share
-    momentum: ShareBelow1
     nesterov: bool
-    weight_decay: NotNegative
     label_smoothing: ShareBelow1
-    clip: Clip
-    crop: Padding
     edges: Literal["zeros", "reflect"]
-    flip: bool
     weights: Literal["torch", "he"]
 
     @model_validator(mode="after")
@@ -269,7 +257,7 @@ class AblationRun(Block):
     @field_validator("change", "besides")
     @classmethod
     def _of_a_recipe(cls, names: str | Mapping[str, Setting]) -> str | Mapping[str, Setting]:
-        if not set([names] if isinstance(names, str) else names) <= set(Recipe.model_fields):
+        if not {*([names] if isinstance(names, str) else names)} <= set(Recipe.model_fields):
             raise ValueError(f"one of {', '.join(Recipe.model_fields)}")
         return names
 

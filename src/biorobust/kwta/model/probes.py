@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,17 +13,14 @@ from torch.nn import functional
 from biorobust.kwta.model.operator import KWTA, mask
 
 
-def passing(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    """Which values pass every activation, by its name: bool, of the shape of its input, for one minibatch.
+@torch.no_grad()
+def observed(model: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The outputs for one minibatch, and which values pass every activation, by its name: bool, of the shape of its
+    input.
 
     k-WTA: the winners, ties and winning zeros included. ReLU: the positive ones. The second call of an activation that
     is used twice is `name:2`.
     """
-    return _observed(model, x)[1]
-
-
-@torch.no_grad()
-def _observed(model: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     found: dict[str, Tensor] = {}
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
@@ -49,36 +45,25 @@ def active_fractions(model: nn.Module, images: Tensor, *, batch_size: int = 32) 
     """Share of values that pass each activation, over all images (N, C, H, W), by the activation's name."""
     totals: dict[str, float] = {}
     for part in images.split(batch_size):
-        for name, passed in passing(model, part).items():
+        for name, passed in observed(model, part)[1].items():
             totals[name] = totals.get(name, 0.0) + passed.double().mean().item() * len(part) / len(images)
     return totals
 
 
-@dataclass(frozen=True)
-class Lines:
-    """Straight lines through images: starts (L, C, H, W) in [0, 1] and ends, `length` apart in L-infinity."""
-
-    starts: Tensor
-    ends: Tensor
-
-    def points(self, line: int, n: int) -> Tensor:
-        """(n, C, H, W), evenly spaced from start to end."""
-        along = torch.linspace(0, 1, n, device=self.starts.device).view(-1, 1, 1, 1)
-        return torch.lerp(self.starts[line], self.ends[line], along)
-
-
-def random_lines(images: Tensor, *, length: float, seed: int) -> Lines:
-    """One line per image (L, C, H, W): every pixel moves by `length` up or down, by the toss of a coin, within [0, 1].
+def random_ends(images: Tensor, *, length: float, seed: int) -> Tensor:
+    """Ends of a line from each image (L, C, H, W): every pixel moves by `length` up or down, by the toss of a coin.
 
     A pixel at the edge of [0, 1] stops there.
     """
-    coins = _coins(images, torch.Generator().manual_seed(seed))
-    return Lines(images, (images + length * coins).clamp(0, 1))
+    return (images + length * _coins(images, torch.Generator().manual_seed(seed))).clamp(0, 1)
 
 
 @torch.no_grad()
-def discontinuity(model: nn.Module, lines: Lines, *, n_points: int, scale: float) -> dict[str, dict[str, float]]:
-    """How the outputs, divided by `scale`, change along lines: mean and median over the lines of four numbers.
+def discontinuity(
+    model: nn.Module, starts: Tensor, ends: Tensor, *, n_points: int, scale: float
+) -> dict[str, dict[str, float]]:
+    """How the outputs, divided by `scale`, change along the straight lines from starts (L, C, H, W) to ends: mean and
+    median over the lines of four numbers.
 
     change: largest difference of an output between neighbours of n_points (odd) points. jump: the same, extrapolated to
     points without distance, 2 change(h) - change(2 h), at least 0: J for a function that climbs steadily but for a jump
@@ -86,22 +71,24 @@ def discontinuity(model: nn.Module, lines: Lines, *, n_points: int, scale: float
     steady climb. crossings: share of activation values that pass at one end and not at the other.
     """
     rows = []
-    for line in range(len(lines.starts)):
-        outputs = model(lines.points(line, n_points)).double() / scale
+    along = torch.linspace(0, 1, n_points, device=starts.device).view(-1, 1, 1, 1)
+    for start, end in zip(starts, ends, strict=True):
+        outputs = model(torch.lerp(start, end, along)).double() / scale
         steps = outputs.diff(dim=0).abs()
         fine, coarse = steps.max().item(), outputs[::2].diff(dim=0).abs().max().item()
         apart = (outputs[-1] - outputs[0]).abs().sum().item()
-        ends = passing(model, torch.stack([lines.starts[line], lines.ends[line]]))
-        crossed = sum(int((passed[0] ^ passed[1]).sum()) for passed in ends.values())
+        passed = observed(model, torch.stack([start, end]))[1].values()
         rows.append(
             {
                 "jump": max(0.0, 2 * fine - coarse),
                 "change": fine,
                 "variation": steps.sum().item() / apart if apart else 1.0,
-                "crossings": crossed / max(1, sum(passed[0].numel() for passed in ends.values())),
+                "crossings": sum(int((first ^ last).sum()) for first, last in passed)
+                / max(1, sum(of[0].numel() for of in passed)),
             }
         )
-    return {key: _summary([row[key] for row in rows]) for key in rows[0]}
+    found = {key: torch.tensor([row[key] for row in rows], dtype=torch.float64) for key in rows[0]}
+    return {key: {"mean": of.mean().item(), "median": of.median().item()} for key, of in found.items()}
 
 
 def patterns(
@@ -125,22 +112,24 @@ def patterns(
     generator = torch.Generator().manual_seed(seed)
     names = ("signs", "gradient")
     outputs = {name: [0.0 for _ in sizes] for name in names}
-    changed, passing = ({name: [Counter[str]() for _ in sizes] for name in names} for _ in range(2))
+    changed, n = ({name: [Counter[str]() for _ in sizes] for name in names} for _ in range(2))
     for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-        logits, passed = _observed(model, x)
+        logits, passed = observed(model, x)
         for name, direction in zip(names, (_coins(x, generator), _ascent(model, x, y)), strict=True):
             for i, size in enumerate(sizes):
-                moved, after = _observed(model, (x + size * direction).clamp(0, 1))
+                moved, after = observed(model, (x + size * direction).clamp(0, 1))
                 outputs[name][i] += (moved - logits).abs().amax(dim=1).double().sum().item() / scale / len(images)
                 for layer, before in passed.items():
                     changed[name][i][layer] += int((before ^ after[layer]).sum())
-                    passing[name][i][layer] += int(before.sum()) + int(after[layer].sum())
-    counts = {name: list(zip(changed[name], passing[name], strict=True)) for name in names}
+                    n[name][i][layer] += int(before.sum()) + int(after[layer].sum())
     return {
         name: {
-            "changed": [_share(of.total(), n.total()) for of, n in counts[name]],
+            "changed": [of.total() / max(1, n.total()) for of, n in zip(changed[name], n[name], strict=True)],
             "outputs": outputs[name],
-            "layers": {layer: [_share(of[layer], n[layer]) for of, n in counts[name]] for layer in changed[name][0]},
+            "layers": {
+                layer: [of[layer] / max(1, n[layer]) for of, n in zip(changed[name], n[name], strict=True)]
+                for layer in passed
+            },
         }
         for name in names
     }
@@ -154,15 +143,6 @@ def _ascent(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Sign of the cross-entropy's gradient: -1, 0 or 1 for every pixel."""
     x = images.clone().requires_grad_()
     return torch.autograd.grad(functional.cross_entropy(model(x), labels, reduction="sum"), x)[0].sign()
-
-
-def _share(changed: int, n: int) -> float:
-    return changed / n if n else 0.0
-
-
-def _summary(values: list[float]) -> dict[str, float]:
-    found = torch.tensor(values, dtype=torch.float64)
-    return {"mean": found.mean().item(), "median": found.median().item()}
 
 
 @torch.no_grad()

@@ -175,13 +175,11 @@ def incremental(plan: Incremental, *, gamma: float, epochs: int) -> Callable[[in
     decimals. With fewer epochs than steps several are taken at once.
     """
     start, end, step = (Fraction(str(value)) for value in (plan.start, gamma, plan.step))
-    n_steps = math.ceil((start - end) / step) if start > end else 0
+    n_steps = max(0, math.ceil((start - end) / step))
     hold = held(plan, epochs)
 
     def at(epoch: int) -> float:
-        if epoch < hold or not n_steps:
-            return float(start) if epoch < hold else float(end)
-        taken = math.ceil(Fraction((epoch - hold + 1) * n_steps, epochs - hold))
+        taken = math.ceil(Fraction((epoch - hold + 1) * n_steps, epochs - hold)) if epoch >= hold else 0
         return float(max(end, start - taken * step))
 
     return at

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from numbers import Rational
 
 import numpy as np
 import torch
@@ -19,21 +18,21 @@ DIRECT = 4096  # rows up to this length are partitioned as they are: looking fir
 SPREAD = 3.0  # half-width of the bracket around a guess, in standard deviations of a random sample's rank
 
 
-def share(gamma: float | Rational) -> Fraction:
+def share(gamma: float) -> Fraction:
     """gamma as the decimal number it was written as: 0.145 is 29/200, not the binary number next to it.
 
     Raises ValueError unless 0 < gamma <= 1.
     """
     try:
-        exact = Fraction(gamma) if isinstance(gamma, Rational) else Fraction(str(gamma))
+        exact = Fraction(str(gamma))
     except ValueError:  # nan, inf, no number
         exact = Fraction(0)
-    if isinstance(gamma, bool) or not 0 < exact <= 1:
+    if not 0 < exact <= 1:
         raise ValueError(f"gamma = {gamma!r}: must be a number above 0 and up to 1")
     return exact
 
 
-def winners(gamma: float | Rational, n: int) -> int:
+def winners(gamma: float, n: int) -> int:
     """k = floor(gamma * n), the number of winners among n values; raises ValueError when nobody would win."""
     k = math.floor(share(gamma) * n)
     if k == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust.core import augment, results, training, work
+from biorobust.core import augment, results, training
 from biorobust.core.devices import full_precision
 from biorobust.core.tensors import Tensors
 from biorobust.core.training import as_float
@@ -44,15 +43,6 @@ def n_steps(recipe: Recipe) -> int:
     return recipe.epochs * -(-recipe.n_train // recipe.batch_size)
 
 
-def state_path(
-    name: str, recipe: Recipe, *, seed: int, data_sha256: str, device: str, plan: Incremental | None = None
-) -> Path:
-    key = recipe.model_dump() | {"seed": seed, "data": data_sha256, "device": device}
-    if recipe.gamma_schedule == "incremental" and plan is not None:
-        key |= {"plan": plan.model_dump()}
-    return work.state_path(f"{name}-seed{seed}", key, code=(sys.modules[__name__],))
-
-
 def train(
     name: str,
     recipe: Recipe,
@@ -80,11 +70,14 @@ def train(
     if isinstance(model.body, networks.PixelFastNet):
         spread = data.train_images[:: max(1, len(data.train_images) // N_WHITENED)]  # a mirror may sort them by class
         model.body.whiten(as_float(spread))
-    gamma_at = recipes.course(recipe, plan)
+    falling = recipes.course(recipe, plan)
 
-    def before_epoch(network: nn.Module, epoch: int) -> None:
-        if gamma_at is not None:
-            operator.set_gamma(network, gamma_at(epoch))
+    def gamma_at(epoch: int) -> float | None:
+        return falling(epoch) if falling else recipe.gamma
+
+    def set_gamma(network: nn.Module, epoch: int) -> None:
+        if falling:
+            operator.set_gamma(network, falling(epoch))
 
     seen = data.test_images[watched], data.test_labels[watched]
 
@@ -107,24 +100,18 @@ def train(
             clip_norm=recipe.clip,
             schedule=_schedule(recipe, plan),
         ),
-        objective=objective(
-            bfloat16=recipe.precision == "bfloat16", label_smoothing=recipe.label_smoothing, n_classes=data.n_classes
-        ),
+        objective=objective(recipe, n_classes=data.n_classes),
         seed=seed,
         prepare=lambda images: as_float(
             augment.crop_and_flip(images, padding=recipe.crop, flip=recipe.flip, edges=recipe.edges)
         ),
-        before_epoch=before_epoch,
+        before_epoch=set_gamma,
         measure=measure,
         state=state,
         label=f"{name}, seed {seed}",
     )
-    if gamma_at is not None:  # a training that was finished before has not set the last gamma
-        operator.set_gamma(model, gamma_at(len(fitted.history) - 1))
-    curve = [
-        {"seed": seed, **row, "gamma": gamma_at(int(row["epoch"]) - 1) if gamma_at else recipe.gamma}
-        for row in fitted.history
-    ]
+    set_gamma(model, len(fitted.history) - 1)  # a training that was finished before has not
+    curve = [{"seed": seed, **row, "gamma": gamma_at(int(row["epoch"]) - 1)} for row in fitted.history]
     entry = seed_entry(seed, model, data, curve, diverged=fitted.diverged)
     return training.Trained(model=model, config=built_from, entry=entry, curve=curve)
 
@@ -146,10 +133,10 @@ def _schedule(recipe: Recipe, plan: Incremental | None) -> training.Schedule:
     return training.steps({recipe.drop_at: recipe.drop_factor})
 
 
-def objective(*, bfloat16: bool, label_smoothing: float, n_classes: int) -> training.Objective:
+def objective(recipe: Recipe, *, n_classes: int) -> training.Objective:
     """Cross-entropy over everything the head has, classes or not; accuracy among the classes.
 
-    bfloat16: winners are chosen among values so rounded, so some more tie.
+    In bfloat16 winners are chosen among values so rounded, so some more tie.
     """
 
     def outputs(model: nn.Module, x: Tensor) -> Tensor:
@@ -157,7 +144,10 @@ def objective(*, bfloat16: bool, label_smoothing: float, n_classes: int) -> trai
         return model.outputs(x)
 
     return training.cross_entropy(
-        label_smoothing=label_smoothing, bfloat16=bfloat16, outputs=outputs, n_classes=n_classes
+        label_smoothing=recipe.label_smoothing,
+        bfloat16=recipe.precision == "bfloat16",
+        outputs=outputs,
+        n_classes=n_classes,
     )
 
 
@@ -186,10 +176,9 @@ def seed_entry(
         "test_loss": loss,
         "label_entropy": abs(-(shares * shares.log2()).sum().item()),
         "predicted": predicted.tolist(),
-        "epochs_to": {str(level): _first(curve, level) for level in LEVELS},
+        "epochs_to": {
+            str(level): next((int(row["epoch"]) for row in curve if row["test_accuracy"] >= level), None)
+            for level in LEVELS
+        },
         "active": probes.active_fractions(model, as_float(data.test_images[:N_ACTIVE])),
     }
-
-
-def _first(curve: list[dict[str, Any]], level: float) -> int | None:
-    return next((int(row["epoch"]) for row in curve if row["test_accuracy"] >= level), None)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from biorobust.core.errors import BiorobustError
 from biorobust.kwta.model.params import FULL_WIDTH
-from biorobust.networks.weights import Unavailable, find, read
+from biorobust.networks.weights import Unavailable, fill, find, read
 
 if TYPE_CHECKING:
     from biorobust.kwta.model.networks import Classifier
@@ -21,27 +20,13 @@ def load_imagenet(model: Classifier, *, network: str, width: int) -> None:
 
     Raises Unavailable when the network has none or no file can be had, BiorobustError when a file is not what it says.
     """
-    import torch
-
     if network not in FILES:
         raise Unavailable(f"torchvision has no ImageNet weights of {network}")
     if width != FULL_WIDTH:
         raise Unavailable(f"ImageNet weights are of width {FULL_WIDTH}, the network has {width}")
-    stored = read(find(FILES[network], address=ADDRESS + FILES[network]))
-    own = model.body.state_dict()
-    odd = next((name for name, value in stored.items() if not isinstance(value, torch.Tensor)), None)
-    if odd is not None:
-        raise BiorobustError(f"{FILES[network]} does not fit {network} ({odd} is no tensor): replace it")
-    head = list(own)[-2:]
+    path = find(FILES[network], address=ADDRESS + FILES[network])
+    stored, own = read(path), model.body.state_dict()
+    kept = [name for name in list(own)[-2:] if name in stored and own[name].shape != stored[name].shape]
     # Old files lack the counters of batch normalisation, which no forward pass reads.
-    kept = {
-        name: value
-        for name, value in own.items()
-        if (name in head and name in stored and value.shape != stored[name].shape)
-        or (name.endswith("num_batches_tracked") and name not in stored)
-    }
-    wrong = [name for name in own if name not in kept and (name not in stored or own[name].shape != stored[name].shape)]
-    wrong += sorted(map(str, set(stored) - set(own)))
-    if wrong:
-        raise BiorobustError(f"{FILES[network]} does not fit {network} (see {wrong[0]}): replace it")
-    model.body.load_state_dict(stored | kept)
+    kept += [name for name in own if name.endswith("num_batches_tracked") and name not in stored]
+    fill(model.body, stored | {name: own[name] for name in kept}, path=path)

@@ -51,30 +51,30 @@ def setting(settings: Content, key: str) -> str:
 
 
 def ablations(m: Measurements, study: Kwta) -> list[dict[str, Any]]:
-    """In the order of params.yaml. `asks`: the question one belongs to; `content`: its metrics file, None without one.
-
-    With a file there are also its `settings` and, in words, what was `changed`, `network` and `row`; where it `ran`,
-    accuracy `clean` and attacked (`robust`), and how many trainings `collapsed`.
+    """Those that have a metrics file, its `content`, in the order of params.yaml: their settings by name, and in words
+    the `question` that one belongs to, `where` and what was `changed`. Of one that `ran` also accuracy `clean` and
+    attacked (`robust`), and how many trainings `collapsed`.
     """
     rows = []
     for name, asks in study.ablations.items():
-        content = m.get(f"ablations/{name}")
-        ran = content is not None and content["status"] == "ok"
-        row = {"name": name, "asks": asks, "question": QUESTIONS.get(asks, asks), "content": content, "ran": ran}
-        row |= {"state": _state(content) if content and ran else NOT_RUN}
-        if content:
-            settings, change = content["settings"], content["changed"]
-            dataset = DATASETS.get(settings["dataset"], settings["dataset"])
-            network = f"{NETWORKS.get(settings['network'], 'small ResNet18')}, {dataset}"
-            row |= {"settings": settings, "network": network, "row": row_name(settings["gamma"])}
-            named = [change["key"], *change.get("besides", ())]
-            row |= {
-                "changed": ", ".join(setting(settings, key) for key in named),
-                "unchanged": change["value"] == change["baseline"],
-            }
-            row |= {key: settings[key] for key in ("epochs", "n_train")}
-        if content and ran:
-            row |= {"clean": _accuracy(content), "robust": _accuracy(content["robust"])}
+        if (content := m.get(f"ablations/{name}")) is None:
+            continue
+        settings, change = content["settings"], content["changed"]
+        row = {
+            **settings,
+            "name": name,
+            "asks": asks,
+            "question": QUESTIONS.get(asks, asks),
+            "content": content,
+            "where": f"{NETWORKS.get(settings['network'], 'small ResNet18')}, {DATASETS[settings['dataset']]}",
+            "row": row_name(settings["gamma"]),
+            "changed": ", ".join(setting(settings, key) for key in (change["key"], *change.get("besides", ()))),
+            "unchanged": change["value"] == change["baseline"],
+            "ran": content["status"] == "ok",
+            "state": NOT_RUN,
+        }
+        if row["ran"]:
+            row |= {"clean": _accuracy(content), "robust": _accuracy(content["robust"]), "state": _state(content)}
             row |= {"collapsed": "{collapsed} of {n_seeds}".format(**content["collapses"])}
         rows.append(row)
     return rows

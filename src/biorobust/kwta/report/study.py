@@ -13,7 +13,6 @@ from biorobust.reporting.labels import IMAGE_WORST_CASE, RESIZED, WORST_CASE, Lo
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.study import Study
-from biorobust.reporting.words import paragraphs
 
 NETWORKS = {"alexnet": "AlexNet", "resnet18": "ResNet18"}  # of the report
 FAST = "fast"
@@ -38,6 +37,11 @@ MEASURES = {
 def row_name(gamma: float | None) -> str:
     """As the report calls a row: "ReLU" or "k-WTA-0.2"."""
     return "ReLU" if gamma is None else f"k-WTA-{gamma:g}"
+
+
+def _run(cell: str) -> str:
+    """The run of params.yaml that a cell belongs to, as in "scratch-kwta"."""
+    return cell.split("-", maxsplit=2)[2]
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Cell:
-    """A row of a table and what was measured of it, in `m`. `run`: its row in params.yaml; `gamma`: what it was trained
-    with, or before that is to be; None for ReLU.
+    """A row of a table and what was measured of it, in `m`. `gamma`: what it was trained with, or before that is to be;
+    None for ReLU.
     """
 
     id: str
     place: Place
-    run: str
     gamma: float | None
     m: Measurements
 
@@ -91,7 +94,7 @@ class Cell:
 
     @property
     def look(self) -> Look:
-        return replace(look(self.run), label=self.row)
+        return replace(look(_run(self.id)), label=self.row)
 
     @property
     def trained(self) -> Content | None:
@@ -161,24 +164,17 @@ class Kwta(Study):
 
     def cells(self, m: Measurements, *, init: str = "") -> tuple[Cell, ...]:
         return tuple(
-            Cell(name, place, row := self.row(name), self._gamma(m, name, row), m)
+            Cell(name, place, m.settings(f"train/{name}").get("gamma", self.gammas[_run(name)]), m)
             for place in self.places
             if init in ("", place.init)
             for name in place.rows
         )
 
-    def _gamma(self, m: Measurements, cell: str, row: str) -> float | None:
-        return m.settings(f"train/{cell}").get("gamma") if m.get(f"train/{cell}") else self.gammas[row]
-
     def train_stage(self, run: str) -> str:
-        return f"train_kwta@{self.row(run).partition('-')[2]}"
+        return f"train_kwta@{_run(run).partition('-')[2]}"
 
     def attack_stage(self, run: str) -> str:
-        return f"attack_kwta@{self.row(run).partition('-')[2]}"
-
-    def row(self, cell: str) -> str:
-        """The run of params.yaml that a cell belongs to."""
-        return next(run for run in self.rows for place in self.places if cell.endswith(f"-{place.dataset}-{run}"))
+        return f"attack_kwta@{_run(run).partition('-')[2]}"
 
     def stages(self) -> tuple[str, ...]:
         return (
@@ -199,20 +195,9 @@ class Kwta(Study):
         return (*of_cells, *(f"ablations/{name}" for name in self.ablations), "timing/kwta", *self.adapted_results)
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`unavailable`: why -> how many cells could not be had for it. `sizes`, `own_sizes`: what was really run, in
-        words, of the report's networks and of ours; empty where nothing was.
-        """
-        cells = self.cells(metrics)
-        files = [found for cell in cells if (found := metrics.get(f"train/{cell.id}"))]
-        settings = {
-            block: [cell.trained["settings"] for cell in cells if cell.trained and bool(cell.place.number) == report]
-            for block, report in (("sizes", True), ("own_sizes", False))
-        }
-        names = {"networks": NETWORKS, "datasets": DATASETS, "starts": STARTS}
-        return {"unavailable": Counter(str(found["reason"]) for found in files if found["status"] != "ok")} | {
-            block: "".join(paragraphs(self.name, block, metrics, settings=found, **names)) if found else ""
-            for block, found in settings.items()
-        }
+        """`unavailable`: why -> how many cells could not be had for it."""
+        files = [found for cell in self.networks if (found := metrics.get(f"train/{cell}"))]
+        return {"unavailable": Counter(str(found["reason"]) for found in files if found["status"] != "ok")}
 
 
 def kwta(params: Mapping[str, Any]) -> Kwta:
