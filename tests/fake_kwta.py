@@ -144,8 +144,8 @@ class _Writer(Writer):
         attack = self.plan.reencoded_attack
         clean, robust = round(self.clean(recipe) * n), self.right(recipe, attack, 0)
         again = {
-            "clean": {"n": n, "before": clean, "after": clean - n // 50, "both": clean - n // 33},
-            "robust": {"n": self.n, "before": robust, "after": robust + 10, "both": max(0, robust - 5)},
+            kind: {"n": n, "before": right, "after": right - n // 50, "both": max(0, right - n // 30)}
+            for kind, right, n in (("clean", clean, n), ("robust", robust + self.n // 50, self.n))
         }
         per_seed = [{"seed": seed, **again} for seed in self.seeds]
         return {"quality": self.plan.jpeg_quality, "shift": 4, "attack": attack, "per_seed": per_seed}

@@ -12,7 +12,7 @@ from biorobust import datasets, params
 from biorobust.core import training as loop
 from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
-from biorobust.kwta.model import attacking, networks, probes, recipe, training
+from biorobust.kwta.model import attacking, networks, recipe, training
 from biorobust.kwta.model.operator import KWTA
 from biorobust.kwta.model.params import CURVE_COLUMNS, Attacks, Incremental, Probe, ProbeSize, Recipe, Run
 
@@ -65,8 +65,6 @@ def test_gamma_falls_as_the_original_lowered_it():
         gamma = max(gamma - Fraction(1, 200), Fraction(1, 10)) if epoch % 2 == 0 else gamma
         expected.append(float(gamma))
     assert gammas[50:] == expected
-    assert gammas[88] == gammas[89] == 0.1
-    assert gammas[87] == 0.105
     for epochs in (2, 3, 9, 20, 80):
         gammas = [recipe.incremental(PLAN, gamma=0.1, epochs=epochs)(epoch) for epoch in range(epochs)]
         assert (gammas[0], gammas[-1]) == (0.2, 0.1)
@@ -110,10 +108,8 @@ def test_the_small_fast_network_learns_and_its_gamma_falls(settings, digits, tmp
 
 
 @pytest.mark.parametrize("scale", params.SCALES)
-def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale, monkeypatch):
-
-    raw = project()
-    settings = params.check(raw | {"scale": scale})
+def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale):
+    settings = params.check(project(scale=scale))
     for name, run in settings.runs["kwta_runs"].items():
         for network, dataset in (("resnet18", "cifar10"), ("alexnet", "svhn")):
             found = recipe.Cell(run, network, dataset).recipe(settings)
@@ -131,13 +127,10 @@ def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale, monkeypatch)
     [
         ("learning_rat", 0.1, "change = 'learning_rat': must be one of"),
         ("learning_rate", -1, "learning_rate changed.learning_rate = -1: must be a number above 0"),
-        ("flip", 3, "flip = 3: must be true or false"),
-        ("stem", "gelu", "stem = 'gelu': must be one of relu, kwta"),
         ("gamma_by_layer", "random", "gamma_by_layer = 'random': must be one of equal, falling, rising, middle"),
     ],
 )
 def test_an_ablation_that_changes_nothing_that_exists_is_named(change, to, words):
-
     raw = project()
     raw["kwta_ablations"]["clip"] |= {"change": change, "to": to}
     with pytest.raises(ParamsError, match=words):
@@ -236,11 +229,9 @@ def test_cross_entropy_sees_the_whole_head_and_accuracy_the_classes():
 
 RECIPE = {
     **{"network": "resnet18", "dataset": "cifar10", "init": "scratch", "activation": "relu", "gamma": None},
-    **{"gamma_schedule": "constant", "gamma_fall": 0.0, "gamma_by_layer": "equal", "stem": "kwta", "logits": 10},
-    **{"width": 8, "image_size": 48, "normalise": False, "precision": "float32", "weights": "torch"},
+    **{"stem": "kwta", "logits": 10, "width": 8, "image_size": 48, "normalise": False, "clip": 0.5},
     **{"n_train": 2000, "epochs": 4, "batch_size": 50, "learning_rate": 0.1, "drop_at": 1.0, "drop_factor": 1.0},
-    **{"schedule": "steps", "warmup": 0.0, "nesterov": False, "label_smoothing": 0.0, "edges": "zeros"},
-    **{"momentum": 0.9, "weight_decay": 0.0, "clip": 0.5, "crop": 0, "flip": False},
+    **{"momentum": 0.9, "weight_decay": 0.0, "crop": 0, "flip": False},
 }
 
 
@@ -282,37 +273,31 @@ def test_one_more_jpeg_is_counted_image_by_image(victim, digits, tmp_path, monke
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
     table = attacking.attacked(victim, ["pgd-corrected-best"])
     test = digits.test_images[:100], digits.test_labels[:100]
-    row = attacking.reencoded(victim, ATTACKS, table, test_images=test[0], test_labels=test[1])
+    tested = {"test_images": test[0], "test_labels": test[1]}
+    row = attacking.reencoded(victim, ATTACKS, table, **tested)
     _, predictions = training.evaluate(victim.model, *test)
     assert row["clean"]["before"] == int((predictions == test[1]).sum())
     for counts in (row["clean"], row["robust"]):
         assert counts["both"] <= min(counts["before"], counts["after"])
     assert row["robust"]["n"] == 24
     monkeypatch.setattr(attacking, "jpeg", lambda images, quality: images)
-    same = attacking.reencoded(
-        replace(victim, seed=0, key={"same": 1}), ATTACKS, table, test_images=test[0], test_labels=test[1]
-    )
-    assert same["clean"]["before"] == same["clean"]["after"] == same["clean"]["both"]
-    assert same["robust"]["before"] == same["robust"]["after"] == same["robust"]["both"]
+    same = attacking.reencoded(replace(victim, key={"same": 1}), ATTACKS, table, **tested)
+    for counts in (same["clean"], same["robust"]):
+        assert counts["before"] == counts["after"] == counts["both"]
 
 
 def test_the_probe_tries_other_gammas_and_puts_the_own_one_back(victim, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path))
-    plan = Probe(length=0.031, n_points=33, gammas=(0.1, 1.0))
-    size = ProbeSize(n_lines=2, n_patterns=3)
-    found = attacking.probe(victim, plan, size)
-    assert found["discontinuity"]["by_gamma"] == found["patterns"]["by_gamma"] == []  # ReLU
-    own = found["discontinuity"]["own"]
-    assert own["jump"]["mean"] < own["change"]["mean"]
-    assert len(found["patterns"]["own"]["gradient"]["layers"]) == len(
-        probes.observed(victim.model, victim.images[:1])[1]
-    )
+    plan, size = Probe(length=0.031, n_points=33, gammas=(0.1, 1.0)), ProbeSize(n_lines=2, n_patterns=3)
+    jumps, changes = attacking.probe(victim, plan, size).values()
+    assert jumps["by_gamma"] == changes["by_gamma"] == []  # ReLU
+    assert jumps["own"]["jump"]["mean"] < jumps["own"]["change"]["mean"]
     model = networks.build(training.config(Recipe(**RECIPE | {"gamma": 0.2, "activation": "kwta"}), n_classes=10))
-    found = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, size)
-    others, changes = found["discontinuity"]["by_gamma"], found["patterns"]["by_gamma"]
-    assert [row["gamma"] for row in others] == [row["gamma"] for row in changes] == [0.1, 1.0]
+    jumps, changes = attacking.probe(replace(victim, model=model.eval(), name="kwta"), plan, size).values()
+    assert [row["gamma"] for row in jumps["by_gamma"]] == [row["gamma"] for row in changes["by_gamma"]] == [0.1, 1.0]
     assert {module.gamma for module in model.modules() if isinstance(module, KWTA)} == {0.2}
-    assert all(math.isfinite(row["jump"]["mean"]) and 0 <= row["accuracy"] <= 1 for row in others)
-    assert changes[0]["signs"]["changed"][-1] > 0 == changes[1]["signs"]["changed"][-1]
-    assert "layers" in found["patterns"]["own"]["signs"]
-    assert "layers" not in changes[0]["signs"]
+    assert all(math.isfinite(row["jump"]["mean"]) and 0 <= row["accuracy"] <= 1 for row in jumps["by_gamma"])
+    low, all_pass = (row["signs"] for row in changes["by_gamma"])
+    assert low["changed"][-1] > 0 == all_pass["changed"][-1]
+    assert "layers" in changes["own"]["signs"]
+    assert "layers" not in low

@@ -213,20 +213,20 @@ class Recipe(Training, Rate):
     init: Init
     activation: Activation
     gamma: Gamma | None
-    gamma_schedule: Literal["constant", "incremental", "linear"]
-    gamma_fall: Share
-    gamma_by_layer: Literal["equal", "falling", "rising", "middle"]
+    gamma_schedule: Literal["constant", "incremental", "linear"] = "constant"
+    gamma_fall: Share = 0.0
+    gamma_by_layer: Literal["equal", "falling", "rising", "middle"] = "equal"
     width: Count
     image_size: Images
-    precision: Precision
+    precision: Precision = "float32"
     n_train: Images
     epochs: Count
-    schedule: Literal["steps", "triangular"]
-    warmup: Share
-    nesterov: bool
-    label_smoothing: ShareBelow1
-    edges: Literal["zeros", "reflect"]
-    weights: Literal["torch", "he"]
+    schedule: Literal["steps", "triangular"] = "steps"
+    warmup: Share = 0.0
+    nesterov: bool = False
+    label_smoothing: ShareBelow1 = 0.0
+    edges: Literal["zeros", "reflect"] = "zeros"
+    weights: Literal["torch", "he"] = "torch"
 
     @model_validator(mode="after")
     def _by_layer(self) -> Recipe:

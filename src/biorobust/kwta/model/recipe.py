@@ -95,21 +95,18 @@ def check(settings: Params) -> None:
         of_ablation(settings, settings.run("kwta_ablations", name, AblationRun), where=f"kwta_ablations.{name}")
 
 
-def _built(values: dict[str, Any], *, where: str) -> Recipe:
-    activation = "relu" if values["gamma"] is None else "kwta"
-    return build(
-        Recipe, {"activation": activation, "gamma_by_layer": "equal", "weights": "torch", **values}, where=where
-    )
+def _built(values: Mapping[str, Any], *, where: str) -> Recipe:
+    return build(Recipe, {**values, "activation": "relu" if values["gamma"] is None else "kwta"}, where=where)
 
 
 def _fast(settings: Params, gamma: float | None) -> dict[str, Any]:
     """What the small fast network is trained with, by the fields of Recipe."""
     block = settings.block("kwta_fast", Fast)
+    falls = {"gamma_schedule": "linear"} if gamma is not None and block.gamma_fall else {"gamma_fall": 0.0}
     return {
         "stem": "kwta",
         "logits": 10,
         "image_size": SMALL_IMAGE,
-        "precision": "float32",
         "normalise": False,  # the first convolution whitens
         "schedule": "triangular",
         "drop_at": 1.0,
@@ -119,8 +116,7 @@ def _fast(settings: Params, gamma: float | None) -> dict[str, Any]:
         "edges": "reflect",
         **block.model_dump(),
         **settings.size("kwta_fast", FastSize).model_dump(),
-        "gamma_fall": 0.0 if gamma is None else block.gamma_fall,
-        "gamma_schedule": "linear" if gamma is not None and block.gamma_fall else "constant",
+        **falls,
     }
 
 
@@ -129,17 +125,10 @@ def _report(settings: Params, block: str, *, network: str, init: str) -> dict[st
     size = settings.size("kwta_training", TrainingSize)
     width: int = getattr(size, f"{network.replace('-', '_')}_width")
     return {
-        "gamma_schedule": "constant",
-        "gamma_fall": 0.0,
         "width": FULL_WIDTH if init == "pretrained" else width,
         "image_size": SMALL_IMAGE if network == "resnet18-small" else size.image_size,
         "precision": size.precision,
         "n_train": size.n_train,
-        "schedule": "steps",
-        "warmup": 0.0,
-        "nesterov": False,
-        "label_smoothing": 0.0,
-        "edges": "zeros",
         **settings.block(block, Training).model_dump(),
         **settings.block(f"kwta_{init}", Rate).model_dump(),
     }

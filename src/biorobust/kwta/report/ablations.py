@@ -1,4 +1,4 @@
-"""Ablations of the k-WTA study, one changed setting each."""
+"""Ablations of the k-WTA study, one changed setting each: words for their table."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from biorobust.kwta.report.study import DATASETS, NETWORKS, Kwta, row_name
-from biorobust.reporting.estimates import Estimate, estimate
-from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.requirements import flags
-from biorobust.statistics import Accuracy
 from biorobust.statistics.rules import NOT_RUN
 
 CHANGED = {"learning_rate": "learning rate", "clip": "clipped at", "logits": "outputs"}
@@ -30,63 +26,40 @@ VALUES: Mapping[tuple[str, object], str] = {
     ("gamma_by_layer", "middle"): "largest in the middle",
     ("weights", "he"): "He's first weights",
 }
+# What is odd in the report, or asked by the original, and the setting that is changed for it.
 QUESTIONS = {
-    "collapse": "collapse",
-    "start": "collapse, other first weights",
-    "flip": "mirrored digits",
-    "clip": "clipping the gradient",
-    "head": "size of the head",
-    "stem": "first activation",
-    "normalise": "ImageNet's inputs",
+    "collapse": "AlexNet with ReLU gives one class to every image of SVHN: learning rate",
+    "start": "the same: first weights",
+    "flip": "SVHN's digits are mirrored",
+    "clip": "a small γ costs accuracy: clipping the gradient",
+    "head": "a thousand outputs, ten labels: size of the head",
+    "stem": "the original's first activation stays ReLU, the report's does not",
+    "normalise": "ImageNet's weights are fed images as they are",
     "gamma": "course of gamma",
     "layers": "gamma by layer",
 }
 
 
-def setting(settings: Content, key: str) -> str:
-    """A setting of an ablation and its value, in words."""
-    value = settings[key]
+def changed(content: Content) -> str:
+    """The settings that an ablation changes and their values, in words."""
+    change, settings = content["changed"], content["settings"]
+    return ", ".join(_setting(key, settings[key]) for key in (change["key"], *change.get("besides", ())))
+
+
+def _setting(key: str, value: Any) -> str:
     shown = f"{value:g}" if isinstance(value, (int, float)) else value
     return VALUES.get((key, value)) or f"{CHANGED.get(key, key)} {shown}"
 
 
-def ablations(m: Measurements, study: Kwta) -> list[dict[str, Any]]:
-    """Those that have a metrics file, its `content`, in the order of params.yaml: their settings by name, and in words
-    the `question` that one belongs to, `where` and what was `changed`. Of one that `ran` also accuracy `clean` and
-    attacked (`robust`), and how many trainings `collapsed`.
-    """
-    rows = []
-    for name, asks in study.ablations.items():
-        if (content := m.get(f"ablations/{name}")) is None:
-            continue
-        settings, change = content["settings"], content["changed"]
-        row = {
-            **settings,
-            "name": name,
-            "asks": asks,
-            "question": QUESTIONS.get(asks, asks),
-            "content": content,
-            "where": f"{NETWORKS.get(settings['network'], 'small ResNet18')}, {DATASETS[settings['dataset']]}",
-            "row": row_name(settings["gamma"]),
-            "changed": ", ".join(setting(settings, key) for key in (change["key"], *change.get("besides", ()))),
-            "unchanged": change["value"] == change["baseline"],
-            "ran": content["status"] == "ok",
-            "state": NOT_RUN,
-        }
-        if row["ran"]:
-            row |= {"clean": _accuracy(content), "robust": _accuracy(content["robust"]), "state": _state(content)}
-            row |= {"collapsed": "{collapsed} of {n_seeds}".format(**content["collapses"])}
-        rows.append(row)
-    return rows
-
-
-def _accuracy(content: Content) -> Estimate:
-    seeds = content["per_seed"]
-    return estimate(Accuracy(tuple(seed["correct"] for seed in seeds), seeds[0]["n"]))
-
-
-def _state(content: Content) -> str:
+def state(content: Content) -> str:
     """As for a run, with the seeds counted and not named; those that collapsed have a column of their own."""
+    if content["status"] != "ok":
+        return NOT_RUN
     seeds = content["per_seed"]
     raised = Counter(flag for seed in seeds for flag in flags(content, seed, printed={}) if flag != "collapsed")
     return ", ".join(f"{n} of {len(seeds)} {flag.replace('_', '-')}" for flag, n in raised.items()) or "ran"
+
+
+def collapsed(content: Content) -> str | None:
+    """How many trainings gave one class to every image."""
+    return "{collapsed} of {n_seeds}".format(**content["collapses"]) if content["status"] == "ok" else None

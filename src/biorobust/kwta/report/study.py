@@ -139,12 +139,12 @@ class Cell:
 class Kwta(Study):
     """`rows`: run of params.yaml -> its start; `gammas`: run -> its gamma, None for ReLU.
 
-    `ablations`: entry of params.yaml -> the question it belongs to. `fast`: whether there is a network of our own.
+    `ablations`: names of the entries of params.yaml. `fast`: whether there is a network of our own.
     """
 
     rows: Mapping[str, str]
     gammas: Mapping[str, float | None]
-    ablations: Mapping[str, str]
+    ablations: tuple[str, ...]
     fast: bool
 
     @property
@@ -214,7 +214,7 @@ def kwta(params: Mapping[str, Any]) -> Kwta:
         ),
         rows={run: values["init"] for run, values in runs.items()},
         gammas={run: params.get(values["method"], {}).get("gamma") for run, values in runs.items()},
-        ablations={name: values["question"] for name, values in params.get("kwta_ablations", {}).items()},
+        ablations=tuple(params.get("kwta_ablations", {})),
         fast="kwta_fast" in params,
         adaptive=params.get("kwta_adaptive", {}),
     )

@@ -1,19 +1,19 @@
-"""Tables of the k-WTA study: the report's eight in its own layout, oddities, ablations, another JPEG."""
+"""Tables of the k-WTA study: the report's eight in its own layout, ablations, another JPEG."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from operator import attrgetter, itemgetter
-from statistics import fmean
+from operator import attrgetter
 from typing import Any
 
-from biorobust.kwta.report.ablations import QUESTIONS, ablations, setting
+from biorobust.kwta.report.ablations import QUESTIONS, changed, collapsed, state
 from biorobust.kwta.report.printed import COLLAPSE, Key, Printed, Verdict, printed, verdicts
-from biorobust.kwta.report.study import BEST, CLEAN, MEASURES, NAMES, Cell, Kwta, row_name
+from biorobust.kwta.report.study import CLEAN, DATASETS, MEASURES, NAMES, NETWORKS, Cell, Kwta, row_name
 from biorobust.reporting import columns
 from biorobust.reporting.claims import Judged
+from biorobust.reporting.estimates import Estimate, estimate
 from biorobust.reporting.labels import full_name
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import Content
@@ -32,11 +32,10 @@ UNDECIDED = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
 def tables(m: Measurements, study: Kwta, judged: Sequence[Judged]) -> list[Table]:
     reported = printed(item.claim for item in judged if item.counted)
     cells, said = study.cells(m), verdicts(judged, m)
-    made, places = ablations(m, study), [tuple(rows) for _, rows in groupby(cells, key=attrgetter("place"))]
+    places = [tuple(rows) for _, rows in groupby(cells, key=attrgetter("place"))]
     return [
         *(_place(m, place, reported, said) for place in places if any(cell.trained for cell in place)),
-        _anomalies(m, cells, made),
-        _ablations(m, made),
+        _ablations(m, study),
         _reencoded(m, cells),
     ]
 
@@ -120,62 +119,42 @@ def _short(reason: str) -> str:
     return re.sub(r" \(?(of )?(train|attack)/[\w/-]+\)?", "", reason).partition("; ")[0]
 
 
-# --- oddities, ablations, another JPEG --------------------------------------------------------------------------------
+# --- ablations, another JPEG ------------------------------------------------------------------------------------------
 
 
-def _anomalies(m: Measurements, cells: Sequence[Cell], made: Sequence[Mapping[str, Any]]) -> Table:
-    """What is odd in the report, the test made for it, and its outcome: three paragraphs each of the words."""
-    ran = [row for row in made if row["ran"]]
-    threats = [(cell.of(BEST, tensor=False), cell.of(BEST)) for cell in cells]
-    title, caption, *items = paragraphs(
-        "kwta",
-        "anomalies",
-        m,
-        setting=setting,
-        ablations={asks: [row for row in ran if row["asks"] == asks] for asks in QUESTIONS},
-        unchanged=[row for row in ran if row["asks"] == "clip" and row["unchanged"]],
-        threats=[image.value - tensor.value for image, tensor in threats if image and tensor],
-        active={
-            cell.row: fmean(passing for seed in cell.seeds for passing in seed["active"].values())
-            for cell in cells
-            if cell.id.startswith("alexnet-cifar10-scratch-") and cell.seeds
-        },
-    )
-    return table(
-        "kwta-anomalies",
-        (title, caption + _kept_from(row["content"] for row in made)),
-        zip(*(items[i::3] for i in range(3)), strict=True),
-        [
-            Column(column, "text", itemgetter(i), key)
-            for i, (column, key) in enumerate({"in the report": "seen", "test": "test", "here": "outcome"}.items())
-        ],
-    )
-
-
-def _ablations(m: Measurements, made: Sequence[Mapping[str, Any]]) -> Table:
+def _ablations(m: Measurements, study: Kwta) -> Table:
     """A row per ablation: what was changed, accuracy clean and attacked, and how many of its trainings collapsed."""
-    contents = {row["name"]: row["content"] for row in made}
-    found = [row for row in made if not columns.left_out(row["content"])]
-    robust = {row["name"]: row["content"]["robust"] for row in found if row["ran"]}
-    attacked = {name: {"attacks": {of["attack"]: of}} for name, of in robust.items()}
-    sizes = dict.fromkeys((row["epochs"], -(-row["n_train"] // row["batch_size"]), row["n_train"]) for row in found)
+    contents = {name: m.get(f"ablations/{name}") for name in study.ablations}
+    found = [content for content in contents.values() if content and not columns.left_out(content)]
+    attacked = {content["run"]: {"attacks": {of["attack"]: of}} for content in found if (of := content.get("robust"))}
     note = columns.omitted(contents) + _kept_from(contents.values()) + columns.nonfinite(attacked)
+    runs = [content["settings"] for content in found]
+    sizes = dict.fromkeys((run["epochs"], -(-run["n_train"] // run["batch_size"]), run["n_train"]) for run in runs)
+
+    def where(content: Content) -> str:
+        network, dataset = content["settings"]["network"], content["settings"]["dataset"]
+        return f"{NETWORKS.get(network, 'small ResNet18')}, {DATASETS[dataset]}"
+
+    def accuracy(content: Content) -> Estimate | None:
+        seeds = content.get("per_seed")
+        return estimate(Accuracy(tuple(seed["correct"] for seed in seeds), seeds[0]["n"])) if seeds else None
+
     return table(
         "kwta-ablations",
         _words("ablations", m, sizes=list(sizes), note=note),
         found,
         (
-            Column("question", "text", "question"),
-            Column("name", "", "name"),
-            Column("network, data", "label", "where", "network"),
-            Column("activation", "label", "row", "activation"),
-            Column("setting", "label", "changed"),
-            Column("epochs", "", "epochs"),
-            Column("n_train", "", "n_train"),
-            Column("clean [95 %]", "estimate", "clean"),
-            Column("attacked [95 %]", "estimate", "robust"),
-            Column("collapsed", "label", "collapsed"),
-            Column("state", "text", "state"),
+            Column("question", "text", lambda content: QUESTIONS.get(content["question"], content["question"])),
+            Column("name", "", "run", "name"),
+            Column("network, data", "label", where, "network"),
+            Column("activation", "label", lambda content: row_name(content["settings"]["gamma"])),
+            Column("setting", "label", changed, "changed"),
+            Column("epochs", "", lambda content: content["settings"]["epochs"]),
+            Column("n_train", "", lambda content: content["settings"]["n_train"]),
+            columns.estimate("clean", accuracy),
+            columns.estimate("attacked", lambda content: accuracy(content.get("robust", {})), key="robust"),
+            Column("collapsed", "label", collapsed),
+            Column("state", "text", state),
         ),
     )
 
