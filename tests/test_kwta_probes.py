@@ -75,64 +75,34 @@ def test_smaller_gamma_gives_larger_jumps_on_the_same_weights():
     assert crossings[2] == 0 < crossings[0]
 
 
-class Recorder(nn.Module):
-    """Keeps what it is given."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def forward(self, x):
-        self.seen.append(x.detach())
-        return x
-
-
-def small_network(gamma):
+def test_patterns_compare_what_passes_before_and_after_each_step():
     torch.manual_seed(0)
-    layers = [Recorder(), nn.Flatten(), nn.Linear(48, 60), KWTA(gamma), nn.Linear(60, 40), nn.ReLU(), nn.Linear(40, 5)]
-    return nn.Sequential(*layers).double()
-
-
-def passed_by_sorting(model, x, gamma):
-    """Places of the winners and of the positive values of `small_network`, image by image, and its outputs."""
-    first, second, last = (layer for layer in model if isinstance(layer, nn.Linear))
-    a = x.flatten(1) @ first.weight.T + first.bias
-    winners = [set(row.argsort(descending=True)[: int(gamma * 60)].tolist()) for row in a]
-    mask = torch.tensor([[i in won for i in range(60)] for won in winners])
-    b = (a * mask) @ second.weight.T + second.bias
-    positive = [set((row > 0).nonzero()[:, 0].tolist()) for row in b]
-    return {"3": winners, "5": positive}, b.relu() @ last.weight.T + last.bias
-
-
-def test_patterns_are_those_of_sorting_before_and_after_each_step():
-    gamma, sizes = 0.25, [1e-4, 0.01, 0.1]
-    model, generator = small_network(gamma), torch.Generator().manual_seed(2)
-    images = torch.rand(7, 3, 4, 4, generator=generator, dtype=torch.float64)
-    labels = torch.arange(7) % 5
+    layers = [nn.Flatten(), nn.Linear(48, 60), KWTA(0.25), nn.Linear(60, 40), nn.ReLU(), nn.Linear(40, 5)]
+    model, seen = nn.Sequential(*layers).double(), []
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    images, labels, sizes = torch.rand(7, 3, 4, 4, dtype=torch.float64), torch.arange(7) % 5, [1e-4, 0.01, 0.1]
     found = probes.patterns(model, images, labels, sizes=sizes, scale=2.0, seed=3, batch_size=7)
-    x, twice, *moved = model[0].seen
-    assert torch.equal(x, images)
+    first, twice, *moved = seen
+    assert torch.equal(first, images)
     assert torch.equal(twice, images)  # for the gradient
     leaf = images.clone().requires_grad_()
-    nn.functional.cross_entropy(passed_by_sorting(model, leaf, gamma)[1], labels).backward()
+    nn.functional.cross_entropy(model(leaf), labels).backward()
+    outputs, before = probes.observed(model, images)
     for name, after in (("signs", moved[:3]), ("gradient", moved[3:])):
-        steps = [(each - images) / size for each, size in zip(after, sizes, strict=True)]
         inside = (after[-1] > 0) & (after[-1] < 1)
-        assert_close(steps[-1][inside].abs(), torch.ones(int(inside.sum()), dtype=torch.float64))
+        step = ((after[-1] - images) / sizes[-1])[inside]
+        assert_close(step.abs(), torch.ones_like(step))
         if name == "gradient":
-            assert torch.equal(steps[-1][inside].sign(), leaf.grad[inside].sign())
+            assert torch.equal(step.sign(), leaf.grad[inside].sign())
         else:
-            assert 0.3 < (steps[-1][inside] > 0).double().mean() < 0.7
+            assert 0.3 < (step > 0).double().mean() < 0.7
         for i, each in enumerate(after):
-            before, outputs = passed_by_sorting(model, images, gamma)
-            now, changed_outputs = passed_by_sorting(model, each, gamma)
-            totals = []
-            for layer in before:
-                pairs = list(zip(before[layer], now[layer], strict=True))
-                totals.append((sum(len(a ^ b) for a, b in pairs), sum(len(a) + len(b) for a, b in pairs)))
-                assert found[name]["layers"][layer][i] == totals[-1][0] / totals[-1][1]
-            changed, n = map(sum, zip(*totals, strict=True))
-            assert found[name]["changed"][i] == changed / n
+            changed_outputs, now = probes.observed(model, each)
+            changed = [int((before[layer] != now[layer]).sum()) for layer in before]
+            n = [int(before[layer].sum() + now[layer].sum()) for layer in before]
+            assert found[name]["changed"][i] == sum(changed) / sum(n)
+            by_layer = [of[i] for of in found[name]["layers"].values()]
+            assert by_layer == [of / total for of, total in zip(changed, n, strict=True)]
             largest = (changed_outputs - outputs).abs().amax(dim=1).mean().item()
             assert found[name]["outputs"][i] == pytest.approx(largest / 2)
 

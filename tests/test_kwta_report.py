@@ -73,11 +73,13 @@ def test_tables_that_ran_have_every_cell_and_the_others_are_left_out(cpu, claims
             (seed,) = content["attacks"][name]["per_seed"]
             assert rows["k-WTA-0.2", line][measure] == seed["correct"][0] / seed["n"]
     verdict = rows["ReLU", "verdict"]
-    assert verdict["line"] == "verdict (re-encoded, smaller, one seed)"
+    assert verdict["line"] == "verdict"
     assert verdict[cells.DEEPFOOL] == "reproduced"
     collapsed = next(row for row in found["kwta-table-1"].rows if str(row["line"]).startswith("verdict"))
-    assert collapsed["line"] == "verdict (partial, smaller, one seed): seed 0 collapsed"
-    assert "32 of 64 channels" in found["kwta-table-6"].caption
+    assert collapsed["line"] == "verdict: seed 0 collapsed"
+    caption = found["kwta-table-6"].caption
+    assert "32 of 64 channels" in caption
+    assert "a single training. What limits the verdicts: cifar10: re-encoded data, not the report's width" in caption
 
 
 def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_path, claims):

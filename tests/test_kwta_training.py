@@ -48,12 +48,12 @@ def small(settings):
 
 def part(data, n):
     test = data.test_images[:60], data.test_labels[:60]
-    return Tensors(data.train_images[:n], data.train_labels[:n], data.held_out[:n], *test, 10)
+    train = data.train_images[:n], data.train_labels[:n], data.held_out[:n]
+    return Tensors(*train, *test, n_classes=10, evaluation=torch.arange(30))
 
 
 def trained(small, data, folder, *, seed=0, plan=None, name="a"):
-    state = folder / f"{name}.pt"
-    return training.train(name, small, data, watched=torch.arange(30), seed=seed, state=state, plan=plan)
+    return training.train(name, small, data, seed=seed, state=folder / f"{name}.pt", plan=plan)
 
 
 def test_gamma_falls_as_the_original_lowered_it():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,13 +32,11 @@ REENCODED = ("cifar10",)  # the data set whose mirror holds JPEG files
 def train_cell(name: str, recipe: Recipe, settings: Params) -> str:
     """Train a cell's seeds and write its checkpoints, metrics and curves; gives why it cannot be had, "" if it can."""
     data = experiment.load(recipe.dataset, n_train=recipe.n_train)
-    watched = data.evaluation[: training.N_WATCHED]
     recipe = training.fitted_recipe(recipe, data)
 
     def train(seed: int) -> Trained:
-        key, code = recipe.model_dump(), (training,)
-        state = experiment.state_path(name, key, seed=seed, dataset=recipe.dataset, code=code)
-        return training.train(name, recipe, data, watched=watched, seed=seed, state=state)
+        state = _state(name, recipe, seed)
+        return training.train(name, recipe, data, seed=seed, state=state)
 
     try:
         experiment.train_seeds(
@@ -56,6 +55,11 @@ def train_cell(name: str, recipe: Recipe, settings: Params) -> str:
         print(f"{name} is unavailable: {error}", file=sys.stderr)
         return str(error)
     return ""
+
+
+def _state(name: str, recipe: Recipe, seed: int, **also: Any) -> Path:
+    key, code = recipe.model_dump() | also, (training,)
+    return experiment.state_path(name, key, seed=seed, dataset=recipe.dataset, code=code)
 
 
 def attack_cell(name: str, dataset: str, settings: Params) -> None:
@@ -136,32 +140,30 @@ def ablate(
     Returns its recipe fitted to the data, the number of test images, what came out (or the `reason` why nothing did),
     and the rows of its curves.
     """
-    plan, size = (
-        settings.block("kwta_incremental", params.Incremental),
-        settings.size("kwta_ablation", params.AblationSize),
-    )
+    plan = settings.block("kwta_incremental", params.Incremental)
+    size = settings.size("kwta_ablation", params.AblationSize)
     attack = settings.block("kwta_ablation", params.Ablation).attack
     eps = settings.block("kwta_attack", params.Attacks).eps(recipe.dataset)
     data = experiment.load(recipe.dataset, n_train=recipe.n_train)
     tested = data.evaluation[: size.n_test]
-    data = replace(data, test_images=data.test_images[tested], test_labels=data.test_labels[tested])
-    watched = torch.arange(min(training.N_WATCHED, len(tested)), device=tested.device)
+    in_order = torch.arange(len(tested), device=tested.device)
+    images, labels = data.test_images[tested], data.test_labels[tested]
+    data = replace(data, test_images=images, test_labels=labels, evaluation=in_order)
     recipe = training.fitted_recipe(recipe, data)
     n = min(size.n_images, len(tested))
     entries, robust = [], []
     rows: list[Mapping[str, Any]] = []
     for seed in settings.seeds(min(n_seeds, size.seeds)):
-        key, code = recipe.model_dump() | {"plan": plan.model_dump()}, (training,)
-        state = experiment.state_path(name, key, seed=seed, dataset=recipe.dataset, code=code)
+        state = _state(name, recipe, seed, plan=plan.model_dump())
         try:
-            trained = training.train(name, recipe, data, watched=watched, seed=seed, plan=plan, state=state)
+            trained = training.train(name, recipe, data, seed=seed, plan=plan, state=state)
         except Unavailable as error:
             return recipe, len(tested), {"reason": str(error)}, []
         victim = Victim(
             name=name,
             model=trained.model.eval().requires_grad_(False),
-            images=as_float(data.test_images[:n]),
-            labels=data.test_labels[:n],
+            images=as_float(images[:n]),
+            labels=labels[:n],
             index=np.arange(n),
             eps=eps,
             seed=seed,

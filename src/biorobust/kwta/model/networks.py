@@ -89,7 +89,6 @@ def build(config: Mapping[str, Any]) -> Classifier:
     body.take(n_classes=config["n_classes"], normalise=config["normalise"])
     model = Classifier(Resize(config["image_size"]), body)
     # Weights in this format make convolutions of any input work in it: a step of training is a tenth faster on a CPU.
-    # Sums are rounded in another order. No logits are equal to the bit; most agree to 1e-5 of their length, but where
-    # that lets another value win, an image's logits can move by as much as they are long. Neither format is nearer to
-    # the numbers in float64.
+    # Sums are rounded in another order: most logits agree to 1e-5 of their length, but where that lets another value
+    # win, an image's can move by as much as they are long.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

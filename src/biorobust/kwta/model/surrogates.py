@@ -16,7 +16,6 @@ from biorobust.kwta.model.operator import KWTA, kwta, mask
 from biorobust.kwta.model.selection import kth_largest, winners
 
 SOFTNESS = 0.3  # of the sigmoid, in standard deviations of the sample's values
-WIDER = (0.3, 0.5)  # gammas of the wider masks
 
 Slope = Callable[[Tensor, float], Tensor]  # values (B, ...), gamma -> what their gradients are multiplied by
 
@@ -52,6 +51,7 @@ def sigmoid(x: Tensor, gamma: float) -> Tensor:
 
 
 def winning(wider: float) -> Slope:
+    """That of k-WTA with a larger gamma."""
     return lambda x, gamma: mask(x, max(wider, gamma)).to(x.dtype)
 
 
@@ -59,15 +59,22 @@ def _with(slope: Slope) -> Callable[[KWTA], nn.Module]:
     return lambda old: Surrogate(old.gamma, slope)
 
 
+SLOPES: dict[str, Slope] = {
+    "relu": positive,
+    "identity": identity,
+    "sigmoid": sigmoid,
+    **{f"{gamma:g}": winning(gamma) for gamma in (0.3, 0.5)},
+}
+
+
 def attack_views(model: nn.Module) -> dict[str, nn.Module]:
     """backward-<slope>: the model's outputs with other slopes. forward-<activation>: its weights with another
     activation, a softer network whose adversarial images may transfer. None for a network without k-WTA."""
     if not any(isinstance(module, KWTA) for module in model.modules()):
         return {}
-    slopes: dict[str, Slope] = {"relu": positive, "identity": identity, "sigmoid": sigmoid}
-    slopes |= {f"{gamma:g}": winning(gamma) for gamma in WIDER}
-    backward = {f"backward-{name}": replaced(model, KWTA, _with(slope)) for name, slope in slopes.items()}
-    return backward | {
-        "forward-relu": replaced(model, KWTA, lambda old: nn.ReLU()),
-        "forward-0.5": replaced(model, KWTA, lambda old: KWTA(max(old.gamma, 0.5))),
+    made: dict[str, Callable[[KWTA], nn.Module]] = {
+        **{f"backward-{name}": _with(slope) for name, slope in SLOPES.items()},
+        "forward-relu": lambda old: nn.ReLU(),
+        "forward-0.5": lambda old: KWTA(max(old.gamma, 0.5)),
     }
+    return {name: replaced(model, KWTA, make) for name, make in made.items()}

@@ -20,7 +20,7 @@ from biorobust.kwta.model.params import FAST, Incremental, Recipe
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of test accuracy, for how many epochs it took to get there
 N_ACTIVE = 256  # test images on which active fractions are measured
 N_WHITENED = 2000  # training images whose patches the small fast network is made to whiten
-N_WATCHED = 2000  # of the evaluation list, tested after every epoch; the last epoch's network is tested on all
+N_WATCHED = 2000
 
 
 def fitted_recipe(recipe: Recipe, data: Tensors) -> Recipe:
@@ -44,20 +44,13 @@ def n_steps(recipe: Recipe) -> int:
 
 
 def train(
-    name: str,
-    recipe: Recipe,
-    data: Tensors,
-    *,
-    watched: Tensor,
-    seed: int,
-    state: Path,
-    plan: Incremental | None = None,
+    name: str, recipe: Recipe, data: Tensors, *, seed: int, state: Path, plan: Incremental | None = None
 ) -> training.Trained:
     """Train one seed of a recipe that fits the data (`fitted_recipe`).
 
-    watched: int64, places of the test images that are tested after every epoch; the entry is of all test images.
-    plan: how gamma falls where it is incremental. Raises weights.Unavailable when the recipe starts from ImageNet
-    weights and there are none.
+    The first N_WATCHED of the evaluation list are tested after every epoch; the entry is of all test images. plan: how
+    gamma falls where it is incremental. Raises weights.Unavailable when the recipe starts from ImageNet weights and
+    there are none.
     """
     torch.manual_seed(seed)
     built_from = config(recipe, n_classes=data.n_classes)
@@ -79,6 +72,7 @@ def train(
         if falling:
             operator.set_gamma(network, falling(epoch))
 
+    watched = data.evaluation[:N_WATCHED]
     seen = data.test_images[watched], data.test_labels[watched]
 
     def measure(network: nn.Module) -> dict[str, float]:

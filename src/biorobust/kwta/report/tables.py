@@ -9,10 +9,10 @@ from operator import attrgetter
 from typing import Any
 
 from biorobust.kwta.report.ablations import QUESTIONS, changed, collapsed, state
-from biorobust.kwta.report.printed import COLLAPSE, Key, Printed, Verdict, printed, verdicts
+from biorobust.kwta.report.printed import COLLAPSE, Key, Printed, printed, verdicts
 from biorobust.kwta.report.study import CLEAN, DATASETS, MEASURES, NAMES, NETWORKS, Cell, Kwta, row_name
 from biorobust.reporting import columns
-from biorobust.reporting.claims import Judged
+from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.estimates import Estimate, estimate
 from biorobust.reporting.labels import full_name
 from biorobust.reporting.measurements import Measurements
@@ -31,10 +31,14 @@ UNDECIDED = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
 
 def tables(m: Measurements, study: Kwta, judged: Sequence[Judged]) -> list[Table]:
     reported = printed(item.claim for item in judged if item.counted)
-    cells, said = study.cells(m), verdicts(judged, m)
-    places = [tuple(rows) for _, rows in groupby(cells, key=attrgetter("place"))]
+    cells, said, limits = study.cells(m), verdicts(judged), {item.claim.id: item.note for item in judged}
+    places = [(place, tuple(rows)) for place, rows in groupby(cells, key=attrgetter("place"))]
     return [
-        *(_place(m, place, reported, said) for place in places if any(cell.trained for cell in place)),
+        *(
+            _place(m, rows, reported, said, limits=limits.get(f"K{place.number}", ""))
+            for place, rows in places
+            if any(cell.trained for cell in rows)
+        ),
         _ablations(m, study),
         _reencoded(m, cells),
     ]
@@ -59,14 +63,24 @@ def _kept_from(contents: Iterable[Content | None]) -> str:
 
 
 def _place(
-    m: Measurements, cells: Sequence[Cell], reported: Mapping[Key, Printed], said: Mapping[Key, Verdict]
+    m: Measurements, cells: Sequence[Cell], reported: Mapping[Key, Printed], said: Mapping[Key, Part], *, limits: str
 ) -> Table:
-    """A table as the report has it, a column per attack; under each of its rows ours, and what the ledger says."""
+    """A table as the report has it, a column per attack; under each of its rows ours, and what the ledger says.
+
+    limits: what limits these verdicts, in words.
+    """
     place, kept = cells[0].place, _kept_from(m.get(f"train/{cell.id}") for cell in cells)
     note = kept + columns.nonfinite({cell.row: cell.attacked for cell in cells})
     return table(
         f"kwta-table-{place.number or place.network}",
-        _words("place", m, place=place, trained=next(cell.trained for cell in cells if cell.trained), note=note),
+        _words(
+            "place",
+            m,
+            place=place,
+            trained=next(filter(None, map(attrgetter("trained"), cells))),
+            limits=limits,
+            note=note,
+        ),
         [row for cell in cells for row in _lines(cell, reported, said)],
         (
             Column("activation", "label", "activation"),
@@ -77,7 +91,7 @@ def _place(
     )
 
 
-def _lines(cell: Cell, reported: Mapping[Key, Printed], said: Mapping[Key, Verdict]) -> Iterator[dict[str, Any]]:
+def _lines(cell: Cell, reported: Mapping[Key, Printed], said: Mapping[Key, Part]) -> Iterator[dict[str, Any]]:
     """The lines of a cell: the report's, empty where that is of another gamma, ours, and the verdicts.
 
     A network of our own has no line of the report, and sees the image as it is, so that it has one line.
@@ -101,16 +115,14 @@ def _lines(cell: Cell, reported: Mapping[Key, Printed], said: Mapping[Key, Verdi
         yield known | _verdicts(found)
 
 
-def _verdicts(found: dict[str, Verdict]) -> dict[str, str]:
-    """The line of verdicts. What limits all of them alike, and a reason they share, stand in front."""
+def _verdicts(found: dict[str, Part]) -> dict[str, str]:
+    """The line of verdicts; a reason that they share stands in front."""
     collapse = found.pop(COLLAPSE, None)
-    marks = dict.fromkeys(mark for verdict in found.values() for mark in verdict.marks)
-    reasons = dict.fromkeys(_short(part.reason) for part, _ in found.values() if part.verdict in UNDECIDED)
-    line = f"verdict ({', '.join(marks)})" if marks else "verdict"
-    row = {"line": f"{line}: {'; '.join(reasons)}" if reasons else line}
-    row |= {name: verdict.part.verdict for name, verdict in found.items()}
-    if collapse and collapse.part.verdict in (rules.REPRODUCED, rules.NOT_REPRODUCED):
-        row[CLEAN] = f"one class for every image, as reported: {collapse.part.verdict}"
+    reasons = dict.fromkeys(_short(part.reason) for part in found.values() if part.verdict in UNDECIDED)
+    row = {"line": f"verdict: {'; '.join(reasons)}" if reasons else "verdict"}
+    row |= {name: part.verdict for name, part in found.items()}
+    if collapse and collapse.verdict in (rules.REPRODUCED, rules.NOT_REPRODUCED):
+        row[CLEAN] = f"one class for every image, as reported: {collapse.verdict}"
     return row
 
 
