@@ -66,9 +66,7 @@ class _Writer(Writer):
         timed = self.params.size("kwta_timing", TimingSize).timed
         settings = {"gamma": 0.2, "rounds": 41, "n": 524_288, "against": 32_768} if timed else {}
         reason = None if timed else not_at_this_scale(self.params.scale, "kwta_timing")
-        by_length = [{"n": 524_288, "selection": 0.5, "pass": 2.9, "sort": 2.4}]
-        body = {"predicted": 1.24, "halfway": 1.12, "by_length": by_length, "per_seed": [{"seed": 0} | seed]}
-        self.file("timing", "kwta", None, settings, reason, also={"run": "selection"}, **body)
+        self.file("timing", "kwta", None, settings, reason, also={"run": "selection"}, per_seed=[{"seed": 0} | seed])
 
     def cell(self, name, run, network, dataset):
         recipe = self.fitted(recipes.Cell(run, network, dataset).recipe(self.params))
@@ -76,8 +74,7 @@ class _Writer(Writer):
         if f"{network}-{dataset}" not in self.params.size("kwta_cells", Cells).trained:
             reason = not_at_this_scale(self.params.scale, "kwta_cells")
         entries = [self.trained(recipe, seed) for seed in self.seeds]
-        found = {"accuracy": summary(entries), "n_steps": 15_640, "n_parameters": 2_800_000}
-        found |= {"seeds": self.seeds, "per_seed": entries}
+        found = {"accuracy": summary(entries), "seeds": self.seeds, "per_seed": entries}
         self.file("train", name, dataset, recipe.model_dump(), reason, **found)
         self.curve(f"curves/{name}", recipe, [] if reason else self.seeds)
         self.attack(name, recipe, reason)
@@ -107,10 +104,7 @@ class _Writer(Writer):
         entry = trained(seed, round(accuracy * n), n, collapsed=clean is None)
         reached = {level / 10: 2 * self.row(recipe) + level - 2 for level in range(3, 9)}
         epochs_to = {str(level): epoch if accuracy >= level else None for level, epoch in reached.items()}
-        layers = 7 if recipe.network == "alexnet" else 17
-        active = {f"layer{i}.relu": min(1.0, (recipe.gamma or 0.35) * (1 + i / 40)) for i in range(layers)}
-        entry |= {"train_accuracy": accuracy, "test_loss": 0.5, "label_entropy": 0.0 if clean is None else 3.3}
-        return entry | {"epochs_to": epochs_to | {"0.9": None}, "predicted": [n // 10] * 10, "active": active}
+        return entry | {"epochs_to": epochs_to | {"0.9": None}}
 
     def right(self, recipe, attack, seed):
         """Images of those attacked that are still right."""
@@ -153,26 +147,24 @@ class _Writer(Writer):
     def lines(self, recipe):
         def line(gamma):
             jump = 0.002 if gamma is None else 0.02 * (1 - gamma) / gamma * (1.3 if recipe.gamma == 0.2 else 1.0)
-            both = {"mean": 1.2 * jump, "median": jump}
-            return dict.fromkeys(("jump", "change", "variation", "crossings"), both)
+            return {"jump": {"mean": 1.2 * jump, "median": jump}}
 
         shown = self.params.blocks["kwta_probe"].model_dump() | self.params.sizes["kwta_probe"].model_dump()
-        return shown | self.probed(recipe, line, accuracy=0.7)
+        return shown | self.probed(recipe, line)
 
     def patterns(self, recipe, eps):
         def changed(gamma):
             share = 0.05 if gamma is None else 0.4 * (1 - gamma) + 0.02 * (recipe.gamma == 0.2)
-            sizes = {"changed": [0.1 * share, 0.4 * share, share], "outputs": [0.01, 0.1, 1.0]}
-            return {"signs": sizes, "gradient": sizes}
+            return {"gradient": {"changed": [0.1 * share, 0.4 * share, share]}}
 
         return {"sizes": [eps / 100, eps / 10, eps], "n_images": 256} | self.probed(recipe, changed)
 
-    def probed(self, recipe, found, **more):
+    def probed(self, recipe, found):
         """What a probe found of a cell, and of its weights with other gammas."""
         gammas = self.params.blocks["kwta_probe"].gammas if recipe.gamma is not None else ()
         return {
             "per_seed": [{"seed": seed, **found(recipe.gamma)} for seed in self.seeds],
-            "by_gamma": [{"seed": seed, "gamma": g, **more, **found(g)} for seed in self.seeds for g in gammas],
+            "by_gamma": [{"seed": seed, "gamma": g, **found(g)} for seed in self.seeds for g in gammas],
         }
 
     def ablation(self, name, run):
@@ -195,7 +187,6 @@ class _Writer(Writer):
         found = {
             "accuracy": summary(entries),
             "collapses": {"collapsed": broken, "n_seeds": len(entries), "wilson": list(wilson(broken, len(entries)))},
-            "n_steps": 100,
             "seeds": seeds,
             "per_seed": entries,
             "robust": {"attack": "pgd-corrected-best", "eps": self.plan.eps(recipe.dataset), "per_seed": robust},

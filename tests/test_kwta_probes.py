@@ -81,7 +81,7 @@ def test_patterns_compare_what_passes_before_and_after_each_step():
     model, seen = nn.Sequential(*layers).double(), []
     model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
     images, labels, sizes = torch.rand(7, 3, 4, 4, dtype=torch.float64), torch.arange(7) % 5, [1e-4, 0.01, 0.1]
-    found = probes.patterns(model, images, labels, sizes=sizes, scale=2.0, seed=3, batch_size=7)
+    found = probes.patterns(model, images, labels, sizes=sizes, scale=2.0, seed=3)
     first, twice, *moved = seen
     assert torch.equal(first, images)
     assert torch.equal(twice, images)  # for the gradient

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from biorobust.kwta.model.operator import KWTA, mask
 
+BATCH_SIZE = 32  # of images of which all activations are kept
+
 
 @torch.no_grad()
 def observed(model: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -41,10 +43,10 @@ def observed(model: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     return output, found
 
 
-def active_fractions(model: nn.Module, images: Tensor, *, batch_size: int = 32) -> dict[str, float]:
+def active_fractions(model: nn.Module, images: Tensor) -> dict[str, float]:
     """Share of values that pass each activation, over all images (N, C, H, W), by the activation's name."""
     totals: dict[str, float] = {}
-    for part in images.split(batch_size):
+    for part in images.split(BATCH_SIZE):
         for name, passed in observed(model, part)[1].items():
             totals[name] = totals.get(name, 0.0) + passed.double().mean().item() * len(part) / len(images)
     return totals
@@ -92,14 +94,7 @@ def discontinuity(
 
 
 def patterns(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    sizes: Sequence[float],
-    scale: float,
-    seed: int,
-    batch_size: int = 32,
+    model: nn.Module, images: Tensor, labels: Tensor, *, sizes: Sequence[float], scale: float, seed: int
 ) -> dict[str, dict[str, Any]]:
     """What changes where every pixel of images (N, C, H, W) moves by a size up or down, within [0, 1].
 
@@ -113,7 +108,7 @@ def patterns(
     names = ("signs", "gradient")
     outputs = {name: [0.0 for _ in sizes] for name in names}
     changed, n = ({name: [Counter[str]() for _ in sizes] for name in names} for _ in range(2))
-    for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+    for x, y in zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True):
         logits, passed = observed(model, x)
         for name, direction in zip(names, (_coins(x, generator), _ascent(model, x, y)), strict=True):
             for i, size in enumerate(sizes):
@@ -146,7 +141,7 @@ def _ascent(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def output_scale(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> float:
+def output_scale(model: nn.Module, images: Tensor) -> float:
     """Standard deviation of all outputs over images (N, C, H, W); 1 for a model whose outputs never change."""
-    outputs: Any = torch.cat([model(part) for part in images.split(batch_size)])
+    outputs: Any = torch.cat([model(part) for part in images.split(256)])
     return float(outputs.double().std()) or 1.0

@@ -146,11 +146,11 @@ def objective(recipe: Recipe, *, n_classes: int) -> training.Objective:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = 500) -> tuple[float, Tensor]:
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
     """Mean cross-entropy over the classes, and predicted classes (N,); uint8 images, model in eval mode."""
     total, predictions = 0.0, []
     with full_precision():
-        for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        for x, y in zip(images.split(500), labels.split(500), strict=True):
             logits = model(as_float(x))
             total += functional.cross_entropy(logits, y, reduction="sum").item()
             predictions.append(logits.argmax(dim=1))

@@ -156,7 +156,7 @@ def _ablations(m: Measurements, study: Kwta) -> Table:
         _words("ablations", m, sizes=list(sizes), note=note),
         found,
         (
-            Column("question", "text", lambda content: QUESTIONS.get(content["question"], content["question"])),
+            Column("question", "text", lambda content: QUESTIONS.get(asks := content.get("question", ""), asks)),
             Column("name", "", "run", "name"),
             Column("network, data", "label", where, "network"),
             Column("activation", "label", lambda content: row_name(content["settings"]["gamma"])),
