@@ -1,7 +1,6 @@
 """The study's networks: torchvision's numbers and names at full width, who is replaced, heads, ImageNet weights."""
 
 import hashlib
-from functools import partial
 
 import pytest
 import torch
@@ -92,27 +91,18 @@ def test_normalisation_is_inside():
     assert set(plain.state_dict()) == set(normalised.state_dict())
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder of made-up narrow weights under torchvision's names; `weights.FILES` is made to fit them."""
-    folder = tmp_path_factory.mktemp("weights")
-    files = {}
-    for network, make in {"resnet18": partial(ResNet, 18, width=NARROW), "alexnet": partial(AlexNet, width=4)}.items():
-        torch.manual_seed(3)
-        state = {name: value for name, value in make().state_dict().items() if "num_batches" not in name}
-        torch.save(state, folder / "made.pth")
-        digest = hashlib.sha256((folder / "made.pth").read_bytes()).hexdigest()[:8]
-        files[network] = f"{network}-{digest}.pth"
-        (folder / "made.pth").rename(folder / files[network])
-    return folder, files
-
-
 @pytest.fixture
-def imagenet(folder, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(folder[0]))
-    monkeypatch.setattr(weights, "FILES", folder[1])
+def imagenet(tmp_path, monkeypatch):
+    """A folder of made-up narrow weights under torchvision's names, without the counters of batch normalisation."""
+    files, made = {}, tmp_path / "made.pth"
+    for network, model in {"resnet18": ResNet(18, width=NARROW), "alexnet": AlexNet(width=NARROW)}.items():
+        torch.save({name: value for name, value in model.state_dict().items() if "num_batches" not in name}, made)
+        files[network] = f"{network}-{hashlib.sha256(made.read_bytes()).hexdigest()[:8]}.pth"
+        made.rename(tmp_path / files[network])
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setattr(weights, "FILES", files)
     monkeypatch.setattr(weights, "FULL_WIDTH", NARROW)
-    return folder[0]
+    return tmp_path
 
 
 @pytest.mark.parametrize("network", TORCHVISION)
@@ -128,19 +118,20 @@ def test_imagenet_weights_are_taken_from_a_folder(imagenet, network, logits):
     assert any(isinstance(module, KWTA) for module in model.modules())
 
 
-def test_weights_that_cannot_be_had_are_a_reason_not_a_crash(imagenet, monkeypatch, tmp_path):
+def test_weights_that_cannot_be_had_are_a_reason_not_a_crash(imagenet, monkeypatch, tmp_path_factory):
     with pytest.raises(Unavailable, match="of width 4, the network has 16"):
         weights.load_imagenet(build(), network="resnet18", width=16)
     with pytest.raises(Unavailable, match="no ImageNet weights of resnet18-small"):
         weights.load_imagenet(build(), network="resnet18-small", width=NARROW)
+    empty = tmp_path_factory.mktemp("empty")
     monkeypatch.delenv(VARIABLE)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(empty)
     monkeypatch.setattr(weights, "ADDRESS", "http://127.0.0.1:9/")
     with pytest.raises(
         Unavailable, match=r"alexnet-.* cannot be downloaded \(no connection\): .*set BIOROBUST_WEIGHTS"
     ):
         weights.load_imagenet(build(network="alexnet"), network="alexnet", width=NARROW)
-    assert list(tmp_path.rglob("*.p*")) == []
+    assert list(empty.rglob("*.p*")) == []
 
 
 def test_foreign_weights_are_named(imagenet, monkeypatch):

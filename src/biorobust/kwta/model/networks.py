@@ -23,12 +23,13 @@ STEMS: dict[str, Literal["imagenet", "small"]] = {"resnet18": "imagenet", "resne
 
 
 class _OnPixels(nn.Module):
-    """Mixin before a network: images in [0, 1] to the logits of the classes. State-dict names stay torchvision's."""
+    """Mixin before a network: images in [0, 1] to the logits of the classes. State-dict names stay torchvision's.
 
-    def take(self, *, n_classes: int, normalise: bool) -> None:
-        """normalise: with ImageNet's mean and deviation. n_classes: how many of the network's outputs are classes."""
-        self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD) if normalise else nn.Identity()
-        self.n_classes = n_classes
+    n_classes: how many of the network's outputs are classes.
+    """
+
+    normalise: nn.Module
+    n_classes: int
 
     def outputs(self, x: Tensor) -> Tensor:
         """All outputs (B, M), M >= n_classes: what the report's cross-entropy saw of its 1000-way heads."""
@@ -86,7 +87,8 @@ def build(config: Mapping[str, Any]) -> Classifier:
     if gamma is not None and config["network"] != FAST:
         replace_relu(body, gamma, stem=config["stem"])
         spread(body, gamma, config.get("gamma_by_layer", "equal"))
-    body.take(n_classes=config["n_classes"], normalise=config["normalise"])
+    body.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD) if config["normalise"] else nn.Identity()
+    body.n_classes = config["n_classes"]
     model = Classifier(Resize(config["image_size"]), body)
     # Weights in this format make convolutions of any input work in it: a step of training is a tenth faster on a CPU.
     # Sums are rounded in another order: most logits agree to 1e-5 of their length, but where that lets another value

@@ -41,13 +41,10 @@ def _head(cell: Cell) -> tuple[int | str, str, Cell]:
     return cell.place.number or "ours", cell.id, cell
 
 
-def _trained(given: Inputs, *, init: str = "") -> list[Cell]:
-    return [cell for cell in given.study.cells(given.m, init=init) if cell.trained]
-
-
-def _learned(given: Inputs, *, init: str = "") -> list[Cell]:
-    """Without those that give one class to every image."""
-    return [cell for cell in _trained(given, init=init) if not cell.collapsed]
+def _cells(given: Inputs, *, init: str = "", collapsed: bool = False) -> list[Cell]:
+    """Those that were trained, with those or without that give one class to every image."""
+    cells = given.study.cells(given.m, init=init)
+    return [cell for cell in cells if cell.trained and (collapsed or not cell.collapsed)]
 
 
 def _words(given: Inputs, frame: pd.DataFrame, *, init: str = "", **told: Any) -> Mapping[str, Any]:
@@ -102,7 +99,7 @@ def _legend(frame: pd.DataFrame, **marker: Any) -> plots.Handles:
 
 def _steps(given: Inputs) -> pd.DataFrame:
     reported, rows = printed(given.claims), []
-    for cell in _trained(given):
+    for cell in _cells(given, collapsed=True):
         number = reported.get((cell.id, PGD))
         known = {PGD: number.value.value} if number and number.gamma == cell.gamma else {}
         rows += [
@@ -119,7 +116,7 @@ def _steps_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     relu = frame[(frame["activation"] == row_name(None)) & ~frame["collapsed"]]
     kept = [relu.loc[relu["attack"] == attack, "accuracy"] for attack in (PGD, ORIGINAL_STEP)]
     ranges = [(values.min(), values.max()) for values in kept if len(values)]
-    points = [found for cell in _trained(given) if (found := cell.of(PGD))]
+    points = [found for cell in _cells(given, collapsed=True) if (found := cell.of(PGD))]
     return _words(given, frame, relu=ranges if len(ranges) == len(kept) else [], points=points)
 
 
@@ -156,7 +153,7 @@ def _draw_steps(frame: pd.DataFrame) -> Drawing:
 def _probe(given: Inputs, *, probe: str, quantity: str, value: Callable[[Any], float]) -> pd.DataFrame:
     """What a probe finds of cells as they were trained, and of the same weights under other gammas; mean over seeds."""
     rows = []
-    for cell in _learned(given):
+    for cell in _cells(given):
         found = (cell.attacked or {}).get(probe)
         for seed in found["per_seed"] if found else ():
             rows.append((*_head(cell), cell.gamma, True, value(seed)))
@@ -201,7 +198,7 @@ def _curves(given: Inputs, *, init: str) -> pd.DataFrame:
     """What the trainings from one start logged, a row for each epoch of each seed."""
     rows = [
         (*_head(cell), cell.row, seed, int(row["epoch"]), *map(row.get, LOGGED))
-        for cell in _learned(given, init=init)
+        for cell in _cells(given, init=init)
         for seed, of_seed in (given.m.curve(cell.id) or {}).items()
         for row in of_seed
     ]
