@@ -21,11 +21,6 @@ from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
 from biorobust.statistics import Accuracy, Counts, difference, rules
 
-CELL = (
-    Column("start", "text", attrgetter("place.init")),
-    Column("cell", "", attrgetter("id")),
-    Column("activation", "label", attrgetter("row")),
-)
 UNDECIDED = (rules.INCONCLUSIVE, rules.NOT_RUN, rules.NOT_TESTABLE)
 
 
@@ -187,7 +182,9 @@ def _reencoded(m: Measurements, cells: Sequence[Cell]) -> Table:
         list(found),
         (
             Column("network", "text", lambda cell: NAMES[cell.place.network]),
-            *CELL,
+            Column("start", "text", attrgetter("place.init")),
+            Column("cell", "", attrgetter("id")),
+            Column("activation", "label", attrgetter("row")),
             *(
                 Column(f"{words}, {title}", form, share_of(kind, when), f"{kind}_{when}")
                 for kind, words in kinds.items()
