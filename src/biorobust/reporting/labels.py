@@ -87,7 +87,7 @@ COMPARED = {
     "end-to-end": Look("Hebbian units' size, end to end", "#a6761d", "v", ":"),
     "feedback": Look("CNN-F", "#0072b2", "o", "-"),
     "no-feedback": Look("CNN-F without feedback", "#0072b2", "s", ":"),
-    "kwta-high": Look("k-WTA", "#ff8b3d", "<", "--"),
+    "kwta-high": Look("k-WTA", "#8c2d04", "<", "--"),
     "kwta-low": Look("k-WTA, small γ", "#d55e00", "s", "-"),
     "v1": Look("V1 stage", "#009e73", "D", "-"),
     "v1-noiseless": Look("V1 stage without noise", "#009e73", "d", ":"),
