@@ -22,7 +22,7 @@ STEP = "CNN-F training step, T=1, against a straightforward one"
 LINEAR = "CNN-F, second and third cycle against the first"
 LIMITS = {STEP: 0.8, LINEAR: 1.3}
 BATCH, WIDTH, CLASSES, RESIDUAL = 256, 8, 26, 0.3
-WEIGHTS = objective.Weights(first=1.0, cycles=1.0, feature=0.1, block1=0.1, block2=0.1, clean=0.1)
+WEIGHTS = {"first": 1.0, "cycles": 1.0, "feature": 0.1, "block1": 0.1, "block2": 0.1, "clean": 0.1}
 
 
 class _Block(nn.Module):
@@ -104,7 +104,7 @@ class Straightforward(nn.Module):
             for made, target in zip((back, first, second), targets, strict=True):
                 squares = squares + n * functional.mse_loss(made[n:], target)
         loss = entropy / (2 * (self.cycles + 1))
-        return loss + WEIGHTS.feature * squares / (3 * self.cycles) if self.cycles else loss
+        return loss + WEIGHTS["feature"] * squares / (3 * self.cycles) if self.cycles else loss
 
 
 def _normalise(x: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ def _normalise(x: Tensor) -> Tensor:
 def _entropies(logits: Tensor, labels: Tensor) -> Tensor:
     clean, noisy = logits.chunk(2)
     sums = [functional.cross_entropy(half, labels, reduction="sum") for half in (clean, noisy)]
-    return WEIGHTS.clean * sums[0] + sums[1]
+    return WEIGHTS["clean"] * sums[0] + sums[1]
 
 
 def ours(cycles: int, *, like: Straightforward) -> TwoBlock:

@@ -8,21 +8,13 @@ from pathlib import Path
 from biorobust import params
 from biorobust.cnnf.model.params import DATASET, Part, Training, plan
 from biorobust.core import places, results, runs
-from biorobust.core.files import write_csv, write_npz, write_parquet
+from biorobust.core.files import write_parquet
 from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.core.progress import progress
 from stages.common import one_argument, run_info, stage_main
 
 PREDICTIONS = Path("data/attacks/cnnf/predictions")  # one folder deeper than attack records, where no search looks
 LISTS = ("cnnf_variants", "cnnf_grid")
-# Columns of the files of a run that has no rows.
-CURVES = {
-    "": ["seed", "epoch", "loss"],
-    "steps-": ["seed", "step", "smoothed"],
-    "noise-": ["seed", "level", "average"],
-    "blur-": ["seed", "level", "average"],
-}
-CONFUSED = ["seed", "images", "label", "predicted", "count"]
 PREDICTED = ["seed", "attack", "eps", "index", "label", "prediction"]
 
 
@@ -37,10 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     trained = settings.size(name, Part).trained
     with run_info(f"train_{name}"), places.together(name):
         for run in progress(settings.runs[name], label="training", unit="runs"):
-            if has_run(trained, run):
-                train(run, name, settings)
-            else:
-                leave_out(run, name, settings)
+            (train if has_run(trained, run) else leave_out)(run, name, settings)
 
 
 def train(name: str, group: str, settings: params.Params) -> None:
@@ -52,15 +41,11 @@ def train(name: str, group: str, settings: params.Params) -> None:
 
 
 def leave_out(name: str, group: str, settings: params.Params) -> None:
-    """Write every file of a run that the scale does not have: no rows, and the reason."""
+    """Write of a run that the scale does not have why there is no network, no result and no prediction."""
     import pandas as pd
 
     reason = not_at_this_scale(settings.scale, group)
     runs.save_unavailable(name, architecture=f"cnnf-{settings.block('cnnf_training', Training).network}", reason=reason)
-    for curve, columns in CURVES.items():
-        results.write_curves(f"{curve}{name}", [], columns=columns)
-    write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(columns=CONFUSED))
-    write_npz(results.METRICS / f"pictures/reconstructions-{name}.npz", {})
     write_parquet(PREDICTIONS / group / f"{name}.parquet", pd.DataFrame(columns=PREDICTED))
     head = {"study": "cnnf", "scale": settings.scale, "dataset": DATASET}
     results.write_unavailable("train", name, reason=reason, settings=asdict(plan(name, settings)), **head)

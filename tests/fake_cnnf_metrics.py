@@ -7,7 +7,7 @@ fifth of a point; `shift` moves every accuracy of the networks with feedback.
 from dataclasses import asdict
 
 import numpy as np
-from made_up import Writer, attacked, cells, outcome, shares, summary
+from made_up import Writer, attacked, cells, outcome, summary, trained
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
@@ -16,7 +16,6 @@ from biorobust.cnnf.model.params import plan as plan_of
 from biorobust.core import outcomes
 from biorobust.core.attack_plan import AttackSize
 from biorobust.core.left_out import has_run, not_at_this_scale
-from biorobust.statistics import wilson
 
 STUDY, DATASET = "cnnf", "emnist_letters"
 N_TEST, N_CLASSES, N_PICTURES = 20_800, 26, 6
@@ -46,7 +45,6 @@ BLURRED = 0.03
 # How fast a network falls with epsilon, and what an attack leaves of it.
 STRENGTH = {"cnn-clean": 0.72, "cnn-noisy": 0.98}
 LEFT = (0.9, 1.0, 0.5, 0.6, 0.8)
-TERMS = ("first", "cycles", "feature", "block1", "block2")
 
 
 def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2), grid_seeds=(0,), shift=0.0):
@@ -126,89 +124,47 @@ class _Writer(Writer):
         return round(self.accuracy(run, images, seed) * N_TEST)
 
     def train(self, run):
-        per_seed, seeds = [self.seed_entry(run, seed) for seed in self.seeds_of(run)], self.seeds_of(run)
+        per_seed = [self.seed_entry(run, seed) for seed in self.seeds_of(run)]
         more = {"n_parameters": 208_826, "accuracy": summary(per_seed), "per_seed": per_seed}
-        self.file("train", run, DATASET, self.settings(run), seeds=seeds, **more)
+        self.file("train", run, DATASET, self.settings(run), seeds=self.seeds_of(run), **more)
 
     def seed_entry(self, run, seed):
         steps, wiggle = self.cycles(run), self.scatter(run, seed)
-        entry = {"seed": seed, "n": N_TEST, "n_images": self.n_images}
+        entry = trained(seed, self.correct(run, "clean", seed), N_TEST) | {"n_images": self.n_images}
         for images in IMAGES:
-            k = self.correct(run, images, seed)
-            prefix = "" if images == "clean" else f"{images}_"
-            entry |= {
-                f"{prefix}correct": k,
-                f"{prefix}accuracy": k / N_TEST,
-                f"{prefix}wilson": list(wilson(k, N_TEST)),
-            }
             accuracies = [self.accuracy(run, images, seed, cycle) for cycle in range(steps + 1)]
-            entry[f"{images}_first_accuracy"] = accuracies[0]
-            entry[f"{images}_last_accuracy"] = accuracies[-1]
-            entry[f"{images}_average_accuracy"] = float(np.mean(accuracies))
             start = 22.0 if images == "clean" else 14.5
-            lists = {
-                "cycle_accuracy": accuracies,
-                "margin": [value - 0.3 + 0.02 * cycle for cycle, value in enumerate(accuracies)],
-                "changed": [(0.08 + wiggle) / 2.5**t for t in range(steps)],
-                "psnr": [start + 0.6 * t + 10 * wiggle for t in range(steps)],
-                "reconstruction_rms": [0.6 + 0.02 * t + wiggle for t in range(steps)],
-            }
-            entry |= {f"{images}_{name}": values for name, values in lists.items()}
+            margin = [value - 0.3 + 0.02 * cycle for cycle, value in enumerate(accuracies)]
+            changed = [(0.08 + wiggle) / 2.5**t for t in range(steps)]
+            psnr = [start + 0.6 * t + 10 * wiggle for t in range(steps)]
+            found = {"cycle_accuracy": accuracies, "margin": margin, "changed": changed, "psnr": psnr}
+            found |= {"first_accuracy": accuracies[0], "last_accuracy": accuracies[-1]}
+            found["average_accuracy"] = float(np.mean(accuracies))
             if steps:
-                entry[f"{images}_changed_first"] = lists["changed"][0]
-                entry[f"{images}_changed_last"] = lists["changed"][-1]
-                entry[f"{images}_margin_gain"] = lists["margin"][-1] - lists["margin"][0]
+                found |= {"changed_first": changed[0], "changed_last": changed[-1]}
+                found["margin_gain"] = margin[-1] - margin[0]
             if steps >= 2:
-                entry[f"{images}_changed_fall"] = lists["changed"][0] - lists["changed"][-1]
-                entry[f"{images}_psnr_change"] = lists["psnr"][-1] - lists["psnr"][0]
+                found |= {"changed_fall": changed[0] - changed[-1], "psnr_change": psnr[-1] - psnr[0]}
             if images != "clean":
-                entry[f"{images}_minus_clean"] = entry[f"{images}_accuracy"] - entry["accuracy"]
-                entry[f"{images}_input_psnr"] = 12.6
-                entry |= {f"{images}_psnr_gain": lists["psnr"][-1] - 12.6} if steps else {}
-        entry["clean_feature_rms"] = 0.68
-        entry |= {"loss_first_epoch": 1.4 + wiggle, "loss_last_epoch": 0.5, "loss_ratio": 0.5 / (1.4 + wiggle)}
-        entry |= {"loss_start": 2.9 + wiggle, "loss_end": 0.48, "loss_fall": 1 - 0.48 / (2.9 + wiggle)}
-        entry |= {"learning_rate_error": 1e-9 * (1 + seed), "tuning_accuracy": entry["accuracy"] - 0.003}
-        flags = {"collapsed": False, "diverged": False}
-        return entry | flags | {"noisy_tuning_accuracy": entry["noisy_accuracy"] - 0.004}
+                found |= {"correct": self.correct(run, images, seed), "input_psnr": 12.6}
+                found |= {"psnr_gain": psnr[-1] - 12.6} if steps else {}
+            entry |= {f"{images}_{name}": value for name, value in found.items()}
+        losses = {"loss_ratio": 0.5 / (1.4 + wiggle), "loss_fall": 1 - 0.48 / (2.9 + wiggle)}
+        return entry | losses | {"learning_rate_error": 1e-9 * (1 + seed)}
 
     def curves(self, run):
-        settings = self.settings(run)
-        base, power, epochs = settings["learning_rate"], settings["power"], settings["epochs"]
-        usual = settings["evaluation_noise_level"]
-        steps = epochs * -(-settings["n_train"] // settings["batch_size"])
-        by_epoch, by_step, by_level, confused = [], [], [], []
+        usual = self.settings(run)["evaluation_noise_level"]
+        by_level, confused = [], []
         for seed in self.seeds_of(run):
-            for epoch in range(1, epochs + 1):
-                loss = 0.45 + 1.0 / epoch + self.scatter(run, seed)
-                terms = {term: loss * share for term, share in zip(TERMS, (0.3, 0.45, 0.1, 0.08, 0.07), strict=True)}
-                if not settings["cycles"]:
-                    terms = {"first": loss} | dict.fromkeys(TERMS[1:], 0.0)
-                rate = base * (1 - (epoch * steps / epochs - 1) / steps) ** power
-                row = {"seed": seed, "epoch": epoch, "loss": loss, "accuracy": 1 - 0.4 / epoch, "learning_rate": rate}
-                by_epoch.append(row | terms)
-            rng = np.random.default_rng(seed)
-            smoothed = 3.2
-            for step in range(0, steps, max(1, steps // 60)):
-                raw = 0.5 + 2.7 * np.exp(-6 * step / steps) + 0.12 * rng.standard_normal() + self.scatter(run, seed)
-                smoothed = 0.9 * smoothed + 0.1 * raw
-                rate = base * (1 - step / steps) ** power
-                by_step.append({"seed": seed, "step": step, "loss": raw, "smoothed": smoothed, "learning_rate": rate})
             for level in self.params.block("cnnf_evaluation", study.Evaluation).levels:
                 clean, noisy = (self.accuracy(run, images, seed) for images in ("clean", "noisy"))
                 value = clean + (noisy - clean) * level / usual - 0.8 * max(0.0, level - usual)
-                counts = {
-                    name: round((value - drop) * self.n_images) for name, drop in (("first", 0.02), ("last", 0.0))
-                }
-                by_level.append(
-                    {"seed": seed, "level": level, "n": self.n_images}
-                    | counts
-                    | {"average": max(0, counts["last"] - 9)}
-                )
+                last = round(value * self.n_images)
+                counts = {"first": round((value - 0.02) * self.n_images), "last": last, "average": max(0, last - 9)}
+                by_level.append({"seed": seed, "level": level, "n": self.n_images} | counts)
             confused += self.confused(run, seed)
-        by_blur = [row for row in by_level if row["level"] <= 0.2]
-        for name, rows in (("", by_epoch), ("steps-", by_step), ("noise-", by_level), ("blur-", by_blur)):
-            self.table(f"curves/{name}{run}", rows)
+        self.table(f"curves/noise-{run}", by_level)
+        self.table(f"curves/blur-{run}", [row for row in by_level if row["level"] <= 0.2])
         self.table(f"confusion/{run}", confused)
 
     def confused(self, run, seed):
@@ -261,17 +217,10 @@ class _Writer(Writer):
         }
 
     def left(self, run, attack, seed):
-        names = self.attacks if attack == "worst-case" else (attack,)
-        clean = self.accuracy(run, "clean", seed)
-        left = dict(zip(self.attacks, LEFT, strict=True))
-        reach = 0.35 * STRENGTH.get(run, 0.9)
-        falls = [
-            min(left[name] for name in names) * max(0.0, 1 - eps / reach) ** 1.5 if eps else 1.0 for eps in self.eps
-        ]
-        return [
-            round(clean * fall * self.n_images * (0.97 if attack == "worst-case" and fall < 1 else 1.0))
-            for fall in falls
-        ]
+        left, reach = dict(zip(self.attacks, LEFT, strict=True)), 0.35 * STRENGTH.get(run, 0.9)
+        least = left.get(attack, 0.97 * min(LEFT))  # the worst case is a little below the strongest attack
+        falls = [least * max(0.0, 1 - eps / reach) ** 1.5 if eps else 1.0 for eps in self.eps]
+        return [round(self.accuracy(run, "clean", seed) * fall * self.n_images) for fall in falls]
 
     def attack(self, run):
         def more(attack, seed):
@@ -285,7 +234,6 @@ class _Writer(Writer):
         settings = {"n_images": self.n_images, "attacks": list(self.attacks)}
         found = {"seeds": seeds, "eps": list(self.eps), "n_images": self.n_images, "attacks": attacks}
         self.file("attack", run, DATASET, settings, **found)
-        self.table(f"curves/attack-{run}", shares(attacks, self.eps))
 
     def outcomes(self, run):
         seeds, settings = self.seeds_of(run), self.settings(run)

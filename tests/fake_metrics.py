@@ -74,7 +74,6 @@ class _Writer(Writer):
                 "converged_share": min(1.0, CONVERGED[weights] + scatter(seed)),
                 "negative_share": 0.012,
                 "autocorrelation": 0.85 + scatter(seed),
-                "norm_quantiles": [1.0, 1.0003, 1.0004, 1.0007, 1.0012],
             }
             for seed in self.seeds
         ]

@@ -1,4 +1,4 @@
-"""The networks of CNN-F: against a straightforward implementation, by finite differences, and what they refuse."""
+"""The networks of CNN-F: against a straightforward implementation, against torch's layers, and what they refuse."""
 
 import pytest
 import torch
@@ -77,7 +77,7 @@ def test_pooling_first_changes_nothing(kind, ind, subtract_bias):
     found = []
     for model in (fused, composed):
         x = images(3, shape).requires_grad_()
-        states = model.states(x)
+        states = list(model.states(x))
         logits, pixels = torch.stack([state.logits for state in states]), model.pixels(states[-1])
         gradients = torch.autograd.grad(logits.square().sum() + pixels.square().sum(), [x, *model.parameters()])
         found.append([logits, pixels, *gradients])
@@ -169,29 +169,18 @@ def test_images_of_a_batch_do_not_touch_each_other():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"cycles": -1}, "cycles = -1: must be an integer of 0 or more"),
-        ({"cycles": True}, "cycles = True"),
-        ({"residual": -0.1}, "residual = -0.1: must be a number in"),
-        ({"residual": float("nan")}, "residual = nan"),
-        ({"ind": 3}, "ind = 3: must be an integer from 0 .pixels. to 2"),
-        ({"readout": "best"}, "readout = 'best': must be one of average, last"),
-    ],
+    "options", [{"cycles": -1}, {"residual": -0.1}, {"residual": float("nan")}, {"ind": 3}, {"readout": "best"}]
 )
-def test_impossible_networks_are_refused(options, said):
-    with pytest.raises(ValueError, match=said):
+def test_impossible_networks_are_refused(options):
+    with pytest.raises(ValueError, match="{} = {!r}".format(*next(iter(options.items())))):
         network(**options)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_images_that_are_no_numbers_are_refused(bad):
+def test_images_that_are_no_numbers_or_of_another_shape_are_refused():
     x = images()
-    x[1, 0, 5, 5] = bad
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        network()(x)
-
-
-def test_images_of_another_shape_are_refused():
+    for bad in (float("nan"), float("inf"), -float("inf")):
+        x[1, 0, 5, 5] = bad
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            network()(x)
     with pytest.raises(ValueError, match=r"this network takes \(B, 1, 28, 28\)"):
         network()(images(2, (1, 27, 28)))

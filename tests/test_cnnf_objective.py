@@ -1,18 +1,22 @@
 """The five terms of the objective, against loops over images and cycles in float64."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from edits import project
 from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
+from biorobust import params
 from biorobust.cnnf import CNNF, TwoBlock
-from biorobust.cnnf.model import objective
+from biorobust.cnnf.model import objective, training
 from biorobust.cnnf.model.objective import TERMS
+from biorobust.cnnf.model.params import Noise, Training, plan
 
-WEIGHTS = objective.Weights(first=1.0, cycles=0.7, feature=0.5, block1=0.4, block2=0.3, clean=0.2)
+WEIGHTS = {"first": 1.0, "cycles": 0.7, "feature": 0.5, "block1": 0.4, "block2": 0.3, "clean": 0.2}
 LABELS = torch.tensor([0, 3, 1])
 SHAPE = (1, 9, 8)
 KINDS = {"two-block": (TwoBlock, {"width": 3, "ind": 1}), "original": (CNNF, {"ind": 2})}
@@ -82,14 +86,14 @@ def squares(model, image, wanted):
     pooling = [index for index, block in enumerate(model.blocks) if getattr(block, "pool", None)]
     seen = activations(model, image)
     found = dict.fromkeys(wanted, 0.0)
-    for state in model.states(image)[1:]:
+    for state in list(model.states(image))[1:]:
         made = {"feature": state.reconstruction}
         for number, index in enumerate(pooling, start=1):
             inside = state.memories[index].reconstruction
             made[f"block{number}"] = below(state.reconstruction, seen[index]) if index < model.ind else inside
         for name, target in wanted.items():
             error = ((made[name] - target) ** 2).mean()
-            found[name] += getattr(WEIGHTS, name) * error / (3 * model.cycles)
+            found[name] += WEIGHTS[name] * error / (3 * model.cycles)
     return found
 
 
@@ -97,14 +101,14 @@ def naive(model, clean, noisy, *, cycle_clean):
     """The five terms, image by image and cycle by cycle."""
     found = dict.fromkeys(TERMS, 0.0)
     share = 1 / (2 * (model.cycles + 1))
-    of_clean = WEIGHTS.clean * (share if cycle_clean else 1 / 2)
+    of_clean = WEIGHTS["clean"] * (share if cycle_clean else 1 / 2)
     for i, label in enumerate(LABELS.tolist()):
-        of_c, of_n = model.states(clean[i : i + 1]), model.states(noisy[i : i + 1])
-        found["first"] += WEIGHTS.first * (of_clean * entropy(of_c[0], label) + share * entropy(of_n[0], label))
+        of_c, of_n = (list(model.states(half[i : i + 1])) for half in (clean, noisy))
+        found["first"] += WEIGHTS["first"] * (of_clean * entropy(of_c[0], label) + share * entropy(of_n[0], label))
         for t in range(1, model.cycles + 1):
-            found["cycles"] += WEIGHTS.cycles * share * entropy(of_n[t], label)
+            found["cycles"] += WEIGHTS["cycles"] * share * entropy(of_n[t], label)
             if cycle_clean:
-                found["cycles"] += WEIGHTS.cycles * of_clean * entropy(of_c[t], label)
+                found["cycles"] += WEIGHTS["cycles"] * of_clean * entropy(of_c[t], label)
         for name, error in squares(model, noisy[i : i + 1], targets(model, clean[i : i + 1])).items():
             found[name] += float(error)
     return found
@@ -132,13 +136,13 @@ def test_one_half_alone_has_its_cross_entropies_and_no_reconstruction(half, cycl
     model, images = network(cycles=cycles), halves()[half]
     with torch.no_grad():
         found, logits = terms(model, *((images, None), (None, images))[half])
-        states = [model.states(images[i : i + 1]) for i in range(3)]
+        states = [list(model.states(images[i : i + 1])) for i in range(3)]
         assert_close(logits, model(images))
     entropies = [
         sum(entropy(of[t], label) for of, label in zip(states, LABELS, strict=True)) for t in range(cycles + 1)
     ]
-    assert float(found["first"]) == pytest.approx(WEIGHTS.first * entropies[0] / (cycles + 1), rel=1e-12)
-    assert float(found["cycles"]) == pytest.approx(WEIGHTS.cycles * sum(entropies[1:]) / (cycles + 1), rel=1e-12)
+    assert float(found["first"]) == pytest.approx(WEIGHTS["first"] * entropies[0] / (cycles + 1), rel=1e-12)
+    assert float(found["cycles"]) == pytest.approx(WEIGHTS["cycles"] * sum(entropies[1:]) / (cycles + 1), rel=1e-12)
     assert [float(found[name]) for name in ("feature", "block1", "block2")] == [0, 0, 0]
 
 
@@ -165,25 +169,21 @@ def test_detached_gradients_are_those_of_targets_held_fixed():
     assert found[False][0] == found[True][0]
 
 
-@pytest.mark.parametrize("images", ["clean", "both", "perturbed"])
-def test_the_objective_trains_on_the_halves_it_is_told_to(images):
-    clean, noisy = halves()
-    model, asked = network(), []
-
-    def perturb(network_, x, y):
-        asked.append((network_, x, y))
-        return noisy
-
-    compute = objective.build(images=images, weights=WEIGHTS, cycle_clean=True, detach=False, perturb=perturb)
-    loss, logits, parts = compute(model, clean, LABELS)
-    wanted, said = terms(model, None if images == "perturbed" else clean, None if images == "clean" else noisy)
-    assert torch.equal(logits, said)
-    assert {name: float(part.detach()) for name, part in parts.items()} == {
-        name: float(part.detach()) for name, part in wanted.items()
-    }
-    assert float(loss.detach()) == pytest.approx(float(sum(wanted.values()).detach()), rel=1e-12)
-    assert len(asked) == (images != "clean")
-    assert all(seen[0] is model and seen[1] is clean and seen[2] is LABELS for seen in asked)
+@pytest.mark.parametrize("images", ["clean", "both", "noisy"])
+def test_a_training_sees_the_halves_it_is_told_to(images, monkeypatch):
+    asked, model, clean = [], network(), halves()[0]
+    monkeypatch.setattr(training.training, "fit", lambda *_, objective, **__: asked.append(objective))
+    settings = params.check(project() | {"scale": "tiny"})
+    shared, noise = settings.block("cnnf_training", Training), settings.block("cnnf_noise", Noise)
+    own = replace(plan("cnn-feedback", settings), images=images, noise_level=0.0)  # perturbed images are the clean ones
+    how = {"adversarial": None, "batch_size": 3, "seed": 0, "state": None, "label": ""}
+    training.fit(model, clean, LABELS, settings=shared, plan=own, noise_=noise, **how)
+    _, said, parts = asked[0](model, clean, LABELS)
+    weights = {name: getattr(shared, f"weight_{name}") for name in WEIGHTS}
+    given = [None if images == other else clean for other in ("noisy", "clean")]
+    wanted, logits = objective.terms(model, *given, LABELS, weights=weights, cycle_clean=True, detach=shared.detach)
+    assert torch.equal(said, logits)
+    assert parts == wanted
 
 
 @pytest.mark.parametrize("detach", [True, False])
@@ -194,11 +194,9 @@ def test_one_image_is_a_minibatch(images, detach):
 
     def gradients(rows):
         model = network()
-        compute = objective.build(
-            images=images, weights=WEIGHTS, cycle_clean=True, detach=detach, perturb=lambda *_: noisy[rows]
-        )
-        loss, _, _ = compute(model, clean[rows], LABELS[rows])
-        return torch.autograd.grad(loss, list(model.parameters()))
+        given = [None if images == other else half[rows] for other, half in (("perturbed", clean), ("clean", noisy))]
+        parts, _ = objective.terms(model, *given, LABELS[rows], weights=WEIGHTS, cycle_clean=True, detach=detach)
+        return torch.autograd.grad(sum(parts.values()), list(model.parameters()))
 
     alone = [gradients(slice(i, i + 1)) for i in range(3)]
     for together, *parts in zip(gradients(slice(None)), *alone, strict=True):

@@ -115,7 +115,6 @@ def test_what_is_written_is_what_the_stored_network_does(study):
             for key, length in (("cycle_accuracy", 4), ("margin", 4), ("changed", 3), ("psnr", 3)):
                 assert len(entry[f"{name}_{key}"]) == length
     for name in ("noisy", "blurred"):
-        assert entry[f"{name}_minus_clean"] == pytest.approx(entry[f"{name}_accuracy"] - entry["accuracy"])
         assert entry[f"{name}_psnr_gain"] == pytest.approx(entry[f"{name}_psnr"][-1] - entry[f"{name}_input_psnr"])
     assert entry["loss_fall"] > 0.2
     assert entry["learning_rate_error"] < 1e-9
@@ -129,7 +128,6 @@ def test_what_is_written_is_what_the_stored_network_does(study):
     terms = curve[["first", "cycles", "feature", "block1", "block2"]]
     assert (terms > 0).all(axis=None)
     assert terms.sum(axis=1).to_numpy() == pytest.approx(curve["loss"].to_numpy(), rel=1e-4)
-    assert len(pd.read_csv(METRICS / "curves/steps-cnn-feedback.csv").query("seed == 1")) == 3 * 17
     assert not list(Path("data/work").glob("*"))
 
 
@@ -169,7 +167,6 @@ def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
 def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(study, interrupted):
     train_cnnf.main(["cnn-feedback"])
     kept, numbers = weights("cnn-feedback"), (METRICS / "train/cnn-feedback.json").read_bytes()
-    steps = (METRICS / "curves/steps-cnn-feedback.csv").read_bytes()
     Path("data/checkpoints/cnn-feedback/seed0.safetensors").unlink()
     state = interrupted(train_cnnf.main, ["cnn-feedback"])
     assert not Path("data/checkpoints/cnn-feedback/seed0.safetensors").exists()
@@ -181,7 +178,6 @@ def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(study, interrupt
     train_cnnf.main(["cnn-feedback"])
     assert weights("cnn-feedback") == kept
     assert (METRICS / "train/cnn-feedback.json").read_bytes() == numbers
-    assert (METRICS / "curves/steps-cnn-feedback.csv").read_bytes() == steps
 
 
 def test_variants_without_gates_and_without_feedback(study):
@@ -321,7 +317,7 @@ def test_bfloat16_learns_as_much_and_stores_float32(study):
         assert found["settings"]["precision"] == precision
         stored = runs.load("t1-r1").state_dict()
         assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
-        numbers[precision] = found["per_seed"][0]["accuracy"], found["per_seed"][0]["loss_end"], weights("t1-r1")
+        numbers[precision] = found["per_seed"][0]["accuracy"], found["per_seed"][0]["loss_fall"], weights("t1-r1")
     exact, rounded = numbers["float32"], numbers["bfloat16"]
     assert exact[2] != rounded[2]
     assert exact[0] > 0.3  # chance is 0.04

@@ -13,12 +13,8 @@ __all__ = ["HebbianClassifier", "learn"]
 
 def __getattr__(name: str) -> Any:
     # Lazy, because params.yaml is checked (through biorobust.hebbian.model.params) by stages that do without torch.
-    if name == "learn":
-        from biorobust.hebbian.model.rule import learn
+    if name in __all__:
+        from biorobust.hebbian.model import classifier, rule
 
-        return learn
-    if name == "HebbianClassifier":
-        from biorobust.hebbian.model.classifier import HebbianClassifier
-
-        return HebbianClassifier
+        return getattr(rule if name == "learn" else classifier, name)
     raise AttributeError(name)

@@ -5,145 +5,113 @@ weights. So InsNorm acts on the pooled map, and what leaves a block downwards is
 
 With `adaptive` False every forward pass is like the first one, plain ReLU and max-pooling whatever feedback brought;
 feedback still passes only where ReLU was open, and goes back to where the maxima were.
+
+A block's feedforward goes upwards (memory None: the first pass over these images), its feedback downwards, from what
+should have come out of the block to what should have gone in; see `biorobust.cnnf.model.layers`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from biorobust.cnnf.model import pooled
-from biorobust.cnnf.model.layers import AdaPool, AdaReLU, Bias, Conv2d, Flatten, InsNorm, Linear
+from biorobust.cnnf.model.layers import AdaPool, AdaReLU, Bias, Conv2d, Linear, normalise
 from biorobust.cnnf.model.pooled import Unpooled
 
 
-class BlockMemory(NamedTuple):
-    """sizes: what the weights need to go back. gate, pool: the layers' own memories.
-
-    drive: the weights' output in the first pass. reconstruction: what feedback last made of the AdaReLU's output.
+class ConvMemory(NamedTuple):
+    """gate, pool: the layers' own memories. drive: the convolution's output in the first pass. reconstruction: what
+    feedback last made of the AdaReLU's output.
     """
 
-    sizes: Any
     gate: Any
     pool: Any
     drive: Tensor
     reconstruction: Tensor | Unpooled | None
 
 
-class Block(nn.Module, ABC):
-    """Weights and all that follows them up to the next weights."""
-
-    @abstractmethod
-    def feedforward(self, x: Tensor, memory: BlockMemory | None = None) -> tuple[Tensor, BlockMemory]:
-        """Upwards; memory None: the first pass over these images."""
-
-    @abstractmethod
-    def feedback(self, y: Tensor, memory: BlockMemory) -> tuple[Tensor, BlockMemory]:
-        """Downwards, from what should have come out of the block to what should have gone in."""
-
-
-class ConvBlock(Block):
+class ConvBlock(nn.Module):
     """3x3 convolution, InsNorm, bias, AdaReLU and, with `pool`, 2x2 AdaPool: (B, C, H, W) -> (B, C', h, w).
 
     fuse: pool first (`biorobust.cnnf.model.pooled`), the same numbers for less work; False composes the layers.
     """
 
     def __init__(
-        self,
-        n_in: int,
-        n_out: int,
-        *,
-        pool: bool,
-        residual: float,
-        subtract_bias: bool = True,
-        adaptive: bool = True,
-        fuse: bool = True,
+        self, n_in: int, n_out: int, *, pool: bool, residual: float, subtract_bias: bool, adaptive: bool, fuse: bool
     ) -> None:
         super().__init__()
         self.conv = Conv2d(n_in, n_out)
-        self.norm = InsNorm()
         self.bias = Bias(n_out, subtract=subtract_bias)
         self.gate = AdaReLU(residual)
         self.pool = AdaPool() if pool else None
         self.adaptive, self.fuse = adaptive, fuse and pool
 
-    def feedforward(self, x: Tensor, memory: BlockMemory | None = None) -> tuple[Tensor, BlockMemory]:
-        drive, sizes = self.conv.feedforward(x)
-        kept = drive if memory is None else memory.drive
-        gate, pool = (None, None) if memory is None or not self.adaptive else (memory.gate, memory.pool)
+    def feedforward(self, x: Tensor, memory: ConvMemory | None = None) -> tuple[Tensor, ConvMemory]:
+        drive = self.conv.feedforward(x)
+        memory = memory or ConvMemory(None, None, drive, None)
+        gate, pool = (memory.gate, memory.pool) if self.adaptive else (None, None)
         if self.fuse:
             y, gate = pooled.feedforward(drive, gate, bias=self.bias.bias, residual=self.gate.residual)
-            return y, BlockMemory(sizes, gate, None, kept, None)
-        y, gate = self.gate.feedforward(self.bias.feedforward(self.norm.feedforward(drive)[0])[0], gate)
-        if self.pool is not None:
-            y, pool = self.pool.feedforward(y, pool)
-        return y, BlockMemory(sizes, gate, pool, kept, None)
+        else:
+            y, gate = self.gate.feedforward(self.bias.feedforward(normalise(drive)), gate)
+            if self.pool is not None:
+                y, pool = self.pool.feedforward(y, pool)
+        return y, memory._replace(gate=gate, pool=pool)
 
-    def imagine(self, y: Tensor, memory: BlockMemory) -> BlockMemory:
+    def imagine(self, y: Tensor, memory: ConvMemory) -> ConvMemory:
         """Feedback as far as the AdaReLU's output: the memory's `reconstruction`."""
-        y, _ = self.norm.feedback(y)
+        y, pool = normalise(y), memory.pool
+        found: Tensor | Unpooled
+        gate: Any
         if self.fuse:
             size = (memory.drive.shape[-2], memory.drive.shape[-1])
-            unpooled, choice = pooled.feedback(y, memory.gate, size=size)
-            return memory._replace(gate=choice, reconstruction=unpooled)
-        pool = memory.pool
-        if self.pool is not None:
-            y, pool = self.pool.feedback(y, pool)
-        reconstruction, gate = self.gate.feedback(y, memory.gate)
-        return memory._replace(gate=gate, pool=pool, reconstruction=reconstruction)
-
-    def descend(self, memory: BlockMemory) -> Tensor:
-        """The rest of feedback: from the `reconstruction` to what the block's input should have been."""
-        found = memory.reconstruction
-        assert found is not None
-        if isinstance(found, Tensor):
-            below, _ = self.bias.feedback(found)
+            found, gate = pooled.feedback(y, memory.gate, size=size)
         else:
+            if self.pool is not None:
+                y, pool = self.pool.feedback(y, pool)
+            found, gate = self.gate.feedback(y, memory.gate)
+        return memory._replace(gate=gate, pool=pool, reconstruction=found)
+
+    def feedback(self, y: Tensor, memory: ConvMemory) -> tuple[Tensor, ConvMemory]:
+        memory = self.imagine(y, memory)
+        found = memory.reconstruction
+        if isinstance(found, Unpooled):
             shift = self.bias.bias if self.bias.subtract else torch.zeros_like(self.bias.bias)
             below = pooled.unpool_shifted(found, shift)
-        return self.conv.feedback(below, memory.sizes)[0]
+        else:
+            assert found is not None
+            below = self.bias.feedback(found)
+        return self.conv.feedback(below), memory
 
-    def feedback(self, y: Tensor, memory: BlockMemory) -> tuple[Tensor, BlockMemory]:
-        memory = self.imagine(y, memory)
-        return self.descend(memory), memory
-
-    def activation(self, memory: BlockMemory) -> Tensor:
+    def activation(self, memory: ConvMemory) -> Tensor:
         """The AdaReLU's output (B, C', H, W) in the first pass: what the block's reconstruction should become."""
-        return self.bias.feedforward(self.norm.feedforward(memory.drive)[0])[0].relu()
+        return self.bias.feedforward(normalise(memory.drive)).relu()
 
 
-class DenseBlock(Block):
-    """Linear layer, bias and, with `gate`, AdaReLU: (B, N) or (B, C, H, W) with N numbers each -> (B, N')."""
+class DenseBlock(nn.Module):
+    """Linear layer, bias and, with `gate`, AdaReLU: (B, *shape) -> (B, n_out). Its memory is that of the AdaReLU."""
 
     def __init__(
-        self, n_in: int, n_out: int, *, gate: bool, residual: float, subtract_bias: bool = True, adaptive: bool = True
+        self, shape: tuple[int, ...], n_out: int, *, gate: bool, residual: float, subtract_bias: bool, adaptive: bool
     ) -> None:
         super().__init__()
-        self.flatten = Flatten()
-        self.linear = Linear(n_in, n_out)
+        self.linear = Linear(math.prod(shape), n_out)
         self.bias = Bias(n_out, subtract=subtract_bias)
         self.gate = AdaReLU(residual) if gate else None
-        self.adaptive = adaptive
+        self.shape, self.adaptive = shape, adaptive
 
-    def feedforward(self, x: Tensor, memory: BlockMemory | None = None) -> tuple[Tensor, BlockMemory]:
-        flat, sizes = self.flatten.feedforward(x)
-        drive, _ = self.linear.feedforward(flat)
-        y, _ = self.bias.feedforward(drive)
-        gate = None if memory is None or not self.adaptive else memory.gate
-        if self.gate is not None:
-            y, gate = self.gate.feedforward(y, gate)
-        return y, BlockMemory(sizes, gate, None, drive if memory is None else memory.drive, None)
+    def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, Any]:
+        y = self.bias.feedforward(self.linear.feedforward(x.flatten(1)))
+        return (y, None) if self.gate is None else self.gate.feedforward(y, memory if self.adaptive else None)
 
-    def feedback(self, y: Tensor, memory: BlockMemory) -> tuple[Tensor, BlockMemory]:
-        gate = memory.gate
+    def feedback(self, y: Tensor, memory: Any) -> tuple[Tensor, Any]:
         if self.gate is not None:
-            y, gate = self.gate.feedback(y, gate)
-        below, _ = self.linear.feedback(self.bias.feedback(y)[0])
-        x, _ = self.flatten.feedback(below, memory.sizes)
-        return x, BlockMemory(memory.sizes, gate, None, memory.drive, y)
+            y, memory = self.gate.feedback(y, memory)
+        return self.linear.feedback(self.bias.feedback(y)).unflatten(1, self.shape), memory
 
 
 def rows(memory: Any, chosen: slice) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from biorobust.cnnf.model import evaluation
@@ -27,7 +25,7 @@ from biorobust.cnnf.model.params import (
     Training,
 )
 from biorobust.core import experiment, results, runs, tensors
-from biorobust.core.files import write_csv, write_npz, write_parquet
+from biorobust.core.files import write_npz
 from biorobust.core.training import Trained, as_float
 
 if TYPE_CHECKING:
@@ -62,7 +60,6 @@ def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None
         size=settings.size("cnnf_evaluation", EvaluationSize),
     )
     seeds = settings.seeds(plan.seeds)
-    tables: dict[str, list[Any]] = {}
 
     def train_seed(seed: int) -> Trained:
         torch.manual_seed(seed)
@@ -84,14 +81,10 @@ def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None
             ),
             label=f"{name}, seed {seed}",
         )
-        measured = measurements.of(model, seed=seed)
-        steps = [{"seed": seed, **row} for row in cnnf_training.step_curve(fitted.steps, **schedule)]
-        for table, rows in {**measured.tables, "steps": steps}.items():
-            tables.setdefault(table, []).extend(rows)
+        entry = measurements.of(model, seed=seed, diverged=fitted.diverged)
         if seed == seeds[0]:
             write_npz(results.METRICS / f"pictures/reconstructions-{name}.npz", measurements.pictures(model))
-        entry = results.seed_entry(seed, measured.predictions, measurements.labels, diverged=fitted.diverged)
-        entry |= measured.numbers | cnnf_training.loss_numbers(fitted, epochs=plan.epochs, **schedule)
+        entry |= cnnf_training.loss_numbers(fitted, epochs=plan.epochs, **schedule)
         entry |= measurements.tuning(model, data.train_images[~kept], data.train_labels[~kept])
         return Trained(model=model, config=config, entry=entry, curve=fitted.history)
 
@@ -105,32 +98,25 @@ def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None
         dataset=DATASET,
         settings=logged | measurements.settings,
     )
-    for curve in ("steps", "noise", "blur"):
-        results.write_curves(f"{curve}-{name}", tables[curve])
-    write_csv(results.METRICS / f"confusion/{name}.csv", pd.DataFrame(tables["confusion"]))
-    write_parquet(predictions, pd.concat(tables["predictions"], ignore_index=True))
+    measurements.write(name, predictions=predictions)
 
 
 def follow_attacked(name: str, *, plan: Probe, n_images: int, scale: str) -> None:
-    """What feedback makes of attacked letters, cycle by cycle.
-
-    Writes pictures of the letters of pictures/adversarial-<run>.npz by the first seed's network, and numbers of all
-    seeds over as many letters as are attacked.
-    """
+    """What feedback makes of attacked letters: pictures of those of pictures/adversarial-<run>.npz by the first seed's
+    network, and numbers of all seeds, cycle by cycle, over as many letters as are attacked."""
     _, images, labels = experiment.load(DATASET).evaluated(n_images)
     with np.load(results.METRICS / f"pictures/adversarial-{name}.npz") as stored:
         shown = {key: stored[key] for key in ("images", "eps", "labels", "attack")}
     versions = as_float(torch.from_numpy(shown.pop("images")).to(labels.device))[:, :, None]
-    seeds: Sequence[int] = runs.seeds(name)
-    entries = []
-    for seed in seeds:
+    entries: list[dict[str, Any]] = []
+    for seed in runs.seeds(name):
         model = runs.load(name, seed=seed, device=str(labels.device))
         assert isinstance(model, FeedbackNetwork)
-        attacked = evaluation.attacked(model, images, labels, attack=plan.attack, eps=plan.eps, seed=seed)
-        entries.append({"seed": seed, **evaluation.followed(model, images, labels, attacked)})
-        if seed == seeds[0]:
+        if not entries:
             pictures = evaluation.pictures(model, list(versions), images[: versions.shape[1]])
             write_npz(results.METRICS / f"pictures/adversarial-reconstructions-{name}.npz", pictures | shown)
+        attacked = evaluation.attacked(model, images, labels, attack=plan.attack, eps=plan.eps, seed=seed)
+        entries.append({"seed": seed, **evaluation.followed(model, images, labels, attacked)})
     results.write_run(
         "probe",
         name,

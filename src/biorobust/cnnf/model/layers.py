@@ -1,15 +1,14 @@
 """Layers that run in both directions (Huang et al. 2020, section 2): feedforward, and feedback with the same weights.
 
-A layer keeps nothing between calls. What feedback needs to know of the forward pass, and the next forward pass of the
-feedback, goes through its `memory`, which both directions take and give back:
+A layer keeps nothing between calls. What the feedback of a gate or a pooling has to know of the forward pass, and the
+next forward pass of the feedback, is its `memory`, which both directions take and give back: a tuple of tensors whose
+first axis is the batch (and of plain numbers), so that rows can be taken out.
 
     y, memory = layer.feedforward(x, memory)  # memory None: the first pass over these images
     x, memory = layer.feedback(y, memory)
 
-Memories are tuples of tensors whose first axis is the batch (and of plain numbers), so that rows can be taken out.
-
 Every layer gives back the precision it was given. So autocast lowers that of the products with weights and of nothing
-between them: InsNorm, gates, biases and logits.
+between them: normalisation, gates, biases and logits.
 """
 
 from __future__ import annotations
@@ -21,33 +20,22 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
 
-EPSILON = 1e-8  # under the root of InsNorm, as in the original's code
+EPSILON = 1e-8  # under the root of the normalisation, as in the original's code
 
 
 class Conv2d(nn.Module):
-    """A convolution without bias; feedback is its adjoint, with the same parameter, for any stride and odd sizes.
+    """A 3x3 convolution without bias, (B, C_in, H, W) -> (B, C_out, H, W); feedback is its adjoint, with the same
+    parameter. Weights start normal with variance 2 / (9 C_out)."""
 
-    feedforward: (B, C_in, H, W) -> (B, C_out, H', W'). Weights start normal with variance 2 / (k^2 C_out).
-    """
-
-    def __init__(self, n_in: int, n_out: int, kernel_size: int = 3, *, stride: int = 1, padding: int = 1) -> None:
+    def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.stride, self.padding = stride, padding
-        scale = (2 / (kernel_size**2 * n_out)) ** 0.5
-        self.weight = nn.Parameter(torch.randn(n_out, n_in, kernel_size, kernel_size) * scale)
+        self.weight = nn.Parameter(torch.randn(n_out, n_in, 3, 3) * (2 / (9 * n_out)) ** 0.5)
 
-    def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, tuple[int, int]]:
-        y = functional.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
-        return y.to(x.dtype), (x.shape[-2], x.shape[-1])
+    def feedforward(self, x: Tensor) -> Tensor:
+        return functional.conv2d(x, self.weight, padding=1).to(x.dtype)
 
-    def feedback(self, y: Tensor, memory: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
-        # Rows and columns at the far edge that no stride reached come back as zeros.
-        smallest = [(n - 1) * self.stride - 2 * self.padding + self.weight.shape[-1] for n in y.shape[-2:]]
-        missing = tuple(wanted - least for wanted, least in zip(memory, smallest, strict=True))
-        x = functional.conv_transpose2d(
-            y, self.weight, stride=self.stride, padding=self.padding, output_padding=missing
-        )
-        return x.to(y.dtype), memory
+    def feedback(self, y: Tensor) -> Tensor:
+        return functional.conv_transpose2d(y, self.weight, padding=1).to(y.dtype)
 
 
 class Linear(nn.Module):
@@ -62,11 +50,11 @@ class Linear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(nn.Linear(n_in, n_out, bias=False).weight.detach())
 
-    def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, None]:
-        return functional.linear(x, self.weight).to(x.dtype), None
+    def feedforward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight).to(x.dtype)
 
-    def feedback(self, y: Tensor, memory: Any = None) -> tuple[Tensor, None]:
-        return functional.linear(y, self.weight.t()).to(y.dtype), None
+    def feedback(self, y: Tensor) -> Tensor:
+        return functional.linear(y, self.weight.t()).to(y.dtype)
 
 
 class Bias(nn.Module):
@@ -82,11 +70,11 @@ class Bias(nn.Module):
         """(1, C, 1, 1) for pictures, (1, C) for vectors."""
         return self.bias.view(1, -1, *[1] * (like.ndim - 2))
 
-    def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, None]:
-        return x + self.shaped(x), None
+    def feedforward(self, x: Tensor) -> Tensor:
+        return x + self.shaped(x)
 
-    def feedback(self, y: Tensor, memory: Any = None) -> tuple[Tensor, None]:
-        return (y - self.shaped(y) if self.subtract else y), None
+    def feedback(self, y: Tensor) -> Tensor:
+        return y - self.shaped(y) if self.subtract else y
 
 
 def root_mean_square(x: Tensor) -> Tensor:
@@ -112,14 +100,10 @@ class _Normalise(Function):
         return torch.addcmul(grads[0], y, along, value=-1).div_(scale)
 
 
-class InsNorm(nn.Module):
-    """x over its root mean square per image and channel: no mean is taken off, nothing is learned. A channel of zeros
-    stays zeros. Feedback is the same function."""
-
-    def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, None]:
-        return _Normalise.apply(x), None
-
-    feedback = feedforward
+def normalise(x: Tensor) -> Tensor:
+    """InsNorm, in both directions: x over its root mean square per image and channel. No mean is taken off, nothing is
+    learned; a channel of zeros stays zeros."""
+    return _Normalise.apply(x)
 
 
 class Gate(NamedTuple):
@@ -160,79 +144,24 @@ class Choice(NamedTuple):
 
 
 class AdaPool(nn.Module):
-    """Max-pooling in the first pass. Then each window gives its largest value where feedback was positive, its
+    """2x2 max-pooling in the first pass. Then each window gives its largest value where feedback was positive, its
     smallest where it was negative and 0 where it was 0. Feedback puts values back to where they were taken from."""
-
-    def __init__(self, window: int = 2) -> None:
-        super().__init__()
-        self.window = window
 
     def feedforward(self, x: Tensor, memory: Choice | None = None) -> tuple[Tensor, Choice]:
         size = (x.shape[-2], x.shape[-1])
-        largest, highest = functional.max_pool2d(x, self.window, return_indices=True)
+        largest, highest = functional.max_pool2d(x, 2, return_indices=True)
         if memory is None or memory.hidden is None:
             return largest, Choice(highest, None, None, None, size)
-        negative, lowest = functional.max_pool2d(-x, self.window, return_indices=True)
+        negative, lowest = functional.max_pool2d(-x, 2, return_indices=True)
         sign = memory.hidden.detach().sign()
         y = torch.where(sign > 0, largest, torch.where(sign < 0, -negative, 0))
         return y, Choice(highest, lowest, sign, memory.hidden, size)
 
     def feedback(self, y: Tensor, memory: Choice) -> tuple[Tensor, Choice]:
-        if memory.sign is None or memory.lowest is None:
-            x = unpool(y, memory.highest, memory.size)
-        else:
+        found, place = y, memory.highest
+        if memory.sign is not None and memory.lowest is not None:
             place = torch.where(memory.sign < 0, memory.lowest, memory.highest)
-            x = unpool(torch.where(memory.sign == 0, 0, y), place, memory.size)
+            found = torch.where(memory.sign == 0, 0, y)
+        zeros = y.new_zeros(*y.shape[:2], memory.size[0] * memory.size[1])
+        x = zeros.scatter(2, place.flatten(2), found.flatten(2)).unflatten(2, memory.size)
         return x, memory._replace(hidden=y)
-
-
-def unpool(values: Tensor, place: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, h, w) values at their flat places in zeros (B, C, H, W)."""
-    zeros = values.new_zeros(*values.shape[:2], size[0] * size[1])
-    return zeros.scatter(2, place.flatten(2), values.flatten(2)).unflatten(2, size)
-
-
-class AvgPool(nn.Module):
-    """The mean of each window; feedback repeats each value over its window (window^2 times the adjoint). Rows and
-    columns that no window covers come back as zeros."""
-
-    def __init__(self, window: int = 2) -> None:
-        super().__init__()
-        self.window = window
-
-    def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, tuple[int, int]]:
-        return functional.avg_pool2d(x, self.window), (x.shape[-2], x.shape[-1])
-
-    def feedback(self, y: Tensor, memory: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
-        x = y.repeat_interleave(self.window, 2).repeat_interleave(self.window, 3)
-        return functional.pad(x, (0, memory[1] - x.shape[3], 0, memory[0] - x.shape[2])), memory
-
-
-class Dropout(nn.Module):
-    """Inverted dropout with one mask for both directions and all cycles of the same images; nothing in eval mode.
-
-    Values that stay are divided by 1 - share, so that their mean stays too. The original's code divides by the share
-    that is dropped, and draws a mask of its own in every forward pass.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def feedforward(self, x: Tensor, memory: tuple[Tensor] | None = None) -> tuple[Tensor, tuple[Tensor] | None]:
-        if not self.training or self.share == 0:
-            return x, None
-        if memory is None:
-            memory = ((torch.rand_like(x) >= self.share) / (1 - self.share),)
-        return x * memory[0], memory
-
-    def feedback(self, y: Tensor, memory: tuple[Tensor] | None) -> tuple[Tensor, tuple[Tensor] | None]:
-        return (y if memory is None else y * memory[0]), memory
-
-
-class Flatten(nn.Module):
-    def feedforward(self, x: Tensor, memory: Any = None) -> tuple[Tensor, tuple[int, ...]]:
-        return x.flatten(1), tuple(x.shape[1:])
-
-    def feedback(self, y: Tensor, memory: tuple[int, ...]) -> tuple[Tensor, tuple[int, ...]]:
-        return y.unflatten(1, memory), memory

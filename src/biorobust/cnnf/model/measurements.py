@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,33 +12,30 @@ from biorobust.cnnf.model import evaluation
 from biorobust.cnnf.model.network import FeedbackNetwork
 from biorobust.cnnf.model.noise import blur
 from biorobust.cnnf.model.params import Evaluation, EvaluationSize, Noise
+from biorobust.core import results
+from biorobust.core.files import write_csv, write_parquet
 from biorobust.core.progress import progress
 from biorobust.core.tensors import Tensors
 from biorobust.core.training import as_float, share
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What is measured of one network: predictions (N,) on clean letters, numbers, and rows of tables by their name."""
-
-    predictions: Tensor
-    numbers: dict[str, Any]
-    tables: Mapping[str, list[Any]]
-
-
 class Measurements:
-    """The letters of the evaluation list in all versions, and what is measured on them."""
+    """The letters of the evaluation list in all versions, and what is measured on them, training by training."""
 
     def __init__(self, data: Tensors, *, noise: Noise, plan: Evaluation, size: EvaluationSize) -> None:
-        self.noise, self.plan, self.n_classes = noise, plan, data.n_classes
+        self.noise, self.plan = noise, plan
         self.index, clean, self.labels = data.evaluated(size.n_test)
         self.n_images = min(size.n_images, len(self.index))
         self.images = self.versions(clean)
+        # The versions as predictions name them.
+        self.attacks = {"clean": ("none", 0.0), "noisy": ("noise", noise.level), "blurred": ("blur", plan.blur)}
         few = clean[: self.n_images]
         self.by_level = {
             "noise": {level: self._noisy(few, level) for level in plan.levels},
             "blur": {level: blur(few, level) for level in plan.blur_levels},
         }
+        self.curves: dict[str, list[dict[str, Any]]] = {kind: [] for kind in self.by_level}
+        self.predictions: list[pd.DataFrame] = []
         self.settings = {
             "evaluation_noise_kind": noise.kind,
             "evaluation_noise_level": noise.level,
@@ -50,57 +46,47 @@ class Measurements:
 
     def versions(self, images: Tensor) -> dict[str, Tensor]:
         """Letters (N, 1, H, W) in [0, 1] as they are, noisy and blurred."""
-        return {
-            "clean": images,
-            "noisy": self._noisy(images, self.noise.level),
-            "blurred": blur(images, self.plan.blur),
-        }
+        noisy, blurred = self._noisy(images, self.noise.level), blur(images, self.plan.blur)
+        return {"clean": images, "noisy": noisy, "blurred": blurred}
 
     def _noisy(self, images: Tensor, level: float) -> Tensor:
         return evaluation.noisy(images, kind=self.noise.kind, level=level)
 
-    def of(self, model: FeedbackNetwork, *, seed: int) -> Measured:
-        logits = {name: evaluation.cycle_logits(model, images) for name, images in self.images.items()}
-        predictions = {name: model.read(each).argmax(dim=1) for name, each in logits.items()}
-        right = {name: classes == self.labels for name, classes in predictions.items()}
-        numbers: dict[str, Any] = {}
-        for name in evaluation.IMAGES:
-            numbers |= evaluation.accuracies(logits[name], self.labels, images=name)
-            if name != "clean":
-                numbers |= evaluation.counted_numbers(right[name], right["clean"], images=name)
-        numbers |= evaluation.feedback_entry(model, {name: each[: self.n_images] for name, each in self.images.items()})
-        tables = {kind: self._level_rows(model, levels, seed=seed) for kind, levels in self.by_level.items()}
-        tables["confusion"] = [
-            {"seed": seed, "images": name, "label": label, "predicted": predicted}
-            | {"count": int(table[label, predicted])}
-            for name, classes in predictions.items()
-            for table in [evaluation.confusion(classes, self.labels, n_classes=self.n_classes)]
-            for label, predicted in table.nonzero().tolist()
-        ]
-        return Measured(
-            predictions["clean"], numbers, tables | {"predictions": self._prediction_rows(predictions, seed=seed)}
-        )
-
-    def _level_rows(self, model: FeedbackNetwork, levels: Mapping[float, Tensor], *, seed: int) -> list[dict[str, Any]]:
-        labels = self.labels[: self.n_images]
-        rows = []
-        for level, images in progress(levels.items(), label="noise levels", unit="levels"):
-            predictions = evaluation.readouts(evaluation.cycle_logits(model, images))
-            counts = {name: int((classes == labels).sum()) for name, classes in predictions.items()}
-            rows.append({"seed": seed, "level": level, "n": len(labels), **counts})
-        return rows
-
-    def _prediction_rows(self, predictions: Mapping[str, Tensor], *, seed: int) -> list[pd.DataFrame]:
-        """A frame per version of the letters, a row per letter, as an attack record has it."""
-        sizes = {"clean": ("none", 0.0), "noisy": ("noise", self.noise.level), "blurred": ("blur", self.plan.blur)}
+    def of(self, model: FeedbackNetwork, *, seed: int, diverged: bool) -> dict[str, Any]:
+        """The entry of one training; what goes into tables is kept for `write`."""
+        entry: dict[str, Any] = {}
+        few = self.images["clean"][: self.n_images]
         letters = {"index": self.index.cpu().numpy(), "label": self.labels.cpu().numpy()}
-        return [
-            pd.DataFrame(
-                {"seed": seed, "attack": sizes[name][0], "eps": sizes[name][1], **letters}
-                | {"prediction": predictions[name].cpu().numpy()}
-            )
-            for name in evaluation.IMAGES
-        ]
+        for name, images in self.images.items():
+            logits = evaluation.cycle_logits(model, images)
+            said = model.read(logits).argmax(dim=1)
+            if name == "clean":
+                entry |= results.seed_entry(seed, said, self.labels, diverged=diverged)
+            else:
+                entry |= {f"{name}_{key}": value for key, value in results.proportion(said, self.labels).items()}
+            numbers = evaluation.accuracies(logits, self.labels)
+            numbers |= evaluation.reconstruction(model, images[: self.n_images], few)
+            entry |= {f"{name}_{key}": value for key, value in numbers.items()}
+            attack, eps = self.attacks[name]
+            rows = {"seed": seed, "attack": attack, "eps": eps, **letters, "prediction": said.cpu().numpy()}
+            self.predictions.append(pd.DataFrame(rows))
+        for kind, levels in self.by_level.items():
+            for level, images in progress(levels.items(), label="noise levels", unit="levels"):
+                read = evaluation.readouts(evaluation.cycle_logits(model, images)).items()
+                counts = {name: int((said == self.labels[: self.n_images]).sum()) for name, said in read}
+                self.curves[kind].append({"seed": seed, "level": level, "n": self.n_images, **counts})
+        return entry
+
+    def write(self, name: str, *, predictions: Path) -> None:
+        """The tables of a run: right answers by level, predictions as an attack record has them, and confusions."""
+        for kind, rows in self.curves.items():
+            results.write_curves(f"{kind}-{name}", rows)
+        table = pd.concat(self.predictions, ignore_index=True)
+        write_parquet(predictions, table)
+        named = table["attack"].map({attack: version for version, (attack, _) in self.attacks.items()})
+        counts = table.assign(images=named).groupby(["seed", "images", "label", "prediction"]).size()
+        confusion = counts.rename("count").reset_index().rename(columns={"prediction": "predicted"})
+        write_csv(results.METRICS / f"confusion/{name}.csv", confusion)
 
     def tuning(self, model: FeedbackNetwork, images: Tensor, labels: Tensor) -> dict[str, float]:
         """Accuracies on training images (uint8) that were held out; nothing where none were."""

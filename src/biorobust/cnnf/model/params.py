@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -109,7 +109,7 @@ class Part(Block):
 
 
 class GridSize(RunSize, Part):
-    """How much of the grid to run."""
+    pass
 
 
 class EvaluationSize(Block):
@@ -169,9 +169,6 @@ ATTACK = "cnnf_attack"
 DATASET = "emnist_letters"
 
 
-NONE = Feedback(cycles=0, residual=0.0)  # the plain CNN
-
-
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What one run is, with the lists of params.yaml resolved. images: which halves of a minibatch are trained on.
@@ -191,31 +188,16 @@ class Plan:
 
 def plan(name: str, settings: Params) -> Plan:
     """The run of that name in any list. Raises ParamsError naming the runs there are."""
+    runs = {run: group for group in EVALUATED for run in settings.runs[group]}
+    if name not in runs:
+        raise ParamsError(f"run {name!r}: unknown; known are {', '.join(runs)}")
+    entry = settings.runs[runs[name]][name].model_dump()
+    method = entry.pop("method", "cnnf_grid")
     level = settings.block("cnnf_noise", Noise).level
-    kind, images, cycle_clean, method = "adaptive", "both", True, "cnnf_grid"
-    if name in settings.runs["cnnf_grid"]:
-        feedback = settings.run("cnnf_grid", name, Feedback)
-    elif name in settings.runs["cnnf_variants"]:
-        variant = settings.run("cnnf_variants", name, VariantRun)
-        images, cycle_clean, level = variant.images, variant.cycle_clean, variant.noise_level
-        kind, method = variant.feedback, variant.method
-        feedback = NONE if kind == "none" else settings.block(method, Feedback)
-    elif name in settings.runs["cnnf_runs"]:
-        run = settings.run("cnnf_runs", name, NetworkRun)
-        images, method = run.images, run.method
-        kind = "none" if method == "cnn" else "adaptive"
-        feedback = NONE if kind == "none" else settings.block(method, Feedback)
-    else:
-        known = ", ".join(run for group in EVALUATED for run in settings.runs[group])
-        raise ParamsError(f"run {name!r}: unknown; known are {known}")
-    size = settings.size(method, RunSize)
-    return Plan(
-        cycles=feedback.cycles,
-        residual=feedback.residual,
-        feedback=kind,
-        images=images,
-        cycle_clean=cycle_clean,
-        noise_level=level,
-        epochs=size.epochs,
-        seeds=size.seeds,
-    )
+    said: dict[str, Any] = {"images": "both", "cycle_clean": True, "noise_level": level}
+    said |= {"feedback": "none" if method == "cnn" else "adaptive"} | entry
+    if said["feedback"] == "none":
+        said |= {"cycles": 0, "residual": 0.0}
+    elif runs[name] != "cnnf_grid":
+        said |= settings.block(method, Feedback).model_dump()
+    return Plan(**said, **settings.size(method, RunSize).model_dump(include={"epochs", "seeds"}))

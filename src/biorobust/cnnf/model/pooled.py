@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from biorobust.cnnf.model.layers import root_mean_square, unpool
+from biorobust.cnnf.model.layers import root_mean_square
 
 
 class PooledGate(NamedTuple):
@@ -35,9 +35,6 @@ class Unpooled(NamedTuple):
     values: Tensor
     place: Tensor
     size: tuple[int, int]
-
-    def dense(self) -> Tensor:
-        return unpool(self.values, self.place, self.size)
 
 
 def _pull_back(x: Tensor, place: Tensor, scale: Tensor, values: Tensor, grad: Tensor) -> Tensor:

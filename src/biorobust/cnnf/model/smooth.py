@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from biorobust.cnnf.model.blocks import ConvBlock, DenseBlock
+from biorobust.cnnf.model.blocks import ConvBlock
 from biorobust.cnnf.model.layers import AdaPool, AdaReLU, Choice
 from biorobust.core.modules import replaced
 
@@ -67,9 +67,8 @@ class SoftAdaPool(AdaPool):
 
 def smooth(network: nn.Module) -> nn.Module:
     view = replaced(network, AdaReLU, lambda gate: SoftAdaReLU(gate.residual))
-    view = replaced(view, AdaPool, lambda pool: SoftAdaPool(pool.window))
+    view = replaced(view, AdaPool, lambda pool: SoftAdaPool())
     for block in view.modules():
         if isinstance(block, ConvBlock):
             block.fuse = False
-        assert not isinstance(block, DenseBlock) or block.gate is None or isinstance(block.gate, SoftAdaReLU)
     return view

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from biorobust.attacks.pgd import ascended
 from biorobust.cnnf.model import noise, objective
 from biorobust.cnnf.model.network import FeedbackNetwork, FirstPass
 from biorobust.cnnf.model.params import Adversarial, Noise, Plan, Training
 from biorobust.core import training
-
-N_POINTS = 500  # at most, of a seed's loss curve
-SMOOTHING = 0.98  # weight of the past in the running mean of the loss
 
 
 def new_config(
@@ -59,27 +56,24 @@ def fit(
     state: Path | None,
     label: str,
 ) -> training.Fit:
-    """Train in place on images uint8 (N, 1, H, W).
+    """Train in place on images uint8 (N, 1, H, W), perturbed anew for every minibatch.
 
-    With precision bfloat16 the network's weights are laid out channels-last meanwhile, which GPUs are fastest with.
+    With precision bfloat16 products with weights are in that precision (autocast); images, InsNorm, logits and the loss
+    stay in float32. The weights are laid out channels-last meanwhile, which GPUs are fastest with.
     """
     bfloat16 = settings.precision == "bfloat16"
-    halves = {"clean": "clean", "noisy": "perturbed"}
-    compute = objective.build(
-        images=halves.get(plan.images, "both"),
-        weights=objective.Weights(
-            first=settings.weight_first,
-            cycles=settings.weight_cycles,
-            feature=settings.weight_feature,
-            block1=settings.weight_block1,
-            block2=settings.weight_block2,
-            clean=settings.weight_clean,
-        ),
-        cycle_clean=plan.cycle_clean,
-        detach=settings.detach,
-        perturb=perturbation(plan, noise_=noise_, adversarial=adversarial),
-        bfloat16=bfloat16,
-    )
+    perturb = perturbation(plan, noise_=noise_, adversarial=adversarial)
+    weights = {name: getattr(settings, f"weight_{name}") for name in (*objective.TERMS, "clean")}
+
+    def compute(network: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        assert isinstance(network, FeedbackNetwork)
+        clean = None if plan.images == "noisy" else x
+        perturbed = None if plan.images == "clean" else perturb(network, x, y)
+        how: dict[str, Any] = {"weights": weights, "cycle_clean": plan.cycle_clean, "detach": settings.detach}
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
+            parts, logits = objective.terms(network, clean, perturbed, y, **how)
+        return sum(parts.values(), logits.new_zeros(())), logits, parts
+
     recipe = training.Recipe(
         epochs=plan.epochs,
         batch_size=batch_size,
@@ -97,38 +91,20 @@ def fit(
     return fitted
 
 
-def step_curve(losses: Sequence[float], *, learning_rate: float, power: float, n_steps: int) -> list[dict[str, float]]:
-    """Every k-th step's loss, its running mean over all steps so far, and the learning rate: at most N_POINTS rows.
-
-    n_steps: of the whole training, which a divergence may have cut short.
-    """
-    every = -(-len(losses) // N_POINTS)
-    schedule = training.polynomial(power)
-    rows, mean = [], 0.0
-    for step, loss in enumerate(losses):
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        if step % every == 0:
-            smoothed = mean / (1 - SMOOTHING ** (step + 1))  # without the bias towards the start at 0
-            rate = learning_rate * schedule(step / n_steps)
-            rows.append({"step": step, "loss": loss, "smoothed": smoothed, "learning_rate": rate})
-    return rows
-
-
 def loss_numbers(
     fitted: training.Fit, *, learning_rate: float, power: float, n_steps: int, epochs: int
 ) -> dict[str, float | None]:
-    """How far the loss fell, and how far the optimiser's learning rate was from the polynomial it should follow."""
+    """How far the loss fell, and how far the optimiser's learning rate was from the polynomial it should follow.
+
+    loss_ratio: of the last epoch to the first, None with a single one. loss_fall: from the first twentieth of the steps
+    to the last.
+    """
     history, losses = fitted.history, fitted.steps
     tail = max(1, len(losses) // 20)
-    start, end = sum(losses[:tail]) / tail, sum(losses[-tail:]) / tail
     wanted = [learning_rate * (1 - (row["epoch"] * n_steps / epochs - 1) / n_steps) ** power for row in history]
     apart = [abs(row["learning_rate"] - rate) for row, rate in zip(history, wanted, strict=True)]
     return {
-        "loss_first_epoch": history[0]["loss"],
-        "loss_last_epoch": history[-1]["loss"],
         "loss_ratio": history[-1]["loss"] / history[0]["loss"] if len(history) > 1 else None,
-        "loss_start": start,
-        "loss_end": end,
-        "loss_fall": 1 - end / start,
+        "loss_fall": 1 - (sum(losses[-tail:]) / tail) / (sum(losses[:tail]) / tail),
         "learning_rate_error": max(apart) / learning_rate,
     }

@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 # The networks that the report's argument is about, as params.yaml names them.
 FEEDBACK = "cnn-feedback"
 CNN = "cnn-clean"
-CNN_NOISY = "cnn-noisy"
 NOT_CYCLED = "clean-not-cycled"
-NOISY_ONLY = "noisy-only"
-LONGER = "longer"
-CNN_LONGER = "cnn-longer"
-PLAIN_RELU = "plain-relu"
 IMAGES = ("clean", "noisy")
 
 

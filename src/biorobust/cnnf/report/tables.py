@@ -6,18 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
-from biorobust.cnnf.report.study import (
-    CNN,
-    CNN_LONGER,
-    CNN_NOISY,
-    FEEDBACK,
-    IMAGES,
-    LONGER,
-    NOISY_ONLY,
-    NOT_CYCLED,
-    PLAIN_RELU,
-    Cnnf,
-)
+from biorobust.cnnf.report.study import IMAGES, Cnnf
 from biorobust.reporting import columns, reported
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.columns import left_out, omitted, state
@@ -32,13 +21,13 @@ ONE_PASS = " A CNN has one pass: both gradients are the same there, and PGD diff
 READOUTS = {"first": "first pass", "last": "last cycle", "average": "average over cycles"}
 # Which pairs take the comparison apart: (a, b, what differs between them).
 PAIRS = (
-    (FEEDBACK, CNN, "noisy training images and feedback"),
-    (CNN_NOISY, CNN, "noisy training images"),
-    (FEEDBACK, CNN_NOISY, "feedback"),
-    (NOT_CYCLED, CNN_NOISY, "feedback on noisy images only"),
-    (NOISY_ONLY, CNN_NOISY, "feedback, and no clean training images"),
-    (PLAIN_RELU, CNN_NOISY, "feedback that leaves ReLU and pooling alone"),
-    (LONGER, CNN_LONGER, "noisy training images and feedback, both trained longer"),
+    ("cnn-feedback", "cnn-clean", "noisy training images and feedback"),
+    ("cnn-noisy", "cnn-clean", "noisy training images"),
+    ("cnn-feedback", "cnn-noisy", "feedback"),
+    ("clean-not-cycled", "cnn-noisy", "feedback on noisy images only"),
+    ("noisy-only", "cnn-noisy", "feedback, and no clean training images"),
+    ("plain-relu", "cnn-noisy", "feedback that leaves ReLU and pooling alone"),
+    ("longer", "cnn-longer", "noisy training images and feedback, both trained longer"),
 )
 
 
@@ -68,9 +57,6 @@ def _accuracy(m: Measurements, study: Cnnf, printed: Reported) -> Table:
         clean, noisy = of["clean"](run), of["noisy"](run)
         return noisy.value - clean.value if clean and noisy else None
 
-    def either(run: str) -> Estimate | None:
-        return of["noisy"](run) or of["clean"](run)
-
     missing = omitted({label(run): found for run, found in trained.items()})
     return table(
         "cnnf-accuracy",
@@ -84,7 +70,7 @@ def _accuracy(m: Measurements, study: Cnnf, printed: Reported) -> Table:
             Column("noisy, reported", "percent", printed["noisy"].get, "reported_noisy"),
             columns.estimate("noisy", of["noisy"]),
             Column("noisy minus clean", "points", gap, "gap"),
-            *columns.trainings(either),
+            *columns.trainings(lambda run: of["noisy"](run) or of["clean"](run)),
             columns.run_state(m),
         ),
     )
@@ -111,10 +97,6 @@ def _confounds(m: Measurements, study: Cnnf) -> Table:
 
 def _grid(m: Measurements, study: Cnnf, printed: Mapping[str, float]) -> Table:
     of, trained = _measured(m), {run: m.get(f"train/{run}") for run in study.grid}
-
-    def either(run: str) -> Estimate | None:
-        return of["clean"](run) or of["noisy"](run)
-
     return table(
         "cnnf-grid",
         paragraphs(study.name, "grid_table", m, omitted=omitted(trained)),
@@ -128,16 +110,23 @@ def _grid(m: Measurements, study: Cnnf, printed: Mapping[str, float]) -> Table:
             columns.difference(of["noisy"], printed, key="noisy_difference"),
             columns.estimate("clean", of["clean"]),
             columns.difference(of["clean"], printed, key="clean_difference"),
-            columns.trainings(either)[0],
+            columns.trainings(lambda run: of["clean"](run) or of["noisy"](run))[0],
             Column("state", "text", lambda run: "" if left_out(trained[run]) else state(trained[run])),
         ),
     )
 
 
+def _mean(m: Measurements, run: str, quantity: str) -> float | None:
+    return found.value if (found := value(m, f"train/{run}", quantity)) else None
+
+
 def _readouts(m: Measurements, study: Cnnf) -> Table:
     def called(run: str) -> str:
-        cycles, residual = study.cells.get(run, (0, 0.0))
-        return f"grid: T = {cycles}, r = {residual:g}" if run in study.cells else label(run)
+        return "grid: T = {}, r = {:g}".format(*study.cells[run]) if run in study.cells else label(run)
+
+    def read(images: str, readout: str) -> Column:
+        of = partial(_mean, m, quantity=f"{images}_{readout}_accuracy")
+        return Column(f"{images}, {READOUTS[readout]}", "percent", of, f"{images}_{readout}")
 
     return table(
         "cnnf-readouts",
@@ -145,54 +134,46 @@ def _readouts(m: Measurements, study: Cnnf) -> Table:
         [run for run in study.networks if m.ran(f"train/{run}") and m.settings(f"train/{run}")["cycles"]],
         (
             columns.network(called),
-            *(
-                _mean(m, f"{images}, {words}", f"{images}_{readout}_accuracy", f"{images}_{readout}")
-                for images in IMAGES
-                for readout, words in READOUTS.items()
-            ),
+            *(read(images, readout) for images in IMAGES for readout in READOUTS),
             Column("seeds", "count", lambda run: len((m.ran(f"train/{run}") or {})["per_seed"])),
         ),
     )
 
 
-def _mean(m: Measurements, title: str, quantity: str, key: str) -> Column:
-    def of(run: str) -> float | None:
-        return found.value if (found := value(m, f"train/{run}", quantity)) else None
-
-    return Column(title, "percent", of, key)
-
-
 def _cycles(m: Measurements, study: Cnnf) -> Table:
     Row = tuple[str, str]  # run, kind of images
 
-    def changed(end: str) -> Callable[[Row], Estimate | None]:
-        return lambda row: value(m, f"train/{row[0]}", f"{row[1]}_changed_{end}")
+    def changed(end: str) -> Column:
+        def of(row: Row) -> Estimate | None:
+            return value(m, f"train/{row[0]}", f"{row[1]}_changed_{end}")
 
-    def logged(quantity: str, at: int) -> Callable[[Row], float | None]:
-        return lambda row: found[at].value if (found := values(m, f"train/{row[0]}", f"{row[1]}_{quantity}")) else None
+        return Column(f"changed, {end}", "estimate", of, f"changed_{end}")
 
-    def mean(quantity: str) -> Callable[[Row], float | None]:
-        return lambda row: found.value if (found := value(m, f"train/{row[0]}", quantity.format(row[1]))) else None
+    def logged(title: str, quantity: str, at: int, key: str) -> Column:
+        def of(row: Row) -> float | None:
+            return found[at].value if (found := values(m, f"train/{row[0]}", f"{row[1]}_{quantity}")) else None
 
-    kinds = (*IMAGES, "blurred")
-    runs = study.runs + study.variants
+        return Column(title, "plain", of, key)
+
     return table(
         "cnnf-cycles",
         paragraphs(study.name, "cycles_table", m),
-        [(run, kind) for run in runs for kind in kinds if values(m, f"train/{run}", f"{kind}_changed")],
+        [
+            (run, kind)
+            for run in study.runs + study.variants
+            for kind in (*IMAGES, "blurred")
+            if values(m, f"train/{run}", f"{kind}_changed")
+        ],
         (
             Column("network", "text", lambda row: label(row[0])),
             Column("images", "text", lambda row: row[1]),
-            Column("changed, first", "estimate", changed("first"), "changed_first"),
-            Column("changed, last", "estimate", changed("last"), "changed_last"),
-            Column("margin, first pass", "plain", logged("margin", 0), "margin_first"),
-            Column("margin, last", "plain", logged("margin", -1), "margin_last"),
-            Column("PSNR, image", "plain", mean("{}_input_psnr"), "psnr_image"),
-            Column("PSNR, first", "plain", logged("psnr", 0), "psnr_first"),
-            Column("PSNR, last", "plain", logged("psnr", -1), "psnr_last"),
-            Column("r.m.s., first", "plain", logged("reconstruction_rms", 0), "reconstruction_rms_first"),
-            Column("r.m.s., last", "plain", logged("reconstruction_rms", -1), "reconstruction_rms_last"),
-            Column("r.m.s., feature", "plain", mean("clean_feature_rms"), "feature_rms"),
+            changed("first"),
+            changed("last"),
+            logged("margin, first pass", "margin", 0, "margin_first"),
+            logged("margin, last", "margin", -1, "margin_last"),
+            Column("PSNR, image", "plain", lambda row: _mean(m, row[0], f"{row[1]}_input_psnr"), "psnr_image"),
+            logged("PSNR, first", "psnr", 0, "psnr_first"),
+            logged("PSNR, last", "psnr", -1, "psnr_last"),
         ),
     )
 

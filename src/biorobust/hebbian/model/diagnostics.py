@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from biorobust.core.training import share
+
 SPHERE_TOLERANCE = 0.1  # a unit counts as converged when sum |W|^p lies within this of 1
 N_PICTURES = 25  # how many units are kept as pictures: the first ones, not chosen ones
 
@@ -54,27 +56,21 @@ def autocorrelation(units: Tensor) -> Tensor:
     return (z[0].numel() / pairs) * together / z.square().sum(dim=(1, 2))
 
 
-def smoothness(units: Tensor) -> dict[str, Any]:
-    """Mean and quartiles of `autocorrelation` over the units that are not constant."""
-    values = autocorrelation(units).cpu()
+def smoothness(units: Tensor) -> float | None:
+    """Mean `autocorrelation` of the units that are not constant; None where all are."""
+    values = autocorrelation(units)
     values = values[values.isfinite()]
-    if not len(values):
-        return {"autocorrelation": None, "autocorrelation_quartiles": None}
-    quartiles = torch.quantile(values, torch.tensor([0.25, 0.5, 0.75], dtype=values.dtype))
-    return {"autocorrelation": values.mean().item(), "autocorrelation_quartiles": quartiles.tolist()}
+    return values.mean().item() if len(values) else None
 
 
 def describe(weights: Tensor, *, p: float, shape: tuple[int, int]) -> dict[str, Any]:
-    """The numbers logged for learned weights (H, N): shares in [0, 1], quantiles (0, 10, 50, 90, 100 %) of sum |W|^p.
+    """The numbers logged for learned weights (H, N).
 
     A negative unit has a negative mean weight: on non-negative images it can hardly ever win.
     """
-    size = lengths(weights, p=p)
-    levels = torch.tensor([0.0, 0.1, 0.5, 0.9, 1.0])
     return {
-        "converged_share": converged(weights, p=p).double().mean().item(),
-        "negative_share": (weights.mean(dim=1) < 0).double().mean().item(),
-        "norm_quantiles": torch.quantile(size.cpu(), levels).tolist(),
+        "converged_share": share(converged(weights, p=p)),
+        "negative_share": share(weights.mean(dim=1) < 0),
         "diverged": not bool(weights.isfinite().all()),
-        **smoothness(weights.reshape(-1, *shape)),
+        "autocorrelation": smoothness(weights.reshape(-1, *shape)),
     }

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from biorobust.core import experiment, results, runs, training
 from biorobust.core.files import read_json, read_tensors, sha256
@@ -46,27 +46,17 @@ def train_readout(name: str, settings: Params) -> None:
     first = pretrained["seeds"][0]
     lengths = {"batch_size": batch_size, "epochs": epochs}
     choice = readouts.choose_beta(units(first), data, readout=readout, seed=first, **lengths)
-    logged: dict[str, Any] = {
-        "readout_inputs": readout.inputs,
-        "power": readout.power,
-        "m": readout.m,
-        "readout_learning_rate": readout.learning_rate,
-        "readout_schedule": readout.schedule,
-        "readout_batch_size": batch_size,
-        "readout_epochs": epochs,
-        "readout_n_train": len(data.train_images),
-        "units": run.units,
-        "beta": choice.beta,
-    }
+    of_readout = readout.model_dump(exclude={"power", "m", "beta"}) | lengths | {"n_train": len(data.train_images)}
+    logged = {f"readout_{key}": value for key, value in of_readout.items()}
+    logged |= {"power": readout.power, "m": readout.m, "units": run.units, "beta": choice.beta}
 
     def train(seed: int) -> training.Trained:
         weights = units(seed)
         model = readouts.new_classifier(weights, data.n_classes, readout=readout, beta=choice.beta, seed=seed)
         key = logged | {"weights": sha256(source(seed)), "n_units": len(weights)}
         state = experiment.state_path(name, key, seed=seed, dataset=DATASET, code=(sys.modules[__name__],))
-        fitted, tested = readouts.fit(
-            model, data, readout=readout, seed=seed, state=state, label=f"{name}, seed {seed}", **lengths
-        )
+        label = f"{name}, seed {seed}"
+        fitted = readouts.fit(model, data, readout=readout, seed=seed, state=state, label=label, **lengths)
         config = {
             "n_hidden": len(weights),
             "n_inputs": weights.shape[1],
@@ -76,7 +66,7 @@ def train_readout(name: str, settings: Params) -> None:
             "inputs": readout.inputs,
         }
         trained = experiment.tested(model, config, fitted, data, seed=seed)
-        trained.entry.update(n_units=len(weights), saturated_share=readouts.saturated_share(model, tested))
+        trained.entry["n_units"] = len(weights)
         return trained
 
     def about(model: HebbianClassifier) -> dict[str, Any]:
@@ -111,13 +101,8 @@ def train_control(name: str, settings: Params) -> None:
         batch_size=data.batch_size(control.batch_size),
         learning_rate=control.learning_rate,
     )
-    logged = {
-        "learning_rate": recipe.learning_rate,
-        "batch_size": recipe.batch_size,
-        "epochs": recipe.epochs,
-        "n_train": len(data.train_images),
-        **config,
-    }
+    lengths = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "learning_rate": recipe.learning_rate}
+    logged = lengths | {"n_train": len(data.train_images)} | config
 
     def train(seed: int) -> training.Trained:
         torch.manual_seed(seed)
@@ -134,11 +119,14 @@ def train_control(name: str, settings: Params) -> None:
             state=experiment.state_path(name, key, seed=seed, dataset=DATASET, code=(sys.modules[__name__], controls)),
             label=f"{name}, seed {seed}",
         )
-        first = first_layer(model, shape)
+        # A dense layer's weights as pictures (H, h, w), a convolution's as they are (C, 5, 5).
+        weights = next(iter(model.state_dict().values()))
+        first = weights.reshape(-1, *shape) if weights.ndim == 2 else weights[:, 0]
         if seed == seeds[0]:
             write_pictures(name, first)
         trained = experiment.tested(model, config, fitted, data, seed=seed)
-        trained.entry.update(diagnostics.smoothness(first) if first.shape[-2:] == shape else {})
+        if first.shape[-2:] == shape:
+            trained.entry["autocorrelation"] = diagnostics.smoothness(first)
         return trained
 
     experiment.train_seeds(
@@ -151,9 +139,3 @@ def train_control(name: str, settings: Params) -> None:
         dataset=DATASET,
         settings=logged,
     )
-
-
-def first_layer(model: nn.Module, shape: tuple[int, int]) -> Tensor:
-    """The first layer's weights as pictures: (H, h, w) of a dense layer, (C, 5, 5) of the convolution."""
-    weights = next(iter(model.state_dict().values()))
-    return weights.reshape(-1, *shape) if weights.ndim == 2 else weights[:, 0]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from biorobust.core import training
 from biorobust.core.tensors import Tensors
-from biorobust.core.training import SCHEDULES, Fit, Recipe, as_float, objective, predict, share, watched
+from biorobust.core.training import SCHEDULES, Fit, Recipe, as_float, objective, watched
 from biorobust.hebbian.model.classifier import HebbianClassifier, power_loss
 from biorobust.hebbian.model.params import Readout
 
@@ -78,31 +78,16 @@ def train(
         objective=objective(partial(power_loss, m=readout.m)),
         mean_loss=False,  # the loss is a sum over the minibatch, as published
         seed=seed,
-        prepare=_as_is,
-        measure=watched(*test, predict=partial(predict, prepare=_as_is)) if test else None,
+        measure=watched(*test) if test else None,
         state=state,
         label=label,
     )
 
 
-def fit(
-    classifier: HebbianClassifier, data: Tensors, *, seed: int, state: Path, label: str, **settings: Any
-) -> tuple[Fit, Tensor]:
-    """Train S on all training images, with the test images watched, whose activations (N, H) it also gives."""
-    tested = activities(classifier, data.test_images)
-    known, test = activities(classifier, data.train_images), (tested, data.test_labels)
-    more: dict[str, Any] = {"seed": seed, "state": state, "label": label}
-    return train(classifier, known, data.train_labels, test=test, **more, **settings), tested
-
-
-@torch.no_grad()
-def saturated_share(classifier: HebbianClassifier, activations: Tensor) -> float:
-    """Share of images (N, H) with an output of exactly +1 or -1, where tanh passes no gradient."""
-    return share((classifier.logits(activations).tanh().abs() == 1).any(dim=1))
-
-
-def _as_is(activations: Tensor) -> Tensor:
-    return activations
+def fit(classifier: HebbianClassifier, data: Tensors, **settings: Any) -> Fit:
+    """`train` on all training images, with the test images watched."""
+    test = activities(classifier, data.test_images), data.test_labels
+    return train(classifier, activities(classifier, data.train_images), data.train_labels, test=test, **settings)
 
 
 @dataclass(frozen=True)

@@ -203,5 +203,5 @@ def _hebbian(
     beta = readouts.choose_beta(weights, data, readout=readout, seed=seed, **lengths).beta
     model = readouts.new_classifier(weights, data.n_classes, readout=readout, beta=beta, seed=seed)
     label = f"{network.name}, seed {seed}"
-    fitted, _ = readouts.fit(model, data, readout=readout, seed=seed, state=state, label=label, **lengths)
+    fitted = readouts.fit(model, data, readout=readout, seed=seed, state=state, label=label, **lengths)
     return model, built.config | {"beta": beta}, fitted
