@@ -8,13 +8,10 @@ from dataclasses import asdict
 
 import numpy as np
 from made_up import Writer, attacked, cells, outcome, summary, trained
-from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter
 
 from biorobust.cnnf.model import params as study
 from biorobust.cnnf.model.params import plan as plan_of
 from biorobust.core import outcomes
-from biorobust.core.attack_plan import AttackSize
 from biorobust.core.left_out import has_run, not_at_this_scale
 
 STUDY, DATASET = "cnnf", "emnist_letters"
@@ -54,38 +51,29 @@ def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2), 
     writer.finish(DATASET)
 
 
-def letters(n):
-    """uint8 (n, 28, 28), white letters on black."""
-    pictures = []
-    for index in range(n):
-        canvas = Image.new("L", (11, 11), 0)
-        ImageDraw.Draw(canvas).text((2, -1), chr(ord("A") + index % N_CLASSES), fill=255)
-        pictures.append(np.asarray(canvas.resize((28, 28), Image.Resampling.BICUBIC)))
-    return np.stack(pictures)
-
-
 class _Writer(Writer):
     sha256 = "2" * 64
 
     def write(self, grid_seeds, shift):
         self.grid_seeds, self.shift, self._settings = grid_seeds, shift, {}
         self.attacked = list(self.params.runs["cnnf_runs"])
-        self.n_images = self.params.size("cnnf_attack", AttackSize).n_images
-        self.attacks, self.eps = (getattr(self.params.blocks["cnnf_attack"], key) for key in ("attacks", "eps"))
+        asked = self.block("cnnf_attack")
+        self.n_images, self.attacks, self.eps = (asked[key] for key in ("n_images", "attacks", "eps"))
         sizes = {"shape": [28, 28], "n_classes": N_CLASSES, "n_train": 124_800, "n_test": N_TEST}
         self.data(DATASET, "EMNIST Letters", **sizes)
-        parts = {run: block for block in study.PARTS for run in self.params.runs[block]}
-        for run in [*self.attacked, *self.params.runs["cnnf_variants"], *self.params.runs["cnnf_grid"]]:
-            if run in parts and not has_run(self.params.size(parts[run], study.Part).trained, run):
-                reason = not_at_this_scale(self.params.scale, parts[run])
-                self.file("train", run, DATASET, self.settings(run), reason)
-                continue
-            self.train(run)
-            self.curves(run)
-            self.pictures(run)
-            if run in self.attacked:
-                self.attack(run)
-            self.outcomes(run)
+        for block in study.EVALUATED:
+            trained = self.params.size(block, study.Part).trained if block in study.PARTS else "all"
+            for run in self.params.runs[block]:
+                if has_run(trained, run):
+                    self.train(run)
+                    self.curves(run)
+                    self.pictures(run)
+                    if run in self.attacked:
+                        self.attack(run)
+                    self.outcomes(run)
+                else:
+                    reason = not_at_this_scale(self.params.scale, block)
+                    self.file("train", run, DATASET, self.settings(run), reason)
 
     def seeds_of(self, run):
         return self.grid_seeds if run in self.params.runs["cnnf_grid"] else self.seeds
@@ -100,15 +88,11 @@ class _Writer(Writer):
     def settings(self, run):
         """What was run, under the names of the contract."""
         if run not in self._settings:
-            plan = asdict(plan_of(run, self.params))
-            training = self.params.block("cnnf_training", study.Training).model_dump()
-            sizes = self.params.size("cnnf_training", study.DataSize).model_dump()
-            sizes |= self.params.size("cnnf_evaluation", study.EvaluationSize).model_dump()
-            noise = self.params.block("cnnf_noise", study.Noise)
-            kinds = {"noise_kind": noise.kind, "evaluation_noise_kind": noise.kind}
-            kinds |= {"evaluation_blur": self.params.block("cnnf_evaluation", study.Evaluation).blur}
-            del plan["seeds"]
-            self._settings[run] = training | sizes | plan | kinds | {"evaluation_noise_level": noise.level}
+            noise, own = self.params.blocks["cnnf_noise"], asdict(plan_of(run, self.params))
+            found = self.block("cnnf_training", "cnnf_evaluation") | own
+            found |= {"noise_kind": noise.kind, "evaluation_noise_kind": noise.kind}
+            found |= {"evaluation_noise_level": noise.level, "evaluation_blur": found["blur"]}
+            self._settings[run] = {k: v for k, v in found.items() if k not in ("seeds", "levels", "blur_levels")}
         return self._settings[run]
 
     def accuracy(self, run, images, seed, cycle=None):
@@ -153,19 +137,19 @@ class _Writer(Writer):
         return entry | losses | {"learning_rate_error": 1e-9 * (1 + seed)}
 
     def curves(self, run):
-        usual = self.settings(run)["evaluation_noise_level"]
-        by_level, confused = [], []
+        settings = self.settings(run)
+        usual, n = settings["evaluation_noise_level"], settings["n_images"]
+        by_level = []
         for seed in self.seeds_of(run):
-            for level in self.params.block("cnnf_evaluation", study.Evaluation).levels:
+            for level in self.block("cnnf_evaluation")["levels"]:
                 clean, noisy = (self.accuracy(run, images, seed) for images in ("clean", "noisy"))
                 value = clean + (noisy - clean) * level / usual - 0.8 * max(0.0, level - usual)
-                last = round(value * self.n_images)
-                counts = {"first": round((value - 0.02) * self.n_images), "last": last, "average": max(0, last - 9)}
-                by_level.append({"seed": seed, "level": level, "n": self.n_images} | counts)
-            confused += self.confused(run, seed)
+                last = round(value * n)
+                counts = {"first": round((value - 0.02) * n), "last": last, "average": max(0, last - 9)}
+                by_level.append({"seed": seed, "level": level, "n": n} | counts)
         self.table(f"curves/noise-{run}", by_level)
         self.table(f"curves/blur-{run}", [row for row in by_level if row["level"] <= 0.2])
-        self.table(f"confusion/{run}", confused)
+        self.table(f"confusion/{run}", [row for seed in self.seeds_of(run) for row in self.confused(run, seed)])
 
     def confused(self, run, seed):
         """Right answers in equal shares, wrong ones on the two next letters."""
@@ -181,11 +165,11 @@ class _Writer(Writer):
         return rows
 
     def pictures(self, run):
-        """Letters as they are, under noise and attacked, and what the cycles make of them."""
+        """Images as they are, noisy, blurred and attacked, and what the cycles make of them."""
         rng, steps = np.random.default_rng(0), self.cycles(run)
-        clean = letters(N_PICTURES).astype(float)
+        clean = rng.integers(0, 256, (N_PICTURES, 28, 28)).astype(float)
         noise = 255 * self.settings(run)["evaluation_noise_level"] * rng.standard_normal(clean.shape)
-        blurred = gaussian_filter(clean, (0, 1, 1))
+        blurred = (clean + np.roll(clean, 1, axis=2)) / 2
         arrays = self.reconstructed(np.stack([clean, np.clip(clean + noise, 0, 255), blurred]), clean, steps)
         self.arrays(f"pictures/reconstructions-{run}", **arrays, index=np.arange(N_PICTURES))
         if run not in self.attacked:

@@ -6,7 +6,7 @@ Seeds scatter by a fifth of a point; `shift` moves every accuracy of the Hebbian
 """
 
 import numpy as np
-from made_up import Writer, attacked, cells, shares, summary, trained
+from made_up import Writer, attacked, cells, summary, trained
 
 from biorobust.core import outcomes
 
@@ -124,7 +124,6 @@ class _Writer(Writer):
         attacks = attacked(names, seeds, n, right, gradients)
         settings = {"n_images": n, "attacks": asked["attacks"]}
         self.file("attack", run, DATASET, settings, eps=eps, n_images=n, attacks=attacks, seeds=seeds)
-        self.table(f"curves/attack-{run}", shares(attacks, eps))
         images = np.random.default_rng(0).integers(0, 256, (len(eps), 8, 28, 28), dtype=np.uint8)
         shown = {"images": images, "labels": np.arange(8), "predictions": np.tile(np.arange(8), (len(eps), 1))}
         self.arrays(f"pictures/adversarial-{run}", **shown, eps=np.array(eps), attack=np.array("fgsm-report"))

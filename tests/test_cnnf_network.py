@@ -11,14 +11,16 @@ from biorobust.cnnf import CNNF, TwoBlock
 from biorobust.cnnf.model.network import attack_views
 
 
-def network(kind=TwoBlock, *, seed=0, **options):
-    """A float64 network with biases that are not 0."""
+def network(kind=TwoBlock, *, seed=0, fuse=True, **options):
+    """A float64 network with biases that are not 0; fuse False: one that composes its layers."""
     torch.manual_seed(seed)
     defaults = {"cycles": 2, "residual": 0.3}
     model = kind(5, **(defaults | options)).double()
     for parameter in model.parameters():
         if parameter.ndim == 1:
             nn.init.normal_(parameter, std=0.3)
+    for block in model.blocks:
+        block.fuse = fuse and getattr(block, "fuse", False)
     return model.eval()
 
 

@@ -13,12 +13,9 @@ from edits import changed, project
 
 from biorobust import datasets
 from biorobust.cnnf.model import evaluation
-from biorobust.cnnf.model import training as cnnf_training
 from biorobust.cnnf.model.network import FeedbackNetwork
 from biorobust.cnnf.model.noise import blur
-from biorobust.cnnf.model.params import Adversarial, Noise, Plan
 from biorobust.core import runs
-from biorobust.core.errors import BiorobustError
 from biorobust.core.training import as_float
 from biorobust.datasets import emnist_letters, store
 from biorobust.datasets.spec import Split
@@ -150,19 +147,6 @@ def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
     assert all(np.array_equal(images, shown[0]) for images in shown)
     assert all(table["index"].equals(tables["cnn-clean"]["index"]) for table in tables.values())
 
-    path = Path("data/attacks/cnnf/predictions/cnnf_runs/cnn-noisy.parquet")
-    table = tables["cnn-noisy"]
-    for spoilt, message in (
-        (table.drop(columns="prediction"), "is no"),
-        (table[(table["attack"] == "none") | (table["index"] != table["index"].iloc[0])], "other images than the rest"),
-    ):
-        spoilt.to_parquet(path, index=False)
-        with pytest.raises(BiorobustError, match=message):
-            read_predictions(path, "cnn-noisy")
-    path.unlink()
-    with pytest.raises(BiorobustError, match=r"cnn-noisy\.parquet is missing"):
-        read_predictions(path, "cnn-noisy")
-
 
 def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(study, interrupted):
     train_cnnf.main(["cnn-feedback"])
@@ -224,40 +208,6 @@ def test_training_on_adversarial_letters(study):
     assert found["settings"]["images"] == "adversarial"
     assert (found["settings"]["adversarial_eps"], found["settings"]["adversarial_steps"]) == (0.1, 2)
     assert found["per_seed"][0]["loss_fall"] > 0.1
-
-
-def test_adversarial_letters_lie_in_the_ball_and_raise_the_loss(study):
-    train_cnnf.main(["t1-r1"])
-    model, versions, labels = evaluated("t1-r1")
-    images = versions["clean"]
-    model.requires_grad_(True).train()
-    plan = Plan(
-        cycles=1,
-        residual=0.1,
-        feedback="adaptive",
-        images="adversarial",
-        cycle_clean=True,
-        noise_level=0.15,
-        epochs=1,
-        seeds=1,
-    )
-    adversarial = Adversarial(eps=0.1, step=0.0355, steps=7)
-    attack = cnnf_training.perturbation(plan, noise_=Noise(kind="gaussian", level=0.15), adversarial=adversarial)
-    torch.manual_seed(0)
-    changed = attack(model, images, labels)
-    assert float((changed - images).abs().max()) == pytest.approx(0.1, abs=1e-6)
-    assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
-    assert model.training
-    assert not changed.requires_grad
-    with torch.no_grad():
-        before, after = (
-            torch.nn.functional.cross_entropy(model.first_pass(x).logits, labels, reduction="none")
-            for x in (images, changed)
-        )
-    assert float((after >= before).float().mean()) > 0.95
-    assert float(after.mean()) > 1.5 * float(before.mean())
-    torch.manual_seed(0)
-    assert torch.equal(attack(model, images, labels), changed)
 
 
 def test_the_originals_network_runs_through_the_stage(study):

@@ -37,18 +37,19 @@ class ConvMemory(NamedTuple):
 class ConvBlock(nn.Module):
     """3x3 convolution, InsNorm, bias, AdaReLU and, with `pool`, 2x2 AdaPool: (B, C, H, W) -> (B, C', h, w).
 
-    fuse: pool first (`biorobust.cnnf.model.pooled`), the same numbers for less work; False composes the layers.
+    One that pools does so first (`biorobust.cnnf.model.pooled`), the same numbers for less work; with `fuse` set to False
+    it composes its layers.
     """
 
     def __init__(
-        self, n_in: int, n_out: int, *, pool: bool, residual: float, subtract_bias: bool, adaptive: bool, fuse: bool
+        self, n_in: int, n_out: int, *, pool: bool, residual: float, subtract_bias: bool, adaptive: bool
     ) -> None:
         super().__init__()
         self.conv = Conv2d(n_in, n_out)
         self.bias = Bias(n_out, subtract=subtract_bias)
         self.gate = AdaReLU(residual)
         self.pool = AdaPool() if pool else None
-        self.adaptive, self.fuse = adaptive, fuse and pool
+        self.adaptive, self.fuse = adaptive, pool
 
     def feedforward(self, x: Tensor, memory: ConvMemory | None = None) -> tuple[Tensor, ConvMemory]:
         drive = self.conv.feedforward(x)

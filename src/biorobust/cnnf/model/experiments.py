@@ -52,7 +52,7 @@ def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None
     logged |= {key: value for key, value in vars(plan).items() if key != "seeds"}
     logged |= {"noise_kind": noise.kind, "width": config.get("width"), "n_train": len(labels)}
     if plan.images == "adversarial":
-        logged |= {f"adversarial_{key}": getattr(adversarial, key) for key in ("eps", "step", "steps")}
+        logged |= {f"adversarial_{key}": value for key, value in adversarial.model_dump().items()}
     measurements = Measurements(
         data,
         noise=noise,

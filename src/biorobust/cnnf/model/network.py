@@ -42,8 +42,8 @@ class FeedbackNetwork(nn.Module):
     convolutions: channels of each convolution, and whether it pools. dense: sizes of the linear layers, the last one
     the number of classes. cycles: T, 0 or more. residual: r in [0, 1], also that of every AdaReLU. ind: 0 (pixels) to
     the last block. readout: what `forward` gives, the `average` of the logits of all cycles (first pass included) or
-    the `last`. subtract_bias, fuse: as of `layers.Bias` and `blocks.ConvBlock`. adaptive: whether feedback decides what
-    ReLU and pooling let through in later passes (the original's code) or has no part in them (the report's text).
+    the `last`. subtract_bias: as of `layers.Bias`. adaptive: whether feedback decides what ReLU and pooling let through
+    in later passes (the original's code) or has no part in them (the report's text).
     image_shape: (C, H, W) of the images, which are scaled from [0, 1] to [-1, 1] inside.
     Raises ValueError for other values.
     """
@@ -59,7 +59,6 @@ class FeedbackNetwork(nn.Module):
         subtract_bias: bool,
         readout: str = "average",
         adaptive: bool = True,
-        fuse: bool = True,
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
@@ -67,7 +66,7 @@ class FeedbackNetwork(nn.Module):
         blocks: list[ConvBlock | DenseBlock] = []
         shape: tuple[int, ...] = tuple(image_shape)
         for n_out, pool in convolutions:
-            blocks.append(ConvBlock(shape[0], n_out, pool=pool, fuse=fuse, **options))
+            blocks.append(ConvBlock(shape[0], n_out, pool=pool, **options))
             shape = (n_out, *(size // 2 if pool else size for size in shape[1:]))
         for place, n_out in enumerate(dense, start=1):
             blocks.append(DenseBlock(shape, n_out, gate=place < len(dense), **options))

@@ -12,14 +12,12 @@ from torch.nn import functional
 
 def gaussian(images: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
     """Standard deviation `level`."""
-    noise = torch.empty_like(images).normal_(generator=generator)
-    return images.add(noise, alpha=level).clamp_(0, 1)
+    return images.add(torch.empty_like(images).normal_(generator=generator), alpha=level).clamp_(0, 1)
 
 
 def uniform(images: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
     """Uniform between -level and level."""
-    noise = torch.empty_like(images).uniform_(-1, 1, generator=generator)
-    return images.add(noise, alpha=level).clamp_(0, 1)
+    return images.add(torch.empty_like(images).uniform_(-1, 1, generator=generator), alpha=level).clamp_(0, 1)
 
 
 def salt_and_pepper(images: Tensor, level: float, generator: torch.Generator | None = None) -> Tensor:
@@ -36,9 +34,8 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     if sigma == 0:
         return images
     reach = math.ceil(4 * sigma)
-    weights = torch.exp(
-        -(torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype) ** 2) / (2 * sigma**2)
-    )
+    steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    weights = torch.exp(-(steps**2) / (2 * sigma**2))
     weights /= weights.sum()
     flat = functional.pad(images.flatten(0, 1).unsqueeze(1), [reach] * 4, mode="replicate")
     rows = functional.conv2d(flat, weights.view(1, 1, 1, -1))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,19 +46,9 @@ def load_official(
     for twin, name in TWINS.items():
         if twin in content and not torch.equal(content[twin], content[name]):
             raise BiorobustError(f"{path}: {twin} differs from {name}, though the original ties them")
-    model = CNNF(
-        len(content["fc3.linear.weight"]),
-        cycles=cycles,
-        residual=residual,
-        ind=ind,
-        readout=readout,
-        subtract_bias=False,
-    )
-    fill(model, _ours(content), path=path)
+    model = CNNF(len(content["fc3.linear.weight"]), cycles=cycles, residual=residual, ind=ind, readout=readout)
+    # Biases are (1, C, 1, 1) and (1, N) there.
+    tensors = {ours: content[theirs] for ours, theirs in NAMES.items()}
+    flat = {name: tensor.flatten() if name.endswith("bias") else tensor for name, tensor in tensors.items()}
+    fill(model, flat, path=path)
     return model.eval()
-
-
-def _ours(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors under our names; biases (1, C, 1, 1) and (1, N) as vectors."""
-    found = {ours: content[theirs] for ours, theirs in NAMES.items()}
-    return {name: tensor.flatten() if name.endswith("bias") else tensor for name, tensor in found.items()}

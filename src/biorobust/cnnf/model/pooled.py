@@ -37,62 +37,47 @@ class Unpooled(NamedTuple):
     size: tuple[int, int]
 
 
-def _pull_back(x: Tensor, place: Tensor, scale: Tensor, values: Tensor, grad: Tensor) -> Tensor:
-    """Gradient for x of `values` = (x / scale at `place`), `scale` being the root mean square of x's channels."""
-    along = (grad * values).sum(dim=(2, 3), keepdim=True).div_(scale.square() * -(x.shape[2] * x.shape[3]))
-    result = x * along
-    result.flatten(2).scatter_add_(2, place.flatten(2), (grad / scale).flatten(2))
-    return result
+class _Pass(Function):
+    """relu(max over 2x2 windows of (x / root mean square + bias)): x (B, C, H, W), bias (C,) -> y, place, open.
 
-
-class _FirstPass(Function):
-    """relu(max over 2x2 windows of (x / root mean square + bias)): x (B, C, H, W), bias (C,) -> y, place, open."""
+    In later passes (`hidden` not None) with gates by feedback, `hidden` at `place`, 0 where there is none.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        scale = root_mean_square(x)
-        largest, step = window_maximum(x)
-        values = largest.div_(scale)
-        y = (values + bias.view(1, -1, 1, 1)).relu_()
-        opened = y > 0
-        # In a window of zeros max-pooling takes the first element.
-        place = corners(x) + step.mul_(opened)
+    def forward(
+        ctx: Any, x: Tensor, bias: Tensor, hidden: Tensor | None, place: Tensor | None, residual: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        scale, shift = root_mean_square(x), bias.view(1, -1, 1, 1)
+        if hidden is None or place is None:
+            largest, step = window_maximum(x)
+            values = largest.div_(scale)
+            y = (values + shift).relu_()
+            opened = y > 0
+            # In a window of zeros max-pooling takes the first element.
+            place = corners(x) + step.mul_(opened)
+        else:
+            values = x.flatten(2).gather(2, place.flatten(2)).view(place.shape).div_(scale)
+            y = (values + shift).lerp_(hidden, residual)
+            opened = y * hidden > 0
+            y.mul_(opened)
+            place = torch.where(opened, place, corners(x))
         ctx.save_for_backward(x, scale, values, place, opened)
+        ctx.residual = None if hidden is None else residual
         ctx.mark_non_differentiable(place, opened)
         return y, place, opened
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
         x, scale, values, place, opened = ctx.saved_tensors
-        grad = grads[0] * opened
-        return _pull_back(x, place, scale, values, grad), grad.sum(dim=(0, 2, 3))
-
-
-class _LaterPass(Function):
-    """The same with gates by feedback (`hidden`, at `place`, 0 where there is none) -> y, place, open."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, bias: Tensor, hidden: Tensor, place: Tensor, residual: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        scale = root_mean_square(x)
-        values = x.flatten(2).gather(2, place.flatten(2)).view(place.shape).div_(scale)
-        y = (values + bias.view(1, -1, 1, 1)).lerp_(hidden, residual)
-        opened = y * hidden > 0
-        y.mul_(opened)
-        ctx.save_for_backward(x, scale, values, place, opened)
-        ctx.residual = residual
-        after = torch.where(opened, place, corners(x))
-        ctx.mark_non_differentiable(after, opened)
-        return y, after, opened
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        x, scale, values, place, opened = ctx.saved_tensors
-        grad = grads[0] * opened
-        hidden = grad * ctx.residual
-        grad -= hidden
-        return _pull_back(x, place, scale, values, grad), grad.sum(dim=(0, 2, 3)), hidden, None, None
+        grad, hidden = grads[0] * opened, None
+        if ctx.residual is not None:
+            hidden = grad * ctx.residual
+            grad -= hidden
+        # Of x / scale at `place`, the scale being the root mean square of x's channels.
+        along = (grad * values).sum(dim=(2, 3), keepdim=True).div_(scale.square() * -(x.shape[2] * x.shape[3]))
+        result = x * along
+        result.flatten(2).scatter_add_(2, place.flatten(2), (grad / scale).flatten(2))
+        return result, grad.sum(dim=(0, 2, 3)), hidden, None, None
 
 
 class _UnpoolShifted(Function):
@@ -138,10 +123,10 @@ def window_maximum(x: Tensor) -> tuple[Tensor, Tensor]:
 def feedforward(x: Tensor, memory: PooledGate | None, *, bias: Tensor, residual: float) -> tuple[Tensor, PooledGate]:
     """x: the convolution's output (B, C, H, W); gives the pooled map (B, C, h, w). memory None: the first pass."""
     if memory is None or memory.hidden is None or memory.alive is None:
-        y, place, opened = _FirstPass.apply(x, bias)
+        y, place, opened = _Pass.apply(x, bias, None, None, residual)
         return y, PooledGate(place, opened, None, None)
     hidden = torch.where(memory.alive, memory.hidden, 0)
-    y, place, opened = _LaterPass.apply(x, bias, hidden, memory.place, residual)
+    y, place, opened = _Pass.apply(x, bias, hidden, memory.place, residual)
     return y, PooledGate(place, opened, memory.hidden, memory.hidden != 0)
 
 

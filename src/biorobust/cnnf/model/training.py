@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +32,6 @@ def new_config(
     return config | ({"width": width} if training_.network == "two-block" else {})
 
 
-def perturbation(plan: Plan, *, noise_: Noise, adversarial: Adversarial) -> Callable[..., Tensor]:
-    """(network, images, labels) -> perturbed images: fresh noise, or PGD on the first pass."""
-    if plan.images != "adversarial":
-        draw = noise.KINDS[noise_.kind]
-        return lambda _, images, labels: draw(images, plan.noise_level)
-
-    return lambda network, images, labels: ascended(FirstPass(network), images, labels, **adversarial.model_dump())
-
-
 def fit(
     model: FeedbackNetwork,
     images: Tensor,
@@ -56,22 +46,25 @@ def fit(
     state: Path | None,
     label: str,
 ) -> training.Fit:
-    """Train in place on images uint8 (N, 1, H, W), perturbed anew for every minibatch.
+    """Train in place on images uint8 (N, 1, H, W), perturbed anew for every minibatch: noise, or PGD on the first pass.
 
     With precision bfloat16 products with weights are in that precision (autocast); images, InsNorm, logits and the loss
     stay in float32. The weights are laid out channels-last meanwhile, which GPUs are fastest with.
     """
     bfloat16 = settings.precision == "bfloat16"
-    perturb = perturbation(plan, noise_=noise_, adversarial=adversarial)
     weights = {name: getattr(settings, f"weight_{name}") for name in (*objective.TERMS, "clean")}
+
+    def perturbed(network: FeedbackNetwork, x: Tensor, y: Tensor) -> Tensor:
+        if plan.images == "adversarial":
+            return ascended(FirstPass(network), x, y, **adversarial.model_dump())
+        return noise.KINDS[noise_.kind](x, plan.noise_level)
 
     def compute(network: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         assert isinstance(network, FeedbackNetwork)
-        clean = None if plan.images == "noisy" else x
-        perturbed = None if plan.images == "clean" else perturb(network, x, y)
+        halves = None if plan.images == "noisy" else x, None if plan.images == "clean" else perturbed(network, x, y)
         how: dict[str, Any] = {"weights": weights, "cycle_clean": plan.cycle_clean, "detach": settings.detach}
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
-            parts, logits = objective.terms(network, clean, perturbed, y, **how)
+            parts, logits = objective.terms(network, *halves, y, **how)
         return sum(parts.values(), logits.new_zeros(())), logits, parts
 
     recipe = training.Recipe(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,6 @@ LOGGED = {  # what is logged per cycle or per feedback -> title, factor, the fir
 }
 
 
-def _tables(given: Inputs, name: str, *runs: str) -> pd.DataFrame:
-    found = {run: given.m.csv(name.format(run)) for run in given.named(*runs)}
-    known = [table.assign(run=run) for run, table in found.items() if table is not None]
-    return pd.concat(known, ignore_index=True) if known else pd.DataFrame()
-
-
-def _attacked(given: Inputs) -> pd.DataFrame:
-    return frames.attacked(given.m, given.study.attacked, [WORST_CASE])
-
-
 def _attacked_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     """What a network with feedback keeps under either gradient at the smallest epsilon."""
     kept = {
@@ -47,10 +38,6 @@ def _attacked_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
         and (eps := min(filter(None, last.eps))) in first.eps
     }
     return {"worst": {run: curve(given.m, run, WORST_CASE) for run in frame["run"].unique()}, "kept": kept}
-
-
-def _draw_attacked(frame: pd.DataFrame) -> Drawing:
-    return plots.lines(frame, xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)")
 
 
 def _grid(given: Inputs) -> pd.DataFrame:
@@ -92,9 +79,11 @@ def _draw_grid(frame: pd.DataFrame) -> Drawing:
 
 def _confusion(given: Inputs) -> pd.DataFrame:
     """Of the images of a letter, which share is read as each; on clean and on noisy images."""
-    counts, keys = _tables(given, "confusion/{}", CNN, FEEDBACK), ["run", "images", "label"]
-    if counts.empty:
-        return counts
+    found = {run: given.m.csv(f"confusion/{run}") for run in given.named(CNN, FEEDBACK)}
+    known = [table.assign(run=run) for run, table in found.items() if table is not None]
+    if not known:
+        return pd.DataFrame()
+    counts, keys = pd.concat(known), ["run", "images", "label"]
     n = counts[counts["images"].isin(IMAGES)].groupby([*keys, "predicted"])["count"].sum()
     share = (n / n.groupby(keys).transform("sum"))[n > 0].rename("share").reset_index()
     return share.assign(**{key: share[key].map(letters.letter) for key in ("label", "predicted")})
@@ -176,13 +165,17 @@ def _draw_cycles(frame: pd.DataFrame) -> Drawing:
     )
 
 
-_trained = of_runs("train")
-
 FIGURES = (
-    Figure("accuracy-epsilon", _attacked, _draw_attacked, of_runs("attack"), _attacked_words),
+    Figure(
+        "accuracy-epsilon",
+        lambda given: frames.attacked(given.m, given.study.attacked, [WORST_CASE]),
+        partial(plots.lines, xlabel="ε, largest change of a pixel (L∞, intensity 0 to 1)"),
+        of_runs("attack"),
+        _attacked_words,
+    ),
     letters.RECONSTRUCTIONS,
-    Figure("grid", _grid, _draw_grid, _trained, _grid_words),
-    Figure("cycles", _cycles, _draw_cycles, _trained, _cycles_words),
-    Figure("confusion", _confusion, _draw_confusion, _trained, _confusion_words),
+    Figure("grid", _grid, _draw_grid, of_runs("train"), _grid_words),
+    Figure("cycles", _cycles, _draw_cycles, of_runs("train"), _cycles_words),
+    Figure("confusion", _confusion, _draw_confusion, of_runs("train"), _confusion_words),
     letters.ATTACKED,
 )

@@ -32,14 +32,14 @@ def conclusions(judged: Sequence[Judged], m: Measurements, study: Cnnf) -> tuple
     claims = {name: counted.get(name) for name in SAID}
     cells = [counted[name].parts[0] for name in GRID if name in counted]
     readings = [(item.reading, item.parts[ANOMALY]) for item in judged if item.claim.id == ORDER_OF_IMAGES]
-    known = [(reading.words, part) for reading, part in readings if reading and _known(part)]
+    known = [
+        (reading.words, part)
+        for reading, part in readings
+        if reading and part.verdict in JUDGED and part.difference is not None
+    ]
     against = _against(claims[CLAIM].parts) if claims[CLAIM] else []  # type: ignore[union-attr]
     given = {"claims": claims, "grid": _grid(cells), "anomaly": known, "against": against}
     return paragraphs(study.name, "conclusions", m, **given)
-
-
-def _known(part: Part) -> bool:
-    return part.verdict in JUDGED and part.difference is not None
 
 
 def _grid(cells: Sequence[Part]) -> Mapping[str, Any]:

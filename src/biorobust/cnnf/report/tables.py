@@ -187,9 +187,6 @@ def _noise(m: Measurements, study: Cnnf) -> Table:
         settings = m.settings(f"train/{run}")
         return settings.get("noise_level") if settings.get("images") != "clean" else None
 
-    def images(run: str) -> int | None:
-        return next((item.n for kind in grid for item in found[kind, run].values()), None)
-
     def at(kind: str, level: float, title: str) -> Column:
         key = f"{kind}_{level:g}"
         return Column(title, "percent", lambda run: item.value if (item := found[kind, run].get(level)) else None, key)
@@ -203,6 +200,6 @@ def _noise(m: Measurements, study: Cnnf) -> Table:
             Column("trained at", "plain", trained, "trained"),
             *(at("noise", level, f"level {level:g}") for level in grid["noise"]),
             *(at("blur", level, f"blur {level:g}") for level in grid["blur"] if level),
-            Column("images", "count", images),
+            Column("images", "count", lambda run: m.settings(f"train/{run}").get("n_images")),
         ),
     )

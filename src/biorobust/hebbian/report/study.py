@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,20 +55,15 @@ class Hebbian(Study):
 
     def facts(self, metrics: Measurements, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """`capped`: metrics files whose minibatch was smaller than params.yaml says; None where nothing has run."""
-        sizes = dict(self._minibatches(metrics, params))
-        return {"capped": tuple(name for name, (ran, wanted) in sizes.items() if ran < wanted) if sizes else None}
-
-    def _minibatches(self, metrics: Measurements, params: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, int]]]:
-        """Metrics file -> minibatch that was run and that of params.yaml, for what has metrics."""
         methods = {f"pretrain/{name}": params["hebbian_weights"][name]["method"] for name in self.weights}
         methods |= {f"train/{name}": params["hebbian_runs"][name]["readout"] for name in self.runs}
         methods |= {f"train/{name}": params["hebbian_controls"][name]["method"] for name in self.controls}
-        for name, method in methods.items():
-            settings = (metrics.get(name) or {}).get("settings", {})
-            # A classifier's file repeats the settings of its weights; its own minibatch is the one with the prefix.
-            ran = settings.get("readout_batch_size", settings.get("batch_size"))
-            if ran is not None:
-                yield name, (ran, params[method]["batch_size"])
+        found = {name: content["settings"] for name in methods if (content := metrics.get(name))}
+        # A classifier's file repeats the settings of its weights; its own minibatch is the one with the prefix.
+        sizes = {name: of.get("readout_batch_size", of.get("batch_size")) for name, of in found.items()}
+        sizes = {name: size for name, size in sizes.items() if size is not None}
+        capped = tuple(name for name, size in sizes.items() if size < params[methods[name]]["batch_size"])
+        return {"capped": capped if sizes else None}
 
 
 def hebbian(params: Mapping[str, Any]) -> Hebbian:

@@ -40,14 +40,13 @@ def tables(m: Measurements, study: Hebbian, claims: Sequence[Claim]) -> list[Tab
 
 
 def _convergence(m: Measurements, study: Hebbian) -> Table:
+    found = {weights: m.ran(f"pretrain/{weights}") or {"settings": {}} for weights in study.weights}
+
     def setting(key: str) -> Callable[[str], Any]:
-        return lambda weights: (m.ran(f"pretrain/{weights}") or {"settings": {}})["settings"].get(key)
+        return lambda weights: found[weights]["settings"].get(key)
 
     def logged(quantity: str) -> Callable[[str], Estimate | None]:
         return lambda weights: value(m, f"pretrain/{weights}", quantity)
-
-    def content(weights: str) -> Any:
-        return m.ran(f"pretrain/{weights}") or {}
 
     return table(
         "hebbian-learning",
@@ -60,11 +59,11 @@ def _convergence(m: Measurements, study: Hebbian) -> Table:
             Column("k", "plain", setting("k")),
             Column("units", "count", setting("n_hidden"), "n_hidden"),
             Column("epochs", "count", setting("epochs")),
-            Column("updates", "count", lambda weights: content(weights).get("n_updates"), "n_updates"),
+            Column("updates", "count", lambda weights: found[weights].get("n_updates"), "n_updates"),
             columns.estimate("converged", logged("converged_share"), key="converged_share"),
             Column("negative", "percent", logged("negative_share"), "negative_share"),
             Column("autocorrelation", "plain", logged("autocorrelation")),
-            Column("seeds", "count", lambda weights: len(content(weights).get("per_seed", ())) or None),
+            Column("seeds", "count", lambda weights: len(found[weights].get("per_seed", ())) or None),
             columns.run_state(m, "pretrain"),
         ),
     )
