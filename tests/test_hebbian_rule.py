@@ -59,36 +59,16 @@ def test_black_images_change_nothing(generator):
     assert torch.equal(new, weights)
 
 
+def small(images, generator, **changes):
+    usual = {"n_hidden": 6, "n_epochs": 4, "batch_size": 7, "learning_rate": 0.02, "p": 3, "k": 2, "delta": 0.4}
+    return learn(images, generator=generator, **(usual | {"init": "normal"} | changes))
+
+
 @pytest.mark.parametrize(("p", "k"), [(2, 2), (3, 3)])
 def test_units_settle_on_the_sphere(p, k, generator):
-    images = torch.rand(500, 50, generator=generator)
-    weights = learn(
-        images,
-        n_hidden=20,
-        n_epochs=50,
-        batch_size=50,
-        learning_rate=0.02,
-        p=p,
-        k=k,
-        delta=0.4,
-        init="uniform",
-        generator=generator,
-    )
+    images, how = torch.rand(500, 50, generator=generator), {"n_hidden": 20, "n_epochs": 50, "batch_size": 50}
+    weights = small(images, generator, **how, p=p, k=k, init="uniform")
     assert (lengths(weights, p=p) - 1).abs().max() < 0.05
-
-
-def small(images, generator, **changes):
-    arguments = {
-        "n_hidden": 6,
-        "n_epochs": 4,
-        "batch_size": 7,
-        "learning_rate": 0.02,
-        "p": 3,
-        "k": 2,
-        "delta": 0.4,
-        "init": "normal",
-    }
-    return learn(images, generator=generator, **(arguments | changes))
 
 
 def test_learning_repeats_and_resumes_bit_for_bit():

@@ -37,8 +37,8 @@ class ConvMemory(NamedTuple):
 class ConvBlock(nn.Module):
     """3x3 convolution, InsNorm, bias, AdaReLU and, with `pool`, 2x2 AdaPool: (B, C, H, W) -> (B, C', h, w).
 
-    One that pools does so first (`biorobust.cnnf.model.pooled`), the same numbers for less work; with `fuse` set to False
-    it composes its layers.
+    One that pools does so first (`biorobust.cnnf.model.pooled`), the same numbers for less work; with `fuse` set to
+    False it composes its layers.
     """
 
     def __init__(

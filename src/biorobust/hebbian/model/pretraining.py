@@ -13,14 +13,13 @@ from biorobust.core import experiment, results, work
 from biorobust.core.files import write_npz, write_tensors
 from biorobust.core.progress import progress
 from biorobust.core.tensors import Tensors
+from biorobust.core.training import share
 from biorobust.hebbian.model import diagnostics
 from biorobust.hebbian.model.params import DATASET, Rule, RuleSize, WeightsRun
 from biorobust.hebbian.model.rule import learn
 
 if TYPE_CHECKING:
     from biorobust.params import Params
-
-LOGGED = ("converged_share", "negative_share", "autocorrelation")  # after every epoch
 
 
 def pretrain(name: str, settings: Params) -> None:
@@ -77,9 +76,9 @@ def learn_seed(name: str, data: Tensors, *, recipe: dict[str, Any], seed: int) -
     bar = progress(label=f"{name}, seed {seed}", unit="epochs", total=recipe["epochs"], initial=len(rows))
 
     def after_epoch(done: int, weights: Tensor) -> None:
-        described = diagnostics.describe(weights, p=recipe["p"], shape=data.image_size)
         rate = recipe["learning_rate"] * (1 - (done - 1) / recipe["epochs"])
-        rows.append({"epoch": done, "learning_rate": rate, **{column: described[column] for column in LOGGED}})
+        converged = share(diagnostics.converged(weights, p=recipe["p"]))
+        rows.append({"epoch": done, "learning_rate": rate, "converged_share": converged})
         work.save_state(state, {"weights": weights, "rows": rows, "generator": generator.get_state()})
         bar.update()
 
