@@ -47,21 +47,17 @@ def entropy(state, label):
     return -float(state.logits[0].log_softmax(0)[label])
 
 
-def activation(block, x):
-    """The ReLU's output of one block in the first pass, from torch's own functions."""
-    x = functional.conv2d(x, block.conv.weight, padding=1)
-    x = x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
-    return (x + block.bias.bias.view(1, -1, 1, 1)).relu()
-
-
 def activations(model, image):
-    """That of every convolutional block."""
-    found, x = [], image * 2 - 1
-    for block in model.blocks:
+    """The ReLU's output of every block that pools, by its index, in the first pass, from torch's own functions."""
+    found, x = {}, image * 2 - 1
+    for index, block in enumerate(model.blocks):
         if not hasattr(block, "conv"):
             break
-        found.append(activation(block, x))
-        x = functional.max_pool2d(found[-1], 2) if block.pool else found[-1]
+        x = functional.conv2d(x, block.conv.weight, padding=1)
+        x = x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
+        x = (x + block.bias.bias.view(1, -1, 1, 1)).relu()
+        if block.pool:
+            found[index], x = x, functional.max_pool2d(x, 2)
     return found
 
 
@@ -74,22 +70,18 @@ def below(h, noisy):
 
 def targets(model, image):
     """What the three squared errors compare with, of one clean image."""
-    pooling = [index for index, block in enumerate(model.blocks) if getattr(block, "pool", None)]
-    every = activations(model, image)
-    blocks = {f"block{number}": every[index] for number, index in enumerate(pooling, start=1)}
+    blocks = {f"block{number}": seen for number, seen in enumerate(activations(model, image).values(), start=1)}
     return {"feature": model.first_pass(image).feature, **blocks}
 
 
 def squares(model, image, wanted):
     """The three squared errors of one noisy image against its targets, of a network that composes its layers."""
-    pooling = [index for index, block in enumerate(model.blocks) if getattr(block, "pool", None)]
-    seen = activations(model, image)
     found = dict.fromkeys(wanted, 0.0)
     for state in list(model.states(image))[1:]:
         made = {"feature": state.reconstruction}
-        for number, index in enumerate(pooling, start=1):
+        for number, (index, seen) in enumerate(activations(model, image).items(), start=1):
             inside = state.memories[index].reconstruction
-            made[f"block{number}"] = below(state.reconstruction, seen[index]) if index < model.ind else inside
+            made[f"block{number}"] = below(state.reconstruction, seen) if index < model.ind else inside
         for name, target in wanted.items():
             error = ((made[name] - target) ** 2).mean()
             found[name] += WEIGHTS[name] * error / (3 * model.cycles)
