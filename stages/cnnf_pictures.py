@@ -6,8 +6,7 @@ For a run of cnnf_runs that has been attacked.
 from __future__ import annotations
 
 from biorobust import params
-from biorobust.cnnf.model.params import ATTACK, NetworkRun, Probe
-from biorobust.core.attack_plan import AttackSize
+from biorobust.cnnf.model.params import NetworkRun
 from stages.common import one_argument, run_info, stage_main
 
 
@@ -15,11 +14,10 @@ def main(argv: list[str] | None = None) -> None:
     name = one_argument(argv, __doc__, "run", "an entry of cnnf_runs in params.yaml")
     settings = params.load()
     settings.run("cnnf_runs", name, NetworkRun)
-    plan, n_images = settings.block("cnnf_probe", Probe), settings.size(ATTACK, AttackSize).n_images
     with run_info(f"cnnf_pictures@{name}"):
         from biorobust.cnnf.model import experiments
 
-        experiments.follow_attacked(name, plan=plan, n_images=n_images, scale=settings.scale)
+        experiments.picture_attacked(name)
 
 
 if __name__ == "__main__":

@@ -236,18 +236,11 @@ def test_attacked_letters_are_followed_through_the_cycles(study):
             "cnnf/cycles": 2,
             "cnnf_attack/attacks": ["fgsm-cross-entropy@first", "pgd-targeted"],
             "cnnf_attack/eps": [0.0, 0.1],
-            "cnnf_probe/attack": "fgsm-cross-entropy",
             "scales/tiny/cnnf_attack/n_images": 26,
         }
     )
     for stage in (train_cnnf, attack_stage, cnnf_pictures):
         stage.main(["cnn-feedback"])
-    found = json.loads((METRICS / "probe/cnn-feedback.json").read_text())
-    assert (found["eps"], found["seeds"]) == ([0.0, 0.05, 0.1], [0])
-    assert found["settings"] == {"attack": "fgsm-cross-entropy", "n_images": 26}
-    margins = found["per_seed"][0]["margin"]
-    assert [len(margin) for margin in margins] == [3, 3, 3]
-    assert margins[0][-1] > margins[2][-1]
     with np.load(METRICS / "pictures/adversarial-reconstructions-cnn-feedback.npz") as pictures:
         assert pictures["images"].shape == (2, 6, 28, 28)
         assert pictures["reconstructions"].shape == (2, 2, 6, 28, 28)

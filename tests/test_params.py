@@ -99,8 +99,6 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("cnnf_runs/cnn-noisy/images", "dirty", "cnnf_runs.cnn-noisy.images = 'dirty': must be one of clean, noisy"),
         ("cnnf_grid/cnn-noisy", {"cycles": 1, "residual": 0.0}, "run 'cnn-noisy': named in two run lists"),
         ("cnnf_attack/attacks", ["pgd-cross-entropy@last"], "cnnf_attack.attacks = .*each may end in @first, @model"),
-        ("cnnf_probe/attack", "pgd-targeted", "cnnf_probe.attack = 'pgd-targeted': must be one of fgsm-cross-entropy"),
-        ("cnnf_probe/eps", [0.1], "cnnf_probe.eps = .*starts with 0"),
         ("scales/tiny/cnnf_training/n_train", 31, "scales.tiny.cnnf_training.n_train = 31: must be an integer of 32"),
         ("vonenet/ksize", 24, r"vonenet\.ksize = 24: must be an odd number"),
         ("vonenet/noise", "none", r"vonenet\.noise: unknown key"),

@@ -1,5 +1,4 @@
-"""What is measured of a trained network: accuracy per cycle and readout, self-consistency, margins, reconstructions;
-and what feedback does to attacked letters."""
+"""What is measured of a trained network: accuracy per cycle and readout, self-consistency, margins, reconstructions."""
 
 from __future__ import annotations
 
@@ -10,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from biorobust import attacks
-from biorobust.attacks.crafting import Batch, unless_broken
 from biorobust.cnnf.model import noise
 from biorobust.cnnf.model.network import FeedbackNetwork
 from biorobust.core.training import share
@@ -39,25 +36,17 @@ def readouts(logits: Tensor) -> dict[str, Tensor]:
     return {name: each.argmax(dim=1) for name, each in read.items()}
 
 
-def by_cycle(logits: Tensor, labels: Tensor) -> dict[str, list[float]]:
-    """From logits (T + 1, N, K), means over images: `cycle_accuracy` and `margin`, p(true class) - max p(other class),
-    of the first pass and every cycle; `changed`, of every feedback the share whose prediction it changes."""
+def accuracies(logits: Tensor, labels: Tensor) -> dict[str, Any]:
+    """The accuracy under each readout, and means over images: `cycle_accuracy` and `margin`, p(true class) - max
+    p(other class), of the first pass and every cycle; `changed`, of every feedback the share whose prediction it
+    changes. logits: (T + 1, N, K)."""
     p, predictions = logits.double().softmax(dim=-1), logits.argmax(dim=-1)
     at_label = labels.view(1, -1, 1).expand(len(p), -1, 1)
     margins = p.gather(2, at_label).squeeze(2) - p.scatter(2, at_label, -1.0).amax(dim=2)
-    found = {
-        "cycle_accuracy": (predictions == labels).double(),
-        "margin": margins,
-        "changed": (predictions[1:] != predictions[:-1]).double(),
-    }
-    return {name: each.mean(dim=1).tolist() for name, each in found.items()}
-
-
-def accuracies(logits: Tensor, labels: Tensor) -> dict[str, Any]:
-    """`by_cycle`, what of it is asked for by itself, and the accuracy under each readout."""
     found: dict[str, Any] = {f"{name}_accuracy": share(said == labels) for name, said in readouts(logits).items()}
-    found |= by_cycle(logits, labels)
-    margin, changed = found["margin"], found["changed"]
+    found["cycle_accuracy"] = (predictions == labels).double().mean(dim=1).tolist()
+    found["margin"] = margin = margins.mean(dim=1).tolist()
+    found["changed"] = changed = (predictions[1:] != predictions[:-1]).double().mean(dim=1).tolist()
     if changed:
         found |= {"changed_first": changed[0], "changed_last": changed[-1], "margin_gain": margin[-1] - margin[0]}
     if len(changed) > 1:
@@ -118,34 +107,3 @@ def pictures(model: FeedbackNetwork, images: Sequence[Tensor], targets: Tensor) 
     predicted = torch.stack([cycle_logits(model, version).argmax(dim=-1) for version in images])
     shown = {"images": seen(torch.stack(list(images))), "reconstructions": seen(back)}
     return shown | {"predictions": predicted.cpu().numpy()}
-
-
-def attacked(
-    model: FeedbackNetwork,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    attack: str,
-    eps: Sequence[float],
-    seed: int,
-    batch_size: int = 500,
-) -> list[Tensor]:
-    """Adversarial copies (N, C, H, W) of the images, one per epsilon; gradients go through all cycles."""
-    generator = torch.Generator().manual_seed(seed)
-    parts = []
-    for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-        crafted = attacks.get(attack).craft(model, Batch(images=x, labels=y, generator=generator), eps=tuple(eps))
-        parts.append([unless_broken(changed, x) for changed in crafted.images])
-    return [torch.cat(versions) for versions in zip(*parts, strict=True)]
-
-
-def followed(model: FeedbackNetwork, clean: Tensor, labels: Tensor, versions: Sequence[Tensor]) -> dict[str, list[Any]]:
-    """The contract's lists, each with one item per version (N, C, H, W) of the clean images."""
-    found: dict[str, list[Any]] = {}
-    for images in versions:
-        row: dict[str, Any] = dict(by_cycle(cycle_logits(model, images), labels))
-        row["image_psnr"] = None if torch.equal(images, clean) else psnr(images, clean)
-        row["psnr"] = psnr(reconstruct(model, images), clean)
-        for key, value in row.items():
-            found.setdefault(key, []).append(value)
-    return found

@@ -21,7 +21,6 @@ from biorobust.cnnf.model.params import (
     EvaluationSize,
     Noise,
     Plan,
-    Probe,
     Training,
 )
 from biorobust.core import experiment, results, runs, tensors
@@ -101,29 +100,14 @@ def train(name: str, plan: Plan, settings: Params, *, predictions: Path) -> None
     measurements.write(name, predictions=predictions)
 
 
-def follow_attacked(name: str, *, plan: Probe, n_images: int, scale: str) -> None:
-    """What feedback makes of attacked letters: pictures of those of pictures/adversarial-<run>.npz by the first seed's
-    network, and numbers of all seeds, cycle by cycle, over as many letters as are attacked."""
-    _, images, labels = experiment.load(DATASET).evaluated(n_images)
+def picture_attacked(name: str) -> None:
+    """What the first seed's network makes of the attacked letters of pictures/adversarial-<run>.npz, cycle by cycle."""
     with np.load(results.METRICS / f"pictures/adversarial-{name}.npz") as stored:
         shown = {key: stored[key] for key in ("images", "eps", "labels", "attack")}
-    versions = as_float(torch.from_numpy(shown.pop("images")).to(labels.device))[:, :, None]
-    entries: list[dict[str, Any]] = []
-    for seed in runs.seeds(name):
-        model = runs.load(name, seed=seed, device=str(labels.device))
-        assert isinstance(model, FeedbackNetwork)
-        if not entries:
-            pictures = evaluation.pictures(model, list(versions), images[: versions.shape[1]])
-            write_npz(results.METRICS / f"pictures/adversarial-reconstructions-{name}.npz", pictures | shown)
-        attacked = evaluation.attacked(model, images, labels, attack=plan.attack, eps=plan.eps, seed=seed)
-        entries.append({"seed": seed, **evaluation.followed(model, images, labels, attacked)})
-    results.write_run(
-        "probe",
-        name,
-        study="cnnf",
-        scale=scale,
-        dataset=DATASET,
-        settings={"attack": plan.attack, "n_images": len(images)},
-        eps=list(plan.eps),
-        **results.per_seed(entries),
-    )
+    data = experiment.load(DATASET)
+    versions = as_float(torch.from_numpy(shown.pop("images")).to(data.test_labels.device))[:, :, None]
+    _, clean, _ = data.evaluated(versions.shape[1])
+    model = runs.load(name, seed=runs.seeds(name)[0], device=str(clean.device))
+    assert isinstance(model, FeedbackNetwork)
+    pictures = evaluation.pictures(model, list(versions), clean)
+    write_npz(results.METRICS / f"pictures/adversarial-reconstructions-{name}.npz", pictures | shown)

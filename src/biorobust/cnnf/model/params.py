@@ -85,13 +85,6 @@ class Attack(AttackPlan):
     VIEWS: ClassVar[tuple[str, ...]] = ("first", "model")
 
 
-class Probe(Block):
-    """The attack through all cycles under which feedback is followed, cycle by cycle."""
-
-    attack: Literal["fgsm-cross-entropy", "fgsm-margin", "pgd-cross-entropy", "pgd-margin"]
-    eps: Grid
-
-
 class DataSize(Block):
     n_train: Images
     width: Count
@@ -146,7 +139,6 @@ BLOCKS = {
     "cnnf_evaluation": Evaluation,
     "cnnf_adversarial": Adversarial,
     "cnnf_attack": Attack,
-    "cnnf_probe": Probe,
     "cnnf_adaptive": Adaptive,
 }
 SIZES = {
