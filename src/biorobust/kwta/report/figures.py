@@ -182,7 +182,7 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
     legend = _legend(frame[frame["gamma"].notna()], ms=7, mec=INK)
     legend["the same weights, another γ"] = Line2D([], [], color=FAINT, marker=".", lw=1)
     return _panels(
-        _tables(frame, "{place.label}:\n{place.title}"),
+        [(title.replace(", ", "\n"), part) for title, part in _tables(frame, "{place.label}: {place.title}")],
         each,
         xlabel="γ, share of values that pass",
         ylabel=label,
