@@ -226,6 +226,6 @@ def test_a_stage_really_runs_again_and_gives_the_same_numbers(tmp_path, monkeypa
         (first / path).rename(folder / kept)
     seal(folder, commit=git("rev-parse", "HEAD", folder=first))
     numbers = again(first, stage="hebbian_pretrain@normal")
-    assert len(numbers) > 5
+    assert len(numbers) >= 4
     assert {number.row.file for number in numbers} == {"pretrain/normal"}
     assert {number.verdict for number in numbers} == {EQUAL}
