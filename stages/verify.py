@@ -104,7 +104,9 @@ def prepared(clone: Path, recorded: Snapshot, *, root: Path) -> Path:
 def compare(recorded: Snapshot, clone: Path) -> list[Number]:
     before, now = recorded.path / "metrics", clone / METRICS
     files = sorted(path.relative_to(before) for path in made(clone, before) if path.is_file())
-    names = ["/".join(path.with_suffix("").parts[-2:]) for path in files if path.suffix == ".json"]
+    # A summary repeats numbers of other files, and is empty where a part of a study was recorded.
+    of_runs = [path for path in files if path.suffix == ".json" and path.parent.name != "summary"]
+    names = ["/".join(path.with_suffix("").parts[-2:]) for path in of_runs]
     was, is_ = Measurements(before), Measurements(now)
     for name in (name for name in names if name.startswith("data/")):
         print(data(name, was, is_))
