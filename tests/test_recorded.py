@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_metrics import network, seal
+from small_metrics import network
 
 from biorobust import recorded, runs
 from biorobust.core import runs as core_runs
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, read_tensors, write_json, write_npz, write_tensors
+from biorobust.core.files import read_json, read_tensors, sha256, write_json, write_npz, write_tensors
 from biorobust.reporting import claim_file, snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,14 +40,21 @@ def source(tmp_path, monkeypatch):
     return source
 
 
-def keep(source):
+def keep(source, *, attack="fgsm-cross-entropy", **options):
     part = source.parent / "checkout" / snapshot.RECORDED / "a-run"
-    attacked = {"fgsm-cross-entropy": [{"correct": [N // 2]}] * 2}
+    attacked = {attack: [{"correct": [N // 2]}] * 2}
     network(part / "metrics", RUN, [N // 2] * 2, n=N, attacked=attacked, study="hebbian")
     for kind in ("train", "attack"):
         content = read_json(part / f"metrics/{kind}/{RUN}.json")
         write_json(part / f"metrics/{kind}/{RUN}.json", content | {"dataset": content["dataset"] | {"name": "mnist"}})
-    return part, recorded.keep(part, source=source, root=source.parent / "checkout", studies=["hebbian"])
+    root = source.parent / "checkout"
+    return part, recorded.keep(part, **({"source": source, "root": root, "studies": ["hebbian"]} | options))
+
+
+def seal(part, said):
+    files = {path.relative_to(part).as_posix(): sha256(path) for path in part.rglob("*") if path.is_file()}
+    head = {"name": part.name, "studies": ["hebbian"], "scale": "tiny", "commit": "c" * 40, "device": "cpu"}
+    write_json(part / "manifest.json", head | {"recorded_at": "2026-01-01", "checkpoints": said, "files": files})
 
 
 def test_a_kept_network_answers_as_it_did(source, monkeypatch):
@@ -55,7 +62,7 @@ def test_a_kept_network_answers_as_it_did(source, monkeypatch):
     assert said == {RUN: {"0": "float16", "1": "float16"}}
     stored = read_tensors(part / f"checkpoints/{RUN}/seed1.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
-    seal(part, checkpoints=said)
+    seal(part, said)
     (part.parents[1] / "notebooks").mkdir()
     monkeypatch.chdir(part.parents[2])
     images = torch.rand(5, 1, 28, 28)
@@ -70,7 +77,7 @@ def test_a_kept_network_answers_as_it_did(source, monkeypatch):
 def test_a_changed_network_is_refused_and_one_that_is_not_there_says_why(source):
     part, said = keep(source)
     said[RUN]["2"] = "left out: 6.3 MB in half precision"
-    seal(part, checkpoints=said)
+    seal(part, said)
     load = recorded.load
     given = {"recorded": "a-run", "device": "cpu", "root": source.parent / "checkout"}
     with pytest.raises(BiorobustError, match=r"no network 'end-to-end' of seed 2: left out: 6\.3 MB"):
@@ -111,24 +118,30 @@ def test_what_is_too_large_is_left_out_with_the_reason(source, monkeypatch):
     assert all("one training may have" in word for word in said[RUN].values())
 
 
-@pytest.mark.parametrize("accuracies", [[0.5, 0.497], [0.5, 0.5, 0.3, 0.297]], ids=["clean", "attacked"])
-def test_half_precision_that_changes_an_accuracy_is_not_taken(source, monkeypatch, accuracies):
-    found = iter(accuracies * 2)
-    monkeypatch.setattr(recorded, "_accuracy", lambda *_: next(found))
+@pytest.mark.parametrize("weak", ["_accuracy", "_worst_case"])
+def test_half_precision_that_changes_an_accuracy_is_not_taken(source, monkeypatch, weak):
+    found = iter([0.5, 0.497] * 2)
+    monkeypatch.setattr(recorded, weak, lambda *_, **__: next(found))
     part, said = keep(source)
     assert all(word.startswith("float32: half precision changes") for word in said[RUN].values())
     stored = read_tensors(part / f"checkpoints/{RUN}/seed0.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
 
 
+def test_half_precision_that_cannot_be_attacked_again_is_not_taken(source):
+    _, said = keep(source, attack="an-attack-of-old")
+    assert all("none of its attacks can be made again" in word for word in said[RUN].values())
+    assert all(word.startswith("float32") for word in said[RUN].values())
+
+
 def test_the_images_of_the_attacks_come_back_from_what_was_added_to_them(source, monkeypatch):
     """Images themselves are not kept; half precision is judged on these images, not by attacking again."""
-    monkeypatch.setattr(recorded, "_crafted", lambda *_, **__: pytest.fail("attacked again"))
+    monkeypatch.setattr(recorded, "_worst_case", lambda *_, **__: pytest.fail("attacked again"))
     _, images, _ = recorded._data(source, "mnist").evaluated(N)
     points = (images + 0.1 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0)).sign()).clamp(0, 1)
     write_tensors(source / f"data/question/question-a/{RUN}.safetensors", {"seed0": points, "seed1": points.clone()})
     part, said = keep(source)
-    seal(part, checkpoints=said)
+    seal(part, said)
     assert [path.name for path in (part / "perturbations").iterdir()] == [f"{RUN}.npz"]
     root = part.parents[2]
     (root / "data/datasets").mkdir(parents=True)

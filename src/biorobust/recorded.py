@@ -1,12 +1,13 @@
 """Trained networks inside a recorded run: `checkpoints/<run>/{model.json, seed0.safetensors, ...}` of its snapshot, and
 of the comparison what was added to the images of the first training: `perturbations/<run>.npz`.
 
-Networks are kept in half precision where that changes accuracy neither without nor under attack, which is tried out,
-and only small ones: a snapshot lies in git. Images themselves are never kept.
+Networks are kept in half precision where that changes neither accuracy nor the worst case, which is tried out, and only
+small ones: a snapshot lies in git. Images themselves are never kept.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_tensors, write_json, write_npz, write_tensors
 from biorobust.reporting import snapshot
-from biorobust.reporting.labels import WORST_CASE
+from biorobust.reporting.labels import RESIZED, WORST_CASE
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.registry import STUDIES, read_params
@@ -29,7 +30,7 @@ LARGEST = 4_000_000  # bytes of one training
 EACH = 16_000_000  # bytes of one recorded run
 TOGETHER = 50_000_000  # and of all
 TOLERANCE = 0.002  # by which half precision may change an accuracy
-N_ATTACKED = 500  # images
+N_ATTACKED = 500  # images on which the worst case is compared
 BATCH = 100
 PERTURBATIONS = "perturbations"
 POINTS = Path("data/question")  # where the comparison keeps the images that its attacks made
@@ -178,24 +179,30 @@ def _lost(
 ) -> str | None:
     """What half precision changes by more than TOLERANCE, in words; None where it changes nothing as much.
 
-    Compared are the accuracy on all test images, and that on the images of the run's attacks where they were kept, else
-    on PGD's at the size at which its worst case comes nearest to one half. Both networks see the same random numbers.
+    Compared are the accuracy on all test images, and, on the first evaluation images, the worst case of the run's
+    attacks at that of its sizes where it comes nearest to one half, or the accuracy on the images of its attacks where
+    they were kept. Both networks see the same random numbers.
     """
     trained, attacked = metrics.ran(f"train/{run}"), metrics.ran(f"attack/{run}")
     if trained is None:
         raise BiorobustError(f"train/{run}.json is not there to say on which images it is tested")
     data = _data(source, trained["dataset"]["name"])
     models = [_build(folder, int(seed), tensors) for tensors in (full, half)]
-    tested = {"accuracy": (data.test_images, data.test_labels)}
+    before, after = (_accuracy(model, data.test_images, data.test_labels) for model in models)
+    if abs(before - after) > TOLERANCE:
+        return f"changes accuracy by {100 * (after - before):+.2f} points"
     points = _points(source, run, seed)
-    if points is None and attacked is not None:
-        points = _crafted(models[0], data, eps=_size(attacked), seed=int(seed))
     if points is not None:
-        tested["what adversarial images leave"] = points, data.evaluated(len(points))[2]
-    for what, (images, labels) in tested.items():
-        before, after = (_accuracy(model, images, labels) for model in models)
+        _, _, labels = data.evaluated(len(points))
+        before, after = (_accuracy(model, points, labels) for model in models)
         if abs(before - after) > TOLERANCE:
-            return f"changes {what} by {100 * (after - before):+.2f} points"
+            return f"changes what adversarial images leave by {100 * (after - before):+.2f} points"
+    elif attacked is not None:
+        worst = [_worst_case(model, folder, data, attacked, seed=int(seed)) for model in models]
+        if worst[0] is None or worst[1] is None:
+            return "cannot be tried in the worst case, as none of its attacks can be made again"
+        if abs(worst[0] - worst[1]) > TOLERANCE:
+            return f"changes the worst case by {100 * (worst[1] - worst[0]):+.2f} points"
     return None
 
 
@@ -230,14 +237,41 @@ def _accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return float((said == labels).double().mean())
 
 
-def _crafted(model: nn.Module, data: Any, *, eps: float, seed: int) -> Tensor:
-    """What PGD makes of the first evaluation images, (N, C, H, W)."""
-    from biorobust import attacks
+def _worst_case(model: nn.Module, folder: Path, data: Any, attacked: Content, *, seed: int) -> float | None:
+    """Accuracy that the run's own attacks leave, but for those that begin from points found on other networks.
 
-    attack, made = "pgd-cross-entropy", dict[str, Any]()
+    None where none of its attacks can be made again.
+    """
+    import pandas as pd
+
+    from biorobust import attacks
+    from biorobust.attacks.records import counts
+
+    eps = _size(attacked)
     _, images, labels = data.evaluated(N_ATTACKED)
-    attacks.run(model, images, labels, [attack], eps=[eps], seed=seed, batch_size=BATCH, keep=made)
-    return made[attack][0]
+    module = importlib.import_module(runs.architectures()[read_json(folder / "model.json")["architecture"]][0])
+    views = module.attack_views(model) if hasattr(module, "attack_views") else {}
+    known = [name for name in attacked["attacks"] if _entry(name) in attacks.ATTACKS]
+    own = [name.removesuffix(RESIZED) for name in known if not attacks.get(name.removesuffix(RESIZED)).given]
+    groups = [(name for name in own if name in known), (name for name in own if name + RESIZED in known)]
+    tables = []
+    for resized, names in enumerate(map(list, groups)):
+        if names:
+            body, seen = attacks.at_resized(model, images) if resized else (model, images)
+            label = f"{folder.name}, worst case"
+            rows = attacks.run(
+                body, seen, labels, names, eps=[eps], seed=seed, views=views, batch_size=BATCH, label=label
+            )
+            tables.append(rows.assign(attack=rows["attack"] + RESIZED * resized))
+    if not tables:
+        return None
+    worst = counts(pd.concat(tables, ignore_index=True), eps=[eps])[WORST_CASE]
+    return float(worst["correct"][0] / worst["n"])
+
+
+def _entry(attack: str) -> str:
+    """The entry of the registry behind a name of an attack file."""
+    return attack.removesuffix(RESIZED).partition("@")[0]
 
 
 def _size(attacked: Content) -> float:

@@ -12,6 +12,7 @@ from biorobust.reporting.labels import WORST_CASE, label
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import SHARED, paragraphs
+from biorobust.statistics import THRESHOLDS
 
 if TYPE_CHECKING:
     from biorobust.reporting.study import Study
@@ -51,7 +52,8 @@ def tables(m: Measurements, study: Study) -> list[Table]:
 def conclusions(m: Measurements, study: Study) -> tuple[str, ...]:
     """A paragraph for every defence that was attacked so beside its twin."""
     found = {run: kept for run, twin in study.adaptive.get("twins", {}).items() if (kept := _kept(m, study, run, twin))}
-    return paragraphs(SHARED, "adaptive_conclusions", m, defences=found, eps=study.adaptive["eps"]) if found else ()
+    given = {"eps": study.adaptive.get("eps"), "smallest": THRESHOLDS.smallest_effect}
+    return paragraphs(SHARED, "adaptive_conclusions", m, defences=found, **given) if found else ()
 
 
 def _kept(m: Measurements, study: Study, run: str, twin: str) -> dict[str, Any] | None:
