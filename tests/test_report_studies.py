@@ -18,6 +18,7 @@ from biorobust.reporting.notebook import inputs
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render
 from biorobust.reporting.study import Study
+from biorobust.reporting.summary import summary
 from biorobust.reporting.table import Column, table
 from biorobust.statistics import THRESHOLDS, rules
 from stages import tables
@@ -101,7 +102,8 @@ def test_every_study_has_its_files_and_its_names():
 def test_studies_stand_side_by_side_each_with_its_own_newest_run(root):
     rendered = render(root)
     page = text(rendered.html)
-    assert set(ledger_verdicts(rendered.summary)) == {*(f"H{number}" for number in range(1, 10)), "T1"}
+    claims = yaml.safe_load((ROOT / "reports/claims/hebbian.yaml").read_text())["claims"]
+    assert set(ledger_verdicts(rendered.summary)) == {*(claim["id"] for claim in claims), "T1"}
     assert ledger_verdicts(rendered.summary)["T1"] == rules.REPRODUCED
     assert "Verdicts of recorded run big-run (scale paper), this run (scale laptop)" in page
     title = read_json(root / "reports/metrics/data/mnist.json")["title"]
@@ -123,8 +125,25 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root):
 def test_a_claim_of_an_unknown_study_is_refused(tmp_path):
     claims_of("hebbian", root=tmp_path)
     (tmp_path / "reports/claims/hebbian.yaml").rename(tmp_path / "reports/claims/hebian.yaml")
-    with pytest.raises(BiorobustError, match=r"hebian\.yaml: name of a study: 'hebian' is not one of .*hebbian"):
+    with pytest.raises(
+        BiorobustError, match=r"hebian\.yaml: study of reporting/registry\.py: 'hebian' is not one of .*hebbian"
+    ):
         claim_file.load(tmp_path / "reports/claims")
+
+
+def test_a_study_without_a_summary_is_told_which_file_it_lacks(tmp_path):
+    with pytest.raises(BiorobustError, match=r"^src/biorobust/toy/report/summary\.py is missing: see docs/add"):
+        summary("toy", Measurements(tmp_path))
+
+
+def test_an_unknown_name_in_a_section_is_named_with_its_line(root):
+    template = root / "reports/templates/studies/toy.html.j2"
+    template.write_text(f"{SECTION}{{{{ chapter.nothing.here }}}}")
+    with pytest.raises(BiorobustError, match=rf"^{template}, line 4: UndefinedError: .* 'nothing'$"):
+        render(root)
+    template.unlink()
+    with pytest.raises(BiorobustError, match=r"studies/toy\.html\.j2"):
+        render(root)
 
 
 def test_a_figure_without_its_three_paragraphs_is_named(tmp_path, monkeypatch):

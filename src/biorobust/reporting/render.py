@@ -6,6 +6,7 @@ The templates refuse undefined names, so a missing value is an error here and ne
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,14 @@ def render_template(root: str | Path, name: str, *, given: Mapping[str, Any] | N
     try:
         return _tidy(_environment(folder).get_template(name).render(given or context(Path(root))))
     except TemplateError as error:
-        raise BiorobustError(f"{folder}: {error.__class__.__name__}: {error}") from error
+        raise BiorobustError(f"{_place(error, folder)}: {error.__class__.__name__}: {error}") from error
+
+
+def _place(error: BaseException, folder: Path) -> str:
+    """Which template of the folder, and which line of it, an error comes from; the folder where none does."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
+    return f"{inside[-1].filename}, line {inside[-1].lineno}" if inside else str(folder)
 
 
 def context(root: Path) -> dict[str, Any]:
