@@ -7,8 +7,9 @@ from typing import NamedTuple
 import pytest
 from fake_metrics import write_metrics
 
+from biorobust.core.attack_plan import NAMES
 from biorobust.core.errors import BiorobustError
-from biorobust.reporting import words
+from biorobust.reporting import labels, words
 from biorobust.reporting.estimates import accuracy
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import share
@@ -100,3 +101,13 @@ def test_columns_are_asked_once_and_come_back_from_the_csv_as_they_were(tmp_path
         ["b", "50.00", "diverged"],
         ["c", "–", "diverged"],
     ]
+
+
+def test_every_attack_has_words_and_one_that_is_not_listed_is_drawn_under_its_name():
+    assert {name.removesuffix("-best") for name in NAMES} <= set(labels.NAMES)
+    assert labels.full_name("new-one-best@first") == "new-one, best iterate, gradient through the first pass"
+    looks = labels.attack_looks(["fgsm-margin", "new-one"])
+    assert list(looks) == ["fgsm-margin", "new-one", labels.WORST_CASE]
+    assert looks["fgsm-margin"] == labels.ATTACKS["fgsm-margin"]
+    assert looks["new-one"].label == "new-one"
+    assert labels.in_panel("simple-conv", "new-one") == looks["new-one"]

@@ -6,6 +6,7 @@ vermillion for the variants of one model; variants also differ in line style and
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from biorobust.statistics import rules
@@ -182,11 +183,12 @@ VIEWS = {
 def full_name(attack: str) -> str:
     """An attack in words: `pgd-margin-best@first` is PGD on the margin, best iterate, gradient of "first".
 
-    Knows the suffixes -best and -resized (the resized tensor instead of the image), and @view.
+    Knows the suffixes -best and -resized (the resized tensor instead of the image), and @view. One that is not listed
+    above keeps its own name.
     """
     name, _, view = attack.partition("@")
     plain = name.removesuffix(RESIZED)
-    words = [NAMES[plain.removesuffix("-best")]]
+    words = [NAMES.get(plain.removesuffix("-best"), plain.removesuffix("-best"))]
     words += ["best iterate"] * plain.endswith("-best") + ["on the resized image"] * name.endswith(RESIZED)
     return ", ".join([*words, *([VIEWS.get(view, f"gradient of “{view}”")] if view else [])])
 
@@ -216,7 +218,22 @@ FEEDBACK_ATTACKS = {
 }
 
 
+EXTRA_DASHES = ((0, (8, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)))
+
+
+def attack_look(attack: str, listed: Mapping[str, Look] = ATTACKS) -> Look:
+    """The line of an attack; one that is not listed gets its full name and spare dashes."""
+    if attack in listed:
+        return listed[attack]
+    return Look(full_name(attack), INK, "", EXTRA_DASHES[sum(attack.encode()) % len(EXTRA_DASHES)], 1.0)
+
+
+def attack_looks(attacks: Iterable[str], listed: Mapping[str, Look] = ATTACKS) -> dict[str, Look]:
+    """The lines of a study's attacks, as params.yaml names them, and of the worst case over them."""
+    return {attack: attack_look(attack, listed) for attack in (*attacks, WORST_CASE)}
+
+
 def in_panel(run: str, attack: str) -> Look:
     """The line of an attack in the panel of a run: the worst case in the run's colour, all else in ink."""
-    found = ATTACKS[attack]
+    found = attack_look(attack)
     return replace(found, colour=look(run).colour) if attack == WORST_CASE else found

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from biorobust.reporting.labels import ATTACKS, INK, Look, in_panel, label, look
+from biorobust.reporting.labels import INK, Look, attack_look, in_panel, label, look
 from biorobust.reporting.style import REPORTED, WIDTH, drawing_style
 
 LINE = 96  # characters of a title that fit into the width of a figure
@@ -186,7 +186,7 @@ def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any)
         series="attack",
         xlabel=xlabel,
         looks=lambda title, attack: in_panel(runs[title], attack),
-        key=ATTACKS.__getitem__,
+        key=attack_look,
         legend="outside upper center",
         sharey=True,
         **options,

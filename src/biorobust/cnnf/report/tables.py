@@ -11,7 +11,7 @@ from biorobust.reporting import columns, reported
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.columns import left_out, omitted, state
 from biorobust.reporting.estimates import Estimate, accuracy, by_level, difference, value, values
-from biorobust.reporting.labels import FEEDBACK_ATTACKS, label
+from biorobust.reporting.labels import FEEDBACK_ATTACKS, attack_looks, label
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
@@ -41,7 +41,7 @@ def tables(m: Measurements, study: Cnnf, claims: Sequence[Claim]) -> list[Table]
         _readouts(m, study),
         _cycles(m, study),
         _noise(m, study),
-        columns.under_attack(m, study.attacked, FEEDBACK_ATTACKS, **options),
+        columns.under_attack(m, study.attacked, attack_looks(study.attacks, FEEDBACK_ATTACKS), **options),
     ]
 
 

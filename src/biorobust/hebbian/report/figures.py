@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from biorobust.reporting import frames, plots
 from biorobust.reporting.estimates import curve, value, zero_gradient
 from biorobust.reporting.figure import Figure, Inputs, of_runs
-from biorobust.reporting.labels import ATTACKS, REPORT_LOSS, WORST_CASE, label, network
+from biorobust.reporting.labels import REPORT_LOSS, WORST_CASE, attack_look, attack_looks, label, network
 from biorobust.reporting.style import drawing_style
 
 # The three curves the report's argument is about.
@@ -74,7 +74,7 @@ def _survival(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
         "ends": {run: [last.loc[(run, attack), "accuracy"] for attack in (REPORT_LOSS, WORST_CASE)] for run in both},
         "largest": last["eps"].max(),
         "wanted": given.named(*HEADLINE),
-        "losses": [ATTACKS[attack].label for attack in ATTACKS if attack in set(frame["attack"])],
+        "losses": [attack_look(attack).label for attack in dict.fromkeys(frame["attack"])],
     }
 
 
@@ -148,7 +148,7 @@ def _images_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     """How many of the images shown are still right at each network's largest epsilon."""
     ends = frame[frame["eps"] == frame.groupby("run")["eps"].transform("max")]
     right = {run: (int((~part["_bold"]).sum()), len(part)) for run, part in ends.groupby("run", sort=False)}
-    attacks = [ATTACKS[name].label for name in dict.fromkeys(map(str, frame["_attack"]))]
+    attacks = [attack_look(name).label for name in dict.fromkeys(map(str, frame["_attack"]))]
     return {"right": right, "largest": frame["eps"].max(), "attacks": attacks}
 
 
@@ -156,7 +156,7 @@ FIGURES = (
     Figure("accuracy-epsilon", _curves, _draw_curves, of_runs("attack"), _curves_words),
     Figure(
         "losses",
-        lambda given: frames.attacked(given.m, given.named(*HEADLINE), ATTACKS),
+        lambda given: frames.attacked(given.m, given.named(*HEADLINE), attack_looks(given.study.attacks)),
         partial(plots.attacks, xlabel="ε (L∞)", height=2.1, legend_columns=4),
         of_runs("attack"),
         _survival,

@@ -10,7 +10,7 @@ from biorobust.hebbian.report.study import Hebbian
 from biorobust.reporting import columns, reported
 from biorobust.reporting.claim import Claim
 from biorobust.reporting.estimates import Estimate, accuracy, value
-from biorobust.reporting.labels import ATTACKS
+from biorobust.reporting.labels import attack_looks
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
@@ -34,8 +34,9 @@ def tables(m: Measurements, study: Hebbian, claims: Sequence[Claim]) -> list[Tab
         ),
     )
     options = {"id": "hebbian-fgsm", "column": "loss attacked", "printed": reported.curves(claims)}
-    attacked = columns.under_attack(m, study.networks, ATTACKS, **options)  # type: ignore[arg-type]
-    gradients = columns.gradients(m, study.networks, ATTACKS, id="hebbian-gradients", column="loss attacked")
+    attacks = attack_looks(study.attacks)
+    attacked = columns.under_attack(m, study.networks, attacks, **options)  # type: ignore[arg-type]
+    gradients = columns.gradients(m, study.networks, attacks, id="hebbian-gradients", column="loss attacked")
     return [accuracies, attacked, gradients, _convergence(m, study)]
 
 
