@@ -68,9 +68,10 @@ class Writer:
         write_npz(self.root / f"{name}.npz", arrays)
 
     def finish(self, dataset):
-        """The outcomes that were packed, and networks attacked anew."""
+        """The outcomes that were packed and, if the study has such a block, networks attacked anew."""
         outcomes.write(self.root / f"outcomes/{self.study}.npz", self.packed)
-        write_adaptive(self.root, self.study, self.params, dataset=self.dataset(dataset), seeds=self.seeds)
+        if f"{self.study}_adaptive" in self.params.blocks:
+            write_adaptive(self.root, self.study, self.params, dataset=self.dataset(dataset), seeds=self.seeds)
 
 
 def trained(seed, correct, n, *, collapsed=False):
