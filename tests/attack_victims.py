@@ -92,24 +92,21 @@ def assert_many_passes_are_those_of_copies(model, image, *, n=4, rtol=1e-4):
     return expanded[0]
 
 
-class Constant(nn.Module):
-    """The outputs of another model times 0: it has no gradient at all."""
+class Of(nn.Module):
+    """A model given as a function of images, such as one of another model's outputs."""
 
-    def __init__(self, model):
+    def __init__(self, function):
         super().__init__()
-        self.model = model
+        self.function = function
 
     def forward(self, x):
-        return self.model(x) * 0
+        return self.function(x)
 
 
-class Noisy(nn.Module):
+def of(function):
+    return frozen(Of(function))
+
+
+def noisy(model, level):
     """A model that adds Gaussian noise of standard deviation `level` to its logits, anew in every forward pass."""
-
-    def __init__(self, model, level):
-        super().__init__()
-        self.model, self.level = model, level
-
-    def forward(self, x):
-        logits = self.model(x)
-        return logits + self.level * torch.randn(logits.shape, dtype=logits.dtype, device=logits.device)
+    return of(lambda x: (logits := model(x)) + level * torch.randn_like(logits))

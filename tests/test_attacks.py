@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from biorobust import attacks
 from biorobust.attacks import fgsm, losses, records
@@ -74,12 +73,11 @@ def test_fgsm_is_the_sign_of_the_gradient_and_takes_one_gradient_for_the_grid(vi
 def test_zero_gradients_are_seen_per_image_and_move_nothing(victim):
     model, images, labels = victim
 
-    class Halfblind(nn.Module):
-        def forward(self, x):
-            bright = (x.flatten(1).mean(dim=1) > x.flatten(1).mean(dim=1).median()).float()
-            return model(x) * bright[:, None]
+    def halfblind(x):
+        brightness = x.flatten(1).mean(dim=1)
+        return model(x) * (brightness > brightness.median()).float()[:, None]
 
-    crafted = fgsm.craft(Halfblind().eval(), as_batch(images, labels), loss=losses.negative_output, eps=(0.2,))
+    crafted = fgsm.craft(victims.of(halfblind), as_batch(images, labels), loss=losses.negative_output, eps=(0.2,))
     (flat,) = crafted.zero_gradient
     moved = (crafted.images[0] - images).abs().flatten(1).amax(dim=1) > 0
     assert 0 < flat.sum() < len(images)
@@ -88,12 +86,8 @@ def test_zero_gradients_are_seen_per_image_and_move_nothing(victim):
 
 def test_an_image_that_the_attack_puts_right_counts_as_broken_all_the_same(victim):
     model, images, labels = victim
-
-    class Opposite(nn.Module):
-        def forward(self, x):
-            return -model(x)
-
-    table = attacks.run(model, images, labels, ["fgsm-margin@helps"], eps=(0.3,), seed=0, views={"helps": Opposite()})
+    views = {"helps": victims.of(lambda x: -model(x))}
+    table = attacks.run(model, images, labels, ["fgsm-margin@helps"], eps=(0.3,), seed=0, views=views)
     helped = (table["clean_prediction"] != table["label"]) & (table["adversarial_prediction"] == table["label"])
     assert helped.any()
     assert table[helped]["broken"].all()

@@ -94,10 +94,10 @@ def naive_apgd(model, image, label, *, eps, steps, start):
 def test_apgd_equals_the_published_algorithm_written_out_in_float64():
     model, images, labels = victims.conv(n=6, dtype=torch.float64)
     eps, steps = 0.02, 40
-    batch = Batch(images=images, labels=labels, generator=torch.Generator(), seed=3, name="apgd", judge=Stubborn())
+    stubborn = victims.of(lambda x: nn.functional.one_hot(labels, 5).to(x.dtype))  # nobody is ever fooled
+    batch = Batch(images=images, labels=labels, generator=torch.Generator(), seed=3, name="apgd", judge=stubborn)
     seen = []
-    view = Spy(model, seen)
-    apgd.craft(view, batch, eps=(eps,), loss=losses.cross_entropies, steps=steps)
+    apgd.craft(spy(model, seen), batch, eps=(eps,), loss=losses.cross_entropies, steps=steps)
     unit = 2 * draws.uniform(batch.keys("start", 0), images.shape[1:]).double() - 1
     for i in range(6):
         start = (images[i] + eps * unit[i]).clamp(0, 1)
@@ -107,24 +107,9 @@ def test_apgd_equals_the_published_algorithm_written_out_in_float64():
             torch.testing.assert_close(seen[step][i], expected[step], rtol=0, atol=1e-9)
 
 
-class Spy(nn.Module):
+def spy(model, seen):
     """A model, and every minibatch it was shown."""
-
-    def __init__(self, model, seen):
-        super().__init__()
-        self.model, self.seen = model, seen
-
-    def forward(self, x):
-        self.seen.append(x.detach().clone())
-        return self.model(x)
-
-
-class Stubborn(nn.Module):
-    """Nobody is ever fooled: the class that an image has by its order in the batch."""
-
-    def forward(self, x):
-        _, _, labels = victims.conv(n=6, dtype=torch.float64)
-        return nn.functional.one_hot(labels, 5).to(x.dtype)
+    return victims.of(lambda x: seen.append(x.detach().clone()) or model(x))
 
 
 def test_all_attacks_end_within_a_few_points_of_each_other_where_gradients_are_good():
@@ -164,7 +149,7 @@ def test_broken_images_leave_and_wrong_ones_are_never_asked(monkeypatch):
     victims.lighten(monkeypatch)
     for name in ("apgd-cross-entropy", "square", "random-corners", "pgd-averaged"):
         seen = []
-        table = attacks.run(Spy(model, seen).eval(), images, wrong, [name], eps=[0.15], seed=0)
+        table = attacks.run(spy(model, seen), images, wrong, [name], eps=[0.15], seed=0)
         sizes = [len(x) for x in seen[1:-4]]  # before them the clean pass, after them one, and again in three parts
         assert max(sizes) <= 50
         assert min(sizes) < 40
@@ -217,7 +202,7 @@ def test_a_warm_start_keeps_what_was_found_and_goes_on_from_it():
 def test_noise_belongs_to_the_image_and_success_to_the_majority(name, linear, monkeypatch):
     victims.lighten(monkeypatch)
     model, images, labels = linear
-    noisy = victims.frozen(victims.Noisy(model, 0.05))
+    noisy = victims.noisy(model, 0.05)
     images, labels = images[:12], labels[:12]
     needed = breakable(model, images, labels)
     run = {"eps": [0.0, 0.1], "seed": 0, "repeats": 9}
@@ -232,27 +217,17 @@ def test_noise_belongs_to_the_image_and_success_to_the_majority(name, linear, mo
 
 @pytest.mark.parametrize(("right", "fooled"), [(1, True), (2, True), (3, False)])
 def test_an_image_that_is_right_in_half_of_its_passes_is_broken(right, fooled):
-    class Divided(nn.Module):
-        def forward(self, x):
-            return nn.functional.one_hot((torch.arange(len(x)) >= right).long(), 2).float()
-
-    points = torch.zeros(3, 1, 2, 2)
-    batch = Batch(
-        images=points, labels=torch.zeros(3, dtype=torch.int64), generator=torch.Generator(), seed=0, repeats=4
-    )
-    said = Judge(Divided(), batch)(points, torch.arange(3), step=0)
+    divided = victims.of(lambda x: nn.functional.one_hot((torch.arange(len(x)) >= right).long(), 2).float())
+    points, labels = torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64)
+    batch = Batch(images=points, labels=labels, generator=torch.Generator(), seed=0, repeats=4)
+    said = Judge(divided, batch)(points, torch.arange(3), step=0)
     assert said.fooled.tolist() == [fooled] * 3
 
 
 def test_averaged_gradients_see_through_a_rough_surface():
     """Ripples on the pixels turn single gradients into noise; over the width of a ripple they average out."""
     model, images, labels = victims.digits(n=30)
-
-    class Rippled(nn.Module):
-        def forward(self, x):
-            return model(x + 0.01 * torch.sin(600 * x))
-
-    rough = Rippled().eval()
+    rough = victims.of(lambda x: model(x + 0.01 * torch.sin(600 * x)))
     table = attacks.run(rough, images, labels, ["pgd-margin-best", "pgd-averaged"], eps=[0.12], seed=0)
     assert broken(table, "pgd-averaged", 0.12).sum() > broken(table, "pgd-margin-best", 0.12).sum() + 2
 
@@ -263,13 +238,12 @@ def test_squares_shrink_on_schedule_reach_every_edge_and_are_each_images_own():
     images = torch.full((50, 2, 6, 5), 0.5)
     seen = []
 
-    class Drift(nn.Module):
-        def forward(self, x):
-            seen.append(x.clone())
-            return torch.tensor([[1.0, 0.0, 0.0]]).expand(len(x), 3) - len(seen) * torch.tensor([1e-3, 0.0, 0.0])
+    def drift(x):
+        seen.append(x.clone())
+        return torch.tensor([1 - 1e-3 * len(seen), 0.0, 0.0]).expand(len(x), 3)
 
     batch = Batch(images=images, labels=torch.zeros(50, dtype=torch.int64), generator=torch.Generator(), seed=1)
-    square.craft(Drift().eval(), batch, eps=(0.1,), queries=600)
+    square.craft(victims.of(drift), batch, eps=(0.1,), queries=600)
     assert ((seen[0][:, :, 0] - seen[0][:, :, 3]) == 0).all()  # stripes from top to bottom
     changed = torch.stack([(a != b).any(dim=1) for a, b in itertools.pairwise(seen)])  # (Q, B, H, W)
     late = changed[520:]  # single pixels
@@ -278,13 +252,6 @@ def test_squares_shrink_on_schedule_reach_every_edge_and_are_each_images_own():
     assert (late[:, 0] != late[:, 1]).any()  # not in the same places
     for x in seen:
         torch.testing.assert_close((x - 0.5).abs(), torch.full_like(x, 0.1))  # always a corner of the ball
-
-
-def test_a_model_s_noise_begins_where_it_is_told():
-    torch.manual_seed(7)
-    expected = torch.randn(5)
-    draws.begin(7, torch.device("cpu"))
-    assert torch.equal(torch.randn(5), expected)
 
 
 def test_random_numbers_are_uniform_and_belong_to_their_key():

@@ -103,17 +103,15 @@ def test_at_an_epsilon_it_fools_exactly_when_the_boundary_is_near_enough(linear)
     assert counted["raw_distance_median"] == pytest.approx(float(at[0.0]["raw_distance"].median()))
 
 
-class Jump(nn.Module):
+def jumping(model, images, radius):
     """A model that, further than `radius` (L-infinity) from all known images, says what it says of the nearest one."""
 
-    def __init__(self, model, images, radius):
-        super().__init__()
-        self.model, self.images, self.radius = model, images, radius
+    def logits(x):
+        distance, nearest = (x[:, None] - images[None]).abs().flatten(2).amax(dim=2).min(dim=1)
+        z = model(x)
+        return torch.where((distance > radius)[:, None], 0 * z + model(images)[nearest], z)
 
-    def forward(self, x):
-        distance, nearest = (x[:, None] - self.images[None]).abs().flatten(2).amax(dim=2).min(dim=1)
-        logits = self.model(x)
-        return torch.where((distance > self.radius)[:, None], 0 * logits + self.model(self.images)[nearest], logits)
+    return victims.of(logits)
 
 
 def test_on_a_network_with_jumps_raw_and_clipped_perturbations_differ(linear):
@@ -121,7 +119,7 @@ def test_on_a_network_with_jumps_raw_and_clipped_perturbations_differ(linear):
     smallest, _ = nearest_boundary(model, images)
     chosen = int(smallest.argsort()[20])
     size, radius = 1.005 * float(smallest[chosen]), 1.01 * float(smallest[chosen])  # the overshoot goes further
-    jump = victims.frozen(Jump(model, images, radius))
+    jump = jumping(model, images, radius)
     table = attacks.run(jump, images, labels, ["deepfool-report"], eps=(0.0, size, 0.5), seed=0)
     at = table[table["eps"] == size]
     assert at["broken"].tolist() == (smallest < size).tolist()
@@ -136,15 +134,9 @@ def test_on_a_network_with_jumps_raw_and_clipped_perturbations_differ(linear):
 
 def test_vanished_gradients_are_seen_and_other_columns_filled(linear):
     model, images, labels = linear
-
-    class HalfBlind(nn.Module):
-        def forward(self, x):
-            kept = (torch.arange(len(x)) % 2 == 0).to(x.dtype)[:, None]
-            return model(x) * kept + (1 - kept) * model(x).detach()
-
-    table = attacks.run(
-        HalfBlind().eval(), images, labels, ["deepfool-report", "fgsm-margin"], eps=(0.0, 0.5), seed=0, batch_size=40
-    )
+    names, even = ["deepfool-report", "fgsm-margin"], (torch.arange(40) % 2 == 0)[:, None]
+    half_blind = victims.of(lambda x: torch.where(even[: len(x)], model(x), model(x).detach()))
+    table = attacks.run(half_blind, images, labels, names, eps=(0.0, 0.5), seed=0, batch_size=40)
     of_deepfool = table[(table["attack"] == "deepfool-report") & (table["eps"] == 0.5)]
     assert of_deepfool["zero_gradient"].tolist() == [False, True] * 20
     assert not of_deepfool.loc[of_deepfool["zero_gradient"], "raw_fools"].any()

@@ -1,7 +1,10 @@
 """Unusual models: noisy ones, ones whose outputs are not numbers, ones that resize; the rules of the record."""
 
+import itertools
+
 import attack_victims as victims
 import foolbox
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -20,17 +23,10 @@ def conv():
     return victims.conv()
 
 
-class Cycling(nn.Module):
+def cycling(winners, n_classes=3):
     """Logits whose winner is taken from a list, one entry for each forward pass."""
-
-    def __init__(self, winners, n_classes=3):
-        super().__init__()
-        self.winners, self.n_classes, self.passes = winners, n_classes, 0
-
-    def forward(self, x):
-        winner = self.winners[self.passes % len(self.winners)]
-        self.passes += 1
-        return functional.one_hot(torch.full((len(x),), winner), self.n_classes).float()
+    passes = itertools.cycle(winners)
+    return victims.of(lambda x: functional.one_hot(torch.full((len(x),), next(passes)), n_classes).float())
 
 
 @pytest.mark.parametrize(
@@ -44,14 +40,14 @@ class Cycling(nn.Module):
 )
 def test_a_noisy_model_is_fooled_unless_it_is_right_in_most_passes(winners, label, predicted, share):
     images, labels = torch.rand(5, 1, 2, 2), torch.full((5,), label)
-    found = scoring.score(Cycling(winners), images, labels, repeats=len(winners))
+    found = scoring.score(cycling(winners), images, labels, repeats=len(winners))
     assert found.predicted.tolist() == [predicted] * 5
     assert found.fooled_share.tolist() == pytest.approx([share] * 5)
 
 
 def test_a_noisy_model_is_scored_over_fresh_passes(conv):
     model, images, labels = conv
-    noisy = victims.frozen(victims.Noisy(model, 0.05))
+    noisy = victims.noisy(model, 0.05)
     names = ["fgsm-margin", "pgd-margin", "pgd-margin-best"]
     table = attacks.run(noisy, images, labels, names, eps=EPS, seed=0, repeats=20)
     assert table["fooled_share"].between(0, 1).all()
@@ -74,7 +70,7 @@ def test_a_noisy_model_is_scored_over_fresh_passes(conv):
 
 def test_the_averaged_view_has_the_mean_of_the_logits_and_of_the_gradients(conv):
     model, images, labels = conv
-    noisy = victims.frozen(victims.Noisy(nn.Sequential(model, nn.Tanh()), 1.0))
+    noisy = victims.noisy(nn.Sequential(model, nn.Tanh()), 1.0)
     view = attacks.averaged(noisy, 4)
 
     def gradient(module, weight):
@@ -97,19 +93,15 @@ def test_the_averaged_view_has_the_mean_of_the_logits_and_of_the_gradients(conv)
     assert set(table["attack"]) == {"pgd-margin@averaged"}
 
 
-class SometimesNaN(nn.Module):
+def sometimes_nan(model):
     """NaN outputs for images whose first pixel is bright, and a gradient of NaN there for dim ones."""
 
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
+    def logits(x):
+        first, z = x[:, :1, 0, 0], model(x)
+        z = z + ((first - first.detach()) ** 2).sqrt() * torch.arange(z.shape[1])  # adds 0, with a slope of 0 / 0
+        return torch.where(first > 0.8, float("nan"), z)
 
-    def forward(self, x):
-        first = x[:, :1, 0, 0]
-        logits = self.model(x)
-        # Adds 0, with a slope of 0 / 0 that differs between the classes.
-        logits = logits + ((first - first.detach()) ** 2).sqrt() * torch.arange(logits.shape[1])
-        return torch.where(first > 0.8, torch.full_like(logits, float("nan")), logits)
+    return victims.of(logits)
 
 
 @pytest.mark.parametrize("name", ["fgsm-margin", "pgd-margin", "pgd-margin-best", "pgd-targeted", "deepfool-report"])
@@ -119,8 +111,7 @@ def test_outputs_that_are_not_numbers_count_as_broken_and_are_reported(name, con
     images[:, 0, 0, 0] = torch.where(torch.arange(24) < 6, 0.9, 0.2)
     labels = model(images).argmax(dim=1)
     labels[:3] = 0  # the class that an arg max over NaN would give
-    bad = victims.frozen(SometimesNaN(model))
-    table = attacks.run(bad, images, labels, [name], eps=EPS, seed=0)
+    table = attacks.run(sometimes_nan(model), images, labels, [name], eps=EPS, seed=0)
     silent = table["index"] < 6
     assert table.loc[silent, "broken"].all()
     assert (table.loc[silent, "clean_prediction"] == scoring.NO_CLASS).all()
@@ -134,17 +125,6 @@ def test_outputs_that_are_not_numbers_count_as_broken_and_are_reported(name, con
     assert min(counted["nonfinite_gradient"]) >= 18
 
 
-class Rooted(nn.Module):
-    """A model behind (x^2)^(1/2): the same answers to images in [0, 1], and a gradient of 0 / 0 at black pixels."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, x):
-        return self.model((x**2).sqrt())
-
-
 @pytest.mark.parametrize(
     "name", ["fgsm-cross-entropy", "pgd-cross-entropy", "pgd-cross-entropy-best", "deepfool-report"]
 )
@@ -153,7 +133,8 @@ def test_gradients_that_are_not_numbers_are_counted_and_stop_no_attack(name, con
     images = 0.2 + 0.6 * images
     images[:10, :, 2:4, 2:4] = 0.0
     labels = model(images).argmax(dim=1)
-    table = attacks.run(victims.frozen(Rooted(model)), images, labels, [name], eps=EPS, seed=0)
+    rooted = victims.of(lambda x: model((x**2).sqrt()))  # the same answers, and a gradient of 0 / 0 at black pixels
+    table = attacks.run(rooted, images, labels, [name], eps=EPS, seed=0)
     plain = attacks.run(model, images, labels, [name], eps=EPS, seed=0)
     assert table["verified"].all()
     bad = table["nonfinite_gradient"]
@@ -174,9 +155,9 @@ def test_deepfool_breaks_as_many_images_of_a_noisy_model_as_foolbox_does():
     """Fresh noise in every pass; with one draw a step it would leave every fourth where a single pass was fooled."""
     model, images, labels = victims.conv(n=100)
     level = 0.002
-    best, second = model(images).topk(2, dim=1).values.T
+    best, second = torch.topk(model(images), 2, dim=1)[0].T
     images, labels = images[best - second > 4 * level], labels[best - second > 4 * level]
-    noisy = victims.frozen(victims.Noisy(model, level))
+    noisy = victims.noisy(model, level)
     found = attacks.run(noisy, images, labels, ["deepfool-report"], eps=(0.3,), seed=0, repeats=20)
     assert (found["clean_prediction"] == found["label"]).all()
     torch.manual_seed(1)
@@ -225,21 +206,17 @@ def test_the_resized_tensor_can_be_attacked_instead_of_the_image():
 
 
 def test_a_prediction_that_hangs_on_the_size_of_the_minibatch_is_not_verified():
-    class OfTheBatch(nn.Module):
-        def forward(self, x):
-            logits = torch.stack([x.flatten(1).sum(dim=1)] * 2, dim=1)
-            return logits + torch.tensor([0.0, len(x) - 6.5])
+    def of_the_batch(x):
+        return x.flatten(1).sum(dim=1, keepdim=True) + torch.tensor([0.0, len(x) - 6.5])
 
     images, labels = torch.rand(12, 1, 3, 3), torch.ones(12, dtype=torch.int64)
-    table = attacks.run(OfTheBatch().eval(), images, labels, ["fgsm-margin"], eps=EPS, seed=0)
+    table = attacks.run(victims.of(of_the_batch), images, labels, ["fgsm-margin"], eps=EPS, seed=0)
     assert not table["broken"].any()
     assert not table["verified"].any()
     assert records.counts(table, eps=EPS)["fgsm-margin"]["unverified"] == [12, 12]
 
 
 def test_counts_know_which_epsilons_an_attack_was_run_at(conv):
-    import pandas as pd
-
     model, images, labels = conv
     wide = attacks.run(model, images, labels, ["fgsm-margin"], eps=(0.0, 0.05, 0.1), seed=0)
     narrow = attacks.run(model, images, labels, ["pgd-margin"], eps=(0.0, 0.1), seed=0)

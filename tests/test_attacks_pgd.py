@@ -128,7 +128,12 @@ def test_the_best_iterate_is_the_first_that_fools_and_carries_its_number():
 @pytest.mark.parametrize("name", ["pgd-report", "pgd-margin"])
 def test_the_best_iterate_never_leaves_more_images_unbroken_than_the_last(name, conv):
     _, images, labels = conv
-    model = victims.frozen(Jumpy())
+
+    def swinging(x):
+        phase = 900 * x.flatten(1).mean(dim=1)  # walking uphill passes in and out of a class
+        return torch.stack([phase.sin(), phase.cos(), 0.9 - 0 * phase], dim=1)
+
+    model = victims.of(swinging)
     labels = model(images).argmax(dim=1)
     table = attacks.run(model, images, labels, [name, f"{name}-best"], eps=(0.0, 0.02, EPS), seed=0)
     wide = table.pivot_table(index=["eps", "index"], columns="attack", values="broken", aggfunc="max")
@@ -143,14 +148,6 @@ def test_the_best_iterate_never_leaves_more_images_unbroken_than_the_last(name, 
     pd.testing.assert_frame_equal(
         alone, table[table["attack"] == f"{name}-best"].reset_index(drop=True), check_exact=True
     )
-
-
-class Jumpy(torch.nn.Module):
-    """Logits that swing with the mean of the image, so that walking uphill passes in and out of a class."""
-
-    def forward(self, x):
-        phase = 900 * x.flatten(1).mean(dim=1)
-        return torch.stack([phase.sin(), phase.cos(), 0.9 - 0 * phase], dim=1)
 
 
 def test_targets_are_reached_and_counted(linear):
@@ -198,7 +195,7 @@ def test_starts_are_of_the_seed_and_the_attack_alone(conv):
 
 def test_starts_do_not_depend_on_the_size_of_the_minibatches(conv):
     _, images, labels = conv
-    dead = victims.frozen(victims.Constant(conv[0]))
+    dead = victims.of(lambda x: conv[0](x) * 0)
     generator = torch.Generator().manual_seed(3)
 
     def craft(rows):
@@ -209,42 +206,29 @@ def test_starts_do_not_depend_on_the_size_of_the_minibatches(conv):
     torch.testing.assert_close(parts, start_of(images, EPS), rtol=0, atol=1e-7)
 
 
-class Cycles(torch.nn.Module):
-    """Like a recurrent network: the class is decided by the mean of two passes, and the first can be had alone."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.first = model
-
-    def forward(self, x):
-        return (self.first(x) + self.first(x.flip(-1))) / 2
-
-
 def test_views_give_the_gradient_and_the_model_the_score(conv):
     _, images, _ = conv
-    model = victims.frozen(Cycles(conv[0]))
+    first = conv[0]
+    model = victims.of(lambda x: (first(x) + first(x.flip(-1))) / 2)  # like a recurrent network: the mean of two passes
     labels = model(images).argmax(dim=1)
-    views = {"first": model.first}
+    views = {"first": first}
     names = ["fgsm-cross-entropy", "fgsm-cross-entropy@first", "pgd-margin-best", "pgd-margin-best@first"]
     table = attacks.run(model, images, labels, names, eps=(0.0, EPS), seed=0, views=views)
     assert table["attack"].unique().tolist() == names
     assert not table.loc[table["eps"] == 0, "broken"].any()
     broken = table[table["eps"] == EPS].groupby("attack")["broken"].mean()
     assert broken["pgd-margin-best"] > broken["pgd-margin-best@first"] > 0  # the model's own gradient is the better one
-    for name in names:
-        view = model.first if name.endswith("@first") else model
-        made = attacks.get(name).craft(view, batch(images, labels, judge=model), eps=(EPS,))
-        if name.startswith("fgsm"):
-            said = model(made.images[0]).argmax(dim=1)
-            rows = table[(table["attack"] == name) & (table["eps"] == EPS)]
-            assert rows["adversarial_prediction"].tolist() == said.tolist()
+    for name, view in zip(names, (model, first), strict=False):
+        (made,) = attacks.get(name).craft(view, batch(images, labels, judge=model), eps=(EPS,)).images
+        rows = table[(table["attack"] == name) & (table["eps"] == EPS)]
+        assert rows["adversarial_prediction"].tolist() == model(made).argmax(dim=1).tolist()
     with pytest.raises(BiorobustError, match=r"'pgd-margin@last': .* view 'last', the model has first, model; give it"):
         attacks.run(model, images, labels, ["pgd-margin@last"], eps=(EPS,), seed=0, views=views)
     for needs_a_view in ("fgsm-report", "fgsm-margin@first"):  # never the logits instead, without a word
         with pytest.raises(BiorobustError, match=r"the model has model; give it in views, or ask for 'fgsm-.*@model'"):
-            attacks.run(conv[0], images, labels, [needs_a_view], eps=(EPS,), seed=0)
-    asked = attacks.run(conv[0], images, labels, ["fgsm-margin@model"], eps=(EPS,), seed=0)
-    plain = attacks.run(conv[0], images, labels, ["fgsm-margin"], eps=(EPS,), seed=0)
+            attacks.run(first, images, labels, [needs_a_view], eps=(EPS,), seed=0)
+    asked = attacks.run(first, images, labels, ["fgsm-margin@model"], eps=(EPS,), seed=0)
+    plain = attacks.run(first, images, labels, ["fgsm-margin"], eps=(EPS,), seed=0)
     assert asked["distance"].equals(plain["distance"])
     assert "from the view 'first'" in attacks.about("fgsm-margin@first")
 
@@ -265,12 +249,8 @@ def test_the_judge_of_the_best_iterate_is_the_model_not_the_view(conv):
 def test_an_iterate_that_no_longer_fools_when_clipped_gives_way_to_the_last(conv, confirmed, step):
     model, images, labels = conv
     passes = iter([False, True, False, confirmed])  # of the start, of two iterates, and of the one that was kept
-
-    class Judge(torch.nn.Module):
-        def forward(self, x):
-            return functional.one_hot((labels + next(passes)) % 5, 5).float()
-
-    made = batch(images, labels, judge=Judge().eval())
+    judge = victims.of(lambda x: functional.one_hot((labels + next(passes)) % 5, 5).float())
+    made = batch(images, labels, judge=judge)
     crafted = pgd.craft(model, made, eps=(EPS,), loss=losses.margin, steps=3, rel_stepsize=0.5)
     assert set(crafted.best.step[0].tolist()) == {step}
     assert torch.equal(crafted.best.images[0], crafted.images[0]) != confirmed
@@ -278,14 +258,9 @@ def test_an_iterate_that_no_longer_fools_when_clipped_gives_way_to_the_last(conv
 
 def test_the_gradient_at_an_epsilon_of_zero_is_that_of_the_image(conv):
     model, images, labels = conv
-
     marked = images.clone()
     marked[:, 0, 0, 0] = 0.5
-
-    class DeadWhereUntouched(torch.nn.Module):
-        def forward(self, x):
-            return model(x) * (x[:, :1, 0, 0] != 0.5).float()
-
-    table = attacks.run(DeadWhereUntouched().eval(), marked, labels, ["pgd-margin"], eps=(0.0, EPS), seed=0)
+    dead_where_untouched = victims.of(lambda x: model(x) * (x[:, :1, 0, 0] != 0.5).float())
+    table = attacks.run(dead_where_untouched, marked, labels, ["pgd-margin"], eps=(0.0, EPS), seed=0)
     assert table.loc[table["eps"] == 0, "zero_gradient"].all()
     assert not table.loc[table["eps"] == EPS, "zero_gradient"].any()

@@ -15,7 +15,7 @@ from biorobust import attacks, datasets, params
 from biorobust.attacks import experiment
 from biorobust.core import results, runs
 from biorobust.core.attack_plan import AttackPlan, AttackSize
-from biorobust.core.config import Count, build
+from biorobust.core.config import build
 from biorobust.core.errors import ParamsError
 from stages import attack as stage
 
@@ -23,27 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class OwnPlan(AttackPlan):
-    """A study's own plan: views by name, smaller sizes on one data set, a noisy model."""
+    """A study's own plan, with views by name."""
 
     VIEWS = ("first", "averaged")
-    repeats: Count
-
-    def grid(self, dataset):
-        return self.eps if dataset == "cifar10" else tuple(value / 2 for value in self.eps)
-
-    def options(self):
-        return {"repeats": self.repeats}
 
 
-class OwnSize(AttackSize):
-    batch_size: Count
-
-    def options(self):
-        return {"batch_size": self.batch_size}
-
-
-def plan(*names, **more):
-    return build(OwnPlan, {"attacks": list(names), "eps": [0, 0.1], "repeats": 2} | more, where="made_attack")
+def plan(*names):
+    return build(OwnPlan, {"attacks": list(names), "eps": [0, 0.1]}, where="made_attack")
 
 
 def test_a_study_names_its_views_and_no_others():
@@ -69,47 +55,34 @@ def test_every_run_list_has_an_attack_stage_in_the_graph():
             assert "python -m stages.attack ${key}" in body["do"]["cmd"]  # one command, or a list of them
 
 
-def test_the_stage_follows_the_plan_of_any_study(tmp_path, monkeypatch):
-    """A made study with a noisy model, sizes per data set, own minibatches and a targeted attack with pictures."""
+def test_the_stage_attacks_every_seed_and_keeps_records_and_pictures(tmp_path, monkeypatch):
+    """A made study with a noisy model, a view of its own and a targeted attack."""
     monkeypatch.chdir(tmp_path)
     model, images, labels = victims.conv()
-    noisy = victims.frozen(victims.Noisy(model, 0.01))
-    as_bytes = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    dataset = SimpleNamespace(
-        train_images=as_bytes,
-        train_labels=labels.numpy(),
-        test_images=as_bytes,
-        test_labels=labels.numpy(),
-        evaluation=np.arange(24)[::-1].copy(),
-        tuning=np.arange(3),
-        n_classes=5,
-    )
-    monkeypatch.setattr(datasets, "load", lambda path: dataset)
+    noisy, as_bytes = victims.noisy(model, 0.01), (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    both = {
+        f"{split}_{what}": of
+        for split in ("train", "test")
+        for what, of in (("images", as_bytes), ("labels", labels.numpy()))
+    }
+    lists = {"evaluation": np.arange(24)[::-1].copy(), "tuning": np.arange(3)}
+    monkeypatch.setattr(datasets, "load", lambda path: SimpleNamespace(**both, **lists, n_classes=5))
     monkeypatch.setattr(runs, "seeds", lambda name: [0, 7])
     monkeypatch.setattr(runs, "load", lambda name, *, seed, device: noisy.to(device))
     monkeypatch.setattr(runs, "attack_views", lambda name, model: {"averaged": attacks.averaged(model, 3)})
     monkeypatch.setattr(results, "dataset_entry", lambda name: {"name": name})
-    seen = []
-    real = attacks.run
-    monkeypatch.setattr(attacks, "run", lambda *args, **more: seen.append(more) or real(*args, **more))
-    size = build(OwnSize, {"n_images": 10, "batch_size": 4}, where="scales.tiny.made_attack")
     names = ("fgsm-margin@averaged", "pgd-targeted")
-    for dataset_name, eps in (("cifar10", [0.0, 0.1]), ("svhn", [0.0, 0.05])):
-        experiment.attack(
-            f"made-{dataset_name}", study="made", dataset_name=dataset_name, scale="tiny", plan=plan(*names), size=size
-        )
-        found = json.loads((tmp_path / f"reports/metrics/attack/made-{dataset_name}.json").read_text())
-        assert found["eps"] == eps
-        assert found["settings"] == {"n_images": 10, "attacks": list(names), "repeats": 2}
-        assert list(found["attacks"]) == [*names, "worst-case"]
-        assert len(found["attacks"]["pgd-targeted"]["per_seed"][1]["reached"]) == 2
-        table = pd.read_parquet(tmp_path / f"data/attacks/made/made-{dataset_name}.parquet")
-        assert len(table) == 2 * 2 * 2 * 10
-        assert set(table["index"]) == set(range(14, 24))
-        assert {"fooled_share", "target", "seed"} <= set(table.columns)
-        for kind in ("adversarial", "targeted"):
-            pictures = np.load(tmp_path / f"reports/metrics/pictures/{kind}-made-{dataset_name}.npz")
-            assert pictures["images"].shape == (2, 6, 8, 8, 3)
-            assert str(pictures["attack"]) == names[kind == "targeted"]
-    assert all(more["repeats"] == 2 and more["batch_size"] == 4 for more in seen)
+    asked = {"plan": plan(*names), "size": AttackSize(n_images=10)}
+    experiment.attack("made", study="made", dataset_name="cifar10", scale="tiny", **asked)
+    found = json.loads(Path("reports/metrics/attack/made.json").read_text())
+    assert (found["eps"], found["settings"]) == ([0.0, 0.1], {"n_images": 10, "attacks": list(names)})
+    assert list(found["attacks"]) == [*names, "worst-case"]
+    assert len(found["attacks"]["pgd-targeted"]["per_seed"][1]["reached"]) == 2
+    table = pd.read_parquet("data/attacks/made/made.parquet")
+    assert len(table) == 2 * 2 * 2 * 10
+    assert (set(table["index"]), set(table["seed"])) == (set(range(14, 24)), {0, 7})
+    for kind, name in zip(("adversarial", "targeted"), names, strict=True):
+        pictures = np.load(f"reports/metrics/pictures/{kind}-made.npz")
+        assert pictures["images"].shape == (2, 6, 8, 8, 3)
+        assert str(pictures["attack"]) == name
     assert torch.is_grad_enabled()

@@ -87,22 +87,18 @@ ORDER = {"rule": "order", "against": ATTACKED}
     ("change", "message"),
     [
         (lambda raw: raw.update(claim=[]), "top: unknown key 'claim': known are recipes"),
-        (lambda raw: raw["claims"].append(raw["claims"][0]), "T1: stands there twice"),
         (in_size(epochs={"at_most": 3}), "recipes.size.epochs: key: 'at_most' is not one of at_least, reported"),
         (
             in_size(n_images={"at_least": "mnist"}),
             "recipes.size.n_images: no smallest number of images for 'mnist': known are cnnf, kwta-cifar10",
         ),
         (in_size(epochs={"at_least": [3]}), "size.epochs.at_least: must be a number, or the name of one, not [3]"),
-        (in_claim(verdict="reproduced"), "T1: unknown key 'verdict': known are id, source"),
         (in_claim(interpretations=["two"]), "T1.interpretations: 'two' is not one of one"),
         (in_claim(requires=["pretrain/a"]), "key of `files`: 'pretrain/a' is not one of train/a-run, attack/a-run"),
         (in_claim(statement="Of {network}."), "T1: nothing fills in {network}"),
         (lambda raw: raw["files"][0].update({"train/a-run": "sise"}), "files.train/a-run: 'sise' is not one of size"),
-        (lambda raw: raw["files"].clear(), "T1, part 1: metrics file, a key of `files`: 'train/a-run' is not one of"),
         (in_files(**{"train/a-run": []}), "files, block 2: train/a-run stands there twice"),
         (in_part(counts=False), "T1.parts: need at least one part that counts"),
-        (in_part(rule="guess"), "T1, part 1.rule: 'guess' is not one of 'number', 'order'"),
         (in_part(each=["tables"]), "T1, part 1.each: 'tables' is not one of"),
         (in_part(recipes={"train/b": "size"}), "T1, part 1.recipes: 'train/b' is not one of train/a-run, attack/a-run"),
         (in_part("reported"), "T1, part 1: a number needs a reported value"),
@@ -112,7 +108,6 @@ ORDER = {"rule": "order", "against": ATTACKED}
         (in_part("at"), "accuracy under attack needs `at`"),
         (in_part(quantity=CLEAN), "`at` is for quantities of an attack"),
         (in_part(quantity=ATTACKED | {"images": "noisy"}), "attacked images are clean ones; give attack or images"),
-        (in_part(quantity={"accuracy": "a", "attack": "b", "eps": 1}), "T1, part 1.quantity: unknown key 'eps'"),
         (in_part(quantity={"value": "share"}), "T1, part 1.quantity: of is missing, which value needs"),
         (in_part(at_least=0.1), "T1, part 1: at_least is not for the rule number"),
         (in_part("reported", rule="threshold"), "a threshold needs at_least, at_most or both"),
@@ -125,7 +120,6 @@ ORDER = {"rule": "order", "against": ATTACKED}
         (in_part("reported", rule="order", against=REACHED, smallest=0.1), "order needs two quantities of one kind"),
         (in_part("at", "reported", rule="order", quantity=LOGGED), "no other, needs `smallest`"),
         (in_part("reported", **ORDER, smallest=0.02), "an order of other values than accuracies, and no other"),
-        (in_part("reported", **ORDER, errors=True), "errors is not for the rule order"),
         (in_part("reported", rule="no difference"), "no difference needs the accuracy of two runs"),
     ],
 )
@@ -175,7 +169,6 @@ def test_a_slip_in_the_printed_numbers_is_one_clear_line(tmp_path, text, message
 @pytest.mark.parametrize(
     ("study", "old", "new", "message"),
     [
-        ("hebbian", "accuracy: simple-conv}", "accuracy: simple-cnn}", "'train/simple-cnn' is not one of"),
         ("hebbian", "end-to-end", "end-2-end", "params.yaml has no run behind train/end-2-end"),
         ("cnnf", "attack: pgd-targeted", "attack: pgd-target", "attack: 'pgd-target' is not one of fgsm-cross-entropy"),
         ("vonenet", "id: V7a", "id: K1", "K1: stands there twice"),

@@ -1,5 +1,6 @@
 """The networks of CNN-F: against a straightforward implementation, against torch's layers, and what they refuse."""
 
+import cnnf_networks
 import pytest
 import torch
 from torch import nn
@@ -11,17 +12,8 @@ from biorobust.cnnf import CNNF, TwoBlock
 from biorobust.cnnf.model.network import attack_views
 
 
-def network(kind=TwoBlock, *, seed=0, fuse=True, **options):
-    """A float64 network with biases that are not 0; fuse False: one that composes its layers."""
-    torch.manual_seed(seed)
-    defaults = {"cycles": 2, "residual": 0.3}
-    model = kind(5, **(defaults | options)).double()
-    for parameter in model.parameters():
-        if parameter.ndim == 1:
-            nn.init.normal_(parameter, std=0.3)
-    for block in model.blocks:
-        block.fuse = fuse and getattr(block, "fuse", False)
-    return model.eval()
+def network(kind=TwoBlock, **options):
+    return cnnf_networks.network(kind, **options)
 
 
 def images(n=4, shape=(1, 28, 28), seed=1):

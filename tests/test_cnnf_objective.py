@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+import cnnf_networks
 import pytest
 import torch
 from edits import project
-from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
@@ -21,18 +21,9 @@ SHAPE = (1, 9, 8)
 KINDS = {"two-block": (TwoBlock, {"width": 3, "ind": 1}), "original": (CNNF, {"ind": 2})}
 
 
-def network(kind="two-block", *, cycles=2, fuse=True, **options):
-    """A float64 network with biases that are not 0; fuse False: one that composes its layers."""
-    torch.manual_seed(0)
+def network(kind="two-block", **options):
     build, defaults = KINDS[kind]
-    options = {"cycles": cycles, "residual": 0.3, "image_shape": SHAPE} | defaults | options
-    model = build(5, **options).double()
-    for parameter in model.parameters():
-        if parameter.ndim == 1:
-            nn.init.normal_(parameter, std=0.3)
-    for block in model.blocks:
-        block.fuse = fuse and getattr(block, "fuse", False)
-    return model
+    return cnnf_networks.network(build, **(defaults | {"image_shape": SHAPE} | options))
 
 
 def halves():

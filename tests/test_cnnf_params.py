@@ -47,8 +47,6 @@ def test_plans_resolve_the_lists(raw):
         "longer": {**raw["cnnf_long"], **shared, **sizes["cnnf_long"]},
         "clean-not-cycled": {**raw["cnnf_fixed"], **shared, "cycle_clean": False, **sizes["cnnf_fixed"]},
         "strong-noise": {**raw["cnnf_fixed"], **shared, "noise_level": 0.3, **sizes["cnnf_fixed"]},
-        "plain-relu": {**raw["cnnf_fixed"], **shared, "feedback": "masked", **sizes["cnnf_fixed"]},
-        "cnn-longer": {**plain, **shared, "images": "clean", **sizes["cnnf_long"]},
     }
     for name, values in wanted.items():
         assert plan(name, settings) == Plan(**{"feedback": "adaptive"} | values), name

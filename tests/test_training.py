@@ -170,11 +170,6 @@ def test_summed_and_mean_loss_differ_by_the_batch_size():
     torch.testing.assert_close(moved[False], 200 * moved[True], rtol=1e-3, atol=1e-7)
 
 
-def test_unknown_optimiser_is_refused():
-    with pytest.raises(ValueError, match="adam or sgd"):
-        train(network(), optimiser="newton")
-
-
 def test_state_file_depends_on_settings_and_code_and_damage_is_named(tmp_path, monkeypatch):
     from biorobust.core import errors, files
 

@@ -113,13 +113,9 @@ def test_nothing_in_it_is_trained_and_its_state_is_enough():
         ({"simple_channels": 0, "complex_channels": 0}, "simple_channels = 0, complex_channels = 0"),
         ({"ksize": 12}, "ksize = 12: must be an odd number"),
         ({"filters": "random"}, "filters = 'random': must be one of biological, uniform"),
+        ({}, "images of 12 x 32 pixels: smaller than the V1 filters"),
     ],
 )
-def test_impossible_blocks_are_refused(settings, message):
+def test_impossible_blocks_and_images_are_refused(settings, message):
     with pytest.raises(BiorobustError, match=message):
-        small(**settings)
-
-
-def test_an_image_smaller_than_the_filters_is_refused():
-    with pytest.raises(BiorobustError, match="images of 12 x 32 pixels: smaller than the V1 filters"):
-        small()(torch.zeros(1, 3, 12, 32))
+        small(**settings)(torch.zeros(1, 3, 12, 32))
