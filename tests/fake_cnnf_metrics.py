@@ -7,7 +7,7 @@ fifth of a point; `shift` moves every accuracy of the networks with feedback.
 from dataclasses import asdict
 
 import numpy as np
-from made_up import Writer, attacked, cells, outcome, summary, trained
+from made_up import Writer, attacked, outcome, packed, summary, trained
 
 from biorobust.cnnf.model import params as study
 from biorobust.cnnf.model.params import plan as plan_of
@@ -44,18 +44,18 @@ STRENGTH = {"cnn-clean": 0.72, "cnn-noisy": 0.98}
 LEFT = (0.9, 1.0, 0.5, 0.6, 0.8)
 
 
-def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2), grid_seeds=(0,), shift=0.0):
+def write_metrics(root, *, scale="paper", seeds=(0, 1, 2), shift=0.0):
     """Write every file of docs/contracts.md below `root`, for every run that the scale has of params.yaml."""
-    writer = _Writer(root, STUDY, scale=scale, fidelity=fidelity, seeds=seeds)
-    writer.write(list(grid_seeds), shift)
+    writer = _Writer(root, STUDY, scale=scale, seeds=seeds)
+    writer.write(shift)
     writer.finish(DATASET)
 
 
 class _Writer(Writer):
     sha256 = "2" * 64
 
-    def write(self, grid_seeds, shift):
-        self.grid_seeds, self.shift, self._settings = grid_seeds, shift, {}
+    def write(self, shift):
+        self.shift, self._settings = shift, {}
         self.attacked = list(self.params.runs["cnnf_runs"])
         asked = self.block("cnnf_attack")
         self.n_images, self.attacks, self.eps = (asked[key] for key in ("n_images", "attacks", "eps"))
@@ -76,7 +76,7 @@ class _Writer(Writer):
                     self.file("train", run, DATASET, self.settings(run), reason)
 
     def seeds_of(self, run):
-        return self.grid_seeds if run in self.params.runs["cnnf_grid"] else self.seeds
+        return [0] if run in self.params.runs["cnnf_grid"] else self.seeds
 
     def cycles(self, run):
         return int(self.settings(run)["cycles"])
@@ -122,8 +122,6 @@ class _Writer(Writer):
             changed = [(0.08 + wiggle) / 2.5**t for t in range(steps)]
             psnr = [start + 0.6 * t + 10 * wiggle for t in range(steps)]
             found = {"cycle_accuracy": accuracies, "margin": margin, "changed": changed, "psnr": psnr}
-            found |= {"first_accuracy": accuracies[0], "last_accuracy": accuracies[-1]}
-            found["average_accuracy"] = float(np.mean(accuracies))
             if steps:
                 found |= {"changed_first": changed[0], "changed_last": changed[-1]}
                 found["margin_gain"] = margin[-1] - margin[0]
@@ -177,14 +175,11 @@ class _Writer(Writer):
         eps = np.array(self.eps)
         moved = clean + 255 * eps[:, None, None, None] * np.sign(rng.standard_normal((len(eps), *clean.shape)))
         more = self.reconstructed(np.clip(moved, 0, 255), clean, steps) | {"eps": eps}
-        untargeted, targeted = {"attack": np.array(self.attacks[0])}, {"attack": np.array("pgd-targeted")}
-        self.arrays(f"pictures/adversarial-reconstructions-{run}", **more, **untargeted)
-        shared = {"images": more["images"], "labels": more["labels"], "eps": eps}
-        wrong = (eps[:, None] > 0.1).astype(np.int64)
-        said = {"predictions": (shared["labels"] + wrong) % N_CLASSES}
-        self.arrays(f"pictures/adversarial-{run}", **shared, **said, **untargeted)
-        targets = (shared["labels"] + 1) % N_CLASSES
-        self.arrays(f"pictures/targeted-{run}", **shared, **said, **targeted, targets=targets)
+        attack = {"attack": np.array(self.attacks[0])}
+        self.arrays(f"pictures/adversarial-reconstructions-{run}", **more, **attack)
+        labels, wrong = more["labels"], (eps[:, None] > 0.1).astype(np.int64)
+        shown = {"images": more["images"], "labels": labels, "predictions": (labels + wrong) % N_CLASSES, "eps": eps}
+        self.arrays(f"pictures/adversarial-{run}", **shown, **attack)
 
     def reconstructed(self, images, clean, steps):
         """Pictures that approach the clean ones, with a wrong prediction here and there."""
@@ -218,17 +213,12 @@ class _Writer(Writer):
         settings = {"n_images": self.n_images, "attacks": list(self.attacks)}
         found = {"seeds": seeds, "eps": list(self.eps), "n_images": self.n_images, "attacks": attacks}
         self.file("attack", run, DATASET, settings, **found)
+        self.packed |= packed(run, attacks, self.eps, self.n_images)
 
     def outcomes(self, run):
         seeds, settings = self.seeds_of(run), self.settings(run)
         noise, blur = (settings[f"evaluation_{key}"] for key in ("noise_level", "blur"))
-        for attack, eps, images in (
-            (outcomes.CLEAN, 0.0, "clean"),
-            ("noise", noise, "noisy"),
-            ("blur", blur, "blurred"),
-        ):
+        shown = {"clean": (outcomes.CLEAN, 0.0), "noisy": ("noise", noise), "blurred": ("blur", blur)}
+        for images, (attack, eps) in shown.items():
             counts = {seed: self.correct(run, images, seed) for seed in seeds}
             self.packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, N_TEST)
-        for attack in (*self.attacks, "worst-case") if run in self.attacked else ():
-            left = {seed: self.left(run, attack, seed) for seed in seeds}
-            self.packed |= cells(run, attack, self.eps, self.n_images, left)

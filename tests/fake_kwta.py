@@ -43,8 +43,7 @@ def write_metrics(root, *, scale="cpu", seeds=(0,), pretrained=False, **override
     writer.pretrained, writer.plan = pretrained, writer.params.block("kwta_attack", Attacks)
     writer.n = writer.params.sizes["kwta_attack"].n_images
     for name, title in (("cifar10", "CIFAR-10"), ("svhn", "SVHN")):
-        n, classes = N_TEST[name], [39, 25, *[17] * 8]
-        writer.data(name, title, shape=[32, 32, 3], n_train=n, n_test=n, per_class=classes)
+        writer.data(name, title, shape=[32, 32, 3], n_train=N_TEST[name], n_test=N_TEST[name])
     for run, plan in writer.params.runs["kwta_runs"].items():
         for name, (network, dataset) in cells(run).items():
             writer.cell(name, plan, network, dataset)

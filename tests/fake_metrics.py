@@ -1,12 +1,11 @@
 """A complete metrics folder with made-up numbers, for tests of everything that only reads metrics.
 
 Accuracies lie near what the study is expected to give, in whole images, so counts, shares and intervals fit together.
-Seeds scatter by a fifth of a point; `shift` moves every accuracy of the Hebbian runs (-0.2: twenty points lower);
-`fewer` gives a network only that many of the seeds.
+Seeds scatter by a fifth of a point.
 """
 
 import numpy as np
-from made_up import Writer, attacked, cells, summary, trained
+from made_up import Writer, attacked, outcome, packed, summary, trained
 
 from biorobust.core import outcomes
 
@@ -30,10 +29,9 @@ STRENGTH = {"fgsm-report": 1.0, "fgsm-cross-entropy": 0.45, "fgsm-margin": 0.2}
 SHARED = {"inputs", "learning_rate", "schedule", "batch_size", "epochs", "n_train"}
 
 
-def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2), shift=0.0, fewer=None):
+def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2)):
     """Write every file of docs/contracts.md below `root`, for every run of params.yaml at the given scale."""
     writer = _Writer(root, STUDY, scale=scale, fidelity=fidelity, seeds=seeds)
-    writer.shift, writer.fewer = shift, fewer or {}
     writer.data(DATASET, "MNIST", shape=[28, 28], n_train=60_000, n_test=N_TEST)
     for weights in writer.params.runs["hebbian_weights"]:
         writer.pretrain(weights)
@@ -49,14 +47,11 @@ def scatter(seed):
 
 
 class _Writer(Writer):
-    def seeds_of(self, run):
-        return self.seeds[: self.fewer.get(run, len(self.seeds))]
-
     def accuracy(self, run, attack, eps, seed):
         hebbian = run in self.params.runs["hebbian_runs"]
         kept = 1 - (1 - STRENGTH[attack]) * min(eps / 0.3, 1) if hebbian else 1.0
         under_report = float(np.interp(eps, self.block("hebbian_attack")["eps"], CURVES[run])) + scatter(seed)
-        return float(np.clip((under_report + (self.shift if hebbian else 0.0)) * kept, 0, 1))
+        return float(np.clip(under_report * kept, 0, 1))
 
     def correct(self, run, attack, seed, n):
         """Images still right at each eps; the worst case is a little below the strongest single attack."""
@@ -97,18 +92,18 @@ class _Writer(Writer):
             tried = [{"value": beta, "tuning_accuracy": 0.9} for beta in candidates]
             more["choice"] = {"key": "beta", "candidates": tried, "chosen": candidates[0]}
         per_seed = []
-        for seed in self.seeds_of(run):
+        for seed in self.seeds:
             per_seed.append(trained(seed, round(self.accuracy(run, "fgsm-report", 0.0, seed) * N_TEST), N_TEST))
             if run == "end-to-end":
                 per_seed[-1]["autocorrelation"] = 0.35 + scatter(seed)
         more |= {"n_parameters": 20_000, "accuracy": summary(per_seed)}
-        self.file("train", run, DATASET, settings, **more, seeds=self.seeds_of(run), per_seed=per_seed)
+        self.file("train", run, DATASET, settings, **more, seeds=self.seeds, per_seed=per_seed)
         self.curve(run, {"test_accuracy": more["accuracy"]["mean"], "learning_rate": 1e-4})
         if not entry:
             self.weights_picture(run)
 
     def attack(self, run):
-        asked, seeds = self.block("hebbian_attack"), self.seeds_of(run)
+        asked, seeds = self.block("hebbian_attack"), self.seeds
         eps, names, n = asked["eps"], [*asked["attacks"], "worst-case"], min(asked["n_images"], N_TEST)
 
         def right(attack, seed):
@@ -117,7 +112,7 @@ class _Writer(Writer):
         def gradients(attack, seed):
             """The images of the plateau have no gradient under the report's loss; elsewhere few have none."""
             saturated = attack == "fgsm-report" and run in PLATEAU
-            share = max(PLATEAU[run] + scatter(seed) + self.shift, 0.0) if saturated else 0.0012
+            share = PLATEAU[run] + scatter(seed) if saturated else 0.0012
             flat = {"zero_gradient": round(min(1.05 * share, 1.0) * n), "zero_gradient_correct": round(share * n)}
             return {} if attack == "worst-case" else flat | {"unverified": [0] * len(eps)}
 
@@ -127,14 +122,13 @@ class _Writer(Writer):
         images = np.random.default_rng(0).integers(0, 256, (len(eps), 8, 28, 28), dtype=np.uint8)
         shown = {"images": images, "labels": np.arange(8), "predictions": np.tile(np.arange(8), (len(eps), 1))}
         self.arrays(f"pictures/adversarial-{run}", **shown, eps=np.array(eps), attack=np.array("fgsm-report"))
-        self.packed |= cells(run, outcomes.CLEAN, eps[:1], n, {seed: right("fgsm-report", seed) for seed in seeds})
-        for attack in names:
-            self.packed |= cells(run, attack, eps, n, {seed: right(attack, seed) for seed in seeds})
+        clean = {seed: right("fgsm-report", seed)[0] for seed in seeds}
+        self.packed |= {outcomes.cell(run, outcomes.CLEAN, 0.0): outcome(run, clean, n)} | packed(run, attacks, eps, n)
 
     def curve(self, name, more):
         rows = [
             {"seed": seed, "epoch": epoch, "loss": 1 / epoch, "accuracy": 1 - 0.5 / epoch} | more
-            for seed in self.seeds_of(name)
+            for seed in self.seeds
             for epoch in range(1, 6)
         ]
         self.table(f"curves/{name}", rows)

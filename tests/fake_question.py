@@ -23,9 +23,9 @@ KEPT = {
 SIGNS = {"own": 0, "rounded": 5, "saturated": 4}
 
 
-def write_metrics(root, *, scale="paper", fidelity="official", seeds=(0, 1, 2)):
+def write_metrics(root, *, scale="paper", seeds=(0, 1, 2)):
     """Write every file of docs/contracts.md below `root`, for every network that the scale has."""
-    writer = _Writer(root, STUDY, scale=scale, fidelity=fidelity, seeds=seeds)
+    writer = _Writer(root, STUDY, scale=scale, seeds=seeds)
     for dataset in ("mnist", "cifar10"):
         writer.data(dataset, dataset, shape=[28, 28], n_train=60_000, n_test=N_TEST)
     for network in networks(writer.params).values():

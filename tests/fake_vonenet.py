@@ -7,7 +7,7 @@ noise and far more with it.
 from itertools import product
 
 import numpy as np
-from made_up import Writer, attacked, cells, summary, trained
+from made_up import Writer, attacked, packed, summary, trained
 
 from biorobust.vonenet.model.hypotheses import drawn_at_zero, numberings
 from biorobust.vonenet.report.study import vonenet
@@ -39,9 +39,9 @@ def convolutions(run):
     return names
 
 
-def write_metrics(root, *, scale="cpu", fidelity="official", seeds=(0,)):
+def write_metrics(root, *, scale="cpu", seeds=(0,)):
     """Write every file of the study below `root`, for every run of params.yaml at the given scale."""
-    writer = _Writer(root, "vonenet", scale=scale, fidelity=fidelity, seeds=seeds)
+    writer = _Writer(root, "vonenet", scale=scale, seeds=seeds)
     for name, title in ((DATASET, "CIFAR-10"), (EXACT, "ImageNet samples")):
         writer.data(name, title, shape=[32, 32, 3], n_train=N_TEST, n_test=N_TEST)
     raw = {key: {name: run.model_dump() for name, run in runs.items()} for key, runs in writer.params.runs.items()}
@@ -178,8 +178,7 @@ class _Writer(Writer):
         attacks = attacked(names, self.seeds, self.n, lambda name, seed: self.right(run, name, seed))
         asked = {"n_images": self.n, "attacks": list(attacks)}
         self.file("attack", run, DATASET, asked, eps=eps, n_images=self.n, attacks=attacks, seeds=self.seeds)
-        for name in names:
-            self.packed |= cells(run, name, eps, self.n, {seed: self.right(run, name, seed) for seed in self.seeds})
+        self.packed |= packed(run, attacks, eps, self.n)
 
     def deviations(self, run, twin):
         rows = []

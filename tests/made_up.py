@@ -23,11 +23,6 @@ WORST = "worst-case"
 SHARES = (0.53, 0.38, 0.25, 0.14, 0.08, 0.05)  # of accuracy that networks keep under attacks that adapt to them
 
 
-def settings(**changes):
-    """The parameters of this repository with other blocks."""
-    return params.check(project() | changes)
-
-
 class Writer:
     """Writes metrics files of a study at a scale; `changes` are other blocks of params.yaml."""
 
@@ -35,7 +30,7 @@ class Writer:
 
     def __init__(self, root, study, *, scale, seeds, fidelity="official", **changes):
         self.root, self.study, self.seeds, self.fidelity = root, study, list(seeds), fidelity
-        self.params, self.packed = settings(scale=scale, **changes), {}
+        self.params, self.packed = params.check(project(scale=scale) | changes), {}
 
     def block(self, *names):
         """What was run, under the names of params.yaml; a later block's keys win, and sizes those of methods."""
@@ -46,12 +41,10 @@ class Writer:
     def dataset(self, name):
         return {"name": name, "source": "official", "fidelity": self.fidelity, "sha256": self.sha256}
 
-    def data(self, name, title, *, shape, n_train, n_test, n_classes=10, per_class=None):
-        """Classes are equal, or have `per_class` images in either split."""
+    def data(self, name, title, *, shape, n_train, n_test, n_classes=10):
         said = {"title": title, "note": "Made-up provenance for tests.", "licence": "none", "files": {}}
         said |= {"image_shape": shape, "n_classes": n_classes}
-        for split, n in (("train", n_train), ("test", n_test)):
-            said[split] = {"n": n, "per_class": per_class or [n // n_classes] * n_classes}
+        said |= {"train": {"n": n_train}, "test": {"n": n_test}}
         write_json(self.root / f"data/{name}.json", self.dataset(name) | said)
 
     def file(self, kind, run, dataset, settings, reason=None, *, also=None, **body):
@@ -92,8 +85,9 @@ def attacked(names, seeds, n, correct, more=lambda name, seed: {}, *, flat=False
     """
 
     def entry(name, seed):
-        said = {"seed": seed, "n": n, "correct": correct(name, seed)} | more(name, seed)
-        return said | (unmoved(said["correct"]) if flat and name != WORST else {})
+        right = correct(name, seed)
+        flat_ = {"zero_gradient": 0, "zero_gradient_correct": 0, "unverified": [k if k is None else 0 for k in right]}
+        return {"seed": seed, "n": n, "correct": right} | more(name, seed) | (flat_ if flat and name != WORST else {})
 
     return {name: {"about": f"what {name} is", "per_seed": [entry(name, seed) for seed in seeds]} for name in names}
 
@@ -107,31 +101,6 @@ def packed(run, attacks, grid, n):
             if None not in counts.values():
                 found[outcomes.cell(run, attack, eps)] = outcome(run, counts, n)
     return found
-
-
-def shares(attacks, grid):
-    """The accuracies of `attacked` as a table."""
-    rows = [
-        {"attack": attack, "seed": entry["seed"], "eps": eps, "accuracy": correct / entry["n"]}
-        for attack, found in attacks.items()
-        for entry in found["per_seed"]
-        for eps, correct in zip(grid, entry["correct"], strict=True)
-    ]
-    return pd.DataFrame(rows)
-
-
-def unmoved(correct):
-    """No image without a gradient or unverified, at the epsilons that were attacked."""
-    unverified = [None if count is None else 0 for count in correct]
-    return {"zero_gradient": 0, "zero_gradient_correct": 0, "unverified": unverified}
-
-
-def cells(run, attack, grid, n, right):
-    """Outcomes at each epsilon; right: by seed the right answers at each of them."""
-    return {
-        outcomes.cell(run, attack, eps): outcome(run, {seed: of_seed[i] for seed, of_seed in right.items()}, n)
-        for i, eps in enumerate(grid)
-    }
 
 
 def outcome(run, counts, n):
