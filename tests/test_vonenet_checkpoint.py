@@ -68,19 +68,24 @@ def two_channels():
     return {"vone_block.simple_conv_q0.weight": weights}
 
 
+OTHER = {"conv1.weight": torch.zeros(4, 3, 7, 7), "fc.bias": torch.zeros(5)}
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("load", "content", "message"),
     [
-        ({"weights": 1}, "not of the layout .*flags"),
-        (without(official(), "module.bottleneck.weight"), "not of the layout .*bottleneck.weight"),
-        (without(official(), "module.model.layer3.0.conv2.weight"), "does not fit .*layer3.0.conv2.weight"),
-        (official(extra=two_channels()), "filter 3 must have exactly one non-zero channel"),
-        (official(flags=FLAGS | {"complex_channels": 5}), "its flags name 11 V1 channels"),
+        (load_official, {"weights": 1}, "not of the layout .*flags"),
+        (load_official, without(official(), "module.bottleneck.weight"), "not of the layout .*bottleneck.weight"),
+        (load_official, without(official(), "module.model.layer3.0.conv2.weight"), "not fit .*layer3.0.conv2.weight"),
+        (load_official, official(extra=two_channels()), "filter 3 must have exactly one non-zero channel"),
+        (load_official, official(flags=FLAGS | {"complex_channels": 5}), "its flags name 11 V1 channels"),
+        (load_torchvision, {"model": 1}, "not of the layout .*fc.bias"),
+        (load_torchvision, OTHER, "does not fit the network"),
     ],
 )
-def test_files_of_another_layout_are_refused(stored, content, message):
+def test_files_of_another_layout_are_refused(stored, load, content, message):
     with pytest.raises(BiorobustError, match=message):
-        load_official(stored(content))
+        load(stored(content))
 
 
 def test_torchvision_s_file_gives_its_network(tmp_path):
@@ -97,16 +102,3 @@ def test_torchvision_s_file_gives_its_network(tmp_path):
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(load_torchvision(path)(x), model(x))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"model": 1}, "not of the layout .*fc.bias"),
-        ({"conv1.weight": torch.zeros(4, 3, 7, 7), "fc.bias": torch.zeros(5)}, "does not fit the network"),
-    ],
-)
-def test_other_files_are_no_torchvision_network(tmp_path, content, message):
-    torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(BiorobustError, match=message):
-        load_torchvision(tmp_path / "other.pth")

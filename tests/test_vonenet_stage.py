@@ -159,8 +159,8 @@ def folder(study, tmp_path):
     return made
 
 
-@pytest.mark.parametrize("run", FILES)
-def test_without_its_file_a_network_is_unavailable_and_says_what_to_do(folder, monkeypatch, capsys, run):
+def test_without_its_file_a_network_is_unavailable_and_says_what_to_do(folder, monkeypatch, capsys):
+    run = "imagenet-voneresnet50"
     import_vonenet.main([run])
     found = metrics(run)
     assert set(found) == {"run", "study", "scale", "status", "reason", "dataset", "settings"}
