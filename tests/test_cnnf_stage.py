@@ -149,6 +149,7 @@ def test_every_run_sees_the_same_noisy_letters_and_can_be_paired(study):
 
 
 def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(study, interrupted):
+    study(**{f"scales/tiny/{block}/epochs": 2 for block in ("cnnf", "cnnf_grid")})
     train_cnnf.main(["cnn-feedback"])
     kept, numbers = weights("cnn-feedback"), (METRICS / "train/cnn-feedback.json").read_bytes()
     Path("data/checkpoints/cnn-feedback/seed0.safetensors").unlink()
