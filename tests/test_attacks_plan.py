@@ -60,13 +60,10 @@ def test_the_stage_attacks_every_seed_and_keeps_records_and_pictures(tmp_path, m
     monkeypatch.chdir(tmp_path)
     model, images, labels = victims.conv()
     noisy, as_bytes = victims.noisy(model, 0.01), (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    both = {
-        f"{split}_{what}": of
-        for split in ("train", "test")
-        for what, of in (("images", as_bytes), ("labels", labels.numpy()))
-    }
+    both = {"images": as_bytes, "labels": labels.numpy()}
+    splits = {f"{split}_{key}": of for split in ("train", "test") for key, of in both.items()}
     lists = {"evaluation": np.arange(24)[::-1].copy(), "tuning": np.arange(3)}
-    monkeypatch.setattr(datasets, "load", lambda path: SimpleNamespace(**both, **lists, n_classes=5))
+    monkeypatch.setattr(datasets, "load", lambda path: SimpleNamespace(**splits, **lists, n_classes=5))
     monkeypatch.setattr(runs, "seeds", lambda name: [0, 7])
     monkeypatch.setattr(runs, "load", lambda name, *, seed, device: noisy.to(device))
     monkeypatch.setattr(runs, "attack_views", lambda name, model: {"averaged": attacks.averaged(model, 3)})

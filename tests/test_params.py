@@ -17,7 +17,6 @@ from biorobust.core.files import read_yaml
 from biorobust.reporting.registry import read_params
 
 FILE = Path(__file__).parent.parent / "params.yaml"
-PLAIN = {"method": "resnet", "depth": 50, "noise": "none", "filters": "none", "trained": True}
 VONE = {"method": "vonenet", "depth": 50, "noise": "neuronal", "filters": "biological", "trained": True}
 
 
@@ -79,7 +78,7 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("vonenet_runs/new", VONE | {"filters": "none"}, r"vonenet_runs\.new\.filters = 'none': must be biological or"),
         (
             "vonenet_runs/new",
-            PLAIN | {"noise": "neuronal"},
+            VONE | {"method": "resnet"},
             r"vonenet_runs\.new\.(noise|filters) = .*a resnet has no V1",
         ),
         (
