@@ -1,4 +1,6 @@
-"""What must hold of the learning rule; test_benchmarks.py has it against the published algorithm."""
+"""The learning rule against a naive reading of its formula, and against what must hold exactly."""
+
+import math
 
 import pytest
 import torch
@@ -8,15 +10,52 @@ from biorobust.hebbian.model.diagnostics import lengths
 from biorobust.hebbian.model.rule import bracket, initial_weights, step
 
 
+def naive_increment(weights, batch, *, p, k, delta):
+    """dS by three nested loops over plain Python floats."""
+    n_hidden, n_inputs = weights.shape
+    change = torch.zeros(n_hidden, n_inputs, dtype=torch.float64)
+    for image in batch.tolist():
+        currents = [
+            sum(math.copysign(abs(w) ** (p - 1), w) * v for w, v in zip(row, image, strict=True))
+            for row in weights.tolist()
+        ]
+        ranked = sorted(range(n_hidden), key=lambda unit: -currents[unit])
+        for unit, gain in ((ranked[0], 1.0), (ranked[k - 1], -delta)):
+            for i in range(n_inputs):
+                change[unit, i] += gain * (image[i] - currents[unit] * weights[unit, i].item())
+    return change
+
+
+def one_step(weights, batch, *, rate=0.02, p, k, delta):
+    """(new weights, new powered weights) after one step of the fast rule."""
+    weights = weights.clone()
+    powered = bracket(weights, p=p)
+    step(weights, powered, batch, learning_rate=rate, p=p, k=k, delta=delta)
+    return weights, powered
+
+
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(5)
 
 
+@pytest.mark.parametrize("p", [2, 2.5, 3])
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("delta", [0.0, 0.4])
+@pytest.mark.parametrize("size", [1, 40])  # 40 images on 5 units: every unit wins and loses many times
+def test_step_equals_naive_loops(p, k, delta, size, generator):
+    weights = torch.randn(5, 7, generator=generator, dtype=torch.float64)
+    batch = torch.rand(size, 7, generator=generator, dtype=torch.float64)
+    change = naive_increment(weights, batch, p=p, k=k, delta=delta)
+    new, powered = one_step(weights, batch, p=p, k=k, delta=delta)
+    expected = weights + 0.02 * change / change.abs().max()
+    torch.testing.assert_close(new, expected, rtol=0, atol=1e-13)
+    torch.testing.assert_close(powered, expected.sign() * expected.abs() ** (p - 1), rtol=0, atol=1e-13)
+
+
 def test_black_images_change_nothing(generator):
     weights = torch.randn(5, 8, generator=generator)
-    new = weights.clone()
-    step(new, bracket(weights, p=3), torch.zeros(3, 8), learning_rate=0.02, p=3, k=2, delta=0.4)
+    new, _ = one_step(weights, torch.zeros(3, 8), p=3, k=2, delta=0.4)
     assert torch.equal(new, weights)
 
 
@@ -65,9 +104,10 @@ def test_impossible_settings_are_refused(changes):
 
 
 def test_initial_weights_have_their_distributions(generator):
-    drawn = {
-        name: initial_weights(name, n_hidden=100, n_inputs=100, generator=generator) for name in ("uniform", "normal")
-    }
-    assert 0 <= drawn["uniform"].min() < drawn["uniform"].max() < 1
-    assert [of.mean().item() for of in drawn.values()] == pytest.approx([0.5, 0], abs=0.04)
-    assert drawn["normal"].std().item() == pytest.approx(1, abs=0.04)
+    uniform = initial_weights("uniform", n_hidden=100, n_inputs=100, generator=generator)
+    normal = initial_weights("normal", n_hidden=100, n_inputs=100, generator=generator)
+    assert uniform.min() >= 0
+    assert uniform.max() < 1
+    assert uniform.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert normal.mean().item() == pytest.approx(0, abs=0.04)
+    assert normal.std().item() == pytest.approx(1, abs=0.04)
