@@ -52,6 +52,8 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("scale", "huge", "scale = 'huge': must be one of tiny, laptop, cpu, gpu, paper"),
         ("seed", -1, r"seed = -1: must be an integer in \[0, 4294967295\]"),
         ("datasets", "mnist", "datasets = 'mnist': must be a list"),
+        ("datasets", ["mnsit"], r"datasets = \['mnsit'\]: must be a list without repeats, of mnist, emnist_letters"),
+        ("datasets", ["mnist", "mnist"], "must be a list without repeats, of mnist, emnist_letters"),
         ("hebian", {}, "hebian: unknown key; known are"),
         ("hebbian", 3, "hebbian: must be a block of keys"),
         ("hebbian", {1: 2}, "hebbian.1: unknown key; known are batch_size"),

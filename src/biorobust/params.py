@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, create_model
+from pydantic import BeforeValidator, Field, create_model, field_validator
 
 from biorobust.cnnf.model import params as cnnf
 from biorobust.core.config import Block, Seed, Several, build
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_yaml
 from biorobust.core.scale import SCALES, Scale
+from biorobust.datasets import DATASETS
 from biorobust.hebbian.model import params as hebbian
 from biorobust.kwta.model import params as kwta
 from biorobust.kwta.model import recipe
@@ -53,6 +54,13 @@ class Top(Block):
     seed: Seed
     datasets: Several[str]
     data: Data
+
+    @field_validator("datasets")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value) or not set(value) <= set(DATASETS):
+            raise ValueError(f"a list without repeats, of {', '.join(DATASETS)}")
+        return value
 
 
 @dataclass(frozen=True)
