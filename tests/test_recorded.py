@@ -46,7 +46,8 @@ def keep(source, *, attack="fgsm-cross-entropy", **options):
     network(part / "metrics", RUN, [N // 2] * 2, n=N, attacked=attacked, study="hebbian")
     for kind in ("train", "attack"):
         content = read_json(part / f"metrics/{kind}/{RUN}.json")
-        write_json(part / f"metrics/{kind}/{RUN}.json", content | {"dataset": content["dataset"] | {"name": "mnist"}})
+        dataset = content["dataset"] | {"name": "mnist", "sha256": sha256(source / "data/datasets/mnist.npz")}
+        write_json(part / f"metrics/{kind}/{RUN}.json", content | {"dataset": dataset})
     root = source.parent / "checkout"
     return part, recorded.keep(part, **({"source": source, "root": root, "studies": ["hebbian"]} | options))
 
@@ -154,3 +155,7 @@ def test_the_images_of_the_attacks_come_back_from_what_was_added_to_them(source,
     assert labels.tolist() == [index % 10 for index in range(N)]
     with pytest.raises(BiorobustError, match="no perturbations of 'other': it has end-to-end"):
         runs.adversarial("other", recorded="a-run")
+    stored = dict(np.load("data/datasets/mnist.npz"))
+    write_npz(Path("data/datasets/mnist.npz"), stored | {"test_images": stored["test_images"][::-1]})
+    with pytest.raises(BiorobustError, match=r"mnist.npz holds other images than recorded run 'a-run'.*download@mnist"):
+        runs.adversarial(RUN, recorded="a-run")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
-from biorobust.core.files import read_json, read_tensors, write_json, write_npz, write_tensors
+from biorobust.core.files import read_json, read_tensors, sha256, write_json, write_npz, write_tensors
 from biorobust.reporting import snapshot
 from biorobust.reporting.labels import RESIZED, WORST_CASE
 from biorobust.reporting.measurements import Measurements
@@ -63,7 +63,7 @@ def adversarial(run: str, *, recorded: str, root: Path) -> Adversarial:
     """What the attacks of a recorded run made of its test images, on the first training of a network.
 
     The images come from this checkout's data set, to which the recorded run's perturbations are added.
-    Raises BiorobustError where the run kept none, or the data set is not here.
+    Raises BiorobustError where the run kept none, or the data set is not here or another one than the run's.
     """
     import numpy as np
     import torch
@@ -75,8 +75,15 @@ def adversarial(run: str, *, recorded: str, root: Path) -> Adversarial:
         raise SnapshotError(f"recorded run {recorded!r} has no perturbations of {run!r}: it has {kept or 'none'}")
     with np.load(path) as stored:
         added = torch.from_numpy(stored["added"]).float()
-    dataset = (made.metrics.ran(f"attack/{run}") or {})["dataset"]["name"]
-    _, images, labels = _data(root, dataset).evaluated(len(added))
+    dataset = (made.metrics.ran(f"attack/{run}") or {})["dataset"]
+    data = _data(root, dataset["name"])
+    if sha256(_npz(root, dataset["name"])) != dataset["sha256"]:
+        raise SnapshotError(
+            f"data/datasets/{dataset['name']}.npz holds other images than recorded run {recorded!r} was made on "
+            f"({dataset['source']}, {dataset['fidelity']}): with those at hand, "
+            f"dvc repro --force --single-item download@{dataset['name']}"
+        )
+    _, images, labels = data.evaluated(len(added))
     return Adversarial(images, (images + added).clamp(0, 1), labels)
 
 
@@ -211,7 +218,11 @@ def _data(source: Path, dataset: str) -> Any:
     from biorobust import datasets
     from biorobust.core.tensors import as_tensors
 
-    return as_tensors(datasets.load(source / "data" / "datasets" / f"{dataset}.npz"), n_train=1, device="cpu")
+    return as_tensors(datasets.load(_npz(source, dataset)), n_train=1, device="cpu")
+
+
+def _npz(source: Path, dataset: str) -> Path:
+    return source / "data" / "datasets" / f"{dataset}.npz"
 
 
 def _build(folder: Path, seed: int, tensors: Mapping[str, Tensor]) -> nn.Module:

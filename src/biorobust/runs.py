@@ -32,7 +32,7 @@ def load(run: str, *, seed: int = 0, device: str = "cpu", recorded: str | None =
 def adversarial(run: str, *, recorded: str) -> Adversarial:
     """Test images (clean), what the attacks of a recorded run made of them (images), and labels; of the first training.
 
-    Raises BiorobustError where the run kept none, or the data set is not in this checkout (`dvc repro download@mnist`).
+    Raises BiorobustError where the run kept none, or its data set is not in this checkout (`dvc repro download@mnist`).
     """
     from biorobust import recorded as of_recorded_runs
     from biorobust.checkout import checkout
