@@ -81,6 +81,7 @@ def record(
     bring(clone, git(root, "rev-parse", "HEAD"))
     # A stage that this checkout has run before with the same code, data and parameters comes from its cache.
     write_text(clone / ".dvc" / "config.local", f"[cache]\n    dir = {root.resolve() / '.dvc' / 'cache'}\n")
+    git(clone, "checkout", "--quiet", "HEAD", "--", "params.yaml")  # without what an earlier start had set
     set_scale(clone / "params.yaml", scale or params.load(root / "params.yaml").scale)
     set_values(clone / "params.yaml", values)
     listed = read_params(clone / "params.yaml")

@@ -269,10 +269,11 @@ def test_recording_runs_in_a_clone_and_goes_on_after_a_failure(project, tmp_path
 
 def test_a_part_of_a_study_is_recorded_with_parameters_of_its_own(project):
     with pytest.raises(BiorobustError, match=r"^--set hebbian\.dleta=1: params\.yaml has no hebbian\.dleta$"):
-        take(project, values=["hebbian.dleta=1"])
+        take(project, values=["hebbian.delta=0.3", "hebbian.dleta=1"])
     take(project, values=["scales.tiny.hebbian_attack.n_images=9", "seed=3"])
     made = params.load(project / ".record/a-run/params.yaml")
     assert (made.values["scales"]["tiny"]["hebbian_attack"]["n_images"], made.seed) == (9, 3)
+    assert made.values["hebbian"]["delta"] == 0.4  # what the start that was refused had set is gone
     assert read_params(project / "reports/recorded/a-run/params.yaml")["seed"] == 3
     assert "seed: 0" in (project / "params.yaml").read_text()
 
