@@ -42,14 +42,6 @@ def test_two_writers_of_one_file_never_meet(tmp_path):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "one")]
 
 
-def test_git_and_dvc_ignore_what_is_not_finished(tmp_path):
-    with files.atomic(tmp_path / "params.yaml") as part:
-        asked = subprocess.run(["git", "check-ignore", "-q", "--no-index", part.name], cwd=ROOT)
-        part.touch()
-    assert asked.returncode == 0
-    assert "*.part" in (ROOT / ".dvcignore").read_text().split()
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_a_full_disk_is_one_line_and_leaves_the_old_file(write, tmp_path, monkeypatch):
     target = tmp_path / "a"

