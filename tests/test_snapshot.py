@@ -80,6 +80,7 @@ def test_a_snapshot_holds_the_results_as_they_were(tmp_path, checkout):
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [
+        ("claims/hebbian.yaml", "at_least: 0.2", "at_least: 0.3", True),  # a threshold
         ("reported/hebbian.csv", "0.9664", "0.9665", True),  # a printed number
         ("claims/hebbian.yaml", "at: &grid [0.0, 0.05,", "at: &grid [0, 5.0e-2,", False),  # the same, in other words
         ("claims/kwta.yaml", "at_least: 0.1", "at_least: 0.2", False),  # of another study
@@ -172,6 +173,7 @@ def spoil_manifest(**changes):
         (spoil_number, "metrics/train/simple-conv.json was changed after recording (its SHA-256 does not fit)"),
         (lambda folder: (folder / "params.yaml").unlink(), "params.yaml is missing"),
         (lambda folder: (folder / "metrics/extra.json").write_text("{}"), "metrics/extra.json is not in manifest.json"),
+        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
         (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json is not valid JSON"),
         (spoil_manifest(commit=None), "manifest.json has no valid commit"),
         (spoil_manifest(name="other"), "manifest.json is that of other"),
