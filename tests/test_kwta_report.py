@@ -144,7 +144,7 @@ def test_ablations_are_filled_from_metrics(cpu, claims):
 
 
 def test_headline_and_conclusions_follow_the_metrics(cpu, tmp_path):
-    plain, small_steps = text(render(cpu).html), "The step of PGD decides what survives it"
+    plain, small_steps = text(render(cpu).html), "The report's PGD is weak, because its steps are short"
     assert small_steps in plain
     assert "ResNet18 on CIFAR-10, ReLU 52.8\u00a0% and 0.4\u00a0%" in plain
     flat = copied(cpu, tmp_path / "flat")

@@ -30,7 +30,10 @@ def test_results_come_from_the_recorded_run(tmp_path):
         assert render_template(root, "readme.md.j2").strip() == "No recorded run yet."
         record(root, write_checkout(tmp_path / "there"), "big-run")
         block = render_template(root, "readme.md.j2")
-    assert "(H9: + held)" in block
+    assert (
+        "- **Competing hidden units.** Under attacks that adapt, units that learned without labels keep more than"
+        in block
+    )
     (run,) = (line for line in block.splitlines() if line.startswith("| `big-run` at"))
     assert "paper" in run
     assert "stand-in" not in run

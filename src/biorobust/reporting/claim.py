@@ -24,7 +24,16 @@ QUANTITIES = {
 }
 
 # Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
-UNITS = {"autocorrelation": "", "psnr": "dB", "margin": "", "alike": "", "self": "", "ratio": "", "growth": ""}
+UNITS = {
+    "autocorrelation": "",
+    "psnr": "dB",
+    "margin": "",
+    "alike": "",
+    "self": "",
+    "ratio": "",
+    "growth": "",
+    "signs": "",
+}
 KIND_UNITS = {"epochs_to": "epochs", "jump": "sd", "jump_by_gamma": ""}  # of what other quantities count
 
 

@@ -26,6 +26,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 from biorobust.checkout import checkout
 from biorobust.core.errors import BiorobustError
 from biorobust.reporting import estimates, numbers
+from biorobust.reporting.estimates import Estimate
 from biorobust.reporting.labels import TASKS, full_name, label, network
 from biorobust.reporting.measurements import Measurements
 from biorobust.statistics import Difference, rules
@@ -43,6 +44,11 @@ def named(found: Mapping[str, Any], write: Callable[[float], str] = numbers.shar
 def in_points(found: Difference) -> str:
     """A difference of shares with its interval: "+1.2 points [0.3, 2.1]"."""
     return f"{numbers.points(found.value, digits=1)} points {numbers.interval(found.low, found.high, digits=1)}"
+
+
+def estimated(found: Estimate) -> str:
+    """A share with its interval: "26.6 % [19.7, 34.8]"."""
+    return f"{numbers.share(found.value)} {numbers.interval(found.low, found.high, digits=1)}"
 
 
 def direction(found: Difference) -> int:
@@ -78,6 +84,7 @@ WRITTEN: dict[str, Callable[..., Any]] = {
     "hundredths": lambda value: f"{value:.2f}",
     "decimal": lambda value: f"{value:.1f}",
     "in_points": in_points,
+    "estimate": estimated,
     "direction": direction,
 }
 MEASURED = ("accuracy", "difference", "value", "values", "zero_gradient")

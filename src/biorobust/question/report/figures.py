@@ -14,11 +14,11 @@ from biorobust.question.report.study import ADVERSARIAL, CURVE, NOISE, PGD, PLAI
 from biorobust.reporting import frames, plots
 from biorobust.reporting.estimates import accuracy, difference
 from biorobust.reporting.figure import Figure, Inputs, of_runs
-from biorobust.reporting.labels import FAINT, INK, TASKS, WORST_CASE, look, network
+from biorobust.reporting.labels import FAINT, INK, TASKS, WORST_CASE, look
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.style import WIDTH, drawing_style
 
-CLEAN, REPORT, STANDARD, WORST = "no attack", "its report's attack", "PGD", "worst case"
+CLEAN, REPORT, STANDARD, WORST = "no attack", "its report's attack", "PGD", "all attacks"
 MARKERS = {CLEAN: "|", REPORT: "o", STANDARD: "s", WORST: "D"}
 FURTHEST = 3  # sizes drawn, in units of that of the other attacks: beyond, next to nothing is left
 
@@ -46,8 +46,8 @@ def answers(m: Measurements, study: Question) -> pd.DataFrame:
                 if found:
                     dataset = run.partition("-")[0]
                     measured = (found.value, found.low, found.high, found.n, found.n_seeds)
-                    rows.append((run, dataset, kind, of, hollow, study.at(run), *measured))
-    columns = ["run", "dataset", "attack", "measured", "twin", "eps", "accuracy", "low", "high", "n", "seeds"]
+                    rows.append((run, dataset, kind, of, hollow, study.at(run), *measured, study.called(run)))
+    columns = ["run", "dataset", "attack", "measured", "twin", "eps", "accuracy", "low", "high", "n", "seeds", "_name"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -81,7 +81,8 @@ def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) ->
         axes.plot(100 * mark["accuracy"], at, marker=MARKERS[mark["attack"]], color=colour, mfc=fill, ms=size, ls="")
     for line in range(len(runs) - 1):
         axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)
-    plots.name_lines(axes, [network(run) for run in runs])
+    names = dict(zip(part["run"], part["_name"], strict=True))
+    plots.name_lines(axes, [names[run] for run in runs])
     axes.set(xlim=(-3, 103), ylim=(tallest - 0.5, -0.5), xlabel="accuracy, %")
 
 
@@ -96,6 +97,7 @@ def _answer_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     ]
     return {
         "worst": drawn,
+        "names": dict.fromkeys(map(study.called, drawn)),
         "ahead": ahead,
         "missing": [run for run in lines(study) if run.partition("-")[0] in ran],
         "not_run": [dataset for dataset in study.datasets if dataset not in ran],
@@ -111,22 +113,23 @@ def _sizes(given: Inputs) -> pd.DataFrame:
     twins = [twin for run in study.defences if (twin := study.twin(run)) and twin not in runs]
     found = frames.attacked(given.m, [*runs, *twins], [CURVE])
     near = found[[eps <= FURTHEST * study.at(run) for run, eps in zip(found["run"], found["eps"], strict=True)]]
-    return near.rename(columns={"_n": "n"})
+    return near.rename(columns={"_n": "n"}).assign(_name=near["run"].map(study.called))
 
 
 def _sizes_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    return {"n": frame["n"].max(), "seeds": frame["seeds"].max()}
+    return {"n": frame["n"].max(), "seeds": frame["seeds"].max(), "names": dict.fromkeys(frame["_name"])}
 
 
 def _draw_sizes(frame: pd.DataFrame) -> Drawing:
     datasets = dict.fromkeys(str(run).partition("-")[0] for run in frame["run"])
+    names = dict(zip(frame["run"], frame["_name"], strict=True))
     return plots.line_panels(
         {TASKS[name]: frame[frame["run"].str.startswith(f"{name}-")] for name in datasets},
         x="eps",
         y="accuracy",
         series="run",
         xlabel="ε (L∞)",
-        looks=lambda title, run: replace(look(run), label=network(run)),
+        looks=lambda title, run: replace(look(run), label=names[run]),
         height=3.0,
         legend="outside upper center",
         legend_columns=4,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from biorobust.question.report.study import ADVERSARIAL, CURVE, DEFENCES, NOISE, PLAIN, Question
@@ -10,7 +10,7 @@ from biorobust.question.report.tables import examined
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import Estimate, accuracy, curve, difference
 from biorobust.reporting.headline import Headline, headline_of
-from biorobust.reporting.labels import WORST_CASE, network
+from biorobust.reporting.labels import TASKS, WORST_CASE, network
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.words import direction, paragraphs
@@ -18,50 +18,70 @@ from biorobust.statistics import Difference, rules
 
 CLAIM = "Q1"  # does a defence keep more than its twin?
 NEXT_TO_NOTHING = 0.02
+STABLE = "stable evaluation"  # the check that noise alone fails
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Headline | None:
     parts = [part for item in judged if item.claim.id == CLAIM and item.counted for part in item.parts]
     names = {part.label: part.verdict for part in parts if part.measured is not None}
-    more: list[str] = []
-    others: list[str] = []
+    said: dict[str, list[str]] = {rules.NOT_REPRODUCED: [], rules.REPRODUCED: [], rules.INCONCLUSIVE: []}
     for label, verdict in names.items():
         run = next(run for run in study.defences if label.startswith(network(run)))
-        (more if verdict == rules.NOT_REPRODUCED else others).append(study.called(run))
-    given = {"more": more, "others": others, "masked": _masked(m, study), **_kept(m, study)}
-    return headline_of(CLAIM, judged, m, study=study.name, **given)
+        said.setdefault(verdict, []).append(study.called(run))
+    given = dict(zip(("more", "same", "left_open"), said.values(), strict=False))
+    kept = _kept(m, study)
+    suspect = _named(study, [run for run in _masked(m, study) if run in study.defences], kept)
+    return headline_of(CLAIM, judged, m, study=study.name, suspect=suspect, **given, **kept)
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
     ends = {dataset: _ends(m, dataset) for dataset in study.datasets}
-    return paragraphs(
-        study.name, "conclusions", m, masked=_masked(m, study), ends=ends, nothing=NEXT_TO_NOTHING, **_kept(m, study)
-    )
+    kept, found = _kept(m, study), _masked(m, study)
+    masked = dict(zip(_named(study, found, kept), found.values(), strict=True))
+    return paragraphs(study.name, "conclusions", m, masked=masked, ends=ends, nothing=NEXT_TO_NOTHING, **kept)
+
+
+def _named(study: Question, runs: Iterable[str], kept: Mapping[str, Any]) -> list[str]:
+    """Networks in words, with their data set where defences ran on several."""
+    several = len(kept["defences"]) > 1
+    return [study.called(run) + (f" on {TASKS[run.partition('-')[0]]}" if several else "") for run in runs]
 
 
 def _masked(m: Measurements, study: Question) -> Mapping[str, str]:
-    """Networks that are not masked on purpose and show signs of masked gradients -> the checks that say so."""
-    found = [item for item in examined(m, study.networks) if item.what == "own" and item.flagged]
-    return {item.run: listed(item.signs) for item in found}
+    """Networks that are not masked on purpose and show signs of masked gradients -> the checks that say so.
+
+    That a network with noise answers otherwise the next time says nothing of its gradients.
+    """
+    signs = {
+        item.run: [
+            sign
+            for finding, sign in zip(item.flagged, item.signs, strict=True)
+            if not (study.noisy(item.run) and finding["check"] == STABLE)
+        ]
+        for item in examined(m, study.networks)
+        if item.what == "own"
+    }
+    return {run: listed(found) for run, found in signs.items() if found}
 
 
 def _kept(m: Measurements, study: Question) -> Mapping[str, Any]:
-    """By data set: what every defence keeps in the worst case and how far it is ahead of its twin, what the yardsticks
-    keep, and the yardsticks that keep clearly more than every defence.
+    """By data set: what every defence keeps under all attacks and how far it is ahead of its twin, and `ahead`: the
+    yardsticks that keep clearly more than every defence, and how much.
     """
     defences: dict[str, list[Kept]] = {}
-    yardsticks: dict[str, dict[str, float]] = {}
-    ahead: dict[str, list[str]] = {}
+    ahead: dict[str, list[tuple[str, float]]] = {}
     for dataset in study.datasets:
         of_dataset = [run for run in study.defences if run.startswith(f"{dataset}-")]
         found = [kept for run in of_dataset if (kept := _of(m, study, run))]
         rods = {run: _worst(m, study, run) for run in (f"{dataset}-{row}" for row in (PLAIN, NOISE, ADVERSARIAL))}
         if found:
             defences[dataset] = found
-            yardsticks[dataset] = {run: kept.value for run, kept in rods.items() if kept is not None}
-            ahead[dataset] = [run for run in rods if all(_behind(m, study, kept.run, run) for kept in found)]
-    not_run = [dataset for dataset in study.datasets if dataset not in defences]
-    return {"defences": defences, "yardsticks": yardsticks, "ahead": ahead, "not_run": not_run, "eps": study.eps}
+            ahead[dataset] = [
+                (run, rod.value)
+                for run, rod in rods.items()
+                if rod is not None and all(_behind(m, study, kept.run, run) for kept in found)
+            ]
+    return {"defences": defences, "ahead": ahead, "eps": study.eps}
 
 
 class Kept(NamedTuple):

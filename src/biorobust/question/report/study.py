@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biorobust.question.model.params import DATASETS, FAMILIES, ONLY_MNIST, REPORTS, ROWS
+from biorobust.question.model.params import DATASETS, FAMILIES, NOISY_FRONTS, ONLY_MNIST, REPORTS, ROWS
 from biorobust.reporting.labels import network
 from biorobust.reporting.study import Study
 
@@ -45,8 +45,12 @@ class Question(Study):
 
     def called(self, run: str) -> str:
         """A network in words, k-WTA with its share of winners: "k-WTA (γ = 0.1)"."""
-        gamma = self.row(run)["gamma"]
-        return network(run) if gamma is None else network(run).replace(", small γ", f" (γ = {gamma:g})")
+        gamma, name = self.row(run)["gamma"], network(run).replace(", small γ", "")
+        return name if gamma is None else name.replace("k-WTA", f"k-WTA (γ = {gamma:g})")
+
+    def noisy(self, run: str) -> bool:
+        """Whether the network draws noise in evaluation too."""
+        return self.row(run)["front"] in NOISY_FRONTS
 
     def reports_attack(self, run: str) -> str | None:
         """The attack by which the report on a network's defence, or the original, called it robust."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from biorobust.question.report.study import CURVE, GIVEN, PGD, Question
 from biorobust.reporting import columns
 from biorobust.reporting.estimates import Estimate, accuracy, difference
-from biorobust.reporting.labels import WORST_CASE, full_name, label, network
+from biorobust.reporting.labels import TASKS, WORST_CASE, full_name
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.table import Column, Table, table
 from biorobust.reporting.words import paragraphs
@@ -25,6 +25,24 @@ def tables(m: Measurements, study: Question, claims: object) -> list[Table]:
     ]
 
 
+def _named(study: Question, ran: Sequence[str]) -> Callable[[str], str]:
+    """How a table calls a network: with its data set only where there are several."""
+    single = len({run.partition("-")[0] for run in ran}) == 1
+    return lambda run: study.called(run) + ("" if single else f" ({TASKS[run.partition('-')[0]]})")
+
+
+def _omitted(m: Measurements, study: Question) -> str:
+    """The sentence on networks that the scale leaves out: a data set by its name where it has none."""
+    left = {run: columns.left_out(m.get(f"train/{run}")) for run in study.networks if not study.never(run)}
+    whole = {d for d in study.datasets if all(left[run] for run in left if run.startswith(f"{d}-"))}
+
+    def called(run: str) -> str:
+        dataset = run.partition("-")[0]
+        return f"all of {TASKS[dataset]}" if dataset in whole else f"{study.called(run)} on {TASKS[dataset]}"
+
+    return columns.omitted({called(run): m.get(f"train/{run}") for run in left})
+
+
 def _under(m: Measurements, study: Question, attack: str | Callable[[str], str | None]) -> Callable[[str], Any]:
     def of(run: str) -> Estimate | None:
         name = attack if isinstance(attack, str) else attack(run)
@@ -34,7 +52,7 @@ def _under(m: Measurements, study: Question, attack: str | Callable[[str], str |
 
 
 def _robustness(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
-    left_out = {label(run): m.get(f"train/{run}") for run in study.networks}
+    sizes = {dataset: eps for dataset, eps in study.eps.items() if any(run.startswith(f"{dataset}-") for run in ran)}
 
     def ahead(run: str) -> Difference | None:
         return difference(m, run, study.twin(run) or "", attack=WORST_CASE, eps=study.at(run))
@@ -42,17 +60,22 @@ def _robustness(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
     return table(
         "question-robustness",
         paragraphs(
-            study.name, "robustness_table", m, note=columns.omitted(left_out), eps=study.eps, draws=study.plan["draws"]
+            study.name,
+            "robustness_table",
+            m,
+            note=_omitted(m, study),
+            eps=sizes or study.eps,
+            draws=study.plan["draws"],
         ),
         ran,
         (
-            columns.network(),
+            columns.network(_named(study, ran)),
             columns.estimate("clean", lambda run: accuracy(m, run), key="clean"),
             Column("report's attack", "text", lambda run: full_name(its) if (its := study.reports_attack(run)) else ""),
             columns.estimate("under it", _under(m, study, study.reports_attack), key="report"),
             columns.estimate("PGD", _under(m, study, PGD), key="pgd"),
-            columns.estimate("worst case", _under(m, study, WORST_CASE), key="worst"),
-            Column("twin", "text", lambda run: network(twin) if (twin := study.twin(run)) else ""),
+            columns.estimate("all attacks", _under(m, study, WORST_CASE), key="worst"),
+            Column("twin", "text", lambda run: study.called(twin) if (twin := study.twin(run)) else ""),
             Column("ahead of it [95 %]", "difference", ahead, "ahead"),
         ),
     )
@@ -81,7 +104,7 @@ def _steps(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         paragraphs(study.name, "steps_table", m, plan=study.plan, given=GIVEN),
         ran,
         (
-            columns.network(),
+            columns.network(_named(study, ran)),
             Column("strongest attack of a report", "percent", reports, "reports"),
             Column("+ APGD", "percent", by_curve, "apgd"),
             Column("+ all that adapt", "percent", after("adaptive"), "adaptive"),
@@ -100,7 +123,7 @@ def _cost(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         paragraphs(study.name, "cost_table", m),
         ran,
         (
-            columns.network(),
+            columns.network(_named(study, ran)),
             Column("parameters trained with labels", "count", known("n_parameters"), "n_parameters"),
             Column("operations per image, millions", "plain", known("inference_mflop"), "inference_mflop"),
             Column("passes per training image", "count", known("training_passes"), "training_passes"),
@@ -135,12 +158,13 @@ def _masking(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
     for found in examined(m, ran):
         first.setdefault((found.run, found.what), found)
     n_checks = max((len(found.findings) for found in first.values()), default=0)
+    named = _named(study, ran)
     return table(
         "question-masking",
         paragraphs(study.name, "masking_table", m, n_checks=n_checks),
         first.values(),
         (
-            Column("network", "text", lambda found: label(found.run)),
+            Column("network", "text", lambda found: named(found.run)),
             Column("masked on purpose", "text", lambda found: "" if found.what == "own" else found.what, "masked"),
             Column("signs", "text", lambda found: "; ".join(found.signs) or "none"),
         ),

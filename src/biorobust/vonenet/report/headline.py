@@ -12,6 +12,7 @@ from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.words import paragraphs
+from biorobust.statistics import THRESHOLDS
 from biorobust.vonenet.report.hypotheses import EXCLUDED, by_verdict, tested
 from biorobust.vonenet.report.study import NOISELESS, PLAIN, VONE, Vonenet
 
@@ -20,7 +21,8 @@ CLAIM = "V3a"
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> Headline | None:
     found = by_verdict(tested(m, PLAIN))
-    return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), hypotheses=found, kept=_kept(m))
+    given = {"hypotheses": found, "kept": _kept(m), "level": THRESHOLDS.trained[study.name]}
+    return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), **given)
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> tuple[str, ...]:
