@@ -42,7 +42,7 @@ def tables(m: Measurements, study: Study) -> list[Table]:
                 columns.estimate("report's attack", under(study.adaptive["report"]), key="report"),
                 columns.estimate("PGD", under(STANDARD), key="pgd"),
                 columns.estimate("+ APGD", under(STRONGER), key="apgd"),
-                columns.estimate("worst case", under(WORST_CASE), key="worst"),
+                columns.estimate("all that adapt", under(WORST_CASE), key="worst"),
                 *columns.trainings(under(WORST_CASE)),
             ),
         )

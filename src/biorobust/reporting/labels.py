@@ -204,7 +204,7 @@ ATTACKS = {
     "deepfool-resnet50": Look("DeepFool, from ResNet50", INK, "", ":", 1.2),
     "deepfool-voneresnet50": Look("DeepFool, from VOneResNet50", INK, "", (0, (1, 3)), 1.2),
     "random-signs": Look("random signs", INK, "", (0, (1, 1)), 0.8),
-    WORST_CASE: Look("worst case, image by image", INK, "", "-", 2.0),
+    WORST_CASE: Look("worst of these, image by image", INK, "", "-", 2.0),
 }
 # Of the CNN-F study, where attacks differ in where their gradient comes from. A plain CNN has one pass only.
 FGSM = "fgsm-cross-entropy"
@@ -214,7 +214,7 @@ FEEDBACK_ATTACKS = {
     "pgd-cross-entropy@first": Look("PGD, first pass", INK, "", (0, (1, 1)), 1.4),
     "pgd-cross-entropy": Look("PGD, all cycles", INK, "", "-.", 1.4),
     "pgd-targeted": Look("PGD to another letter", INK, "", (0, (6, 2)), 1.0),
-    WORST_CASE: Look("worst case, image by image", INK, "", "-", 2.2),
+    WORST_CASE: Look("worst of these, image by image", INK, "", "-", 2.2),
 }
 
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from biorobust.reporting.labels import INK, Look, attack_look, in_panel, label, look
+from biorobust.reporting.labels import INK, WORST_CASE, Look, attack_look, in_panel, label, look
 from biorobust.reporting.style import REPORTED, WIDTH, drawing_style
 
 LINE = 96  # characters of a title that fit into the width of a figure
@@ -80,8 +80,9 @@ def curves(
     looks: Looks = look,
     scale: float = 100.0,
     intervals: bool = True,
+    band: str = "",
 ) -> Handles:
-    """A line for each value of the column `series`, with the interval in `low` and `high`."""
+    """A line for each value of the column `series`, with the interval in `low` and `high`: of all, or as a `band`."""
     handles: Handles = {}
     for name, part in frame.groupby(series, sort=False):
         style = looks(str(name))
@@ -92,6 +93,8 @@ def curves(
             handles[style.label] = axes.errorbar(part[x], scale * part[y], **drawn)  # type: ignore[assignment]
         else:
             (handles[style.label],) = axes.plot(part[x], scale * part[y], **drawn)
+        if name == band:
+            axes.fill_between(part[x], scale * part["low"], scale * part["high"], color=style.colour, alpha=0.15, lw=0)
     return handles
 
 
@@ -139,9 +142,10 @@ def line_panels(
     height: float,
     legend: Literal["outside lower center", "outside upper center"] = "outside lower center",
     legend_columns: int = 3,
+    band: str = "",
     **shared: bool,
 ) -> Drawing:
-    """A panel of lines for each of `parts`, title -> rows; one legend for all.
+    """A panel of lines for each of `parts`, title -> rows; one legend for all. band: the series with its interval.
 
     looks: of a series in a panel. key: of a series in the legend, for lines without intervals, from 0 to 100, that look
     different from panel to panel. scale: by panel, what 1 is drawn as; percent where it is not given. A column
@@ -152,7 +156,8 @@ def line_panels(
     for axes, (title, part) in zip(found, parts.items(), strict=True):
         factor = scale[title] if scale else 100.0
         of_panel = partial(looks, title)
-        handles |= curves(axes, part, x=x, y=y, series=series, looks=of_panel, scale=factor, intervals=key is None)
+        options = {"x": x, "y": y, "series": series, "looks": of_panel, "scale": factor, "band": band}
+        handles |= curves(axes, part, intervals=key is None, **options)
         if "reported" in part and part["reported"].notna().any():
             printed = part.drop_duplicates(x)
             style = REPORTED | {"marker": "s", "label": "as reported"}
@@ -177,7 +182,7 @@ def line_panels(
 
 
 def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any) -> Drawing:
-    """A panel for each run with a line for each attack, from 0 to 100 percent and without intervals."""
+    """A panel for each run with a line for each attack, from 0 to 100 percent; the worst of them with its interval."""
     runs = {label(run): run for run in dict.fromkeys(frame["run"])}
     return line_panels(
         {title: frame[frame["run"] == run] for title, run in runs.items()},
@@ -188,6 +193,7 @@ def attacks(frame: pd.DataFrame, *, x: str = "eps", xlabel: str, **options: Any)
         looks=lambda title, attack: in_panel(runs[title], attack),
         key=attack_look,
         legend="outside upper center",
+        band=WORST_CASE,
         sharey=True,
         **options,
     )

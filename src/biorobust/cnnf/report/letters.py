@@ -123,7 +123,7 @@ def _draw_reconstructions(frame: pd.DataFrame) -> Drawing:
         column="_i",
         row_label=lambda cycle: f"cycle {cycle}" if cycle else "image",
         columns=frame["image"].nunique(),
-        height=0.76,
+        height=0.68,
         rows_once=True,
     )
 

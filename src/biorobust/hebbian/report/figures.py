@@ -19,7 +19,7 @@ from biorobust.reporting.style import drawing_style
 HEADLINE = ("report-uniform", "report-normal", "simple-conv")
 PICTURED = ("report-normal", "simple-conv")
 FLOOR, REPORTED = "zero gradient and right", "reported"
-SHOWN = 6  # attacked images per network
+SHOWN, ROWS = 6, 5  # attacked images per network, and epsilons of those that were attacked
 SIDE = 5  # at most so many units per row and column of a panel
 
 
@@ -131,12 +131,12 @@ def _draw_learning(frame: pd.DataFrame) -> Drawing:
 
 
 def _attacked_images(given: Inputs) -> pd.DataFrame:
-    """A row for each image at each epsilon: its class, the prediction, and its pixels (28, 28)."""
+    """A row for each image at each of a few epsilons: its class, the prediction, and its pixels (28, 28)."""
     rows = [
-        (run, float(eps), i, found["labels"][i], found["predictions"][at, i], found["images"][at, i], found["attack"])
+        (run, float(found["eps"][at]), i, found["labels"][i], found["predictions"][at, i], found["images"][at, i], found["attack"])
         for run in given.named(*PICTURED)
         if (found := given.m.pictures(f"adversarial-{run}")) is not None
-        for at, eps in enumerate(found["eps"])
+        for at in sorted({round(step * (len(found["eps"]) - 1) / (ROWS - 1)) for step in range(ROWS)})
         for i in range(min(SHOWN, len(found["labels"])))
     ]
     frame = pd.DataFrame(rows, columns=["run", "eps", "image", "label", "prediction", "_pixels", "_attack"])

@@ -29,7 +29,7 @@ DRAWN: Mapping[str, tuple[str, dict[str, Any]]] = {
     PGD: ("PGD, report's step (0.003 ε)", {"marker": "o", "ms": 6}),
     ORIGINAL_STEP: ("PGD, original paper's (0.003)", {"marker": "D", "ms": 5.5}),
     DEEPFOOL: ("DeepFool", {"marker": "^", "ms": 6}),
-    WORST_CASE: ("worst for each image", {"marker": "|", "ms": 12}),
+    WORST_CASE: ("worst of these, image by image", {"marker": "|", "ms": 12}),
 }
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
 STEP = 1  # of the three sizes of `patterns`: a tenth of the attacks' epsilon
@@ -164,6 +164,22 @@ def _probe(given: Inputs, *, probe: str, quantity: str, value: Callable[[Any], f
     return found.groupby(keys, sort=False, dropna=False, as_index=False)[quantity].mean()
 
 
+def _probe_words(given: Inputs, frame: pd.DataFrame, *, probe: str, quantity: str) -> Mapping[str, Any]:
+    """`relu`: the most of a ReLU network; `own`: the least and the most of k-WTA networks as they were trained;
+    `falls`: rank correlations of gamma and quantity, one for each network."""
+    kwta = frame[frame["gamma"].notna()]
+    own, other = kwta.loc[kwta["trained"], quantity], kwta[~kwta["trained"]]
+    ranks = (part[["gamma", quantity]].rank().corr().iloc[0, 1] for _, part in other.groupby("cell", sort=False))
+    return _words(
+        given,
+        frame,
+        probe=frame["_cell"].iloc[0].attacked[probe],
+        relu=frame.loc[frame["gamma"].isna(), quantity].max(),
+        own=[own.min(), own.max()] if len(own) else [],
+        falls=[rank for rank in ranks if pd.notna(rank)],
+    )
+
+
 @drawing_style()
 def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
     def each(axes: Axes, part: pd.DataFrame) -> None:
@@ -246,12 +262,7 @@ def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], flo
         partial(_probe, probe=probe, quantity=quantity, value=value),
         partial(_draw_probe, quantity=quantity, label=label),
         _stages("attack"),
-        lambda given, frame: _words(
-            given,
-            frame,
-            probe=frame["_cell"].iloc[0].attacked[probe],
-            relu=frame.loc[frame["gamma"].isna(), quantity].max(),
-        ),
+        partial(_probe_words, probe=probe, quantity=quantity),
     )
 
 

@@ -30,7 +30,7 @@ MEASURES = {
     DEEPFOOL: "DeepFool",
     ORIGINAL_STEP: "PGD, original paper's step",
     BEST: "best iterate of it",
-    WORST_CASE: "worst case",
+    WORST_CASE: "worst of these",
 }
 
 

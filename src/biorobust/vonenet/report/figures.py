@@ -206,7 +206,8 @@ def _attacked(given: Inputs) -> pd.DataFrame:
 
 def _worst(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     last = frame[frame["attack"] == WORST_CASE].groupby("run", sort=False)["accuracy"].last()
-    return {"ends": last.to_dict(), "largest": frame["eps"].max(), "wanted": _trained(given)}
+    sizes = {"n": frame["_n"].max(), "seeds": frame["seeds"].max()}
+    return sizes | {"ends": last.to_dict(), "largest": frame["eps"].max(), "wanted": _trained(given)}
 
 
 def _perturbed(given: Inputs) -> pd.DataFrame:
@@ -238,7 +239,7 @@ def _stacked(frame: pd.DataFrame) -> Drawing:
     """Clean, perturbed and change of every image, below one another."""
     notes = {"clean": "", "perturbed": frame["_note"], "change": ""}
     rows = [frame.assign(_row=kind, _pixels=frame[f"_{kind}"], _note=notes[kind], _bold=False) for kind in STACKED]
-    options: dict[str, Any] = {"title": label, "row_label": str, "columns": 1, "height": 1.2}
+    options: dict[str, Any] = {"title": label, "row_label": str, "columns": 2, "height": 0.72}
     return plots.pictures(pd.concat(rows, ignore_index=True), panel="run", row="_row", column="image", **options)
 
 

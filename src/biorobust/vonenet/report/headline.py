@@ -21,14 +21,13 @@ CLAIM = "V3a"
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> Headline | None:
     found = by_verdict(tested(m, PLAIN))
-    given = {"hypotheses": found, "kept": _kept(m), "level": THRESHOLDS.trained[study.name]}
+    given = {"hypotheses": found, "excluded": EXCLUDED, "kept": _kept(m), "level": THRESHOLDS.trained[study.name]}
     return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), **given)
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> tuple[str, ...]:
-    """What the tests leave of the hypotheses, what noise does to the comparison, and last the limits."""
-    left = {run: by_verdict(found) for run in (PLAIN, VONE) if run in study.runs and (found := tested(m, run))}
-    said = paragraphs(study.name, "conclusions", m, left=left, excluded=EXCLUDED, kept=_kept(m))
+    """What noise does to the comparison, and last the limits."""
+    said = paragraphs(study.name, "conclusions", m)
     return said if len(said) > 1 else ()
 
 

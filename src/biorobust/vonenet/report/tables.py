@@ -153,14 +153,15 @@ def _under_attack(m: Measurements, study: Vonenet) -> Part:
     rows = [(run, name, found) for run in study.networks for name in _attacks(m, run) if (found := curve(m, run, name))]
 
     def at(eps: float) -> Column:
-        return Column(f"ε {eps:g}", "percent", lambda row: getattr(row[2].at(eps), "value", None), f"{eps:g}")
+        return columns.estimate(f"ε {eps:g}", lambda row: row[2].at(eps), key=f"{eps:g}")
 
     def called(row: Any) -> str:
         known = ATTACKS.get(row[1])
         return known.label if known else f"DeepFool, from {label(row[1].removeprefix('deepfool-'))}"
 
     grid = sorted({eps for *_, found in rows for eps in found.eps})
-    return rows, (_NETWORK, Column("perturbation", "text", called, "attack"), *map(at, grid))
+    last = columns.trainings(lambda row: row[2].points[-1])
+    return rows, (_NETWORK, Column("perturbation", "text", called, "attack"), *map(at, grid), *last)
 
 
 def _attacks(m: Measurements, run: str) -> list[str]:
