@@ -20,6 +20,7 @@ from biorobust.reporting.claims import judge
 from biorobust.reporting.figure import draw
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.notebook import inputs
+from biorobust.reporting.numbers import share
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
 from biorobust.statistics import Accuracy, Counts, difference, rules
@@ -144,9 +145,12 @@ def test_ablations_are_filled_from_metrics(cpu, claims):
 
 
 def test_headline_and_conclusions_follow_the_metrics(cpu, tmp_path):
-    plain, small_steps = text(render(cpu).html), "The report's PGD is weak, because its steps are short"
+    plain, small_steps = text(render(cpu).html), "PGD is weak, because its steps are short: with"
     assert small_steps in plain
-    assert "ResNet18 on CIFAR-10, ReLU 52.8\u00a0% and 0.4\u00a0%" in plain
+    attacks = read_json(cpu / "reports/metrics/attack/resnet18-svhn-scratch-relu.json")["attacks"]
+    seeds = [attacks[f"{name}-resized"]["per_seed"][0] for name in (cells.PGD, cells.ORIGINAL_STEP)]
+    report, original = (share(seed["correct"][0] / seed["n"]) for seed in seeds)
+    assert f"ResNet18 on SVHN goes from {report} to {original} with ReLU" in plain
     flat = copied(cpu, tmp_path / "flat")
     for row in ("kwta", "kwta-low"):
         edit(flat, f"train/alexnet-svhn-scratch-{row}", lambda content: content["per_seed"][0].update(collapsed=True))

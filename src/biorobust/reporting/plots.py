@@ -244,8 +244,8 @@ def pictures(
 def _grid(axes: Axes, part: pd.DataFrame, *, row: str, column: str, row_label: Callable[[Any], str]) -> None:
     down, across = (list(dict.fromkeys(part[key])) for key in (row, column))
     height, width = part["_pixels"].iloc[0].shape[:2]
-    noted = part.groupby(row, sort=False)["_note"].any()
-    gaps = [height // 3 if noted[name] else 2 for name in down]  # room for the lines below each picture
+    notes = part.groupby(row, sort=False)["_note"].agg(lambda notes: max(len(note.splitlines()) for note in notes))
+    gaps = [height * (1 + notes[name]) // 6 if notes[name] else 2 for name in down]  # room below each picture
     tops = np.cumsum([0, *(height + gap for gap in gaps)])
     canvas = np.zeros((tops[-1], len(across) * (width + 2) - 2, 4))
     for _, item in part.iterrows():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -130,13 +130,19 @@ def _draw_learning(frame: pd.DataFrame) -> Drawing:
     return drawing
 
 
+def _few(all_: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """At most ROWS of them, the first and the last among these."""
+    last = len(all_) - 1
+    return [all_[at] for at in sorted({round(step * last / (ROWS - 1)) for step in range(ROWS)})]
+
+
 def _attacked_images(given: Inputs) -> pd.DataFrame:
     """A row for each image at each of a few epsilons: its class, the prediction, and its pixels (28, 28)."""
     rows = [
-        (run, float(found["eps"][at]), i, found["labels"][i], found["predictions"][at, i], found["images"][at, i], found["attack"])
+        (run, eps, i, found["labels"][i], found["predictions"][at, i], found["images"][at, i], found["attack"])
         for run in given.named(*PICTURED)
         if (found := given.m.pictures(f"adversarial-{run}")) is not None
-        for at in sorted({round(step * (len(found["eps"]) - 1) / (ROWS - 1)) for step in range(ROWS)})
+        for at, eps in _few(list(enumerate(map(float, found["eps"]))))
         for i in range(min(SHOWN, len(found["labels"])))
     ]
     frame = pd.DataFrame(rows, columns=["run", "eps", "image", "label", "prediction", "_pixels", "_attack"])

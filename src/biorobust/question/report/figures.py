@@ -20,6 +20,7 @@ from biorobust.reporting.style import WIDTH, drawing_style
 
 CLEAN, REPORT, STANDARD, WORST = "no attack", "its report's attack", "PGD", "all attacks"
 MARKERS = {CLEAN: "|", REPORT: "o", STANDARD: "s", WORST: "D"}
+SIZES = {CLEAN: 9}  # of a marker, where it is not that of the others
 FURTHEST = 3  # sizes drawn, in units of that of the other attacks: beyond, next to nothing is left
 
 
@@ -62,7 +63,7 @@ def _draw_answers(frame: pd.DataFrame) -> Drawing:
         part = frame[frame["dataset"] == dataset]
         _draw_panel(axes, part, rows[dataset], tallest)
         axes.set_title(f"{TASKS[dataset]}, ε = {part['eps'].iloc[0]:g}")
-    handles = [Line2D([], [], color=INK, marker=marker, ls="") for marker in MARKERS.values()]
+    handles = [Line2D([], [], color=INK, marker=MARKERS[kind], ms=SIZES.get(kind, 6), ls="") for kind in MARKERS]
     handles.append(Line2D([], [], color=INK, marker="o", mfc="none", ls=""))
     called = [*MARKERS, "hollow: its twin without the defence"]
     drawing.legend(handles, called, loc="outside upper center", ncols=len(called))
@@ -77,7 +78,7 @@ def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) ->
         fill, width = ("none", 0.5) if mark["twin"] else (colour, 1)
         ends = plots.reach(mark.to_frame().T, "accuracy")
         axes.errorbar(100 * mark["accuracy"], at, xerr=ends, color=colour, elinewidth=width, ls="")
-        size = 9 if mark["attack"] == CLEAN else 5
+        size = SIZES.get(mark["attack"], 5)
         axes.plot(100 * mark["accuracy"], at, marker=MARKERS[mark["attack"]], color=colour, mfc=fill, ms=size, ls="")
     for line in range(len(runs) - 1):
         axes.axhline(line + 0.5, color=FAINT, lw=0.3, alpha=0.5)

@@ -251,7 +251,7 @@ FIGURES = (
     Figure(
         "accuracy-perturbed",
         _attacked,
-        partial(plots.attacks, x="_size", xlabel="largest change of a pixel, in 255ths", height=2.6),
+        partial(plots.attacks, x="_size", xlabel="largest change of a pixel, in 255ths", height=2.6, legend_columns=2),
         _measured,
         _worst,
     ),
