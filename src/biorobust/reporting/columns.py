@@ -147,7 +147,10 @@ def under_attack(
 
 
 def gradients(m: Measurements, runs: Iterable[str], attacks: Mapping[str, Look], *, id: str, column: str) -> Table:
-    """For every run and attack: images whose gradient is exactly zero, and predictions that were not confirmed."""
+    """For runs and attacks: images whose gradient is exactly zero, and predictions that were not confirmed.
+
+    Runs without any are named in the caption alone.
+    """
 
     def total(row: tuple[str, str], quantity: str) -> tuple[int, int]:
         found = m.rows(f"attack/{row[0]}", quantity, attack=row[1])
@@ -166,10 +169,11 @@ def gradients(m: Measurements, runs: Iterable[str], attacks: Mapping[str, Look],
         for attack in attacks
         if attack != WORST_CASE and m.rows(f"attack/{run}", "zero_gradient", attack=attack)
     ]
+    stuck = {row[0] for row in rows if total(row, "zero_gradient")[0] or unverified(row)}
     return table(
         id,
-        paragraphs(SHARED, "gradients_table", m),
-        rows,
+        paragraphs(SHARED, "gradients_table", m, none=[run for run in dict(rows) if run not in stuck]),
+        [row for row in rows if row[0] in stuck],
         (
             Column("network", "text", lambda row: label(row[0])),
             Column(column, "text", lambda row: attacks[row[1]].label, "attack"),

@@ -30,13 +30,13 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Head
         said.setdefault(verdict, []).append(study.called(run))
     given = dict(zip(("more", "same", "left_open"), said.values(), strict=False))
     kept = _kept(m, study)
-    suspect = _named(study, [run for run in _masked(m, study) if run in study.defences], kept)
+    suspect = _named(study, [run for run in signs_of_masking(m, study) if run in study.defences], kept)
     return headline_of(CLAIM, judged, m, study=study.name, suspect=suspect, **given, **kept)
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
     ends = {dataset: _ends(m, dataset) for dataset in study.datasets}
-    kept, found = _kept(m, study), _masked(m, study)
+    kept, found = _kept(m, study), signs_of_masking(m, study)
     masked = dict(zip(_named(study, found, kept), found.values(), strict=True))
     return paragraphs(study.name, "conclusions", m, masked=masked, ends=ends, nothing=NEXT_TO_NOTHING, **kept)
 
@@ -47,7 +47,7 @@ def _named(study: Question, runs: Iterable[str], kept: Mapping[str, Any]) -> lis
     return [study.called(run) + (f" on {TASKS[run.partition('-')[0]]}" if several else "") for run in runs]
 
 
-def _masked(m: Measurements, study: Question) -> Mapping[str, str]:
+def signs_of_masking(m: Measurements, study: Question) -> Mapping[str, str]:
     """Networks that are not masked on purpose and show signs of masked gradients -> the checks that say so.
 
     That a network with noise answers otherwise the next time says nothing of its gradients.

@@ -25,7 +25,7 @@ def tables(m: Measurements, study: Question, claims: object) -> list[Table]:
     ]
 
 
-def _named(study: Question, ran: Sequence[str]) -> Callable[[str], str]:
+def named(study: Question, ran: Sequence[str]) -> Callable[[str], str]:
     """How a table calls a network: with its data set only where there are several."""
     single = len({run.partition("-")[0] for run in ran}) == 1
     return lambda run: study.called(run) + ("" if single else f" ({TASKS[run.partition('-')[0]]})")
@@ -69,7 +69,7 @@ def _robustness(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         ),
         ran,
         (
-            columns.network(_named(study, ran)),
+            columns.network(named(study, ran)),
             columns.estimate("clean", lambda run: accuracy(m, run), key="clean"),
             Column("report's attack", "text", lambda run: full_name(its) if (its := study.reports_attack(run)) else ""),
             columns.estimate("under it", _under(m, study, study.reports_attack), key="report"),
@@ -104,7 +104,7 @@ def _steps(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         paragraphs(study.name, "steps_table", m, plan=study.plan, given=GIVEN),
         ran,
         (
-            columns.network(_named(study, ran)),
+            columns.network(named(study, ran)),
             Column("strongest attack of a report", "percent", reports, "reports"),
             Column("+ APGD", "percent", by_curve, "apgd"),
             Column("+ all that adapt", "percent", after("adaptive"), "adaptive"),
@@ -123,7 +123,7 @@ def _cost(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         paragraphs(study.name, "cost_table", m),
         ran,
         (
-            columns.network(_named(study, ran)),
+            columns.network(named(study, ran)),
             Column("parameters trained with labels", "count", known("n_parameters"), "n_parameters"),
             Column("operations per image, millions", "plain", known("inference_mflop"), "inference_mflop"),
             Column("passes per training image", "count", known("training_passes"), "training_passes"),
@@ -158,13 +158,13 @@ def _masking(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
     for found in examined(m, ran):
         first.setdefault((found.run, found.what), found)
     n_checks = max((len(found.findings) for found in first.values()), default=0)
-    named = _named(study, ran)
+    called = named(study, ran)
     return table(
         "question-masking",
         paragraphs(study.name, "masking_table", m, n_checks=n_checks),
         first.values(),
         (
-            Column("network", "text", lambda found: named(found.run)),
+            Column("network", "text", lambda found: called(found.run)),
             Column("masked on purpose", "text", lambda found: "" if found.what == "own" else found.what, "masked"),
             Column("signs", "text", lambda found: "; ".join(found.signs) or "none"),
         ),

@@ -1,0 +1,58 @@
+"""The comparison's part of the report: what is said of a defence beside its twin, and which signs of masking count."""
+
+import pytest
+from edits import ROOT
+
+from biorobust.question.report.headline import signs_of_masking
+from biorobust.question.report.tables import named
+from biorobust.reporting.registry import STUDIES, read_params
+from biorobust.reporting.words import SHARED, paragraphs
+from biorobust.statistics import THRESHOLDS, Difference
+
+
+@pytest.fixture(scope="module")
+def study():
+    return STUDIES["question"](read_params(ROOT / "params.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.01, 0.2, "It keeps more than its twin,"),
+        (-0.2, -0.01, "It keeps less than its twin,"),
+        (-0.009, 0.009, "The two differ by less than 1 point,"),
+        (-0.023, 0.009, "It is not ahead of its twin by 1 point or more,"),
+        (-0.009, 0.011, "Whether it keeps more than its twin is left open,"),
+    ],
+)
+def test_a_defence_beside_its_twin_is_told_by_the_rule_of_an_order(low, high, said):
+    ahead = Difference((low + high) / 2, low, high, 0.5)
+    found = {"original": {"report": 0.8, "worst": 0.5, "twin": "end-to-end", "twins": 0.4, "ahead": ahead}}
+    (told,) = paragraphs(SHARED, "adaptive_conclusions", defences=found, eps=0.1, smallest=THRESHOLDS.smallest_effect)
+    assert said in told
+
+
+class Examined:
+    """Metrics in which every network of MNIST has one sign of masked gradients."""
+
+    def __init__(self, check):
+        self.finding = {"check": check, "value": 0.16, "limit": 0.01, "flagged": True}
+
+    def ran(self, name):
+        return {"diagnostics": {"seed0": {"own": [self.finding]}}} if name.startswith("attack/mnist-") else None
+
+
+@pytest.mark.parametrize(("check", "counts"), [("stable evaluation", False), ("zero gradients", True)])
+def test_noise_alone_is_no_sign_of_masked_gradients(check, counts, study):
+    found = signs_of_masking(Examined(check), study)
+    assert ("mnist-v1" in found) == counts
+    assert ("mnist-v1-noise-alone" in found) == counts
+    assert found["mnist-plain"] == f"{check} 0.16, limit 0.01"
+
+
+def test_a_network_is_called_with_its_data_set_only_beside_another_one(study):
+    runs = ["mnist-kwta-low", "mnist-kwta-adversarial"]
+    called = ["k-WTA (γ = 0.1)", "k-WTA (γ = 0.1), adversarial training"]
+    assert list(map(named(study, runs), runs)) == called
+    both = [*runs, "cifar10-plain"]
+    assert list(map(named(study, both), both)) == [*(f"{name} (MNIST)" for name in called), "plain network (CIFAR-10)"]
