@@ -156,7 +156,7 @@ def line_panels(
     for axes, (title, part) in zip(found, parts.items(), strict=True):
         factor = scale[title] if scale else 100.0
         of_panel = partial(looks, title)
-        options = {"x": x, "y": y, "series": series, "looks": of_panel, "scale": factor, "band": band}
+        options: dict[str, Any] = {"x": x, "y": y, "series": series, "looks": of_panel, "scale": factor, "band": band}
         handles |= curves(axes, part, intervals=key is None, **options)
         if "reported" in part and part["reported"].notna().any():
             printed = part.drop_duplicates(x)

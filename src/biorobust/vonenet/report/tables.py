@@ -159,9 +159,12 @@ def _under_attack(m: Measurements, study: Vonenet) -> Part:
         known = ATTACKS.get(row[1])
         return known.label if known else f"DeepFool, from {label(row[1].removeprefix('deepfool-'))}"
 
+    def largest(row: Any) -> Any:
+        return row[2].points[-1]
+
     grid = sorted({eps for *_, found in rows for eps in found.eps})
-    last = columns.trainings(lambda row: row[2].points[-1])
-    return rows, (_NETWORK, Column("perturbation", "text", called, "attack"), *map(at, grid), *last)
+    trainings = columns.trainings(largest)
+    return rows, (_NETWORK, Column("perturbation", "text", called, "attack"), *map(at, grid), *trainings)
 
 
 def _attacks(m: Measurements, run: str) -> list[str]:
