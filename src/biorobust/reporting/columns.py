@@ -172,7 +172,7 @@ def gradients(m: Measurements, runs: Iterable[str], attacks: Mapping[str, Look],
     stuck = {row[0] for row in rows if total(row, "zero_gradient")[0] or unverified(row)}
     return table(
         id,
-        paragraphs(SHARED, "gradients_table", m, none=[run for run in dict(rows) if run not in stuck]),
+        paragraphs(SHARED, "gradients_table", m, without=[run for run in dict(rows) if run not in stuck]),
         [row for row in rows if row[0] in stuck],
         (
             Column("network", "text", lambda row: label(row[0])),
