@@ -260,4 +260,6 @@ def main(n_kills: int = KILLS) -> int:
 
 
 if __name__ == "__main__":
+    if not all(text.isdecimal() and int(text) for text in sys.argv[1:]):
+        sys.exit(f"KILLS={' '.join(sys.argv[1:])}: must be an integer of 1 or more")
     sys.exit(main(*map(int, sys.argv[1:])))

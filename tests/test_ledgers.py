@@ -117,5 +117,7 @@ def test_a_recorded_run_without_a_ledger_is_named_with_the_command(tmp_path: Pat
 
 
 if __name__ == "__main__":
+    if unknown := set(sys.argv[1:]) - set(NAMES):
+        sys.exit(f"no recorded run {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     for given in sys.argv[1:]:
         write_text(LEDGERS / f"{given}.json", as_text(ledger_of(RECORDED / given)))
