@@ -17,6 +17,7 @@ from biorobust.reporting.figure import Figure, Inputs, of_runs
 from biorobust.reporting.labels import FAINT, INK, TASKS, WORST_CASE, look
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.style import WIDTH, drawing_style
+from biorobust.statistics import Difference
 
 CLEAN, REPORT, STANDARD, WORST = "no attack", "its report's attack", "PGD", "all attacks"
 MARKERS = {CLEAN: "|", REPORT: "o", STANDARD: "s", WORST: "D"}
@@ -90,12 +91,11 @@ def _draw_panel(axes: Any, part: pd.DataFrame, runs: list[str], tallest: int) ->
 def _answer_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
     worst, study = frame[(frame["attack"] == WORST) & ~frame["twin"]], given.study
     drawn, ran = list(worst["run"]), set(worst["dataset"])
-    ahead = [
-        (study.called(run), found)
-        for run in drawn
-        if study.reports_attack(run)
-        and (found := difference(given.m, run, study.twin(run) or "", attack=WORST_CASE, eps=study.at(run)))
-    ]
+    ahead: dict[str, list[tuple[str, Difference]]] = {}
+    for run in drawn:
+        found = difference(given.m, run, study.twin(run) or "", attack=WORST_CASE, eps=study.at(run))
+        if found and study.reports_attack(run):
+            ahead.setdefault(run.partition("-")[0], []).append((study.called(run), found))
     return {
         "worst": drawn,
         "names": dict.fromkeys(map(study.called, drawn)),
@@ -103,7 +103,7 @@ def _answer_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
         "missing": [run for run in lines(study) if run.partition("-")[0] in ran],
         "not_run": [dataset for dataset in study.datasets if dataset not in ran],
         "n": worst["n"].max(),
-        "seeds": worst["seeds"].max(),
+        "seeds": sorted(set(worst["seeds"])),
     }
 
 
@@ -118,7 +118,7 @@ def _sizes(given: Inputs) -> pd.DataFrame:
 
 
 def _sizes_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
-    return {"n": frame["n"].max(), "seeds": frame["seeds"].max(), "names": dict.fromkeys(frame["_name"])}
+    return {"n": frame["n"].max(), "seeds": sorted(set(frame["seeds"])), "names": dict.fromkeys(frame["_name"])}
 
 
 def _draw_sizes(frame: pd.DataFrame) -> Drawing:
