@@ -44,7 +44,7 @@ def edit(path, change):
 
 def test_the_example_of_the_documentation_can_be_judged(tmp_path, paper):
     text = (ROOT / "docs" / "add-a-claim.md").read_text()
-    example = text.split("```yaml\n")[1].split("```")[0]
+    example = text.split("```yaml\n")[1].split("```")[0].split("claims:\n")[1]
     claims_of("hebbian", root=tmp_path)
     path = tmp_path / "reports/claims/hebbian.yaml"
     path.write_text(path.read_text() + example)
