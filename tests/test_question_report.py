@@ -55,4 +55,7 @@ def test_a_network_is_called_with_its_data_set_only_beside_another_one(study):
     called = ["k-WTA (γ = 0.1)", "k-WTA (γ = 0.1), adversarial training"]
     assert list(map(named(study, runs), runs)) == called
     both = [*runs, "cifar10-plain"]
-    assert list(map(named(study, both), both)) == [*(f"{name} (MNIST)" for name in called), "plain network (CIFAR-10)"]
+    assert list(map(named(study, both), both)) == [
+        *(f"{name} on MNIST" for name in called),
+        "plain network on CIFAR-10",
+    ]

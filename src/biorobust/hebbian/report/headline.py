@@ -12,6 +12,7 @@ from biorobust.reporting.estimates import curve
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import REPORT_LOSS
 from biorobust.reporting.measurements import Measurements
+from biorobust.statistics import THRESHOLDS
 
 CLAIM = "H9"  # do the units keep more than a network of the same size, once the attacks adapt?
 STARTS = ("report-normal", "report-uniform")
@@ -24,6 +25,7 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Hebbian) -> Headl
         CLAIM,
         judged,
         m,
+        smallest=THRESHOLDS.smallest_effect,
         study=study.name,
         gaps=gaps(m, printed),
         largest=max(printed, default=0.0),

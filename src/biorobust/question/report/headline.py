@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from biorobust.question.report.study import ADVERSARIAL, CURVE, DEFENCES, NOISE, PLAIN, Question
-from biorobust.question.report.tables import examined
+from biorobust.question.report.tables import examined, named
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import Estimate, accuracy, curve, difference
 from biorobust.reporting.headline import Headline, headline_of
-from biorobust.reporting.labels import TASKS, WORST_CASE, network
+from biorobust.reporting.labels import WORST_CASE, network
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.numbers import listed
 from biorobust.reporting.words import direction, paragraphs
@@ -30,21 +30,17 @@ def headline(judged: Sequence[Judged], m: Measurements, study: Question) -> Head
         said.setdefault(verdict, []).append(study.called(run))
     given = dict(zip(("more", "same", "left_open"), said.values(), strict=False))
     kept = _kept(m, study)
-    suspect = _named(study, [run for run in signs_of_masking(m, study) if run in study.defences], kept)
+    called = named(study, [its.run for found in kept["defences"].values() for its in found])
+    suspect = [called(run) for run in signs_of_masking(m, study) if run in study.defences]
     return headline_of(CLAIM, judged, m, study=study.name, suspect=suspect, **given, **kept)
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Question) -> tuple[str, ...]:
     ends = {dataset: _ends(m, dataset) for dataset in study.datasets}
     kept, found = _kept(m, study), signs_of_masking(m, study)
-    masked = dict(zip(_named(study, found, kept), found.values(), strict=True))
+    called = named(study, list(found))
+    masked = {called(run): signs for run, signs in found.items()}
     return paragraphs(study.name, "conclusions", m, masked=masked, ends=ends, nothing=NEXT_TO_NOTHING, **kept)
-
-
-def _named(study: Question, runs: Iterable[str], kept: Mapping[str, Any]) -> list[str]:
-    """Networks in words, with their data set where defences ran on several."""
-    several = len(kept["defences"]) > 1
-    return [study.called(run) + (f" on {TASKS[run.partition('-')[0]]}" if several else "") for run in runs]
 
 
 def signs_of_masking(m: Measurements, study: Question) -> Mapping[str, str]:

@@ -26,9 +26,9 @@ def tables(m: Measurements, study: Question, claims: object) -> list[Table]:
 
 
 def named(study: Question, ran: Sequence[str]) -> Callable[[str], str]:
-    """How a table calls a network: with its data set only where there are several."""
+    """How a network of these is called: with its data set only where there are several."""
     single = len({run.partition("-")[0] for run in ran}) == 1
-    return lambda run: study.called(run) + ("" if single else f" ({TASKS[run.partition('-')[0]]})")
+    return lambda run: study.called(run) + ("" if single else f" on {TASKS[run.partition('-')[0]]}")
 
 
 def _omitted(m: Measurements, study: Question) -> str:
