@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
-from biorobust import attacks
+from biorobust import attack_names, attacks
 from biorobust.attacks import fgsm, losses, records
 from biorobust.attacks.crafting import Batch
-from biorobust.core import attack_plan
 from biorobust.core.errors import BiorobustError
 
 EPS = (0.0, 0.1, 0.3)
@@ -28,7 +27,7 @@ def as_batch(images, labels):
 
 
 def test_the_names_checked_without_torch_are_those_of_the_registry():
-    assert tuple(attacks.ATTACKS) == attack_plan.NAMES
+    assert tuple(attacks.ATTACKS) == attack_names.NAMES
 
 
 @pytest.mark.parametrize("name", attacks.ATTACKS)

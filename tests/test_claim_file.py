@@ -88,11 +88,7 @@ ORDER = {"rule": "order", "against": ATTACKED}
     [
         (lambda raw: raw.update(claim=[]), "top: unknown key 'claim': known are recipes"),
         (in_size(epochs={"at_most": 3}), "recipes.size.epochs: key: 'at_most' is not one of at_least, reported"),
-        (
-            in_size(n_images={"at_least": "mnist"}),
-            "recipes.size.n_images: no smallest number of images for 'mnist': known are cnnf, kwta-cifar10",
-        ),
-        (in_size(epochs={"at_least": [3]}), "size.epochs.at_least: must be a number, or the name of one, not [3]"),
+        (in_size(epochs={"at_least": [3]}), "size.epochs.at_least: must be a number, not [3]"),
         (in_claim(interpretations=["two"]), "T1.interpretations: 'two' is not one of one"),
         (in_claim(requires=["pretrain/a"]), "key of `files`: 'pretrain/a' is not one of train/a-run, attack/a-run"),
         (in_claim(statement="Of {network}."), "T1: nothing fills in {network}"),

@@ -9,6 +9,7 @@ from small_metrics import EPS, STUDY, accuracy, judge_all, judged, keep, logged,
 
 from biorobust.core import outcomes
 from biorobust.core.files import write_csv
+from biorobust.reporting.requirements import trained_above
 from biorobust.statistics import Accuracy, difference, error_ratio, holm, interval, paired_counts, rules, wilson
 
 BORROWED = "images and seeds (scatter of seeds borrowed)"
@@ -309,6 +310,12 @@ def test_an_under_trained_network_decides_nothing(tmp_path, correct, study, verd
     assert part.verdict == verdict
     assert part.measured is not None  # shown all the same
     assert (part.reason == "seed 2 of train/a is under-trained") == (verdict == rules.INCONCLUSIVE)
+
+
+def test_the_level_is_that_of_the_data_set_or_of_the_network_before_that_of_the_study():
+    assert trained_above("kwta", "cifar10", "fast") < trained_above("kwta", "cifar10", "resnet18")
+    assert trained_above("vonenet", "imagenet_samples") < trained_above("vonenet", "cifar10")
+    assert trained_above("question", "cifar10", "body") < trained_above("question", "mnist", "body")
 
 
 def test_a_level_is_never_asked_that_the_report_does_not_have(tmp_path):

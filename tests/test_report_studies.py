@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from report_checkout import ROOT, claims_of, ledger_verdicts, only, record, run_info, text, write_checkout
 
+from biorobust import params
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
@@ -20,7 +22,7 @@ from biorobust.reporting.render import render
 from biorobust.reporting.study import Study
 from biorobust.reporting.summary import summary
 from biorobust.reporting.table import Column, table
-from biorobust.statistics import THRESHOLDS, rules
+from biorobust.statistics import rules
 from stages import tables
 
 SECTION = """
@@ -65,9 +67,10 @@ def root(tmp_path, monkeypatch):
     claims_of(*STUDIES, root=there)
     root = write_checkout(tmp_path / "here", scale="laptop", seeds=(0,))
     record(root, there, "big-run")
-    monkeypatch.setitem(THRESHOLDS.trained, "toy", 0.5)
+    tables_ = {name: {} for name in ("BLOCKS", "SIZES", "RUNS", "ARCHITECTURES")}
+    monkeypatch.setitem(params.STUDIES, "toy", SimpleNamespace(**tables_, NETWORKS=(), TRAINED={"all": 0.5}))
     with only("hebbian"):
-        monkeypatch.setitem(STUDIES, "toy", lambda params: Toy("toy", "A toy study", ("mnist",), ()))
+        monkeypatch.setitem(STUDIES, "toy", lambda values: Toy("toy", "A toy study", ("mnist",), ()))
         add_toy(root)
         tables.write(root)
         yield root
@@ -88,13 +91,13 @@ def add_toy(root):
 
 
 def test_every_study_has_its_files_and_its_names():
-    params = read_params(ROOT / "params.yaml")
+    values = read_params(ROOT / "params.yaml")
     for name, make in STUDIES.items():
-        assert make(params).name == name
+        assert make(values).name == name
         assert (ROOT / f"reports/templates/studies/{name}.html.j2").exists()
         assert (ROOT / f"reports/notebooks/{name}.ipynb").exists()
-        assert len(set(make(params).stages())) == len(make(params).stages()) > 0
-        made = make(params).tables(Measurements(ROOT / "no-such-folder"), [])
+        assert len(set(make(values).stages())) == len(make(values).stages()) > 0
+        made = make(values).tables(Measurements(ROOT / "no-such-folder"), [])
         assert made
         assert [table.id for table in made if not table.id.startswith(f"{name}-")] == []
 

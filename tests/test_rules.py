@@ -7,7 +7,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from biorobust.core.errors import BiorobustError
 from biorobust.core.intervals import wilson
 from biorobust.statistics import rules
 from biorobust.statistics.accuracy import Interval
@@ -261,17 +260,3 @@ def test_every_rule_reads_its_thresholds(name, monkeypatch):
     assert getattr(ask(), "verdict", ask()) == before
     monkeypatch.setattr(rules, "THRESHOLDS", replace(THRESHOLDS, **{name: value}))
     assert getattr(ask(), "verdict", ask()) == pytest.approx(after)
-
-
-def test_trained_enough_is_never_more_than_the_report_has():
-    above, levels = THRESHOLDS.trained_above, THRESHOLDS.trained
-    assert above("kwta") == levels["kwta"] == 0.80
-    assert above("kwta", dataset="cifar10", network="fast") == levels["kwta-fast"] == 0.30
-    assert above("vonenet", dataset="imagenet_samples") == levels["imagenet"] == 0.50
-    assert above("question", dataset="mnist") == levels["hebbian"] == 0.90
-    assert above("question", dataset="cifar10", network="body") == levels["kwta-fast"]
-    assert above("kwta", reported=0.95) == 0.80
-    assert above("kwta", reported=0.7692) == pytest.approx(0.6692)
-    assert replace(THRESHOLDS, below_reported=0.05).trained_above("kwta", reported=0.80) == pytest.approx(0.75)
-    with pytest.raises(BiorobustError, match=r"'knn'.*hebbian, cnnf"):
-        above("knn")

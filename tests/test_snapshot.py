@@ -101,6 +101,13 @@ def test_a_changed_threshold_is_a_changed_protocol(tmp_path, checkout, monkeypat
     assert made.protocol_changed(claims)
 
 
+@pytest.mark.parametrize(("study", "changed"), [("hebbian", True), ("kwta", False)])
+def test_another_level_of_training_is_a_changed_protocol_of_that_study(tmp_path, checkout, monkeypatch, study, changed):
+    made, claims = make(tmp_path, checkout), claim_file.load(checkout / "reports/claims")
+    monkeypatch.setitem(params.STUDIES[study].TRAINED, "all", 0.123)
+    assert made.protocol_changed(claims) is changed
+
+
 def test_a_name_is_checked_and_never_taken_twice(tmp_path, checkout):
     with pytest.raises(SnapshotError, match="may hold only a-z, 0-9 and -"):
         make(tmp_path, checkout, "../up")

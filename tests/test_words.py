@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 from fake_metrics import write_metrics
 
-from biorobust.core.attack_plan import NAMES
+from biorobust.attack_names import NAMES
 from biorobust.core.errors import BiorobustError
 from biorobust.reporting import labels, words
 from biorobust.reporting.estimates import accuracy

@@ -1,9 +1,10 @@
 """params.yaml, read once and checked whole: unknown, missing and impossible values stop here, with one line.
 
-A study registers its params module in STUDIES. It holds three tables, BLOCKS (science), SIZES (what `scales.<scale>`
-may hold) and RUNS (run lists; APART: those whose names are no files of networks); PARTS, the sizes whose `trained` says
-which runs of a list a scale has; and what is attacked (NETWORKS, ATTACK, DATASET). CHECKS look at what refers to what.
-Stages get the checked result as `Params`; no dictionary of raw values goes any further, but to the report.
+A study's `model/params.py` holds three tables, BLOCKS (science), SIZES (what `scales.<scale>` may hold), RUNS (run
+lists; APART: those whose names are no files of networks); PARTS, the sizes whose `trained` says which runs of a list a
+scale has; what is attacked (NETWORKS, ATTACK, DATASET); TRAINED, accuracies above which its networks count as trained;
+and CHECK, file and function that look at what refers to what. Stages get the checked result as `Params`; no dictionary
+of raw values goes any further, but to the report.
 """
 
 from __future__ import annotations
@@ -13,30 +14,25 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, create_model, field_validator
 
-from biorobust.cnnf.model import params as cnnf
+from biorobust import studies
 from biorobust.core.config import Block, Seed, Several, build
 from biorobust.core.errors import ParamsError
 from biorobust.core.files import read_yaml
 from biorobust.core.scale import SCALES, Scale
 from biorobust.datasets import DATASETS
-from biorobust.hebbian.model import params as hebbian
-from biorobust.kwta.model import params as kwta
-from biorobust.kwta.model import recipe
-from biorobust.question.model import params as question
-from biorobust.question.model import rows
-from biorobust.vonenet.model import params as vonenet
 
 T = TypeVar("T")
 
 PARAMS_FILE = Path("params.yaml")
 TABLES = ("BLOCKS", "SIZES", "RUNS")
-STUDIES: dict[str, Any] = {"hebbian": hebbian, "cnnf": cnnf, "kwta": kwta, "vonenet": vonenet, "question": question}
-CHECKS = (hebbian.check, recipe.check, rows.check)  # of what refers to what
+NEEDED = (*TABLES, "NETWORKS", "ARCHITECTURES", "TRAINED")  # of every study's params module
+STUDIES: dict[str, Any] = studies.modules("model.params")
 # A dot or a slash would break DVC's parameter paths and the names of files; a stage takes -x for an option.
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # A run's name is also the name of files: these would overlap with those of other stages.
@@ -137,8 +133,10 @@ def check(raw: Any) -> Params:
             for scale in SCALES:
                 known = [name for group in groups for name in settings.runs[group]]
                 _only_known_runs(f"scales.{scale}.{key}", by_scale[scale][key], known)
-    for check_study in CHECKS:
-        check_study(settings)
+    for name, study in STUDIES.items():
+        if hasattr(study, "CHECK"):
+            module, function = study.CHECK
+            getattr(import_module(f"biorobust.{name}.model.{module}"), function)(settings)
     apart = {group for study in STUDIES.values() for group in getattr(study, "APART", ())}
     names = Counter(name for group, runs in settings.runs.items() if group not in apart for name in runs)
     for name, lists in names.items():
@@ -161,7 +159,7 @@ def _file() -> Any:
 
 def _declared(table: str) -> dict[str, Any]:
     for study in STUDIES.values():
-        if missing := [name for name in (*TABLES, "NETWORKS", "ARCHITECTURES") if not hasattr(study, name)]:
+        if missing := [name for name in NEEDED if not hasattr(study, name)]:
             raise ParamsError(f"{study.__name__} has no {' and no '.join(missing)}: docs/add-a-study.md")
     return {key: kind for study in STUDIES.values() for key, kind in getattr(study, table).items()}
 

@@ -19,17 +19,16 @@ def attack(name: str, *, study: str, dataset_name: str, scale: str, plan: Attack
     """Attack every seed on the same evaluation images; write records, metrics, curves and a few adversarial images."""
     index, images, labels = experiment.load(dataset_name).evaluated(size.n_images)
     in_split, seeds = index.cpu().numpy(), runs.seeds(name)
-    eps, options = plan.grid(dataset_name), plan.options()
     tables: list[pd.DataFrame] = []
     counted: dict[int, dict[str, dict[str, Any]]] = {}
     for seed in seeds:
         model = runs.load(name, seed=seed, device=str(labels.device))
-        shared: dict[str, Any] = {"eps": eps, "seed": seed, "views": runs.attack_views(name, model)}
+        shared: dict[str, Any] = {"eps": plan.eps, "seed": seed, "views": runs.attack_views(name, model)}
         label = f"{name}, seed {seed}"
-        table = attacks.run(model, images, labels, plan.attacks, label=label, **shared, **options, **size.options())
+        table = attacks.run(model, images, labels, plan.attacks, label=label, **shared)
         table["index"] = in_split[table["index"].to_numpy()]
         tables.append(table.assign(seed=seed))
-        counted[seed] = records.counts(table, eps=eps)
+        counted[seed] = records.counts(table, eps=plan.eps)
         if seed == seeds[0]:
             few = images[:N_PICTURES], labels[:N_PICTURES]
             aimed = [key for key in plan.attacks if attacks.get(key).targeted]
@@ -40,7 +39,7 @@ def attack(name: str, *, study: str, dataset_name: str, scale: str, plan: Attack
         {"attack": key, "seed": seed, "eps": value, "accuracy": correct / found["n"]}
         for seed, summary in counted.items()
         for key, found in summary.items()
-        for value, correct in zip(eps, found["correct"], strict=True)
+        for value, correct in zip(plan.eps, found["correct"], strict=True)
     ]
     results.write_curves(f"attack-{name}", curves)
     results.write_run(
@@ -49,8 +48,8 @@ def attack(name: str, *, study: str, dataset_name: str, scale: str, plan: Attack
         study=study,
         scale=scale,
         dataset=dataset_name,
-        settings={"n_images": len(images), "attacks": list(plan.attacks), **options},
-        eps=list(eps),
+        settings={"n_images": len(images), "attacks": list(plan.attacks)},
+        eps=list(plan.eps),
         n_images=len(images),
         attacks=records.by_attack(counted, about=attacks.about),
         seeds=seeds,

@@ -1,47 +1,16 @@
 """What a study attacks with: the block of params.yaml that every study's attack stage reads.
 
-A study with more to say (views of its model, sizes per data set, a noisy model, smaller minibatches) has blocks of its
-own that inherit from these; the stage and the runner see only what is declared here.
+A study whose networks offer views has a block of its own that inherits from this one and names them in VIEWS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, field_validator
 
+from biorobust.attack_names import NAMES
 from biorobust.core.config import Block, Several, Share, Unlike
-
-# The names in the registry `biorobust.attacks.ATTACKS`, spelled here so that params.yaml is checked without torch.
-AttackName = Literal[
-    "fgsm-report",
-    "fgsm-cross-entropy",
-    "fgsm-margin",
-    "pgd-report",
-    "pgd-corrected",
-    "pgd-cross-entropy",
-    "pgd-margin",
-    "pgd-report-best",
-    "pgd-corrected-best",
-    "pgd-cross-entropy-best",
-    "pgd-margin-best",
-    "pgd-targeted",
-    "deepfool-report",
-    "apgd-cross-entropy",
-    "apgd-margin",
-    "apgd-logits-ratio",
-    "apgd-targeted",
-    "apgd-noise",
-    "fmn",
-    "pgd-averaged",
-    "pgd-averaged-64",
-    "square",
-    "random-corners",
-    "transfer",
-    "warm-start",
-]
-NAMES: tuple[str, ...] = get_args(AttackName)
 
 
 def _rising(values: tuple[float, ...], start: tuple[float, ...] = ()) -> tuple[float, ...]:
@@ -96,21 +65,9 @@ class AttackPlan(Block):
             return attacks
         raise ValueError(f"a list without repeats, of {', '.join(NAMES)}; each may end in {', '.join(ends)}")
 
-    def grid(self, dataset: str) -> tuple[float, ...]:
-        """The sizes for images of a data set."""
-        return self.eps
-
-    def options(self) -> Mapping[str, Any]:
-        """Other arguments of `attacks.run` that a result depends on, such as `repeats`; the metrics repeat them."""
-        return {}
-
 
 class AttackSize(Block):
     n_images: int = Field(ge=8)
-
-    def options(self) -> Mapping[str, Any]:
-        """Other arguments of `attacks.run` that only say how it is run, such as `batch_size`."""
-        return {}
 
 
 class Adaptive(Block):

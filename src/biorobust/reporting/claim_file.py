@@ -12,7 +12,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_yaml
 from biorobust.core.strict import checked
 from biorobust.reporting import printed
@@ -23,7 +22,6 @@ from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.requirements import AT_LEAST, REPORTED, files, files_of
 from biorobust.statistics import rules
-from biorobust.statistics.thresholds import THRESHOLDS
 
 CLAIMS = Path("reports/claims")
 Recipe = Mapping[str, Any]  # setting -> value, {at_least: x} or {reported: x}
@@ -251,24 +249,15 @@ def _together(wanted: Any, recipes: Mapping[str, Recipe], where: str) -> Recipe:
 
 
 def _recipe(settings: Mapping[str, Any], where: str) -> Recipe:
-    """Settings by name: plain values, or {at_least: x} and what the report had, {reported: x}.
-
-    `at_least` may be the name of a smallest number of images, one of the thresholds.
-    """
-    found = dict(settings)
+    """Settings by name: plain values, or {at_least: x} and what the report had, {reported: x}."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
             for limit in value:
                 _known(limit, (AT_LEAST, REPORTED), f"{where}.{key}: key")
             least = value.get(AT_LEAST, 0)
-            if isinstance(least, str):
-                try:
-                    found[key] = {**value, AT_LEAST: THRESHOLDS.images(least)}
-                except BiorobustError as error:
-                    raise ClaimsError(f"{where}.{key}: {error}") from None
-            elif isinstance(least, bool) or not isinstance(least, (int, float)):
-                raise ClaimsError(f"{where}.{key}.{AT_LEAST}: must be a number, or the name of one, not {least!r}")
-    return found
+            if isinstance(least, bool) or not isinstance(least, (int, float)):
+                raise ClaimsError(f"{where}.{key}.{AT_LEAST}: must be a number, not {least!r}")
+    return settings
 
 
 def _known(value: Any, options: Iterable[Any], where: str) -> str:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from biorobust import params
 from biorobust.core.errors import BiorobustError
 from biorobust.core.intervals import LEVEL
 from biorobust.reporting.numbers import listed
@@ -31,8 +32,11 @@ def described() -> tuple[tuple[str, str], ...]:
     def points(value: float) -> str:
         return f"{100 * value:g} point{'' if value == 0.01 else 's'}"
 
-    trained = listed(f"{name} {100 * level:g} %" for name, level in t.trained.items())
-    images = listed(f"{name} {n:,}" for name, n in t.min_images.items())
+    trained = listed(
+        f"{study}{'' if name == 'all' else f' ({name})'} {100 * level:g} %"
+        for study, module in params.STUDIES.items()
+        for name, level in module.TRAINED.items()
+    )
     return (
         ("Level of every interval", f"{100 * LEVEL:g} %"),
         (
@@ -53,7 +57,6 @@ def described() -> tuple[tuple[str, str], ...]:
             "A network counts as trained above",
             f"{trained}; never more than its printed accuracy less {points(t.below_reported)}",
         ),
-        ("Fewest attacked images for a verdict", images),
     )
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from biorobust import params
 from biorobust.core.attack_plan import ADAPTIVE
 from biorobust.reporting.claim import Check, Claim, Quantity
 from biorobust.reporting.estimates import NotMeasured, results
@@ -74,14 +75,17 @@ def flags(content: Content, entry: Content, *, printed: Levels) -> list[str]:
     broken = [flag for flag in ("collapsed", "diverged") if entry.get(flag)]
     if broken or "correct" not in entry or "collapsed" not in entry:
         return broken  # without both no network's accuracy: weights learned without labels, attacks
-    level = THRESHOLDS.trained_above(
-        content["study"],
-        dataset=content["dataset"]["name"],
-        network=content["settings"].get("network"),
-        reported=printed.get(content["run"]),
-    )
+    level = trained_above(content["study"], content["dataset"]["name"], content["settings"].get("network"))
+    if (accuracy := printed.get(content["run"])) is not None:
+        level = min(level, accuracy - THRESHOLDS.below_reported)
     best = max(entry["correct"], entry.get("noisy_correct", 0)) / entry["n"]
     return [UNDER_TRAINED] if best <= level else []
+
+
+def trained_above(study: str, dataset: str, network: str | None = None) -> float:
+    """The accuracy that a study asks of its networks: on this data set, of this network, or of all."""
+    levels: Mapping[str, float] = params.STUDIES[study].TRAINED
+    return next(levels[name] for name in (dataset, network, "all") if name and name in levels)
 
 
 def learned(content: Content | None, *, printed: Levels) -> bool:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from biorobust import params
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import atomic, read_json, sha256, write_json
 from biorobust.reporting import claim_file
@@ -79,12 +80,13 @@ class Rejected(NamedTuple):
 
 
 def protocol(claims: Sequence[Claim], studies: Iterable[str]) -> dict[str, str]:
-    """What a run of these studies is judged by, as SHA-256: the thresholds, and each study's claims."""
+    """What a run of these studies is judged by, as SHA-256: the thresholds, and each study's claims and `TRAINED`."""
     found = {"thresholds": THRESHOLDS.fingerprint()}
     for study in studies:
         # With everything written out: another layout of the file changes nothing.
         own = [asdict(claim) for claim in claims if claim.study == study]
-        found[study] = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+        judged_by = json.dumps([own, params.STUDIES[study].TRAINED], sort_keys=True)
+        found[study] = hashlib.sha256(judged_by.encode()).hexdigest()
     return found
 
 

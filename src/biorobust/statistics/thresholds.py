@@ -1,21 +1,16 @@
 """Every threshold of the repository: the rules read them here, the report prints them, recorded runs hold their hash.
 
 A change of a threshold is a change of the protocol: `fingerprint` stands in the manifest of every recorded run, and
-docs/protocol.md lists each amendment with its date and the verdicts it changed. Ranges that belong to one claim (the
-rule "threshold") stand with the claim in reports/claims/ and are hashed there.
+docs/protocol.md lists each amendment with its date and the verdicts it changed. Ranges and numbers of images that
+belong to one claim stand with it in reports/claims/, the level above which a study's networks count as trained in its
+`model/params.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-
-from biorobust.core.errors import BiorobustError
-
-# Data sets of a comparison of studies -> whose `trained` holds there, with the same task and networks as small.
-SAME_TASK = {"question-mnist": "hebbian", "question-cifar10": "kwta-fast"}
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -27,8 +22,8 @@ class Thresholds:
     smallest_effect, gap_share: a difference of accuracies smaller than the smaller of `smallest_effect` and `gap_share`
     of the printed difference is negligible. same: accuracies are alike within this. high_accuracy, error_ratio: where a
     report prints accuracies above `high_accuracy`, networks are alike if neither makes more than `error_ratio` times
-    the errors of the other. trained: accuracy from which a network counts as trained, by study; below_reported: but
-    never asked for more than the printed accuracy less this. min_images: fewest attacked images for a verdict.
+    the errors of the other. below_reported: more than the printed accuracy less this is never asked
+    of a network.
     """
 
     tolerance: float = 0.01
@@ -40,40 +35,6 @@ class Thresholds:
     high_accuracy: float = 0.95
     error_ratio: float = 1.5
     below_reported: float = 0.10
-    trained: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "hebbian": 0.90,
-            "cnnf": 0.60,
-            "kwta": 0.80,
-            "kwta-fast": 0.30,
-            "vonenet": 0.70,
-            "imagenet": 0.50,
-        }
-    )
-    min_images: Mapping[str, int] = field(
-        default_factory=lambda: {"cnnf": 1000, "kwta-cifar10": 1280, "kwta-svhn": 640, "vonenet": 100}
-    )
-
-    def trained_above(
-        self, study: str, *, dataset: str = "", network: str | None = None, reported: float | None = None
-    ) -> float:
-        """Accuracy that a network has to exceed before it may decide anything.
-
-        The level is that of its data set, of its network in the study, or of the study; for a comparison of studies
-        that of the study whose task and networks it has. reported: what the report prints for this network, if it does.
-        Raises BiorobustError for an unknown study.
-        """
-        names = (dataset.partition("_")[0], f"{study}-{network}", SAME_TASK.get(f"{study}-{dataset}", ""), study)
-        level = next((self.trained[name] for name in names if name in self.trained), None)
-        if level is None:
-            raise BiorobustError(f"no level of training for {study!r}: known are {', '.join(self.trained)}")
-        return level if reported is None else min(level, reported - self.below_reported)
-
-    def images(self, name: str) -> int:
-        """Fewest attacked images. Raises BiorobustError for an unknown name."""
-        if name not in self.min_images:
-            raise BiorobustError(f"no smallest number of images for {name!r}: known are {', '.join(self.min_images)}")
-        return self.min_images[name]
 
     def fingerprint(self) -> str:
         """SHA-256 of all values: two runs with equal ones were judged by equal thresholds."""

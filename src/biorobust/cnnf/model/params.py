@@ -125,6 +125,8 @@ class VariantRun(Block):
     noise_level: Share
 
 
+# Accuracy above which a network counts as trained: by data set, by network, or of all. Part of the protocol.
+TRAINED = {"all": 0.60}
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
     "cnnf-two-block": ("network", "build_two_block"),
     "cnnf-original": ("network", "build_original"),

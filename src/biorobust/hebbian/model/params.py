@@ -75,6 +75,9 @@ class ControlRun(Block):
     method: Literal["simple_conv", "end_to_end"]
 
 
+# Accuracy above which a network counts as trained: by data set, by network, or of all. Part of the protocol.
+TRAINED = {"all": 0.90}
+CHECK = ("params", "check")  # file beside this one, and function that looks at what refers to what
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
     "hebbian-classifier": ("classifier", "build"),
     "simple-conv": ("controls", "build_simple_conv"),

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackName, AttackSize
+from biorobust.attack_names import AttackName
+from biorobust.core.attack_plan import Adaptive, AdaptiveSize, AttackSize
 from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positive, Several, Share, ShareBelow1, Unlike
 from biorobust.core.left_out import SomeRuns
 
@@ -262,6 +263,9 @@ class AblationRun(Block):
         return names
 
 
+# Accuracy above which a network counts as trained: by data set, by network, or of all. Part of the protocol.
+TRAINED = {"all": 0.80, "fast": 0.30}
+CHECK = ("recipe", "check")  # file beside this one, and function that looks at what refers to what
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
     "kwta-network": ("networks", "build")
 }

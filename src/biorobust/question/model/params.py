@@ -138,6 +138,10 @@ class Row(Block):
     twin: str | None
 
 
+# Accuracy above which a network counts as trained: by data set, by network, or of all. Those of the
+# studies with the same task and networks as small. Part of the protocol.
+TRAINED = {"mnist": 0.90, "cifar10": 0.30}
+CHECK = ("rows", "check")  # file beside this one, and function that looks at what refers to what
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
     "question-network": ("networks", "build")
 }

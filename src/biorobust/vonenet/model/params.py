@@ -164,6 +164,8 @@ def untrained(name: str, runs: Mapping[str, Any]) -> str | None:
     return next((n for n, it in random.items() if (it.method, it.depth, it.filters) == alike), None)
 
 
+# Accuracy above which a network counts as trained: by data set, by network, or of all. Part of the protocol.
+TRAINED = {"all": 0.70, "imagenet_samples": 0.50}
 ARCHITECTURES = {  # name in a checkpoint -> file beside this one, and function that builds it
     "vonenet": ("models", "build")
 }

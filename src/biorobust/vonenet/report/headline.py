@@ -11,8 +11,9 @@ from biorobust.reporting.estimates import curve
 from biorobust.reporting.headline import Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.measurements import Measurements
+from biorobust.reporting.requirements import trained_above
 from biorobust.reporting.words import paragraphs
-from biorobust.statistics import THRESHOLDS
+from biorobust.vonenet.model.params import ANALOGUE
 from biorobust.vonenet.report.hypotheses import EXCLUDED, by_verdict, tested
 from biorobust.vonenet.report.study import NOISELESS, PLAIN, VONE, Vonenet
 
@@ -21,7 +22,7 @@ CLAIM = "V3a"
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> Headline | None:
     found = by_verdict(tested(m, PLAIN))
-    given = {"hypotheses": found, "excluded": EXCLUDED, "kept": _kept(m), "level": THRESHOLDS.trained[study.name]}
+    given = {"hypotheses": found, "excluded": EXCLUDED, "kept": _kept(m), "level": trained_above(study.name, ANALOGUE)}
     return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), **given)
 
 
