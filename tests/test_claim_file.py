@@ -87,6 +87,7 @@ ORDER = {"rule": "order", "against": ATTACKED}
     ("change", "message"),
     [
         (lambda raw: raw.update(claim=[]), "top: unknown key 'claim': known are recipes"),
+        (lambda raw: raw.update(claim=raw.pop("claims")), "top: unknown key 'claim': known are recipes"),
         (in_size(epochs={"at_most": 3}), "recipes.size.epochs: key: 'at_most' is not one of at_least, reported"),
         (in_size(epochs={"at_least": [3]}), "size.epochs.at_least: must be a number, not [3]"),
         (in_claim(interpretations=["two"]), "T1.interpretations: 'two' is not one of one"),

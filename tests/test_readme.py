@@ -12,7 +12,7 @@ from biorobust.core.files import read_json, write_json
 from biorobust.hebbian.report.tables import tables
 from biorobust.reporting.labels import label
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.registry import hebbian, read_params
+from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.render import render_template
 from stages import readme
 
@@ -72,7 +72,7 @@ def test_a_seed_that_went_wrong_is_named_and_not_averaged(tmp_path, values, word
     found = read_json(path)
     found["per_seed"][1] |= values
     write_json(path, found)
-    study = hebbian(read_params(ROOT / "params.yaml"))
+    study = STUDIES["hebbian"](read_params(ROOT / "params.yaml"))
     accuracy = next(table for table in tables(Measurements(tmp_path), study, []) if table.id == "hebbian-accuracy")
     row = next(row for row in accuracy.rows if row["network"] == label("report-uniform"))
     assert row["state"] == f"seed 1 {words}"

@@ -28,7 +28,9 @@ def checked(block: type[Block], raw: object, where: str, *, error: type[Biorobus
     try:
         return block.model_validate(raw)
     except ValidationError as problem:
-        raise error(_line(block, problem.errors(include_url=False)[0], where)) from None
+        # A misspelt key is also a missing one: the unknown one says more.
+        first = min(problem.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+        raise error(_line(block, first, where)) from None
 
 
 def _line(block: type[Strict], first: Mapping[str, Any], where: str) -> str:

@@ -177,7 +177,6 @@ def _environment(folder: Path) -> Environment:
         "coded": lambda text: Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))),
         "safe_svg": Markup,
     }
-    page.tests["numeric"] = lambda text: bool(re.fullmatch(r"-?[\d.]+(e-?\d+)?", text))
     page.globals |= {
         "VERDICTS": rules.VERDICTS,
         "DECIDED": rules.DECIDED,

@@ -5,7 +5,6 @@ A view is made from files only, so the report can be rendered where nothing was 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,18 +31,15 @@ SHOWN = (
     "the number furthest from what its source prints; for a claim without such a number the first part that fails, "
     "else the first that is left open, else its first part"
 )
-LONGEST_TABLE = 100  # rows of a figure's data that are printed; a longer file is only named
 
 
 @dataclass(frozen=True)
 class FigureView:
-    """A figure with its drawing inlined. `rows` is empty where the data file is too long to print."""
+    """A figure with its drawing inlined. data: the file of its numbers, seen from the page."""
 
     entry: Mapping[str, Any]
     svg: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    file: str
+    data: str
 
 
 @dataclass(frozen=True)
@@ -183,22 +179,10 @@ def _figures(folder: Path, *, prefix: str) -> Iterable[FigureView]:
     for entry in read_index(folder):
         try:
             svg = (folder / entry["file"]).read_text(encoding="utf-8")
-            with open(folder / entry["data"], encoding="utf-8", newline="") as stream:
-                columns, *rows = csv.reader(stream)
         except FileNotFoundError as error:
             raise BiorobustError(f"{error.filename} is missing: run `dvc repro` to make it") from None
         yield FigureView(
             entry=entry,
             svg=inline_svg(svg, prefix=f"{prefix}-{entry['id']}", alt=entry["alt"]),
-            columns=tuple(columns),
-            rows=tuple(tuple(map(_rounded, row)) for row in rows) if len(rows) <= LONGEST_TABLE else (),
-            file="/".join((*folder.parts[-3:], entry["data"])),
+            data="/".join((*folder.parts[-3:], entry["data"])),
         )
-
-
-def _rounded(value: str) -> str:
-    """A number of a data file to four digits, whole numbers and anything else as they are."""
-    try:
-        return value if value.isdigit() else f"{float(value):.4g}"
-    except ValueError:
-        return value

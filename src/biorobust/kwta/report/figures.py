@@ -14,10 +14,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from biorobust.kwta.report.printed import printed
-from biorobust.kwta.report.study import DEEPFOOL, ORIGINAL_STEP, PGD, STARTS, Cell, row_name
+from biorobust.kwta.report.study import DEEPFOOL, ORIGINAL_STEP, PGD, Cell, row_name
 from biorobust.reporting import plots
 from biorobust.reporting.figure import Figure, Inputs
 from biorobust.reporting.labels import WORST_CASE
@@ -33,7 +33,6 @@ DRAWN: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
 STEP = 1  # of the three sizes of `patterns`: a tenth of the attacks' epsilon
-LOGGED = ("loss", "accuracy", "test_loss", "test_accuracy")
 HEAD = ("table", "cell", "_cell")
 
 
@@ -41,16 +40,16 @@ def _head(cell: Cell) -> tuple[int | str, str, Cell]:
     return cell.place.number or "ours", cell.id, cell
 
 
-def _cells(given: Inputs, *, init: str = "", collapsed: bool = False) -> list[Cell]:
+def _cells(given: Inputs, *, collapsed: bool = False) -> list[Cell]:
     """Those that were trained, with those or without that give one class to every image."""
-    cells = given.study.cells(given.m, init=init)
+    cells = given.study.cells(given.m)
     return [cell for cell in cells if cell.trained and (collapsed or not cell.collapsed)]
 
 
-def _words(given: Inputs, frame: pd.DataFrame, *, init: str = "", **told: Any) -> Mapping[str, Any]:
-    """What every figure's words need: the tables that are drawn, and those of one start that are not."""
+def _words(given: Inputs, frame: pd.DataFrame, **told: Any) -> Mapping[str, Any]:
+    """What every figure's words need: the tables that are drawn, and those that are not."""
     drawn = list(dict.fromkeys(frame["table"]))
-    places = [place for place in given.study.places if place.number and init in ("", place.init)]
+    places = [place for place in given.study.places if place.number]
     return told | {"drawn": drawn, "missing": [f"{p.number}" for p in places if p.number not in drawn]}
 
 
@@ -210,52 +209,6 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
     )
 
 
-def _curves(given: Inputs, *, init: str) -> pd.DataFrame:
-    """What the trainings from one start logged, a row for each epoch of each seed."""
-    rows = [
-        (*_head(cell), cell.row, seed, int(row["epoch"]), *map(row.get, LOGGED))
-        for cell in _cells(given, init=init)
-        for seed, of_seed in (given.m.curve(cell.id) or {}).items()
-        for row in of_seed
-    ]
-    return pd.DataFrame(rows, columns=[*HEAD, "activation", "seed", "epoch", *LOGGED])
-
-
-def _curves_words(given: Inputs, frame: pd.DataFrame, *, init: str) -> Mapping[str, Any]:
-    cells = [cell for cell, _ in _by_cell(frame)]
-    return _words(given, frame, init=init, start=STARTS[init], cells=cells)
-
-
-@drawing_style()
-def _draw_curves(frame: pd.DataFrame) -> Drawing:
-    """Two panels for each table, on test images solid and on training images dotted; thin: seeds, where several."""
-    frame = frame.assign(**{name: 100 * frame[name] for name in ("accuracy", "test_accuracy")})
-    shown = {"accuracy, %": ("test_accuracy", "accuracy"), "loss": ("test_loss", "loss")}
-
-    def each(axes: Axes, part: tuple[str, pd.DataFrame]) -> None:
-        label, rows_of_table = part
-        for cell, rows in _by_cell(rows_of_table):
-            for column, dashes in zip(shown[label], ("-", ":"), strict=True):
-                wide = rows.pivot_table(index="epoch", columns="seed", values=column)
-                line: dict[str, Any] = {"color": cell.look.colour, "ls": dashes}
-                if wide.shape[1] > 1:
-                    axes.plot(wide.index, wide, lw=0.4, alpha=0.6, **line)
-                axes.plot(wide.index, wide.mean(axis=1), lw=1.4, **line)
-        top = rows_of_table[["loss", "test_loss"]].max().max()
-        axes.set_ylim(0, 100 if label == "accuracy, %" else 1.08 * top)
-        axes.set_ylabel(label)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.grid(axis="y")
-
-    parts = []
-    for title, part in _tables(frame, "{place.label}: {place.title}"):
-        parts += [(above, (label, part)) for above, label in zip((title, ""), shown, strict=True)]
-    lines = {cell.row: (cell.look.colour, "-") for cell in frame["_cell"]}
-    lines |= {"test images": (INK, "-"), "training images": (INK, ":")}
-    legend = {name: Line2D([], [], color=colour, ls=dashes) for name, (colour, dashes) in lines.items()}
-    return _panels(parts, each, xlabel="epoch", legend=legend, columns=2, height=1.9, extra=0.8)
-
-
 def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], float], label: str) -> Figure:
     return Figure(
         id,
@@ -277,15 +230,5 @@ FIGURES = (
         "replaced",
         lambda row: 100 * row["gradient"]["changed"][STEP],
         "replaced, % of those that pass",
-    ),
-    *(
-        Figure(
-            f"curves-{init}",
-            partial(_curves, init=init),
-            _draw_curves,
-            _stages("train"),
-            partial(_curves_words, init=init),
-        )
-        for init in STARTS
     ),
 )
