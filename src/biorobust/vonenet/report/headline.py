@@ -23,6 +23,7 @@ CLAIM = "V3a"
 def headline(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> Headline | None:
     found = by_verdict(tested(m, PLAIN))
     given = {"hypotheses": found, "excluded": EXCLUDED, "kept": _kept(m), "level": trained_above(study.name, ANALOGUE)}
+    given |= {"adapted": study.adaptive.get("eps")}
     return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), **given)
 
 
