@@ -16,7 +16,7 @@ from biorobust.reporting import claim_file, snapshot
 ROOT = Path(__file__).resolve().parent.parent
 RUN, N = "end-to-end", 40
 CONFIG = {"n_inputs": 784, "n_hidden": 8, "n_classes": 10}
-BEFORE = ("cnnf-cpu", "kwta-cpu-long", "vonenet-cpu")  # recorded without networks
+BEFORE = ("cnnf-cpu", "kwta-cpu-long")  # recorded without networks
 
 
 @pytest.fixture
