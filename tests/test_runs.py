@@ -101,7 +101,10 @@ def test_a_missing_checkpoint_is_named(tmp_path, monkeypatch):
         ),
         (lambda content: [], r"model\.json has no configs by seed: delete it and run `dvc repro`"),
         (lambda content: content | {"configs": {"first": {}}}, r"model\.json has no configs by seed"),
-        (lambda content: content | {"architecture": "end-to-start"}, r"'end-to-start' is unknown; known are hebbian"),
+        (
+            lambda content: content | {"architecture": "end-to-start"},
+            r"'end-to-start' is unknown; known are question-network, hebbian",
+        ),
         (lambda content: content | {"configs": {"0": {}}}, r"model\.json describes no network \(missing 'n_inputs'\)"),
         (
             lambda content: content | {"architecture": "cnnf-two-block"},
@@ -117,7 +120,9 @@ def test_a_damaged_description_is_named_in_one_line(change, message, tmp_path, m
     with pytest.raises(BiorobustError, match=message) as refused:
         runs.load("a-run")
     assert "\n" not in str(refused.value)
-    with pytest.raises(BiorobustError, match="architecture 'end-to-start': unknown; known are hebbian-classifier, "):
+    with pytest.raises(
+        BiorobustError, match="architecture 'end-to-start': unknown; known are question-network, hebbian"
+    ):
         runs.new("end-to-start", {})
 
 

@@ -68,7 +68,8 @@ def test_images_that_were_not_moved_are_counted_or_left_out(cpu, tmp_path):
 
     assert "as they were" not in said()
     edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["own"].update(unmoved=7))
-    assert "7 of 97 it left as they were" in said()
+    entered = Measurements(root / "reports/metrics").ran("activations/voneresnet50")["per_seed"][0]["entered"]
+    assert f"7 of {entered} it left as they were" in said()
     assert "zero in every layer" not in said()
 
     def counted(content):  # as runs were recorded that compared them too
