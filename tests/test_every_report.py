@@ -38,7 +38,7 @@ class Facts(NamedTuple):
     given: set[str]
     known: set[str]
     open: set[str]
-    cells: int = 200
+    cells: int = 220
     numbers: int = 10
     ids: int = 20
     drawings: int = 2

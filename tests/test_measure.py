@@ -8,6 +8,7 @@ from simulated_networks import population, setting, trainings
 from small_metrics import EPS, STUDY, accuracy, judge_all, judged, keep, logged, network, order
 
 from biorobust.core import outcomes
+from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_csv
 from biorobust.reporting.requirements import trained_above
 from biorobust.statistics import Accuracy, difference, error_ratio, holm, interval, paired_counts, rules, wilson
@@ -313,9 +314,15 @@ def test_an_under_trained_network_decides_nothing(tmp_path, correct, study, verd
 
 
 def test_the_level_is_that_of_the_data_set_or_of_the_network_before_that_of_the_study():
-    assert trained_above("kwta", "cifar10", "fast") < trained_above("kwta", "cifar10", "resnet18")
-    assert trained_above("vonenet", "imagenet_samples") < trained_above("vonenet", "cifar10")
-    assert trained_above("question", "cifar10", "body") < trained_above("question", "mnist", "body")
+    assert trained_above("kwta", "cifar10", "resnet18") == 0.80
+    assert trained_above("kwta", "cifar10", "fast") == trained_above("question", "cifar10", "body") == 0.30
+    assert trained_above("vonenet", "cifar10") == 0.70
+    assert trained_above("vonenet", "imagenet_samples") == 0.50
+    assert trained_above("question", "mnist", "body") == trained_above("hebbian", "mnist") == 0.90
+    with pytest.raises(BiorobustError, match=r"'knn' on mnist"):
+        trained_above("knn", "mnist")
+    with pytest.raises(BiorobustError, match=r"'question' on svhn"):
+        trained_above("question", "svhn")
 
 
 def test_a_level_is_never_asked_that_the_report_does_not_have(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 from biorobust import params
 from biorobust.core.attack_plan import ADAPTIVE
+from biorobust.core.errors import BiorobustError
 from biorobust.reporting.claim import Check, Claim, Quantity
 from biorobust.reporting.estimates import NotMeasured, results
 from biorobust.reporting.measurements import Measurements
@@ -83,9 +84,15 @@ def flags(content: Content, entry: Content, *, printed: Levels) -> list[str]:
 
 
 def trained_above(study: str, dataset: str, network: str | None = None) -> float:
-    """The accuracy that a study asks of its networks: on this data set, of this network, or of all."""
-    levels: Mapping[str, float] = params.STUDIES[study].TRAINED
-    return next(levels[name] for name in (dataset, network, "all") if name and name in levels)
+    """The accuracy that a study asks of its networks: on this data set, of this network, or of all.
+
+    Raises BiorobustError where it asks for none, and for an unknown study.
+    """
+    levels: Mapping[str, float] = params.STUDIES[study].TRAINED if study in params.STUDIES else {}
+    for name in (dataset, network or "", "all"):
+        if name in levels:
+            return levels[name]
+    raise BiorobustError(f"no level of training for {study!r} on {dataset}: see TRAINED in docs/add-a-study.md")
 
 
 def learned(content: Content | None, *, printed: Levels) -> bool:
