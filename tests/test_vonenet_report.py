@@ -50,10 +50,19 @@ def test_verdicts_follow_the_numbers(cpu, tmp_path):
     assert said["V3a"] == said["V2a"] == rules.REPRODUCED
 
 
-def test_headline_follows_its_claim(cpu, tmp_path):
+def test_headline_follows_the_attacks_that_adapt_and_without_them_the_zeros(cpu, tmp_path):
+    said = verdicts(cpu)["V8a"]
+    assert said in (rules.REPRODUCED, rules.NOT_REPRODUCED)
+    defends = "the noise of the V1 stage " + ("defends" if said == rules.REPRODUCED else "does not defend")
     plain = text(render(cpu).html)
-    assert "zero at none of the layers at which the report found zeros" in plain
+    assert defends in plain
     assert "15 explanations of the report" in plain
+    root = copied(cpu, tmp_path / "copy")
+    for file in (root / "reports/metrics").rglob("*-adaptive.json"):
+        file.unlink()
+    plain = text(render(root).html)
+    assert defends not in plain
+    assert "zero at none of the layers at which the report found zeros" in plain
     root = write_checkout(tmp_path, study="vonenet", scale="tiny")
     small = text(render(root).html)
     assert "have not been looked for in networks of the size this needs" in small

@@ -8,7 +8,7 @@ from typing import Any
 
 from biorobust.reporting.claims import Judged
 from biorobust.reporting.estimates import curve
-from biorobust.reporting.headline import Headline, headline_of
+from biorobust.reporting.headline import JUDGED, Headline, headline_of
 from biorobust.reporting.labels import WORST_CASE
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.requirements import trained_above
@@ -17,14 +17,16 @@ from biorobust.vonenet.model.params import ANALOGUE
 from biorobust.vonenet.report.hypotheses import EXCLUDED, by_verdict, tested
 from biorobust.vonenet.report.study import NOISELESS, PLAIN, VONE, Vonenet
 
-CLAIM = "V3a"
+CLAIMS = ("V8a", "V3a")  # the first that was judged leads: what attacks that adapt leave, else the report's zeros
 
 
 def headline(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> Headline | None:
     found = by_verdict(tested(m, PLAIN))
     given = {"hypotheses": found, "excluded": EXCLUDED, "kept": _kept(m), "level": trained_above(study.name, ANALOGUE)}
     given |= {"adapted": study.adaptive.get("eps")}
-    return headline_of(CLAIM, judged, m, study=study.name, first=partial(_first, m), **given)
+    known = {item.claim.id for item in judged if item.counted and item.verdict in JUDGED}
+    claim = next((claim for claim in CLAIMS if claim in known), CLAIMS[-1])
+    return headline_of(claim, judged, m, study=study.name, first=partial(_first, m), **given)
 
 
 def conclusions(judged: Sequence[Judged], m: Measurements, study: Vonenet) -> tuple[str, ...]:
