@@ -30,6 +30,9 @@ def test_a_defence_beside_its_twin_is_told_by_the_rule_of_an_order(low, high, sa
     found = {"original": {"report": 0.8, "worst": 0.5, "twin": "end-to-end", "twins": 0.4, "ahead": ahead}}
     (told,) = paragraphs(SHARED, "adaptive_conclusions", defences=found, eps=0.1, smallest=THRESHOLDS.smallest_effect)
     assert said in told
+    found["original"] |= {"worst": 0.0, "twins": 0.0}
+    (told,) = paragraphs(SHARED, "adaptive_conclusions", defences=found, eps=0.1, smallest=THRESHOLDS.smallest_effect)
+    assert ("Neither keeps an image," in told) == (low < 0.01 and high > -0.01)
 
 
 class Examined:
