@@ -10,7 +10,7 @@ from stages.common import one_argument, run_info, stage_main
 
 
 def main(argv: list[str] | None = None) -> None:
-    row = one_argument(argv, __doc__, "row", "relu, kwta or kwta-low, or an entry of kwta_runs in params.yaml")
+    row = one_argument(argv, __doc__, "row", "relu, kwta, kwta-low, transferred, or one of kwta_runs in params.yaml")
     settings = params.load()
     cells = cells_of(row, settings)
     with run_info(f"attack_kwta@{row}"), places.together(f"{group(row)}-attacked"):

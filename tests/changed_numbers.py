@@ -86,7 +86,7 @@ def _changed(value, key=""):
     if isinstance(value, float):
         return _moved(value)
     if key in FEW | LAYERS:
-        return value + 1
+        return 2 * value if key == "epochs_to" else value + 1  # of two epochs the difference has to change
     # In the old order; 30 alone stays.
     return min(value + 4, 30) if value <= 30 else int(30 + 0.93 * (value - 30))
 

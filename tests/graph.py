@@ -32,6 +32,8 @@ REACHED = {
     "kwta.gamma": {
         "train_kwta@kwta",
         "attack_kwta@kwta",
+        "train_kwta@transferred",
+        "attack_kwta@transferred",
         "adapt@kwta",
         "compare@kwta",
         "question_train@kwta",

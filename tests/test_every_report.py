@@ -92,7 +92,7 @@ FACTS = {
         set(),
     ),
     "kwta": Facts(
-        [f"K{n}" for n in range(1, 26) if n != 22],
+        [*(f"K{n}" for n in range(1, 26) if n != 22), "K7a", "K8a", "K13a", "K14a"],
         "cpu",
         {
             *("network, data", "activation", "table", "line", "gamma", "learning_rate", "seed", "setting"),

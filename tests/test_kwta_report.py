@@ -63,7 +63,7 @@ def drawn(root, *names):
 def test_tables_that_ran_have_every_cell_and_the_others_are_left_out(cpu, claims):
     found = made(cpu, claims)
     assert [name for name in found if name.startswith("kwta-table-")] == [
-        f"kwta-table-{place}" for place in (1, 2, 5, 6, "fast")
+        f"kwta-table-{place}" for place in (1, 2, 5, 6, "7a", "8a", "fast")
     ]
     rows = {(row["activation"], str(row["line"]).partition(" (")[0]): row for row in found["kwta-table-6"].rows}
     assert [name for name, line in rows if line == "report"] == ["ReLU", "k-WTA-0.2", "k-WTA-0.1"]
@@ -96,7 +96,7 @@ def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_p
     assert found["kwta-ablations"].rows == ()
     assert by_claim(root)["K15"].verdict == rules.NOT_RUN
     figures = drawn(root, "steps")
-    assert set(figures["steps"].data["table"]) == {"ours"}
+    assert set(figures["steps"].data["table"]) == {"fast"}
     assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figures["steps"].caption
 
 
@@ -118,6 +118,22 @@ def test_another_gamma_stands_beside_no_other_column(tmp_path, claims):
     data = drawn(root, "steps")["steps"].data
     assert f"k-WTA-{gamma:g}" in set(data["activation"])
     assert data.loc[data["cell"].str.endswith("scratch-kwta"), "reported"].isna().all()
+
+
+def test_networks_from_other_weights_stand_beside_the_table_they_are_like(cpu, claims):
+    found = made(cpu, claims)
+    table, printed_ = found["kwta-table-7a"], printed(claims)
+    assert table.title.startswith("ResNet18 on SVHN, from weights of CIFAR-10")
+    assert "decide nothing about ImageNet weights" in table.caption
+    lines = [row for row in table.rows if row["cell"] == "resnet18-svhn-transferred-kwta-low"]
+    report, tensor, image, verdict = lines
+    assert [row["line"] for row in lines[:3]] == ["report", "ours, tensor", "ours, image"]
+    assert report[cells.PGD] == printed_["resnet18-svhn-pretrained-kwta-low", cells.PGD].value.value
+    (seed,) = read_json(cpu / f"reports/metrics/attack/{tensor['cell']}.json")["attacks"][cells.PGD]["per_seed"]
+    assert image[cells.PGD] == seed["correct"][0] / seed["n"]
+    assert verdict[cells.PGD] == "did not hold"  # the report has 0 %
+    data = drawn(cpu, "steps")["steps"].data
+    assert data.loc[data["table"] == "8a", "reported"].isna().all()
 
 
 def test_one_more_jpeg_is_a_paired_difference(cpu, claims):
@@ -172,7 +188,7 @@ def test_several_seeds_and_imagenet_weights_are_drawn(paper):
     figures = drawn(paper)
     assert list(figures) == [figure.id for figure in FIGURES]
     assert "interval over 3 seeds and 1\u202f280 test images" in figures["steps"].caption
-    assert set(figures["steps"].data["table"]) == {*range(1, 9), "ours"}
+    assert set(figures["steps"].data["table"]) == {*range(1, 9), "7a", "8a", "fast"}
     assert "not drawn" not in figures["steps"].caption
 
 
@@ -186,14 +202,14 @@ def test_the_pattern_figure_is_drawn_from_the_metrics(cpu):
 
 def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu, tmp_path, claims):
     content = yaml.safe_load((cpu / "params.yaml").read_text())
-    for run in ("scratch-kwta-low", "pretrained-kwta-low"):
-        del content["kwta_runs"][run]
+    for start in ("scratch", "pretrained", "transferred"):
+        del content["kwta_runs"][f"{start}-kwta-low"]
     root = copied(cpu, tmp_path)
     (root / "params.yaml").write_text(yaml.safe_dump(content))
     rows = made(root, claims)["kwta-table-1"].rows
     assert {row["activation"] for row in rows} == {"ReLU", "k-WTA-0.2"}
     study = kwta(read_params(root / "params.yaml"))
-    assert len(study.networks) == 18
+    assert len(study.networks) == 22
     assert kwta({}).networks == ()
 
 
@@ -203,7 +219,7 @@ def test_a_row_that_was_taken_out_leaves_the_report_whole(cpu, tmp_path, claims)
 def test_reported_shares_are_whole_numbers_of_images(claims):
     numbers = {key: number.value for key, number in printed(claims).items()}
     attacked = [value for (_, measure), value in numbers.items() if measure != cells.CLEAN]
-    assert len(numbers) == 72
+    assert len(numbers) == 72 + 18  # those of tables 7 and 8 are also asked of their analogues
     assert {value.n for value in attacked} == {1280}
     study = kwta(read_params(ROOT / "params.yaml"))
     found = [
@@ -224,6 +240,23 @@ def test_with_weights_all_tables_are_judged(paper):
     assert items["K8"].note == "cifar10: re-encoded data"
     equally_fast = [part for part in items["K14"].parts if part.label.startswith("tables 6 and 8")]
     assert {part.verdict for part in equally_fast} == {rules.NOT_REPRODUCED}
+
+
+def test_analogues_are_judged_and_only_from_weights_that_learned(cpu, tmp_path):
+    items = by_claim(cpu)
+    alike = {part.label: part for part in items["K13a"].parts}
+    words = "ResNet18, CIFAR-10, from weights of SVHN, and random ones alike: ReLU, clean"
+    assert len(alike) == 18
+    assert (alike[words].verdict, alike[words].difference) == (rules.REPRODUCED, 0)
+    assert items["K14a"].verdict == rules.REPRODUCED
+    assert {part.difference for part in items["K14a"].parts} == {3}
+    assert len(items["K7a"].parts) == len(items["K8a"].parts) == 9
+    root = copied(cpu, tmp_path)
+    edit(root, "train/resnet18-svhn-scratch-relu", lambda content: content["per_seed"][0].update(correct=1000))
+    poor = by_claim(root)
+    assert {part.verdict for part in poor["K8a"].parts} == {rules.INCONCLUSIVE}
+    assert "resnet18-svhn-scratch-relu is under-trained" in poor["K8a"].parts[0].reason
+    assert poor["K7a"].verdict == items["K7a"].verdict
 
 
 def test_an_accuracy_that_was_never_reached_is_a_bound(paper, tmp_path):

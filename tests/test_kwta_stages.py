@@ -4,12 +4,14 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from edits import project
 
 from biorobust.core.errors import BiorobustError
+from biorobust.core.files import read_json, read_tensors, sha256, write_tensors
 from biorobust.core.places import find
-from biorobust.kwta.model import attacking
+from biorobust.kwta.model import attacking, networks
 from biorobust.kwta.model import weights as kwta_weights
 from biorobust.kwta.model.params import cells
 from biorobust.networks import weights
@@ -17,7 +19,7 @@ from stages import ablate_kwta, attack_kwta, stale, time_kwta, train_kwta
 
 KEPT = ("clip", "pretrained")  # of the ablations
 QUICK = "fgsm-cross-entropy"
-RUNS = ("scratch-relu", "scratch-kwta", "pretrained-kwta-low")  # of the six
+RUNS = ("scratch-relu", "scratch-kwta", "pretrained-kwta-low", "transferred-kwta")  # of the nine
 TRAINED = ("alexnet-svhn", "resnet18-cifar10", "fast-cifar10")  # of the five
 
 
@@ -78,8 +80,10 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             curve = pd.read_csv(find(finished / "reports/metrics", f"curves/{cell}.csv"))
             record = pd.read_parquet(find(finished / "data/attacks/kwta", f"{cell}.parquet"))
             assert (find(finished / "data/checkpoints", cell) / "model.json").exists()
-            if run.startswith("pretrained") or not cell.startswith(TRAINED):
+            if not run.startswith("scratch") or not cell.startswith(TRAINED):
                 reason = "random weights alone" if "fast" in cell else "is not in the folder of BIOROBUST_WEIGHTS"
+                if run.startswith("transferred"):
+                    reason = "resnet18-svhn-scratch-relu, with whose weights it starts, is unavailable: not at this"
                 reason = reason if cell.startswith(TRAINED) else "not at this scale (tiny)"
                 assert train["status"] == attack["status"] == "unavailable"
                 assert reason in train["reason"] == attack["reason"]
@@ -141,6 +145,47 @@ def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
     monkeypatch.setattr(training, "train", real)
     train_kwta.main(["scratch-relu"])
     assert not list((here / "data/work").glob("*scratch-relu*.pt"))
+
+
+def test_a_transferred_network_starts_with_the_weights_of_the_other_data_set(here, bundled, monkeypatch, tmp_path):
+    """At a learning rate of next to nothing it keeps them, but for its head."""
+    raw = yaml.safe_load((here / "params.yaml").read_text())
+    raw["kwta_runs"] = {name: project()["kwta_runs"][name] for name in ("scratch-relu", "transferred-kwta")}
+    raw["kwta_pretrained"]["learning_rate"] = 1e-12
+    raw["scales"]["tiny"]["kwta_cells"] = {"trained": ["resnet18-svhn", "resnet18-cifar10"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    for name in ("cifar10", "svhn"):
+        bundled(name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BIOROBUST_KEEP_STATES", "1")
+    cell, source = (f"resnet18-{name}" for name in ("svhn-transferred-kwta", "cifar10-scratch-relu"))
+    with pytest.raises(BiorobustError, match=r"2 of 2 cells failed, .*scratch-relu/model\.json is missing"):
+        train_kwta.main(["transferred"])
+    for row in ("relu", "transferred"):
+        train_kwta.main([row])
+
+    def stored(cell):
+        path = find(tmp_path / "data/checkpoints", cell) / "seed0.safetensors"
+        return path, read_tensors(path)
+
+    (path, theirs), (_, ours) = stored(source), stored(cell)
+    said = metrics(tmp_path, f"train/{cell}")
+    assert said["settings"]["source"] == source
+    assert said["per_seed"][0]["source_sha256"] == sha256(path)
+    learned = [name for name in ours if "running" not in name and "batches" not in name]
+    head = {name for name in learned if not torch.equal(ours[name], theirs[name])}
+    torch.manual_seed(0)
+    fresh = networks.build(read_json(stored(cell)[0].with_name("model.json"))["configs"]["0"]).state_dict()
+    assert head == {"body.fc.weight", "body.fc.bias"}
+    assert all(torch.equal(ours[name], fresh[name]) for name in head)
+    counter = "body.bn1.num_batches_tracked"  # of batch normalisation: one epoch more than the source
+    assert ours[counter] > theirs[counter]
+    trained = list((tmp_path / "data/work").glob(f"{cell}*"))
+    write_tensors(path, theirs | {"body.conv1.weight": -theirs["body.conv1.weight"]})
+    train_kwta.main(["transferred-kwta"])
+    assert torch.equal(stored(cell)[1]["body.conv1.weight"], -ours["body.conv1.weight"])
+    assert metrics(tmp_path, f"train/{cell}")["per_seed"][0]["source_sha256"] == sha256(path)
+    assert len(list((tmp_path / "data/work").glob(f"{cell}*"))) == 2 * len(trained) == 2
 
 
 def test_rows_of_equal_settings_get_equal_numbers(here, bundled, monkeypatch, tmp_path):

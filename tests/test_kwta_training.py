@@ -14,7 +14,7 @@ from biorobust.core.errors import ParamsError
 from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.kwta.model import attacking, networks, recipe, training
 from biorobust.kwta.model.operator import KWTA
-from biorobust.kwta.model.params import CURVE_COLUMNS, Attacks, Incremental, Probe, ProbeSize, Recipe, Run
+from biorobust.kwta.model.params import CURVE_COLUMNS, Attacks, Incremental, Probe, ProbeSize, Recipe, Run, cells
 
 PLAN = Incremental(start=0.2, step=0.005, hold=5 / 9, factor=0.01)
 ATTACKS = Attacks(
@@ -111,12 +111,21 @@ def test_the_small_fast_network_learns_and_its_gamma_falls(settings, digits, tmp
 @pytest.mark.parametrize("scale", params.SCALES)
 def test_every_cell_and_ablation_has_a_recipe_at_every_scale(scale):
     settings = params.check(project(scale=scale))
-    for name, run in settings.runs["kwta_runs"].items():
-        for network, dataset in (("resnet18", "cifar10"), ("alexnet", "svhn")):
-            found = recipe.Cell(run, network, dataset).recipe(settings)
-            assert found.image_size >= 63
-            assert (found.width == 64) >= name.startswith("pretrained")
-            assert (found.activation == "relu") == (found.gamma is None)
+    found = {
+        cell: recipe.Cell(run, *place).recipe(settings)
+        for name, run in settings.runs["kwta_runs"].items()
+        for cell, place in cells(name).items()
+        if "fast" not in cell
+    }
+    for cell, made in found.items():
+        assert made.image_size >= 63
+        assert (made.width == 64) >= ("pretrained" in cell)
+        assert (made.activation == "relu") == (made.gamma is None)
+        assert (made.source in found) == ("transferred" in cell)
+        if made.source:  # as wide as what it starts from, trained as from ImageNet weights
+            assert (made.width, found[made.source].dataset != made.dataset) == (found[made.source].width, True)
+            same = found[cell.replace("transferred", "pretrained")].model_copy(update={"width": made.width})
+            assert made == same.model_copy(update={"init": "transferred", "source": made.source})
     for run in settings.runs["kwta_ablations"].values():
         changed, baseline = recipe.of_ablation(settings, run)
         assert changed.model_copy(update={run.change: getattr(baseline, run.change)}) == baseline

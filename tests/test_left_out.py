@@ -62,6 +62,7 @@ def test_cnnf_tables_say_once_what_is_left_out(tmp_path):
         ("stages.ablate_kwta", [], "ablations/collapse-relu"),
         ("stages.time_kwta", [], "timing/kwta"),
         ("stages.train_kwta", ["pretrained-kwta"], "train/resnet18-svhn-pretrained-kwta"),
+        ("stages.train_kwta", ["transferred"], "train/resnet18-svhn-transferred-kwta"),
         ("stages.train_cnnf", ["cnnf_grid"], "train/t1-r0"),
     ],
 )

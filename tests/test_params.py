@@ -103,6 +103,11 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("hebbian_runs/report-uniform/weights", "unifrom", "must be one of uniform, normal, original"),
         ("hebbian_controls/original", {"method": "simple_conv"}, "run 'original': named in two run lists"),
         ("cnnf_grid/cnn-noisy", {"cycles": 1, "residual": 0.0}, "run 'cnn-noisy': named in two run lists"),
+        (
+            "kwta_runs/scratch-kwta/init",
+            "transferred",
+            "kwta_runs.scratch-kwta.init = 'transferred': must be scratch or pretrained in a run of that name",
+        ),
         # sizes
         ("scales/tiny/cnnf_training/n_train", 31, "scales.tiny.cnnf_training.n_train = 31: must be an integer of 32"),
         ("scales/medium", {}, "scales.medium: unknown key"),

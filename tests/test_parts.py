@@ -80,6 +80,7 @@ def test_what_no_run_has_is_explained_by_the_one_that_knows_why(parts):
     path = older / f"train/{LACKED}.json"
     write_json(path, read_json(newer / f"train/{LACKED}.json") | {"reason": "its file cannot be had"})
     assert Measurements(newer, older).get(f"train/{LACKED}")["reason"] == "its file cannot be had"
+    assert Measurements(newer, older).get("train/added-since") is None
 
 
 def test_nothing_of_an_older_network_is_mixed_into_a_newer_one(parts):

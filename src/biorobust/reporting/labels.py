@@ -77,6 +77,9 @@ LOOKS = {
     "pretrained-relu": Look("ReLU, pretrained", INK, "P", "-"),
     "pretrained-kwta": Look("k-WTA, pretrained", "#0072b2", "o", "-"),
     "pretrained-kwta-low": Look("k-WTA, small γ, pretrained", "#d55e00", "s", "--"),
+    "transferred-relu": Look("ReLU, transferred", INK, "P", "-"),
+    "transferred-kwta": Look("k-WTA, transferred", "#0072b2", "o", "-"),
+    "transferred-kwta-low": Look("k-WTA, small γ, transferred", "#d55e00", "s", "--"),
     "imagenet-resnet50": Look("ResNet50 (ImageNet)", "#5f6062", "P", "--"),
     "imagenet-voneresnet50": Look("VOneResNet50 (ImageNet)", "#0072b2", "D", "--"),
 }

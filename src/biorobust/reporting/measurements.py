@@ -117,8 +117,9 @@ class Measurements:
         trained = max((network for network in self._trained if f"-{network}-" in asked), key=len, default=None)
         asked = name if trained is None else self._trained[trained]
         if asked not in self._homes:
-            there = [folder for folder in self.folders if places.find(folder, asked).exists()] or [newest]
-            self._homes[asked] = max(there, key=lambda folder: _says(folder, asked))  # the newest of those alike
+            there = [folder for folder in self.folders if places.find(folder, asked).exists()]
+            # The newest of those alike; also for a network that no run has.
+            self._homes[asked] = max(there, key=lambda folder: _says(folder, asked), default=newest)
         return self._homes[asked]
 
     @cached_property

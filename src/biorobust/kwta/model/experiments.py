@@ -18,7 +18,7 @@ from biorobust.core.devices import pick
 from biorobust.core.files import read_json, sha256, write_parquet
 from biorobust.core.intervals import wilson
 from biorobust.core.training import Trained, as_float
-from biorobust.kwta.model import attacking, params, training
+from biorobust.kwta.model import attacking, params, training, weights
 from biorobust.kwta.model.attacking import Victim
 from biorobust.kwta.model.params import ARCHITECTURE, CURVE_COLUMNS, FAST, Recipe
 from biorobust.networks.weights import Unavailable
@@ -35,8 +35,12 @@ def train_cell(name: str, recipe: Recipe, settings: Params) -> str:
     recipe = training.fitted_recipe(recipe, data)
 
     def train(seed: int) -> Trained:
-        state = _state(name, recipe, seed)
-        return training.train(name, recipe, data, seed=seed, state=state)
+        # A recorded run says what it began from, and a training is never continued from the weights of another source.
+        began = {}
+        if recipe.source:
+            began = {"source_sha256": sha256(weights.checkpoint(recipe.source, seed=seed))}
+        trained = training.train(name, recipe, data, seed=seed, state=_state(name, recipe, seed, **began))
+        return replace(trained, entry=trained.entry | began)
 
     try:
         experiment.train_seeds(

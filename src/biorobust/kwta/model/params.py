@@ -13,6 +13,7 @@ from biorobust.core.config import Block, Count, Images, NotNegative, Odd, Positi
 from biorobust.core.left_out import SomeRuns
 
 DatasetName = Literal["cifar10", "svhn"]
+OTHER = {"cifar10": "svhn", "svhn": "cifar10"}  # where weights of a transferred network come from
 FAST = "fast"  # our own small network beside the report's; on CIFAR-10 alone, and from random weights alone
 Place = Literal["resnet18-cifar10", "resnet18-svhn", "alexnet-cifar10", "alexnet-svhn", "fast-cifar10"]
 PLACES: tuple[str, ...] = get_args(Place)
@@ -24,6 +25,8 @@ SMALL_IMAGE = 32  # pixels: what the small fast network and the original's ResNe
 Gamma = Annotated[float, Field(gt=0, le=1)]  # the share of values that pass an activation
 ShareInside = Annotated[float, Field(gt=0, lt=1)]
 Init = Literal["scratch", "pretrained"]
+TRANSFERRED = "transferred"
+Start = Literal["scratch", "pretrained", "transferred"]
 Activation = Literal["relu", "kwta"]
 Precision = Literal["float32", "bfloat16"]
 Padding = Annotated[int, Field(ge=0)]  # pixels that a crop may move, 0 for no crop
@@ -194,9 +197,9 @@ class TimingSize(Block):
 
 
 class Run(Block):
-    """One row of four tables: a start and a method, on every network and data set."""
+    """One row of the tables of a start: a method, on every network and data set that can start so."""
 
-    init: Init
+    init: Start
     method: Literal["relu", "kwta", "kwta_low"]
 
 
@@ -206,12 +209,13 @@ class Recipe(Training, Rate):
     schedule: of the learning rate; `drop_at` and `drop_factor` are those of "steps", `warmup` is that of "triangular".
     gamma_fall: of the gamma_schedule "linear". gamma_by_layer: as in `operator.spread`, where gamma stays as it is.
     edges: what a crop moves in, see `augment.crop_and_flip`. weights: the first ones, torch's own or those of He and
-    others (2015), which keep the size of what passes.
+    others (2015), which keep the size of what passes. source: the cell with whose weights a transferred network starts.
     """
 
     network: Literal["resnet18", "resnet18-small", "alexnet", "fast"]
     dataset: DatasetName
-    init: Init
+    init: Start
+    source: str | None = None
     activation: Activation
     gamma: Gamma | None
     gamma_schedule: Literal["constant", "incremental", "linear"] = "constant"
@@ -234,6 +238,12 @@ class Recipe(Training, Rate):
         constant = self.gamma_schedule == "constant" and self.gamma is not None and self.gamma <= 2 / 3
         if self.gamma_by_layer != "equal" and not constant:
             raise ValueError("gamma_by_layer other than equal needs a constant gamma of at most 2/3")
+        return self
+
+    @model_validator(mode="after")
+    def _begins(self) -> Recipe:
+        if (self.init == TRANSFERRED) != (self.source is not None):
+            raise ValueError("a transferred network needs a source, and no other has one")
         return self
 
 
@@ -302,11 +312,24 @@ NETWORKS: tuple[str, ...] = ()  # the general attack stage serves runs of one ne
 APART = ("kwta_runs", "kwta_ablations")  # run lists whose names may be those of networks
 
 
+def transferred(run: str) -> bool:
+    """Whether a run starts from networks of the other data set, which its name says."""
+    return run.partition("-")[0] == TRANSFERRED
+
+
+def stage_key(run: str) -> str:
+    """Under which key dvc.yaml trains and attacks a run: its row, or that of all transferred ones."""
+    return TRANSFERRED if transferred(run) else run.partition("-")[2]
+
+
 def cells(run: str) -> dict[str, tuple[str, str]]:
     """The cells of a run: name -> network and data set."""
-    return {f"{place}-{run}": (network, dataset) for place in PLACES for network, dataset in [place.split("-")]}
+    # AlexNet does not learn SVHN from the report's start, so it could be no source.
+    places = [place for place in PLACES if place.startswith("resnet18") or not transferred(run)]
+    return {f"{place}-{run}": (network, dataset) for place in places for network, dataset in [place.split("-")]}
 
 
 def compared(runs: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Cells that are compared image by image: those of one network on one data set."""
-    return [[f"{place}-{run}" for run in runs["kwta_runs"]] for place in PLACES]
+    every = [cell for run in runs["kwta_runs"] for cell in cells(run)]
+    return [[cell for cell in every if cell.startswith(f"{place}-")] for place in PLACES]

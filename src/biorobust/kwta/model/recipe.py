@@ -6,14 +6,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from biorobust.core.config import build
+from biorobust.core.errors import ParamsError
 from biorobust.core.left_out import has_run, not_at_this_scale
 from biorobust.kwta.model.params import (
     FAST,
     FULL_WIDTH,
+    OTHER,
     SMALL_IMAGE,
+    TRANSFERRED,
     AblationRun,
     AblationSize,
     Cells,
@@ -24,10 +27,13 @@ from biorobust.kwta.model.params import (
     Rate,
     Recipe,
     Run,
+    Start,
     Training,
     TrainingSize,
     Winners,
     cells,
+    stage_key,
+    transferred,
 )
 
 if TYPE_CHECKING:
@@ -41,14 +47,20 @@ class Cell(NamedTuple):
     network: str
     dataset: str
 
+    @property
+    def source(self) -> str | None:
+        """The cell with whose weights it starts, where it does."""
+        return f"{self.network}-{OTHER[self.dataset]}-scratch-relu" if self.run.init == TRANSFERRED else None
+
     def recipe(self, settings: Params) -> Recipe:
         gamma = None if self.run.method == "relu" else settings.block(self.run.method, Winners).gamma
         values = {"network": self.network, "dataset": self.dataset, "init": self.run.init, "gamma": gamma}
+        values |= {"source": self.source}
         if self.network == FAST:
             values |= _fast(settings, gamma)
         else:
             values |= _report(settings, "kwta_training", network=self.network, init=self.run.init)
-            values |= {"epochs": settings.size(f"kwta_{self.run.init}", Epochs).over(self.dataset)}
+            values |= {"epochs": settings.size(_block(self.run.init), Epochs).over(self.dataset)}
         return _built(values, where=f"{self.network}-{self.dataset}")
 
     def left_out(self, settings: Params) -> str:
@@ -59,8 +71,8 @@ class Cell(NamedTuple):
 
 
 def cells_of(row: str, settings: Params) -> Mapping[str, Cell]:
-    """The cells by name of a row of the tables from every start, or of one run. Raises ParamsError for other names."""
-    names = [name for name in settings.runs["kwta_runs"] if row in (name, name.partition("-")[2])]
+    """The cells by name of a key of the stages (`stage_key`), or of one run. Raises ParamsError for other names."""
+    names = [name for name in settings.runs["kwta_runs"] if row in (name, stage_key(name))]
     if not names:
         settings.run("kwta_runs", row, Run)  # which names those that there are
     return {
@@ -71,8 +83,7 @@ def cells_of(row: str, settings: Params) -> Mapping[str, Cell]:
 
 
 def group(row: str) -> str:
-    start, _, rest = row.partition("-")
-    return f"kwta-{rest if start in ('scratch', 'pretrained') else row}"
+    return f"kwta-{stage_key(row) if row.partition('-')[0] in get_args(Start) else row}"
 
 
 def of_ablation(settings: Params, run: AblationRun, *, where: str = "kwta_ablations") -> tuple[Recipe, Recipe]:
@@ -90,7 +101,13 @@ def of_ablation(settings: Params, run: AblationRun, *, where: str = "kwta_ablati
 
 
 def check(settings: Params) -> None:
-    """Every ablation changes its setting to something that can be; raises ParamsError naming it."""
+    """Every ablation changes its setting to something that can be, and a run's name says whether it is transferred;
+    raises ParamsError naming what does not."""
+    for name in settings.runs["kwta_runs"]:
+        init = settings.run("kwta_runs", name, Run).init
+        if transferred(name) != (init == TRANSFERRED):
+            other = "transferred" if transferred(name) else "scratch or pretrained"
+            raise ParamsError(f"kwta_runs.{name}.init = {init!r}: must be {other} in a run of that name (params.yaml)")
     for name in settings.runs["kwta_ablations"]:
         of_ablation(settings, settings.run("kwta_ablations", name, AblationRun), where=f"kwta_ablations.{name}")
 
@@ -130,8 +147,13 @@ def _report(settings: Params, block: str, *, network: str, init: str) -> dict[st
         "precision": size.precision,
         "n_train": size.n_train,
         **settings.block(block, Training).model_dump(),
-        **settings.block(f"kwta_{init}", Rate).model_dump(),
+        **settings.block(_block(init), Rate).model_dump(),
     }
+
+
+def _block(init: str) -> str:
+    """The block of params.yaml for a start: networks that begin with trained weights are all trained alike."""
+    return "kwta_scratch" if init == "scratch" else "kwta_pretrained"
 
 
 def held(plan: Incremental, epochs: int) -> int:

@@ -49,8 +49,8 @@ def train(
     """Train one seed of a recipe that fits the data (`fitted_recipe`).
 
     The first N_WATCHED of the evaluation list are tested after every epoch; the entry is of all test images. plan: how
-    gamma falls where it is incremental. Raises weights.Unavailable when the recipe starts from ImageNet weights and
-    there are none.
+    gamma falls where it is incremental. Raises weights.Unavailable when the recipe starts from weights that there are
+    not.
     """
     torch.manual_seed(seed)
     built_from = config(recipe, n_classes=data.n_classes)
@@ -59,6 +59,8 @@ def train(
         initialise(model)
     if recipe.init == "pretrained":
         weights.load_imagenet(model, network=recipe.network, width=recipe.width)
+    if recipe.source:
+        weights.load_trained(model, weights.checkpoint(recipe.source, seed=seed))
     model = model.to(data.train_labels.device)
     if isinstance(model.body, networks.PixelFastNet):
         spread = data.train_images[:: max(1, len(data.train_images) // N_WHITENED)]  # a mirror may sort them by class

@@ -1,7 +1,7 @@
 """The figures of the k-WTA study, in the order of the report; what is said about them is in its words file.
 
-A panel is a table of the report, or ours; a row of params.yaml keeps its colour in all of them, and is called by the
-gamma it was trained with. Rows of a frame carry their cell in a column that is not written.
+A panel is a table of the report, or one of ours; a row of params.yaml keeps its colour in all of them, and is called by
+the gamma it was trained with. Rows of a frame carry their cell in a column that is not written.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HEAD = ("table", "cell", "_cell")
 
 
 def _head(cell: Cell) -> tuple[int | str, str, Cell]:
-    return cell.place.number or "ours", cell.id, cell
+    return cell.place.number or cell.place.key, cell.id, cell
 
 
 def _cells(given: Inputs, *, collapsed: bool = False) -> list[Cell]:
@@ -100,7 +100,8 @@ def _steps(given: Inputs) -> pd.DataFrame:
     reported, rows = printed(given.claims), []
     for cell in _cells(given, collapsed=True):
         number = reported.get((cell.id, PGD))
-        known = {PGD: number.value.value} if number and number.gamma == cell.gamma else {}
+        own = number and cell.place.number and number.gamma == cell.gamma  # an analogue's is of another network
+        known = {PGD: number.value.value} if number and own else {}
         rows += [
             (*_head(cell), cell.row, attack, found.value, found.low, found.high, cell.collapsed, known.get(attack))
             for attack in DRAWN

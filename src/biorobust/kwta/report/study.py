@@ -1,5 +1,5 @@
-"""The study of k-winners-take-all activations: eight tables of three rows each, a further network of our own beside
-them, ablations, and probes of the jumps."""
+"""The study of k-winners-take-all activations: eight tables of three rows each, beside them analogues of two of them
+and a further network of our own, ablations, and probes of the jumps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from biorobust.kwta.model.params import OTHER, TRANSFERRED, stage_key
 from biorobust.reporting.estimates import Estimate, accuracy, curve
 from biorobust.reporting.labels import IMAGE_WORST_CASE, RESIZED, WORST_CASE, Look, look
 from biorobust.reporting.measurements import Measurements
@@ -47,7 +48,7 @@ def _run(cell: str) -> str:
 @dataclass(frozen=True)
 class Place:
     """One of the report's tables, or ours: a network on a data set from one start. `rows`: its cells, as stages call
-    them; `number`: of the report's table, None for ours.
+    them; `number`: of the report's table, None for ours; `like`: of the report's table of which ours is an analogue.
     """
 
     number: int | None
@@ -55,16 +56,23 @@ class Place:
     dataset: str
     init: str
     rows: tuple[str, ...]
+    like: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name in those of tables and claims: "7", "7a" for what is like table 7, or "fast"."""
+        return f"{self.number}" if self.number else f"{self.like}a" if self.like else self.network
 
     @property
     def where(self) -> str:
         """As in "ResNet18 on CIFAR-10"."""
-        return f"{'' if self.number else 'our '}{NAMES[self.network]} on {DATASETS[self.dataset]}"
+        return f"{'our ' if self.network == FAST else ''}{NAMES[self.network]} on {DATASETS[self.dataset]}"
 
     @property
     def words(self) -> str:
         """As in "ResNet18 on CIFAR-10, from random weights"."""
-        return f"{self.where}, from {STARTS[self.init]}"
+        start = f"weights of {DATASETS[OTHER[self.dataset]]}" if self.init == TRANSFERRED else STARTS[self.init]
+        return f"{self.where}, from {start}"
 
     @property
     def title(self) -> str:
@@ -73,8 +81,8 @@ class Place:
 
     @property
     def label(self) -> str:
-        """What stands above its rows: "Table 6", or "Ours"."""
-        return f"Table {self.number}" if self.number else "Ours"
+        """What stands above its rows: "Table 6", "Like table 7", or "Ours"."""
+        return f"Table {self.number}" if self.number else f"Like table {self.like}" if self.like else "Ours"
 
 
 @dataclass(frozen=True)
@@ -151,12 +159,15 @@ class Kwta(Study):
     def places(self) -> tuple[Place, ...]:
         """The tables, in the order and with the numbers of the report, and ours behind them."""
         found = [(network, dataset, init) for network in NETWORKS for init in STARTS for dataset in DATASETS]
+        like = {dataset: found.index(("resnet18", dataset, "pretrained")) + 1 for dataset in DATASETS}
+        analogues = [self._place(None, "resnet18", dataset, TRANSFERRED, like=n) for dataset, n in like.items()]
         ours = [self._place(None, FAST, "cifar10", "scratch")] if self.fast and self.rows else []
-        return (*(self._place(number, *where) for number, where in enumerate(found, start=1)), *ours)
+        tables = (self._place(number, *where) for number, where in enumerate(found, start=1))
+        return (*tables, *(place for place in analogues if place.rows), *ours)
 
-    def _place(self, number: int | None, network: str, dataset: str, init: str) -> Place:
+    def _place(self, number: int | None, network: str, dataset: str, init: str, like: int | None = None) -> Place:
         rows = tuple(f"{network}-{dataset}-{run}" for run, start in self.rows.items() if start == init)
-        return Place(number=number, network=network, dataset=dataset, init=init, rows=rows)
+        return Place(number=number, network=network, dataset=dataset, init=init, rows=rows, like=like)
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -171,10 +182,10 @@ class Kwta(Study):
         )
 
     def train_stage(self, run: str) -> str:
-        return f"train_kwta@{_run(run).partition('-')[2]}"
+        return f"train_kwta@{stage_key(_run(run))}"
 
     def attack_stage(self, run: str) -> str:
-        return f"attack_kwta@{_run(run).partition('-')[2]}"
+        return f"attack_kwta@{stage_key(_run(run))}"
 
     def stages(self) -> tuple[str, ...]:
         return (

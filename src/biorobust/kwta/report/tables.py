@@ -1,4 +1,4 @@
-"""Tables of the k-WTA study: the report's eight in its own layout, ablations, another JPEG."""
+"""Tables of the k-WTA study: the report's eight and ours in its own layout, ablations, another JPEG."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 from biorobust.kwta.report.ablations import QUESTIONS, changed, collapsed, state
 from biorobust.kwta.report.printed import COLLAPSE, Key, Printed, printed, verdicts
-from biorobust.kwta.report.study import CLEAN, DATASETS, MEASURES, NAMES, NETWORKS, Cell, Kwta, row_name
+from biorobust.kwta.report.study import CLEAN, DATASETS, FAST, MEASURES, NAMES, NETWORKS, Cell, Kwta, row_name
 from biorobust.reporting import columns
 from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.estimates import Estimate, estimate
 from biorobust.reporting.labels import full_name
+from biorobust.reporting.labels import said as in_words
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.table import Column, Table, table
@@ -30,7 +31,7 @@ def tables(m: Measurements, study: Kwta, judged: Sequence[Judged]) -> list[Table
     places = [(place, tuple(rows)) for place, rows in groupby(cells, key=attrgetter("place"))]
     return [
         *(
-            _place(m, rows, reported, said, limits=limits.get(f"K{place.number}", ""))
+            _place(m, rows, reported, said, limits=limits.get(f"K{place.key}", ""))
             for place, rows in places
             if any(cell.trained for cell in rows)
         ),
@@ -67,7 +68,7 @@ def _place(
     place, kept = cells[0].place, _kept_from(m.get(f"train/{cell.id}") for cell in cells)
     note = kept + columns.nonfinite({cell.row: cell.attacked for cell in cells})
     return table(
-        f"kwta-table-{place.number or place.network}",
+        f"kwta-table-{place.key}",
         _words(
             "place",
             m,
@@ -89,9 +90,9 @@ def _place(
 def _lines(cell: Cell, reported: Mapping[Key, Printed], said: Mapping[Key, Part]) -> Iterator[dict[str, Any]]:
     """The lines of a cell: the report's, empty where that is of another gamma, ours, and the verdicts.
 
-    A network of our own has no line of the report, and sees the image as it is, so that it has one line.
+    The small fast network has no line of the report, and sees the image as it is, so that it has one line.
     """
-    known, of_report = {"activation": cell.row, "cell": cell.id}, cell.place.number is not None
+    known, of_report = {"activation": cell.row, "cell": cell.id}, cell.place.network != FAST
     numbers = {name: reported[cell.id, name] for name in MEASURES if (cell.id, name) in reported}
     others = [number.gamma for number in numbers.values() if number.gamma != cell.gamma]
     if of_report:
@@ -107,15 +108,15 @@ def _lines(cell: Cell, reported: Mapping[Key, Printed], said: Mapping[Key, Part]
         yield {**known, "line": line, **dict.fromkeys(numbers, "not compared")}
     elif of_report:
         found = {name: said[cell.id, name] for name in (*MEASURES, COLLAPSE) if (cell.id, name) in said}
-        yield known | _verdicts(found)
+        yield known | _verdicts(found, ours=cell.place.number is None)
 
 
-def _verdicts(found: dict[str, Part]) -> dict[str, str]:
-    """The line of verdicts; a reason that they share stands in front."""
+def _verdicts(found: dict[str, Part], *, ours: bool) -> dict[str, str]:
+    """The line of verdicts, in the words for claims of ours or of the report; a reason that they share in front."""
     collapse = found.pop(COLLAPSE, None)
     reasons = dict.fromkeys(_short(part.reason) for part in found.values() if part.verdict in UNDECIDED)
     row = {"line": f"verdict: {'; '.join(reasons)}" if reasons else "verdict"}
-    row |= {name: part.verdict for name, part in found.items()}
+    row |= {name: in_words(part.verdict, ours) for name, part in found.items()}
     if collapse and collapse.verdict in (rules.REPRODUCED, rules.NOT_REPRODUCED):
         row[CLEAN] = f"one class for every image, as reported: {collapse.verdict}"
     return row
