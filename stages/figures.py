@@ -1,4 +1,4 @@
-"""Run a study's notebook, which draws its figures, for this run and for its newest recorded one."""
+"""Run the notebook that draws a study's figures, for this run and for its newest recorded one."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from stages.common import run_info, stage_main
 
 # Executed copies hold times and cell outputs; they are for reading and outside everything whose bytes repeat.
 EXECUTED = Path("data/work/notebooks")
+NOTEBOOK = Path("reports/notebooks/study.ipynb")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -42,17 +43,14 @@ def execute(source: Source, *, out: Path) -> None:
     logging.getLogger("papermill").setLevel(logging.WARNING)
     EXECUTED.mkdir(parents=True, exist_ok=True)
     study = source.study.name
-    notebook = Path(f"reports/notebooks/{study}.ipynb")
-    if not notebook.is_file():
-        raise BiorobustError(f"{notebook} is missing: it draws the figures of {study}, see docs/add-a-study.md")
-    parameters = {"params": source.root / "params.yaml", "claims": CLAIMS, "out": out, "label": source.label}
+    parameters = {"study": study, "params": source.root / "params.yaml", "claims": CLAIMS, "out": out}
     with tempfile.TemporaryDirectory() as settings:
         try:
             papermill.execute_notebook(
-                notebook,
+                NOTEBOOK,
                 EXECUTED / f"{study}-{out.name}.ipynb",
                 parameters={name: str(value) for name, value in parameters.items()}
-                | {"metrics": list(map(str, source.folders))},
+                | {"label": source.label, "metrics": list(map(str, source.folders))},
                 kernel_name="python3",
                 cwd=Path.cwd(),
                 progress_bar=False,
@@ -62,7 +60,7 @@ def execute(source: Source, *, out: Path) -> None:
             if error.ename in {BiorobustError.__name__, ClaimsError.__name__}:
                 raise BiorobustError(error.evalue) from None
             raise BiorobustError(
-                f"{notebook} ended with {error.ename}: {error.evalue} ({source.label}); "
+                f"{NOTEBOOK} ended with {error.ename}: {error.evalue} ({source.label}); "
                 f"{EXECUTED}/{study}-{out.name}.ipynb shows where"
             ) from None
 

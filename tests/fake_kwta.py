@@ -204,3 +204,24 @@ class _Writer(Writer):
         head = {"question": run.question, "changed": changed}
         self.file("ablations", name, recipe.dataset, settings, reason, also=head, **found)
         self.curve(f"ablations/{name}", recipe, [] if reason else seeds)
+
+
+# See FAKES of report_checkout.
+FACTS = {
+    "claims": [*(f"K{n}" for n in range(1, 26) if n != 22), "K7a", "K8a", "K13a", "K14a"],
+    "scale": "cpu",
+    "given": {"network, data", "activation", "table", "line", "gamma", "learning_rate", "seed", "setting"},
+    "known": {"2020", "16902", "62.5", "62.2", "3.32", "196", "1.00"},  # the last: rank correlations of made-up jumps
+    "open": {f"K{n}" for n in (3, 4, 7, 8, 13, 14)},
+}
+CONFIGS = {
+    "kwta-network": {
+        **{"network": "resnet18", "n_classes": 10, "logits": 10, "width": 2, "image_size": 64, "normalise": False},
+        **{"gamma": 0.2, "stem": "kwta"},
+    }
+}
+SHAPE = (3, 32, 32)
+STAGES = {
+    **dict.fromkeys(("train_kwta", "ablate_kwta", "attack_kwta"), "kwta networks attacks"),
+    "time_kwta": "kwta",
+}

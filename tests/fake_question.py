@@ -80,3 +80,26 @@ class _Writer(Writer):
         kinds = SIGNS if network.name.endswith("-plain") else {"own": 0}
         found = {kind: [finding | {"value": float(n > 0), "flagged": n > 0}] for kind, n in kinds.items()}
         return {"eps": grid, "n_images": n, "attacks": attacks, "seeds": self.seeds, "diagnostics": {"seed0": found}}
+
+
+# See FAKES of report_checkout.
+FACTS = {
+    "claims": [f"Q{n}{kind}" for kind in ("", "c") for n in range(7)],
+    "scale": "gpu",
+    "given": {
+        *("twin", "report's attack", "operations per image, millions", "passes per training image", "training"),
+        *("masked on purpose", "checks", "signs", "dataset", "measured"),
+    },
+    "known": {"2020", "2022", "2023", "2025", "67", "3.5", "2.7"},  # the last two by chance: ends of other intervals
+}
+V1 = {"simple_channels": 3, "complex_channels": 3, "ksize": 5, "stride": 2, "image_size": 28, "visual_degrees": 1.0}
+CONFIGS = {
+    "question-network": {
+        **{"dataset": "mnist", "n_classes": 10, "width": 3, "gamma": 0.3, "front": "v1-noiseless", "v1": V1}
+    }
+}
+ALL = "question hebbian cnnf kwta vonenet networks attacks"  # it has networks of all the others
+STAGES = {
+    "question_train": ALL,
+    **dict.fromkeys(("question_attack", "question_transfer", "adapt"), f"{ALL} statistics"),
+}

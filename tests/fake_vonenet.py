@@ -1,4 +1,4 @@
-"""Made-up metrics of the VOneNet study, beside those of `fake_metrics`: every file of its contract.
+"""Made-up metrics of the VOneNet study, beside those of `fake_hebbian`: every file of its contract.
 
 Deviations rise with depth and dip at second convolutions; a network with a V1 stage deviates a third as much without
 noise and far more with it.
@@ -210,3 +210,24 @@ class _Writer(Writer):
         numbers = {"labels": np.arange(6), "before": np.arange(6), "after": np.arange(6) + 1, "size": np.full(6, 0.006)}
         change = rng.normal(scale=0.01, size=clean.shape).astype(np.float16)
         self.arrays(f"portraits/perturbed-{run}", clean=clean, perturbed=perturbed, **numbers, change=change)
+
+
+# See FAKES of report_checkout.
+FACTS = {
+    "claims": [*(f"V{n}{kind}" for kind in ("", "a") for n in range(1, 8)), "V8a"],
+    "scale": "cpu",
+    "given": {"perturbation", "trained parameters", "entered", "layer", "filter", "degenerate", "no.", "hypothesis"},
+    "known": {"2020", "02", "03"},
+    "open": {f"V{n}" for n in range(1, 8)},
+}
+CONFIGS = {
+    "vonenet": {
+        **{"network": "voneresnet18", "n_classes": 10, "width": 2, "image_size": 64, "visual_degrees": 2.0},
+        **{"simple_channels": 3, "complex_channels": 3, "noise": "none"},
+    }
+}
+SHAPE = (3, 32, 32)
+STAGES = {
+    **dict.fromkeys(("train_vonenet", "import_vonenet", "perturb_vonenet"), "vonenet networks attacks"),
+    "activations_vonenet": "vonenet networks attacks analysis",
+}

@@ -11,11 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
-import fake_cnnf_metrics
-import fake_kwta
-import fake_metrics
-import fake_question
-import fake_vonenet
 import pytest
 
 from biorobust.core.files import read_json, write_json
@@ -29,14 +24,10 @@ from biorobust.reporting.source import sources
 from stages import tables
 
 ROOT = Path(__file__).resolve().parent.parent
-# Who makes up the metrics of a study.
-WRITERS = {
-    "hebbian": fake_metrics.write_metrics,
-    "cnnf": fake_cnnf_metrics.write_metrics,
-    "kwta": fake_kwta.write_metrics,
-    "vonenet": fake_vonenet.write_metrics,
-    "question": fake_question.write_metrics,
-}
+# What tests know of a study: write_metrics makes up its metrics; FACTS: what its page must hold (test_every_report);
+# CONFIGS: a small configuration of each architecture, SHAPE of an image where it is not MNIST's (test_runs); STAGES:
+# those that learn or attack, and the folders beside core that an edit of runs each again for (test_graph).
+FAKES = {study: import_module(f"fake_{study}") for study in STUDIES}
 
 
 @contextmanager
@@ -71,7 +62,7 @@ def write_checkout(root, *, study="hebbian", scale="paper", change=lambda metric
     (root / "dvc.lock").write_text(
         "stages:\n  download@mnist:\n    outs:\n    - {path: data/datasets/mnist.npz, md5: 0a1b}\n"
     )
-    WRITERS[study](root / "reports/metrics", scale=scale, **given)
+    FAKES[study].write_metrics(root / "reports/metrics", scale=scale, **given)
     change(root / "reports/metrics")
     for position, stage in enumerate(STUDIES[study](read_params(root / "params.yaml")).stages()):
         write_json(root / f"reports/run_info/{stage}.json", run_info(stage, seconds=90.0 + position))

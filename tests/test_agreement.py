@@ -3,7 +3,7 @@
 from importlib import import_module
 
 import pytest
-from report_checkout import ROOT, WRITERS
+from report_checkout import FAKES, ROOT
 from small_metrics import EPS, network
 
 from biorobust.core.files import read_json
@@ -84,9 +84,9 @@ def test_words_are_counted_against_all_effects():
 def made(tmp_path_factory):
     """Every study with every run of params.yaml."""
     root = tmp_path_factory.mktemp("made")
-    for name, write in WRITERS.items():
-        write(root / name, scale="paper")
-    return {name: Measurements(root / name) for name in WRITERS}
+    for name, fake in FAKES.items():
+        fake.write_metrics(root / name, scale="paper")
+    return {name: Measurements(root / name) for name in FAKES}
 
 
 @pytest.mark.parametrize("study", list(STUDIES))

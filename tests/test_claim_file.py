@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fake_metrics import write_metrics
+from fake_hebbian import write_metrics
 from made_up import ROOT
 from report_checkout import claims_of
 

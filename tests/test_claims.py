@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_metrics import write_metrics
+from fake_hebbian import write_metrics
 from made_up import ROOT
 from report_checkout import claims_of
 

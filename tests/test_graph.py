@@ -10,6 +10,7 @@ import pytest
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 from graph import DRAWN, REACHED
+from report_checkout import FAKES
 
 from biorobust.core.runs import architectures
 from biorobust.reporting.registry import STUDIES, read_params
@@ -50,34 +51,33 @@ def test_the_last_stages_of_a_study_are_the_whole_of_it(index, name):
     assert {stage.name for stage in needed} >= set(study.stages())
 
 
-# One file of each part of the library, and the stages that have to run again after an edit of it: by name, without what
+def learning(*folders):
+    """The stages that use one of these folders of src/biorobust."""
+    found = {name: used for fake in FAKES.values() for name, used in fake.STAGES.items()}
+    return {name for name, used in found.items() if not {*folders}.isdisjoint(used.split())}
+
+
+# Files of each part of the library, and the stages that have to run again after an edit of them: by name, without what
 # follows from them. Networks that are loaded by name are among them.
-HEBBIAN = {"hebbian_pretrain", "train_supervised", "train_controls", "attack_hebbian", "attack_controls"}
-CNNF = {"train_cnnf", "train_cnnf_variants", "train_cnnf_grid", "attack_cnnf"}
-KWTA = {"train_kwta", "ablate_kwta", "attack_kwta"}
-VONENET = {"train_vonenet", "import_vonenet", "perturb_vonenet", "activations_vonenet"}
 DRAWING = {"tables", "figures", "report"}  # depends on all of src/biorobust
-QUESTION = {"question_train", "question_attack", "question_transfer", "adapt"}  # it has networks of all the others
-LEARNING = HEBBIAN | CNNF | KWTA | VONENET | QUESTION
-ATTACKED = LEARNING - {"hebbian_pretrain", "train_supervised", "train_controls"}
 EDITED = {
-    "src/biorobust/core/training.py": LEARNING | {"compare", "time_kwta"},
+    "src/biorobust/core/training.py": learning(*STUDIES) | {"compare"},
     "src/biorobust/datasets/mirror.py": {"download"},
     "src/biorobust/studies.py": set(),
     "src/biorobust/attack_names.py": set(),
-    "src/biorobust/attacks/pgd.py": ATTACKED | {"compare"},
-    "src/biorobust/networks/resnet.py": CNNF | KWTA | VONENET | QUESTION,
-    "src/biorobust/hebbian/model/classifier.py": HEBBIAN | QUESTION,
-    "src/biorobust/cnnf/model/network.py": CNNF | QUESTION,
-    "src/biorobust/kwta/model/selection.py": KWTA | QUESTION | {"time_kwta"},
-    "src/biorobust/vonenet/model/models.py": VONENET | QUESTION,
-    "src/biorobust/question/model/networks.py": QUESTION,
-    "src/biorobust/analysis/deviation.py": {"activations_vonenet"},
-    "src/biorobust/statistics/thresholds.py": {"compare", "question_attack", "question_transfer", "adapt"},
+    "src/biorobust/attacks/pgd.py": learning("attacks") | {"compare"},
+    "src/biorobust/networks/resnet.py": learning("networks"),
+    "src/biorobust/analysis/deviation.py": learning("analysis"),
+    "src/biorobust/statistics/thresholds.py": learning("statistics") | {"compare"},
     "src/biorobust/reporting/claims.py": set(),
     "src/biorobust/kwta/report/summary.py": {"compare"},
     "reports/templates/report.html.j2": {"report"},
     "docs/protocol.md": {"report"},
+    **{
+        f"src/biorobust/{study}/model/{path.name}": learning(study)
+        for study in STUDIES
+        for path in (ROOT / f"src/biorobust/{study}/model").glob("*.py")
+    },
 }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fake_metrics import write_metrics
+from fake_hebbian import write_metrics
 
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json, write_npz

@@ -196,10 +196,17 @@ def test_loading_parameters_and_seeing_that_nothing_is_to_do_needs_no_torch(load
     assert done.stdout.strip() == "False"
 
 
-def test_a_study_that_lacks_a_table_is_named(monkeypatch):
-    toy = SimpleNamespace(__name__="biorobust.toy.model.params", BLOCKS={}, RUNS={})
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"BLOCKS": {}, "RUNS": {}}, "no SIZES and no NETWORKS and no ARCHITECTURES and no TRAINED"),
+        (dict.fromkeys(params.NEEDED, ()) | {"NETWORKS": ("toy_runs",)}, "no ATTACK and no DATASET"),
+    ],
+)
+def test_a_study_that_lacks_a_table_is_named(given, missing, monkeypatch):
+    toy = SimpleNamespace(__name__="biorobust.toy.model.params", **given)
     monkeypatch.setitem(params.STUDIES, "toy", toy)
     params._file.cache_clear()
-    with pytest.raises(ParamsError, match=r"biorobust\.toy\.model\.params has no SIZES and no NETWORKS and no ARCH"):
+    with pytest.raises(ParamsError, match=rf"^biorobust\.toy\.model\.params has {missing}: docs/add-a-study\.md$"):
         params.load(FILE)
     params._file.cache_clear()

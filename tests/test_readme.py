@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fake_metrics import write_metrics
+from fake_hebbian import write_metrics
 from report_checkout import only, record, write_checkout
 
 from biorobust.core.errors import BiorobustError

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from report_checkout import ROOT, claims_of, ledger_verdicts, only, record, run_info, text, write_checkout
+from report_checkout import ROOT, claims_of, edit, ledger_verdicts, only, record, run_info, text, write_checkout
 
 from biorobust import params
 from biorobust.core import outcomes
@@ -95,7 +95,6 @@ def test_every_study_has_its_files_and_its_names():
     for name, make in STUDIES.items():
         assert make(values).name == name
         assert (ROOT / f"reports/templates/studies/{name}.html.j2").exists()
-        assert (ROOT / f"reports/notebooks/{name}.ipynb").exists()
         assert len(set(make(values).stages())) == len(make(values).stages()) > 0
         made = make(values).tables(Measurements(ROOT / "no-such-folder"), [])
         assert made
@@ -123,6 +122,11 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root):
     assert page.count(f"toy network {100 * accuracy:.2f}") == 1
     ids = re.findall(r'\bid="([^"]+)"', rendered.html)
     assert len(ids) == len(set(ids))
+
+
+def test_data_of_several_runs_are_told_as_the_first_of_them_notes(root):
+    edit(root, "data/mnist", lambda content: content.update(note="As the last run notes."))
+    assert "As the last run notes." not in render(root).summary
 
 
 def test_a_claim_of_an_unknown_study_is_refused(tmp_path):

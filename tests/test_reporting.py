@@ -164,6 +164,8 @@ def test_a_stage_draws_the_same_figures_through_the_notebook_whatever_the_users_
     for name in ("JUPYTER_PATH", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(user))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", "/dev/null/nowhere")
+    cells = read_json(figures.NOTEBOOK)["cells"]
+    assert [cell["id"] for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []
     figures.main(["hebbian"])
     assert not list((root / "reports/figures").glob("*.part"))
     drawn, expected = (base / "reports/figures/hebbian/current" for base in (root, paper))
@@ -176,7 +178,7 @@ def test_a_stage_draws_the_same_figures_through_the_notebook_whatever_the_users_
     ("kind", "said", "line"),
     [
         ("BiorobustError", "x.json is damaged", r"^x.json is damaged$"),
-        ("KeyError", "'epoch'", r"^reports/notebooks/hebbian.ipynb ended with KeyError: 'epoch' .* shows where$"),
+        ("KeyError", "'epoch'", r"^reports/notebooks/study.ipynb ended with KeyError: 'epoch' .* shows where$"),
     ],
 )
 def test_an_error_inside_the_notebook_stays_one_line(tmp_path, monkeypatch, kind, said, line):
@@ -196,15 +198,6 @@ def test_an_error_inside_the_notebook_stays_one_line(tmp_path, monkeypatch, kind
     with pytest.raises(BiorobustError, match=line):
         figures.main(["hebbian"])
     assert [path for path in Path("reports/figures").rglob("*") if path.is_file()] == [drawn]
-
-
-def test_a_missing_notebook_is_named(tmp_path, monkeypatch):
-    from stages import figures
-
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(BiorobustError, match=r"reports/notebooks/hebbian.ipynb is missing: it draws the figures"):
-        figures.main(["hebbian"])
 
 
 def test_tables_that_cannot_be_made_leave_the_old_ones(paper, tmp_path):

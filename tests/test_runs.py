@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from report_checkout import FAKES
 
 from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
@@ -13,26 +14,8 @@ from biorobust.core.tensors import Tensors, as_tensors
 from biorobust.hebbian.model import readout as readout_module
 from biorobust.hebbian.model.params import Readout
 
-CONFIGS = {
-    "hebbian-classifier": {"n_hidden": 12, "n_inputs": 784, "n_classes": 10, "n": 2.0, "beta": 0.5, "inputs": "unit"},
-    "simple-conv": {"n_classes": 10},
-    "end-to-end": {"n_inputs": 784, "n_hidden": 12, "n_classes": 10},
-    "cnnf-two-block": {"n_classes": 10, "cycles": 2, "residual": 0.3, "width": 3, "image_shape": [1, 28, 28]},
-    "cnnf-original": {"n_classes": 10, "cycles": 1, "residual": 0.1, "image_shape": [1, 28, 28]},
-    "kwta-network": {
-        **{"network": "resnet18", "n_classes": 10, "logits": 10, "width": 2, "image_size": 64, "normalise": False},
-        **{"gamma": 0.2, "stem": "kwta"},
-    },
-    "vonenet": {
-        **{"network": "voneresnet18", "n_classes": 10, "width": 2, "image_size": 64, "visual_degrees": 2.0},
-        **{"simple_channels": 3, "complex_channels": 3, "noise": "none"},
-    },
-}
-V1 = {"simple_channels": 3, "complex_channels": 3, "ksize": 5, "stride": 2, "image_size": 28, "visual_degrees": 1.0}
-CONFIGS["question-network"] = {
-    **{"dataset": "mnist", "n_classes": 10, "width": 3, "gamma": 0.3, "front": "v1-noiseless", "v1": V1}
-}
-SHAPES = {"kwta-network": (3, 32, 32), "vonenet": (3, 32, 32)}  # of an image, where it is not MNIST's
+CONFIGS = {name: config for fake in FAKES.values() for name, config in fake.CONFIGS.items()}
+SHAPES = {name: fake.SHAPE for fake in FAKES.values() if hasattr(fake, "SHAPE") for name in fake.CONFIGS}
 
 
 @pytest.fixture

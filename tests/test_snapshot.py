@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fake_metrics import write_metrics
+from fake_hebbian import write_metrics
 from made_up import ROOT
 from report_checkout import claims_of
 

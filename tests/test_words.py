@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from fake_metrics import write_metrics
+from fake_hebbian import write_metrics
 
 from biorobust.attack_names import NAMES
 from biorobust.core.errors import BiorobustError

@@ -2,9 +2,9 @@
 
 A study's `model/params.py` holds three tables, BLOCKS (science), SIZES (what `scales.<scale>` may hold), RUNS (run
 lists; APART: those whose names are no files of networks); PARTS, the sizes whose `trained` says which runs of a list a
-scale has; what is attacked (NETWORKS, ATTACK, DATASET); TRAINED, accuracies above which its networks count as trained;
-and CHECK, file and function that look at what refers to what. Stages get the checked result as `Params`; no dictionary
-of raw values goes any further, but to the report.
+scale has; what is attacked (NETWORKS, and where there are any ATTACK and DATASET); TRAINED, accuracies above which its
+networks count as trained; and CHECK, file and function that look at what refers to what. Stages get the checked result
+as `Params`; no dictionary of raw values goes any further, but to the report.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ T = TypeVar("T")
 PARAMS_FILE = Path("params.yaml")
 TABLES = ("BLOCKS", "SIZES", "RUNS")
 NEEDED = (*TABLES, "NETWORKS", "ARCHITECTURES", "TRAINED")  # of every study's params module
+ATTACKED = ("ATTACK", "DATASET")  # of one with NETWORKS
 STUDIES: dict[str, Any] = studies.modules("model.params")
 # A dot or a slash would break DVC's parameter paths and the names of files; a stage takes -x for an option.
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -159,7 +160,8 @@ def _file() -> Any:
 
 def _declared(table: str) -> dict[str, Any]:
     for study in STUDIES.values():
-        if missing := [name for name in NEEDED if not hasattr(study, name)]:
+        needed = (*NEEDED, *(ATTACKED if getattr(study, "NETWORKS", ()) else ()))
+        if missing := [name for name in needed if not hasattr(study, name)]:
             raise ParamsError(f"{study.__name__} has no {' and no '.join(missing)}: docs/add-a-study.md")
     return {key: kind for study in STUDIES.values() for key, kind in getattr(study, table).items()}
 

@@ -32,7 +32,7 @@ class Parts:
 class Study(ABC):
     """A study as one params.yaml lists it; leftovers of removed runs are in none of its names.
 
-    `name` is that of its claims, figures, notebook and template, and the ids of its tables begin with it. `attacks`:
+    `name` is that of its claims, figures and template, and the ids of its tables begin with it. `attacks`:
     those that its metrics have, beside the worst case over them. `parts`: the registry joins them to the names, so that
     neither imports the other. `adaptive`: the block of params.yaml that names its networks under attacks that adapt to
     them.

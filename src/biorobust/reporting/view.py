@@ -109,8 +109,11 @@ class Overview:
 
     @property
     def datasets(self) -> tuple[Mapping[str, Any], ...]:
-        """Those behind the runs, each once."""
-        return tuple({data["sha256"]: data for run in self.runs for data in run.datasets}.values())
+        """Those behind the runs, each once, as the first of the runs notes it."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for data in (data for run in self.runs for data in run.datasets):
+            found.setdefault(data["sha256"], data)
+        return tuple(found.values())
 
     @property
     def stand_in(self) -> bool:

@@ -222,3 +222,20 @@ class _Writer(Writer):
         for images, (attack, eps) in shown.items():
             counts = {seed: self.correct(run, images, seed) for seed in seeds}
             self.packed[outcomes.cell(run, attack, eps)] = outcome(run, counts, N_TEST)
+
+
+# See FAKES of report_checkout.
+FACTS = {
+    "claims": [f"F{n}" for n in range(1, 23)],
+    "scale": "paper",
+    "given": {
+        *("choice", "the report", "here", "parameters", "clean, reported", "noisy, reported", "step", "quantity"),
+        *("first", "second", "what differs", "residual", "cycles", "counted", "trained at", "level", "cycle"),
+    },
+    "known": {"2020", "2.6"},  # the latter by chance: ends of two intervals
+}
+CONFIGS = {
+    "cnnf-two-block": {"n_classes": 10, "cycles": 2, "residual": 0.3, "width": 3, "image_shape": [1, 28, 28]},
+    "cnnf-original": {"n_classes": 10, "cycles": 1, "residual": 0.1, "image_shape": [1, 28, 28]},
+}
+STAGES = dict.fromkeys(("train_cnnf", "train_cnnf_variants", "train_cnnf_grid", "attack_cnnf"), "cnnf networks attacks")

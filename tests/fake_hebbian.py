@@ -136,3 +136,23 @@ class _Writer(Writer):
     def weights_picture(self, name):
         units = np.random.default_rng(1).normal(size=(16, 28, 28)).astype(np.float16)
         self.arrays(f"pictures/weights-{name}", units=units)
+
+
+# See FAKES of report_checkout.
+FACTS = {
+    "claims": [f"H{n}" for n in range(1, 10)],
+    "scale": "paper",
+    "given": {
+        *("loss attacked", "weights", "start", "p", "k", "units", "epochs", "name", "quantity", "seed", "training"),
+    },
+    "known": {"2019", "100.0"},
+}
+CONFIGS = {
+    "hebbian-classifier": {"n_hidden": 12, "n_inputs": 784, "n_classes": 10, "n": 2.0, "beta": 0.5, "inputs": "unit"},
+    "simple-conv": {"n_classes": 10},
+    "end-to-end": {"n_inputs": 784, "n_hidden": 12, "n_classes": 10},
+}
+STAGES = {
+    **dict.fromkeys(("hebbian_pretrain", "train_supervised", "train_controls"), "hebbian"),
+    **dict.fromkeys(("attack_hebbian", "attack_controls"), "hebbian attacks"),
+}
