@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from biorobust.reporting import claim_file, figure
-from biorobust.reporting.figure import Drawn, Inputs
+from biorobust.reporting.figure import Inputs
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import STUDIES, read_params
 
@@ -19,16 +19,15 @@ def inputs(study: str, *, metrics: Sequence[str | Path], params: str | Path, cla
     return Inputs(m=Measurements(*metrics), study=made, claims=own)
 
 
-def show(given: Inputs) -> list[Drawn]:
-    """Draw the study's figures below the cell, each with title and caption; gives those that were run."""
-    from IPython.display import Markdown, display
+def show(given: Inputs, *, out: str | Path) -> None:
+    """Write the study's figures to the folder `out` and show them below the cell, each with title and caption."""
+    from IPython.display import SVG, Markdown, display
 
-    shown = []
-    for declared in import_module(f"biorobust.{given.study.name}.report.figures").FIGURES:
-        found = figure.draw(declared, given)
+    declared = import_module(f"biorobust.{given.study.name}.report.figures").FIGURES
+    drawn = {one.id: figure.draw(one, given) for one in declared}
+    figure.save([found for found in drawn.values() if found], out)
+    for name, found in drawn.items():
         if found is None:
-            display(Markdown(f"*{declared.id} was not run, so there is nothing to draw.*"))
-            continue
-        shown.append(found)
-        display(Markdown(f"## {found.title}"), found.drawing, Markdown(found.caption))
-    return shown
+            display(Markdown(f"*{name} was not run, so there is nothing to draw.*"))
+        else:
+            display(Markdown(f"## {found.title}"), SVG(filename=f"{out}/{name}.svg"), Markdown(found.caption))
