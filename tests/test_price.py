@@ -65,6 +65,26 @@ def test_a_training_that_did_not_learn_is_made_again(tmp_path):
     assert found.gpu == (found.hours > GPU)
 
 
+def test_a_stage_that_makes_several_runs_is_found_by_its_folder(tmp_path):
+    item = open_claim(tmp_path)
+    for name in "ab":
+        (tmp_path / "group/train").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"train/{name}.json").rename(tmp_path / f"group/train/{name}.json")
+    group = run(3)
+    group.outputs = {"one": ("reports/metrics/group",)}
+    found = price(item, metrics=Measurements(tmp_path), runs={tmp_path: group}, printed={})
+    assert found.hours == pytest.approx(3 * found.more)
+
+
+def test_a_part_that_nobody_can_price_makes_it_a_lower_bound(tmp_path):
+    both = order(accuracy("a"), accuracy("b")), order(accuracy("a"), accuracy("c"))
+    for name, correct in {"a": (800, 812, 788), "b": (790, 805, 775), "c": (790, 805, 775)}.items():
+        network(tmp_path, name, correct)
+    alone, all_of_it = (priced(tmp_path, judged(tmp_path, *parts)) for parts in (both[:1], both))
+    assert (alone.complete, all_of_it.complete) == (True, False)
+    assert alone.hours == all_of_it.hours
+
+
 def test_nothing_is_priced_that_is_decided_or_that_has_not_run(tmp_path):
     network(tmp_path, "a", (900, 905, 895))
     network(tmp_path, "b", (760, 765, 755))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from biorobust.core import places
 from biorobust.reporting.claim import Check
 from biorobust.reporting.claims import Judged, Part, decide
 from biorobust.reporting.measurements import Measurements
@@ -26,12 +27,14 @@ GPU = 12.0  # core-hours from which two cores are the wrong machine
 class Price:
     """hours: core-hours of the stages behind the open parts, at the size these need. more: times as many trainings and
     images as the run has, None where not even MOST times as many would decide. learns: whether every training has
-    learned; where one has not, the hours are those of another attempt.
+    learned; where one has not, the hours are those of another attempt. complete: whether all open parts were priced;
+    what has not been run, or is of an old run that did not note its times, was not.
     """
 
     hours: float
     more: int | None
     learns: bool
+    complete: bool = True
 
     @property
     def gpu(self) -> bool:
@@ -41,18 +44,19 @@ class Price:
 def price(
     item: Judged, *, metrics: Measurements, runs: Mapping[Path, Provenance], printed: Mapping[str, float]
 ) -> Price | None:
-    """None for a claim that is decided, and where nobody knows what a stage takes, because it did not run here.
+    """None for a claim that is decided, and where nobody knows what any of its stages takes.
 
     runs: by the folder of metrics that came of each.
     """
     times: dict[Stage, float] = {}  # how much more of it
-    more, learns = [1], True
+    more, learns, complete = [1], True, True
     for part, check in zip(item.parts, item.claim.under(item.reading), strict=True):
         if not part.counts or part.verdict in rules.DECIDED:
             continue
         stages = [_stage(name, metrics.folder(f"{name}.json"), runs) for name in files(check)]
         if not all(stages) or part.measured is None:
-            return None
+            complete = False
+            continue
         learns &= all(learned(content, printed=printed) for content in map(metrics.get, files(check)))
         needed = _trainings(part, check)
         more.append(needed)
@@ -62,13 +66,13 @@ def price(
         return None
     notes = ((runs[folder].notes[stage] or {}, factor) for (folder, stage), factor in times.items())
     hours = sum(cost(note) * note.get("threads", 1) / 3600 * factor for note, factor in notes)
-    return Price(hours, max(more) if max(more) <= MOST else None, learns)
+    return Price(hours, max(more) if max(more) <= MOST else None, learns, complete)
 
 
 def _stage(name: str, folder: Path, runs: Mapping[Path, Provenance]) -> Stage | None:
     """The stage that wrote a metrics file, where it noted what all its starts took."""
     provenance = runs[folder]
-    path = PurePosixPath("reports/metrics", f"{name}.json")
+    path = PurePosixPath("reports/metrics", places.find(folder, f"{name}.json").relative_to(folder))
     written = {str(path), *map(str, path.parents)}
     for stage, paths in provenance.outputs.items():
         if written & set(paths) and "total_seconds" in (provenance.notes.get(stage) or {}):
