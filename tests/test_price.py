@@ -85,14 +85,18 @@ def test_a_part_that_nobody_can_price_makes_it_a_lower_bound(tmp_path):
     assert alone.hours == all_of_it.hours
 
 
-def test_nothing_is_priced_that_is_decided_or_that_has_not_run(tmp_path):
+def test_only_what_is_open_and_was_measured_is_priced_in_hours_where_they_are_known(tmp_path):
     network(tmp_path, "a", (900, 905, 895))
     network(tmp_path, "b", (760, 765, 755))
     assert priced(tmp_path, judged(tmp_path, order(accuracy("a"), accuracy("b")))) is None
     item = open_claim(tmp_path)
     unknown = run(1)
     del unknown.notes["one"]["total_seconds"]  # an old note: the time of its last start alone
-    assert price(item, metrics=Measurements(tmp_path), runs={tmp_path: unknown}, printed={}) is None
+    found = price(item, metrics=Measurements(tmp_path), runs={tmp_path: unknown}, printed={})
+    assert not found.complete
+    assert found.hours == found.more  # of the other stage
+    del unknown.notes["two"]["total_seconds"]
+    assert price(item, metrics=Measurements(tmp_path), runs={tmp_path: unknown}, printed={}).hours == 0
     (tmp_path / "train/b.json").unlink()
     (again,) = judge([item.claim], Measurements(tmp_path))
     assert priced(tmp_path, again) is None

@@ -25,10 +25,10 @@ GPU = 12.0  # core-hours from which two cores are the wrong machine
 
 @dataclass(frozen=True)
 class Price:
-    """hours: core-hours of the stages behind the open parts, at the size these need. more: times as many trainings and
-    images as the run has, None where not even MOST times as many would decide. learns: whether every training has
-    learned; where one has not, the hours are those of another attempt. complete: whether all open parts were priced;
-    what has not been run, or is of an old run that did not note its times, was not.
+    """hours: core-hours of the stages behind the open parts, at the size these need; 0 where no stage noted its.
+    more: times as many trainings and images as the run has, None where not even MOST times as many would
+    decide. learns: whether every training has learned; where one has not, the hours are those of another attempt.
+    complete: whether the hours are of all open parts.
     """
 
     hours: float
@@ -44,25 +44,26 @@ class Price:
 def price(
     item: Judged, *, metrics: Measurements, runs: Mapping[Path, Provenance], printed: Mapping[str, float]
 ) -> Price | None:
-    """None for a claim that is decided, and where nobody knows what any of its stages takes.
+    """None for a claim that is decided, and for one of which no open part was measured.
 
     runs: by the folder of metrics that came of each.
     """
     times: dict[Stage, float] = {}  # how much more of it
-    more, learns, complete = [1], True, True
+    more, learns, complete = [], True, True
     for part, check in zip(item.parts, item.claim.under(item.reading), strict=True):
         if not part.counts or part.verdict in rules.DECIDED:
             continue
-        stages = [_stage(name, metrics.folder(f"{name}.json"), runs) for name in files(check)]
-        if not all(stages) or part.measured is None:
+        if part.measured is None:
             complete = False
             continue
+        stages = [_stage(name, metrics.folder(f"{name}.json"), runs) for name in files(check)]
+        complete &= all(stages)
         learns &= all(learned(content, printed=printed) for content in map(metrics.get, files(check)))
         needed = _trainings(part, check)
         more.append(needed)
         factor = _larger(check, metrics) * (needed if needed <= MOST else 1)
         times |= {stage: max(factor, times.get(stage, 1.0)) for stage in stages if stage}
-    if not times:
+    if not more:
         return None
     notes = ((runs[folder].notes[stage] or {}, factor) for (folder, stage), factor in times.items())
     hours = sum(cost(note) * note.get("threads", 1) / 3600 * factor for note, factor in notes)
