@@ -3,8 +3,9 @@
 import pytest
 from edits import ROOT
 
-from biorobust.question.report.headline import signs_of_masking
+from biorobust.question.report.headline import Kept, signs_of_masking
 from biorobust.question.report.tables import named
+from biorobust.reporting.estimates import Estimate
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import THRESHOLDS, Difference
@@ -62,3 +63,19 @@ def test_a_network_is_called_with_its_data_set_only_beside_another_one(study):
         *(f"{name} on MNIST" for name in called),
         "plain network on CIFAR-10",
     ]
+
+
+def test_noise_in_training_leads_where_every_defence_tried_is_behind_it():
+    kept = Estimate(0.4, 0.3, 0.5, 500, 3)
+    behind = Difference(0.1, -0.1, 0.3, 0.5)
+    defences = {name: [Kept(f"{name}-kwta-low", "k-WTA", kept, kept, behind, behind)] for name in ("mnist", "cifar10")}
+    noise = {name: [(f"{name}-noise", 0.8)] for name in defences}
+
+    def lead(ahead):
+        given = {"more": ["k-WTA"], "same": [], "left_open": [], "suspect": [], "eps": {"mnist": 0.1, "cifar10": 0.004}}
+        return paragraphs("question", "headline", verdict="not reproduced", defences=defences, ahead=ahead, **given)[0]
+
+    assert "Noise in training alone" in lead(noise)
+    assert lead(noise).endswith("on MNIST and CIFAR-10.")
+    assert lead(noise | {"cifar10": []}).endswith("on MNIST.")
+    assert "Noise in training alone" not in lead({"mnist": [("mnist-plain", 0.8)], "cifar10": []})
