@@ -7,8 +7,11 @@ are passed on. With nothing to do it is not even asked, because one look at the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import functools
 import logging
+import operator
 import os
 import signal
 import sys
@@ -17,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from biorobust import params
 from biorobust.core.files import read_json
@@ -97,11 +101,24 @@ class Graph:
 
 def look(forced: Iterable[str]) -> Graph | None:
     """What there is to do, the stages in `forced` included; None where DVC cannot say, and will say why itself."""
+    from dvc.dependency import param
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    load, whole = functools.cache(param.load_path), param.read_param_file
+
+    def read(fs: Any, path: str, keys: Sequence[str] | None, flatten: bool) -> Any:
+        if not keys:
+            return whole(fs, path, keys, flatten)
+        found = {}
+        for key in keys:
+            with contextlib.suppress(KeyError, TypeError):
+                found[key] = functools.reduce(operator.getitem, key.split("."), load(path, fs))
+        return found
+
     try:
-        with Repo() as repo:
+        # DVC parses params.yaml for every stage and walks through all of it for every key: longer than all the rest.
+        with Repo() as repo, mock.patch.object(param, "read_param_file", read):
             changed = {*repo.status(), *forced}
             if not changed:
                 return Graph((), ())
