@@ -215,7 +215,7 @@ METRICS = [
     ),
     *cases(f"{METRIC}/ablations/clip.json", TABLES, (key("changed/key", "colour"), "settings: colour is missing")),
     *cases(f"{METRIC}/perturb/resnet50.json", TABLES, (key("per_seed/0/own", 7), "per_seed.0.own")),
-    *cases(f"{METRIC}/curves/end-to-end.csv", "figures hebbian", text("seed;epoch\n0;1\n")),
+    *cases(f"{METRIC}/curves/weights-uniform.csv", "figures hebbian", text("seed;epoch\n0;1\n")),
     *cases(OUTCOMES, TABLES, cut(0.5)),
     *cases(OUTCOMES, "report", text("words")),
     *cases(NOTE, "report", cut(0.5), text("[]"), key("wall_seconds", GONE)),
