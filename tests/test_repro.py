@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from stages import repro
+from stages.record import set_values
 
 ROOT = Path(__file__).resolve().parent.parent
 UP_TO_DATE = "Data and pipelines are up to date."
@@ -60,6 +61,18 @@ def note(folder, stage, *, seconds, scale="laptop", **others):
     folder.mkdir(parents=True, exist_ok=True)
     values = {"scale": scale, "wall_seconds": seconds, "device": "cpu", "cpu": "a processor", "threads": 2}
     (folder / f"{stage}.json").write_text(json.dumps(values | {"finished": "2026-01-02T03:04:05"} | others))
+
+
+def test_only_a_parameter_that_a_stage_names_gives_it_something_to_do(checkout):
+    change("second", params=["kwta.gamma", "relu"])
+    assert run().returncode == 0
+    assert repro.look([]).todo == ()
+    set_values(Path("params.yaml"), ["kwta_low.gamma=0.31"])
+    assert repro.look([]).todo == ()
+    set_values(Path("params.yaml"), ["kwta.gamma=0.31"])
+    assert set(repro.look([]).todo) == {"second", "third"}
+    assert run().returncode == 0
+    assert repro.look([]).todo == ()
 
 
 def test_a_first_run_counts_its_stages_and_a_second_has_nothing_to_do(checkout):

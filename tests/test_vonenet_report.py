@@ -1,5 +1,7 @@
 """The VOneNet study's part of the report: claims, tables, figures, section and headline from made-up metrics."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 import report_checkout
@@ -8,12 +10,14 @@ from report_checkout import ROOT, copied, edit, judged, text, verdicts, write_ch
 
 from biorobust.reporting import claim_file
 from biorobust.reporting.figure import Inputs, draw, read_index
+from biorobust.reporting.headline import JUDGED
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.registry import read_params
 from biorobust.reporting.render import render
+from biorobust.reporting.words import paragraphs
 from biorobust.statistics import rules
 from biorobust.vonenet.report.figures import FIGURES
-from biorobust.vonenet.report.headline import conclusions, headline
+from biorobust.vonenet.report.headline import CLAIMS, conclusions, headline
 from biorobust.vonenet.report.study import vonenet
 from biorobust.vonenet.report.tables import tables
 
@@ -67,6 +71,16 @@ def test_headline_follows_the_attacks_that_adapt_and_without_them_the_zeros(cpu,
     small = text(render(root).html)
     assert "have not been looked for in networks of the size this needs" in small
     assert "15 explanations of the report" not in small
+
+
+@pytest.mark.parametrize("verdict", JUDGED)
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_every_verdict_has_its_own_lead(claim, verdict, tmp_path):
+    known = SimpleNamespace(claim=SimpleNamespace(id=claim))
+    given = {"verdict": verdict, "claim": known, "adapted": None, "kept": None, "first": lambda name: None}
+    given |= {"level": 0.7, "hypotheses": {}, "excluded": "excluded"}
+    lead = paragraphs("vonenet", "headline", Measurements(tmp_path), **given)[0]
+    assert ("noise of the V1 stage" in lead) == (claim == "V8a")
 
 
 def test_images_that_were_not_moved_are_counted_or_left_out(cpu, tmp_path):
