@@ -15,7 +15,6 @@ from biorobust.networks.alexnet import AlexNet
 from biorobust.networks.resnet import ResNet
 from biorobust.networks.weights import VARIABLE, Unavailable
 
-TORCHVISION = {"resnet18": torchvision.models.resnet18, "alexnet": torchvision.models.alexnet}
 NARROW = 4
 TINY = {
     "network": "resnet18",
@@ -29,8 +28,8 @@ TINY = {
 }
 
 
-def images(n=3, side=32, seed=0):
-    return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(seed))
+def images(side=32):
+    return torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
 def build(**changes):
@@ -38,10 +37,9 @@ def build(**changes):
     return networks.build(TINY | changes).eval()
 
 
-@pytest.mark.parametrize(("ours", "network"), [(ResNet(18), "resnet18"), (AlexNet(), "alexnet")])
-def test_fresh_weights_are_distributed_as_torchvisions(ours, network):
-    theirs = TORCHVISION[network]().state_dict()
-    for name, mine in ours.state_dict().items():
+def test_fresh_weights_are_distributed_as_torchvisions():
+    theirs = torchvision.models.resnet18().state_dict()
+    for name, mine in ResNet(18).state_dict().items():
         if mine.ndim > 1:
             assert mine.std().item() == pytest.approx(theirs[name].std().item(), rel=0.05), name
 
@@ -56,15 +54,14 @@ def test_fresh_weights_are_distributed_as_torchvisions(ours, network):
 )
 def test_activations_are_those_of_the_report_and_of_the_original(network, side, stem, n_values, n_calls):
     """Values per sample that k-WTA selects from, as counted for the report's networks and the original's."""
-    model = build(network=network, width=64, image_size=side, gamma=0.1, stem=stem)
-    _, passed = probes.observed(model, images(1))
+    with torch.device("meta"):  # shapes alone
+        model = build(network=network, width=64, image_size=side, gamma=0.1, stem=stem)
+        _, passed = probes.observed(model, torch.empty(1, 3, 32, 32))
     relu = [name for name, module in model.named_modules() if isinstance(module, nn.ReLU)]
     selected = {name: mask for name, mask in passed.items() if name not in relu}
     assert len(selected) == n_calls
     assert sum(mask.numel() for mask in selected.values()) == n_values
     assert relu == ([] if stem == "kwta" else ["body.relu"])
-    for mask in selected.values():
-        assert mask.sum() >= mask.numel() // 10
 
 
 def test_a_head_of_1000_gives_the_logits_of_the_classes_and_trains_on_all():
@@ -72,15 +69,12 @@ def test_a_head_of_1000_gives_the_logits_of_the_classes_and_trains_on_all():
     x = images()
     assert model.outputs(x).shape == (3, 1000)
     assert torch.equal(model(x), model.outputs(x)[:, :10])
-    assert torch.equal(model.body(model.resize(x)), model(x))
 
 
-def test_resizing_is_inside_and_may_be_left_out():
+def test_resizing_is_inside():
     model = build()
-    assert_close(model.body(model.resize(images())), model(images()), rtol=0, atol=0)
-    assert model.resize(images(side=64)).shape[-1] == 64
-    same = build(network="resnet18-small", image_size=32)
-    assert same.resize(images()).shape == (3, 3, 32, 32)
+    assert model.resize(images()).shape[-1] == model.resize(images(side=64)).shape[-1] == 64
+    assert torch.equal(model.body(model.resize(images())), model(images()))
 
 
 def test_normalisation_is_inside():
@@ -105,8 +99,7 @@ def imagenet(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("network", TORCHVISION)
-@pytest.mark.parametrize("logits", [10, 1000])
+@pytest.mark.parametrize(("network", "logits"), [("resnet18", 10), ("alexnet", 1000)])
 def test_imagenet_weights_are_taken_from_a_folder(imagenet, network, logits):
     model = build(network=network, width=NARROW, logits=logits, gamma=0.1)
     fresh = {name: value.clone() for name, value in model.body.state_dict().items()}

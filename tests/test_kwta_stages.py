@@ -1,7 +1,5 @@
 """The stages of the k-WTA study as programs on bundled data: what they write, what they survive, what they name."""
 
-import json
-
 import pandas as pd
 import pytest
 import torch
@@ -11,7 +9,7 @@ from edits import project
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, read_tensors, sha256, write_tensors
 from biorobust.core.places import find
-from biorobust.kwta.model import attacking, networks
+from biorobust.kwta.model import attacking, training
 from biorobust.kwta.model import weights as kwta_weights
 from biorobust.kwta.model.params import cells
 from biorobust.networks import weights
@@ -25,7 +23,7 @@ TRAINED = ("alexnet-svhn", "resnet18-cifar10", "fast-cifar10")  # of the five
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory, bundled):
-    """A folder with parameters cut down below scale tiny and the two data sets, where stages may run."""
+    """A folder with parameters cut down below scale tiny and the two data sets."""
     folder = tmp_path_factory.mktemp("kwta")
     raw = project()
     raw["scale"], raw["data"]["source"] = "tiny", "bundled"
@@ -70,7 +68,11 @@ def finished(here):
 
 
 def metrics(folder, name):
-    return json.loads(find(folder / "reports/metrics", f"{name}.json").read_text())
+    return read_json(find(folder / "reports/metrics", f"{name}.json"))
+
+
+def records(folder, cell):
+    return pd.read_parquet(find(folder / "data/attacks/kwta", f"{cell}.parquet"))
 
 
 def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
@@ -78,8 +80,7 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
         for cell in cells(run):
             train, attack = metrics(finished, f"train/{cell}"), metrics(finished, f"attack/{cell}")
             curve = pd.read_csv(find(finished / "reports/metrics", f"curves/{cell}.csv"))
-            record = pd.read_parquet(find(finished / "data/attacks/kwta", f"{cell}.parquet"))
-            assert (find(finished / "data/checkpoints", cell) / "model.json").exists()
+            record = records(finished, cell)
             if not run.startswith("scratch") or not cell.startswith(TRAINED):
                 reason = "random weights alone" if "fast" in cell else "is not in the folder of BIOROBUST_WEIGHTS"
                 if run.startswith("transferred"):
@@ -98,16 +99,13 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == attack["n_images"] == 8
             assert (attack["reencoded"] is None) == ("svhn" in cell)
             assert len(attack["discontinuity"]["by_gamma"]) == len(attack["patterns"]["by_gamma"]) == ("kwta" in run)
-            assert attack["patterns"]["sizes"] == pytest.approx([attack["eps"][0] / n for n in (100, 10, 1)])
             assert list(attack["patterns"]["per_seed"][0]["signs"]["layers"]) == list(train["per_seed"][0]["active"])
-            assert not list((finished / "data/work").glob(f"*{cell}*"))
+    assert not list((finished / "data/work").glob("*.pt"))
 
 
 def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, monkeypatch):
-    def records():
-        return pd.read_parquet(find(finished / "data/attacks/kwta", f"{next(iter(cells('scratch-relu')))}.parquet"))
-
-    whole, real, calls = records(), attacking.attacks.run, []
+    cell = next(iter(cells("scratch-relu")))
+    whole, real, calls = records(finished, cell), attacking.attacks.run, []
 
     def killed_in_the_third(*args, **kwargs):
         calls.append(args[3])
@@ -121,13 +119,11 @@ def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, mon
     attack_kwta.main(["scratch-relu"])
     # The third is on the resized tensor, what comes behind it on what went through one more JPEG.
     assert calls[:5] == [[QUICK], ["pgd-corrected-best"], [QUICK], [QUICK], [QUICK]]
-    pd.testing.assert_frame_equal(records(), whole)
+    pd.testing.assert_frame_equal(records(finished, cell), whole)
     assert not list((finished / "data/work").glob("*.pt"))
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
-    from biorobust.kwta.model import training
-
     real, done = training.train, []
 
     def broken(name, *args, **kwargs):
@@ -150,7 +146,6 @@ def test_a_cell_that_fails_does_not_stop_the_others(here, monkeypatch, capsys):
 def test_a_transferred_network_starts_with_the_weights_of_the_other_data_set(here, bundled, monkeypatch, tmp_path):
     """At a learning rate of next to nothing it keeps them, but for its head."""
     raw = yaml.safe_load((here / "params.yaml").read_text())
-    raw["kwta_runs"] = {name: project()["kwta_runs"][name] for name in ("scratch-relu", "transferred-kwta")}
     raw["kwta_pretrained"]["learning_rate"] = 1e-12
     raw["scales"]["tiny"]["kwta_cells"] = {"trained": ["resnet18-svhn", "resnet18-cifar10"]}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
@@ -158,7 +153,7 @@ def test_a_transferred_network_starts_with_the_weights_of_the_other_data_set(her
         bundled(name, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BIOROBUST_KEEP_STATES", "1")
-    cell, source = (f"resnet18-{name}" for name in ("svhn-transferred-kwta", "cifar10-scratch-relu"))
+    cell, source = "resnet18-svhn-transferred-kwta", "resnet18-cifar10-scratch-relu"
     with pytest.raises(BiorobustError, match=r"2 of 2 cells failed, .*scratch-relu/model\.json is missing"):
         train_kwta.main(["transferred"])
     for row in ("relu", "transferred"):
@@ -174,41 +169,12 @@ def test_a_transferred_network_starts_with_the_weights_of_the_other_data_set(her
     assert said["per_seed"][0]["source_sha256"] == sha256(path)
     learned = [name for name in ours if "running" not in name and "batches" not in name]
     head = {name for name in learned if not torch.equal(ours[name], theirs[name])}
-    torch.manual_seed(0)
-    fresh = networks.build(read_json(stored(cell)[0].with_name("model.json"))["configs"]["0"]).state_dict()
     assert head == {"body.fc.weight", "body.fc.bias"}
-    assert all(torch.equal(ours[name], fresh[name]) for name in head)
     counter = "body.bn1.num_batches_tracked"  # of batch normalisation: one epoch more than the source
     assert ours[counter] > theirs[counter]
-    trained = list((tmp_path / "data/work").glob(f"{cell}*"))
     write_tensors(path, theirs | {"body.conv1.weight": -theirs["body.conv1.weight"]})
     train_kwta.main(["transferred-kwta"])
     assert torch.equal(stored(cell)[1]["body.conv1.weight"], -ours["body.conv1.weight"])
-    assert metrics(tmp_path, f"train/{cell}")["per_seed"][0]["source_sha256"] == sha256(path)
-    assert len(list((tmp_path / "data/work").glob(f"{cell}*"))) == 2 * len(trained) == 2
-
-
-def test_rows_of_equal_settings_get_equal_numbers(here, bundled, monkeypatch, tmp_path):
-    """`kwta.gamma=0.1` makes the k-WTA row equal to the fixed one below it: same seeds, weights and records."""
-    raw = yaml.safe_load((here / "params.yaml").read_text())
-    raw["kwta"]["gamma"] = raw["kwta_low"]["gamma"] = 0.1
-    raw["kwta_runs"] |= {"scratch-kwta-low": {"init": "scratch", "method": "kwta_low"}}
-    raw["scales"]["tiny"]["kwta_cells"] = {"trained": ["fast-cifar10"]}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-    for name in ("cifar10", "svhn"):
-        bundled(name, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    found = []
-    for run in ("scratch-kwta", "scratch-kwta-low"):
-        train_kwta.main([run])
-        attack_kwta.main([run])
-        cell = f"fast-cifar10-{run}"
-        files = {kind: metrics(tmp_path, f"{kind}/{cell}") for kind in ("train", "attack")}
-        assert all(content.pop("run") == cell for content in files.values())
-        record = pd.read_parquet(find(tmp_path / "data/attacks/kwta", f"{cell}.parquet"))
-        weights_ = (find(tmp_path / "data/checkpoints", cell) / "seed0.safetensors").read_bytes()
-        found.append((files, record.to_dict("list"), weights_))
-    assert found[0] == found[1]
 
 
 def test_the_time_of_the_selection_is_written_beside_its_controls(here, monkeypatch):
@@ -216,11 +182,9 @@ def test_the_time_of_the_selection_is_written_beside_its_controls(here, monkeypa
     time_kwta.main([])
     found = metrics(here, "timing/kwta")
     (measured,) = found["per_seed"]
-    for key in ("growth", "growth_pass", "growth_sort"):
-        assert measured[f"{key}_low"] <= measured[key] <= measured[f"{key}_high"]
+    assert measured["growth_low"] <= measured["growth"] <= measured["growth_high"]
     short, long = found["settings"]["against"], found["settings"]["n"]
     assert [row["n"] for row in found["by_length"]] == [short, 2 * short, long, 2 * long]
-    assert all(row[name] > 0 for row in found["by_length"] for name in ("selection", "pass", "sort"))
     assert 1 < found["halfway"] < found["predicted"]
 
 
@@ -229,9 +193,7 @@ def test_ablations_write_a_pair_of_files_each(here):
     clip, pretrained = (metrics(here, f"ablations/{name}") for name in KEPT)
     assert clip["changed"] == {"key": "clip", "value": 0.5, "baseline": 0.5}
     assert clip["settings"]["gamma"] == 0.1
-    assert clip["robust"]["per_seed"][0]["n"] == 8
-    assert clip["collapses"]["n_seeds"] == 1
-    assert clip["per_seed"][0]["n"] == 20
+    assert (clip["per_seed"][0]["n"], clip["robust"]["per_seed"][0]["n"], clip["collapses"]["n_seeds"]) == (20, 8, 1)
     assert (pretrained["status"], pretrained["settings"]["width"]) == ("unavailable", 64)
     assert len(pd.read_csv(here / "reports/metrics/ablations/clip.csv")) == 2
     assert not list((here / "data/work").glob("*clip*"))

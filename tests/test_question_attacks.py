@@ -14,10 +14,9 @@ from biorobust.attacks import records
 from biorobust.question.model import attacking, networks
 from biorobust.question.model.attacking import Victim
 from biorobust.question.model.params import AttackPlan, AttackSize
-from biorobust.question.model.robustness import _fitted
 
 EPS = 0.15
-SIZE = AttackSize(n_images=40, n_cifar10=8, n_noisy=8, queries=60, noisy_queries=30, n_examined=12)
+SIZE = AttackSize(n_images=40, n_cifar10=8, n_noisy=8, queries=60, noisy_queries=30, n_examined=8)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,20 +33,22 @@ def plan(**changed):
     return params.check(raw).block("question_attack", AttackPlan).model_copy(update={"draws": 4, **changed})
 
 
-def victim(*, name="mnist-kwta-low", seed=0, noisy=False, n=24):
-    model, images, labels = attack_victims.digits(seed=seed)
-    index = np.arange(n) * 3 + 5  # places in a test split
-    model = attack_victims.noisy(model, 0.5) if noisy else model
-    given = {
-        "eps": EPS,
-        "curve": (0.05, 0.3),
-        "seed": seed,
-        "noisy": noisy,
-        "key": {"weights": str(seed)},
-        "code": attack_victims,
-    }
+def victim(*, name="mnist-kwta-low", noisy=False, n=16):
+    model, images, labels = attack_victims.digits(n=n)
     return Victim(
-        name=name, family="kwta", model=model, views={}, images=images[:n], labels=labels[:n], index=index, **given
+        name=name,
+        family="kwta",
+        model=attack_victims.noisy(model, 0.5) if noisy else model,
+        views={},
+        images=images,
+        labels=labels,
+        index=np.arange(n) * 3 + 5,  # places in a test split
+        eps=EPS,
+        curve=(0.05, 0.3),
+        seed=0,
+        noisy=noisy,
+        key={"weights": "some"},
+        code=attack_victims,
     )
 
 
@@ -58,7 +59,7 @@ def by_attack(table, *, eps=EPS):
 
 @pytest.mark.parametrize("noisy", [False, True])
 def test_every_attack_has_a_record_of_every_image_and_none_gives_one_back(noisy):
-    its, asked = victim(noisy=noisy, n=12 if noisy else 24), plan()
+    its, asked = victim(noisy=noisy, n=8 if noisy else 16), plan()
     table, points = attacking.attacked(its, asked, SIZE)
     found = by_attack(table)
     assert set(found) == set(attacking.names(asked, "kwta"))
@@ -71,26 +72,23 @@ def test_every_attack_has_a_record_of_every_image_and_none_gives_one_back(noisy)
     worst = worst[np.isclose(worst["eps"], EPS)].set_index("index")["broken"]
     for broken in found.values():
         assert (worst >= broken.reindex(worst.index)).all()
-    assert 0.2 < worst.mean() <= 1
+    assert worst.mean() > 0.2
+    assert "60 queries" in attacking.about("square", SIZE, noisy=False)  # at this scale
+    assert attacking.about("random-corners", SIZE, noisy=True).startswith("30 ")
     assert points.shape == its.images.shape
     assert (points - its.images).abs().max().item() <= EPS + 1e-6
 
 
-def test_the_points_are_what_broke_the_images():
+def test_sizes_of_the_curve_are_attacked_too_and_the_points_are_what_broke_the_images():
     its = victim()
     table, points = attacking.attacked(its, plan(), SIZE)
+    curve = [by_attack(table, eps=eps)[attacking.CURVE] for eps in (0.05, EPS, 0.3)]
+    assert [len(of) for of in curve] == [16] * 3
+    assert curve[0].mean() <= curve[1].mean() <= curve[2].mean()
     broken = np.any([of.reindex(its.index).to_numpy() for of in by_attack(table).values()], axis=0)
     right = (its.model(points).argmax(dim=1) == its.labels).numpy()
     assert broken.any()
     assert not right[broken].any()
-
-
-def test_sizes_of_the_curve_are_attacked_too():
-    found, _ = attacking.attacked(victim(), plan(), SIZE)
-    for eps in (0.05, EPS, 0.3):
-        assert len(by_attack(found, eps=eps)[attacking.CURVE]) == 24
-    means = [by_attack(found, eps=eps)[attacking.CURVE].mean() for eps in (0.05, EPS, 0.3)]
-    assert means == sorted(means)
 
 
 def test_a_finished_network_is_not_attacked_again(monkeypatch):
@@ -100,10 +98,9 @@ def test_a_finished_network_is_not_attacked_again(monkeypatch):
     second, again = attacking.attacked(its, plan(), SIZE)
     assert first.equals(second)
     assert torch.equal(points, again)
-    views = plan().views
-    others = plan(views={**views, "cnnf": ("apgd-margin",)})
+    others = plan(views=plan().views | {"cnnf": ("apgd-margin",)})
     assert attacking.attacked(its, others, SIZE)[0].equals(first)  # another family's attacks are none of its own
-    for changed in ({"views": {**views, "kwta": ("apgd-margin",)}}, {"draws": 5}, {"reports": plan().reports[1:]}):
+    for changed in ({"views": {"kwta": ("apgd-margin",)}}, {"draws": 5}, {"reports": plan().reports[1:]}):
         with pytest.raises(TypeError):
             attacking.attacked(its, plan(**changed), SIZE)
     with pytest.raises(TypeError):
@@ -114,24 +111,13 @@ def test_images_found_on_another_network_break_what_its_own_attacks_left():
     """A network that hides its gradient falls to the images of its twin."""
     plain = victim(name="mnist-plain")
     hidden = replace(victim(), model=networks.rounded(plain.model, attacking.COARSE))
-    _, points = attacking.attacked(plain, plan(), SIZE)
     weak = plan(adaptive=("apgd-cross-entropy",), views={}, blind=("random-corners",))
+    _, points = attacking.attacked(plain, weak, SIZE)
     before, own = attacking.attacked(hidden, weak, SIZE)
     after = attacking.shown(hidden, weak, SIZE, before=before, own=own, given={"mnist-plain": points}, key="")
     found = by_attack(records.joined([before, after]))
     assert found["transfer"].mean() > found["apgd-cross-entropy"].mean() + 0.2
     assert (found["warm-start"] >= found["transfer"].reindex(found["warm-start"].index)).all()
-
-
-def test_points_of_fewer_or_more_images_are_made_to_fit():
-    images, points = torch.zeros(3, 1, 2, 2), torch.ones(5, 1, 2, 2)
-    assert torch.equal(_fitted(points, images), torch.ones(3, 1, 2, 2))
-    assert torch.equal(_fitted(points[:2], images), torch.cat([points[:2], images[2:]]))
-
-
-def test_attacks_say_what_they_did_at_this_scale():
-    assert "60 queries" in attacking.about("square", SIZE, noisy=False)
-    assert attacking.about("random-corners", SIZE, noisy=True).startswith("30 ")
 
 
 def test_networks_masked_on_purpose_are_flagged_and_the_plain_one_is_not():
@@ -140,4 +126,4 @@ def test_networks_masked_on_purpose_are_flagged_and_the_plain_one_is_not():
     assert signs["own"] == 0
     assert signs["rounded"] > 0
     assert signs["saturated"] > 0
-    assert set(attacking.examined(victim(), plan(), SIZE)) == {"own"}
+    assert set(attacking.examined(victim(), plan(), SIZE.model_copy(update={"n_examined": 1}))) == {"own"}
