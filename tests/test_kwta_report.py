@@ -91,18 +91,6 @@ def test_tables_that_ran_have_every_cell_and_the_others_are_left_out(cpu, tabled
     assert (ablations["collapse-relu"], ablations["collapse-relu-slower"]) == ("5 of 5", "0 of 1")
 
 
-def test_what_a_scale_leaves_out_is_said_once_and_our_own_network_is_there(tmp_path, claims):
-    root = write_checkout(tmp_path, study="kwta", scale="laptop")
-    ours, ablations, _ = made(root, claims).values()
-    assert [(row["activation"], row["line"]) for row in ours.rows] == [
-        (name, "ours") for name in ("ReLU", "k-WTA-0.2", "k-WTA-0.1")
-    ]
-    assert ablations.rows == ()
-    figure = steps(root)
-    assert set(figure.data["table"]) == {"fast"}
-    assert "not drawn: tables 1, 2, 3, 4, 5, 6, 7 and 8." in figure.caption
-
-
 def test_another_gamma_stands_beside_no_other_column(tmp_path, claims):
     root = write_checkout(tmp_path, study="kwta", scale="cpu", kwta=0.1)  # that of another row
     rows = [row for row in made(root, claims)["kwta-table-6"].rows if str(row["cell"]).endswith("scratch-kwta")]

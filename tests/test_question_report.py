@@ -3,9 +3,8 @@
 import pytest
 from edits import ROOT
 
-from biorobust.question.report.headline import Kept, signs_of_masking
+from biorobust.question.report.headline import signs_of_masking
 from biorobust.question.report.tables import named
-from biorobust.reporting.estimates import Estimate
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import THRESHOLDS, Difference
@@ -59,16 +58,3 @@ def test_a_network_is_called_with_its_data_set_only_beside_another_one(study):
     assert list(map(named(study, runs), runs)) == ["k-WTA (γ = 0.1)", "k-WTA (γ = 0.1), adversarial training"]
     both = ["mnist-kwta-low", "cifar10-plain"]
     assert list(map(named(study, both), both)) == ["k-WTA (γ = 0.1) on MNIST", "plain network on CIFAR-10"]
-
-
-def test_noise_in_training_leads_where_every_defence_tried_is_behind_it():
-    kept, behind = Estimate(0.4, 0.3, 0.5, 500, 3), Difference(0.1, -0.1, 0.3, 0.5)
-    given = {"more": ["k-WTA"], "same": [], "left_open": [], "suspect": [], "eps": {"mnist": 0.1}}
-    defences = {"mnist": [Kept("mnist-kwta-low", "k-WTA", kept, kept, behind, behind)]}
-
-    def lead(yardstick):
-        ahead = {"mnist": [(yardstick, 0.8)]}
-        return paragraphs("question", "headline", verdict="not reproduced", defences=defences, ahead=ahead, **given)[0]
-
-    assert "Noise in training alone" in lead("mnist-noise")
-    assert "Noise in training alone" not in lead("mnist-plain")
