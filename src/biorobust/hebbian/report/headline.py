@@ -38,11 +38,7 @@ def gaps(m: Measurements, printed: Mapping[float, float]) -> Mapping[str, Any]:
     found = {}
     for run in STARTS:
         measured = curve(m, run, REPORT_LOSS)
-        away = [
-            abs(point.value - printed[eps])
-            for eps, point in zip(measured.eps if measured else (), measured.points if measured else (), strict=True)
-            if eps in printed
-        ]
+        away = [abs(at.value - value) for eps, value in printed.items() if measured and (at := measured.at(eps))]
         if not away:
             return {}
         found[run] = max(away)

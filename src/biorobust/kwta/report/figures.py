@@ -53,8 +53,8 @@ def _words(given: Inputs, frame: pd.DataFrame, **told: Any) -> Mapping[str, Any]
     return told | {"drawn": drawn, "missing": [f"{p.number}" for p in places if p.number not in drawn]}
 
 
-def _stages(kind: str) -> Callable[[Inputs, pd.DataFrame], Iterable[str]]:
-    return lambda given, frame: map(getattr(given.study, f"{kind}_stage"), dict.fromkeys(frame["cell"]))
+def _stages(given: Inputs, frame: pd.DataFrame) -> Iterable[str]:
+    return map(given.study.attack_stage, dict.fromkeys(frame["cell"]))
 
 
 def _by_cell(part: pd.DataFrame) -> Iterator[tuple[Cell, pd.DataFrame]]:
@@ -215,13 +215,13 @@ def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], flo
         id,
         partial(_probe, probe=probe, quantity=quantity, value=value),
         partial(_draw_probe, quantity=quantity, label=label),
-        _stages("attack"),
+        _stages,
         partial(_probe_words, probe=probe, quantity=quantity),
     )
 
 
 FIGURES = (
-    Figure("steps", _steps, _draw_steps, _stages("attack"), _steps_words),
+    Figure("steps", _steps, _draw_steps, _stages, _steps_words),
     _probe_figure(
         "jumps", "discontinuity", "jump", lambda row: row["jump"]["median"], "median jump, sd of the outputs"
     ),

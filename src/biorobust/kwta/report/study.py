@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from biorobust.kwta.model.params import OTHER, TRANSFERRED, stage_key
+from biorobust.kwta.model.params import FAST, OTHER, TRANSFERRED, stage_key
 from biorobust.reporting.estimates import Estimate, accuracy, curve
 from biorobust.reporting.labels import IMAGE_WORST_CASE, RESIZED, WORST_CASE, Look, look
 from biorobust.reporting.measurements import Measurements
@@ -16,7 +16,6 @@ from biorobust.reporting.metrics_file import Content
 from biorobust.reporting.study import Study
 
 NETWORKS = {"alexnet": "AlexNet", "resnet18": "ResNet18"}  # of the report
-FAST = "fast"
 NAMES = {**NETWORKS, FAST: "small fast network"}
 DATASETS = {"svhn": "SVHN", "cifar10": "CIFAR-10"}
 STARTS = {"scratch": "random weights", "pretrained": "ImageNet weights"}

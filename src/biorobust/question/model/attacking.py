@@ -67,7 +67,7 @@ class Victim:
 @dataclass
 class Progressed:
     """What attacks have done so far. parts: records; broken: (N,) bool; points: (N, C, H, W), the image that broke it,
-    else the one that came nearest; by: (N,) the attack that broke each first, "" for none."""
+    else the one that came nearest."""
 
     parts: list[pd.DataFrame]
     broken: np.ndarray
@@ -111,15 +111,12 @@ def attacked(victim: Victim, plan: AttackPlan, size: AttackSize) -> tuple[pd.Dat
 
     def compute() -> dict[str, Any]:
         so_far = Progressed([], np.zeros(len(victim.labels), dtype=bool), victim.images.clone())
-        names_ = names(plan, victim.family)
-        smaller, larger = ([eps for eps in victim.curve if (eps < victim.eps) is below] for below in (True, False))
-        for eps in smaller:
+        for eps in (eps for eps in victim.curve if eps < victim.eps):
             _survivors(victim, CURVE, so_far, plan, size, eps=eps)
-        for name in names_:
-            everyone = name in plan.reports
-            _survivors(victim, name, so_far, plan, size, eps=victim.eps, everyone=everyone)
+        for name in names(plan, victim.family):
+            _survivors(victim, name, so_far, plan, size, eps=victim.eps, everyone=name in plan.reports)
         points = so_far.points.clone()
-        for eps in (value for value in larger if value > victim.eps):
+        for eps in (eps for eps in victim.curve if eps > victim.eps):
             _survivors(victim, CURVE, so_far, plan, size, eps=eps)
         return {**records.as_state(records.joined(so_far.parts)), "points": points}
 
@@ -147,11 +144,10 @@ def shown(
     def compute() -> dict[str, Any]:
         at = before[before["eps"] == victim.eps]
         broken = at.groupby("index")["broken"].any().reindex(victim.index).to_numpy()
-        so_far = Progressed([], broken.copy(), victim.images)
-        known = at[at["broken"]].drop_duplicates("index")
+        so_far = Progressed([at], broken.copy(), victim.images.clone())
         for name, points in ((registry.TRANSFER, given), ("warm-start", {**given, victim.name: own})):
-            _survivors(victim, name, so_far, plan, size, eps=victim.eps, given=points, known=known)
-        return records.as_state(records.joined(so_far.parts))
+            _survivors(victim, name, so_far, plan, size, eps=victim.eps, given=points)
+        return records.as_state(records.joined(so_far.parts[1:]))
 
     return records.from_state(work.once(victim.state("transfer", plan, size, key, sorted(given)), compute))
 
@@ -166,7 +162,6 @@ def _survivors(
     eps: float,
     everyone: bool = False,
     given: Mapping[str, Tensor] | None = None,
-    known: pd.DataFrame | None = None,
 ) -> None:
     """One attack, on the images that are left; the others keep the record of what broke them, under its name."""
     left = np.arange(len(victim.labels)) if everyone else np.flatnonzero(~so_far.broken)
@@ -174,6 +169,7 @@ def _survivors(
     table = pd.DataFrame()
     if len(left):
         keep: dict[str, Tensor] = {}
+        view = registry.get(name).view
         table = attacks.run(
             victim.model,
             victim.images[rows],
@@ -181,7 +177,7 @@ def _survivors(
             {name: budgeted(name, size, noisy=victim.noisy)},
             eps=[eps],
             seed=victim.seed,
-            views=_view(victim, name),
+            views={view: victim.views.get(view, victim.model)},  # without such a view it is attacked as it is
             repeats=plan.draws if victim.noisy else 1,
             index=rows,
             given={key: points[rows][None] for key, points in (given or {}).items()},
@@ -190,18 +186,12 @@ def _survivors(
         )
         table["index"] = victim.index[table["index"].to_numpy()]
         now = table.sort_values("index").set_index("index").loc[victim.index[left], "broken"].to_numpy(dtype=bool)
-        if not everyone:
-            so_far.points = so_far.points.clone()
-            so_far.points[rows] = keep[name][0]
-        else:
-            fresh = rows[torch.from_numpy(now & ~so_far.broken[left])]
-            so_far.points[fresh] = keep[name][0][fresh]
+        taken = torch.from_numpy(now & ~so_far.broken[left]) if everyone else slice(None)
+        so_far.points[rows[taken]] = keep[name][0][taken]
         so_far.broken[left] |= now
-    missing = np.setdiff1d(victim.index, table["index"]) if len(table) else victim.index
-    before = [*so_far.parts, *([known] if known is not None else [])]
-    if before:
-        earlier = pd.concat(before)
-        earlier = earlier[earlier["broken"].astype(bool) & earlier["index"].isin(missing)]
+    if so_far.parts:
+        earlier = pd.concat(so_far.parts)
+        earlier = earlier[earlier["broken"].astype(bool) & earlier["index"].isin(np.delete(victim.index, left))]
         stood = earlier.sort_values("eps", kind="stable").drop_duplicates("index").assign(attack=name, eps=eps)
         table = pd.concat([table, stood], ignore_index=True)
     so_far.parts.append(table)
@@ -222,12 +212,6 @@ def about(name: str, size: AttackSize, *, noisy: bool) -> str:
     if "@" in name or name == records.WORST_CASE:
         return registry.about(name)
     return budgeted(name, size, noisy=noisy).about
-
-
-def _view(victim: Victim, name: str) -> dict[str, nn.Module]:
-    """Where an attack takes its gradient from: a network that has no such view is attacked as it is, as often."""
-    view = registry.get(name).view
-    return {view: victim.views.get(view, victim.model)}
 
 
 def examined(victim: Victim, plan: AttackPlan, size: AttackSize) -> dict[str, list[dict[str, Any]]]:

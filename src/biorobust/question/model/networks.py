@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from biorobust.core.errors import BiorobustError
 from biorobust.core.modules import View
 from biorobust.kwta import KWTA
-from biorobust.kwta.model import surrogates
+from biorobust.kwta.model.surrogates import attack_views as attack_views  # networks without k-WTA have none
 from biorobust.networks.fast import FastNet
 from biorobust.networks.pixels import filtered, once
 from biorobust.vonenet import VOneBlock
 from biorobust.vonenet.model.block import add_noise, live_noise
 
 Activation = Callable[[], nn.Module]
-GREY_CHANNELS = 1
 
 
 class ConvNet(nn.Module):
@@ -31,7 +30,7 @@ class ConvNet(nn.Module):
 
     def __init__(self, *, n_classes: int, width: int, activation: Activation, front: nn.Module | None) -> None:
         super().__init__()
-        self.stem = front or nn.Sequential(nn.Conv2d(GREY_CHANNELS, width, 5, padding=2), nn.MaxPool2d(2), activation())
+        self.stem = front or nn.Sequential(nn.Conv2d(1, width, 5, padding=2), nn.MaxPool2d(2), activation())
         self.features = nn.Sequential(nn.Conv2d(width, 2 * width, 5, padding=2), nn.MaxPool2d(2), activation())
         self.head = nn.Sequential(
             nn.Flatten(), nn.Linear(2 * width * 7 * 7, 128), activation(), nn.Linear(128, n_classes)
@@ -98,7 +97,7 @@ class LearnedNoisyStage(nn.Module):
 
     def _responses(self, x: Tensor) -> Tensor:
         # The mean of a rectified standard normal number is 0.3989.
-        responses = filtered(2 * x - 1, self.filters.weight, stride=self.filters.stride[0])
+        responses = filtered(_scaled(x), self.filters.weight, stride=self.filters.stride[0])
         return self.norm(responses).relu() * (self.mean / 0.3989)
 
     @torch.no_grad()
@@ -153,11 +152,6 @@ def _front(name: str, v1: Mapping[str, Any], *, n_inputs: int, n_outputs: int) -
         level=v1["noise_level"],
         n_outputs=n_outputs,
     )
-
-
-def attack_views(model: nn.Module) -> dict[str, nn.Module]:
-    """Those of k-WTA (`biorobust.kwta.model.surrogates`); a network without it has none."""
-    return surrogates.attack_views(model)
 
 
 def rounded(model: nn.Module, step: float) -> nn.Module:

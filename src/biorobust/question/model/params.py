@@ -14,8 +14,6 @@ from biorobust.core.left_out import SomeRuns
 DATASETS = ("mnist", "cifar10")
 NOISY_FRONTS = ("v1", "learned-noisy")  # they draw noise in evaluation too
 FAMILIES = ("yardsticks", "hebbian", "cnnf", "kwta", "vonenet", "adversarial")
-
-
 ONLY_MNIST = {  # network -> why there is none on photographs
     "hebbian": "competing units on raw pixels do not learn photographs",
     "end-to-end": "it is the twin of the Hebbian network, which does not learn photographs",
@@ -160,8 +158,6 @@ RUNS = dict.fromkeys(ROWS.values(), Row)
 PARTS = dict.fromkeys(("question", "question_cifar10"), tuple(RUNS))
 NETWORKS: tuple[str, ...] = ()  # they have an attack stage of their own, as one network's images are shown to others
 APART = tuple(RUNS)
-
-
 # The attack by which a family's report, or the original, called its networks robust.
 REPORTS = {
     "hebbian": "fgsm-report",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from biorobust.attacks import records
+from biorobust.attacks.records import WORST_CASE
 from biorobust.core import places, results
 from biorobust.core.files import read_json, read_tensors, sha256, write_json, write_parquet, write_tensors
 from biorobust.core.left_out import not_at_this_scale
@@ -73,9 +74,9 @@ def transfer(settings: Params) -> None:
             kin = {other: points[other] for other, its in here.items() if its.dataset == network.dataset}
             table = _shown(network, folders[name], kin, plan=plan, size=size)
             n_images[name] = table["index"].nunique()  # a data set may have fewer than were asked for
-        made: dict[str, Any] = {"eps": network.threat.eps, "n_images": n_images[name], "draws": plan.draws}
         queries = size.noisy_queries if network.noisy else size.queries
-        said = head(network, scale=scale, **made, queries=queries)
+        asked = {"eps": network.threat.eps, "n_images": n_images[name], "draws": plan.draws, "queries": queries}
+        said = head(network, scale=scale, **asked)
         if network.left_out:
             write_parquet(places.RECORDS / STUDY / f"{name}.parquet", pd.DataFrame(columns=[*records.COLUMNS, "seed"]))
             results.write_unavailable("attack", name, reason=network.left_out, **said)
@@ -139,15 +140,11 @@ def _write_advantages(network: Network, own: Shares, twins: Shares, said: Mappin
     """By how much a network's accuracy exceeds its twin's, under its report's attack and in the worst case."""
     entries = []
     for seed in sorted(own.keys() & twins.keys()):
-        attacks = {"report": REPORTS[network.family], "worst": records.WORST_CASE}
-        ahead = {key: own[seed][attack] - twins[seed][attack] for key, attack in attacks.items()}
-        lost = ahead["report"] - ahead["worst"]
-        entries.append({"seed": seed, **{f"advantage_{key}": of for key, of in (*ahead.items(), ("lost", lost))}})
-    if entries:
-        results.write_run("advantage", network.name, **said, **results.per_seed(entries))
-    else:
-        reason = network.left_out or f"its twin {network.twin} was not trained"
-        results.write_unavailable("advantage", network.name, reason=reason, **said)
+        report, worst = (own[seed][attack] - twins[seed][attack] for attack in (REPORTS[network.family], WORST_CASE))
+        ahead = {"advantage_report": report, "advantage_worst": worst, "advantage_lost": report - worst}
+        entries.append({"seed": seed, **ahead})
+    reason = network.left_out or f"its twin {network.twin} was not trained"
+    _write("advantage", network.name, entries, said, reason=reason)
 
 
 def _write_controls(network: Network, found: Mapping[str, Mapping[str, Any]], *, n_images: int, scale: str) -> None:
@@ -157,9 +154,14 @@ def _write_controls(network: Network, found: Mapping[str, Mapping[str, Any]], *,
         | {f"{kind}_signs": sum(item["flagged"] for item in findings) for kind, findings in by_kind.items()}
         for seed, by_kind in found.items()
     ]
+    reason = network.left_out or not_at_this_scale(scale, "question_attack")
     said = head(network, scale=scale, eps=network.threat.eps, n_images=n_images)
+    _write("controls", network.dataset, entries, said, reason=reason)
+
+
+def _write(kind: str, name: str, entries: Sequence[dict[str, Any]], said: Mapping[str, Any], *, reason: str) -> None:
+    """Metrics of some seeds, or the reason why there are none."""
     if entries:
-        results.write_run("controls", network.dataset, **said, **results.per_seed(entries))
+        results.write_run(kind, name, **said, **results.per_seed(entries))
     else:
-        reason = network.left_out or not_at_this_scale(scale, "question_attack")
-        results.write_unavailable("controls", network.dataset, reason=reason, **said)
+        results.write_unavailable(kind, name, reason=reason, **said)

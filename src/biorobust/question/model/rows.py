@@ -68,10 +68,8 @@ def _network(settings: Params, family: str, name: str, row: Row, dataset: str) -
     reason = "" if has_run(size.trained, name) else not_at_this_scale(settings.scale, block(dataset))
     if dataset != "mnist":
         reason = ONLY_MNIST.get(row.network, reason)
-    threat, training = (
-        settings.block(block(dataset), Threat),
-        settings.block(block(dataset, "question_training"), Training),
-    )
+    threat = settings.block(block(dataset), Threat)
+    training = settings.block(block(dataset, "question_training"), Training)
     return Network(f"{dataset}-{name}", dataset, family, row, threat, training, size, reason)
 
 
@@ -80,13 +78,11 @@ def check(settings: Params) -> None:
     listed = [(group, name) for group in ROWS.values() for name in settings.runs[group]]
     known = [name for _, name in listed]
     for group, name in listed:
+        where, twin = f"{group}.{name}", settings.run(group, name, Row).twin
         if known.count(name) > 1:
-            raise ParamsError(f"{group}.{name}: named in two families of the comparison (params.yaml)")
-        twin = settings.run(group, name, Row).twin
+            raise ParamsError(f"{where}: named in two families of the comparison (params.yaml)")
         if twin is not None and twin not in known:
-            raise ParamsError(
-                f"{group}.{name}.twin = {twin!r}: must be null or one of {', '.join(known)} (params.yaml)"
-            )
+            raise ParamsError(f"{where}.twin = {twin!r}: must be null or one of {', '.join(known)} (params.yaml)")
 
 
 def group(family: str) -> str:

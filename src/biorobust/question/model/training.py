@@ -69,10 +69,8 @@ def describe(network: Network, data: Tensors, settings: Params) -> Built:
         return Built(f"cnnf-{trained.network}", config, said)
     adversarial = row.images == "adversarial"
     epochs = data.epochs(size.adversarial_epochs if adversarial else size.epochs, n_train=size.n_train)
-    said |= recipe.model_dump() | {"epochs": epochs, "gamma_fall": 0.0}
     gamma = None if row.method == "relu" else settings.block(row.method, Winners).gamma
-    if gamma is not None:
-        said["gamma_fall"] = recipe.gamma_fall
+    said |= recipe.model_dump() | {"epochs": epochs, "gamma_fall": recipe.gamma_fall if gamma else 0.0}
     if adversarial:
         said |= {"eps": network.threat.eps} | settings.block("question_adversarial", Adversarial).model_dump()
     if row.images == "noisy":
@@ -142,18 +140,15 @@ def fit(
 def _body(
     network: Network, built: Built, model: nn.Module, data: Tensors, lengths: dict[str, Any], how: dict[str, Any]
 ) -> training.Fit:
-    recipe, gamma = built.recipe, built.config["gamma"]
+    recipe = built.recipe
     spread = as_float(data.train_images[:: max(1, len(data.train_images) // N_MEASURED)])
     if isinstance(model, FastNet) and not isinstance(model, networks.FrontedFastNet):
         model.whiten(spread)
     for stage in model.modules():
         if isinstance(stage, networks.LearnedNoisyStage):
             stage.measure_mean(networks.VOneBlock(**built.config["v1"], noise="none"), spread)
-    gamma_at = linear(gamma=gamma, epochs=recipe["epochs"], fall=recipe["gamma_fall"]) if gamma is not None else None
-
-    def before_epoch(trained: nn.Module, epoch: int) -> None:
-        if gamma_at is not None:
-            operator.set_gamma(trained, gamma_at(epoch))
+    gamma = built.config["gamma"] or 1.0  # a ReLU network has nothing whose gamma could be set
+    gamma_at = linear(gamma=gamma, epochs=recipe["epochs"], fall=recipe["gamma_fall"])
 
     def prepare(images: Tensor) -> Tensor:
         x = as_float(augment.crop_and_flip(images, padding=recipe["crop"], flip=recipe["flip"], edges="reflect"))
@@ -181,11 +176,10 @@ def _body(
         ),
         objective=objective,
         prepare=prepare,
-        before_epoch=before_epoch,
+        before_epoch=lambda trained, epoch: operator.set_gamma(trained, gamma_at(epoch)),
         **how,
     )
-    if gamma is not None:  # a training that was finished before has not set the last gamma
-        operator.set_gamma(model, gamma)
+    operator.set_gamma(model, gamma)  # a training that was finished before has not set the last one
     return fitted
 
 

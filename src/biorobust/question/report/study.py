@@ -21,8 +21,7 @@ PLAIN, NOISE, ADVERSARIAL, KWTA_ADVERSARIAL = "plain", "noise", "adversarial", "
 class Question(Study):
     """`rows`: a row of params.yaml -> its settings; a network is a row on a data set, such as "mnist-plain".
 
-    `eps`: by data set. `turns`: the attacks at that size in their order, by what they know: the attacks of the reports,
-    those that adapt, those without a gradient.
+    `eps`: by data set. `plan`: the block question_attack.
     """
 
     rows: Mapping[str, Mapping[str, Any]]

@@ -84,20 +84,15 @@ def _robustness(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
 def _steps(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
     """What is left after each step: every step holds the attacks of all steps before it."""
 
-    def after(step: str) -> Callable[[str], float | None]:
+    def after(*attacks: str | Callable[[str], str]) -> Callable[[str], float | None]:
         def of(run: str) -> float | None:
-            found = _under(m, study, study.turns(run)[step])(run)
-            return found.value if found else None
+            kept = (_under(m, study, attack)(run) for attack in attacks)
+            return min((found.value for found in kept if found), default=None)
 
         return of
 
-    def reports(run: str) -> float | None:
-        kept = [_under(m, study, attack)(run) for attack in study.plan["reports"]]
-        return min((found.value for found in kept if found), default=None)
-
-    def by_curve(run: str) -> float | None:
-        found = _under(m, study, CURVE)(run)
-        return found.value if found else None
+    def turn(step: str) -> Callable[[str], float | None]:
+        return after(lambda run: study.turns(run)[step])
 
     return table(
         "question-steps",
@@ -105,11 +100,11 @@ def _steps(m: Measurements, study: Question, ran: Sequence[str]) -> Table:
         ran,
         (
             columns.network(named(study, ran)),
-            Column("strongest attack of a report", "percent", reports, "reports"),
-            Column("+ APGD", "percent", by_curve, "apgd"),
-            Column("+ all that adapt", "percent", after("adaptive"), "adaptive"),
-            Column("+ without gradients", "percent", after("blind"), "blind"),
-            Column("+ from other networks", "percent", after("given"), "given"),
+            Column("strongest attack of a report", "percent", after(*study.plan["reports"]), "reports"),
+            Column("+ APGD", "percent", after(CURVE), "apgd"),
+            Column("+ all that adapt", "percent", turn("adaptive"), "adaptive"),
+            Column("+ without gradients", "percent", turn("blind"), "blind"),
+            Column("+ from other networks", "percent", turn("given"), "given"),
         ),
     )
 
