@@ -27,7 +27,7 @@ def checkout(tmp_path_factory, bundled):
     folder = tmp_path_factory.mktemp("kwta")
     raw = project()
     raw["scale"], raw["data"]["source"] = "tiny", "bundled"
-    quick = {"attacks": [QUICK, "pgd-corrected-best"], "resized_attacks": [QUICK], "reencoded_attack": QUICK}
+    quick = {"attacks": [QUICK, "fgsm-margin"], "resized_attacks": [QUICK], "reencoded_attack": QUICK}
     raw["kwta_attack"] |= quick
     raw["kwta_ablation"]["attack"] = QUICK
     raw["kwta_probe"] |= {"n_points": 5, "gammas": [0.5]}
@@ -94,7 +94,7 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             assert train["settings"].items() <= attack["settings"].items()
             assert list(curve["epoch"]) == [1, 2]
             resized = {f"{QUICK}-resized"} if "fast" not in cell else set()
-            assert set(record["attack"]) == {QUICK, "pgd-corrected-best"} | resized
+            assert set(record["attack"]) == {QUICK, "fgsm-margin"} | resized
             assert len(record) == (2 + len(resized)) * 8
             assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == attack["n_images"] == 8
             assert (attack["reencoded"] is None) == ("svhn" in cell)
@@ -118,7 +118,7 @@ def test_an_attack_that_is_killed_goes_on_with_the_piece_it_was_at(finished, mon
         attack_kwta.main(["scratch-relu"])
     attack_kwta.main(["scratch-relu"])
     # The third is on the resized tensor, what comes behind it on what went through one more JPEG.
-    assert calls[:5] == [[QUICK], ["pgd-corrected-best"], [QUICK], [QUICK], [QUICK]]
+    assert calls[:5] == [[QUICK], ["fgsm-margin"], [QUICK], [QUICK], [QUICK]]
     pd.testing.assert_frame_equal(records(finished, cell), whole)
     assert not list((finished / "data/work").glob("*.pt"))
 
