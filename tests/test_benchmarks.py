@@ -53,16 +53,14 @@ def test_every_module_that_measures_is_registered():
     assert files == set(BENCHMARKS)
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_every_benchmark_says_what_it_measures_and_has_limits(name):
-    module = importlib.import_module(f"benchmarks.{name}")
-    assert module.LIMITS
-    assert all(limit > 0 for limit in module.LIMITS.values())
-    assert f"`{name}`" in (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+def test_every_benchmark_says_what_it_measures_and_has_limits():
+    page = (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+    for name in BENCHMARKS:
+        assert all(limit > 0 for limit in importlib.import_module(f"benchmarks.{name}").LIMITS.values())
+        assert f"`{name}`" in page
 
 
-@pytest.mark.parametrize(("p", "k"), [(2, 2), (3, 2), (3, 5), (2.5, 3)])
-@pytest.mark.parametrize("delta", [0.0, 0.4])
+@pytest.mark.parametrize(("p", "k", "delta"), [(2, 2, 0.0), (3, 5, 0.4), (2.5, 3, 0.4)])
 def test_published_algorithm_learns_what_the_library_learns(p, k, delta):
     images = torch.rand(32, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     weights = torch.randn(7, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
@@ -113,7 +111,7 @@ def test_stock_foolbox_finds_the_same_adversarial_images(victim):
     assert (stock[-1] - victim[1]).abs().max() == pytest.approx(fgsm_grid.EPS[-1])
 
 
-@pytest.mark.parametrize("call", [0.0, 1e3, 1e5])
+@pytest.mark.parametrize("call", [0.0, 1e5])
 def test_growth_is_that_of_the_marginal_time_whatever_a_call_costs(call):
     def seconds(row):
         return {n: (row(n) + call) * growth.TOTAL / n for n in growth.LENGTHS}
