@@ -74,15 +74,6 @@ def test_a_network_is_attacked_image_by_image_and_the_others_say_why_not(checkou
         assert m.get(f"attack/{adaptive_name(name)}")["reason"] == "it was not trained"
 
 
-def test_a_scale_without_images_attacks_nothing(checkout):
-    text = (checkout / "params.yaml").read_text()
-    (checkout / "params.yaml").write_text(text.replace("scale: tiny", "scale: laptop"))
-    adapt.main(["hebbian"])
-    for name in settings().block("hebbian_adaptive", Adaptive).networks:
-        found = Measurements(checkout / "reports/metrics").get(f"attack/{adaptive_name(name)}")
-        assert found["reason"].startswith("not at this scale (laptop)")
-
-
 def test_a_network_that_draws_noise_is_attacked_as_one(checkout, monkeypatch):
     class Noisy(EndToEnd):
         def forward(self, x):

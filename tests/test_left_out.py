@@ -56,7 +56,7 @@ def test_cnnf_tables_say_once_what_is_left_out(tmp_path):
 
 def test_stages_that_have_nothing_to_do_say_so_without_torch_or_data(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(project(scale="laptop")))
-    for name in ("cifar10", "svhn", "emnist_letters"):
+    for name in ("mnist", "cifar10", "svhn", "emnist_letters"):
         provenance = {"name": name, "source": "bundled", "fidelity": "stand-in", "sha256": "0"}
         write_json(tmp_path / f"reports/metrics/data/{name}.json", provenance)
     commands = {
@@ -65,6 +65,7 @@ def test_stages_that_have_nothing_to_do_say_so_without_torch_or_data(tmp_path):
         "train_kwta pretrained-kwta": "train/resnet18-svhn-pretrained-kwta",
         "train_kwta transferred": "train/resnet18-svhn-transferred-kwta",
         "train_cnnf cnnf_grid": "train/t1-r0",
+        "adapt hebbian": "attack/end-to-end-adaptive",
     }
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}]; from importlib import import_module\n"

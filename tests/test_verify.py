@@ -36,8 +36,10 @@ def write(metrics, *, correct=(900, 905, 910), left=700, data="0"):
     attacked = {"fgsm-report": [counts] * len(correct)}
     network(metrics, "a-run", correct, attacked=attacked, study="hebbian")
     logged(metrics, "pretrain/a", converged_share=[0.25], norm=[1.5])
-    origin = {"name": "mnist", "source": "mirror", "fidelity": "official", "sha256": data * 64}
-    write_json(metrics / "data/mnist.json", origin)
+    said = {"name": "mnist", "title": "digits", "note": "made up", "licence": "none", "source": "mirror"}
+    split = {"n": 10, "per_class": [1] * 10}
+    sizes = {"image_shape": [28, 28], "n_classes": 10, "train": split, "test": split}
+    write_json(metrics / "data/mnist.json", said | sizes | {"sha256": data * 64, "fidelity": "official"})
     write_json(metrics / "summary/hebbian.json", {})  # a part of a study without its headline networks
     (metrics / "curves").mkdir(exist_ok=True)
     (metrics / "curves/a-run.csv").write_text(f"seed,epoch,loss\n0,1,{left}\n")
