@@ -25,9 +25,9 @@ LEFT_OUT = {
 }
 # What is smaller or shorter than at scale tiny: enough for the tests below.
 SMALLER = yaml.safe_load("""
-hebbian: {epochs: 40}
+hebbian: {epochs: 100}
 hebbian_original: {epochs: 40}
-hebbian_readout: {epochs: 220}
+hebbian_readout: {epochs: 200}
 hebbian_original_readout: {epochs: 50}
 simple_conv: {epochs: 14}
 end_to_end: {epochs: 8}
