@@ -21,7 +21,7 @@ pytestmark = pytest.mark.pipeline
 # What the run leaves out, for it has to end in minutes: instances of a stage of which others stay, and recorded runs.
 LEFT_OUT = {
     "hebbian_runs": {"normal-converged", "normal-dropped"},
-    "vonenet_runs": {"resnet50-untrained", "voneresnet50-untrained"},
+    "kwta_ablations": {"collapse-relu-slower", "collapse-relu-slow", "collapse-kwta-slow", "collapse-kwta-low-slow"},
 }
 # What is smaller or shorter than at scale tiny: enough for the tests below.
 SMALLER = yaml.safe_load("""
