@@ -39,13 +39,11 @@ cnnf_grid: {trained: [t1-r0]}
 cnnf_evaluation: {n_test: 260, n_images: 26}
 cnnf_attack: {n_images: 8}
 cnnf_adaptive: {n_images: 2}
-vonenet_training: {n_train: 64, n_test: 64, epochs: 1}
-kwta_training: {n_train: 64}
+vonenet_training: {n_train: 128, epochs: 1}
 kwta_attack: {n_reencoded: 8}
 kwta_adaptive: {n_images: 2}
 kwta_ablation: {epochs: 1}
 question: {n_train: 256, epochs: 1}
-question_attack: {queries: 5, n_examined: 1}
 """)
 RECORDED = "cnnf-cpu"
 SIDE_BY_SIDE = (("compare@hebbian", "compare@cnnf"), ("compare@vonenet", "compare@kwta", "ablate_kwta"))
