@@ -140,6 +140,8 @@ def test_kill_in_the_middle_loses_one_epoch_and_changes_nothing(checkout, bundle
     The time of both is noted.
     """
     bundled("mnist", checkout)
+    text = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(text.replace("n_hidden: 64, epochs: 200", "n_hidden: 64, epochs: 80"))
     here("hebbian_pretrain", "uniform")
     weights = checkout / "data/checkpoints/hebbian/uniform/seed0.safetensors"
     metrics = checkout / "reports/metrics/pretrain/uniform.json"
