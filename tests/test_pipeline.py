@@ -39,7 +39,6 @@ cnnf_grid: {trained: [t1-r0]}
 cnnf_evaluation: {n_test: 260, n_images: 26}
 cnnf_attack: {n_images: 8}
 cnnf_adaptive: {n_images: 2}
-vonenet_training: {n_train: 128, epochs: 1}
 kwta_attack: {n_reencoded: 8}
 kwta_adaptive: {n_images: 2}
 kwta_ablation: {epochs: 1}
