@@ -87,9 +87,9 @@ def run_info(stage: str) -> Iterator[None]:
                 "starts": 1 + len(others),
                 "peak_memory_mb": peak_memory_mb(),
                 "device": str(torch.cuda.get_device_name()) if torch and pick() != "cpu" else "cpu",
-                "cpu": _cpu(),
+                "cpu": cpu(),
                 "threads": int(torch.get_num_threads()) if torch else os.cpu_count() or 1,
-                "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+                "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
                 "platform": f"{platform.system()} {platform.machine()}",
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 **_commit(),
@@ -100,19 +100,13 @@ def run_info(stage: str) -> Iterator[None]:
         work.leave()
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """What the machine calls its processor."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _commit() -> dict[str, Any]:

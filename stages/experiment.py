@@ -29,7 +29,6 @@ SUMMARY = "reports/metrics/summary"
 LEDGER = "reports/tables/current/ledger.csv"
 FIGURES = "reports/figures"
 PART = ("claim", "reading", "part")  # what tells the rows of the ledger apart
-JUDGED = ("ours", "verdict")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def side(name: str) -> Side:
     listed = common.git(Path(), "for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/exps")
     known = re.findall(r"^refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(.+)$", listed, re.MULTILINE)
     # Of several with one name, the one that began at the commit that is checked out, else the newest.
-    begun = (git("rev-parse", "HEAD") or b"").decode().strip()
+    begun = common.git(Path(), "rev-parse", "HEAD")
     of_name = sorted((ref for ref in known if ref[2] == name), key=lambda ref: ref[0] + ref[1] != begun)
     wanted = f"refs/exps/{'/'.join(of_name[0])}" if of_name else name
     commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}")
@@ -161,19 +160,17 @@ def summaries(side: Side) -> dict[str, float | None]:
 
 def changed_parts(before: Side, after: Side) -> list[tuple[Change, Change]]:
     """Per part of a claim whose number or verdict differs: the change of our number, and that of the verdict."""
-    old, new = (_ledger(one) for one in (before, after))
     rows = []
-    for key in {**old, **new}:
-        name = " · ".join(filter(None, key))
-        ours, verdict = (Change(name, *(ledger.get(key, {}).get(column) for ledger in (old, new))) for column in JUDGED)
-        if ours.before != ours.after or verdict.before != verdict.after:
-            rows.append((Change(name, *map(_number, (ours.before, ours.after))), verdict))
+    for part in changes(_ledger(before), _ledger(after)):
+        ours, verdicts = zip(part.before or (None, None), part.after or (None, None), strict=True)
+        rows.append((Change(part.name, *map(_number, ours)), Change(part.name, *verdicts)))
     return sorted(rows, key=lambda row: row[1].before == row[1].after)  # changed verdicts first
 
 
-def _ledger(side: Side) -> dict[tuple[str, ...], Mapping[str, str]]:
-    text = (side.read(LEDGER) or b"").decode()
-    return {tuple(row.get(column) or "" for column in PART): row for row in csv.DictReader(text.splitlines())}
+def _ledger(side: Side) -> dict[str, tuple[str | None, str | None]]:
+    """Part of a claim -> our number and the verdict, as text."""
+    rows = csv.DictReader((side.read(LEDGER) or b"").decode().splitlines())
+    return {" · ".join(filter(None, map(row.get, PART))): (row.get("ours"), row.get("verdict")) for row in rows}
 
 
 def drawn(before: Side, after: Side) -> tuple[list[dict[str, Any]], int]:

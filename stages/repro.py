@@ -220,17 +220,13 @@ class Narrator(logging.Filter):
 
 
 def closing() -> str:
-    """Where the report lies, and whether this run points the same way as the recorded ones."""
-    return "\n".join(filter(None, [f"The report: {REPORT.resolve()} (its ledger: reports/summary.md)", agreement()]))
-
-
-def agreement() -> str | None:
-    """Whether the headline effects of this run point the same way as those of the recorded ones; None without any."""
-    if not AGREEMENT.is_file():
-        return None
-    with open(AGREEMENT, encoding="utf-8", newline="") as stream:
-        words = [row["word"] for row in csv.DictReader(stream)]
-    return f"Headline effects against the recorded runs: {tally(words)}" if words else None
+    """Where the report lies, and whether headline effects point the same way as in the recorded runs, if any do."""
+    said = f"The report: {REPORT.resolve()} (its ledger: reports/summary.md)"
+    if AGREEMENT.is_file():
+        with open(AGREEMENT, encoding="utf-8", newline="") as stream:
+            words = [row["word"] for row in csv.DictReader(stream)]
+        said += f"\nHeadline effects against the recorded runs: {tally(words)}" if words else ""
+    return said
 
 
 if __name__ == "__main__":

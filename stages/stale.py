@@ -46,7 +46,7 @@ def _stand_ins(settings: params.Params) -> Iterator[str]:
 def _vonenet(settings: params.Params) -> Iterator[tuple[str, str]]:
     group = "vonenet_imagenet"
     for name in settings.runs[group]:
-        if _unavailable(f"train/{name}"):
+        if _noted(f"train/{name}", "status") == "unavailable":
             yield "import_vonenet", settings.run(group, name, ImagenetRun).file
 
 
@@ -57,18 +57,15 @@ def _kwta(settings: params.Params) -> Iterator[tuple[str, str]]:
         if settings.run("kwta_runs", run, Run).init == "pretrained"
         for place in settings.size("kwta_cells", Cells).trained
     ]
-    ablations = {name: settings.run("kwta_ablations", name, AblationRun) for name in settings.runs["kwta_ablations"]}
     trained = settings.size("kwta_ablation", AblationSize).trained
     cells += [
-        ("ablate_kwta", f"ablations/{name}", run.network) for name, run in ablations.items() if has_run(trained, name)
+        ("ablate_kwta", f"ablations/{name}", settings.run("kwta_ablations", name, AblationRun).network)
+        for name in settings.runs["kwta_ablations"]
+        if has_run(trained, name)
     ]
     for stage, metrics, network in cells:
-        if network in FILES and _unavailable(metrics):
+        if network in FILES and _noted(metrics, "status") == "unavailable":
             yield stage, FILES[network]
-
-
-def _unavailable(metrics: str) -> bool:
-    return _noted(metrics, "status") == "unavailable"
 
 
 def _noted(metrics: str, key: str) -> str | None:
@@ -77,9 +74,7 @@ def _noted(metrics: str, key: str) -> str | None:
 
 
 def _here(file: str) -> bool:
-    if os.environ.get(weights.VARIABLE):
-        return weights.here(file)
-    return (weights.DOWNLOADS / file).is_file()
+    return weights.here(file) if os.environ.get(weights.VARIABLE) else (weights.DOWNLOADS / file).is_file()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import random
 import re
 import signal
@@ -29,6 +28,7 @@ from pathlib import Path
 import psutil
 import yaml
 
+from stages.common import cpu
 from tests.bad_inputs import CASES
 from tests.mutants import ROOT, copy
 
@@ -107,35 +107,6 @@ def seconds(alone: Path, stage: str) -> float:
     return STARTING + float(json.loads(note.read_text(encoding="utf-8"))["wall_seconds"])
 
 
-def lines_of(process: subprocess.Popen[str]) -> queue.SimpleQueue[str]:
-    """What a process says, line by line as it comes; an empty text is the end."""
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.put(line)
-        lines.put("")
-
-    threading.Thread(target=read, daemon=True).start()
-    return lines
-
-
-def overtaken(lines: queue.SimpleQueue[str], *, moment: float) -> str:
-    """Wait for a moment, or for a stage that is started before; that stage, or ""."""
-    while (left := moment - time.monotonic()) > 0:
-        try:
-            line = lines.get(timeout=left)
-        except queue.Empty:
-            break
-        if found := RUNNING.match(line):
-            return found[1]
-        if not line:
-            lines.put("")
-            break
-    return ""
-
-
 def killed(folder: Path, moments: Mapping[str, float], *, alone: Path, starts: Counter[str]) -> Iterator[Kill]:
     """`dvc repro` again and again until it comes to its end, killed at each of the moments. Raises RuntimeError.
 
@@ -144,28 +115,27 @@ def killed(folder: Path, moments: Mapping[str, float], *, alone: Path, starts: C
     left = dict(moments)
     while True:
         process = start([*DVC, "repro"], folder)
-        lines, said = lines_of(process), []
-        while line := lines.get():
+        assert process.stdout is not None
+        said, planned, timer = [], "", None
+        for line in process.stdout:
             said.append(line)
-            found = RUNNING.match(line)
-            starts.update([found[1]] if found else [])
-            if found and found[1] in left:
-                begun, share = time.monotonic(), left.pop(found[1])
-                of = seconds(alone, found[1])
-                later = list(filter(None, [overtaken(lines, moment=begun + share * of)]))
-                if process.poll() is not None:  # too late: it has come to its end
-                    continue
-                second = time.monotonic() - begun
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                later += [found[1] for found in map(RUNNING.match, iter(lines.get, "")) if found]
-                starts.update(later)
-                yield Kill(found[1], [found[1], *later][-1], second, of)
-                break
-        else:
-            if process.wait():
-                raise RuntimeError(f"dvc repro failed after a kill:\n{''.join(said[-30:])}")
+            if not (found := RUNNING.match(line)):
+                continue
+            ran = found[1]
+            starts.update([ran])
+            if ran in left and timer is None:
+                planned, begun, of = ran, time.monotonic(), seconds(alone, ran)
+                wait = begun + left.pop(ran) * of - time.monotonic()
+                timer = threading.Timer(max(0.0, wait), os.killpg, (process.pid, signal.SIGKILL))
+                timer.start()
+        if timer:
+            timer.cancel()
+        status = process.wait()
+        if not status:
             return
+        if status != -signal.SIGKILL:
+            raise RuntimeError(f"dvc repro failed after a kill:\n{''.join(said[-30:])}")
+        yield Kill(planned, ran, time.monotonic() - begun, of)
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -207,12 +177,6 @@ def by_kind(kills: Iterable[Kill]) -> list[str]:
     return [f"| `{kind}` | {', '.join(moments)} |" for kind, moments in sorted(kinds.items())]
 
 
-def cpu() -> str:
-    """What the machine calls its processor."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), "an unnamed processor")
-
-
 def main(n_kills: int = KILLS) -> int:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
@@ -224,26 +188,24 @@ def main(n_kills: int = KILLS) -> int:
         kills, starts = [], Counter[str]()
         for kill in killed(other, plan(stages.stdout.split(), n_kills), alone=alone, starts=starts):
             kills.append(kill)
-            print(
-                f"{len(kills):2} {kill.stage}: killed {kill.second:.1f} s of {kill.of:.1f} in, at {kill.ran}",
-                flush=True,
-            )
+            said = f"{len(kills):2} {kill.stage}: killed {kill.second:.1f} s of {kill.of:.1f} in, at {kill.ran}"
+            print(said, flush=True)
         if run.wait():
             raise RuntimeError(f"the run that was left alone failed:\n{Path(f'{alone}.log').read_text()[-3000:]}")
         n, wrong = differences(alone, other)
         needed = Counter(stages.stdout.split()) + Counter(kill.ran for kill in kills)
         wrong += [f"{stage} ran {times} times more than it had to" for stage, times in (starts - needed).items()]
-        print(
-            "\n".join(wrong) or f"after {len(kills)} kills all {n} outputs have the bytes of the other run", flush=True
-        )
+        equal = f"after {len(kills)} kills all {n} outputs have the bytes of the other run"
+        print("\n".join(wrong) or equal, flush=True)
         took = time.monotonic() - begun
         tried = start([sys.executable, "-m", "tests.bad_inputs"], alone)
         assert tried.stdout is not None
-        answers = [print(line, end="", flush=True) or line.rstrip() for line in tried.stdout]
+        for line in tried.stdout:
+            print(line, end="", flush=True)
         bad = tried.wait()
     lines = [
         f"{len(kills)} of {n_kills} kills, then {n} outputs, {len(wrong)} of them not as in the run left alone, "
-        f"in {took / 60:.0f} minutes; {answers[-1]}, in {(time.monotonic() - begun - took) / 60:.0f} more "
+        f"in {took / 60:.0f} minutes; {line.rstrip()}, in {(time.monotonic() - begun - took) / 60:.0f} more "
         f"({os.cpu_count()} cores of {cpu()}).",
         "",
         "| kind of stage | killed so many seconds in, of so many that it takes |",

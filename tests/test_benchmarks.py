@@ -1,4 +1,4 @@
-"""Benchmarks without their timings: references equal the library, every benchmark is registered and has limits."""
+"""Benchmarks without their timings: the published rule is ours, growth is told apart, and limits decide."""
 
 import importlib
 import json
@@ -11,20 +11,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from benchmarks import (
-    BENCHMARKS,
-    ROOT,
-    __main__,
-    fgsm_grid,
-    growth,
-    hebbian_readout,
-    hebbian_rule,
-    synthetic,
-    timing,
-)
-from benchmarks import attacks as attack_costs
-from biorobust.hebbian import HebbianClassifier, learn
-from biorobust.hebbian.model import readout
+from benchmarks import BENCHMARKS, ROOT, __main__, growth, hebbian_rule, timing
+from biorobust.hebbian import learn
 
 
 @pytest.fixture
@@ -53,16 +41,14 @@ def test_every_module_that_measures_is_registered():
     assert files == set(BENCHMARKS)
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_every_benchmark_says_what_it_measures_and_has_limits(name):
-    module = importlib.import_module(f"benchmarks.{name}")
-    assert module.LIMITS
-    assert all(limit > 0 for limit in module.LIMITS.values())
-    assert f"`{name}`" in (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+def test_every_benchmark_says_what_it_measures_and_has_limits():
+    page = (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+    for name in BENCHMARKS:
+        assert all(limit > 0 for limit in importlib.import_module(f"benchmarks.{name}").LIMITS.values())
+        assert f"`{name}`" in page
 
 
-@pytest.mark.parametrize(("p", "k"), [(2, 2), (3, 2), (3, 5), (2.5, 3)])
-@pytest.mark.parametrize("delta", [0.0, 0.4])
+@pytest.mark.parametrize(("p", "k", "delta"), [(2, 2, 0.0), (3, 5, 0.4), (2.5, 3, 0.4)])
 def test_published_algorithm_learns_what_the_library_learns(p, k, delta):
     images = torch.rand(32, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     weights = torch.randn(7, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
@@ -82,38 +68,7 @@ def test_published_algorithm_learns_what_the_library_learns(p, k, delta):
     assert (published - weights).abs().max() > 0.04
 
 
-def test_recomputing_the_activities_gives_the_same_readout():
-    images = synthetic.images(64, seed=0).reshape(-1, 1, 28, 28)
-    labels = synthetic.labels(64, seed=0)
-    weights = synthetic.units(6, seed=1)
-    untrained = readout.new_classifier(
-        weights, 10, readout=hebbian_readout.RECIPE, beta=hebbian_readout.BETA, seed=hebbian_readout.SEED
-    )
-    activities = readout.activities(untrained, images)
-    stored = hebbian_readout.from_activities(weights, activities, labels, batch_size=20)
-    assert_close(stored, hebbian_readout.from_images(weights, images, labels, batch_size=20), rtol=0, atol=1e-6)
-    moved = (stored - untrained.readout.weight).abs().max().item()
-    assert moved == pytest.approx(4 * hebbian_readout.RECIPE.learning_rate, rel=0.2)  # Adam, four minibatches
-
-
-@pytest.fixture(scope="module")
-def victim():
-    """A Hebbian classifier of ten images, each of its own class."""
-    weights = synthetic.units(10, seed=1)
-    model = HebbianClassifier(weights, 10, n=2.0, beta=1.0, inputs="unit")
-    torch.nn.init.eye_(model.readout.weight)
-    images = (synthetic.images(10, seed=1).float() / 255).reshape(-1, 1, 28, 28)
-    return model.eval().requires_grad_(False), images, torch.arange(10)
-
-
-def test_stock_foolbox_finds_the_same_adversarial_images(victim):
-    ours = fgsm_grid.grid(*victim, eps=fgsm_grid.EPS)
-    stock = fgsm_grid.stock(*victim, eps=fgsm_grid.EPS)
-    assert_close(ours, stock)
-    assert (stock[-1] - victim[1]).abs().max() == pytest.approx(fgsm_grid.EPS[-1])
-
-
-@pytest.mark.parametrize("call", [0.0, 1e3, 1e5])
+@pytest.mark.parametrize("call", [0.0, 1e5])
 def test_growth_is_that_of_the_marginal_time_whatever_a_call_costs(call):
     def seconds(row):
         return {n: (row(n) + call) * growth.TOTAL / n for n in growth.LENGTHS}
@@ -147,13 +102,3 @@ def test_exit_status_tells_whether_a_limit_is_missed(run, ratio, status, verdict
     assert [line.split()[-1] for line in printed.splitlines()[2:]] == [verdict, "ok"]
     assert [row["ok"] for row in written["measurements"]] == [verdict == "ok", True]
     assert written["measurements"][0]["limit"] == 0.5
-
-
-def test_deepfool_of_the_benchmark_leaves_one_image_in_eight_and_is_foolboxs():
-    model, images, _ = attack_costs.victim(8)
-    hard, labels = attack_costs.mixed(model, images)
-    ours, stock = (attack_costs.deepfool(hard, images, labels, one_pass=one_pass) for one_pass in (True, False))
-    assert_close(ours, stock, rtol=0, atol=1e-3)  # minibatches of another size are rounded differently
-    assert (hard(ours).argmax(dim=1) == labels).tolist() == [True, *[False] * 7]
-    judge = attack_costs.stubborn(labels)
-    assert torch.equal(judge(images).argmax(dim=1), labels)

@@ -80,7 +80,6 @@ def test_outcomes_are_those_of_looking_at_every_image(study):
         (lambda table: table.iloc[:0], "holds no images"),
         (lambda table: table.drop(columns="broken"), "is no attack record"),
         (lambda table: table.assign(broken="no"), "is no attack record (broken is"),
-        (lambda table: table.assign(seed="first"), "is no attack record (seed is"),
     ],
 )
 def test_records_that_do_not_fit_stop_with_one_line(study, spoil, message):

@@ -95,6 +95,9 @@ def test_everything_that_differs_is_shown_and_nothing_else(commits):
     assert "hebbian: How &lt;it&gt; learned" in text
     assert "1 figure to the byte the same" in text
     assert commits[1][:10] in text
+    git("branch", "try/this", commits[1])
+    experiment.main(["try/this", "--against", commits[0]])
+    assert cells(Path("reports/compare/try-this.html").read_text()) == cells(text)
     assert git("status", "--porcelain") == "?? reports/compare/"
 
 
@@ -107,12 +110,6 @@ def test_the_workspace_stands_on_either_side(commits):
     text = page("weaker-push", "--against", "workspace")
     assert drawings(text) == [SVG.format("new")]
     assert "workspace: not drawn" in text
-
-
-def test_revisions_are_named_like_git_does_and_slashes_make_no_folders(commits):
-    git("branch", "try/this", commits[1])
-    experiment.main(["try/this", "--against", commits[0]])
-    assert cells(Path("reports/compare/try-this.html").read_text()) == cells(page())
 
 
 def test_of_experiments_with_one_name_the_one_of_this_commit_counts(commits):
@@ -132,17 +129,11 @@ def test_without_summaries_or_a_ledger_the_page_says_so(commits):
     assert "Neither side has a file in reports/metrics/summary" in page("HEAD")
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("nothing-of-the-kind", "no experiment or git revision of that name; experiments here: weaker-push"),
-        ("--help-me", "no experiment"),
-    ],
-)
-def test_unknown_names_are_one_line(commits, name, words):
-    with pytest.raises(BiorobustError, match=words) as raised:
+@pytest.mark.parametrize("name", ["nothing-of-the-kind", "--help-me"])
+def test_unknown_names_are_one_line(commits, name):
+    with pytest.raises(BiorobustError) as raised:
         experiment.side(name)
-    assert "\n" not in str(raised.value)
+    assert str(raised.value) == f"{name}: no experiment or git revision of that name; experiments here: weaker-push"
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "reports/metrics/summary/hebbian.json"])

@@ -30,6 +30,15 @@ def follows(scalar, stage):
     return any(scalar == name or scalar.startswith(f"{name}.") for name in named)
 
 
+def code_of(stage):
+    """Files and folders that a stage depends on, from the top of the checkout."""
+    return [Path(dep.fs_path).relative_to(ROOT) for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+
+
+def covers(deps, file):
+    return any(dep == Path(file) or dep in Path(file).parents for dep in deps)
+
+
 @pytest.mark.parametrize(("scalar", "reached"), REACHED.items())
 def test_one_override_reaches_only_what_depends_on_it(index, scalar, reached):
     changed = {stage for stage in index.stages if follows(scalar, stage)}
@@ -42,13 +51,13 @@ def test_all_stages_lead_to_the_report(index):
     assert networkx.descendants(index.graph, report) == set(index.stages) - {report}
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_the_last_stages_of_a_study_are_the_whole_of_it(index, name):
-    study = STUDIES[name](read_params(ROOT / "params.yaml"))
-    ends = {stage for stage in index.stages if stage.name in study.ends()}
-    assert len(ends) == len(study.ends())
-    needed = ends | {stage for end in ends for stage in networkx.descendants(index.graph, end)}
-    assert {stage.name for stage in needed} >= set(study.stages())
+def test_the_last_stages_of_a_study_are_the_whole_of_it(index):
+    for kind in STUDIES.values():
+        study = kind(read_params(ROOT / "params.yaml"))
+        ends = {stage for stage in index.stages if stage.name in study.ends()}
+        assert len(ends) == len(study.ends())
+        needed = ends | {stage for end in ends for stage in networkx.descendants(index.graph, end)}
+        assert {stage.name for stage in needed} >= set(study.stages())
 
 
 def learning(*folders):
@@ -81,15 +90,12 @@ EDITED = {
 }
 
 
-@pytest.mark.parametrize(("file", "stages"), EDITED.items())
-def test_an_edit_of_a_file_reaches_the_stages_that_use_it(index, file, stages):
-    assert (ROOT / file).is_file()
-    reached = set()
-    for stage in index.stages:
-        folders = [Path(dep.fs_path).relative_to(ROOT) for dep in stage.deps if not isinstance(dep, ParamsDependency)]
-        if any(folder == Path(file) or folder in Path(file).parents for folder in folders):
-            reached.add(stage.name.partition("@")[0])
-    assert reached == stages | (DRAWING if file.startswith("src/") else set())
+def test_an_edit_of_a_file_reaches_the_stages_that_use_it(index):
+    code = [(stage.name.partition("@")[0], code_of(stage)) for stage in index.stages]
+    for file, stages in EDITED.items():
+        assert (ROOT / file).is_file()
+        reached = {name for name, deps in code if covers(deps, file)}
+        assert (file, reached) == (file, stages | (DRAWING if file.startswith("src/") else set()))
 
 
 # What only reads and checks params.yaml: what it gives a stage stands among the stage's parameters.
@@ -133,7 +139,6 @@ def behind(path):
 def test_every_stage_depends_on_the_code_that_decides_its_numbers(index):
     networks = {name: module.replace(".", "/") for name, (module, _) in architectures().items()}
     rooms = {Path(path).name for path in (ROOT / "src/biorobust").iterdir() if path.is_dir()}
-    missing = {}
     for stage in index.stages:
         name = stage.name.partition("@")[0]
         if name == "download":
@@ -143,8 +148,5 @@ def test_every_stage_depends_on_the_code_that_decides_its_numbers(index):
         study = next((room for room in rooms if f"_{room}" in f"_{stage.name}"), None)
         if "core/runs.py" in " ".join(needed):
             needed |= {f"src/{path}.py" for path in networks.values() if f"/{study}/" in path}
-        deps = [Path(dep.fs_path).relative_to(ROOT) for dep in stage.deps if not isinstance(dep, ParamsDependency)]
-        lost = {file for file in needed if not any(dep == Path(file) or dep in Path(file).parents for dep in deps)}
-        if lost:
-            missing[name] = lost
-    assert not missing
+        lost = {file for file in needed if not covers(code_of(stage), file)}
+        assert (name, lost) == (name, set())

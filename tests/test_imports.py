@@ -1,6 +1,7 @@
 """Who imports whom: no circle, and of the shared report only its registry knows the studies."""
 
 import ast
+import functools
 from pathlib import Path
 
 import networkx
@@ -38,6 +39,7 @@ def _imported(path, modules):
     return found & set(modules)
 
 
+@functools.cache
 def _graph():
     modules = _modules()
     graph = networkx.DiGraph((name, other) for name, path in modules.items() for other in _imported(path, modules))

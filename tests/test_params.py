@@ -20,30 +20,11 @@ FILE = Path(__file__).parent.parent / "params.yaml"
 VONE = {"method": "vonenet", "depth": 50, "noise": "neuronal", "filters": "biological", "trained": True}
 
 
-@pytest.fixture
-def raw():
-    return project()
-
-
-def comments(path):
-    return [line.split("#", 1)[1].strip() for line in path.read_text().splitlines() if "#" in line]
-
-
-def test_no_comment_is_lost_when_dvc_sets_a_value(tmp_path):
-    from dvc.utils.hydra import apply_overrides
-
-    copied = tmp_path / "params.yaml"
-    copied.write_bytes(FILE.read_bytes())
-    apply_overrides(str(copied), ["end_to_end.learning_rate=1e-5"])
-    assert comments(copied) == comments(FILE)
-    assert params.load(copied).blocks["end_to_end"].learning_rate == 1e-5
-
-
-@pytest.mark.parametrize("scale", params.SCALES)
-def test_the_committed_file_is_sound_at_every_scale(raw, scale):
-    loaded = params.check(raw | {"scale": scale})
-    assert loaded.scale == scale
-    assert set(loaded.sizes) == set(raw["scales"][scale])
+def test_the_committed_file_is_sound_at_every_scale():
+    for scale in params.SCALES:
+        loaded = params.check(project(scale=scale))
+        assert loaded.scale == scale
+        assert set(loaded.sizes) == set(loaded.values["scales"][scale])
 
 
 @pytest.mark.parametrize(
@@ -57,24 +38,17 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ("hebian", {}, "hebian: unknown key; known are"),
         ("hebbian", 3, "hebbian: must be a block of keys"),
         ("hebbian", {1: 2}, "hebbian.1: unknown key; known are batch_size"),
-        ("hebbian/gamma", 0.1, "hebbian.gamma: unknown key; known are batch_size, delta, k, learning_rate, p"),
         ("hebbian/delta", None, "hebbian.delta: missing key"),
-        ("hebbian/delta", "strong", "hebbian.delta = 'strong': must be a number of 0 or more"),
         ("hebbian/k", 1, "hebbian.k = 1: must be an integer of 2 or more"),
         ("relu", {"gamma": 0.1}, "relu.gamma: unknown key; known are none"),
-        ("cnnf/residual", 1.2, r"cnnf.residual = 1.2: must be a number in \[0, 1\]"),
         ("cnnf_evaluation/blur", 0, "cnnf_evaluation.blur = 0: must be a number above 0"),
         ("cnnf_training/detach", 1, "cnnf_training.detach = 1: must be true or false"),
         ("cnnf_training/momentum", 1.0, r"cnnf_training.momentum = 1.0: must be a number in \[0, 1\)"),
         # what belongs together inside a block
         ("hebbian_attack/eps", [0.1, 0.2], "hebbian_attack.eps = .*starts with 0"),
         ("cnnf_evaluation/blur_levels", [0.0, 2.0, 1.0], "cnnf_evaluation.blur_levels = .*a rising list of numbers"),
-        ("hebbian_attack/attacks", ["fgsm-report", "fgsm-report"], "hebbian_attack.attacks = .*without repeats"),
-        ("cnnf_attack/attacks", ["pgd-cross-entropy@last"], "cnnf_attack.attacks = .*each may end in @first, @model"),
         ("hebbian_adaptive/report", "fgsm", "hebbian_adaptive.report = 'fgsm': must be one of fgsm-report"),
         ("kwta_adaptive/alone", ["square", "sqare"], "kwta_adaptive.alone = .*a list without repeats, of fgsm-report"),
-        ("question_attack/blind", ["corners"], "question_attack.blind = .*a list without repeats, of fgsm-report"),
-        ("cnnf_training/ind", 3, r"cnnf_training.ind = 3: must be an integer from 0 \(pixels\) to 2 for .* two-block"),
         ("vonenet/ksize", 24, r"vonenet\.ksize = 24: must be an odd number"),
         ("vonenet_activations/common_eps", 0.3, r"vonenet_activations\.common_eps = 0\.3: must be one of eps, 0\.0"),
         ("vonenet_runs/new", VONE | {"filters": "none"}, r"vonenet_runs\.new\.filters = 'none': must be biological or"),
@@ -89,19 +63,12 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
             r"vonenet_imagenet\.new\.file = 'weights/a\.pth': must be the name of a file, without a folder",
         ),
         # runs and their names
-        *(
-            (
-                "hebbian_controls",
-                {name: {"method": "simple_conv"}},
-                f"hebbian_controls.{name}: a run's name may hold only",
-            )
-            for name in ("a.b", "-x", 7)
-        ),
+        ("hebbian_controls", {"-x": {"method": "simple_conv"}}, "hebbian_controls.-x: a run's name may hold only"),
+        ("hebbian_controls", {7: {"method": "simple_conv"}}, "hebbian_controls.7: a run's name may hold only"),
         ("hebbian_runs/attack-me", {}, "hebbian_runs.attack-me: a run may not be called so"),
         ("hebbian_controls/end-adaptive", {"method": "end_to_end"}, "files of other stages are"),
         ("hebbian_runs", {}, "hebbian_runs: must be a block of named runs"),
         ("hebbian_runs/report-uniform/weights", "unifrom", "must be one of uniform, normal, original"),
-        ("hebbian_controls/original", {"method": "simple_conv"}, "run 'original': named in two run lists"),
         ("cnnf_grid/cnn-noisy", {"cycles": 1, "residual": 0.0}, "run 'cnn-noisy': named in two run lists"),
         (
             "kwta_runs/scratch-kwta/init",
@@ -110,14 +77,12 @@ def test_the_committed_file_is_sound_at_every_scale(raw, scale):
         ),
         # sizes
         ("scales/tiny/cnnf_training/n_train", 31, "scales.tiny.cnnf_training.n_train = 31: must be an integer of 32"),
-        ("scales/medium", {}, "scales.medium: unknown key"),
-        ("scales/paper/hebbian/delta", 0.4, "scales.paper.hebbian.delta: unknown key"),
         ("scales/paper/hebbian", None, "scales.paper.hebbian: missing key"),
     ],
 )
-def test_a_mistake_is_named_in_one_line(raw, path, value, message):
+def test_a_mistake_is_named_in_one_line(path, value, message):
     with pytest.raises(ParamsError, match=message) as caught:
-        params.check(changed(raw, path, value))
+        params.check(changed(project(), path, value))
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith("(params.yaml)")
 
@@ -189,24 +154,16 @@ def test_no_knob_stands_in_a_method_and_in_its_size():
             assert not set(study.SIZES[key].model_fields) & set(study.BLOCKS[key].model_fields), key
 
 
-@pytest.mark.parametrize("load", ["from biorobust import params; params.load()", "import stages.repro"])
-def test_loading_parameters_and_seeing_that_nothing_is_to_do_needs_no_torch(load):
-    code = f"import sys; sys.path.insert(0, 'src'); {load}; print('torch' in sys.modules)"
+def test_loading_parameters_and_seeing_that_nothing_is_to_do_needs_no_torch():
+    code = "import sys, stages.repro; stages.repro.params.load(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=FILE.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize(
-    ("given", "missing"),
-    [
-        ({"BLOCKS": {}, "RUNS": {}}, "no SIZES and no NETWORKS and no ARCHITECTURES and no TRAINED"),
-        (dict.fromkeys(params.NEEDED, ()) | {"NETWORKS": ("toy_runs",)}, "no ATTACK and no DATASET"),
-    ],
-)
-def test_a_study_that_lacks_a_table_is_named(given, missing, monkeypatch):
-    toy = SimpleNamespace(__name__="biorobust.toy.model.params", **given)
-    monkeypatch.setitem(params.STUDIES, "toy", toy)
+def test_a_study_that_lacks_a_table_is_named(monkeypatch):
+    given = dict.fromkeys(params.NEEDED[1:], ()) | {"NETWORKS": ("toy_runs",)}
+    monkeypatch.setitem(params.STUDIES, "toy", SimpleNamespace(__name__="toy", **given))
     params._file.cache_clear()
-    with pytest.raises(ParamsError, match=rf"^biorobust\.toy\.model\.params has {missing}: docs/add-a-study\.md$"):
+    with pytest.raises(ParamsError, match=r"^toy has no BLOCKS and no ATTACK and no DATASET: docs/add-a-study\.md$"):
         params.load(FILE)
     params._file.cache_clear()

@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from biorobust.core import devices, runs
+from biorobust.core import runs
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import write_json, write_tensors
 
@@ -45,32 +45,18 @@ def environment():
     return kept | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
 
 
-def stage(name, *arguments, folder):
-    command = [sys.executable, "-m", f"stages.{name}", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
-
-
-def assert_one_line_error(done, *words):
-    """The stage failed with status 2 and its last line is the one error line, holding all the words."""
-    assert done.returncode == 2, done.stderr
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: ")
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in last
-
-
 def here(name, *arguments):
     """The stage as a call, which saves the start of a program."""
     import_module(f"stages.{name}").main(list(arguments))
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name != "lockfile"])
-def test_every_stage_explains_itself(name, capsys):
-    with pytest.raises(SystemExit) as ended:
-        here(name, "--help")
-    assert ended.value.code == 0
-    assert "usage:" in capsys.readouterr().out
+def test_every_stage_explains_itself(capsys):
+    for name in STAGES:
+        if name != "lockfile":  # DVC's own
+            with pytest.raises(SystemExit) as ended:
+                here(name, "--help")
+            assert ended.value.code == 0
+            assert "usage:" in capsys.readouterr().out
 
 
 def test_every_stage_of_the_graph_is_a_program():
@@ -89,10 +75,7 @@ def test_every_stage_of_the_graph_is_a_program():
     ("name", "argument", "said"),
     [
         ("hebbian_pretrain", "unifrom", "hebbian_weights has uniform, normal, original"),
-        ("train_supervised", "report-unifrom", "hebbian_runs has report-uniform"),
-        ("train_controls", "conv", "hebbian_controls has simple-conv, end-to-end"),
         ("attack", "conv", "known are report-uniform"),
-        ("train_vonenet", "resnet", "vonenet_runs has resnet50, voneresnet50"),
         ("train_kwta", "scratch", "kwta_runs has scratch-relu"),
         ("hebbian_pretrain", "uniform", r"data/datasets/mnist\.npz.*download"),
     ],
@@ -111,27 +94,20 @@ def test_rank_beyond_the_units_is_named(checkout, bundled):
         here("hebbian_pretrain", "uniform")
 
 
-def test_damaged_files_are_named(checkout, bundled):
-    """Truncated data, truncated checkpoints and a checkpoint that does not fit: each by name, with what to do."""
+def test_a_damaged_checkpoint_is_named_and_nothing_is_left(checkout, bundled):
     bundled("mnist", checkout)
-    data = checkout / "data/datasets/mnist.npz"
-    whole = data.read_bytes()
-    data.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BiorobustError, match=r"mnist\.npz"):
-        here("train_controls", "end-to-end")
     config = {"n_inputs": 784, "n_hidden": 12, "n_classes": 10}
-    data.write_bytes(whole)
     runs.save("end-to-end", {0: runs.new("end-to-end", config)}, architecture="end-to-end", configs={0: config})
     weights = checkout / "data/checkpoints/end-to-end/seed0.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    done = stage("attack", "end-to-end", folder=checkout)
-    assert_one_line_error(done, "seed0.safetensors", "damaged", "dvc repro")
+    with pytest.raises(BiorobustError, match=r"seed0\.safetensors.*damaged.*dvc repro"):
+        here("attack", "end-to-end")
     assert not (checkout / "data/attacks").exists()
     assert not list(checkout.rglob("*.part"))
 
 
 def test_classifiers_on_converged_units_and_on_as_many_drawn_ones(checkout, bundled):
-    """Seed by seed the same number of units, and other ones; the attack runs on either."""
+    """Seed by seed the same number of units, and other ones."""
     bundled("mnist", checkout)
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(
@@ -150,20 +126,12 @@ def test_classifiers_on_converged_units_and_on_as_many_drawn_ones(checkout, bund
         found = json.loads((checkout / f"reports/metrics/train/{name}.json").read_text())
         assert [entry["n_units"] for entry in found["per_seed"]] == [20, 25]
         chosen[name] = [runs.load(name, seed=seed).weights for seed in (0, 1)]
-    assert found["settings"]["units"] == "random"
     for seed, weights in learned.items():
         assert torch.equal(chosen["normal-converged"][seed], weights[::2][: (20, 25)[seed]])
         drawn = chosen["normal-dropped"][seed]
         places = (drawn[:, None] == weights).all(dim=2).nonzero()[:, 1].tolist()
         assert len(set(places)) == len(drawn)
         assert not torch.equal(drawn, chosen["normal-converged"][seed])
-    here("attack", "normal-dropped")
-
-
-def test_device_that_is_not_there(monkeypatch):
-    monkeypatch.setenv("BIOROBUST_DEVICE", "tpu")
-    with pytest.raises(BiorobustError, match="BIOROBUST_DEVICE=tpu: must be auto, cpu or cuda"):
-        devices.pick()
 
 
 def test_kill_in_the_middle_loses_one_epoch_and_changes_nothing(checkout, bundled):
@@ -172,37 +140,34 @@ def test_kill_in_the_middle_loses_one_epoch_and_changes_nothing(checkout, bundle
     The time of both is noted.
     """
     bundled("mnist", checkout)
+    text = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(text.replace("n_hidden: 64, epochs: 200", "n_hidden: 64, epochs: 80"))
     here("hebbian_pretrain", "uniform")
     weights = checkout / "data/checkpoints/hebbian/uniform/seed0.safetensors"
-    undisturbed = weights.read_bytes()
-    metrics = (checkout / "reports/metrics/pretrain/uniform.json").read_bytes()
+    metrics = checkout / "reports/metrics/pretrain/uniform.json"
+    info = checkout / "reports/run_info/hebbian_pretrain@uniform.json"
+    undisturbed = weights.read_bytes(), metrics.read_bytes()
+    assert json.loads(info.read_text())["starts"] == 1
     shutil.rmtree(checkout / "data/checkpoints")
-    (checkout / "reports/metrics/pretrain/uniform.json").unlink()
 
-    running = subprocess.Popen(
-        [sys.executable, "-m", "stages.hebbian_pretrain", "uniform"],
-        cwd=checkout,
-        env=environment(),
-        stderr=subprocess.DEVNULL,
-    )
+    work = checkout / "data/work"
+    command = [sys.executable, "-m", "stages.hebbian_pretrain", "uniform"]
+    running = subprocess.Popen(command, cwd=checkout, env=environment(), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not list((checkout / "data/work").glob("hebbian-uniform*.pt")):
+    while not list(work.glob("hebbian-uniform*.pt")):
         assert running.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert not weights.exists()
-    assert list((checkout / "data/work").glob("hebbian-uniform*.pt"))
-    (log,) = (checkout / "data/work").glob("hebbian_pretrain@uniform-*.json")
+    assert list(work.glob("hebbian-uniform*.pt"))
+    (log,) = work.glob("hebbian_pretrain@uniform-*.json")
     (killed,) = json.loads(log.read_text()).values()
-    info = checkout / "reports/run_info/hebbian_pretrain@uniform.json"
-    assert json.loads(info.read_text())["starts"] == 1
     here("hebbian_pretrain", "uniform")
     note = json.loads(info.read_text())
     assert note["starts"] == 2
     assert killed > 0.1
     assert note["total_seconds"] == pytest.approx(note["wall_seconds"] + killed, abs=0.02)
-    assert weights.read_bytes() == undisturbed
-    assert (checkout / "reports/metrics/pretrain/uniform.json").read_bytes() == metrics
-    assert list((checkout / "data/work").glob("*")) == []
+    assert (weights.read_bytes(), metrics.read_bytes()) == undisturbed
+    assert list(work.glob("*")) == []

@@ -20,18 +20,13 @@ from stages import verify
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = "train_controls@a-run"
-OUTS = (
-    "summary/hebbian.json",
-    "data/mnist.json",
-    "train/a-run.json",
-    "attack/a-run.json",
-    "pretrain/a.json",
-    "curves/a-run.csv",
-)
+OUTS = [f"{name}.json" for name in ("summary/hebbian", "data/mnist", "train/a-run", "attack/a-run", "pretrain/a")]
+OUTS += ["curves/a-run.csv"]
 
 
 def git(*arguments, folder):
-    done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
@@ -58,9 +53,6 @@ def lock(folder):
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A checkout whose second commit came after the recorded run."""
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "T")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "t@t")
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path / "work"))
     root = tmp_path / "checkout"
     (root / "reports").mkdir(parents=True)
@@ -115,11 +107,9 @@ def test_the_same_numbers_are_equal_and_leave_nothing(root, run, capsys):
     said = capsys.readouterr().out
     assert f"{len(numbers)} numbers: {len(numbers)} equal, 0 within their intervals, 0 differ" in said
     assert "1 files of curves, pictures and single images: 1 equal" in said
-    ((clone, targets, work),) = asked
+    ((clone, targets, _),) = asked
     assert targets == ["compare@hebbian"]
-    assert clone.is_relative_to(work.parent.parent)
     assert not clone.exists()
-    assert "a-run" in said
 
 
 def test_each_number_is_judged_by_its_own_interval(root, run, capsys):
@@ -135,31 +125,32 @@ def test_each_number_is_judged_by_its_own_interval(root, run, capsys):
     assert {"hebbian", "a-run", "fgsm-report", "0.7", "0.5"} <= set(row.split())
 
 
+def compared(root, before, now):
+    """The only number of one training, from what it logged before and now."""
+    for side, values in (("before", before), ("now", now)):
+        logged(root / side, "pretrain/a", **{name: [value] for name, value in values.items()})
+    sides = (Measurements(root / side) for side in ("before", "now"))
+    (number,) = verification.compared(["pretrain/a"], *sides)
+    return number
+
+
 @pytest.mark.parametrize(
-    ("change", "verdict"),
+    ("now", "verdict"),
     [
-        (lambda entry: entry.update(norm=1.5000001), EQUAL),  # rounding
-        (lambda entry: entry.update(norm=1.6), DIFFERS),  # nothing tells its scatter
-        (lambda entry: entry.pop("norm"), DIFFERS),  # no longer measured
-        (lambda entry: entry.update(norm=None), DIFFERS),
+        ({"norm": 1.5000001}, EQUAL),  # rounding
+        ({"norm": 1.6}, DIFFERS),  # nothing tells its scatter
+        ({"norm": None}, DIFFERS),  # no longer measured
     ],
 )
-def test_a_number_of_one_training_has_no_interval(tmp_path, change, verdict):
-    for side in ("before", "now"):
-        logged(tmp_path / side, "pretrain/a", norm=[1.5])
-    content = read_json(tmp_path / "now/pretrain/a.json")
-    change(content["per_seed"][0])
-    write_json(tmp_path / "now/pretrain/a.json", content)
-    before, now = (Measurements(tmp_path / side) for side in ("before", "now"))
-    (number,) = verification.compared(["pretrain/a"], before, now)
+def test_a_number_of_one_training_has_no_interval(tmp_path, now, verdict):
+    number = compared(tmp_path, {"norm": 1.5}, now)
     assert (number.verdict, number.has_interval) == (verdict, False)
     assert ("without an interval" in verification.total([number])) is (verdict == DIFFERS)
 
 
 def test_intervals_that_a_file_holds_are_used_and_are_no_numbers_themselves(tmp_path):
-    for side, ratio in (("before", 2.0), ("now", 2.3)):
-        logged(tmp_path / side, "pretrain/a", ratio=[ratio], ratio_low=[1.5], ratio_high=[2.5])
-    (number,) = verification.compared(["pretrain/a"], *(Measurements(tmp_path / side) for side in ("before", "now")))
+    ends = {"ratio_low": 1.5, "ratio_high": 2.5}
+    number = compared(tmp_path, {"ratio": 2.0} | ends, {"ratio": 2.3} | ends)
     assert (number.row.quantity, number.verdict) == ("ratio", WITHIN)
 
 
@@ -186,21 +177,15 @@ def test_an_interrupted_clone_is_gone_on_with_and_a_kept_one_stays(root, run):
     assert asked[0][0] == clone
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_what_cannot_be_verified_is_said_in_one_line(root):
+    for options, message in (
         ({"study": "kwta"}, "a-run has no study 'kwta'; it has hebbian"),
         ({"stage": "train_controls@b-run"}, f"has no stage 'train_controls@b-run'; .*{STAGE}"),
-    ],
-)
-def test_what_the_run_does_not_have_is_said_in_one_line(root, options, message):
-    with pytest.raises(BiorobustError, match=message):
-        again(root, **options)
+    ):
+        with pytest.raises(BiorobustError, match=message):
+            again(root, **options)
     with pytest.raises(BiorobustError, match="no recorded run 'b-run'; there are a-run"):
-        verify.verify("b-run", study=None, stage=None, keep=False, root=root)
-
-
-def test_a_commit_that_is_not_here_is_said_in_one_line(root):
+        verify.find("b-run", root=root)
     path = root / snapshot.RECORDED / "a-run/manifest.json"
     write_json(path, read_json(path) | {"commit": "c0ffee" * 6 + "c0ff"})
     with pytest.raises(BiorobustError, match="commit c0ffeec0ff is not in this repository's history") as error:
@@ -217,27 +202,33 @@ def test_the_exit_status_tells_whether_numbers_differ(root, run, monkeypatch):
         assert ended.value.code == status
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no history to run from")
 def test_a_stage_really_runs_again_and_gives_the_same_numbers(tmp_path, monkeypatch):
-    """Weights learned without labels, twice, each in a clone of this repository's last commit."""
+    """Weights learned without labels, twice: in a small checkout with the code of this one, and in a clone of it."""
     monkeypatch.setenv("BIOROBUST_WORK", str(tmp_path / "work"))
     for name in set(os.environ) & {"BIOROBUST_DATA_MIRROR", "BIOROBUST_KEEP_STATES"}:
         monkeypatch.delenv(name)
     first = tmp_path / "first"
-    git("clone", "--quiet", "--local", str(ROOT), str(first), folder=tmp_path)
+    for name in ("src", "stages"):
+        shutil.copytree(ROOT / name, first / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (first / ".dvc").mkdir()
+    for name in (".gitignore", ".dvc/config", "dvc.yaml", "dvc.lock", "params.yaml"):
+        shutil.copy(ROOT / name, first / name)
+    git("init", "--quiet", folder=first)
+    git("add", "--all", folder=first)
+    git("commit", "--quiet", "--message", "start", folder=first)
     set_scale(first / "params.yaml", "tiny")
     text = (first / "params.yaml").read_text().replace("source: auto", "source: bundled")
     (first / "params.yaml").write_text(text.replace("n_hidden: 64, epochs: 200", "n_hidden: 20, epochs: 5"))
-    shutil.rmtree(first / "reports/metrics")
     for command in ("download mnist", "hebbian_pretrain normal"):
         subprocess.run([sys.executable, "-m", *f"stages.{command}".split()], cwd=first, check=True)
     folder = first / snapshot.RECORDED / "a-run"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for path, kept in snapshot.COPIED.items():
         (first / path).rename(folder / kept)
     seal(folder, commit=git("rev-parse", "HEAD", folder=first))
     numbers = again(first, stage="hebbian_pretrain@normal")
     quantities = {"converged_share", "negative_share", "autocorrelation", "diverged"}
-    assert {number.row.quantity for number in numbers} == quantities
-    assert {number.row.file for number in numbers} == {"pretrain/normal"}
+    assert {(number.row.file, number.row.quantity) for number in numbers} == {
+        ("pretrain/normal", q) for q in quantities
+    }
     assert {number.verdict for number in numbers} == {EQUAL}
