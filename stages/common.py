@@ -89,7 +89,7 @@ def run_info(stage: str) -> Iterator[None]:
                 "device": str(torch.cuda.get_device_name()) if torch and pick() != "cpu" else "cpu",
                 "cpu": cpu(),
                 "threads": int(torch.get_num_threads()) if torch else os.cpu_count() or 1,
-                "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+                "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
                 "platform": f"{platform.system()} {platform.machine()}",
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 **_commit(),
@@ -107,6 +107,13 @@ def cpu() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    """None where a stage runs by itself on a machine that has no such package."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
 
 
 def _commit() -> dict[str, Any]:
