@@ -15,9 +15,7 @@ def _float64():
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape"), [(Linear(7, 4), (3, 7)), *((Conv2d(3, 5), (2, 3, *size)) for size in ((8, 8), (7, 9)))]
-)
+@pytest.mark.parametrize(("layer", "shape"), [(Linear(7, 4), (3, 7)), (Conv2d(3, 5), (2, 3, 7, 9))])
 def test_feedback_is_the_adjoint_and_teaches_the_weight_that_feedforward_has(layer, shape):
     """<A x, y> = <x, A' y> for every weight, so both sides have one gradient with respect to it."""
     layer, x = layer.double(), torch.randn(shape)
@@ -60,18 +58,13 @@ def test_an_empty_channel_stays_zero():
     assert x.grad.isfinite().all()
 
 
-def test_adarelu_is_relu_until_feedback_arrives():
-    x = torch.randn(50)
-    y, memory = AdaReLU(0.3).feedforward(x)
-    assert torch.equal(y, x.relu())
-    assert torch.equal(memory.open, x > 0)
-    assert memory.hidden is None
-
-
-@pytest.mark.parametrize("residual", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("residual", [0.3, 1.0])
 def test_adarelu_lets_through_what_feedback_agrees_with(residual):
     x, hidden = torch.randn(200), torch.randn(200)
     hidden[:20] = 0
+    y, memory = AdaReLU(residual).feedforward(x)
+    assert torch.equal(y, x.relu())
+    assert torch.equal(memory.open, x > 0)
     y, memory = AdaReLU(residual).feedforward(x, Gate(x > 0, hidden))
     for i in range(200):
         moved = x[i] + residual * (hidden[i] - x[i])
@@ -92,9 +85,8 @@ def windows(x, rows, columns):
             yield (i, j), [(float(x[p]), p[0] * width + p[1]) for p in places]
 
 
-@pytest.mark.parametrize("size", [(6, 8), (7, 5)])
-def test_adapool_takes_the_extreme_that_feedback_asks_for_and_puts_it_back(size):
-    layer, x = AdaPool(), torch.randn(1, 1, *size)
+def test_adapool_takes_the_extreme_that_feedback_asks_for_and_puts_it_back():
+    layer, x = AdaPool(), torch.randn(1, 1, 7, 8)
     largest, memory = layer.feedforward(x)
     hidden = torch.randn_like(largest)
     hidden[..., 0, 0] = 0

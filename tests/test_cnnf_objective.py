@@ -96,9 +96,10 @@ def naive(model, clean, noisy, *, cycle_clean):
     return found
 
 
-@pytest.mark.parametrize("cycle_clean", [True, False])
-@pytest.mark.parametrize("cycles", [0, 1, 3])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "cycles", "cycle_clean"),
+    [("two-block", 0, False), ("two-block", 2, True), ("two-block", 2, False), ("original", 2, True)],
+)
 def test_each_term_is_that_of_the_formulas(kind, cycles, cycle_clean):
     clean, noisy = halves()
     with torch.no_grad():
@@ -112,19 +113,16 @@ def test_each_term_is_that_of_the_formulas(kind, cycles, cycle_clean):
         assert (float(found[name]) > 0) == (cycles > 0 or name == "first")
 
 
-@pytest.mark.parametrize("cycles", [0, 2])
 @pytest.mark.parametrize("half", [0, 1])
-def test_one_half_alone_has_its_cross_entropies_and_no_reconstruction(half, cycles):
-    model, images = network(cycles=cycles), halves()[half]
+def test_one_half_alone_has_its_cross_entropies_and_no_reconstruction(half):
+    model, images = network(cycles=2), halves()[half]
     with torch.no_grad():
         found, logits = terms(model, *((images, None), (None, images))[half])
         states = [list(model.states(images[i : i + 1])) for i in range(3)]
         assert_close(logits, model(images))
-    entropies = [
-        sum(entropy(of[t], label) for of, label in zip(states, LABELS, strict=True)) for t in range(cycles + 1)
-    ]
-    assert float(found["first"]) == pytest.approx(WEIGHTS["first"] * entropies[0] / (cycles + 1), rel=1e-12)
-    assert float(found["cycles"]) == pytest.approx(WEIGHTS["cycles"] * sum(entropies[1:]) / (cycles + 1), rel=1e-12)
+    first, *later = (sum(entropy(of[t], label) for of, label in zip(states, LABELS, strict=True)) for t in range(3))
+    assert float(found["first"]) == pytest.approx(WEIGHTS["first"] * first / 3, rel=1e-12)
+    assert float(found["cycles"]) == pytest.approx(WEIGHTS["cycles"] * sum(later) / 3, rel=1e-12)
     assert [float(found[name]) for name in ("feature", "block1", "block2")] == [0, 0, 0]
 
 
