@@ -40,21 +40,6 @@ def test_the_published_stream_at_other_correlations(sf_corr, nx, sf):
     assert np.corrcoef(np.log(cells.sf), np.log(cells.nx))[0, 1] == pytest.approx(sf_corr, abs=0.06)
 
 
-def test_the_population_has_the_measured_histograms():
-    cells = sample_parameters(n_filters=20000, seed=3)
-    share = np.histogram((cells.theta + 22.5) % 180, bins=[0, 45, 90, 135, 180])[0] / 20000
-    np.testing.assert_allclose(share, np.array([66, 49, 77, 54]) / 246, atol=0.012)
-    octaves = np.histogram(cells.sf, bins=[0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8])[0] / 20000
-    np.testing.assert_allclose(octaves, np.array([4, 4, 8, 25, 32, 26, 28, 12]) / 139, atol=0.012)
-    bins = 10 ** np.linspace(-1, 0.2, 6)
-    joint = np.histogram2d(cells.nx, cells.ny, bins=[bins, bins])[0] / 20000
-    counts = [[2, 0, 1, 0, 0], [8, 9, 4, 1, 0], [1, 2, 19, 17, 3], [0, 0, 1, 7, 4], [0, 0, 0, 0, 0]]
-    np.testing.assert_allclose(joint, np.array(counts) / 79, atol=0.012)
-    tied = np.corrcoef(np.log(cells.sf), np.log(cells.nx))[0, 1]
-    assert 0.7 < tied < 0.8
-    assert abs(np.corrcoef(cells.phase, np.log(cells.sf))[0, 1]) < 0.03
-
-
 def test_the_control_population_is_flat_and_untied():
     cells = sample_parameters(n_filters=20000, seed=3, uniform=True)
     shapes = ((np.log10(values) + 1) / 1.2 for values in (cells.nx, cells.ny))
