@@ -1,10 +1,10 @@
-"""Layers of CNN-F against their mathematics, in float64; gates and pooling are tested in whole networks."""
+"""Layers of CNN-F against their mathematics, in float64; gates are tested in whole networks."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from biorobust.cnnf.model.layers import Bias, Conv2d, Linear, normalise
+from biorobust.cnnf.model.layers import AdaPool, Bias, Conv2d, Linear, normalise
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +49,29 @@ def test_normalising_scales_and_leaves_an_empty_channel_at_zero():
     assert_close(y, x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt())
     y.sum().backward()
     assert x.grad.isfinite().all()
+
+
+def windows(x, rows, columns):
+    """The values of each 2x2 window of a map as a list of (value, flat place), first row first."""
+    width = x.shape[-1]
+    for i in range(rows):
+        for j in range(columns):
+            places = [(2 * i + a, 2 * j + b) for a in (0, 1) for b in (0, 1)]
+            yield (i, j), [(float(x[p]), p[0] * width + p[1]) for p in places]
+
+
+def test_adapool_takes_the_extreme_that_feedback_asks_for_and_puts_it_back():
+    """Feedback of exactly 0, as of a channel without any, does not come up in whole networks with random weights."""
+    layer, x = AdaPool(), torch.randn(1, 1, 7, 8)
+    largest, memory = layer.feedforward(x)
+    hidden = torch.randn_like(largest)
+    hidden[..., 0, 0] = 0
+    _, memory = layer.feedback(hidden, memory)
+    chosen, memory = layer.feedforward(x, memory)
+    y = torch.randn_like(chosen)
+    back, _ = layer.feedback(y, memory)
+    for (i, j), window in windows(x[0, 0], *largest.shape[-2:]):
+        asked = float(hidden[0, 0, i, j])
+        value, place = (max if asked > 0 else min)(window, key=lambda pair: pair[0])
+        assert float(chosen[0, 0, i, j]) == (value if asked else 0.0)
+        assert float(back.flatten()[place]) == (float(y[0, 0, i, j]) if asked else 0.0)
