@@ -70,6 +70,7 @@ def test_adapool_takes_the_extreme_that_feedback_asks_for_and_puts_it_back():
     chosen, memory = layer.feedforward(x, memory)
     y = torch.randn_like(chosen)
     back, _ = layer.feedback(y, memory)
+    assert int((back != 0).sum()) == hidden.numel() - 1
     for (i, j), window in windows(x[0, 0], *largest.shape[-2:]):
         asked = float(hidden[0, 0, i, j])
         value, place = (max if asked > 0 else min)(window, key=lambda pair: pair[0])
