@@ -52,19 +52,7 @@ def test_salt_and_pepper_replace_a_share_of_the_pixels_half_of_them_each():
     assert torch.equal(noisy[kept], images[kept])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_noise_stays_in_range_and_leaves_its_input_alone(kind):
-    images = letters(20)
-    before = images.clone()
-    noisy = drawn(kind, images, 1.0)
-    assert torch.equal(images, before)
-    assert float(noisy.min()) == 0
-    assert float(noisy.max()) == 1
-    assert torch.equal(drawn(kind, images, 0.0), images)
-    assert not torch.equal(KINDS[kind](images, 0.5), KINDS[kind](images, 0.5))  # fresh noise for every minibatch
-
-
-@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("sigma", [0.5, 3.0])
 def test_blur_is_the_gaussian_of_scipy(sigma):
     images = torch.rand(3, 2, 9, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     wanted = [[gaussian_filter(channel, sigma, mode="nearest", truncate=4) for channel in image] for image in images]
@@ -74,18 +62,16 @@ def test_blur_is_the_gaussian_of_scipy(sigma):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_evaluation_noise_is_one_draw_whatever_happened_before(kind):
-    images, found = letters(20), []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        state = torch.get_rng_state()
-        found.append(evaluation.noisy(images, kind=kind, level=0.2))
-        assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(*found)
-    assert not torch.equal(found[0], images)
-    letters_ = torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    whole, first = (evaluation.noisy(given, kind=kind, level=0.2) for given in (letters_, letters_[:7]))
-    assert torch.equal(whole[:7], first)
+def test_noise_is_fresh_in_training_and_one_draw_in_evaluation_and_stays_in_range(kind):
+    images = letters(40, (1, 28, 28))
+    before, state = images.clone(), torch.get_rng_state()
+    noisy = evaluation.noisy(images, kind=kind, level=1.0)
+    assert torch.equal(images, before)
+    assert (float(noisy.min()), float(noisy.max())) == (0, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(evaluation.noisy(images[:7], kind=kind, level=1.0), noisy[:7])
+    assert torch.equal(drawn(kind, images, 0.0), images)
+    assert not torch.equal(KINDS[kind](images, 0.5), KINDS[kind](images, 0.5))
 
 
 def test_accuracies_margins_and_changes_are_those_of_counting():
@@ -119,14 +105,9 @@ def naive_fit(picture, target):
 
 def test_fitted_pictures_and_psnr_are_those_of_least_squares():
     targets = letters(6)
-    pictures = torch.stack(
-        [
-            targets[0] * 3 - 5,  # an exact fit
-            1 - targets[1],  # against its target
-            torch.full_like(targets[2], 0.7),  # no contrast
-            *(targets[3:] + letters(3, seed=9)),
-        ]
-    )
+    # An exact fit, one against its target, one without contrast, and any others.
+    odd = targets[0] * 3 - 5, 1 - targets[1], torch.full_like(targets[2], 0.7)
+    pictures = torch.stack([*odd, *(targets[3:] + letters(3, seed=9))])
     found = evaluation.fitted(pictures, targets)
     decibels = []
     for picture, target, mine in zip(pictures, targets, found, strict=True):
@@ -151,9 +132,8 @@ def test_numbers_of_a_loss_that_falls():
     n_steps, epochs = 40, 4
     rates = [0.05 * (1 - (epoch * 10 - 1) / n_steps) ** 0.9 for epoch in (1, 2, 3, 4)]
     rates[2] += 0.001
-    history = [
-        {"epoch": epoch, "loss": 5.0 - epoch, "learning_rate": rate} for epoch, rate in enumerate(rates, start=1)
-    ]
+    numbered = enumerate(rates, start=1)
+    history = [{"epoch": epoch, "loss": 5.0 - epoch, "learning_rate": rate} for epoch, rate in numbered]
     fitted = training.Fit(history=history, diverged=False, steps=[4.0, 3.0, *[1.0] * 36, 0.5, 0.25])
     found = cnnf_training.loss_numbers(fitted, learning_rate=0.05, power=0.9, n_steps=n_steps, epochs=epochs)
     assert found["loss_ratio"] == 0.25

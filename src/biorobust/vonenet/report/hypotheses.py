@@ -13,8 +13,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from biorobust.reporting.measurements import Measurements
-from biorobust.reporting.words import paragraphs
-from biorobust.vonenet.report.study import layer_table
 
 EXCLUDED, SUPPORTED = "excluded", "supported"
 OPEN, UNTESTABLE = "left open", "cannot be tested here"
@@ -80,7 +78,7 @@ AGREEMENTS: Mapping[str, Callable[[Numbers], float | None]] = {
 
 def tested(m: Measurements, run: str) -> list[Tested]:
     content = m.ran(f"riddle/{run}")
-    return judge(_renamed(content["outcomes"], m, run)) if content else []
+    return judge(content["outcomes"]) if content else []
 
 
 def judge(outcomes: Sequence[Mapping[str, Any]]) -> list[Tested]:
@@ -95,30 +93,3 @@ def by_verdict(found: Sequence[Tested]) -> dict[str, list[Tested]]:
     """Verdict -> the hypotheses it was drawn for, in the order in which they come up."""
     verdicts = dict.fromkeys(item.verdict for item in found)
     return {verdict: [item for item in found if item.verdict == verdict] for verdict in verdicts}
-
-
-def _renamed(outcomes: Sequence[Mapping[str, Any]], m: Measurements, run: str) -> Sequence[Mapping[str, Any]]:
-    """Outcomes as they are written today. Runs recorded earlier called the hypotheses H1 to H15; the layers that these
-    do not list follow from their median curve and the names of their layers.
-    """
-    if not any(outcome["id"].startswith("H") for outcome in outcomes):
-        return outcomes
-    rows = layer_table(m, f"activations/{run}", noise="none", shown="own", kind="conv")
-    assert rows is not None  # written by the same stage
-    rows = rows[rows["seed"] == rows["seed"].iloc[0]].set_index("layer").sort_index()
-    curve, names = rows["raw"].to_dict(), rows["name"].to_dict()
-    without = [layer for layer, name in names.items() if "downsample" not in name]
-    found = {outcome["id"].replace("H", "Z"): dict(outcome["numbers"]) for outcome in outcomes}
-    often = found["Z11"]["convolutions"]
-    found["Z1"]["at_zero"] = [layer for layer, value in curve.items() if 0 < value < 0.01 * max(curve.values())]
-    found["Z9"]["layers"] = list(range(found["Z9"]["layers_at_zero"]))  # all: no network is asked with noise
-    found["Z11"]["layers"] = [n for n, name in names.items() if any(module.endswith(name) for module in often)]
-    found["Z12"]["numberings"] = {
-        "counted from 1": [n - 1 for n in FOUR],
-        "downsampling left out": [without[n] for n in FOUR],
-    }
-    more = dict(zip(("Z1", "Z12"), paragraphs("vonenet", "older_findings", m, found=found), strict=True))
-    return [
-        {**outcome, "id": id, "numbers": found[id], "finding": f"{outcome['finding']} {more.get(id, '')}".strip()}
-        for outcome, id in zip(outcomes, found, strict=True)
-    ]
