@@ -75,7 +75,7 @@ def test_a_small_network_learns_it_well_above_chance(stand_in):
     model = nn.Sequential(nn.Conv2d(n_channels, 16, 5, stride=2, padding=2), nn.BatchNorm2d(16), nn.ReLU())
     model.extend([nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()])
     model.append(nn.Linear(32 * (side // 4) ** 2, data.n_classes))
-    recipe = Recipe(epochs=4, batch_size=64, learning_rate=0.003, schedule=SCHEDULES["linear"])
+    recipe = Recipe(epochs=5, batch_size=64, learning_rate=0.003, schedule=SCHEDULES["linear"])
     fit(model, data.train_images, data.train_labels, recipe=recipe, objective=cross_entropy(), seed=0)
     right = share(predict(model, data.test_images) == data.test_labels)
     assert right > LEARNED[stand_in.name]
