@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from biorobust.core import work
 from biorobust.core.errors import BiorobustError
-from biorobust.core.training import SCHEDULES, Recipe, fit, objective, polynomial, predict, steps, triangular
+from biorobust.core.training import SCHEDULES, Recipe, fit, objective, polynomial, predict, steps, triangular, warmed_up
 
 
 def data():
@@ -87,6 +87,9 @@ def test_schedule_is_applied_per_step():
 
 
 def test_schedules():
+    rising = warmed_up(SCHEDULES["linear"], 0.2)
+    assert [rising(at) for at in (0.0, 0.1, 0.5)] == pytest.approx([0.0, 0.45, 0.5])
+    assert warmed_up(SCHEDULES["linear"], 0.0)(0.1) == pytest.approx(0.9)
     at = triangular(0.2)
     assert [at(progress) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)] == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])
     assert [SCHEDULES["cosine"](at) for at in (0.0, 0.5)] == pytest.approx([1.0, 0.5])
