@@ -56,13 +56,17 @@ def trained_on_digits(seed):
     return frozen(model), images[-400:], labels[-400:]
 
 
+def shorter(attack, **most):
+    """An attack with no more steps, queries and so on than these."""
+    given = {key: min(value, most[key]) for key, value in attack.craft.keywords.items() if key in most}
+    return dataclasses.replace(attack, craft=functools.partial(attack.craft, **given))
+
+
 def lighten(monkeypatch):
     """Fewer steps, queries and points for every attack that looks at its iterates: a test of no strength."""
-    most = {"steps": 15, "queries": 120, "n": 3, "n_targets": 2}
     for name, attack in attacks.ATTACKS.items():
         if attack.watched and isinstance(attack.craft, functools.partial):
-            less = {key: min(value, most[key]) for key, value in attack.craft.keywords.items() if key in most}
-            light = dataclasses.replace(attack, craft=functools.partial(attack.craft, **less))
+            light = shorter(attack, steps=15, queries=120, n=3, n_targets=2)
             monkeypatch.setitem(attacks.ATTACKS, name, light)
 
 

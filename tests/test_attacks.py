@@ -22,10 +22,6 @@ def victim():
     return model, images, labels
 
 
-def as_batch(images, labels):
-    return Batch(images=images, labels=labels, generator=torch.Generator())
-
-
 def test_the_names_checked_without_torch_are_those_of_the_registry():
     assert tuple(attacks.ATTACKS) == attack_names.NAMES
 
@@ -34,9 +30,12 @@ def test_the_names_checked_without_torch_are_those_of_the_registry():
 def test_every_registered_attack_keeps_its_promises(name, victim, monkeypatch):
     victims.lighten(monkeypatch)
     model, images, labels = victim
-    views = {"report": model}  # of attacks that take their gradient from it
-    given = {"earlier": victims.points(images, labels, model, eps=EPS)}
-    table = attacks.run(model, images, labels, [name], eps=EPS, seed=0, views=views, given=given, batch_size=16)
+    run = {"eps": EPS, "seed": 0, "batch_size": 16, "keep": (kept := {})}
+    run["views"] = {"report": model}  # of attacks that take their gradient from it
+    run["given"] = {"earlier": victims.points(images, labels, model, eps=EPS)}
+    table = attacks.run(model, images, labels, [name], **run)
+    assert torch.equal(kept[name][0], images)
+    assert 0 <= kept[name].min() <= kept[name].max() <= 1
     assert tuple(table.columns)[: len(records.COLUMNS)] == records.COLUMNS
     assert set(table.columns) <= set(records.COLUMNS) | set(records.EXTRA_COLUMNS)
     assert len(table) == len(EPS) * len(images)
@@ -60,7 +59,8 @@ def test_fgsm_is_the_sign_of_the_gradient_and_takes_one_gradient_for_the_grid(vi
         calls += 1
         return losses.margin(outputs, y)
 
-    crafted = fgsm.craft(model, as_batch(images, labels), loss=counted, eps=EPS)
+    batch = Batch(images=images, labels=labels, generator=torch.Generator())
+    crafted = fgsm.craft(model, batch, loss=counted, eps=EPS)
     assert calls == 1
     assert not crafted.zero_gradient[0].any()
     x = images.clone().requires_grad_()
@@ -76,11 +76,9 @@ def test_zero_gradients_are_seen_per_image_and_move_nothing(victim):
         brightness = x.flatten(1).mean(dim=1)
         return model(x) * (brightness > brightness.median()).float()[:, None]
 
-    crafted = fgsm.craft(victims.of(halfblind), as_batch(images, labels), loss=losses.negative_output, eps=(0.2,))
-    (flat,) = crafted.zero_gradient
-    moved = (crafted.images[0] - images).abs().flatten(1).amax(dim=1) > 0
-    assert 0 < flat.sum() < len(images)
-    assert torch.equal(moved, ~flat)
+    table = attacks.run(victims.of(halfblind), images, labels, ["fgsm-margin"], eps=(0.2,), seed=0, batch_size=40)
+    assert 0 < table["zero_gradient"].sum() < len(images)
+    assert ((table["distance"] > 0) == ~table["zero_gradient"]).all()
 
 
 def test_an_image_that_the_attack_puts_right_counts_as_broken_all_the_same(victim):
@@ -122,12 +120,17 @@ def test_worst_case_is_per_image_over_attacks_and_smaller_epsilons():
     worst = records.worst_case(table)
     assert worst[worst["eps"] == 0.1].sort_values("index")["broken"].tolist() == [True, False, False]
     assert worst[worst["eps"] == 0.2].sort_values("index")["broken"].tolist() == [True, True, False]
-    counted = records.counts(table, eps=(0.1, 0.2))
+    alone = made_up({"z": {0.2: [False, False, True]}})
+    counted = records.counts(pd.concat([table, alone], ignore_index=True), eps=(0.1, 0.2))
     assert counted["x"]["correct"] == [2, 3]
     assert counted["y"]["correct"] == [3, 2]
-    assert counted["worst-case"]["correct"] == [2, 1]  # below the smaller of the two, 2: not the minimum of means
+    assert counted["z"]["correct"] == [None, 2]  # not run at the other one
+    assert counted["z"]["unverified"] == [None, 0]
+    assert counted["worst-case"]["correct"] == [2, 0]  # below the smaller of the two, 2: not the minimum of means
     assert counted["x"]["zero_gradient"] == counted["x"]["zero_gradient_correct"] == 1
     assert counted["y"]["unverified"] == [1, 1]
+    with pytest.raises(ValueError, match="fewer epsilons"):
+        records.worst_case(pd.concat([table, made_up({"x": {0.3: [True]}})]))
 
 
 def test_pictures_are_bytes_with_predictions(victim):

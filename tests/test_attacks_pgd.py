@@ -1,18 +1,16 @@
 """PGD: against a loop written out in float64, its steps and starts, the best iterate, targets, views."""
 
 import attack_victims as victims
-import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
 
 from biorobust import attacks
-from biorobust.attacks import losses, pgd, records, runner
+from biorobust.attacks import losses, pgd, records
 from biorobust.attacks.crafting import Batch
 from biorobust.core.errors import BiorobustError
 
 EPS = 0.05
-ALL_PGD = [name for name in attacks.ATTACKS if name.startswith("pgd")]
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +57,13 @@ def naive_pgd(model, images, labels, *, loss, eps, steps, step, direction=1):
 
 
 @pytest.mark.parametrize(
-    ("ours", "naive"),
+    ("ours", "naive", "step", "targeted"),
     [
-        (losses.cross_entropy, naive_cross_entropy),
-        (losses.margin, naive_margin),
-        (losses.negative_output, naive_negative_output),
+        (losses.cross_entropy, naive_cross_entropy, {"rel_stepsize": 0.1}, True),
+        (losses.margin, naive_margin, {"abs_stepsize": 0.004}, False),
+        (losses.negative_output, naive_negative_output, {"rel_stepsize": 0.1}, False),
     ],
 )
-@pytest.mark.parametrize("targeted", [False, True])
-@pytest.mark.parametrize("step", [{"rel_stepsize": 0.1}, {"abs_stepsize": 0.004}])
 def test_pgd_equals_a_loop_written_out_in_float64(ours, naive, step, targeted):
     """Up the loss of the labels, or down that of the targets."""
     model, images, labels = victims.conv(n=6, dtype=torch.float64)
@@ -82,34 +78,17 @@ def test_pgd_equals_a_loop_written_out_in_float64(ours, naive, step, targeted):
         assert (found - images).abs().max() > eps / 2
 
 
-@pytest.mark.parametrize("name", [name for name in ALL_PGD if name != "pgd-averaged-64"])
-def test_adversarial_images_stay_in_the_ball_and_in_range(name, conv):
-    model, images, labels = conv
-    found = runner.craft(
-        attacks.get(name), name, model, None, batch(images, labels, targets=(labels + 1) % 5), eps=(0.0, EPS, 0.5)
-    )
-    assert torch.equal(found.images[0], images)
-    for eps, changed in zip((0.0, EPS, 0.5), found.images, strict=True):
-        assert (changed - images).abs().max() <= eps + 1e-6
-        assert changed.min() >= 0
-        assert changed.max() <= 1
-
-
-def moved_from_start(name, images, labels, model):
-    crafted = attacks.get(name).craft(model, batch(images, labels), eps=(0.031,))
-    return (crafted.images[0] - start_of(images, 0.031)).abs().max().item()
-
-
 def test_the_reports_step_is_a_share_of_epsilon_and_the_papers_is_not(conv):
     model, images, labels = conv
-    assert moved_from_start("pgd-report", images, labels, model) == pytest.approx(40 * 0.003 * 0.031, rel=1e-3)
-    assert moved_from_start("pgd-corrected", images, labels, model) > 1.5 * 0.031  # right across the ball
-    one = {"eps": (0.5,), "loss": losses.cross_entropy, "steps": 5}
-    for step, reach in (({"rel_stepsize": 0.01}, 5 * 0.005), ({"abs_stepsize": 0.01}, 5 * 0.01)):
-        crafted = pgd.craft(model, batch(images, labels), **one, **step)
-        assert (crafted.images[0] - start_of(images, 0.5)).abs().max().item() == pytest.approx(reach, rel=1e-3)
+    moved = {}
+    for name in ("pgd-report", "pgd-corrected"):
+        crafted = attacks.get(name).craft(model, batch(images, labels), eps=(0.031,))
+        moved[name] = (crafted.images[0] - start_of(images, 0.031)).abs().max().item()
+    assert moved["pgd-report"] == pytest.approx(40 * 0.003 * 0.031, rel=1e-3)
+    assert moved["pgd-corrected"] > 1.5 * 0.031  # right across the ball
+    both = {"loss": losses.cross_entropy, "steps": 5, "rel_stepsize": 0.01, "abs_stepsize": 0.01}
     with pytest.raises(ValueError, match="relative to epsilon or absolute"):
-        pgd.craft(model, batch(images, labels), **one, rel_stepsize=0.01, abs_stepsize=0.01)
+        pgd.craft(model, batch(images, labels), eps=(0.5,), **both)
 
 
 def test_the_best_iterate_is_the_first_that_fools_and_carries_its_number():
@@ -125,9 +104,9 @@ def test_the_best_iterate_is_the_first_that_fools_and_carries_its_number():
     torch.testing.assert_close(crafted.best.images[0], expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["pgd-report", "pgd-margin"])
-def test_the_best_iterate_never_leaves_more_images_unbroken_than_the_last(name, conv):
-    _, images, labels = conv
+def test_the_best_iterate_never_leaves_more_images_unbroken_than_the_last(conv):
+    _, images, _ = conv
+    name = "pgd-margin"
 
     def swinging(x):
         phase = 900 * x.flatten(1).mean(dim=1)  # walking uphill passes in and out of a class
@@ -145,9 +124,7 @@ def test_the_best_iterate_never_leaves_more_images_unbroken_than_the_last(name, 
     assert set(table.loc[(table["attack"] == name) & table["broken"], "step"]) == {40}
     # One set of iterates serves both: alone they come out the same.
     alone = attacks.run(model, images, labels, [f"{name}-best"], eps=(0.0, 0.02, EPS), seed=0)
-    pd.testing.assert_frame_equal(
-        alone, table[table["attack"] == f"{name}-best"].reset_index(drop=True), check_exact=True
-    )
+    assert alone.equals(table[table["attack"] == f"{name}-best"].reset_index(drop=True))
 
 
 def test_targets_are_reached_and_counted(linear):
@@ -165,7 +142,6 @@ def test_targets_are_reached_and_counted(linear):
     given = (labels + 2) % 4
     table = attacks.run(model, images, labels, ["pgd-targeted"], eps=(0.5,), seed=0, targets=given, batch_size=15)
     assert table["target"].tolist() == given.tolist()
-    assert (table["adversarial_prediction"] == table["target"]).mean() > 0.8
     with pytest.raises(ValueError, match="never its own"):
         attacks.run(model, images, labels, ["pgd-targeted"], eps=(0.5,), seed=0, targets=labels)
     shown = attacks.pictures(model, images[:3], labels[:3], "pgd-targeted", eps=(0.0, 0.5))
@@ -179,17 +155,16 @@ def test_starts_are_of_the_seed_and_the_attack_alone(conv):
         return attacks.run(model, images, labels, names, eps=(0.0, EPS), seed=seed, batch_size=batch_size)
 
     state = torch.get_rng_state()
-    together = run([*(name for name in ALL_PGD if name != "pgd-averaged-64"), "fgsm-margin"])
+    names = ("pgd-report", "pgd-margin-best", "pgd-targeted")
+    together = run([*names, "fgsm-margin"])
     assert torch.equal(torch.get_rng_state(), state)  # the caller's random numbers are left alone
-    for name in ("pgd-report", "pgd-margin-best", "pgd-targeted", "pgd-averaged"):
+    for name in names:
         torch.rand(3)
         alone = run([name])
-        of_it = together.loc[together["attack"] == name, alone.columns].reset_index(drop=True)
-        pd.testing.assert_frame_equal(alone, of_it, check_exact=True)
-    first, same, other = (
-        attacks.pictures(model, images, labels, "pgd-report", eps=(EPS,), seed=seed)["images"] for seed in (0, 0, 1)
+        assert alone.equals(together.loc[together["attack"] == name, alone.columns].reset_index(drop=True))
+    first, other = (
+        attacks.pictures(model, images, labels, "pgd-report", eps=(EPS,), seed=seed)["images"] for seed in (0, 1)
     )
-    assert (first == same).all()
     assert not (first == other).all()
 
 
@@ -219,9 +194,12 @@ def test_views_give_the_gradient_and_the_model_the_score(conv):
     broken = table[table["eps"] == EPS].groupby("attack")["broken"].mean()
     assert broken["pgd-margin-best"] > broken["pgd-margin-best@first"] > 0  # the model's own gradient is the better one
     for name, view in zip(names, (model, first), strict=False):
-        (made,) = attacks.get(name).craft(view, batch(images, labels, judge=model), eps=(EPS,)).images
+        (made,) = attacks.get(name).craft(view, batch(images, labels), eps=(EPS,)).images
         rows = table[(table["attack"] == name) & (table["eps"] == EPS)]
         assert rows["adversarial_prediction"].tolist() == model(made).argmax(dim=1).tolist()
+    best = table[(table["attack"] == "pgd-margin-best@first") & table["broken"]]
+    assert (best["adversarial_prediction"] != best["label"]).all()  # the model judges the iterates, not the view
+    assert best["step"].min() < 40
     with pytest.raises(BiorobustError, match=r"'pgd-margin@last': .* view 'last', the model has first, model; give it"):
         attacks.run(model, images, labels, ["pgd-margin@last"], eps=(EPS,), seed=0, views=views)
     for needs_a_view in ("fgsm-report", "fgsm-margin@first"):  # never the logits instead, without a word
@@ -231,18 +209,6 @@ def test_views_give_the_gradient_and_the_model_the_score(conv):
     plain = attacks.run(first, images, labels, ["fgsm-margin"], eps=(EPS,), seed=0)
     assert asked["distance"].equals(plain["distance"])
     assert "from the view 'first'" in attacks.about("fgsm-margin@first")
-
-
-def test_the_judge_of_the_best_iterate_is_the_model_not_the_view(conv):
-    model, images, labels = conv
-    view = victims.frozen(torch.nn.Sequential(model, torch.nn.Linear(5, 5)))
-    table = attacks.run(
-        model, images, labels, ["pgd-margin-best@other", "pgd-margin@other"], eps=(0.2,), seed=0, views={"other": view}
-    )
-    wide = table.pivot_table(index="index", columns="attack", values="broken", aggfunc="max")
-    assert (wide["pgd-margin-best@other"] >= wide["pgd-margin@other"]).all()
-    best = table[(table["attack"] == "pgd-margin-best@other") & table["broken"]]
-    assert (best["adversarial_prediction"] != best["label"]).all()
 
 
 @pytest.mark.parametrize(("confirmed", "step"), [(True, 1), (False, 3)])

@@ -14,6 +14,7 @@ import pytest
 
 from biorobust import datasets
 from biorobust.core.errors import BiorobustError, DataError
+from biorobust.core.tensors import as_tensors
 from biorobust.datasets import DATASETS, imagenet_samples, mirror, store
 from biorobust.datasets.order import stratified
 
@@ -25,16 +26,6 @@ ARRAYS = {"train_images", "train_labels", "test_images", "test_labels", "evaluat
 def get(name, folder, *, source="bundled"):
     npz = folder / f"{name}.npz"
     return npz, datasets.get(name, source=source, npz=npz, provenance=folder / f"{name}.json")
-
-
-@pytest.fixture(scope="module")
-def bundled(tmp_path_factory):
-    return get("mnist", tmp_path_factory.mktemp("bundled"))
-
-
-def prefix_counts(labels, order):
-    """How many of each class stand among the first 1, 2, ... of the order; (N, K)."""
-    return np.cumsum(labels[order][:, None] == np.unique(labels)[None, :], axis=0)
 
 
 # --- every data set of the registry ---
@@ -53,6 +44,13 @@ def made(request, tmp_path_factory):
 
 def refuse(*_):
     raise AssertionError("the network was used")
+
+
+@pytest.fixture
+def digits(bundled, tmp_path):
+    """The npz of the bundled digits, in a folder of its own."""
+    bundled("mnist", tmp_path)
+    return tmp_path / "data/datasets/mnist.npz"
 
 
 def test_the_bundled_source_gives_what_the_contract_says(made):
@@ -81,14 +79,17 @@ def test_the_bundled_source_gives_what_the_contract_says(made):
     assert provenance["image_shape"] == list(spec.image_shape)
     keys = "name title source fidelity note licence sha256 files image_shape n_classes train test"
     assert list(provenance) == keys.split()
-    assert not [path for path in npz.parent.iterdir() if path.suffix == ".part"]
 
 
-def test_a_stored_data_set_repeats_byte_for_byte_and_loads(made, tmp_path):
+def test_a_stored_data_set_repeats_byte_for_byte_and_loads(made, bundled, tmp_path):
     name, first, _ = made
-    second, _ = get(name, tmp_path)
-    assert first.read_bytes() == second.read_bytes()
+    bundled(name, tmp_path)
+    assert first.read_bytes() == (tmp_path / f"data/datasets/{name}.npz").read_bytes()
     data = datasets.load(first)
+    if name == "imagenet_samples":
+        assert len(as_tensors(data, n_train=1, device="cpu").test_images) == 32
+        with pytest.raises(DataError, match=r"^imagenet_samples has no training images: train on another data set$"):
+            as_tensors(data, n_train=100, device="cpu")
     assert (data.name, data.n_classes) == (name, DATASETS[name].n_classes)
     assert sorted(data.evaluation.tolist()) == list(range(len(data.test_labels)))
     assert len(set(data.tuning.tolist())) == len(data.tuning) == len(data.train_labels) // 6
@@ -99,10 +100,8 @@ def test_a_stored_data_set_repeats_byte_for_byte_and_loads(made, tmp_path):
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_source_says_what_it_is(name):
     sources = DATASETS[name].sources
-    assert "bundled" in sources
-    assert set(sources) <= {"official", "mirror", "bundled"}
+    assert {"bundled"} <= set(sources) <= {"official", "mirror", "bundled"}
     for source in sources.values():
-        assert source.fidelity in ("official", "re-encoded", "partial", "stand-in")
         assert source.licence
         assert source.note.endswith(".")
         assert (source.fidelity == "stand-in") == ("stand-in" in source.note)
@@ -122,7 +121,7 @@ def test_every_prefix_of_a_stratified_order_has_the_classes_in_proportion():
     labels = np.random.default_rng(0).choice(7, size=900, p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05])
     share = np.bincount(labels) / len(labels)
     order = stratified(labels, seed=1)
-    counts = prefix_counts(labels, order)
+    counts = np.cumsum(labels[order][:, None] == np.unique(labels)[None, :], axis=0)  # of each class, by prefix
     expected = np.arange(1, 901)[:, None] * share[None, :]
     assert np.all(np.abs(counts - expected) <= 0.5 + share * 7 / 2 + 1e-9)
     assert sorted(order.tolist()) == list(range(900))
@@ -139,13 +138,6 @@ def test_the_lists_stay_what_they_are():
 # --- what load and write refuse ---
 
 
-def altered(path, target, **changes):
-    with np.load(path) as stored:
-        arrays = {key: stored[key] for key in stored} | changes
-    np.savez(target, **{key: value for key, value in arrays.items() if value is not None})
-    return target
-
-
 @pytest.mark.parametrize(
     ("key", "change", "message"),
     [
@@ -157,46 +149,40 @@ def altered(path, target, **changes):
         ("evaluation", lambda a: np.zeros_like(a), "evaluation is not an order of the 359 test images"),
         ("evaluation", lambda a: a[:-1], "evaluation is not an order of the 359 test images"),
         ("tuning", lambda a: a + 1438, "tuning is not a list of different ones of the 1438 training images"),
-        ("tuning", lambda a: a.astype(float), "tuning is not a list"),
         ("tuning", lambda _: None, "tuning is not a file in the archive"),
         ("tuning", lambda a: a.astype(object), "not a readable npz file"),
     ],
 )
-def test_load_refuses_a_file_that_is_not_the_data_set(bundled, tmp_path, key, change, message):
-    with np.load(bundled[0]) as stored:
-        changed = change(stored[key])
-    path = altered(bundled[0], tmp_path / "mnist.npz", **{key: changed})
+def test_load_refuses_a_file_that_is_not_the_data_set(digits, key, change, message):
+    with np.load(digits) as stored:
+        arrays = dict(stored)
+    arrays[key] = change(arrays[key])
+    np.savez(digits, **{key: value for key, value in arrays.items() if value is not None})
     with pytest.raises(DataError, match=message) as error:
-        datasets.load(path)
-    assert str(error.value).startswith(str(path))
+        datasets.load(digits)
+    assert str(error.value).startswith(str(digits))
     assert "dvc repro download@mnist" in str(error.value)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
-def test_load_refuses_a_truncated_file(bundled, tmp_path, share):
-    whole = bundled[0].read_bytes()
-    path = tmp_path / "mnist.npz"
-    path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(DataError, match=r"mnist\.npz: not a readable npz file .*: delete it and run `dvc repro"):
-        datasets.load(path)
-
-
-def test_load_refuses_flipped_bytes_or_reads_the_same(bundled, tmp_path):
-    whole, same = bundled[0].read_bytes(), datasets.load(bundled[0])
-    path = tmp_path / "mnist.npz"
+def test_load_refuses_a_truncated_file_and_flipped_bytes_unless_it_reads_the_same(digits):
+    whole, same = digits.read_bytes(), datasets.load(digits)
+    for n in (0, len(whole) - 400):
+        digits.write_bytes(whole[:n])
+        with pytest.raises(DataError, match=r"mnist\.npz: not a readable npz file .*: delete it and run `dvc repro"):
+            datasets.load(digits)
     refused = 0
-    for position in np.random.default_rng(0).integers(0, len(whole), size=60):
+    for position in np.random.default_rng(0).integers(0, len(whole), size=20):
         damaged = bytearray(whole)
         damaged[position] ^= 0x55
-        path.write_bytes(damaged)
+        digits.write_bytes(damaged)
         try:
-            data = datasets.load(path)
+            data = datasets.load(digits)
         except DataError:
             refused += 1
         else:
             assert all(np.array_equal(getattr(data, key), getattr(same, key)) for key in ARRAYS)
-    assert refused > 50
+    assert refused > 15
 
 
 def test_unknown_names_are_refused_with_the_known_ones(tmp_path):
@@ -206,9 +192,8 @@ def test_unknown_names_are_refused_with_the_known_ones(tmp_path):
         get("mnist", tmp_path, source="moon")
 
 
-def test_an_interrupted_write_keeps_the_old_file_whole(bundled, tmp_path, monkeypatch):
-    npz, _ = get("mnist", tmp_path)
-    before = npz.read_bytes()
+def test_an_interrupted_write_keeps_the_old_file_whole(digits, monkeypatch):
+    before = digits.read_bytes()
 
     def full_disk(stream, **_):
         stream.write(b"half")
@@ -216,9 +201,9 @@ def test_an_interrupted_write_keeps_the_old_file_whole(bundled, tmp_path, monkey
 
     monkeypatch.setattr(np, "savez_compressed", full_disk)
     with pytest.raises(BiorobustError, match=r"mnist.npz cannot be written: the disk is full"):
-        get("mnist", tmp_path)
-    assert npz.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mnist.json", "mnist.npz"]
+        get("mnist", digits.parent)
+    assert digits.read_bytes() == before
+    assert [path.name for path in digits.parent.iterdir()] == ["mnist.npz"]
 
 
 # --- the documentation ---
@@ -236,14 +221,3 @@ def test_the_example_in_the_documentation_is_a_working_data_set(tmp_path, monkey
     assert provenance["fidelity"] == "stand-in"
     assert data.train_images.shape[1:] == spec.image_shape
     assert set(data.train_labels) == set(data.test_labels) == set(range(spec.n_classes))
-
-
-def test_no_training_images_are_one_line_for_a_training_and_nothing_for_the_rest(tmp_path, monkeypatch):
-    from biorobust.core.tensors import as_tensors
-
-    monkeypatch.chdir(tmp_path)
-    datasets.get("imagenet_samples", source="bundled", npz=Path("imagenet_samples.npz"), provenance=Path("p.json"))
-    stored = datasets.load("imagenet_samples.npz")
-    assert len(as_tensors(stored, n_train=1, device="cpu").test_images) == 32
-    with pytest.raises(DataError, match=r"^imagenet_samples has no training images: train on another data set$"):
-        as_tensors(stored, n_train=100, device="cpu")

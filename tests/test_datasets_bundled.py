@@ -3,31 +3,42 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
-from torch.nn.functional import cross_entropy
 
-from biorobust.core.training import SCHEDULES, Recipe, as_float, fit, objective
-from biorobust.datasets import DATASETS, mnist
+from biorobust import datasets
+from biorobust.core.tensors import as_tensors
+from biorobust.core.training import SCHEDULES, Recipe, cross_entropy, fit, predict, share
+from biorobust.datasets import mnist
 
 # What a small network has to get right of the test pictures; chance is 1/26 and 1/10.
 LEARNED = {"emnist_letters": 0.8, "cifar10": 0.6, "svhn": 0.7}
 
 
-@pytest.fixture(scope="module", params=LEARNED)
-def stand_in(request):
-    """Name and both splits of a generated stand-in with classes to learn."""
-    return request.param, *DATASETS[request.param].sources["bundled"].fetch()
+@pytest.fixture
+def load(bundled, tmp_path):
+    """Gives a bundled data set, made once for all tests."""
+
+    def load(name):
+        bundled(name, tmp_path)
+        return datasets.load(tmp_path / f"data/datasets/{name}.npz")
+
+    return load
+
+
+@pytest.fixture(params=LEARNED)
+def stand_in(request, load):
+    """A generated stand-in with classes to learn."""
+    return load(request.param)
 
 
 # --- the bundled digits ---
 
 
-def test_the_bundled_digits_are_those_of_scikit_learn_each_in_one_split():
-    from sklearn.datasets import load_digits
-
-    (train, test), digits = DATASETS["mnist"].sources["bundled"].fetch(), load_digits()
-    stored = {image.tobytes(): label for image, label in zip(train.images, train.labels, strict=True)}
-    tested = {image.tobytes(): label for image, label in zip(test.images, test.labels, strict=True)}
+def test_the_bundled_digits_are_those_of_scikit_learn_each_in_one_split(load):
+    data, digits = load("mnist"), load_digits()
+    stored = {image.tobytes(): label for image, label in zip(data.train_images, data.train_labels, strict=True)}
+    tested = {image.tobytes(): label for image, label in zip(data.test_images, data.test_labels, strict=True)}
     assert len(digits.images) == len(stored) + len(tested) == 1797
     assert stored.keys().isdisjoint(tested)
     for image, label in zip(digits.images[::50], digits.target[::50], strict=True):
@@ -35,8 +46,6 @@ def test_the_bundled_digits_are_those_of_scikit_learn_each_in_one_split():
 
 
 def test_an_enlarged_digit_is_framed_as_mnist_frames_its_own():
-    from sklearn.datasets import load_digits
-
     for digit in load_digits().images[::25]:
         large = mnist.enlarge(digit).astype(float)
         mass = large.sum()
@@ -53,38 +62,23 @@ def test_an_enlarged_digit_is_framed_as_mnist_frames_its_own():
 
 
 def test_every_picture_is_another_one_and_classes_are_equal(stand_in):
-    name, train, test = stand_in
-    pictures = {image.tobytes() for split in (train, test) for image in split.images}
-    assert len(pictures) == len(train.labels) + len(test.labels)
-    for split in (train, test):
-        assert len(set(np.bincount(split.labels, minlength=DATASETS[name].n_classes))) == 1
+    pictures = {image.tobytes() for split in (stand_in.train_images, stand_in.test_images) for image in split}
+    assert len(pictures) == len(stand_in.train_labels) + len(stand_in.test_labels)
+    for labels in (stand_in.train_labels, stand_in.test_labels):
+        assert len(set(np.bincount(labels, minlength=stand_in.n_classes))) == 1
 
 
 def test_a_small_network_learns_it_well_above_chance(stand_in):
-    name, train, test = stand_in
-    x, held_out = (as_channels(split.images) for split in (train, test))
+    data = as_tensors(stand_in, n_train=2_600, device="cpu")
+    n_channels, side, _ = data.test_images.shape[1:]
     torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Conv2d(x.shape[1], 16, 5, stride=2, padding=2),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        nn.Conv2d(16, 32, 3, padding=1),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(32 * (x.shape[2] // 4) ** 2, DATASETS[name].n_classes),
-    )
+    model = nn.Sequential(nn.Conv2d(n_channels, 16, 5, stride=2, padding=2), nn.BatchNorm2d(16), nn.ReLU())
+    model.extend([nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()])
+    model.append(nn.Linear(32 * (side // 4) ** 2, data.n_classes))
     recipe = Recipe(epochs=5, batch_size=64, learning_rate=0.003, schedule=SCHEDULES["linear"])
-    summed = objective(lambda logits, y: cross_entropy(logits, y, reduction="sum"))
-    fit(model, x, torch.from_numpy(train.labels), recipe=recipe, objective=summed, seed=0)
-    with torch.no_grad():
-        right = model(as_float(held_out)).argmax(dim=1).numpy() == test.labels
-    assert right.mean() > LEARNED[name]
-
-
-def as_channels(images):
-    return torch.from_numpy(images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2).copy())
+    fit(model, data.train_images, data.train_labels, recipe=recipe, objective=cross_entropy(), seed=0)
+    right = share(predict(model, data.test_images) == data.test_labels)
+    assert right > LEARNED[stand_in.name]
 
 
 def slope(grey):
@@ -98,8 +92,8 @@ def slope(grey):
     return float(np.polyfit(*np.transpose(points), 1)[0])
 
 
-def test_stand_in_photographs_have_the_spectrum_of_natural_ones():
+def test_stand_in_photographs_have_the_spectrum_of_natural_ones(load):
     # Photographs fall with about 1 / frequency; the mirror's 250 ImageNet images give -1.23 by the same measure.
-    _, test = DATASETS["imagenet_samples"].sources["bundled"].fetch()
-    assert -1.4 < slope(test.images.mean(axis=3)) < -1.0
-    assert len(set(test.labels.tolist())) == len(test.labels) == 32
+    data = load("imagenet_samples")
+    assert -1.4 < slope(data.test_images.mean(axis=3)) < -1.0
+    assert len(set(data.test_labels.tolist())) == len(data.test_labels) == 32

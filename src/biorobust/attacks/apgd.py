@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from biorobust.attacks import draws
-from biorobust.attacks.crafting import Batch, Crafted
+from biorobust.attacks.crafting import Batch, Crafted, wide
 from biorobust.attacks.given import best_given
 from biorobust.attacks.losses import ImageLoss, TargetedLoss
 from biorobust.attacks.search import Gradient, Judge, RowLoss, Search, searched
@@ -105,11 +104,11 @@ def ascend(x: Tensor, rows: Tensor, search: Search, gradient: Gradient, loss: Ro
     looked_at, last = set(checkpoints(steps)), 0
     for step in range(1, steps + 1):
         if not left.all():
-            state = _only(state, left)
+            state = [tensor[left] for tensor in state]
             if not len(state[0]):
                 return
         rows, x, before, grad, value, best_x, best_grad, best, checked, size, rises, halved = state
-        moved = search.project(x + _wide(size, x) * grad.sign().to(x.dtype), rows)
+        moved = search.project(x + wide(size, x) * grad.sign().to(x.dtype), rows)
         if step > 1:
             moved = search.project(x + MOMENTUM * (moved - x) + (1 - MOMENTUM) * (x - before), rows)
         slope = gradient(moved, rows, loss, step=first + step)
@@ -133,13 +132,4 @@ def ascend(x: Tensor, rows: Tensor, search: Search, gradient: Gradient, loss: Ro
 
 def _chosen(those: Tensor, new: Tensor, old: Tensor) -> Tensor:
     """`new` (B, C, H, W) for those (B,) bool, `old` for the others; nothing is copied where all are of one."""
-    return new if those.all() else torch.where(_wide(those, new), new, old) if those.any() else old
-
-
-def _wide(values: Tensor, like: Tensor) -> Tensor:
-    """(B,) for tensors (B, C, H, W)."""
-    return values.view(-1, *[1] * (like.ndim - 1))
-
-
-def _only(state: Sequence[Tensor], left: Tensor) -> list[Tensor]:
-    return [tensor[left] for tensor in state]
+    return new if those.all() else torch.where(wide(those, new), new, old) if those.any() else old

@@ -60,10 +60,15 @@ class Crafted:
     raw: Tensor | None = None
 
 
+def wide(values: Tensor, like: Tensor) -> Tensor:
+    """Values of images, (B,), for tensors (B, C, H, W)."""
+    return values.view(-1, *[1] * (like.ndim - 1))
+
+
 def unless_broken(changed: Tensor, images: Tensor) -> Tensor:
     """`changed`, but the original image (of the same (B, C, H, W)) where a pixel is not a finite number."""
     usable = changed.isfinite().flatten(1).all(dim=1)
-    return torch.where(usable.view(-1, *[1] * (images.ndim - 1)), changed, images)
+    return torch.where(wide(usable, images), changed, images)
 
 
 def linf(changed: Tensor, images: Tensor) -> Tensor:

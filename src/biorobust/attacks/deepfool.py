@@ -15,31 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.attacks.crafting import Batch, Crafted, linf, unless_broken
-from biorobust.attacks.gradient import all_zero, nonfinite
+from biorobust.attacks.gradient import Noted
 from biorobust.attacks.scoring import deterministic, predict
 
 
-class TracedDeepFool(fb.attacks.LinfDeepFoolAttack):
-    """LinfDeepFool that notes what is wrong with the gradients of an image, (B,) bool each.
+class TracedDeepFool(Noted, fb.attacks.LinfDeepFoolAttack):
+    """LinfDeepFool that notes what is wrong with the gradients of all candidates, (B, K, C, H, W).
 
-    zero_gradient: those of all candidates vanish at the clean image. nonfinite_gradient: one of them is NaN or infinite
-    in some pixel, at any step. Both are None when every image was misclassified from the start, so that no gradient was
-    taken. Foolbox leaves an image with such a pixel unmoved; here that pixel alone counts as flat, as it does in FGSM
-    and PGD, whose sign of NaN is 0.
+    Foolbox leaves an image with a pixel whose gradient is NaN or infinite unmoved; here that pixel alone counts as
+    flat, as it does in FGSM and PGD, whose sign of NaN is 0.
     """
 
-    zero_gradient: Tensor | None = None
-    nonfinite_gradient: Tensor | None = None
-
     def get_distances(self, losses: ep.Tensor, grads: ep.Tensor) -> ep.Tensor:
-        gradients, bad = grads.raw, nonfinite(grads.raw)
-        if self.zero_gradient is None or self.nonfinite_gradient is None:
-            self.zero_gradient, self.nonfinite_gradient = all_zero(gradients), bad
-        else:
-            self.nonfinite_gradient = self.nonfinite_gradient | bad
-        if bad.any():
-            grads = ep.astensor(gradients.nan_to_num(0.0, 0.0, 0.0))
-        return super().get_distances(losses, grads)
+        return super().get_distances(losses, self.usable(grads))
 
 
 class OnePassDeepFool(TracedDeepFool):

@@ -8,28 +8,18 @@ from __future__ import annotations
 import eagerpy as ep
 import foolbox as fb
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from biorobust.attacks.crafting import Batch, Crafted
 from biorobust.attacks.deepfool import run_once
-from biorobust.attacks.gradient import all_zero, nonfinite
+from biorobust.attacks.gradient import Noted
 
 
-class TracedFMN(fb.attacks.LInfFMNAttack):
-    """LInfFMN that notes what is wrong with gradients, (B,) bool each: `zero` at the first step, `bad` at any.
-
-    A pixel whose gradient is NaN or infinite counts as flat.
-    """
-
-    zero: Tensor | None = None
-    bad: Tensor | None = None
+class TracedFMN(Noted, fb.attacks.LInfFMNAttack):
+    """LInfFMN that notes what is wrong with gradients."""
 
     def normalize(self, gradients: ep.Tensor) -> ep.Tensor:
-        bad = nonfinite(gradients.raw)
-        self.zero = all_zero(gradients.raw) if self.zero is None else self.zero
-        self.bad = bad if self.bad is None else self.bad | bad
-        usable = ep.astensor(gradients.raw.nan_to_num(0.0, 0.0, 0.0)) if bad.any() else gradients
-        return super().normalize(usable)
+        return super().normalize(self.usable(gradients))
 
 
 def craft(view: nn.Module, batch: Batch, *, eps: tuple[float, ...], steps: int) -> Crafted:
@@ -37,15 +27,15 @@ def craft(view: nn.Module, batch: Batch, *, eps: tuple[float, ...], steps: int) 
     none = torch.zeros_like(batch.labels, dtype=torch.bool)
     rows = (~(none if batch.wrong is None else batch.wrong)).nonzero().squeeze(1)
     found = [batch.images.clone() for _ in (None, *eps)]
-    zero, bad = none, none.clone()
+    zero, bad = none, none
     if len(rows):
         attack = TracedFMN(steps=steps)
         criterion = fb.criteria.Misclassification(batch.labels[rows])
         for whole, part in zip(found, run_once(attack, view, batch.images[rows], criterion, eps), strict=True):
             whole[rows] = part
-        assert attack.zero is not None
-        assert attack.bad is not None
-        zero, bad = none.index_put((rows,), attack.zero), bad.index_put((rows,), attack.bad)
+        assert attack.zero_gradient is not None
+        assert attack.nonfinite_gradient is not None
+        zero, bad = (none.index_put((rows,), noted) for noted in (attack.zero_gradient, attack.nonfinite_gradient))
     n = len(eps)
     step = none.long().index_put((rows,), torch.full_like(rows, steps))
     return Crafted(

@@ -27,6 +27,26 @@ class OwnLoss:
         return summed
 
 
+class Noted:
+    """Mixin for Foolbox's minimising attacks that notes what is wrong with the gradients of an image, (B,) bool each.
+
+    zero_gradient: they vanish at the clean image. nonfinite_gradient: one of them is NaN or infinite in some pixel, at
+    any step. Both are None when every image was misclassified from the start, so that no gradient was taken.
+    """
+
+    zero_gradient: Tensor | None = None
+    nonfinite_gradient: Tensor | None = None
+
+    def usable(self, gradients: ep.Tensor) -> ep.Tensor:
+        """Gradients (B, ...) in which a pixel that is NaN or infinite counts as flat, and no other."""
+        bad = nonfinite(gradients.raw)
+        if self.zero_gradient is None or self.nonfinite_gradient is None:
+            self.zero_gradient, self.nonfinite_gradient = all_zero(gradients.raw), bad
+        else:
+            self.nonfinite_gradient = self.nonfinite_gradient | bad
+        return ep.astensor(gradients.raw.nan_to_num(0.0, 0.0, 0.0)) if bad.any() else gradients
+
+
 def nonfinite(gradient: Tensor) -> Tensor:
     """(B,) bool: gradients (B, ...) with an element that is NaN or infinite."""
     rows = gradient.flatten(1)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from biorobust.attacks.crafting import Batch, Crafted
+from biorobust.attacks.crafting import Batch, Crafted, wide
 from biorobust.attacks.gradient import OwnLoss, all_zero, nonfinite
 from biorobust.attacks.losses import Loss
 from biorobust.attacks.scoring import classes, predict
@@ -85,9 +85,9 @@ def craft(
     One of the two is given; abs_stepsize is in pixel units. targeted: down the loss of batch.targets instead of up that
     of the labels.
     """
-    shape, device = batch.images.shape, batch.images.device
+    images, device = batch.images, batch.images.device
     # Drawn on the CPU: the same start on every device.
-    start = 2 * torch.rand(shape, generator=batch.generator, dtype=batch.images.dtype).to(device) - 1
+    start = 2 * torch.rand(images.shape, generator=batch.generator, dtype=images.dtype).to(device) - 1
     wrapped = fb.PyTorchModel(view, bounds=(0, 1), device=device)
     criterion = (
         fb.criteria.TargetedMisclassification(batch.targets)
@@ -106,17 +106,17 @@ def craft(
             view=view,
             batch=batch,
         )
-        _, clipped, _ = attack(wrapped, batch.images, criterion, epsilons=size)
+        _, clipped, _ = attack(wrapped, images, criterion, epsilons=size)
         end = torch.full_like(batch.labels, steps)
         last.images.append(clipped)
         last.zero_gradient.append(attack.zero_gradient)
         last.nonfinite_gradient.append(attack.nonfinite_gradient)
         last.step.append(end)
         if batch.judge is not None:
-            first = attack.distance.clip_perturbation(batch.images, attack.first, size)
+            first = attack.distance.clip_perturbation(images, attack.first, size)
             # Clipping can change the last bit; an iterate that does not fool after it gives way to the last one.
             kept = (attack.broke_at >= 0) & (predict(batch.judge, first) != batch.labels)
-            best.images.append(torch.where(kept.view(-1, *[1] * (len(shape) - 1)), first, clipped))
+            best.images.append(torch.where(wide(kept, first), first, clipped))
             best.step.append(torch.where(kept, attack.broke_at, end))
     return last if batch.judge is None else replace(last, best=best)
 

@@ -26,7 +26,7 @@ BUNDLED_NOISE = 6.0  # standard deviation, of 255
 LICENCE = "for non-commercial use only (Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu and A. Ng)"
 
 MIRROR_SIZES = {"train": 16_902, "test": 3_756}
-MIRROR_SHA256 = {  # of the pixels and then the labels, a byte each
+MIRROR_SHA256 = {  # of the pixels and then the labels, a byte each: the same however a lossless file packs them
     "train": "a92c6162a6fe38c2115b22aecca19e8c6b4bc5262bcd658b27ac418818afbb70",
     "test": "c98df582dd0418a2be9512d9afc3a2437f64080dbd03e1510cf93be450ee79bc",
 }
@@ -50,17 +50,13 @@ def _through_torchvision(folder: Path, download: bool) -> tuple[Split, Split]:
 def _mirror() -> tuple[Split, Split]:
     train, test = mirror.fetch("svhn", image_shape=SHAPE, n_classes=N_CLASSES, sizes=MIRROR_SIZES)
     for split, data in (("train", train), ("test", test)):
-        if (found := digest(data)) != MIRROR_SHA256[split]:
+        found = hashlib.sha256(data.images.tobytes() + data.labels.astype("uint8").tobytes()).hexdigest()
+        if found != MIRROR_SHA256[split]:
             raise DataError(
                 f"{', '.join(data.files)} in {mirror.VARIABLE}: pixels and labels have SHA-256 {found}, not "
                 f"{MIRROR_SHA256[split]} of the known part of the official training file: get the file again"
             )
     return train, test
-
-
-def digest(data: Split) -> str:
-    """SHA-256 of the pixels and then the labels, a byte each: the same however a lossless file packs them."""
-    return hashlib.sha256(data.images.tobytes() + data.labels.astype("uint8").tobytes()).hexdigest()
 
 
 def _bundled() -> tuple[Split, Split]:
