@@ -235,6 +235,6 @@ def test_the_real_mirror_is_what_the_library_expects(real, sizes):
     splits = [split for split, n in zip(("train", "test"), sizes, strict=True) if n]
     rows = [sum(pa.parquet.read_metadata(path).num_rows for path in mirror.find(root, real, s)) for s in splits]
     assert rows == [n for n in sizes if n]
-    if real in ("svhn", "imagenet_samples"):  # to decode the others takes a minute
+    if real in ("mnist", "svhn", "imagenet_samples"):  # to decode the others takes long
         found = DATASETS[real].sources["mirror"].fetch()
         assert tuple(len(split.labels) for split in found) == sizes
