@@ -14,7 +14,6 @@ from biorobust.statistics import (
     Accuracy,
     Counts,
     difference,
-    difference_interval,
     error_ratio,
     interval,
     paired_counts,
@@ -109,29 +108,21 @@ def test_one_training_each_without_pairs_is_newcombes_unpaired_interval():
     # Newcombe (1998), Stat. Med. 17:873, table II, example (a), method 10.
     found = difference(Accuracy((56,), 70), Accuracy((48,), 80))
     assert found[1:3] == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    for k_a, n_a, k_b, n_b in [(9664, 10_000, 9782, 10_000), (0, 30, 3, 40)]:
-        found = difference(Accuracy((k_a,), n_a), Accuracy((k_b,), n_b))
-        assert found[1:3] == pytest.approx(difference_interval(k_a, n_a, k_b, n_b), abs=1e-12)
+    nothing = difference(Accuracy((0,), 30), Accuracy((3,), 40))
+    (_, up), (low, high) = wilson(0, 30), wilson(3, 40)
+    ends = -0.075 - (high - 0.075), -0.075 + math.hypot(up, 0.075 - low)
+    assert nothing[1:3] == pytest.approx(ends, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("cells", "published", "within"),
-    [
-        # Complete response before and after consolidation therapy (Cavo et al. 2012) and airway hyper-responsiveness
-        # before and after stem cell transplantation (Bentur et al. 2009): Newcombe's method 10 in Fagerland, Lydersen &
-        # Laake, Statistical Analysis of Contingency Tables (2017), chapter 8. Its continuity correction, which makes an
-        # interval a little wider, is left out here, so few patients tell the two apart.
-        ((59, 6, 16, 80), (-0.1186, -0.0046), 0.002),
-        ((1, 1, 7, 12), (-0.507, -0.026), 0.012),
-    ],
-)
-def test_one_training_each_with_a_table_is_near_newcombes_paired_interval(cells, published, within):
-    table = Counts(*cells)
+def test_one_training_each_with_a_table_is_near_newcombes_paired_interval():
+    # Complete response before and after consolidation therapy (Cavo et al. 2012): Newcombe's method 10 in Fagerland,
+    # Lydersen & Laake, Statistical Analysis of Contingency Tables (2017), chapter 8. Its continuity correction, which
+    # makes an interval a little wider, is left out here.
+    table, published = Counts(59, 6, 16, 80), (-0.1186, -0.0046)
     a, b = (Accuracy((table.both + alone,), table.n) for alone in (table.only_a, table.only_b))
     found = difference(a, b, tables=[table])
-    assert found[1:3] == pytest.approx(published, abs=within)
-    assert published[0] < found.low
-    assert found.high < published[1]
+    assert found[1:3] == pytest.approx(published, abs=0.002)
+    assert published[0] < found.low < found.high < published[1]
 
 
 # --- several trainings ---
