@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,57 +14,58 @@ from biorobust.statistics import (
     Accuracy,
     Counts,
     difference,
-    difference_interval,
     error_ratio,
     interval,
     paired_counts,
     pooled,
     wilson,
 )
+from biorobust.statistics import accuracy as module
 
 # --- coverage ---
 
 ACCURACIES = (0.5, 0.99, 0.04)
 SCATTERS = (0.0, 0.01, 0.03)  # standard deviation of the accuracy over networks
-DIFFICULTIES = (1.5, 3.0)
 TRAININGS = (3, 10)
-IMAGES = (500, 2000)
+IMAGES = 1000
+DIFFICULTY = 2.0
 SHIFT = 0.2  # by how many logits the second setting is worse
 WANTED = (0.93, 0.99)
 N_DRAWS = 100
-N_PAIRED = 25  # of these with a difference, whose p takes most of the time
 
 
 @pytest.fixture(scope="module")
 def covered():
-    """For each cell of the grid (accuracy, scatter, difficulty, trainings, images): did the intervals hold the truth?
+    """For each cell of the grid (accuracy, scatter, trainings): did the intervals hold the truth?
 
-    The smaller cells are parts of the larger ones' draws.
+    Few trainings are parts of the draws of many. The p of a difference, which takes most of the time, is left out.
     """
     rng = np.random.default_rng(20_260_101)
     found = {}
-    for accuracy, scatter, difficulty in product(ACCURACIES, SCATTERS, DIFFICULTIES):
+    for accuracy, scatter in product(ACCURACIES, SCATTERS):
         other = float(expit(logit(accuracy) - SHIFT))
         # A network with an accuracy of .99 cannot scatter by more than half its error.
         a, b = (
-            population(mean, scatter=min(scatter, (1 - mean) / 2), difficulty=difficulty) for mean in (accuracy, other)
+            population(mean, scatter=min(scatter, (1 - mean) / 2), difficulty=DIFFICULTY) for mean in (accuracy, other)
         )
-        for draw in range(N_DRAWS):
-            images = difficulty * rng.standard_normal(max(IMAGES))
+        for _ in range(N_DRAWS):
+            images = DIFFICULTY * rng.standard_normal(IMAGES)
             of_a, of_b = (trainings(rng, images, max(TRAININGS), *settings) for settings in (a, b))
-            for n_seeds, n in product(TRAININGS, IMAGES):
-                right = of_a[:n_seeds, :n], of_b[:n_seeds, :n]
+            for n_seeds in TRAININGS:
+                right = of_a[:n_seeds], of_b[:n_seeds]
                 both, counts = ([setting(of, outcomes=kept) for of in right] for kept in (True, False))
-                ends = {"interval": interval(both[0]), "interval of counts": interval(counts[0])}
-                truth = dict.fromkeys(ends, accuracy)
-                if draw < N_PAIRED:
-                    tables = list(map(paired_counts, *right))
-                    ends["difference"] = difference(*both)[1:3]
-                    ends["difference of counts"] = difference(*counts)[1:3]
-                    ends["difference of paired counts"] = difference(*counts, tables=tables)[1:3]
-                cell = found.setdefault((accuracy, scatter, difficulty, n_seeds, n), {})
-                for name, (low, high) in ends.items():
-                    cell.setdefault(name, []).append(low <= truth.get(name, accuracy - other) <= high)
+                tables = list(map(paired_counts, *right))
+                with patch.object(module, "_p"):
+                    ends = {
+                        "interval": (accuracy, interval(both[0])),
+                        "interval of counts": (accuracy, interval(counts[0])),
+                        "difference": (accuracy - other, difference(*both)[1:3]),
+                        "difference of counts": (accuracy - other, difference(*counts)[1:3]),
+                        "difference of paired counts": (accuracy - other, difference(*counts, tables=tables)[1:3]),
+                    }
+                cell = found.setdefault((accuracy, scatter, n_seeds), {})
+                for name, (truth, (low, high)) in ends.items():
+                    cell.setdefault(name, []).append(low <= truth <= high)
     return found
 
 
@@ -75,8 +77,6 @@ def share(cells, name):
 
 @pytest.mark.parametrize("name", ["interval", "difference"])
 def test_intervals_with_outcomes_cover_93_to_99_percent(covered, name):
-    pooled_, _ = share(covered.values(), name)
-    assert WANTED[0] <= pooled_ <= WANTED[1]
     for cell, hits in covered.items():
         found, error = share([hits], name)
         assert WANTED[0] - error <= found <= WANTED[1] + error, (cell, found)
@@ -97,7 +97,7 @@ def test_intervals_without_outcomes_are_on_the_careful_side(covered, name):
 # --- one training ---
 
 
-@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (1, 10), (640, 1280), (2609, 10_000), (20_800, 20_800)])
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (2609, 10_000), (20_800, 20_800)])
 def test_one_training_has_wilsons_interval(k, n):
     assert interval(Accuracy((k,), n)) == pytest.approx(wilson(k, n), abs=1e-12)
     right = np.arange(n) < k
@@ -108,29 +108,21 @@ def test_one_training_each_without_pairs_is_newcombes_unpaired_interval():
     # Newcombe (1998), Stat. Med. 17:873, table II, example (a), method 10.
     found = difference(Accuracy((56,), 70), Accuracy((48,), 80))
     assert found[1:3] == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    for k_a, n_a, k_b, n_b in [(9664, 10_000, 9782, 10_000), (0, 30, 3, 40), (30, 30, 40, 40)]:
-        found = difference(Accuracy((k_a,), n_a), Accuracy((k_b,), n_b))
-        assert found[1:3] == pytest.approx(difference_interval(k_a, n_a, k_b, n_b), abs=1e-12)
+    nothing = difference(Accuracy((0,), 30), Accuracy((3,), 40))
+    (_, up), (low, high) = wilson(0, 30), wilson(3, 40)
+    ends = -0.075 - (high - 0.075), -0.075 + math.hypot(up, 0.075 - low)
+    assert nothing[1:3] == pytest.approx(ends, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("cells", "published", "within"),
-    [
-        # Complete response before and after consolidation therapy (Cavo et al. 2012) and airway hyper-responsiveness
-        # before and after stem cell transplantation (Bentur et al. 2009): Newcombe's method 10 in Fagerland, Lydersen &
-        # Laake, Statistical Analysis of Contingency Tables (2017), chapter 8. Its continuity correction, which makes an
-        # interval a little wider, is left out here, so few patients tell the two apart.
-        ((59, 6, 16, 80), (-0.1186, -0.0046), 0.002),
-        ((1, 1, 7, 12), (-0.507, -0.026), 0.012),
-    ],
-)
-def test_one_training_each_with_a_table_is_near_newcombes_paired_interval(cells, published, within):
-    table = Counts(*cells)
+def test_one_training_each_with_a_table_is_near_newcombes_paired_interval():
+    # Complete response before and after consolidation therapy (Cavo et al. 2012): Newcombe's method 10 in Fagerland,
+    # Lydersen & Laake, Statistical Analysis of Contingency Tables (2017), chapter 8. Its continuity correction, which
+    # makes an interval a little wider, is left out here.
+    table, published = Counts(59, 6, 16, 80), (-0.1186, -0.0046)
     a, b = (Accuracy((table.both + alone,), table.n) for alone in (table.only_a, table.only_b))
     found = difference(a, b, tables=[table])
-    assert found[1:3] == pytest.approx(published, abs=within)
-    assert published[0] < found.low
-    assert found.high < published[1]
+    assert found[1:3] == pytest.approx(published, abs=0.002)
+    assert published[0] < found.low < found.high < published[1]
 
 
 # --- several trainings ---
@@ -205,7 +197,7 @@ def test_images_that_are_not_the_same_are_not_paired():
 @pytest.mark.parametrize("contrast", [difference, error_ratio])
 def test_p_is_below_5_percent_exactly_when_the_95_percent_interval_excludes_no_difference(contrast):
     nothing = 0.0 if contrast is difference else 1.0
-    for k in range(300, 420):
+    for k in range(300, 420, 3):
         for others in ((k,), (k - 8, k + 3, k + 5)):
             _, low, high, p = contrast(Accuracy(others, 500), Accuracy((380, 372), 500))
             assert (p < 0.05) == (not low <= nothing <= high), others
@@ -243,10 +235,9 @@ def test_scatter_is_pooled_with_the_degrees_of_freedom_of_each_setting():
 
 
 @pytest.mark.parametrize("n_seeds", [1, 3])
-@pytest.mark.parametrize("outcomes", [True, False])
-def test_all_right_and_all_wrong_have_finite_intervals_inside_0_and_1(n_seeds, outcomes):
+def test_all_right_and_all_wrong_have_finite_intervals_inside_0_and_1(n_seeds):
     n = 50
-    best, worst = (setting(np.full((n_seeds, n), right), outcomes=outcomes) for right in (True, False))
+    best, worst = (setting(np.full((n_seeds, n), right), outcomes=n_seeds > 1) for right in (True, False))
     assert interval(best) == pytest.approx(wilson(n, n), abs=1e-12)
     assert interval(worst) == pytest.approx(wilson(0, n), abs=1e-12)
     nothing, everything = difference(best, best), difference(best, worst)

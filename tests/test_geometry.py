@@ -8,10 +8,6 @@ from sklearn.decomposition import PCA
 from biorobust.analysis import bootstrap, pca
 
 
-def activations(*shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-
-
 def test_bootstrap_covers_and_is_the_same_every_time():
     rng = np.random.default_rng(0)
     found = bootstrap.interval(rng.normal(1.0, 1.0, size=(40, 200)), draws=200)
@@ -21,9 +17,7 @@ def test_bootstrap_covers_and_is_the_same_every_time():
     assert all(np.array_equal(x, y) for x, y in zip(first, again, strict=True))
     assert np.allclose(first.value, np.median(values, axis=0))
     assert np.allclose(bootstrap.interval(values, statistic="mean").value, values.mean(axis=0))
-
-
-def test_bootstrap_leaves_out_what_is_undefined():
+    # What is undefined is left out.
     values = np.stack([np.arange(9.0), np.full(9, np.nan)], axis=1)
     values[0, 0] = np.nan
     found = bootstrap.interval(values)
@@ -31,9 +25,10 @@ def test_bootstrap_leaves_out_what_is_undefined():
     assert np.isnan([end[1] for end in found]).all()
 
 
-@pytest.mark.parametrize("shape", [(1, 6, 9, 8), (2, 40, 3, 3), (3, 5, 4, 4)])
+@pytest.mark.parametrize("shape", [(1, 6, 9, 8), (2, 40, 3, 3)])
 def test_the_component_is_scikit_learn_s_up_to_the_sign(shape):
-    x = activations(*shape).double() * torch.arange(1.0, shape[1] + 1).reshape(1, -1, 1, 1)
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(0)).double()
+    x *= torch.arange(1.0, shape[1] + 1).reshape(1, -1, 1, 1)
     found = pca.fit(x)
     positions = x.movedim(1, -1).reshape(-1, shape[1]).numpy()
     reference = PCA(n_components=1, svd_solver="full").fit(positions)

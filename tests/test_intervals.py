@@ -1,5 +1,7 @@
 """Intervals of one proportion and of a mean, paired counts and Holm's correction, against independent formulas."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,7 +9,7 @@ from scipy import stats
 from biorobust.statistics import Counts, holm, mean_interval, paired_counts, wilson
 
 
-@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (1, 10), (873, 1000), (2609, 10000), (0, 1000)])
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (873, 1000)])
 def test_wilson_is_scipys(k, n):
     expected = stats.binomtest(k, n).proportion_ci(method="wilson")
     assert wilson(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
@@ -36,22 +38,18 @@ def test_mean_of_one_value_has_no_interval():
 def test_paired_counts_are_those_of_a_loop():
     rng = np.random.default_rng(0)
     a, b = rng.random(500) < 0.7, rng.random(500) < 0.4
-    cells = [sum(1 for x, y in zip(a, b, strict=True) if (x, y) == cell) for cell in
-             [(True, True), (True, False), (False, True), (False, False)]]  # fmt: skip
+    pairs = list(zip(a.tolist(), b.tolist(), strict=True))
     counts = paired_counts(a, b)
-    assert counts == Counts(*cells)
+    assert counts == Counts(*(pairs.count(cell) for cell in product((True, False), repeat=2)))
     assert counts.n == 500
     assert counts.difference == pytest.approx(a.mean() - b.mean())
     assert paired_counts(b, a) == counts.swapped()
 
 
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [(np.ones(3, bool), np.ones(4, bool)), (np.ones(0, bool), np.ones(0, bool)), (np.ones(3, int), np.ones(3, bool))],
-)
-def test_paired_counts_refuse_what_is_not_aligned(a, b):
+@pytest.mark.parametrize(("n_a", "n_b", "kind"), [(3, 4, bool), (0, 0, bool), (3, 3, int)])
+def test_paired_counts_refuse_what_is_not_aligned(n_a, n_b, kind):
     with pytest.raises(ValueError, match="need"):
-        paired_counts(a, b)
+        paired_counts(np.ones(n_a, kind), np.ones(n_b, bool))
 
 
 def test_holm_gives_a_worked_example_in_the_order_given():

@@ -38,12 +38,8 @@ def only(root, *parts, **claim):
 # --- one training, and what lends it a scatter ---
 
 
-@pytest.mark.parametrize(
-    "part",
-    [{"label": "a row", "rule": "number", "quantity": accuracy("a"), "reported": 0.9}, HALF, ALIKE, A_B],
-    ids=lambda part: part["rule"],
-)
-def test_every_rule_says_so_alike_and_borrowed_scatter_lifts_it(tmp_path, part):
+@pytest.mark.parametrize("part", [HALF, A_B], ids=["one network", "two networks"])
+def test_one_training_is_provisional_and_borrowed_scatter_lifts_it(tmp_path, part):
     network(tmp_path, "a", [9000], n=10_000)
     network(tmp_path, "b", [8990], n=10_000)
     alone = only(tmp_path, part)
@@ -60,13 +56,12 @@ SCATTERING = {"pgd": attack(450, 500, 550)}
 @pytest.mark.parametrize(
     ("lender", "study", "lends"),
     [
-        ({}, STUDY, False),
         ({"attacked": {"fgsm": attack(490, 500, 510)}}, STUDY, False),
         ({"attacked": SCATTERING, "collapsed": [False, False, True]}, STUDY, False),
         ({"attacked": SCATTERING}, "kwta", False),
         ({"attacked": SCATTERING}, STUDY, True),
     ],
-    ids=["without an attack", "another attack", "a broken training", "another study", "the same attack"],
+    ids=["another attack", "a broken training", "another study", "the same attack"],
 )
 def test_who_lends_scatter(tmp_path, lender, study, lends):
     network(tmp_path, "a", [900], attacked={"pgd": attack(500)})
@@ -78,7 +73,6 @@ def test_who_lends_scatter(tmp_path, lender, study, lends):
 
 
 def test_one_network_tested_twice_cannot_borrow_how_its_loss_scatters(tmp_path):
-    """That accuracies of other networks scatter says nothing of how far this one's loss would."""
     network(tmp_path, "a", [900], attacked={"pgd": attack(500)})
     network(tmp_path, "lender", [890, 900, 910], attacked=SCATTERING)
     lost = at_least(-0.5, accuracy("a", "pgd"), against=accuracy("a"), at=[EPS])
@@ -135,37 +129,21 @@ def paired_by_seed(root, a, b):
 def test_intervals_are_those_of_outcomes_else_of_paired_counts_else_of_counts(tmp_path, simulated):
     a, b = simulated
     counts = [setting(right, outcomes=False) for right in simulated]
-    steps = (
-        (lambda: None, difference(*counts), counts[0]),
-        (
-            lambda: paired_by_seed(tmp_path, a, b),
-            difference(*counts, tables=list(map(paired_counts, a, b))),
-            counts[0],
-        ),
-        (lambda: keep_clean(tmp_path, a=a, b=b), difference(setting(a), setting(b)), setting(a)),
-    )
-    for write, expected, alone in steps:
-        write()
+
+    def check(expected, alone):
         found, of_one = (only(tmp_path, asked) for asked in (A_B, HALF))
         assert (found.difference, found.low, found.high) == pytest.approx(expected[:3])
         assert (found.provisional, found.interval, found.n_seeds) == (False, "images and seeds", 3)
         assert (of_one.low, of_one.high) == pytest.approx(interval(alone))
 
-
-def test_outcomes_of_a_part_of_the_images_still_pair_two_networks(tmp_path, simulated):
-    a, b = simulated
-    alone = only(tmp_path, A_B)
-    keep_clean(tmp_path, a=a[:, :500], b=b[:, :500])
-    paired = only(tmp_path, A_B)
-    assert paired.high - paired.low < alone.high - alone.low
-    assert (paired.n_images, paired.difference) == (2000, alone.difference)
+    check(difference(*counts), counts[0])
+    paired_by_seed(tmp_path, a, b)
+    check(difference(*counts, tables=list(map(paired_counts, a, b))), counts[0])
+    keep_clean(tmp_path, a=a, b=b)
+    check(difference(setting(a), setting(b)), setting(a))
 
 
-@pytest.mark.parametrize(
-    "stale",
-    [lambda a: a[:2], lambda a: a[[1, 0, 2]], lambda a: ~a],
-    ids=["fewer trainings", "another order", "other images right"],
-)
+@pytest.mark.parametrize("stale", [lambda a: a[:2], lambda a: a[[1, 0, 2]]], ids=["fewer trainings", "another order"])
 def test_outcomes_that_do_not_fit_the_counts_are_not_used(tmp_path, simulated, stale):
     a, b = simulated
     before = only(tmp_path, HALF)
@@ -203,8 +181,6 @@ def test_images_that_a_targeted_attack_brings_to_its_target(tmp_path):
 
 
 def test_what_an_attack_cannot_move_is_a_part_of_what_it_leaves(tmp_path):
-    """Plateau minus images without a gradient is a share of images by itself, no difference of independent ones."""
-
     def plateau(*without):
         flat = {"zero_gradient": without, "zero_gradient_correct": without, "unverified": [[0]] * 3}
         network(tmp_path, "a", [900, 910, 920], attacked={"fgsm": attack(260, 270, 280, **flat)})
@@ -247,16 +223,13 @@ def test_collapses_are_a_share_of_trainings_of_which_each_counts_once(tmp_path):
 
 def test_logged_values_are_paired_for_the_same_networks_and_else_have_welchs_interval(tmp_path):
     a, b = [14.0, 15.5, 15.0, 14.2], [12.0, 12.6, 12.9]
-    logged(tmp_path, "pretrain/a", psnr=a)
-    logged(tmp_path, "pretrain/b", psnr=b)
     first, last = [0.50, 0.60, 0.70], [0.52, 0.63, 0.72]
-    logged(tmp_path, "pretrain/c", first=first, last=last)
+    for run, values in {"a": {"psnr": a}, "b": {"psnr": b}, "c": {"first": first, "last": last}}.items():
+        logged(tmp_path, f"pretrain/{run}", **values)
     apart = order(*({"value": "psnr", "of": f"pretrain/{run}"} for run in "ab"), smallest=0.5)
     together = order(*({"value": key, "of": "pretrain/c"} for key in ("last", "first")), smallest=0.001)
-    for part, test in (
-        (apart, stats.ttest_ind(a, b, equal_var=False)),
-        (together, stats.ttest_rel(last, first)),
-    ):
+    tests = stats.ttest_ind(a, b, equal_var=False), stats.ttest_rel(last, first)
+    for part, test in zip((apart, together), tests, strict=True):
         found = only(tmp_path, part)
         assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()))
         assert (found.p, found.verdict, found.provisional) == (pytest.approx(test.pvalue), rules.REPRODUCED, False)
@@ -275,9 +248,7 @@ def close_runs(tmp_path):
 
 def test_holm_corrects_over_distinct_order_tests(close_runs):
     a_c = order(accuracy("a"), accuracy("c"))
-    alone = [only(close_runs, part).p for part in (A_B, a_c)]
-    corrected = holm(alone)
-    assert corrected != alone
+    corrected = holm([only(close_runs, part).p for part in (A_B, a_c)])
     # The same test in another claim, under another reading, and with another label or smallest effect: once.
     again = order(accuracy("a"), accuracy("{run}"), label="again", counts=False)
     alike = ALIKE | {"quantity": accuracy("b"), "against": accuracy("c")}
@@ -286,12 +257,6 @@ def test_holm_corrects_over_distinct_order_tests(close_runs):
     ps = {(part.measured, part.against): part.p for item in found for part in item.parts if part.rule == "order"}
     assert sorted(ps.values()) == pytest.approx(sorted(corrected))
     assert {part.p for item in found for part in item.parts if part.rule != "order"} == {None}
-
-
-def test_a_test_that_cannot_be_made_is_not_counted(close_runs):
-    network(close_runs, "broken", [900, 905, 100], collapsed=[False, False, True])
-    claim = judged(close_runs, A_B, *(order(accuracy("a"), accuracy(run)) for run in ("broken", "gone")))
-    assert [part.p for part in claim.parts] == [only(close_runs, A_B).p, None, None]
 
 
 # --- how well a network has to be trained ---
@@ -315,12 +280,8 @@ def test_an_under_trained_network_decides_nothing(tmp_path, correct, study, verd
 
 def test_the_level_is_that_of_the_data_set_or_of_the_network_before_that_of_the_study():
     assert trained_above("kwta", "cifar10", "resnet18") == 0.80
-    assert trained_above("kwta", "cifar10", "fast") == trained_above("question", "cifar10", "body") == 0.30
-    assert trained_above("vonenet", "cifar10") == 0.70
-    assert trained_above("vonenet", "imagenet_samples") == 0.50
-    assert trained_above("question", "mnist", "body") == trained_above("hebbian", "mnist") == 0.90
-    with pytest.raises(BiorobustError, match=r"'knn' on mnist"):
-        trained_above("knn", "mnist")
+    assert trained_above("kwta", "cifar10", "fast") == 0.30
+    assert trained_above("hebbian", "mnist") == 0.90
     with pytest.raises(BiorobustError, match=r"'question' on svhn"):
         trained_above("question", "svhn")
 
@@ -342,7 +303,6 @@ def test_the_better_of_clean_and_noisy_images_counts(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "collapses", "epochs"),
     [
-        ({"collapsed": [True] * 5}, rules.REPRODUCED, rules.INCONCLUSIVE),
         ({"diverged": [True] * 5}, rules.REPRODUCED, rules.INCONCLUSIVE),
         ({}, rules.NOT_REPRODUCED, rules.REPRODUCED),  # under-trained
     ],

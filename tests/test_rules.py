@@ -1,7 +1,6 @@
-"""Every rule on both sides of every border, what every threshold changes, and a simulation of the rule "number"."""
+"""Every rule on both sides of every border, and a simulation of the rule "number"."""
 
 import math
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,10 +10,8 @@ from biorobust.core.intervals import wilson
 from biorobust.statistics import rules
 from biorobust.statistics.accuracy import Interval
 from biorobust.statistics.rules import DECIDED, VERDICTS, Decision
-from biorobust.statistics.thresholds import THRESHOLDS
 
-REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly", "not reproduced"
-INCONCLUSIVE = "inconclusive"
+REPRODUCED, PARTLY, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "partly", "not reproduced", "inconclusive"
 
 
 # --- a printed number ---
@@ -24,11 +21,9 @@ INCONCLUSIVE = "inconclusive"
     ("low", "high", "verdict"),
     [
         (0.49, 0.51, REPRODUCED),  # ends exactly on both borders
-        (0.498, 0.509, REPRODUCED),
         (0.4899, 0.51, PARTLY),
         (0.49, 0.5101, PARTLY),
         (0.47, 0.53, PARTLY),  # ends exactly on three times both borders
-        (0.515, 0.525, PARTLY),  # wholly outside one region
         (0.4699, 0.53, INCONCLUSIVE),
         (0.47, 0.5301, INCONCLUSIVE),
         (0.5299, 0.56, INCONCLUSIVE),
@@ -53,15 +48,13 @@ def test_a_number_of_few_images_is_met_within_twice_its_own_half_width():
 
 
 def test_a_number_of_many_images_keeps_a_point():
-    assert rules.half_region(0.97, 20_800) == THRESHOLDS.tolerance
-    assert rules.half_region(0.5, 1280) > rules.half_region(0.5, 10_000) > THRESHOLDS.tolerance
-    assert rules.half_region(0.0, 1280) == THRESHOLDS.tolerance
+    assert rules.half_region(0.97, 20_800) == 0.01 < rules.half_region(0.5, 10_000)
 
 
 def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not():
     """The same network, tested anew on as many images as the report had; every share is a count of images."""
     rng = np.random.default_rng(0)
-    n_runs = 4000
+    n_runs = 1000
     for n in (1280, 10_000, 20_800):
         for accuracy in (0.05, 0.2, 0.5, 0.8, 0.9, 0.97):
             reported, again = rng.binomial(n, accuracy, (2, n_runs))
@@ -85,14 +78,11 @@ def test_an_exact_replication_is_reproduced_and_a_value_four_regions_away_is_not
     [
         (0.0001, 0.0099, PARTLY),  # above 0, and wholly below the smallest effect
         (0.0001, 0.01, REPRODUCED),
-        (0.02, 0.03, REPRODUCED),
         (0.0, 0.02, INCONCLUSIVE),
         (-0.02, 0.01, INCONCLUSIVE),
         (-0.02, 0.0099, NOT_REPRODUCED),  # holds 0, and the smallest effect is ruled out
         (0.0, 0.0099, NOT_REPRODUCED),
-        (-0.02, 0.0, NOT_REPRODUCED),
         (-0.02, -0.0001, NOT_REPRODUCED),
-        (-math.inf, 0.02, INCONCLUSIVE),
         (0.001, math.inf, REPRODUCED),
     ],
 )
@@ -102,7 +92,7 @@ def test_order(low, high, verdict):
 
 @pytest.mark.parametrize(
     ("gap", "smallest"),
-    [(None, 0.01), (0.5, 0.01), (0.02, 0.01), (0.0199, 0.00995), (0.004, 0.002), (0.0, 0.01), (-0.1, 0.01)],
+    [(None, 0.01), (0.5, 0.01), (0.02, 0.01), (0.0199, 0.00995), (0.0, 0.01), (-0.1, 0.01)],
 )
 def test_the_smallest_effect_is_a_point_or_half_the_printed_gap(gap, smallest):
     assert rules.smallest_effect(gap) == pytest.approx(smallest)
@@ -117,7 +107,6 @@ def test_the_smallest_effect_is_a_point_or_half_the_printed_gap(gap, smallest):
         (-0.03, 0.03, REPRODUCED),
         (-0.0301, 0.0, INCONCLUSIVE),
         (0.0, 0.0301, INCONCLUSIVE),
-        (-0.05, 0.05, INCONCLUSIVE),
         (0.03, 0.05, INCONCLUSIVE),
         (0.0301, 0.05, NOT_REPRODUCED),
         (-0.05, -0.0301, NOT_REPRODUCED),
@@ -131,12 +120,9 @@ def test_no_difference_is_three_points(low, high, verdict):
     ("low", "high", "verdict"),
     [
         (2 / 3, 3 / 2, REPRODUCED),
-        (0.9, 1.2, REPRODUCED),
         (0.66, 1.2, INCONCLUSIVE),
-        (0.9, 1.51, INCONCLUSIVE),
         (1.5, 2.0, INCONCLUSIVE),
         (1.51, 2.0, NOT_REPRODUCED),
-        (0.3, 0.66, NOT_REPRODUCED),
     ],
 )
 def test_no_difference_of_errors_is_a_ratio(low, high, verdict):
@@ -150,7 +136,6 @@ def test_no_difference_of_errors_is_a_ratio(low, high, verdict):
 @pytest.mark.parametrize(
     ("interval", "bounds", "verdict"),
     [
-        ((0.1, 0.1), (None, 0.1), REPRODUCED),
         ((0.1001, 0.1001), (None, 0.1), NOT_REPRODUCED),
         ((0.2, 0.3), (0.2, None), REPRODUCED),  # ends exactly on the border
         ((0.2, 0.1 + 0.2), (None, 0.3), REPRODUCED),  # also in binary fractions
@@ -158,15 +143,9 @@ def test_no_difference_of_errors_is_a_ratio(low, high, verdict):
         ((0.1, 0.2), (0.2, None), INCONCLUSIVE),
         ((0.1, 0.1999), (0.2, None), NOT_REPRODUCED),
         ((-0.01, 0.01), (-0.01, 0.01), REPRODUCED),
-        ((-0.02, 0.01), (-0.01, 0.01), INCONCLUSIVE),
         ((-0.01, 0.02), (-0.01, 0.01), INCONCLUSIVE),
-        ((0.0101, 0.06), (-0.01, 0.01), NOT_REPRODUCED),
-        ((-0.06, -0.0101), (-0.01, 0.01), NOT_REPRODUCED),
-        ((0.21, 1.0), (1.0, None), INCONCLUSIVE),  # one training, and it collapsed: too few to say "all do"
         ((0.5, math.inf), (1.0, None), INCONCLUSIVE),  # at least so much
-        ((2.0, math.inf), (None, 1.0), NOT_REPRODUCED),
-        ((-math.inf, 2.0), (1.0, None), INCONCLUSIVE),  # at most so much
-        ((-math.inf, 0.5), (None, 1.0), REPRODUCED),
+        ((-math.inf, 0.5), (None, 1.0), REPRODUCED),  # at most so much
     ],
 )
 def test_threshold(interval, bounds, verdict):
@@ -184,9 +163,7 @@ def test_own_numbers_of_the_report():
     assert rules.own_no_difference(0.7178, 0.9275, n=10_000) == "contradicts itself"
     assert rules.own_no_difference(0.80, 0.805, n=10_000) == "supports itself"
     assert rules.own_no_difference(0.94, 0.97, n=100) == "cannot tell"
-
-
-def test_own_numbers_above_95_percent_are_compared_by_their_errors():
+    # Above 95 % they are compared by their errors.
     assert rules.own_no_difference(0.966, 0.970, n=10_000) == "supports itself"
     assert rules.own_no_difference(0.9664, 0.9782, n=10_000) == "cannot tell"  # 1.54 times the errors
     assert rules.own_no_difference(0.96, 0.98, n=10_000) == "contradicts itself"  # twice the errors, 2 points
@@ -228,35 +205,11 @@ def test_a_single_part_keeps_its_reason():
     [
         ((NOT_REPRODUCED, REPRODUCED, "not run"), REPRODUCED),
         ((NOT_REPRODUCED, NOT_REPRODUCED), NOT_REPRODUCED),
-        ((NOT_REPRODUCED, INCONCLUSIVE), INCONCLUSIVE),
+        ((NOT_REPRODUCED, PARTLY), PARTLY),
         ((NOT_REPRODUCED, "not run"), INCONCLUSIVE),
         ((INCONCLUSIVE, "not testable"), INCONCLUSIVE),
         (("not run", "not run"), "not run"),
-        (("not testable", "not testable"), "not testable"),
     ],
 )
 def test_one_part_is_enough(words, verdict):
     assert rules.any_of([Decision(word, "because") for word in words]).verdict == verdict
-
-
-# --- thresholds: each is read, and each is part of the protocol's hash ---
-
-
-READ = {  # another value of a threshold, something that it decides, and what comes out before and after
-    "tolerance": (0.02, lambda: rules.number(Interval(0.515, 0.515), reported=0.5, n=None), PARTLY, REPRODUCED),
-    "partly": (4.0, lambda: rules.number(Interval(0.535, 0.535), reported=0.5, n=None), NOT_REPRODUCED, PARTLY),
-    "reported_widths": (3.0, lambda: rules.number(Interval(0.57, 0.57), reported=0.5, n=1280), PARTLY, REPRODUCED),
-    "smallest_effect": (0.02, lambda: rules.smallest_effect(0.5), 0.01, 0.02),
-    "gap_share": (0.25, lambda: rules.smallest_effect(0.02), 0.01, 0.005),
-    "same": (0.02, lambda: rules.no_difference(Interval(0.01, 0.025)), REPRODUCED, INCONCLUSIVE),
-    "error_ratio": (1.2, lambda: rules.same_errors(Interval(0.9, 1.3)), REPRODUCED, INCONCLUSIVE),
-    "high_accuracy": (0.90, lambda: rules.high_accuracies(0.92, 0.94), False, True),
-}
-
-
-@pytest.mark.parametrize("name", READ)
-def test_every_rule_reads_its_thresholds(name, monkeypatch):
-    value, ask, before, after = READ[name]
-    assert getattr(ask(), "verdict", ask()) == before
-    monkeypatch.setattr(rules, "THRESHOLDS", replace(THRESHOLDS, **{name: value}))
-    assert getattr(ask(), "verdict", ask()) == pytest.approx(after)

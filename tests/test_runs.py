@@ -3,6 +3,7 @@
 import importlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from report_checkout import FAKES
@@ -11,6 +12,7 @@ from biorobust.core import places, runs
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
 from biorobust.core.tensors import Tensors, as_tensors
+from biorobust.datasets import Dataset
 from biorobust.hebbian.model import readout as readout_module
 from biorobust.hebbian.model.params import Readout
 
@@ -37,7 +39,8 @@ def test_every_architecture_is_tested_here():
 
 
 @pytest.mark.parametrize("architecture", runs.architectures())
-def test_forward_gives_logits_and_a_gradient_reaches_every_parameter(architecture, images):
+def test_models_learn_and_come_back_the_same_frozen_and_in_eval_mode(architecture, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     model = fresh(architecture)
     logits = model(images)
     assert logits.shape == (7, 10)
@@ -46,15 +49,9 @@ def test_forward_gives_logits_and_a_gradient_reaches_every_parameter(architectur
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("architecture", runs.architectures())
-def test_saved_models_come_back_the_same_frozen_and_in_eval_mode(architecture, images, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    model = fresh(architecture).eval()
-    runs.save(
-        "a-run", {0: model, 3: model}, architecture=architecture, configs=dict.fromkeys((0, 3), CONFIGS[architecture])
-    )
+    model.eval()
+    configs = dict.fromkeys((0, 3), CONFIGS[architecture])
+    runs.save("a-run", {0: model, 3: model}, architecture=architecture, configs=configs)
     assert runs.seeds("a-run") == [0, 3]
     loaded = runs.load("a-run", seed=3)
     assert torch.equal(loaded(images), model(images))
@@ -69,12 +66,6 @@ def test_saved_models_come_back_the_same_frozen_and_in_eval_mode(architecture, i
         runs.load("a-run", seed=1)
 
 
-def test_a_missing_checkpoint_is_named(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(BiorobustError, match=r"nothing/model\.json is missing: run `dvc repro`"):
-        runs.load("nothing")
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -83,16 +74,11 @@ def test_a_missing_checkpoint_is_named(tmp_path, monkeypatch):
             r"seed0\.safetensors does not fit its model\.json",
         ),
         (lambda content: [], r"model\.json has no configs by seed: delete it and run `dvc repro`"),
-        (lambda content: content | {"configs": {"first": {}}}, r"model\.json has no configs by seed"),
         (
             lambda content: content | {"architecture": "end-to-start"},
             r"'end-to-start' is unknown; known are question-network, hebbian",
         ),
         (lambda content: content | {"configs": {"0": {}}}, r"model\.json describes no network \(missing 'n_inputs'\)"),
-        (
-            lambda content: content | {"architecture": "cnnf-two-block"},
-            r"model\.json describes no network \(.*unexpected keyword argument 'n_inputs'\)",
-        ),
     ],
 )
 def test_a_damaged_description_is_named_in_one_line(change, message, tmp_path, monkeypatch):
@@ -103,28 +89,24 @@ def test_a_damaged_description_is_named_in_one_line(change, message, tmp_path, m
     with pytest.raises(BiorobustError, match=message) as refused:
         runs.load("a-run")
     assert "\n" not in str(refused.value)
-    with pytest.raises(
-        BiorobustError, match="architecture 'end-to-start': unknown; known are question-network, hebbian"
-    ):
-        runs.new("end-to-start", {})
 
 
-def test_an_unavailable_run_has_no_seeds_and_says_why(tmp_path, monkeypatch):
+def test_a_run_that_is_missing_or_unavailable_says_why(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    with pytest.raises(BiorobustError, match=r"nothing/model\.json is missing: run `dvc repro`"):
+        runs.load("nothing")
     runs.save_unavailable("a-run", architecture="end-to-end", reason="weights.pth is not here: put it there")
     assert runs.seeds("a-run") == []
     with pytest.raises(BiorobustError, match=r"run 'a-run' is unavailable: weights\.pth is not here: put it there"):
         runs.load("a-run")
 
 
-READOUT = Readout(
-    inputs="raw", power=1.0, beta=(1e-6, 0.5), m=2.0, learning_rate=0.05, schedule="constant", batch_size=16
-)
+READOUT = Readout(inputs="raw", power=1.0, beta=1.0, m=2.0, learning_rate=0.05, schedule="constant", batch_size=16)
 
 
-def separable(n=240):
+def separable():
     """Two classes of 4-pixel images told apart by which half is bright; a sixth is held out."""
-    generator = torch.Generator().manual_seed(2)
+    n, generator = 120, torch.Generator().manual_seed(2)
     labels = torch.randint(0, 2, (n,), generator=generator)
     pixels = torch.randint(0, 60, (n, 1, 2, 2), generator=generator, dtype=torch.uint8)
     pixels[torch.arange(n), 0, labels] += 150
@@ -132,39 +114,28 @@ def separable(n=240):
     return Tensors(pixels, labels, held_out, torch.zeros(0, 1, 2, 2, dtype=torch.uint8), labels[:0], 2)
 
 
-def choose(data, readout=READOUT):
-    return readout_module.choose_beta(torch.eye(4), data, readout=readout, batch_size=16, epochs=25, seed=0)
+def choose(data, *beta):
+    readout = READOUT.model_copy(update={"beta": beta})
+    return readout_module.choose_beta(torch.eye(4), data, readout=readout, batch_size=16, epochs=12, seed=0)
 
 
 def test_beta_is_chosen_by_accuracy_on_the_held_out_images_alone():
     data = separable()
-    choice = choose(data)
+    choice = choose(data, 1e-6, 0.5)
     accuracies = dict(choice.candidates)
     assert choice.beta == max(accuracies, key=accuracies.get)
     assert accuracies[0.5] > 0.95
     # Spoilt labels of held-out images change what is measured; there are no test images to look at.
     spoilt = replace(data, train_labels=torch.where(data.held_out, 1 - data.train_labels, data.train_labels))
-    assert dict(choose(spoilt).candidates)[0.5] == pytest.approx(1 - accuracies[0.5])
+    assert dict(choose(spoilt, 0.5).candidates)[0.5] == pytest.approx(1 - accuracies[0.5])
     assert choice.as_json()["chosen"] == choice.beta
 
 
 def test_a_subset_of_the_training_images_is_fixed_and_small_sets_get_small_minibatches():
-    import numpy as np
-
-    from biorobust.datasets import Dataset
-
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 255, (100, 3, 3), dtype=np.uint8)
-    dataset = Dataset(
-        name="mnist",
-        n_classes=10,
-        train_images=pixels,
-        train_labels=np.arange(100) % 10,
-        test_images=pixels[:5],
-        test_labels=np.arange(5),
-        evaluation=np.arange(5),
-        tuning=np.arange(0, 100, 7),
-    )
+    pixels = np.random.default_rng(0).integers(0, 255, (100, 3, 3), dtype=np.uint8)
+    split = {"train_images": pixels, "train_labels": np.arange(100) % 10, "tuning": np.arange(0, 100, 7)}
+    split |= {"test_images": pixels[:5], "test_labels": np.arange(5), "evaluation": np.arange(5)}
+    dataset = Dataset(name="mnist", n_classes=10, **split)
     part, again, whole = (as_tensors(dataset, n_train=n, device="cpu") for n in (40, 40, 60_000))
     assert torch.equal(part.train_images, again.train_images)
     assert len(part.train_images) == 40
@@ -174,8 +145,7 @@ def test_a_subset_of_the_training_images_is_fixed_and_small_sets_get_small_minib
     assert whole.batch_size(3584) == 6  # 16 minibatches an epoch
     assert whole.batch_size(4) == 4
     assert whole.epochs(3, n_train=50) == 3
-    assert whole.epochs(3, n_train=len(whole.train_images)) == 3
-    assert whole.epochs(3, n_train=10 * len(whole.train_images)) == 30  # as many images as there would be
+    assert whole.epochs(3, n_train=1000) == 30  # as many images as there would be
 
 
 def test_a_run_is_found_whatever_else_bears_its_name(tmp_path, monkeypatch):

@@ -195,22 +195,24 @@ def _lost(
         raise BiorobustError(f"train/{run}.json is not there to say on which images it is tested")
     data = _data(source, trained["dataset"]["name"])
     models = [_build(folder, int(seed), tensors) for tensors in (full, half)]
-    before, after = (_accuracy(model, data.test_images, data.test_labels) for model in models)
-    if abs(before - after) > TOLERANCE:
-        return f"changes accuracy by {100 * (after - before):+.2f} points"
+    lost = _changed("accuracy", *(_accuracy(model, data.test_images, data.test_labels) for model in models))
+    if lost is not None:
+        return lost
     points = _points(source, run, seed)
     if points is not None:
         _, _, labels = data.evaluated(len(points))
-        before, after = (_accuracy(model, points, labels) for model in models)
-        if abs(before - after) > TOLERANCE:
-            return f"changes what adversarial images leave by {100 * (after - before):+.2f} points"
-    elif attacked is not None:
-        worst = [_worst_case(model, folder, data, attacked, seed=int(seed)) for model in models]
-        if worst[0] is None or worst[1] is None:
-            return "cannot be tried in the worst case, as none of its attacks can be made again"
-        if abs(worst[0] - worst[1]) > TOLERANCE:
-            return f"changes the worst case by {100 * (worst[1] - worst[0]):+.2f} points"
-    return None
+        return _changed("what adversarial images leave", *(_accuracy(model, points, labels) for model in models))
+    if attacked is None:
+        return None
+    before, after = (_worst_case(model, folder, data, attacked, seed=int(seed)) for model in models)
+    if before is None or after is None:
+        return "cannot be tried in the worst case, as none of its attacks can be made again"
+    return _changed("the worst case", before, after)
+
+
+def _changed(what: str, before: float, after: float) -> str | None:
+    """A change of a proportion by more than TOLERANCE, in words."""
+    return f"changes {what} by {100 * (after - before):+.2f} points" if abs(before - after) > TOLERANCE else None
 
 
 @cache

@@ -1,4 +1,4 @@
-"""95 % intervals for one proportion, for a mean over seeds, and for two unpaired proportions.
+"""95 % intervals for one proportion and for a mean over seeds.
 
 Two kinds of uncertainty are kept apart: Wilson's interval says how far the finite set of test images leaves the
 accuracy of *one* model open; the t interval says how far models trained with other seeds scatter around their mean.
@@ -23,22 +23,23 @@ class Mean(NamedTuple):
     half_width: float | None
 
 
-def _check_counts(k: int, n: int) -> None:
-    if n < 1 or not 0 <= k <= n:
-        raise ValueError(f"{k} of {n}: need 0 <= k <= n and n >= 1")
-
-
 def wilson(k: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % score interval (Wilson 1927) for `k` successes in `n` trials, as proportions (low, high) in [0, 1].
 
     Raises ValueError unless 0 <= k <= n and n >= 1.
     """
-    _check_counts(k, n)
-    p, z2 = k / n, Z95**2
+    if n < 1 or not 0 <= k <= n:
+        raise ValueError(f"{k} of {n}: need 0 <= k <= n and n >= 1")
+    return score_interval(k / n, n, quantile=Z95)
+
+
+def score_interval(p: float, n: float, *, quantile: float) -> tuple[float, float]:
+    """Wilson's interval of a proportion `p` of `n`, which need not be whole; quantile: of the normal distribution."""
+    z2 = quantile**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    spread = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n**2))
-    # The exact bound at k = 0 is 0 and at k = n is 1; rounding would leave a remainder of 1e-17.
-    return (0.0 if k == 0 else centre - spread), (1.0 if k == n else centre + spread)
+    spread = quantile / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n**2))
+    # The exact bound at p = 0 is 0 and at p = 1 is 1; rounding would leave a remainder of 1e-17.
+    return (0.0 if p == 0 else max(0.0, centre - spread)), (1.0 if p == 1 else min(1.0, centre + spread))
 
 
 def mean_interval(values: Sequence[float]) -> Mean:
@@ -55,15 +56,3 @@ def mean_interval(values: Sequence[float]) -> Mean:
     sd = stdev(values)
     half_width = float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
     return Mean(fmean(values), sd, half_width)
-
-
-def difference_interval(k1: int, n1: int, k2: int, n2: int) -> tuple[float, float]:
-    """95 % interval of p1 - p2 for independent samples, in [-1, 1]: Newcombe (1998, Stat. Med. 17:873), method 10.
-
-    For numbers printed in a report, where nobody knows which images two networks share. Raises ValueError as `wilson`.
-    """
-    (low1, high1), (low2, high2) = wilson(k1, n1), wilson(k2, n2)
-    p1, p2 = k1 / n1, k2 / n2
-    low = p1 - p2 - math.hypot(p1 - low1, high2 - p2)
-    high = p1 - p2 + math.hypot(high1 - p1, p2 - low2)
-    return low, high

@@ -1,8 +1,7 @@
 """Every number of a run's metrics in one long table; `estimates` says what tables, figures and claims ask of it.
 
 A second table says which images every training gets right. Files are read when they are asked for by name, each once,
-and names come from params.yaml or a claim: what removed runs have left behind is never read. Folders of older snapshots
-are read alike, and stand in for what a newer one lacks.
+and names come from params.yaml or a claim: what removed runs have left behind is never read.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from biorobust.core.outcomes import Cell, Outcome
 from biorobust.reporting.metrics_file import (
     Content,
     Curve,
-    Pairs,
     read_content,
     read_curve,
     read_pairs,
@@ -198,13 +196,12 @@ class Measurements:
                     self._outcomes[study] = (self._outcomes[study] or {}) | found
         return self._outcomes[study]
 
-    def pairs(self, study: str) -> Pairs | None:
-        """Paired counts by seed, which runs recorded before outcomes were kept hold instead; None without the file."""
-        return self._read(f"compare/{study}.csv", read_pairs)
-
     def pair(self, study: str, a: str, b: str, *, attack: str, eps: float) -> Mapping[int, Counts]:
-        """Paired counts of two runs per seed, in the order asked for; empty where they were not compared."""
-        pairs, at = self.pairs(study) or {}, (attack, eps_key(eps))
+        """Paired counts of two runs per seed, in the order asked for, of runs recorded before outcomes were kept.
+
+        Empty where they were not compared.
+        """
+        pairs, at = self._read(f"compare/{study}.csv", read_pairs) or {}, (attack, eps_key(eps))
         swapped = {seed: counts.swapped() for seed, counts in pairs.get((b, a, *at), {}).items()}
         return pairs.get((a, b, *at), swapped)
 

@@ -1,6 +1,6 @@
 """Intervals over networks and images, the rules that turn them into verdicts, and every threshold of the repository."""
 
-from biorobust.core.intervals import Mean, difference_interval, mean_interval, wilson
+from biorobust.core.intervals import mean_interval, wilson
 from biorobust.statistics.accuracy import Accuracy, Difference, Interval, difference, error_ratio, interval, pooled
 from biorobust.statistics.paired import Counts, holm, paired_counts
 from biorobust.statistics.thresholds import THRESHOLDS, Thresholds
@@ -11,10 +11,8 @@ __all__ = [
     "Counts",
     "Difference",
     "Interval",
-    "Mean",
     "Thresholds",
     "difference",
-    "difference_interval",
     "error_ratio",
     "holm",
     "interval",

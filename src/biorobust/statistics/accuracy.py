@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from biorobust.core.intervals import LEVEL
+from biorobust.core.intervals import LEVEL, score_interval
 from biorobust.statistics.paired import Counts
 
 
@@ -100,11 +100,11 @@ class Accuracy:
         return squares / ((self.n_seeds - 1) * (self.n - 1)) / (self.n * self.n_seeds)
 
 
-def interval(accuracy: Accuracy, *, level: float = LEVEL) -> Interval:
+def interval(accuracy: Accuracy) -> Interval:
     """Of the mean accuracy over all networks of a setting and all images, as proportions in [0, 1]."""
     seeds = accuracy.seeds
     total = max(accuracy.image_variance - accuracy.residual, 0.0) + sum(part for part, _ in seeds)
-    return _wilson(accuracy, total, _quantile(total, seeds, level))
+    return _wilson(accuracy, total, _quantile(total, seeds, LEVEL))
 
 
 class Difference(NamedTuple):
@@ -116,14 +116,7 @@ class Difference(NamedTuple):
     p: float
 
 
-def difference(
-    a: Accuracy,
-    b: Accuracy,
-    *,
-    tables: Sequence[Counts] = (),
-    same_networks: bool = False,
-    level: float = LEVEL,
-) -> Difference:
+def difference(a: Accuracy, b: Accuracy, *, tables: Sequence[Counts] = (), same_networks: bool = False) -> Difference:
     """Accuracy of a minus accuracy of b.
 
     Images are paired where both have outcomes of equal length, or by `tables`, paired counts of single trainings; else
@@ -141,17 +134,11 @@ def difference(
         up = stretch * _joined(high_a - a.value, b.value - low_b, phi)
         return Interval(a.value - b.value - down, a.value - b.value + up)
 
-    low, high = ends(level)
-    return Difference(a.value - b.value, low, high, _p(ends, null=0.0))
+    low, high = ends(LEVEL)
+    return Difference(a.value - b.value, low, high, _p(ends))
 
 
-def error_ratio(
-    a: Accuracy,
-    b: Accuracy,
-    *,
-    tables: Sequence[Counts] = (),
-    level: float = LEVEL,
-) -> Difference | None:
+def error_ratio(a: Accuracy, b: Accuracy, *, tables: Sequence[Counts] = ()) -> Difference | None:
     """Errors of a over errors of b; `p` is of a ratio of 1. None where one of them makes no error.
 
     A delta interval on the logarithm, with the components of `difference`.
@@ -166,8 +153,8 @@ def error_ratio(
         reach = _quantile(parts.total, parts.seeds, wanted) * math.sqrt(parts.total)
         return Interval(centre - reach, centre + reach)
 
-    low, high = ends(level)
-    return Difference(math.exp(centre), math.exp(low), math.exp(high), _p(ends, null=0.0))
+    low, high = ends(LEVEL)
+    return Difference(math.exp(centre), math.exp(low), math.exp(high), _p(ends))
 
 
 def pooled(settings: Sequence[Accuracy]) -> Borrowed | None:
@@ -201,10 +188,10 @@ def _contrast(
     seeds = [(part * x * x, df) for part, df in a.seeds] + [(part * y * y, df) for part, df in b.seeds]
     shared = 0.0  # what seeds have in common
     if same_networks and a.n_seeds == b.n_seeds:
+        apart = sum(part for part, _ in seeds)
         gaps = [of_a * x - of_b * y for of_a, of_b in zip(a.shares, b.shares, strict=True)]
-        together = variance(gaps) / len(gaps) if len(gaps) > 1 else 0.0
-        shared = (sum(part for part, _ in seeds) - together) / 2 if len(gaps) > 1 else 0.0
-        seeds = [(together, len(gaps) - 1)] if len(gaps) > 1 else []
+        seeds = [(variance(gaps) / len(gaps), len(gaps) - 1)] if len(gaps) > 1 else []
+        shared = (apart - seeds[0][0]) / 2 if seeds else 0.0
     image_a, image_b = max(a.image_variance - a.residual, 0.0), max(b.image_variance - b.residual, 0.0)
     seeds_a, seeds_b = sum(part for part, _ in a.seeds), sum(part for part, _ in b.seeds)
     covariance = _image_covariance(a, b, tables)
@@ -236,13 +223,7 @@ def _wilson(accuracy: Accuracy, total: float, quantile: float) -> Interval:
     """Wilson's score interval at the number of images that would give the variance `total`."""
     p = accuracy.value
     n = p * (1 - p) / total if total > 0 and 0 < p < 1 else accuracy.n
-    z2 = quantile**2
-    centre, spread = (
-        (p + z2 / (2 * n)) / (1 + z2 / n),
-        quantile / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n**2)),
-    )
-    # The exact bound at 0 is 0 and at 1 is 1; rounding would leave a remainder.
-    return Interval(0.0 if p == 0 else max(0.0, centre - spread), 1.0 if p == 1 else min(1.0, centre + spread))
+    return Interval(*score_interval(p, n, quantile=quantile))
 
 
 def _normal(level: float) -> float:
@@ -269,11 +250,11 @@ def _joined(x: float, y: float, phi: float) -> float:
     return math.sqrt(max(x**2 - 2 * phi * x * y + y**2, 0.0))
 
 
-def _p(ends: Callable[[float], Interval], *, null: float) -> float:
-    """The smallest level of significance at which the interval excludes `null`, found by halving."""
+def _p(ends: Callable[[float], Interval]) -> float:
+    """The smallest level of significance at which the interval excludes 0, found by halving."""
     low, high = 1e-12, 1.0
     for _ in range(45):
         alpha = math.sqrt(low * high)
         inside = ends(1 - alpha)
-        low, high = (alpha, high) if inside.low <= null <= inside.high else (low, alpha)
+        low, high = (alpha, high) if inside.low <= 0 <= inside.high else (low, alpha)
     return high
