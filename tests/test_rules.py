@@ -1,6 +1,7 @@
-"""Every rule on both sides of every border, and a simulation of the rule "number"."""
+"""Every rule on both sides of every border, what every threshold changes, and a simulation of the rule "number"."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,6 +11,7 @@ from biorobust.core.intervals import wilson
 from biorobust.statistics import rules
 from biorobust.statistics.accuracy import Interval
 from biorobust.statistics.rules import DECIDED, VERDICTS, Decision
+from biorobust.statistics.thresholds import THRESHOLDS
 
 REPRODUCED, PARTLY, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "partly", "not reproduced", "inconclusive"
 
@@ -213,3 +215,26 @@ def test_a_single_part_keeps_its_reason():
 )
 def test_one_part_is_enough(words, verdict):
     assert rules.any_of([Decision(word, "because") for word in words]).verdict == verdict
+
+
+# --- thresholds: each is read ---
+
+
+READ = {  # another value of a threshold, something that it decides, and what comes out before and after
+    "tolerance": (0.02, lambda: rules.number(Interval(0.515, 0.515), reported=0.5, n=None), PARTLY, REPRODUCED),
+    "partly": (4.0, lambda: rules.number(Interval(0.535, 0.535), reported=0.5, n=None), NOT_REPRODUCED, PARTLY),
+    "reported_widths": (3.0, lambda: rules.number(Interval(0.57, 0.57), reported=0.5, n=1280), PARTLY, REPRODUCED),
+    "smallest_effect": (0.02, lambda: rules.smallest_effect(0.5), 0.01, 0.02),
+    "gap_share": (0.25, lambda: rules.smallest_effect(0.02), 0.01, 0.005),
+    "same": (0.02, lambda: rules.no_difference(Interval(0.01, 0.025)), REPRODUCED, INCONCLUSIVE),
+    "error_ratio": (1.2, lambda: rules.same_errors(Interval(0.9, 1.3)), REPRODUCED, INCONCLUSIVE),
+    "high_accuracy": (0.90, lambda: rules.high_accuracies(0.92, 0.94), False, True),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_every_rule_reads_its_thresholds(name, monkeypatch):
+    value, ask, before, after = READ[name]
+    assert getattr(ask(), "verdict", ask()) == before
+    monkeypatch.setattr(rules, "THRESHOLDS", replace(THRESHOLDS, **{name: value}))
+    assert getattr(ask(), "verdict", ask()) == pytest.approx(after)
