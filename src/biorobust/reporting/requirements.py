@@ -120,8 +120,8 @@ def limits(checks: Iterable[Check], metrics: Measurements) -> str:
             if dataset["fidelity"] != "official":
                 limited[f"{dataset['name']}: {dataset['fidelity']} data"] = None
         for name, settings in check.requires:
-            made = (metrics.ran(name) or {}).get("settings")
-            for key, wanted in settings.items() if made is not None else ():
+            made = metrics.settings(name)
+            for key, wanted in settings.items() if metrics.ran(name) else ():
                 if isinstance(wanted, Mapping) and REPORTED in wanted and not _same(made.get(key), wanted[REPORTED]):
                     sizes[key] = None
     return ", ".join([*limited, *([f"not the report's {listed(sizes)}"] if sizes else [])])
