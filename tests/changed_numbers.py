@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -91,12 +92,15 @@ def _changed(value, key=""):
     return min(value + 4, 30) if value <= 30 else int(30 + 0.93 * (value - 30))
 
 
+_taken_apart = cache(Page)
+
+
 def stale_cells(before, after, *, study, given):
     """How many cells with a number the study's tables and the ledger have, and those that are the same on both pages.
 
     given: columns that hold what was asked for, set or reported. A row of the report's own numbers is left out.
     """
-    old, new = ([cell for cell in Page(page).cells if cell[0] == study] for page in (before, after))
+    old, new = ([cell for cell in _taken_apart(page).cells if cell[0] == study] for page in (before, after))
     assert [cell[1] for cell in old] == [cell[1] for cell in new]
     pairs = [
         (column, row, said, now)
@@ -120,7 +124,7 @@ def stale_sentences(before, after, *, study, known):
     sentences = []
     for page in (before, after):
         found = defaultdict(list)
-        for section, said in Page(page).prose:
+        for section, said in _taken_apart(page).prose:
             if section in ("answer", study):
                 found[NUMBER.sub("#", said)].append(said)
         sentences.append(found)

@@ -63,9 +63,9 @@ def test_surrogates_have_the_slopes_of_their_formulas():
         torch.testing.assert_close(found, wanted.detach().to(x.dtype))
 
 
-@pytest.mark.parametrize("adaptive", [True, False])
-@pytest.mark.parametrize("cycles", [0, 2])
-@pytest.mark.parametrize("build", [cnnf.TwoBlock, cnnf.CNNF])
+@pytest.mark.parametrize(
+    ("build", "cycles", "adaptive"), [(cnnf.TwoBlock, 2, True), (cnnf.CNNF, 0, True), (cnnf.CNNF, 2, False)]
+)
 def test_soft_gates_keep_the_outputs_and_add_the_path_through_signs(build, cycles, adaptive):
     torch.manual_seed(0)
     model = build(10, cycles=cycles, residual=0.3, adaptive=adaptive).double().eval().requires_grad_(False)

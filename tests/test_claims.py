@@ -1,13 +1,11 @@
 """The claims as they stand, and verdicts on metrics whose answer is known."""
 
-import json
 import shutil
-from pathlib import Path
 
 import pytest
 from fake_hebbian import write_metrics
 from made_up import ROOT
-from report_checkout import claims_of
+from report_checkout import claims_of, edit
 
 from biorobust.reporting.claim_file import load
 from biorobust.reporting.claims import judge
@@ -33,15 +31,6 @@ def verdicts(claims, root):
     return {(entry.claim.id, entry.reading.name if entry.reading else None): entry for entry in judged}
 
 
-def edit(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
-# --- the file itself ---
-
-
 def test_the_example_of_the_documentation_can_be_judged(tmp_path, paper):
     text = (ROOT / "docs" / "add-a-claim.md").read_text()
     example = text.split("```yaml\n")[1].split("```")[0].split("claims:\n")[1]
@@ -51,9 +40,6 @@ def test_the_example_of_the_documentation_can_be_judged(tmp_path, paper):
     (judged,) = judge([claim for claim in load(path.parent) if claim.id == "H10"], Measurements(paper))
     assert [part.label for part in judged.parts] == ["accuracy at eps 0.1", "accuracy at eps 0.2"]
     assert judged.verdict == "not reproduced"
-
-
-# --- verdicts ---
 
 
 def test_the_distance_of_two_curves_is_that_where_they_are_farthest_apart(claims, paper):
@@ -78,15 +64,11 @@ def test_stand_in_data_is_not_testable_and_other_limits_are_named(claims, tmp_pa
     assert {entry.note for entry in found.values()} == {"mnist: re-encoded data"}
 
 
-@pytest.fixture
-def editable(paper, tmp_path):
-    return Path(shutil.copytree(paper, tmp_path / "metrics"))
-
-
-def test_a_missing_epsilon_or_value_is_not_run(claims, editable):
-    edit(editable / "attack/simple-conv.json", lambda run: run["eps"].__setitem__(1, 0.06))
-    edit(editable / "train/end-to-end.json", lambda run: run["per_seed"][0].update(autocorrelation=None))
-    found = verdicts(claims, editable)
+def test_a_missing_epsilon_or_value_is_not_run(claims, paper, tmp_path):
+    metrics = shutil.copytree(paper, tmp_path / "reports/metrics")
+    edit(tmp_path, "attack/simple-conv", lambda run: run["eps"].__setitem__(1, 0.06))
+    edit(tmp_path, "train/end-to-end", lambda run: run["per_seed"][0].update(autocorrelation=None))
+    found = verdicts(claims, metrics)
     assert found["H4", None].parts[1].reason == "attack/simple-conv.json has no accuracy under fgsm-report at eps 0.05"
     assert found["H4", None].verdict == "inconclusive"
     assert "autocorrelation" in found["H3", None].reason

@@ -38,8 +38,6 @@ def read(line, pattern):
 
 
 alone = report_checkout.alone("kwta")
-
-
 PRINTED = "the reports and papers"  # whose claims are not ours
 
 
@@ -60,10 +58,19 @@ def claims(root):
     return {kind: [i for i in items if i.claim.ours == ours] for kind, ours in ((PRINTED, False), ("our own", True))}
 
 
+@pytest.fixture(scope="module")
+def rendered(root):
+    return render(root)
+
+
+@pytest.fixture(scope="module")
+def block(root):
+    return render_template(root, "readme.md.j2")
+
+
 @pytest.mark.parametrize(("kind", "place"), [(PRINTED, 0), ("our own", 1)])
-def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
+def test_claims_of_our_own_are_counted_apart(kind, place, rendered, block, claims):
     expected, n = counted(claims[kind]), len(claims[kind])
-    rendered, block = render(root), render_template(root, "readme.md.j2")
     decided = sum(item.verdict in rules.DECIDED for item in claims[kind])
     assert re.search(rf"\b{n} claims of {kind}, {decided} decided", text(rendered.html))
     lists = re.findall(r'<ul class="verdicts">(.*?)</ul>', rendered.html, re.DOTALL)
@@ -77,8 +84,14 @@ def test_claims_of_our_own_are_counted_apart(kind, place, root, claims):
     assert read(line, COUNTED) == expected
 
 
-def test_one_training_and_open_parts_are_named_beside_the_verdict(root, claims):
-    rendered = render(root)
+def test_the_readme_shows_the_recorded_run_and_no_ledger(block):
+    assert "- **k-winners-take-all activations.** " in block
+    (run,) = (line for line in block.splitlines() if line.startswith("| `big-run` at"))
+    assert "cpu" in run
+    assert [line for line in block.splitlines() if re.match(r"\| [A-Z]\d", line)] == []
+
+
+def test_one_training_and_open_parts_are_named_beside_the_verdict(rendered, claims):
     for item in claims[PRINTED] + claims["our own"]:
         (row,) = re.findall(
             rf'<tbody id="claim-{item.claim.id}">\n<tr class="claim">.*?</tr>', rendered.html, re.DOTALL
@@ -91,11 +104,10 @@ def test_one_training_and_open_parts_are_named_beside_the_verdict(root, claims):
             assert (f"{n_open} of {n} parts open" in shown_as) == mostly, shown_as
 
 
-def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root):
+def test_this_run_is_set_against_the_recorded_one_effect_by_effect(root, rendered):
     frame = pd.read_csv(root / "reports/tables/current/agreement.csv")
     assert len(frame) > 1
-    page = render(root).html
-    first = page[: page.index('id="ledger"')]
+    first = rendered.html[: rendered.html.index('id="ledger"')]
     summary = re.search(r"<summary>This run \(scale tiny\).*?: (.*?)</summary>", first)
     assert summary
     words = dict(re.findall(r"([a-z ]+): (\d+)", summary[1]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from stages import ROOT  # puts this checkout's src first
 # isort: split
 from biorobust.core.files import read_json, sha256, write_text
 from biorobust.reporting import claim_file
+from biorobust.reporting.claim import Claim
 from biorobust.reporting.claims import judge
 from biorobust.reporting.measurements import Measurements
 
@@ -31,9 +33,14 @@ FIELDS = (
 NAMES = sorted({path.parent.name for path in RECORDED.glob("*/manifest.json")} | {p.stem for p in LEDGERS.glob("*")})
 
 
+@cache
+def _claims() -> list[Claim]:
+    return claim_file.load(ROOT / "reports/claims")
+
+
 def ledger_of(snapshot: Path) -> dict[str, Any]:
     """How the claims of this checkout judge a recorded run: what `python -m stages.tables` writes, as plain data."""
-    claims, metrics = claim_file.load(ROOT / "reports/claims"), Measurements(snapshot / "metrics")
+    claims, metrics = _claims(), Measurements(snapshot / "metrics")
     studies = read_json(snapshot / "manifest.json")["studies"]
     judged = [item for name in studies for item in judge([claim for claim in claims if claim.study == name], metrics)]
     return {

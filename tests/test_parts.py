@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from report_checkout import alone, draw_and_tabulate, edit, record, text, write_checkout
+from report_checkout import alone, copied, draw_and_tabulate, edit, record, text, write_checkout
 
 from biorobust.core import outcomes
 from biorobust.core.files import read_json, write_json
@@ -33,14 +33,21 @@ def without(*runs):
     return change
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A checkout with a whole recorded run and a newer one without a network, and the one this was recorded from."""
+    root, newer, whole = (tmp_path_factory.mktemp(name) for name in ("here", "newer", "whole"))
+    write_checkout(root, scale="tiny", fidelity="stand-in", seeds=(0,))
+    date(record(root, write_checkout(whole), "whole"), "2026-01-01T00:00:00+00:00")
+    record(root, write_checkout(newer, change=without(LACKED), seeds=(3, 4, 5)), "part")
+    return root, newer, whole
+
+
 @pytest.fixture
-def parts(tmp_path):
-    """A checkout with a whole recorded run and a newer one without a network: (root, folders of metrics)."""
-    root = write_checkout(tmp_path / "here", scale="tiny", fidelity="stand-in", seeds=(0,))
-    newer = write_checkout(tmp_path / "newer", change=without(LACKED), seeds=(3, 4, 5))
-    older = record(root, write_checkout(tmp_path / "older"), "whole")
-    date(older, "2026-01-01T00:00:00+00:00")
-    return root, record(root, newer, "part") / "metrics", older / "metrics"
+def parts(made, tmp_path):
+    """A copy of that checkout: (root, folders of the metrics of both runs)."""
+    root = copied(made[0], tmp_path)
+    return root, root / "reports/recorded/part/metrics", root / "reports/recorded/whole/metrics"
 
 
 def date(path, when):
@@ -101,16 +108,13 @@ def test_the_report_shows_all_networks_and_names_both_runs(parts):
     assert page.count("<h3>Recorded run part</h3>") == page.count("<h3>Recorded run whole</h3>") == 1
 
 
-def test_a_run_that_adds_nothing_is_not_named(parts, tmp_path):
-    root, *_ = parts
-    date(record(root, write_checkout(tmp_path / "again"), "again"), "2099-01-01T00:00:00+00:00")
-    assert source(root).label == "recorded run again"
+def test_a_run_that_adds_nothing_is_not_named(parts, made):
+    date(record(parts[0], made[2], "again"), "2099-01-01T00:00:00+00:00")
+    assert source(parts[0]).label == "recorded run again"
 
 
-def test_other_data_are_not_mixed_in(parts, tmp_path):
-    root, newer, _ = parts
-    other = write_checkout(tmp_path / "other", change=without(LACKED))
+def test_other_data_are_not_mixed_in(parts, made, tmp_path):
+    other = copied(made[1], tmp_path / "other")
     edit(other, "data/mnist", lambda content: content.update(sha256="9" * 64))
-    date(record(root, other, "other-data"), "2099-01-01T00:00:00+00:00")
-    assert source(root).label == "recorded run other-data"
-    assert newer.exists()
+    date(record(parts[0], other, "other-data"), "2099-01-01T00:00:00+00:00")
+    assert source(parts[0]).label == "recorded run other-data"

@@ -20,35 +20,31 @@ CURVES = {
 }
 
 
-def dvc(*arguments):
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A repository with the project's settings of DVC and one curve for each template."""
-    monkeypatch.chdir(tmp_path)
-    subprocess.run(["git", "init", "-q"], check=True)
-    dvc("init", "-q")
-    shutil.copy(ROOT / ".dvc/config", ".dvc/config")
-    shutil.copytree(ROOT / ".dvc/plots", ".dvc/plots")
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """What `dvc plots show` writes in a repository with the project's settings and one curve for each template."""
+    root = tmp_path_factory.mktemp("plots")
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    (root / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
+    shutil.copytree(ROOT / ".dvc/plots", root / ".dvc/plots")
     lines = ["plots:"]
     for name, (axes, rows) in CURVES.items():
-        Path(f"{name}.csv").write_text(rows)
+        (root / f"{name}.csv").write_text(rows)
         lines.append(f"  - {name}.csv: {{{axes}, template: {name}, title: Curves ({name})}}")
-    Path("dvc.yaml").write_text("\n".join(lines))
+    (root / "dvc.yaml").write_text("\n".join(lines))
+    done = subprocess.run([sys.executable, "-m", "dvc", "plots", "show"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return (root / "dvc_plots/index.html").read_text()
 
 
 @pytest.mark.parametrize(("name", "apart"), [("seeds", "strokeDash/seed"), ("attacks", "color/attack")])
-def test_curves_are_told_apart_by_seed_and_by_attack(checkout, name, apart):
-    chart = json.loads(dvc("plots", "show", "--show-vega", f"{name}.csv"))
+def test_curves_are_told_apart_by_seed_and_by_attack(page, name, apart):
+    decoded = (json.JSONDecoder().raw_decode(rest)[0] for rest in page.split("var spec = ")[1:])
+    (chart,) = (chart for chart in decoded if chart["title"]["text"] == f"Curves ({name})")
     channel, field = apart.split("/")
     assert chart["encoding"][channel]["field"] == field
     assert len({row[field] for row in chart["data"]["values"]}) == 2
-    assert "DVC_METRIC" not in json.dumps(chart)
-    assert chart["title"]["text"] == f"Curves ({name})"
     assert chart["encoding"]["x"]["title"] == CURVES[name][0].split(",")[0].removeprefix("x: ")
     # Another revision changes yet another channel.
     used = {channel: value["field"] for channel, value in chart["encoding"].items() if value.get("field")}
@@ -56,10 +52,9 @@ def test_curves_are_told_apart_by_seed_and_by_attack(checkout, name, apart):
     assert len(set(used.values())) == len(used)
 
 
-def test_the_page_holds_all_charts_and_says_when_it_cannot_draw_them(checkout):
-    dvc("plots", "show")
-    page = Path("dvc_plots/index.html").read_text()
+def test_the_page_holds_all_charts_and_says_when_it_cannot_draw_them(page):
     assert page.count("var spec = ") == len(CURVES)
+    assert "DVC_METRIC" not in page
     assert not re.search(r"\{(scripts|plot_divs|refresh_tag)\}", page)
     note, check, chart = (page.index(text) for text in ('id="offline" hidden', "typeof vegaEmbed", "var spec = "))
     assert page.index("cdn.jsdelivr.net/npm/vega") < note < check < chart

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from report_checkout import ROOT, claims_of, edit, ledger_verdicts, only, record, run_info, text, write_checkout
+from report_checkout import ROOT, claims_of, copied, edit, ledger_verdicts, only, record, run_info, text, write_checkout
 
 from biorobust import params
 from biorobust.core import outcomes
@@ -60,17 +60,17 @@ class Toy(Study):
         return {"answer": "forty-two"}
 
 
-@pytest.fixture
-def root(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
     """A small run of both studies beside a recorded run of the Hebbian one alone."""
-    there = write_checkout(tmp_path / "there")
+    there = write_checkout(tmp_path_factory.mktemp("there"))
     claims_of(*STUDIES, root=there)
-    root = write_checkout(tmp_path / "here", scale="laptop", seeds=(0,))
+    root = write_checkout(tmp_path_factory.mktemp("here"), scale="laptop", seeds=(0,))
     record(root, there, "big-run")
     tables_ = {name: {} for name in ("BLOCKS", "SIZES", "RUNS", "ARCHITECTURES")}
-    monkeypatch.setitem(params.STUDIES, "toy", SimpleNamespace(**tables_, NETWORKS=(), TRAINED={"all": 0.5}))
-    with only("hebbian"):
-        monkeypatch.setitem(STUDIES, "toy", lambda values: Toy("toy", "A toy study", ("mnist",), ()))
+    with only("hebbian"), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(params.STUDIES, "toy", SimpleNamespace(**tables_, NETWORKS=(), TRAINED={"all": 0.5}))
+        patch.setitem(STUDIES, "toy", lambda values: Toy("toy", "A toy study", ("mnist",), ()))
         add_toy(root)
         tables.write(root)
         yield root
@@ -124,7 +124,8 @@ def test_studies_stand_side_by_side_each_with_its_own_newest_run(root):
     assert len(ids) == len(set(ids))
 
 
-def test_data_of_several_runs_are_told_as_the_first_of_them_notes(root):
+def test_data_of_several_runs_are_told_as_the_first_of_them_notes(root, tmp_path):
+    root = copied(root, tmp_path)
     edit(root, "data/mnist", lambda content: content.update(note="As the last run notes."))
     assert "As the last run notes." not in render(root).summary
 
@@ -143,7 +144,8 @@ def test_a_study_without_a_summary_is_told_which_file_it_lacks(tmp_path):
         summary("toy", Measurements(tmp_path))
 
 
-def test_an_unknown_name_in_a_section_is_named_with_its_line(root):
+def test_an_unknown_name_in_a_section_is_named_with_its_line(root, tmp_path):
+    root = copied(root, tmp_path)
     template = root / "reports/templates/studies/toy.html.j2"
     template.write_text(f"{SECTION}{{{{ chapter.nothing.here }}}}")
     with pytest.raises(BiorobustError, match=rf"^{template}, line 4: UndefinedError: .* 'nothing'$"):

@@ -24,16 +24,7 @@ QUANTITIES = {
 }
 
 # Logged values that are no proportion and are printed as they are, with their unit, by a word of their name.
-UNITS = {
-    "autocorrelation": "",
-    "psnr": "dB",
-    "margin": "",
-    "alike": "",
-    "self": "",
-    "ratio": "",
-    "growth": "",
-    "signs": "",
-}
+UNITS = {"psnr": "dB"} | dict.fromkeys(("autocorrelation", "margin", "alike", "self", "ratio", "growth", "signs"), "")
 KIND_UNITS = {"epochs_to": "epochs", "jump": "sd", "jump_by_gamma": ""}  # of what other quantities count
 
 

@@ -111,11 +111,10 @@ def save(figures: Sequence[Drawn], folder: str | Path) -> None:
     from biorobust.reporting.style import to_svg
 
     folder = Path(folder)
+    entries = []
     for figure in figures:
         write_text(folder / f"{figure.id}.svg", to_svg(figure.drawing, salt=figure.id))
         write_csv(folder / f"{figure.id}.csv", figure.data)
-    entries = []
-    for figure in figures:
         entry = {key: getattr(figure, key) for key in ("id", "title", "alt", "caption")}
         entry |= {"file": f"{figure.id}.svg", "data": f"{figure.id}.csv"}
         entries.append(entry | {"provenance": list(dict.fromkeys(figure.provenance))})  # a stage may make several runs

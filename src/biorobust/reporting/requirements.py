@@ -120,16 +120,11 @@ def limits(checks: Iterable[Check], metrics: Measurements) -> str:
             if dataset["fidelity"] != "official":
                 limited[f"{dataset['name']}: {dataset['fidelity']} data"] = None
         for name, settings in check.requires:
-            sizes |= dict.fromkeys(smaller(metrics.get(name), settings))
+            made = metrics.settings(name)
+            for key, wanted in settings.items() if metrics.ran(name) else ():
+                if isinstance(wanted, Mapping) and REPORTED in wanted and not _same(made.get(key), wanted[REPORTED]):
+                    sizes[key] = None
     return ", ".join([*limited, *([f"not the report's {listed(sizes)}"] if sizes else [])])
-
-
-def smaller(content: Content | None, settings: Mapping[str, Any]) -> list[str]:
-    """Names of the settings that are not the report's, where a recipe says what it had."""
-    if content is None or content.get("status") != "ok":
-        return []
-    said = {key: wanted for key, wanted in settings.items() if isinstance(wanted, Mapping) and REPORTED in wanted}
-    return [key for key, wanted in said.items() if not _same(content["settings"].get(key), wanted[REPORTED])]
 
 
 def files_of(quantity: Quantity) -> list[str]:
