@@ -3,8 +3,9 @@
 import pytest
 from edits import ROOT
 
-from biorobust.question.report.headline import signs_of_masking
+from biorobust.question.report.headline import Kept, signs_of_masking
 from biorobust.question.report.tables import named
+from biorobust.reporting.estimates import Estimate
 from biorobust.reporting.registry import STUDIES, read_params
 from biorobust.reporting.words import SHARED, paragraphs
 from biorobust.statistics import THRESHOLDS, Difference
@@ -33,6 +34,15 @@ def test_a_defence_beside_its_twin_is_told_by_the_rule_of_an_order(low, high, sa
     found["original"] |= {"worst": 0.0, "twins": 0.0}
     (told,) = paragraphs(SHARED, "adaptive_conclusions", **given)
     assert ("Neither keeps an image," in told) == (low < 0.01 and high > -0.01)
+
+
+@pytest.mark.parametrize(("low", "high", "said"), [(-0.2, -0.01, True), (-0.2, 0.01, False), (0.01, 0.2, False)])
+def test_a_defence_that_keeps_less_than_its_twin_is_named_on_the_first_screen(low, high, said):
+    ahead, kept = Difference((low + high) / 2, low, high, 0.5), Estimate(0.4, 0.3, 0.5, 500, 3)
+    of_task = {"defences": {"cifar10": [Kept("cifar10-kwta-low", "k-WTA", kept, kept, ahead, ahead)]}}
+    given = of_task | {"ahead": {"cifar10": []}, "eps": {"cifar10": 0.004}, "suspect": []}
+    lead, *_ = paragraphs("question", "headline", verdict="not run", more=[], same=[], left_open=[], **given)
+    assert ("On CIFAR-10 k-WTA keeps less than its twin." in lead) == said
 
 
 class Examined:

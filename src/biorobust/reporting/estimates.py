@@ -44,6 +44,11 @@ class AttackCurve:
     points: tuple[Estimate, ...]
 
     @property
+    def first(self) -> Estimate:
+        """Without an attack, where the smallest epsilon is 0."""
+        return self.points[0]
+
+    @property
     def last(self) -> Estimate:
         """At the largest epsilon."""
         return self.points[-1]

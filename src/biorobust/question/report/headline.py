@@ -62,7 +62,7 @@ def signs_of_masking(m: Measurements, study: Question) -> Mapping[str, str]:
 
 def _kept(m: Measurements, study: Question) -> Mapping[str, Any]:
     """By data set: what every defence keeps under all attacks and how far it is ahead of its twin, and `ahead`: the
-    yardsticks that keep clearly more than every defence, and how much.
+    yardsticks that keep clearly more than every defence, and how much; not the one that is the twin of all.
     """
     defences: dict[str, list[Kept]] = {}
     ahead: dict[str, list[tuple[str, float]]] = {}
@@ -75,7 +75,9 @@ def _kept(m: Measurements, study: Question) -> Mapping[str, Any]:
             ahead[dataset] = [
                 (run, rod.value)
                 for run, rod in rods.items()
-                if rod is not None and all(_behind(m, study, kept.run, run) for kept in found)
+                if rod is not None
+                and any(study.twin(kept.run) != run for kept in found)
+                and all(_behind(m, study, kept.run, run) for kept in found)
             ]
     return {"defences": defences, "ahead": ahead, "eps": study.eps}
 
