@@ -1,16 +1,15 @@
-"""VOneBlock: the sparse path against dense convolutions, and gradients to the image."""
+"""VOneBlock: the sparse path against dense convolutions, what its cells respond to, and gradients to the image."""
 
-from functools import partial
+import math
 
 import pytest
 import torch
 
 from benchmarks.vonenet import dense, published
 from biorobust.core.errors import BiorobustError
-from biorobust.vonenet import VOneBlock
+from biorobust.vonenet import VOneBlock, sample_parameters
 
 SMALL = {"image_size": 32, "visual_degrees": 2.0, "ksize": 13, "sf_max": 5.6, "stride": 2}
-exactly = partial(torch.testing.assert_close, rtol=1e-10, atol=1e-12)
 
 
 def small(**changes):
@@ -21,17 +20,20 @@ def images(n=2, size=32, dtype=torch.float64):
     return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(1), dtype=dtype) * 2 - 1
 
 
-@pytest.mark.parametrize(
-    ("simple", "complex_", "colours"), [(7, 5, "published"), (6, 0, "paired"), (0, 3, "published")]
-)
+@pytest.mark.parametrize("colours", ["published", "paired"])
+@pytest.mark.parametrize(("simple", "complex_"), [(7, 5), (6, 0), (0, 3), (1, 1)])
 def test_sparse_equals_dense(simple, complex_, colours):
     block = small(simple_channels=simple, complex_channels=complex_, colours=colours, noise="none").double()
-    for size in (32, 45):  # its own, and another
-        x = images(size=size)
-        y = block(x)
-        assert y.shape == (2, simple + complex_, (size + 1) // 2, (size + 1) // 2)
-        exactly(y, published(block, dense(block), x))
-        exactly(block(x.contiguous(memory_format=torch.channels_last)), y)
+    y = block(images())
+    assert y.shape == (2, simple + complex_, 16, 16)
+    torch.testing.assert_close(y, published(block, dense(block), images()), rtol=1e-10, atol=1e-12)
+
+
+def test_sizes_other_than_its_own_and_channels_last():
+    block = small(noise="none", stride=3).double()
+    x = images(size=45)
+    torch.testing.assert_close(block(x), published(block, dense(block), x), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(block(x.contiguous(memory_format=torch.channels_last)), block(x), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("stride", [2, 3])
@@ -40,22 +42,51 @@ def test_a_grey_image_needs_one_channel(stride):
     grey = images(size=33)[:, :1].requires_grad_()
     coloured = grey.detach().expand(-1, 3, -1, -1).clone().requires_grad_()
     y = block(grey)
-    exactly(y, block(coloured))
-    exactly(block(grey.detach()), y.detach())
+    torch.testing.assert_close(y, block(coloured), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(block(grey.detach()), y.detach(), rtol=1e-10, atol=1e-12)
     weights = torch.rand_like(y)
     (slope,) = torch.autograd.grad((y * weights).sum(), grey)
     (by_channel,) = torch.autograd.grad((block(coloured) * weights).sum(), coloured)
-    exactly(slope, by_channel.sum(dim=1, keepdim=True))
+    torch.testing.assert_close(slope, by_channel.sum(dim=1, keepdim=True), rtol=1e-10, atol=1e-12)
+
+
+def grating(frequency, theta, phase, *, size, ppd):
+    """Sine grating (size, size) with `frequency` in cycles per degree along direction `theta`, 0 at the centre."""
+    offsets = (torch.arange(size, dtype=torch.float64) - size // 2) / ppd
+    t = math.radians(theta)
+    along = offsets[:, None] * math.cos(t) + offsets[None, :] * math.sin(t)
+    return torch.cos(2 * math.pi * frequency * along + phase)
+
+
+def test_complex_cells_ignore_the_phase_of_a_drifting_grating_and_simple_cells_follow_it():
+    block = VOneBlock(simple_channels=40, complex_channels=40, colours="paired", noise="none").double()
+    cells = sample_parameters(n_filters=80)
+    modulation = []
+    # Fields well inside the window: truncated ones are no quadrature pairs.
+    fits = [i for i in range(80) if max(cells.nx[i], cells.ny[i]) / cells.sf[i] * 28 < 4.5 and cells.nx[i] > 0.3]
+    for i in fits:
+        drift = torch.stack(
+            [grating(cells.sf[i], cells.theta[i], 2 * math.pi * k / 8, size=224, ppd=28) for k in range(8)]
+        )
+        x = drift[:, None, 84:140, 84:140].expand(-1, 3, -1, -1)
+        y = block(x)[:, i, 7, 7]
+        modulation.append((i, ((y.max() - y.min()) / (y.max() + y.min())).item()))
+    assert len([i for i in fits if i < 40]) >= 5
+    assert len([i for i in fits if i >= 40]) >= 5
+    for i, depth in modulation:
+        assert depth > 0.99 if i < 40 else depth < 0.06, (i, depth)
 
 
 @pytest.mark.parametrize("noise", ["none", "gaussian", "neuronal"])
-def test_gradients_to_the_image_are_finite_in_every_mode(noise):
-    x = images(dtype=torch.float32)
-    x[0], x[1, :, 8:24, 8:24] = 0.0, 0.0  # mid-grey: all of one image, a square of the other
+@pytest.mark.parametrize("grey", [True, False])
+def test_gradients_to_the_image_are_finite_in_every_mode(noise, grey):
+    block = small(noise=noise)
+    x = torch.zeros(2, 3, 32, 32) if grey else images(dtype=torch.float32)
+    x[:, :, 8:24, 8:24] = 0.0  # a mid-grey square in either
     x.requires_grad_()
-    small(noise=noise)(x).square().sum().backward()
+    block(x).square().sum().backward()
     assert x.grad.isfinite().all()
-    assert x.grad[1].abs().max() > 0
+    assert grey or x.grad.abs().max() > 0
 
 
 def test_gradients_are_those_of_finite_differences():

@@ -1,18 +1,20 @@
-"""Response noise: its formula, and that frozen numbers are frozen whatever the minibatch."""
+"""Response noise: its formula and statistics, and that frozen numbers are frozen whatever the minibatch."""
+
+from functools import partial
 
 import pytest
 import torch
 
 from biorobust.core.errors import BiorobustError
 from biorobust.vonenet import VOneBlock, noise, resnet18, voneresnet18
-from biorobust.vonenet.model.block import NOISE_MODES, add_noise, frozen_noise
+from biorobust.vonenet.model.block import NOISE_MODES, add_noise, frozen_noise, live_noise
 
 SMALL = {"image_size": 32, "visual_degrees": 2.0, "ksize": 13, "sf_max": 5.6}
 SMALL |= {"simple_channels": 6, "complex_channels": 6}
 
 
-def block():
-    return VOneBlock(**SMALL)
+def block(**changes):
+    return VOneBlock(**(SMALL | changes))
 
 
 def images(n=4):
@@ -35,6 +37,16 @@ def test_the_formulas():
         assert torch.equal(silent, x)
 
 
+def test_the_variance_of_neuronal_noise_is_its_mean():
+    source = partial(live_noise, generator=torch.Generator().manual_seed(0))
+    for response in (20.0, 80.0):  # so high that rectification removes nothing
+        x = torch.full((1, 1, 400, 400), response, dtype=torch.float64)
+        counts = 0.35 * add_noise(x, mode="neuronal", scale=0.35, level=0.07, source=source) + 0.07
+        mean = 0.35 * response + 0.07
+        assert counts.mean().item() == pytest.approx(mean, rel=0.01)
+        assert counts.var().item() == pytest.approx(mean, rel=0.02)
+
+
 def test_live_noise_comes_in_evaluation_too_from_torch_s_generator_or_one_given():
     v1, x = block().eval(), images()
     torch.manual_seed(0)
@@ -53,19 +65,23 @@ def test_live_noise_comes_in_evaluation_too_from_torch_s_generator_or_one_given(
 def test_one_seed_gives_every_image_the_same_numbers():
     v1, x = block(), images()
     same = x[:1].expand(3, -1, -1, -1)
-    with v1.noise(seed=0):  # zero is a seed
+    with v1.noise(seed=0):
         y = v1(same)
         assert torch.equal(y[0], y[1])
-        assert torch.equal(v1(same), y)
+        assert torch.equal(y[0], v1(same[:1])[0])
         torch.testing.assert_close(v1(x), torch.cat([v1(x[i : i + 1]) for i in range(4)]), rtol=0, atol=1e-5)
     with v1.noise(seed=1):
         assert not torch.equal(v1(same), y)
+    torch.manual_seed(99)
+    with v1.noise(seed=0):  # zero is a seed
+        assert torch.equal(v1(same), y)
 
 
 def test_seeds_belong_to_images_not_to_places():
     v1, x = block(), images()
     with v1.noise(seeds=[10, 11, 12, 13]):
         whole = v1(x)
+        assert torch.equal(v1(x), whole)
     with v1.noise(seeds=[13, 11]):
         torch.testing.assert_close(v1(x[[3, 1]]), whole[[3, 1]], rtol=0, atol=1e-5)
     with v1.noise(seeds=[10, 11, 12]), pytest.raises(BiorobustError, match="noise has 3 seeds, the minibatch 4 images"):
