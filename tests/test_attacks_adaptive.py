@@ -15,6 +15,7 @@ from biorobust.attacks.search import Judge
 from biorobust.core.errors import BiorobustError
 
 SAME = ("apgd-margin", "apgd-noise", "pgd-averaged-64")  # the code of another one on another loss, or for longer
+WEAKER = ("random-corners", "pgd-averaged-64", "square", "fmn")  # where gradients are good, or as strong and dear
 WATCHED = [name for name, attack in attacks.ATTACKS.items() if attack.watched and name not in SAME]
 
 
@@ -110,6 +111,17 @@ def test_apgd_equals_the_published_algorithm_written_out_in_float64():
 def spy(model, seen):
     """A model, and every minibatch it was shown."""
     return victims.of(lambda x: seen.append(x.detach().clone()) or model(x))
+
+
+def test_all_attacks_end_within_a_few_points_of_each_other_where_gradients_are_good():
+    model, images, labels = victims.digits(n=25)
+    names = [n for n, attack in attacks.ATTACKS.items() if attack.watched and not attack.given and n not in WEAKER]
+    table = attacks.run(model, images, labels, [*names, "pgd-cross-entropy-best"], eps=[0.1], seed=0)
+    rates = {name: broken(table, name, 0.1).mean() for name in names}
+    assert max(rates.values()) - min(rates.values()) < 0.05, rates
+    worst = records.worst_case(table)["broken"].mean()
+    assert worst >= max(rates.values())  # per image, so never above any single attack
+    assert worst < max(rates.values()) + 0.05
 
 
 @pytest.mark.parametrize("name", [name for name in WATCHED if name != "transfer"])
@@ -249,6 +261,8 @@ def test_random_numbers_are_uniform_and_belong_to_their_key():
     assert 0 <= numbers.min() <= numbers.max() < 1
     assert numbers.mean().item() == pytest.approx(0.5, abs=0.01)
     assert numbers.std().item() == pytest.approx(12**-0.5, abs=0.01)
+    assert abs(np.corrcoef(numbers.T.numpy())[np.triu_indices(50, 1)]).max() < 0.35
+    assert len(numbers.unique()) > 9900
     assert torch.equal(draws.uniform(keys[7:9], (50,), block=3), numbers[7:9])
     assert not torch.equal(draws.uniform(keys, (50,), block=4), numbers)
     heads = draws.coins(keys, (3, 100))

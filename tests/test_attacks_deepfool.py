@@ -91,6 +91,7 @@ def test_at_an_epsilon_it_fools_exactly_when_the_boundary_is_near_enough(linear)
     assert not at[0.0]["broken"].any()
     assert at[0.5]["broken"].all()
     assert set(at[0.5]["step"]) == {1}
+    assert set(at[middle].loc[~at[middle]["broken"], "step"]) == {-1}
     for part in at.values():
         assert part["raw_fools"].all()
         np.testing.assert_allclose(part["raw_distance"], (1 + OVERSHOOT) * (smallest + 1e-4), rtol=1e-5)

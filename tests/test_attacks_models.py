@@ -48,6 +48,8 @@ def test_a_noisy_model_is_scored_over_fresh_passes(conv):
     noisy = victims.noisy(model, 0.05)
     names = ["fgsm-margin", "pgd-margin", "pgd-margin-best"]
     table = attacks.run(noisy, images, labels, names, eps=EPS, seed=0, repeats=20)
+    assert table["fooled_share"].between(0, 1).all()
+    assert ((table["fooled_share"] * 20) % 1 < 1e-9).all()
     assert table["fooled_share"].nunique() > 5
     clean = table["clean_prediction"] != table["label"]
     assert (table["broken"] == (clean | (table["fooled_share"] >= 0.5))).all()
@@ -56,6 +58,7 @@ def test_a_noisy_model_is_scored_over_fresh_passes(conv):
     torch.manual_seed(5)
     alone = torch.stack([noisy(images).argmax(dim=1) != labels for _ in range(400)]).double().mean(dim=0)
     found = table.loc[(table["attack"] == "fgsm-margin") & (table["eps"] == 0), "fooled_share"].to_numpy()
+    assert abs(torch.tensor(found) - alone).max() < 0.5
     assert found.mean() == pytest.approx(alone.mean().item(), abs=0.05)
     for name in names:  # the same seed gives the same noise, whatever else is attacked
         torch.rand(3)
