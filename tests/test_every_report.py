@@ -94,6 +94,16 @@ def test_every_measured_number_of_a_sentence_changes(study, pages):
     assert stale == []
 
 
+def test_every_number_of_the_summary_changes(pages):
+    before, after = (
+        [line.split("|")[1:-1] for line in page.summary.splitlines() if re.match(r"\| [A-Z]\d+a? \|", line)]
+        for page in pages
+    )
+    for old, new in zip(before, after, strict=True):
+        assert old[:2] == new[:2]
+        assert old[2] != new[2] or old[-3] != new[-3] or not re.search(r"\d", old[-3])
+
+
 def test_verdict_words_are_those_of_the_rules(study, verdicts, pages):
     assert set(verdicts[0]) == set(FACTS[study].claims)
     assert verdicts[0] != verdicts[1]

@@ -20,6 +20,20 @@ FILE = Path(__file__).parent.parent / "params.yaml"
 VONE = {"method": "vonenet", "depth": 50, "noise": "neuronal", "filters": "biological", "trained": True}
 
 
+def comments(path):
+    return [line.split("#", 1)[1].strip() for line in path.read_text().splitlines() if "#" in line]
+
+
+def test_no_comment_is_lost_when_dvc_sets_a_value(tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    copied = tmp_path / "params.yaml"
+    copied.write_bytes(FILE.read_bytes())
+    apply_overrides(str(copied), ["end_to_end.learning_rate=1e-5"])
+    assert comments(copied) == comments(FILE)
+    assert params.load(copied).blocks["end_to_end"].learning_rate == 1e-5
+
+
 def test_the_committed_file_is_sound_at_every_scale():
     for scale in params.SCALES:
         loaded = params.check(project(scale=scale))
