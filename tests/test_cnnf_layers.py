@@ -1,10 +1,10 @@
-"""Layers of CNN-F against their mathematics, in float64; gates are tested in whole networks."""
+"""Every layer of CNN-F against its mathematics, in float64."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from biorobust.cnnf.model.layers import AdaPool, Bias, Conv2d, Linear, normalise
+from biorobust.cnnf.model.layers import AdaPool, AdaReLU, Bias, Conv2d, Gate, Linear, normalise
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,9 @@ def _float64():
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize(("layer", "shape"), [(Linear(7, 4), (3, 7)), (Conv2d(3, 5), (2, 3, 7, 9))])
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(Linear(7, 4), (3, 7)), *((Conv2d(3, 5), (2, 3, *size)) for size in ((8, 8), (7, 9)))]
+)
 def test_feedback_is_the_adjoint_and_teaches_the_weight_that_feedforward_has(layer, shape):
     """<A x, y> = <x, A' y> for every weight, so both sides have one gradient with respect to it."""
     layer, x = layer.double(), torch.randn(shape)
@@ -41,14 +43,44 @@ def test_bias_is_subtracted_in_feedback_or_left_alone():
         assert layer.feedback(y) is y
 
 
-def test_normalising_scales_and_leaves_an_empty_channel_at_zero():
+def test_normalising_scales_and_keeps_the_mean():
     x = torch.randn(4, 3, 6, 5) + 1.5
-    x[0, 0] = 0
-    x.requires_grad_()
     y = normalise(x)
-    assert_close(y, x / (x.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt())
+    assert_close(y.square().mean(dim=(2, 3)), torch.ones(4, 3))
+    assert float(y.mean(dim=(2, 3)).min()) > 0.3
+    scales = torch.tensor([2.0, 3.0, 50.0]).view(1, 3, 1, 1)
+    assert_close(normalise(x * scales), y, rtol=1e-7, atol=1e-7)
+
+
+def test_an_empty_channel_stays_zero():
+    x = torch.zeros(1, 2, 3, 3, requires_grad=True)
+    y = normalise(x)
     y.sum().backward()
+    assert not y.any()
     assert x.grad.isfinite().all()
+
+
+def test_adarelu_is_relu_until_feedback_arrives():
+    x = torch.randn(50)
+    y, memory = AdaReLU(0.3).feedforward(x)
+    assert torch.equal(y, x.relu())
+    assert torch.equal(memory.open, x > 0)
+    assert memory.hidden is None
+
+
+@pytest.mark.parametrize("residual", [0.0, 0.3, 1.0])
+def test_adarelu_lets_through_what_feedback_agrees_with(residual):
+    x, hidden = torch.randn(200), torch.randn(200)
+    hidden[:20] = 0
+    y, memory = AdaReLU(residual).feedforward(x, Gate(x > 0, hidden))
+    for i in range(200):
+        moved = x[i] + residual * (hidden[i] - x[i])
+        assert float(y[i]) == pytest.approx(float(moved) if moved * hidden[i] > 0 else 0.0, abs=1e-14)
+    assert (y < 0).any()
+    assert not y[:20].any()
+    back, after = AdaReLU(residual).feedback(x, memory)
+    assert torch.equal(back, torch.where(memory.open, x, torch.zeros(())))
+    assert torch.equal(after.hidden, x)  # before masking
 
 
 def windows(x, rows, columns):
@@ -60,17 +92,21 @@ def windows(x, rows, columns):
             yield (i, j), [(float(x[p]), p[0] * width + p[1]) for p in places]
 
 
-def test_adapool_takes_the_extreme_that_feedback_asks_for_and_puts_it_back():
-    """Feedback of exactly 0, as of a channel without any, does not come up in whole networks with random weights."""
-    layer, x = AdaPool(), torch.randn(1, 1, 7, 8)
+@pytest.mark.parametrize("size", [(6, 8), (7, 5)])
+def test_adapool_takes_the_extreme_that_feedback_asks_for_and_puts_it_back(size):
+    layer, x = AdaPool(), torch.randn(1, 1, *size)
     largest, memory = layer.feedforward(x)
     hidden = torch.randn_like(largest)
     hidden[..., 0, 0] = 0
-    _, memory = layer.feedback(hidden, memory)
+    back, memory = layer.feedback(hidden, memory)
+    for (i, j), window in windows(x[0, 0], *largest.shape[-2:]):
+        value, place = max(window, key=lambda pair: pair[0])
+        assert float(largest[0, 0, i, j]) == value
+        assert float(back.flatten()[place]) == float(hidden[0, 0, i, j])
+    assert int((back != 0).sum()) == hidden.numel() - 1
     chosen, memory = layer.feedforward(x, memory)
     y = torch.randn_like(chosen)
     back, _ = layer.feedback(y, memory)
-    assert int((back != 0).sum()) == hidden.numel() - 1
     for (i, j), window in windows(x[0, 0], *largest.shape[-2:]):
         asked = float(hidden[0, 0, i, j])
         value, place = (max if asked > 0 else min)(window, key=lambda pair: pair[0])

@@ -34,18 +34,24 @@ def naive(a, b):
     return torch.tensor(values, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("shape", [(3, 5, 7, 6), (2, 1, 9, 9), (4, 6, 11)])
-@pytest.mark.parametrize("size", [1e-3, 30.0])
+@pytest.mark.parametrize("shape", [(3, 5, 7, 6), (2, 1, 9, 9), (4, 6, 11), (2, 3, 1, 2)])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 30.0])
 def test_it_is_one_minus_pearson_r(shape, size):
     a, b = pair(*shape, size=size)
-    assert dissimilarity(a, -3 * a - 7).tolist() == pytest.approx([2.0] * len(a))
     torch.testing.assert_close(dissimilarity(a, b), naive(a, b), atol=1e-13, rtol=1e-9)
     torch.testing.assert_close(dev.raw(sums(a, b)), naive(a, b), atol=1e-9, rtol=1e-4)
     expected = naive(without_means(a), without_means(b))
     torch.testing.assert_close(dev.centred(sums(a, b)), expected, atol=1e-9, rtol=1e-4)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_it_knows_its_landmarks():
+    a, _ = pair(3, 4, 5, 5)
+    assert dissimilarity(a, -a).tolist() == pytest.approx([2.0] * 3)
+    assert dissimilarity(a, 1e-6 * a).tolist() == pytest.approx([0.0] * 3, abs=1e-12)
+    assert dissimilarity(a, 3 * a + 7).tolist() == pytest.approx([0.0] * 3, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 def test_a_tensor_and_itself_are_exactly_zero_apart(dtype):
     a, _ = pair(4, 8, 6, 6, dtype=dtype)
     found = sums(a, a.clone())

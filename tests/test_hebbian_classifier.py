@@ -27,7 +27,6 @@ def model(generator):
 def test_forward_equals_the_published_formula(model, generator):
     images = torch.rand(5, 1, 3, 3, generator=generator, dtype=torch.float64)
     weights, readout = model.weights.tolist(), model.readout.weight.tolist()
-    assert [name for name, _ in model.named_parameters()] == ["readout.weight"]  # the others are never trained
     for image, logits in zip(images, model(images).tolist(), strict=True):
         v = image.flatten().tolist()
         length = math.sqrt(sum(value**2 for value in v))
@@ -45,6 +44,10 @@ def test_negative_currents_and_black_images_give_numbers(model):
     model.weights.copy_(-model.weights.abs())
     assert torch.equal(model(torch.ones(1, 1, 3, 3, dtype=torch.float64)), torch.zeros(1, 3, dtype=torch.float64))
     assert model(torch.zeros(1, 1, 3, 3, dtype=torch.float64)).isfinite().all()
+
+
+def test_hidden_weights_are_never_trained(model):
+    assert [name for name, _ in model.named_parameters()] == ["readout.weight"]
 
 
 def test_power_loss_equals_its_sum(generator):
@@ -86,23 +89,32 @@ def test_autocorrelation_equals_morans_i_by_hand_and_leaves_constant_units_out(g
 
 
 def test_units_are_chosen_by_convergence_or_as_many_without_looking():
-    # Half of the lengths are about 1; the second weight tells units apart.
     lengths = torch.tensor([1.0, 3.0, 1.02, 0.0, 1.0, 2.0, 0.97, 5.0]).repeat(25)
-    weights = torch.stack([lengths.sqrt(), 1e-9 * torch.arange(200)], dim=1)
+    weights = torch.zeros(200, 3)
+    weights[:, 0], weights[:, 1] = lengths.sqrt(), 1e-9 * torch.arange(200)
     every, kept = (diagnostics.choose(weights, units=name, p=2, seed=0) for name in ("all", "converged"))
     assert torch.equal(every, weights)
     assert torch.equal(kept, weights[(lengths - 1).abs() < 0.1])
-    drawn, again, other = (diagnostics.choose(weights, units="random", p=2, seed=seed) for seed in (0, 0, 1))
-    assert torch.equal(drawn, again)
-    assert not torch.equal(drawn, other)
-    place = (drawn[:, 1] * 1e9).round().int().tolist()
-    assert place == sorted(set(place))
-    assert len(place) == len(kept) == 100
-    assert 0.3 < diagnostics.converged(drawn, p=2).double().mean() < 0.7  # as among all: half
-    weights = torch.tensor([[3.0, 0.0], [0.0, 1.3], [0.1, 0.1]])  # none converged: the nearest is kept
+    drawn = [diagnostics.choose(weights, units="random", p=2, seed=seed) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    for each in drawn:
+        place = (each[:, 1] * 1e9).round().int().tolist()
+        assert len(set(place)) == len(kept) == 100
+        assert place == sorted(place)
+        assert 0.3 < diagnostics.converged(each, p=2).double().mean() < 0.7  # as among all: half
+
+
+def test_where_no_unit_converged_the_nearest_is_kept_and_one_is_drawn():
+    weights = torch.tensor([[3.0, 0.0], [0.0, 1.3], [0.1, 0.1]])
     assert torch.equal(diagnostics.choose(weights, units="converged", p=2, seed=0), weights[1:2])
     assert diagnostics.choose(weights, units="random", p=2, seed=0).shape == (1, 2)
-    assert diagnostics.describe(weights - 0.65, p=2, shape=(1, 2))["negative_share"] == 1 / 3
+
+
+def test_converged_is_two_sided():
+    weights = torch.tensor([[1.0, 0.0], [0.0, 0.0], [2.0, 0.0], [0.6, 0.8]])
+    assert diagnostics.converged(weights, p=2).tolist() == [True, False, False, True]
+    assert diagnostics.describe(weights - 0.5, p=2, shape=(1, 2))["negative_share"] == 0.25
 
 
 def test_controls_have_the_published_size_and_log_probability_views():

@@ -7,7 +7,7 @@ import torch
 
 from biorobust.hebbian import learn
 from biorobust.hebbian.model.diagnostics import lengths
-from biorobust.hebbian.model.rule import bracket, step
+from biorobust.hebbian.model.rule import bracket, initial_weights, step
 
 
 def naive_increment(weights, batch, *, p, k, delta):
@@ -27,7 +27,7 @@ def naive_increment(weights, batch, *, p, k, delta):
 
 
 def one_step(weights, batch, *, rate=0.02, p, k, delta):
-    """(new weights, new powered weights)."""
+    """(new weights, new powered weights) after one step of the fast rule."""
     weights = weights.clone()
     powered = bracket(weights, p=p)
     step(weights, powered, batch, learning_rate=rate, p=p, k=k, delta=delta)
@@ -39,8 +39,10 @@ def generator():
     return torch.Generator().manual_seed(5)
 
 
-# 40 images on 5 units: every unit wins and loses many times.
-@pytest.mark.parametrize(("p", "k", "delta", "size"), [(2, 2, 0.4, 40), (2.5, 3, 0.4, 1), (3, 5, 0.0, 40)])
+@pytest.mark.parametrize("p", [2, 2.5, 3])
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("delta", [0.0, 0.4])
+@pytest.mark.parametrize("size", [1, 40])  # 40 images on 5 units: every unit wins and loses many times
 def test_step_equals_naive_loops(p, k, delta, size, generator):
     weights = torch.randn(5, 7, generator=generator, dtype=torch.float64)
     batch = torch.rand(size, 7, generator=generator, dtype=torch.float64)
@@ -62,10 +64,11 @@ def small(images, generator, **changes):
     return learn(images, generator=generator, **(usual | {"init": "normal"} | changes))
 
 
-def test_units_settle_on_the_sphere(generator):
+@pytest.mark.parametrize(("p", "k"), [(2, 2), (3, 3)])
+def test_units_settle_on_the_sphere(p, k, generator):
     images, how = torch.rand(500, 50, generator=generator), {"n_hidden": 20, "n_epochs": 50, "batch_size": 50}
-    weights = small(images, generator, **how, p=2, init="uniform")
-    assert (lengths(weights, p=2) - 1).abs().max() < 0.05
+    weights = small(images, generator, **how, p=p, k=k, init="uniform")
+    assert (lengths(weights, p=p) - 1).abs().max() < 0.05
 
 
 def test_learning_repeats_and_resumes_bit_for_bit():
@@ -93,8 +96,18 @@ def test_uint8_images_mean_the_same_as_floats():
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("k", 1), ("k", 7), ("delta", -0.1), ("p", 1.5), ("batch_size", 41), ("init", "ones")]
+    "changes", [{"k": 1}, {"k": 7}, {"delta": -0.1}, {"p": 1.5}, {"batch_size": 41}, {"init": "ones"}]
 )
-def test_impossible_settings_are_refused(key, value):
-    with pytest.raises(ValueError, match=f"{key} = {value!r}"):
-        small(torch.rand(40, 9), torch.Generator(), **{key: value})
+def test_impossible_settings_are_refused(changes):
+    with pytest.raises(ValueError, match=r"k =|batch_size|init"):
+        small(torch.rand(40, 9), torch.Generator(), **changes)
+
+
+def test_initial_weights_have_their_distributions(generator):
+    uniform = initial_weights("uniform", n_hidden=100, n_inputs=100, generator=generator)
+    normal = initial_weights("normal", n_hidden=100, n_inputs=100, generator=generator)
+    assert uniform.min() >= 0
+    assert uniform.max() < 1
+    assert uniform.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert normal.mean().item() == pytest.approx(0, abs=0.04)
+    assert normal.std().item() == pytest.approx(1, abs=0.04)

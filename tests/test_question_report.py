@@ -68,3 +68,19 @@ def test_a_network_is_called_with_its_data_set_only_beside_another_one(study):
     assert list(map(named(study, runs), runs)) == ["k-WTA (γ = 0.1)", "k-WTA (γ = 0.1), adversarial training"]
     both = ["mnist-kwta-low", "cifar10-plain"]
     assert list(map(named(study, both), both)) == ["k-WTA (γ = 0.1) on MNIST", "plain network on CIFAR-10"]
+
+
+def test_noise_in_training_leads_where_every_defence_tried_is_behind_it():
+    kept = Estimate(0.4, 0.3, 0.5, 500, 3)
+    behind = Difference(0.1, -0.1, 0.3, 0.5)
+    defences = {name: [Kept(f"{name}-kwta-low", "k-WTA", kept, kept, behind, behind)] for name in ("mnist", "cifar10")}
+    noise = {name: [(f"{name}-noise", 0.8)] for name in defences}
+
+    def lead(ahead):
+        given = {"more": ["k-WTA"], "same": [], "left_open": [], "suspect": [], "eps": {"mnist": 0.1, "cifar10": 0.004}}
+        return paragraphs("question", "headline", verdict="not reproduced", defences=defences, ahead=ahead, **given)[0]
+
+    assert "Noise in training alone" in lead(noise)
+    assert lead(noise).endswith("on MNIST and CIFAR-10.")
+    assert lead(noise | {"cifar10": []}).endswith("on MNIST.")
+    assert "Noise in training alone" not in lead({"mnist": [("mnist-plain", 0.8)], "cifar10": []})
