@@ -102,6 +102,11 @@ def test_both_groups_are_measured_whole(read):
         assert floors["self_v1_live"] > floors["self_v1_frozen"] == floors["self_v1_none"] == 0
 
 
+def test_clean_against_clean_is_exactly_zero_unless_noise_is_live(read):
+    floors = first(read, "activations/voneresnet50")
+    assert floors["self_v1_live"] > floors["self_v1_frozen"] == floors["self_v1_none"] == 0
+
+
 def test_only_images_that_are_right_enter(read):
     for name in RUNS:
         compared, entry = first(read, f"activations/{name}"), first(read, f"perturb/{name}")
