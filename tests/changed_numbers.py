@@ -19,11 +19,11 @@ from biorobust.core.files import read_json, write_csv, write_json, write_npz
 NUMBER = re.compile(r"\d+\.\d+|\d[\d\u202f]*\d")
 # Blocks of a metrics file that hold what was measured, and in them the keys that do not.
 MEASURED = {
-    *("per_seed", "accuracy", "attacks", "robust", "reencoded", "discontinuity", "patterns", "by_length", "outcomes"),
+    *("per_seed", "accuracy", "attacks", "robust", "reencoded", "discontinuity", "by_length", "outcomes"),
     *("n_parameters", "n_updates", "choice"),
 }
 FIXED = {
-    *("seed", "seeds", "n", "n_images", "n_seeds", "n_lines", "n_points", "n_patterns", "gamma", "gammas", "length"),
+    *("seed", "seeds", "n", "n_images", "n_seeds", "n_lines", "n_points", "gamma", "gammas", "length"),
     *("sizes", "eps", "quality", "shift", "epoch", "learning_rate", "layer", "image", "entered", "compared", "images"),
     *("fresh_draws", "value", "chosen", "level", "step"),
 }

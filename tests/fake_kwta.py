@@ -135,7 +135,7 @@ class _Writer(Writer):
         attacks = attacked(names, self.seeds, self.n, lambda attack, seed: [self.right(recipe, attack, seed)])
         found = {"eps": [eps], "n_images": self.n, "attacks": attacks, "seeds": self.seeds}
         found |= {"reencoded": self.reencoded(recipe, sizes.n_reencoded), "discontinuity": self.lines(recipe)}
-        self.file("attack", name, recipe.dataset, settings, reason, **found, patterns=self.patterns(recipe, eps))
+        self.file("attack", name, recipe.dataset, settings, reason, **found)
         # The worst case on the image is worked out from the others.
         for attack in () if reason else (outcomes.CLEAN, *names[:-1]):
             counts = {seed: self.right(recipe, attack, seed) for seed in self.seeds}
@@ -161,13 +161,6 @@ class _Writer(Writer):
 
         shown = self.params.blocks["kwta_probe"].model_dump() | self.params.sizes["kwta_probe"].model_dump()
         return shown | self.probed(recipe, line)
-
-    def patterns(self, recipe, eps):
-        def changed(gamma):
-            share = 0.05 if gamma is None else 0.4 * (1 - gamma) + 0.02 * (recipe.gamma == 0.2)
-            return {"gradient": {"changed": [0.1 * share, 0.4 * share, share]}}
-
-        return {"sizes": [eps / 100, eps / 10, eps], "n_images": 256} | self.probed(recipe, changed)
 
     def probed(self, recipe, found):
         """What a probe found of a cell, and of its weights with other gammas."""

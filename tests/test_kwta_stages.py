@@ -98,8 +98,7 @@ def test_every_cell_has_its_files_and_unavailable_ones_say_why(finished):
             assert len(record) == (2 + len(resized)) * 8
             assert attack["attacks"]["worst-case"]["per_seed"][0]["n"] == attack["n_images"] == 8
             assert (attack["reencoded"] is None) == ("svhn" in cell)
-            assert len(attack["discontinuity"]["by_gamma"]) == len(attack["patterns"]["by_gamma"]) == ("kwta" in run)
-            assert list(attack["patterns"]["per_seed"][0]["signs"]["layers"]) == list(train["per_seed"][0]["active"])
+            assert len(attack["discontinuity"]["by_gamma"]) == ("kwta" in run)
     assert not list((finished / "data/work").glob("*.pt"))
 
 

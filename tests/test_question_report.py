@@ -42,7 +42,7 @@ def test_a_defence_that_keeps_less_than_its_twin_is_named_on_the_first_screen(lo
     of_task = {"defences": {"cifar10": [Kept("cifar10-kwta-low", "k-WTA", kept, kept, ahead, ahead)]}}
     given = of_task | {"ahead": {"cifar10": []}, "eps": {"cifar10": 0.004}, "suspect": []}
     lead, *_ = paragraphs("question", "headline", verdict="not run", more=[], same=[], left_open=[], **given)
-    assert ("On CIFAR-10 k-WTA keeps less than its twin." in lead) == said
+    assert (") k-WTA keeps less than its twin." in lead) == said
 
 
 class Examined:
@@ -80,7 +80,6 @@ def test_noise_in_training_leads_where_every_defence_tried_is_behind_it():
         given = {"more": ["k-WTA"], "same": [], "left_open": [], "suspect": [], "eps": {"mnist": 0.1, "cifar10": 0.004}}
         return paragraphs("question", "headline", verdict="not reproduced", defences=defences, ahead=ahead, **given)[0]
 
-    assert "Noise in training alone" in lead(noise)
-    assert lead(noise).endswith("on MNIST and CIFAR-10.")
-    assert lead(noise | {"cifar10": []}).endswith("on MNIST.")
-    assert "Noise in training alone" not in lead({"mnist": [("mnist-plain", 0.8)], "cifar10": []})
+    assert "On MNIST and CIFAR-10 a plain network trained with noise keeps more" in lead(noise)
+    assert "On MNIST a plain network trained with noise keeps more" in lead(noise | {"cifar10": []})
+    assert "trained with noise" not in lead({"mnist": [("mnist-plain", 0.8)], "cifar10": []})

@@ -92,7 +92,7 @@ def results(name: str, m: Measurements) -> Content:
     """A metrics file that has results. Raises NotMeasured with the reason for one that is missing or unavailable."""
     content = m.get(name)
     if content is None:
-        raise NotMeasured(f"{name} is no part of this run")
+        raise NotMeasured(f"{name} was not run")
     if content.get("status") != "ok":
         raise NotMeasured(f"{name}: {content.get('reason', 'unavailable')}")
     return content

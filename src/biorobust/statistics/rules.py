@@ -126,10 +126,10 @@ def threshold(found: Interval, *, at_least: float | None, at_most: float | None,
         f"at {side} {_in(unit, end)}" for side, end in (("least", at_least), ("most", at_most)) if end is not None
     )
     if bottom - ROUNDING <= found.low and found.high <= top + ROUNDING:
-        return Decision(REPRODUCED, f"the proxy has to be {wanted}")
+        return Decision(REPRODUCED, f"the rule asks for {wanted}")
     if found.high < bottom or found.low > top:
-        return Decision(NOT_REPRODUCED, f"the proxy has to be {wanted}")
-    return Decision(INCONCLUSIVE, f"the interval reaches across the border: the proxy has to be {wanted}")
+        return Decision(NOT_REPRODUCED, f"the rule asks for {wanted}")
+    return Decision(INCONCLUSIVE, f"the interval reaches across the border: the rule asks for {wanted}")
 
 
 def _in(unit: str, value: float) -> str:

@@ -11,7 +11,7 @@ from biorobust.reporting.claims import Judged, Part
 from biorobust.reporting.headline import JUDGED, Headline, headline_of
 from biorobust.reporting.measurements import Measurements
 from biorobust.reporting.words import paragraphs
-from biorobust.statistics import THRESHOLDS, rules
+from biorobust.statistics import THRESHOLDS
 
 CLAIM = "F16"  # is a network with feedback more robust to attacks that know the feedback?
 GRID = tuple(f"F{number}" for number in range(1, 10))
@@ -60,11 +60,13 @@ def _grid(cells: Sequence[Part]) -> Mapping[str, Any]:
 
 
 def _against(parts: Sequence[Part]) -> list[tuple[str, int, int, int]]:
-    """Opponent in words, at how many strengths CNN-F is better and worse, of how many."""
+    """Opponent in words, at how many strengths CNN-F keeps clearly more and clearly less, of how many."""
     control, cnn = "the CNN on the same noisy batches", "the report's CNN"
-    named = [(control if "same noisy" in part.label else cnn, part.verdict) for part in parts]
-    found = {name: [verdict for other, verdict in named if other == name] for name in (cnn, control)}
+    found: dict[str, list[tuple[float, float]]] = {cnn: [], control: []}
+    for part in parts:
+        if part.low is not None and part.high is not None:
+            found[control if "same noisy" in part.label else cnn].append((part.low, part.high))
     return [
-        (name, verdicts.count(rules.REPRODUCED), verdicts.count(rules.NOT_REPRODUCED), len(verdicts))
-        for name, verdicts in found.items()
+        (name, sum(low > 0 for low, _ in ends), sum(high < 0 for _, high in ends), len(ends))
+        for name, ends in found.items()
     ]

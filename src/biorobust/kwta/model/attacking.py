@@ -165,40 +165,27 @@ def _paired(before: Tensor, after: Tensor) -> dict[str, int]:
 
 
 @full_precision()
-def probe(victim: Victim, plan: Probe, size: ProbeSize) -> dict[str, dict[str, Any]]:
-    """`discontinuity` along random lines through the first images, and `patterns`, what passes after a small step:
-    each `own` of the model and `by_gamma`, of its weights with other gammas.
+def probe(victim: Victim, plan: Probe, size: ProbeSize) -> dict[str, Any]:
+    """Jumps along random lines through the first images: `own` of the model, and `by_gamma` of its weights with other
+    gammas.
     """
     model, images = victim.model, victim.images[: size.n_lines]
     ends = probes.random_ends(images, length=plan.length, seed=victim.seed)
-    few = victim.images[: size.n_patterns], victim.labels[: size.n_patterns]
 
-    def measured() -> tuple[dict[str, Any], dict[str, Any]]:
+    def measured() -> dict[str, dict[str, float]]:
         scale = probes.output_scale(model, victim.images[:N_SCALE])
-        return (
-            probes.discontinuity(model, images, ends, n_points=plan.n_points, scale=scale),
-            probes.patterns(model, *few, sizes=pattern_sizes(victim.eps), scale=scale, seed=victim.seed),
-        )
+        return probes.discontinuity(model, images, ends, n_points=plan.n_points, scale=scale)
 
-    def compute() -> dict[str, dict[str, Any]]:
-        jumps, patterns = (dict[str, Any](own=own, by_gamma=[]) for own in measured())
+    def compute() -> dict[str, Any]:
+        found: dict[str, Any] = {"own": measured(), "by_gamma": []}
         gammas = {module.gamma for module in model.modules() if isinstance(module, operator.KWTA)}
         for gamma in progress(plan.gammas if gammas else (), label=f"{victim.label}, jumps by gamma", unit="gammas"):
             operator.set_gamma(model, gamma)
             right = scoring.predict(model, images) == victim.labels[: size.n_lines]
-            of_lines, of_steps = measured()
-            for change in of_steps.values():
-                del change["layers"]
-            jumps["by_gamma"].append({"gamma": gamma, "accuracy": share(right), **of_lines})
-            patterns["by_gamma"].append({"gamma": gamma, **of_steps})
+            found["by_gamma"].append({"gamma": gamma, "accuracy": share(right), **measured()})
         for gamma in gammas:
             operator.set_gamma(model, gamma)
-        return {"discontinuity": jumps, "patterns": patterns}
+        return found
 
-    what = f"probe-{plan.length}-{plan.n_points}-{size.n_lines}-{plan.gammas}-{size.n_patterns}"
+    what = f"probe-{plan.length}-{plan.n_points}-{size.n_lines}-{plan.gammas}"
     return work.once(victim.state(what), compute)
-
-
-def pattern_sizes(eps: float) -> list[float]:
-    """L-infinity sizes of the steps after which `patterns` looks again."""
-    return [eps / 100, eps / 10, eps]

@@ -77,12 +77,8 @@ def attack_cell(name: str, dataset: str, settings: Params) -> None:
     index, images, labels = data.evaluated(size.attacked(dataset))
     again = data.evaluation[: size.n_reencoded]
     tables, counted, reencoded = [], {}, []
-    probes: dict[str, dict[str, Any]] = {
-        "discontinuity": probe.model_dump() | {"n_lines": min(probed.n_lines, len(index))},
-        "patterns": {"sizes": attacking.pattern_sizes(eps), "n_images": min(probed.n_patterns, len(index))},
-    }
-    for found in probes.values():
-        found |= {"per_seed": [], "by_gamma": []}
+    jumps: dict[str, Any] = probe.model_dump() | {"n_lines": min(probed.n_lines, len(index))}
+    jumps |= {"per_seed": [], "by_gamma": []}
     for seed in runs.seeds(name):
         victim = Victim(
             name=name,
@@ -105,11 +101,12 @@ def attack_cell(name: str, dataset: str, settings: Params) -> None:
         if dataset in REENCODED:
             tested = {"test_images": data.test_images[again], "test_labels": data.test_labels[again]}
             reencoded.append(attacking.reencoded(victim, plan, table, **tested))
-        for kind, of_seed in attacking.probe(victim, probe, probed).items():
-            probes[kind]["per_seed"].append({"seed": seed, **of_seed["own"]})
-            probes[kind]["by_gamma"] += [{"seed": seed, **row} for row in of_seed["by_gamma"]]
+        of_seed = attacking.probe(victim, probe, probed)
+        jumps["per_seed"].append({"seed": seed, **of_seed["own"]})
+        jumps["by_gamma"] += [{"seed": seed, **row} for row in of_seed["by_gamma"]]
     way = {"quality": plan.jpeg_quality, "shift": attacking.GRID_SHIFT, "attack": plan.reencoded_attack}
-    body: dict[str, Any] = probes | {
+    body: dict[str, Any] = {
+        "discontinuity": jumps,
         "eps": [eps],
         "n_images": len(index),
         "attacks": records.by_attack(counted, about=attacking.about),

@@ -168,10 +168,9 @@ class Probe(Block):
 
 
 class ProbeSize(Block):
-    """n_lines: images with a random line each. n_patterns: images of which the passing values are compared."""
+    """n_lines: images with a random line each."""
 
     n_lines: Count
-    n_patterns: Count
 
 
 class Ablation(Block):

@@ -1,14 +1,12 @@
-"""What k-WTA does inside a network: how many values pass, which others do after a small step, and how outputs jump."""
+"""What k-WTA does inside a network: how many values pass, and how outputs jump."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from biorobust.kwta.model.operator import KWTA, mask
 
@@ -57,7 +55,8 @@ def random_ends(images: Tensor, *, length: float, seed: int) -> Tensor:
 
     A pixel at the edge of [0, 1] stops there.
     """
-    return (images + length * _coins(images, torch.Generator().manual_seed(seed))).clamp(0, 1)
+    coins = torch.randint(0, 2, images.shape, generator=torch.Generator().manual_seed(seed)).to(images)
+    return (images + length * (2 * coins - 1)).clamp(0, 1)
 
 
 @torch.no_grad()
@@ -91,53 +90,6 @@ def discontinuity(
         )
     found = {key: torch.tensor([row[key] for row in rows], dtype=torch.float64) for key in rows[0]}
     return {key: {"mean": of.mean().item(), "median": of.median().item()} for key, of in found.items()}
-
-
-def patterns(
-    model: nn.Module, images: Tensor, labels: Tensor, *, sizes: Sequence[float], scale: float, seed: int
-) -> dict[str, dict[str, Any]]:
-    """What changes where every pixel of images (N, C, H, W) moves by a size up or down, within [0, 1].
-
-    By direction, random `signs` and those of the loss's `gradient` (a pixel without one stays), lists over the sizes:
-    `changed`, how many values pass before or after the step and not both, over how many pass before and after, summed
-    over all activations: 0 if the same ones pass, 1 if none does again, with k-WTA and no ties the share of winners
-    that were replaced. `layers`: the same by activation. `outputs`: the largest change of an output over `scale`, mean
-    over the images.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    names = ("signs", "gradient")
-    outputs = {name: [0.0 for _ in sizes] for name in names}
-    changed, n = ({name: [Counter[str]() for _ in sizes] for name in names} for _ in range(2))
-    for x, y in zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True):
-        logits, passed = observed(model, x)
-        for name, direction in zip(names, (_coins(x, generator), _ascent(model, x, y)), strict=True):
-            for i, size in enumerate(sizes):
-                moved, after = observed(model, (x + size * direction).clamp(0, 1))
-                outputs[name][i] += (moved - logits).abs().amax(dim=1).double().sum().item() / scale / len(images)
-                for layer, before in passed.items():
-                    changed[name][i][layer] += int((before ^ after[layer]).sum())
-                    n[name][i][layer] += int(before.sum()) + int(after[layer].sum())
-    return {
-        name: {
-            "changed": [of.total() / max(1, n.total()) for of, n in zip(changed[name], n[name], strict=True)],
-            "outputs": outputs[name],
-            "layers": {
-                layer: [of[layer] / max(1, n[layer]) for of, n in zip(changed[name], n[name], strict=True)]
-                for layer in passed
-            },
-        }
-        for name in names
-    }
-
-
-def _coins(images: Tensor, generator: torch.Generator) -> Tensor:
-    return 2 * torch.randint(0, 2, images.shape, generator=generator).to(images) - 1
-
-
-def _ascent(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Sign of the cross-entropy's gradient: -1, 0 or 1 for every pixel."""
-    x = images.clone().requires_grad_()
-    return torch.autograd.grad(functional.cross_entropy(model(x), labels, reduction="sum"), x)[0].sign()
 
 
 @torch.no_grad()

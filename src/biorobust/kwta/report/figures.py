@@ -7,7 +7,6 @@ the gamma it was trained with. Rows of a frame carry their cell in a column that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -32,7 +31,7 @@ DRAWN: Mapping[str, tuple[str, dict[str, Any]]] = {
     WORST_CASE: ("worst of these, image by image", {"marker": "|", "ms": 12}),
 }
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0)
-STEP = 1  # of the three sizes of `patterns`: a tenth of the attacks' epsilon
+PROBE, JUMP = "discontinuity", "jump"  # of a cell's metrics; drawn of it
 HEAD = ("table", "cell", "_cell")
 
 
@@ -150,46 +149,43 @@ def _draw_steps(frame: pd.DataFrame) -> Drawing:
     )
 
 
-def _probe(given: Inputs, *, probe: str, quantity: str, value: Callable[[Any], float]) -> pd.DataFrame:
-    """What a probe finds of cells as they were trained, and of the same weights under other gammas; mean over seeds."""
+def _jumps(given: Inputs) -> pd.DataFrame:
+    """Median jump of cells as they were trained, and of the same weights under other gammas; mean over seeds."""
     rows = []
     for cell in _cells(given):
-        found = (cell.attacked or {}).get(probe)
+        found = (cell.attacked or {}).get(PROBE)
         for seed in found["per_seed"] if found else ():
-            rows.append((*_head(cell), cell.gamma, True, value(seed)))
+            rows.append((*_head(cell), cell.gamma, True, seed[JUMP]["median"]))
         for row in found["by_gamma"] if found and cell.gamma is not None else ():
-            rows.append((*_head(cell), row["gamma"], False, value(row)))
+            rows.append((*_head(cell), row["gamma"], False, row[JUMP]["median"]))
     keys = [*HEAD, "gamma", "trained"]
-    found = pd.DataFrame(rows, columns=[*keys, quantity])
-    return found.groupby(keys, sort=False, dropna=False, as_index=False)[quantity].mean()
+    found = pd.DataFrame(rows, columns=[*keys, JUMP])
+    return found.groupby(keys, sort=False, dropna=False, as_index=False)[JUMP].mean()
 
 
-def _probe_words(given: Inputs, frame: pd.DataFrame, *, probe: str, quantity: str) -> Mapping[str, Any]:
-    """`relu`: the most of a ReLU network; `own`: the least and the most of k-WTA networks as they were trained;
-    `falls`: rank correlations of gamma and quantity, one for each network."""
-    kwta = frame[frame["gamma"].notna()]
-    own, other = kwta.loc[kwta["trained"], quantity], kwta[~kwta["trained"]]
-    ranks = (part[["gamma", quantity]].rank().corr().iloc[0, 1] for _, part in other.groupby("cell", sort=False))
+def _jumps_words(given: Inputs, frame: pd.DataFrame) -> Mapping[str, Any]:
+    """`relu`: the largest of a ReLU network; `falls`: rank correlations of gamma and jump, one for each network."""
+    other = frame[frame["gamma"].notna() & ~frame["trained"]]
+    ranks = (part[["gamma", JUMP]].rank().corr().iloc[0, 1] for _, part in other.groupby("cell", sort=False))
     return _words(
         given,
         frame,
-        probe=frame["_cell"].iloc[0].attacked[probe],
-        relu=frame.loc[frame["gamma"].isna(), quantity].max(),
-        own=[own.min(), own.max()] if len(own) else [],
+        probe=frame["_cell"].iloc[0].attacked[PROBE],
+        relu=frame.loc[frame["gamma"].isna(), JUMP].max(),
         falls=[rank for rank in ranks if pd.notna(rank)],
     )
 
 
 @drawing_style()
-def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
+def _draw_jumps(frame: pd.DataFrame) -> Drawing:
     def each(axes: Axes, part: pd.DataFrame) -> None:
         for cell, rows in _by_cell(part):
             look, own, other = cell.look, rows[rows["trained"]], rows[~rows["trained"]].sort_values("gamma")
             if cell.gamma is None:
                 continue  # no function of gamma; its value is said in words
             line: dict[str, Any] = {"color": look.colour, "clip_on": False}
-            axes.plot(other["gamma"], other[quantity], lw=1, ls=look.dashes, marker=".", **line)
-            axes.plot(own["gamma"], own[quantity], marker=look.marker, ms=8, mec=INK, mew=0.8, ls="", **line)
+            axes.plot(other["gamma"], other[JUMP], lw=1, ls=look.dashes, marker=".", **line)
+            axes.plot(own["gamma"], own[JUMP], marker=look.marker, ms=8, mec=INK, mew=0.8, ls="", **line)
         axes.set(xscale="log", ylim=(0, None))
         axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -201,7 +197,7 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
         [(title.replace(", ", "\n"), part) for title, part in _tables(frame, "{place.label}: {place.title}")],
         each,
         xlabel="γ, share of values that pass",
-        ylabel=label,
+        ylabel="median jump, sd of the outputs",
         legend=legend,
         columns=4,
         height=2.1,
@@ -210,26 +206,7 @@ def _draw_probe(frame: pd.DataFrame, *, quantity: str, label: str) -> Drawing:
     )
 
 
-def _probe_figure(id: str, probe: str, quantity: str, value: Callable[[Any], float], label: str) -> Figure:
-    return Figure(
-        id,
-        partial(_probe, probe=probe, quantity=quantity, value=value),
-        partial(_draw_probe, quantity=quantity, label=label),
-        _stages,
-        partial(_probe_words, probe=probe, quantity=quantity),
-    )
-
-
 FIGURES = (
     Figure("steps", _steps, _draw_steps, _stages, _steps_words),
-    _probe_figure(
-        "jumps", "discontinuity", "jump", lambda row: row["jump"]["median"], "median jump, sd of the outputs"
-    ),
-    _probe_figure(
-        "patterns",
-        "patterns",
-        "replaced",
-        lambda row: 100 * row["gradient"]["changed"][STEP],
-        "replaced, % of those that pass",
-    ),
+    Figure("jumps", _jumps, _draw_jumps, _stages, _jumps_words),
 )
