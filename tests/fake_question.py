@@ -90,17 +90,7 @@ FACTS = {
         *("twin", "report's attack", "operations per image, millions", "passes per training image", "training"),
         *("masked on purpose", "checks", "signs", "dataset", "measured"),
     },
-    "known": {
-        "2018",
-        "2020",
-        "2021",
-        "2022",
-        "2023",
-        "2025",
-        "67",
-        "3.5",
-        "2.7",
-    },  # the last two by chance: ends of other intervals
+    "known": {"2018", "2020", "2021", "2022", "2023", "2025", "67", "3.5", "2.7"},  # the last two by chance
 }
 V1 = {"simple_channels": 3, "complex_channels": 3, "ksize": 5, "stride": 2, "image_size": 28, "visual_degrees": 1.0}
 CONFIGS = {
