@@ -8,7 +8,7 @@ import pytest
 import yaml
 from report_checkout import ROOT, claims_of, copied, edit, ledger_verdicts, only, record, run_info, text, write_checkout
 
-from biorobust import params
+from biorobust import params, studies
 from biorobust.core import outcomes
 from biorobust.core.errors import BiorobustError
 from biorobust.core.files import read_json, write_json
@@ -163,3 +163,9 @@ def test_a_figure_without_its_three_paragraphs_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(figure.words, "paragraphs", lambda *_, **__: ("A title.", "A caption."))
     with pytest.raises(BiorobustError, match=r"hebbian\.j2: block \w+ needs a title, a text alternative and a caption"):
         [figure.draw(item, given) for item in FIGURES]
+
+
+def test_a_study_that_lacks_a_module_is_named(monkeypatch):
+    monkeypatch.setattr(studies, "STUDIES", ("hebbian", "cortex"))
+    with pytest.raises(BiorobustError, match=r"study 'cortex' has no module biorobust\.cortex "):
+        studies.modules("report.chapter")

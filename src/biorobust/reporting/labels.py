@@ -102,7 +102,8 @@ COMPARED = {
 # A cell of the k-WTA tables is a row on a network and a data set, such as "fast-cifar10-scratch-kwta".
 CELLS = {"fast-cifar10": "small fast network, CIFAR-10", "resnet18-cifar10": "ResNet18, CIFAR-10"}
 TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
-EXTRA = (Look("", "#0072b2", "v", "-"), Look("", "#009e73", "<", "--"))
+SPARE = {"#0072b2": "-", "#009e73": "--", "#cc79a7": "-."}
+EXTRA = tuple(Look("", colour, marker, dashes) for colour, dashes in SPARE.items() for marker in "v<>")
 
 
 def look(run: str) -> Look:

@@ -34,7 +34,7 @@ Integer = Annotated[int, Field(strict=True)]
 Counted = dict[str, Count]
 Setting = str | bool | int | float | list[Any] | None
 LEVELS, READOUTS = ("noise-", "blur-"), ("first", "last", "average")  # curves of counts of n images at a level
-ADVICE = "delete it and run `dvc repro`"
+ADVICE = "delete it and run `dvc repro` (what a stage has to write: docs/contracts.md)"
 S = TypeVar("S", bound="_Shape")
 
 

@@ -22,7 +22,7 @@ from biorobust.statistics import Difference
 CLEAN, REPORT, STANDARD, WORST = "no attack", "its report's attack", "PGD", "all attacks"
 MARKERS = {CLEAN: "|", REPORT: "o", STANDARD: "s", WORST: "D"}
 SIZES = {CLEAN: 9}  # of a marker, where it is not that of the others
-FURTHEST = 8  # sizes drawn, in units of that of the other attacks: beyond, nothing is left
+FURTHEST = 4  # sizes drawn, in units of that of the other attacks: beyond, next to nothing is left
 
 
 def lines(study: Question) -> list[str]:
