@@ -39,6 +39,8 @@ cnnf_grid: {trained: [t1-r0]}
 cnnf_evaluation: {n_test: 260, n_images: 26}
 cnnf_attack: {n_images: 8}
 cnnf_adaptive: {n_images: 2}
+vonenet_training: {n_train: 128, n_test: 64}
+kwta_fast: {n_train: 256, epochs: 2}
 kwta_attack: {n_reencoded: 8}
 kwta_adaptive: {n_images: 2}
 kwta_ablation: {epochs: 1}
@@ -83,6 +85,7 @@ def made(tmp_path_factory):
     params["scale"] = "tiny"
     params["data"]["source"] = "bundled"
     params["vonenet_activations"]["eps"] = [0.0, params["vonenet_activations"]["common_eps"]]
+    params["vonenet_perturbations"] |= {"steps": 10, "draws": 4}
     for block, sizes in SMALLER.items():
         params["scales"]["tiny"][block] |= sizes
     for block, names in LEFT_OUT.items():

@@ -98,6 +98,11 @@ class Overview:
         """Verdicts of claims of our own."""
         return self._tally(ours=True)
 
+    @property
+    def mostly_open(self) -> list[str]:
+        """Claims that are decided although most of their parts are not."""
+        return [item.claim.id for view in self.views for item in view.judged if item.counted and item.mostly_open]
+
     def _tally(self, *, ours: bool) -> Tally:
         counted = (item for view in self.views for item in view.judged if item.counted and item.claim.ours == ours)
         return rules.tally((item.verdict, item.provisional) for item in counted)
