@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biorobust import attacks
-from biorobust.attacks import at_resized, records, registry, scoring
+from biorobust.attacks import at_resized, noise, records, registry, scoring
 from biorobust.core import work
 from biorobust.core.devices import full_precision
 from biorobust.core.progress import progress
@@ -170,7 +170,7 @@ def probe(victim: Victim, plan: Probe, size: ProbeSize) -> dict[str, Any]:
     gammas.
     """
     model, images = victim.model, victim.images[: size.n_lines]
-    ends = probes.random_ends(images, length=plan.length, seed=victim.seed)
+    ends = noise.signs(images, plan.length, torch.Generator().manual_seed(victim.seed))
 
     def measured() -> dict[str, dict[str, float]]:
         scale = probes.output_scale(model, victim.images[:N_SCALE])

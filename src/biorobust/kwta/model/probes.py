@@ -50,15 +50,6 @@ def active_fractions(model: nn.Module, images: Tensor) -> dict[str, float]:
     return totals
 
 
-def random_ends(images: Tensor, *, length: float, seed: int) -> Tensor:
-    """Ends of a line from each image (L, C, H, W): every pixel moves by `length` up or down, by the toss of a coin.
-
-    A pixel at the edge of [0, 1] stops there.
-    """
-    coins = torch.randint(0, 2, images.shape, generator=torch.Generator().manual_seed(seed)).to(images)
-    return (images + length * (2 * coins - 1)).clamp(0, 1)
-
-
 @torch.no_grad()
 def discontinuity(
     model: nn.Module, starts: Tensor, ends: Tensor, *, n_points: int, scale: float
