@@ -42,7 +42,7 @@ def test_a_defence_that_keeps_less_than_its_twin_is_named_on_the_first_screen(lo
     of_task = {"defences": {"cifar10": [Kept("cifar10-kwta-low", "k-WTA", kept, kept, ahead, ahead)]}}
     given = of_task | {"ahead": {"cifar10": []}, "eps": {"cifar10": 0.004}, "suspect": []}
     lead, *_ = paragraphs("question", "headline", verdict="not run", more=[], same=[], left_open=[], **given)
-    assert (") k-WTA keeps less than its twin." in lead) == said
+    assert ("On CIFAR-10 (ε\xa0=\xa00.004) k-WTA keeps less than its twin." in lead) == said
 
 
 class Examined:
